@@ -1,0 +1,71 @@
+# Everything lives inside the clone: .tools (uv), .venv (Python), .stack (servers' state), .cache (jars).
+SHELL := /bin/bash
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/uv/bin/uv
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup setup-dev demo up down check format test test-unit test-integration test-crash bench lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
+
+$(UV):
+	$(PYTHON) -m venv .tools/uv
+	.tools/uv/bin/pip --quiet --disable-pip-version-check install uv==$(UV_VERSION)
+
+.venv/pyvenv.cfg: | $(UV)
+	$(UV) venv --quiet --python $(PYTHON) .venv
+
+.venv/.serving: requirements/stack.txt pyproject.toml | .venv/pyvenv.cfg
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/stack.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.serving
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: .venv/.serving ## Install what the services and the local stack need (no torch)
+
+setup-dev: .venv/.dev ## Install everything: tests, linters, training
+
+demo: setup ## Run 60 simulated specimens through the real stack and show the calls
+	xray demo
+
+up: setup ## Start Kafka, SeaweedFS, Triton and PostgreSQL as local processes
+	xray stack up
+
+down: ## Stop the local stack
+	xray stack down
+
+check: setup-dev ## Lint, format and types, as CI runs them
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: setup-dev ## Apply the formatter and the safe lint fixes
+	ruff format .
+	ruff check --fix .
+
+test: test-unit test-integration test-crash ## Run every test
+
+test-unit: setup-dev ## Run the fast tests that need no server
+	pytest -m "not integration and not crash"
+
+test-integration: setup-dev ## Run the tests on the real servers
+	pytest -m integration
+
+test-crash: setup-dev ## Run the tests that kill real processes
+	pytest -m crash
+
+bench: setup ## Measure the pipeline against a bare in-process loop
+	xray bench
+
+lock: $(UV) ## Pin every dependency again, with hashes
+	UV=$(UV) requirements/lock
+
+clean: ## Remove everything this Makefile made
+	-$(BIN)/xray stack down
+	rm -rf .venv .tools .stack .cache .demo

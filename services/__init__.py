@@ -1,0 +1,1 @@
+"""The services of the streaming phenotyping system; one folder a process, `common` for what they share."""

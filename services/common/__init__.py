@@ -1,0 +1,1 @@
+"""What every service shares: contracts, errors, settings, object store, batch loop, metrics, labels."""

@@ -1,0 +1,38 @@
+"""The errors of this system, classed by what the caller should do.
+
+    PipelineError
+    ├── Retriable   something away (broker, store, Triton, database) may come back: wait and try again, drop nothing
+    ├── Rejected    this one input is bad: dead letter with a reason code, then go on
+    └── Fatal       this process is misconfigured: say it and exit non-zero
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PipelineError(Exception):
+    """Base of all errors that the services raise on purpose."""
+
+
+class Retriable(PipelineError):
+    """A server or network is away; the same call may succeed later."""
+
+
+class Fatal(PipelineError):
+    """The process cannot work as configured; the message names the setting and the mend."""
+
+
+class Rejected(PipelineError):
+    """The input is bad and will stay bad.
+
+    `reason` is a stable snake_case code that operators count and centres read; `words` is one sentence for a
+    person; `details` holds the measured values and limits behind the verdict (JSON-serialisable).
+    """
+
+    def __init__(self, reason: str, words: str, **details: Any) -> None:
+        """Keep the code apart from the words, so that counts do not depend on phrasing."""
+        super().__init__(f"{reason}: {words}")
+        self.reason = reason
+        self.words = words
+        self.details = details

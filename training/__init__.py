@@ -1,0 +1,1 @@
+"""Simulated specimens, models, training and export."""
