@@ -1,9 +1,9 @@
 """The errors of this system, classed by what the caller should do.
 
-    PipelineError
-    ├── Retriable   something away (broker, store, Triton, database) may come back: wait and try again, drop nothing
-    ├── Rejected    this one input is bad: dead letter with a reason code, then go on
-    └── Fatal       this process is misconfigured: say it and exit non-zero
+PipelineError
+├── Retriable   something away (broker, store, Triton, database) may come back: wait and try again, drop nothing
+├── Rejected    this one input is bad: dead letter with a reason code, then go on
+└── Fatal       this process is misconfigured: say it and exit non-zero
 """
 
 from __future__ import annotations

@@ -1,0 +1,20 @@
+"""The one place that names what intake and fuser do to pixels.
+
+A change that alters any stored view or tensor needs a new VERSION and the next GENERATION: sets of views start anew
+under a new version, and the current call of a specimen prefers the higher generation (see docs/delivery.md).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = "p1"
+"""Part of every view and tensor key; letters, digits and hyphens only."""
+GENERATION: Final = 1
+"""Orders preprocessing versions in time."""
+VIEW_SIDE: Final = 448
+"""Pixels per side of a stored standardised view (uint8, bone bright)."""
+TENSOR_SIDE: Final = 224
+"""Pixels per side of the fused tensor (uint8 [side, side, 3]); divides VIEW_SIDE."""
+DV_WEIGHT: Final = 0.6
+"""Weight of the DV edges in the blended edge channel; LAT has the rest (paper 3.3 says 'slightly higher for DV')."""
