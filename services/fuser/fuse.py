@@ -34,7 +34,7 @@ def mean_view(views: Sequence[Image]) -> Image:
             msg = f"a view must be uint8 [{VIEW_SIDE}, {VIEW_SIDE}], got {view.dtype} {list(view.shape)}"
             raise ValueError(msg)
     total = np.sum(np.stack(views), axis=0, dtype=np.uint32)
-    return ((2 * total + len(views)) // (2 * len(views))).astype(np.uint8)
+    return np.asarray((2 * total + len(views)) // (2 * len(views)), dtype=np.uint8)
 
 
 def fuse(dorsoventral: Sequence[Image], lateral: Sequence[Image], side: int = TENSOR_SIDE) -> Image:
