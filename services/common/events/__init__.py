@@ -1,0 +1,32 @@
+"""The events of every topic: pydantic models, one source for code, JSON Schemas and documents.
+
+xray.images -> ImageEvent      xray.views -> ViewReady     xray.specimens -> SpecimenReady
+xray.tensors -> TensorReady    phenotype.calls -> PhenotypeCall
+xray.rejected -> Rejection     models.active -> ModelActivation
+"""
+
+from services.common.events.base import Event, parse_event
+from services.common.events.call import ModelOutput, PhenotypeCall, Probabilities
+from services.common.events.image import ImageEvent, ImageKind, image_kind
+from services.common.events.model import ModelActivation
+from services.common.events.rejection import Rejection
+from services.common.events.specimen import SpecimenReady, SpecimenView
+from services.common.events.tensor import TensorReady
+from services.common.events.view import ViewReady
+
+__all__ = [
+    "Event",
+    "ImageEvent",
+    "ImageKind",
+    "ModelActivation",
+    "ModelOutput",
+    "PhenotypeCall",
+    "Probabilities",
+    "Rejection",
+    "SpecimenReady",
+    "SpecimenView",
+    "TensorReady",
+    "ViewReady",
+    "image_kind",
+    "parse_event",
+]

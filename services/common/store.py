@@ -1,0 +1,116 @@
+"""Object storage through boto3, with its errors sorted by what the caller should do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.common.errors import Fatal, Rejected, Retriable
+from services.common.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_MISSING: Final = {"NoSuchKey", "404", "NotFound"}
+_MISCONFIGURED: Final = {"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"}
+
+
+class ObjectStore:
+    """One bucket. Thread-safe; acknowledged writes are durable and at once visible to every reader.
+
+    Every method raises Retriable when the store is away and Fatal when bucket or credentials are wrong.
+    """
+
+    def __init__(self, settings: Settings, *, connections: int = 16) -> None:
+        """Connect lazily: nothing is sent before the first call."""
+        self.bucket = settings.s3_bucket
+        self._client: S3Client = boto3.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint,
+            aws_access_key_id=settings.s3_access_key,
+            aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+            region_name=settings.s3_region,
+            config=Config(
+                connect_timeout=3,
+                read_timeout=20,
+                # The batch loop owns retries, since only it can keep the partition while it waits.
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                max_pool_connections=connections,
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        """Store `data` under `key`, replacing what was there."""
+        with _sorted_errors(f"put {key}"):
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
+
+    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes:
+        """Read an object; raises Rejected(`object_missing`), or `file_too_large` above `limit` bytes, before reading."""
+        with _sorted_errors(f"get {key}"):
+            answer = self._client.get_object(Bucket=bucket or self.bucket, Key=key)
+            size = answer["ContentLength"]
+            if limit is not None and size > limit:
+                answer["Body"].close()
+                raise Rejected("file_too_large", f"{key} has {size} bytes, the limit is {limit}", bytes=size)
+            return answer["Body"].read()
+
+    def exists(self, key: str) -> bool:
+        """Tell whether an object is there."""
+        try:
+            with _sorted_errors(f"head {key}"):
+                self._client.head_object(Bucket=self.bucket, Key=key)
+        except Rejected:
+            return False
+        return True
+
+    def keys(self, prefix: str) -> list[str]:
+        """List all keys below `prefix`, in byte order."""
+        with _sorted_errors(f"list {prefix}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def create_bucket(self) -> bool:
+        """Create the bucket; False when it was there already."""
+        try:
+            self.check_bucket()
+        except Fatal:
+            with _sorted_errors(f"create bucket {self.bucket}"):
+                self._client.create_bucket(Bucket=self.bucket)
+            return True
+        return False
+
+    def check_bucket(self) -> None:
+        """Raise Fatal when the bucket is missing or closed to these credentials."""
+        with _sorted_errors(f"reach bucket {self.bucket}"):
+            found = {bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]}
+        if self.bucket not in found:
+            msg = f"bucket {self.bucket!r} does not exist (XRAY_S3_BUCKET); run `xray init`"
+            raise Fatal(msg)
+
+
+@contextmanager
+def _sorted_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        raise _sorted(what, error) from error
+    except (BotoCoreError, OSError) as error:
+        msg = f"object store away, could not {what}: {error}"
+        raise Retriable(msg) from error
+
+
+def _sorted(what: str, error: ClientError) -> Exception:
+    code = error.response["Error"].get("Code", "")
+    if code in _MISSING:
+        return Rejected("object_missing", f"could not {what}: no such object")
+    if code in _MISCONFIGURED:
+        return Fatal(f"could not {what}: {code}; check XRAY_S3_ENDPOINT, XRAY_S3_BUCKET and the S3 keys")
+    return Retriable(f"could not {what}: {error}")

@@ -1,0 +1,67 @@
+"""Every topic: its name, event, partitions and retention. `xray init` creates them; no service creates any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.common.events import (
+    Event,
+    ImageEvent,
+    ModelActivation,
+    PhenotypeCall,
+    Rejection,
+    SpecimenReady,
+    TensorReady,
+    ViewReady,
+)
+
+_DAY_MS: Final = 24 * 3600 * 1000
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+"""A rejection carries the whole refused record in base64, so its topic takes more than Kafka's usual 1 MiB."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic; `specimen_keyed` topics all have the same partition count, so one animal stays in one order."""
+
+    name: str
+    event: type[Event]
+    purpose: str
+    specimen_keyed: bool = True
+    config: dict[str, str] = field(default_factory=dict)
+
+    def partitions(self, specimen_partitions: int) -> int:
+        """Return the partition count, given the one that all specimen-keyed topics share."""
+        return specimen_partitions if self.specimen_keyed else 1
+
+
+def _deleted_after(days: int, **more: str) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)} | more
+
+
+IMAGES: Final = Topic("xray.images", ImageEvent, "a centre announces an image", config=_deleted_after(3650))
+VIEWS: Final = Topic("xray.views", ViewReady, "a standardised view is stored", config=_deleted_after(90))
+SPECIMENS: Final = Topic("xray.specimens", SpecimenReady, "a revision of a specimen's views", config=_deleted_after(90))
+TENSORS: Final = Topic("xray.tensors", TensorReady, "a fused tensor is stored", config=_deleted_after(90))
+CALLS: Final = Topic(
+    "phenotype.calls",
+    PhenotypeCall,
+    "a phenotype call of one revision",
+    # Deleting after ten years bounds the topic; compaction keeps the newest call of each animal until then.
+    config={"cleanup.policy": "compact,delete", "retention.ms": str(3650 * _DAY_MS)},
+)
+REJECTED: Final = Topic(
+    "xray.rejected",
+    Rejection,
+    "dead letters of every service",
+    config=_deleted_after(3650) | {"max.message.bytes": str(MAX_MESSAGE_BYTES)},
+)
+ACTIVE_MODELS: Final = Topic(
+    "models.active",
+    ModelActivation,
+    "which model versions serve",
+    specimen_keyed=False,
+    config={"cleanup.policy": "compact"},
+)
+TOPICS: Final = (IMAGES, VIEWS, SPECIMENS, TENSORS, CALLS, REJECTED, ACTIVE_MODELS)
