@@ -53,7 +53,7 @@ class ObjectStore:
             self._client.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
 
     def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes:
-        """Read an object; raises Rejected(`object_missing`), or `file_too_large` above `limit` bytes, before reading."""
+        """Read an object; raises Rejected(`object_missing`), or (`file_too_large`) before reading a larger one."""
         with _sorted_errors(f"get {key}"):
             answer = self._client.get_object(Bucket=bucket or self.bucket, Key=key)
             size = answer["ContentLength"]

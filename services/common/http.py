@@ -1,0 +1,63 @@
+"""`/metrics`, `/health/live` and `/health/ready` of a service."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True)
+class Health:
+    """How to tell: `live` false asks for a restart, `not_ready` names why no work is being done, or None."""
+
+    live: Callable[[], bool]
+    not_ready: Callable[[], str | None]
+
+
+@contextmanager
+def serve(host: str, port: int, health: Health) -> Iterator[int]:
+    """Serve until the block ends; yields the port, which is a free one for `port` 0. Raises OSError if taken."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, content_type, body = _answer(self.path, health)
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+            """Keep probes out of the log."""
+
+    server = ThreadingHTTPServer((host, port), Answer)
+    thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _answer(path: str, health: Health) -> tuple[int, str, bytes]:
+    if path == "/metrics":
+        return 200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
+    if path == "/health/live":
+        live = health.live()
+        return (200 if live else 503), JSON, json.dumps({"live": live, "time": time.time()}).encode()
+    if path == "/health/ready":
+        why = health.not_ready()
+        return (200 if why is None else 503), JSON, json.dumps({"ready": why is None, "why": why}).encode()
+    return 404, JSON, json.dumps({"error": "try /metrics, /health/live or /health/ready"}).encode()

@@ -1,0 +1,184 @@
+"""The batch loop: the only place where offsets are committed.
+
+One step, in this order:
+
+1. poll a batch;
+2. parse every record, a bad one becomes a rejection;
+3. let the handler do its work: all its effects are durable when it returns;
+4. publish the outcomes and rejections, wait until the broker has acknowledged every one;
+5. commit the offsets of the batch.
+
+A crash between any two of these repeats the batch; effects are deterministic, so repeating changes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol, TypeVar
+
+import structlog
+
+from services.common import metrics
+from services.common.errors import Fatal, PipelineError, Rejected, Retriable
+from services.common.events import Event, parse_event
+from services.common.loop.backoff import delays
+from services.common.loop.dead_letter import rejection_of
+from services.common.loop.handler import Done, Handler, Message, Outcome, Record
+from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
+from services.common.topics import REJECTED
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+POLL_SECONDS: Final = 0.5
+INTERNAL_ERRORS_BEFORE_STOP: Final = 5
+"""So many records in a row that fail for no known reason mean that the program is broken, not the records."""
+
+
+class Transport(Protocol):
+    """What the loop needs of Kafka; see KafkaTransport."""
+
+    @property
+    def assigned(self) -> int: ...  # noqa: D102
+    def poll(self, timeout: float) -> list[RawRecord]: ...  # noqa: D102
+    def publish(self, messages: Iterable[Message]) -> None: ...  # noqa: D102
+    def commit(self, offsets: Offsets) -> None: ...  # noqa: D102
+    def hold(self, seconds: float, partitions: Sequence[tuple[str, int]]) -> None: ...  # noqa: D102
+    def release(self) -> None: ...  # noqa: D102
+    def rewind(self, offsets: Offsets) -> None: ...  # noqa: D102
+
+
+class StopRequestedError(Exception):
+    """The process was asked to stop while it waited for something that is away."""
+
+
+class BatchLoop:
+    """Runs one handler over its topics, at least once, committing nothing before its effects are durable."""
+
+    def __init__(self, handler: Handler, transport: Transport, stop: threading.Event) -> None:
+        """Prepare; `stop` ends the loop after the batch in hand."""
+        self._handler = handler
+        self._transport = transport
+        self._stop = stop
+        self._internal_errors = 0
+        self.retrying: str | None = None
+        """What the loop waits for at present, for the readiness check."""
+        self.last_beat = time.monotonic()
+        """When the loop last polled or retried, for the liveness check."""
+
+    def run(self) -> None:
+        """Step until asked to stop; raises Fatal when the process cannot go on."""
+        while not self._stop.is_set():
+            try:
+                raw = self._retry("poll", lambda: self._transport.poll(POLL_SECONDS), [])
+            except (StopRequestedError, PartitionsLostError):
+                continue
+            self.last_beat = time.monotonic()
+            metrics.beat(self._handler.stage, self._transport.assigned)
+            if raw:
+                self._step(raw)
+
+    def _step(self, raw: list[RawRecord]) -> None:
+        partitions = sorted({(record.topic, record.partition) for record in raw})
+        try:
+            with metrics.step(self._handler.stage, "batch"):
+                outcomes = self._retry("handle", lambda: self._outcomes(raw), partitions)
+                messages = list(self._messages(raw, outcomes))
+                with metrics.step(self._handler.stage, "publish"):
+                    self._retry("publish", lambda: self._transport.publish(messages), partitions)
+                self._retry("commit", lambda: self._transport.commit(_next_offsets(raw)), partitions)
+        except (PartitionsLostError, StopRequestedError) as ended:
+            log.warning("batch given back", records=len(raw), why=type(ended).__name__)
+            self._transport.rewind(_first_offsets(raw))
+            return
+        metrics.batch(self._handler.stage, raw, outcomes)
+
+    def _outcomes(self, raw: Sequence[RawRecord]) -> list[Outcome]:
+        """Parse and handle; one outcome a record, in order."""
+        parsed = [self._parse(record) for record in raw]
+        good = [record for record in parsed if isinstance(record, Record)]
+        handled = iter(self._handle(good))
+        return [next(handled) if isinstance(record, Record) else record for record in parsed]
+
+    def _parse(self, raw: RawRecord) -> Record[Event] | Rejected:
+        try:
+            event = parse_event(self._handler.inputs[raw.topic], raw.value)
+        except Rejected as rejected:
+            return rejected
+        return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers, event)
+
+    def _handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
+        """Handle together; if that fails for no known reason, one by one, so that one bad record costs only itself."""
+        if not records:
+            return []
+        try:
+            outcomes = self._handler.handle(records)
+        except PipelineError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a record triggers must not stop the others
+            if len(records) > 1:
+                return [outcome for record in records for outcome in self._handle([record])]
+            return [self._internal_error(error)]
+        self._internal_errors = 0
+        return outcomes
+
+    def _internal_error(self, error: Exception) -> Rejected:
+        self._internal_errors += 1
+        log.error("internal error", error=repr(error), traceback=traceback.format_exc())
+        if self._internal_errors >= INTERNAL_ERRORS_BEFORE_STOP:
+            msg = f"{self._internal_errors} records in a row failed for no known reason, the last with {error!r}"
+            raise Fatal(msg) from error
+        lines = [line for line in traceback.format_exception(error) if line]
+        return Rejected("internal_error", f"{type(error).__name__}: {error}", traceback="".join(lines)[-4000:])
+
+    def _messages(self, raw: Sequence[RawRecord], outcomes: Sequence[Outcome]) -> Iterator[Message]:
+        for record, outcome in zip(raw, outcomes, strict=True):
+            if isinstance(outcome, Done):
+                yield from outcome.messages
+            else:
+                yield Message(REJECTED, rejection_of(self._handler.stage, record, outcome))
+
+    def _retry(self, what: str, action: Callable[[], T], partitions: Sequence[tuple[str, int]]) -> T:
+        """Try until it works, holding the partitions; nothing is dropped, however long a server is away."""
+        with self._released():
+            for seconds in delays():
+                try:
+                    return action()
+                except Retriable as error:
+                    self.retrying = str(error)
+                    self.last_beat = time.monotonic()
+                    metrics.retried(self._handler.stage, what)
+                    log.warning("will try again", what=what, seconds=round(seconds, 2), why=str(error))
+                if self._stop.is_set():
+                    raise StopRequestedError
+                self._transport.hold(seconds, partitions)
+        raise AssertionError
+
+    @contextmanager
+    def _released(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self.retrying is not None:
+                self.retrying = None
+                self._transport.release()
+
+
+def _next_offsets(raw: Iterable[RawRecord]) -> Offsets:
+    offsets: Offsets = {}
+    for record in raw:
+        where = (record.topic, record.partition)
+        offsets[where] = max(offsets.get(where, 0), record.offset + 1)
+    return offsets
+
+
+def _first_offsets(raw: Iterable[RawRecord]) -> Offsets:
+    offsets: Offsets = {}
+    for record in raw:
+        where = (record.topic, record.partition)
+        offsets[where] = min(offsets.get(where, record.offset), record.offset)
+    return offsets
