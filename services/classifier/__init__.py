@@ -1,0 +1,1 @@
+"""xray.tensors -> Triton, both backbones -> phenotype.calls."""

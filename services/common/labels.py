@@ -24,3 +24,16 @@ CALL_LABELS: Final = LEVEL2 + LEVEL3
 """Order of the 1x13 vector that `phenotype.calls` carries."""
 LABEL_ORDER: Final = ("Abnormal", *CALL_LABELS)
 """Order of thresholds and calibrations: level 1, then the thirteen."""
+PARENTS: Final = {
+    "Cervical": ("Spine",),
+    "Thoracic": ("Spine",),
+    "Lumbar": ("Spine",),
+    "Caudal": ("Spine",),
+    "Morphology": ("Spine",),
+    "Shape": ("Spine",),
+    "Fusion": ("Spine", "Ribcage"),
+    "Ribs": ("Ribcage",),
+    "Joints": ("Whole-body",),
+    "Other": ("Whole-body",),
+}
+"""Level-2 labels that a level-3 label can belong to, by the 53-observation table (Limbs and Skull are not modelled)."""

@@ -1,0 +1,1 @@
+"""xray.images -> decode, check, orient, standardise -> view in object storage -> xray.views."""

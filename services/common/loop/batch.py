@@ -90,6 +90,7 @@ class BatchLoop:
                 messages = list(self._messages(raw, outcomes))
                 with metrics.step(self._handler.stage, "publish"):
                     self._retry("publish", lambda: self._transport.publish(messages), partitions)
+                self._handler.acknowledged(outcomes)
                 self._retry("commit", lambda: self._transport.commit(_next_offsets(raw)), partitions)
         except (PartitionsLostError, StopRequestedError) as ended:
             log.warning("batch given back", records=len(raw), why=type(ended).__name__)

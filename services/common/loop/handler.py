@@ -65,6 +65,9 @@ class Handler(Protocol):
         Raises Retriable to have the whole batch handled again, Fatal to stop the process.
         """
 
+    def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
+        """Learn that the broker holds every message of these outcomes."""
+
     def close(self) -> None:
         """Release what `start` took."""
 
@@ -93,6 +96,9 @@ class PerRecordHandler(ABC):
         futures = [self._pool.submit(self._outcome, record) for record in records]
         wait(futures)
         return [future.result() for future in futures]
+
+    def acknowledged(self, outcomes: Sequence[Outcome]) -> None:  # noqa: B027 - most services remember nothing
+        """Nothing is remembered between batches."""
 
     def close(self) -> None:
         """End the threads."""

@@ -1,0 +1,181 @@
+"""The classifier: reads tensors, asks both backbones, publishes calls."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import cast
+
+import numpy as np
+import structlog
+
+from services.classifier.active_models import ActiveModels
+from services.classifier.decide import decide
+from services.classifier.triton_client import REQUEST_TENSORS, Backbone, Request, Tensors, connect
+from services.common.errors import Rejected
+from services.common.events import (
+    Event,
+    ModelActivation,
+    ModelOutput,
+    PhenotypeCall,
+    Probabilities,
+    TensorReady,
+)
+from services.common.events.base import digest, now
+from services.common.loop import Done, Message, Outcome, Record, newest_revisions
+from services.common.preprocessing import TENSOR_SIDE, VERSION
+from services.common.settings import ServiceSettings
+from services.common.store import ObjectStore
+from services.common.topics import ACTIVE_MODELS, CALLS, TENSORS, Topic
+
+log = structlog.get_logger()
+
+
+class Classifier:
+    """Handler of `xray.tensors`. A batch is called by one activation as a whole; versions never mix."""
+
+    stage = "classifier"
+    inputs = {TENSORS.name: TensorReady}  # noqa: RUF012 - a constant of the handler protocol
+    outputs: Sequence[Topic] = (CALLS, ACTIVE_MODELS)
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        """Prepare; connects at the first use."""
+        self._store = ObjectStore(settings, connections=settings.workers)
+        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="read")
+        self._active = ActiveModels(settings)
+        self._client = connect(settings.triton_grpc)
+        self._activation: ModelActivation | None = None
+        self._backbones: list[Backbone] = []
+
+    def start(self) -> None:
+        """Check the bucket, and the contract of every active model version against this classifier."""
+        self._store.check_bucket()
+        self._follow()
+
+    def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
+        """Call the newest revision of each specimen in the batch."""
+        activation = self._follow()
+        outcomes: list[Outcome] = [Done(skipped="superseded")] * len(records)
+        chosen = sorted(newest_revisions(records))
+        tensors = [self._pool.submit(self._read, cast(TensorReady, records[index].event)) for index in chosen]
+        wait(tensors)
+        readable: list[tuple[int, Tensors]] = []
+        for index, future in zip(chosen, tensors, strict=True):
+            tensor = future.result()
+            if isinstance(tensor, Rejected):
+                outcomes[index] = tensor
+            else:
+                readable.append((index, tensor))
+        answers = self._infer([tensor for _, tensor in readable])
+        for (index, _), answer in zip(readable, answers, strict=True):
+            event = cast(TensorReady, records[index].event)
+            outcomes[index] = answer if isinstance(answer, Rejected) else self._call(event, answer, activation)
+        return outcomes
+
+    def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
+        """Nothing is remembered between batches."""
+
+    def close(self) -> None:
+        """End threads and connections."""
+        self._pool.shutdown()
+        self._active.close()
+        self._client.close()
+
+    def _follow(self) -> ModelActivation:
+        """Take up the newest activation; a new one is checked before the first tensor goes to it."""
+        newest = self._active.refresh()
+        if self._activation is None or newest.activation != self._activation.activation:
+            self._backbones = [Backbone(self._client, *item) for item in sorted(newest.versions.items())]
+            self._activation = newest
+            log.info("models taken up", activation=newest.activation, versions=newest.versions)
+        return newest
+
+    def _read(self, event: TensorReady) -> Tensors | Rejected:
+        try:
+            return _tensor(event, self._store.get(event.tensor_key))
+        except Rejected as rejected:
+            return rejected
+
+    def _infer(self, tensors: Sequence[Tensors]) -> list[list[Probabilities] | Rejected]:
+        """Ask every backbone about every tensor, all requests in flight at once; outputs a tensor, by backbone."""
+        starts = range(0, len(tensors), REQUEST_TENSORS)
+        chunks = [tensors[start : start + REQUEST_TENSORS] for start in starts]
+        requests = [[backbone.request(chunk) for backbone in self._backbones] for chunk in chunks]
+        answers: list[list[Probabilities] | Rejected] = []
+        for chunk, asked in zip(chunks, requests, strict=True):
+            answers.extend(_answers(asked, len(chunk)))
+        return answers
+
+    def _call(self, event: TensorReady, outputs: Sequence[Probabilities], activation: ModelActivation) -> Done:
+        cards = [backbone.card for backbone in self._backbones]
+        decision = decide(outputs, cards)
+        call = PhenotypeCall(
+            call_id=call_id(event, [card.model_dump_json() for card in cards]),
+            biological_sample_id=event.biological_sample_id,
+            centre=event.centre,
+            revision=event.revision,
+            preprocessing_version=event.preprocessing_version,
+            preprocessing_generation=event.preprocessing_generation,
+            activation=activation.activation,
+            vector=decision.vector,
+            abnormal=decision.abnormal,
+            abnormal_elsewhere=decision.abnormal_elsewhere,
+            consensus=decision.consensus,
+            models=tuple(_output(card, output) for card, output in zip(self._backbones, outputs, strict=True)),
+            uncertain=decision.uncertain,
+            disagreement=decision.disagreement,
+            tensor_key=event.tensor_key,
+            tensor_sha256=event.tensor_sha256,
+            views=event.views,
+            announced_at=event.announced_at,
+            produced_at=now(),
+        )
+        return Done((Message(CALLS, call),))
+
+
+def call_id(event: TensorReady, cards: Sequence[str]) -> str:
+    """Return the identity of a call: this specimen's tensor, seen by exactly these models.
+
+    The specimen is part of it, since two animals may be sent the very same pictures. The whole card is part of it,
+    since thresholds and calibration make the call as much as weights do.
+    """
+    return digest("call", event.biological_sample_id, event.tensor_key, event.tensor_sha256, list(cards))
+
+
+def _answers(asked: Sequence[Request], count: int) -> list[list[Probabilities] | Rejected]:
+    try:
+        by_backbone = [request.result() for request in asked]
+    except Rejected as rejected:
+        return [rejected] * count
+    return [list(outputs) for outputs in zip(*by_backbone, strict=True)]
+
+
+def _output(backbone: Backbone, probabilities: Probabilities) -> ModelOutput:
+    return ModelOutput(
+        model=backbone.model,
+        version=backbone.version,
+        calibration_digest=backbone.card.calibration_digest,
+        training_digest=backbone.card.training_digest,
+        probabilities=probabilities,
+    )
+
+
+def _tensor(event: TensorReady, data: bytes) -> Tensors:
+    """Check what was read against what was announced."""
+    if (event.preprocessing_version, event.tensor_side) != (VERSION, TENSOR_SIDE):
+        raise Rejected(
+            "preprocessing_version_unknown",
+            f"made by {event.preprocessing_version} at {event.tensor_side}, the models take {VERSION} at {TENSOR_SIDE}",
+        )
+    found = hashlib.sha256(data).hexdigest()
+    if found != event.tensor_sha256:
+        raise Rejected("tensor_digest_mismatch", f"{event.tensor_key} is not what was announced", found=found)
+    try:
+        tensor = np.load(io.BytesIO(data), allow_pickle=False)
+    except ValueError as error:
+        raise Rejected("tensor_unreadable", f"{event.tensor_key}: {error}") from error
+    if tensor.dtype != np.uint8 or tensor.shape != (TENSOR_SIDE, TENSOR_SIDE, 3):
+        raise Rejected("tensor_shape_wrong", f"{event.tensor_key} is {tensor.dtype} {list(tensor.shape)}")
+    return np.asarray(tensor, dtype=np.uint8)

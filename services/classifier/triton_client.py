@@ -1,0 +1,158 @@
+"""One backbone in Triton as the classifier sees it: contract check at start, batched inference, sorted errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from tritonclient import grpc
+from tritonclient.utils import InferenceServerException
+
+from services.common.errors import Fatal, Rejected, Retriable
+from services.common.events import Probabilities
+from services.common.labels import LEVEL2, LEVEL3
+from services.common.model_card import ModelCard, card_parameter
+from services.common.preprocessing import TENSOR_SIDE, VERSION
+
+INPUT: Final = "image"
+OUTPUTS: Final = {"level1": 1, "level2": len(LEVEL2), "level3": len(LEVEL3)}
+REQUEST_TENSORS: Final = 8
+"""Tensors a request: enough to spare calls, few enough that both model instances get some of a batch."""
+TIMEOUT_SECONDS: Final = 60.0
+_PERMANENT: Final = "StatusCode.INVALID_ARGUMENT"
+
+# gRPC waits up to two minutes before it tries a restarted server again unless told otherwise.
+_CHANNEL: Final = [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.initial_reconnect_backoff_ms", 100)]
+
+Tensors = NDArray[np.uint8]
+
+
+def connect(address: str) -> Any:
+    """Return a gRPC client for `host:port`; connects at the first call."""
+    return grpc.InferenceServerClient(address, channel_args=_CHANNEL)
+
+
+class Backbone:
+    """One version of one Triton model."""
+
+    def __init__(self, client: Any, model: str, version: int) -> None:
+        """Read and check the version's contract.
+
+        Raises Retriable while Triton or the version is not there, Fatal when names, shapes, label order,
+        preprocessing version or tensor side do not fit this classifier.
+        """
+        self.model, self.version = model, version
+        self._client = client
+        try:
+            metadata = client.get_model_metadata(model, str(version), as_json=True)
+            config = client.get_model_config(model, str(version), as_json=True)["config"]
+        except InferenceServerException as error:
+            raise _sorted(f"read the contract of {model} version {version}", error) from error
+        _check_tensors(model, metadata)
+        self.card = _card(model, version, config)
+
+    def request(self, tensors: Sequence[Tensors]) -> Request:
+        """Start inference on tensors, uint8 [side, side, 3] each; returns at once."""
+        return Request(self._client, self, np.stack(tensors))
+
+
+class Request:
+    """One inference in flight."""
+
+    def __init__(self, client: Any, backbone: Backbone, batch: Tensors) -> None:
+        """Send; the answer is awaited by `result`."""
+        self._backbone, self._count = backbone, len(batch)
+        self._done = threading.Event()
+        self._answer: Any = None
+        self._error: Any = None
+        image = grpc.InferInput(INPUT, list(batch.shape), "UINT8")
+        image.set_data_from_numpy(batch)
+        try:
+            client.async_infer(
+                backbone.model,
+                [image],
+                self._receive,
+                model_version=str(backbone.version),
+                outputs=[grpc.InferRequestedOutput(name) for name in OUTPUTS],
+                client_timeout=TIMEOUT_SECONDS,
+            )
+        except InferenceServerException as error:
+            raise _sorted(f"ask {backbone.model}", error) from error
+
+    def result(self) -> list[Probabilities]:
+        """Wait for the probabilities, one a tensor.
+
+        Raises Retriable when Triton is away or answers nonsense (a uint8 tensor cannot be at fault for that),
+        Rejected(`tensor_refused`) when Triton calls the input invalid.
+        """
+        if not self._done.wait(2 * TIMEOUT_SECONDS):
+            msg = f"Triton did not answer for {self._backbone.model} in {2 * TIMEOUT_SECONDS} s"
+            raise Retriable(msg)
+        if self._error is not None:
+            raise _sorted(f"ask {self._backbone.model} version {self._backbone.version}", self._error)
+        rows = {name: self._answer.as_numpy(name) for name in OUTPUTS}
+        for name, width in OUTPUTS.items():
+            _check_output(self._backbone, name, rows[name], (self._count, width))
+        return [
+            Probabilities(
+                level1=float(rows["level1"][index, 0]),
+                level2=tuple(map(float, rows["level2"][index])),
+                level3=tuple(map(float, rows["level3"][index])),
+            )
+            for index in range(self._count)
+        ]
+
+    def _receive(self, result: Any, error: Any) -> None:
+        self._answer, self._error = result, error
+        self._done.set()
+
+
+def _check_output(backbone: Backbone, name: str, row: Any, shape: tuple[int, int]) -> None:
+    if row is None or row.shape != shape or not np.isfinite(row).all() or row.min() < 0 or row.max() > 1:
+        got = "nothing" if row is None else f"shape {row.shape}, from {row.min()} to {row.max()}"
+        msg = (
+            f"{backbone.model} version {backbone.version}: output {name} should be probabilities of shape {shape}, "
+            f"got {got}; nothing is called until a sound version serves"
+        )
+        raise Retriable(msg)
+
+
+def _check_tensors(model: str, metadata: dict[str, Any]) -> None:
+    inputs = {item["name"]: (item["datatype"], [int(n) for n in item["shape"]]) for item in metadata["inputs"]}
+    if inputs != {INPUT: ("UINT8", [-1, TENSOR_SIDE, TENSOR_SIDE, 3])}:
+        msg = f"{model} takes {inputs}, not UINT8 {INPUT} [-1, {TENSOR_SIDE}, {TENSOR_SIDE}, 3]; serve another version"
+        raise Fatal(msg)
+    outputs = {item["name"]: (item["datatype"], int(item["shape"][-1])) for item in metadata["outputs"]}
+    missing = {name: width for name, width in OUTPUTS.items() if outputs.get(name) != ("FP32", width)}
+    if missing:
+        msg = f"{model} gives {outputs}; FP32 outputs of these widths are missing: {missing}"
+        raise Fatal(msg)
+
+
+def _card(model: str, version: int, config: dict[str, Any]) -> ModelCard:
+    text = config.get("parameters", {}).get(card_parameter(version), {}).get("string_value")
+    if text is None:
+        msg = f"{model}: config.pbtxt has no parameter {card_parameter(version)!r}; export the model again"
+        raise Fatal(msg)
+    try:
+        card = ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        msg = f"{model} version {version}: its card does not fit this classifier: {error}"
+        raise Fatal(msg) from error
+    if (card.preprocessing_version, card.tensor_side) != (VERSION, TENSOR_SIDE):
+        msg = (
+            f"{model} version {version} was trained on preprocessing {card.preprocessing_version} at "
+            f"{card.tensor_side}, this pipeline makes {VERSION} at {TENSOR_SIDE}"
+        )
+        raise Fatal(msg)
+    return card
+
+
+def _sorted(what: str, error: InferenceServerException) -> Exception:
+    if error.status() == _PERMANENT:
+        return Rejected("tensor_refused", f"Triton refused to {what}: {error.message()}")
+    return Retriable(f"Triton away, could not {what}: {error.status()} {error.message()}")

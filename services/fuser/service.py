@@ -1,0 +1,95 @@
+"""The fuser: reads a specimen's views, fuses them, stores the tensor, announces it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from typing import cast
+
+import cv2
+import numpy as np
+
+from services.common.errors import Rejected
+from services.common.events import Event, SpecimenReady, SpecimenView, TensorReady
+from services.common.events.base import now
+from services.common.keys import tensor_key, view_key
+from services.common.loop import Done, Message, Outcome, PerRecordHandler, Record, newest_revisions
+from services.common.preprocessing import TENSOR_SIDE, VERSION
+from services.common.settings import ServiceSettings
+from services.common.store import ObjectStore
+from services.common.topics import SPECIMENS, TENSORS, Topic
+from services.fuser.fuse import Image, fuse
+
+
+class Fuser(PerRecordHandler):
+    """Handler of `xray.specimens`."""
+
+    stage = "fuser"
+    inputs = {SPECIMENS.name: SpecimenReady}  # noqa: RUF012 - a constant of the handler protocol
+    outputs: Sequence[Topic] = (TENSORS,)
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        """Prepare; connects at the first use."""
+        super().__init__(settings.workers)
+        self._store = ObjectStore(settings, connections=settings.workers)
+
+    def start(self) -> None:
+        """Check the bucket; the threads are ours, so OpenCV's own would only compete with them."""
+        cv2.setNumThreads(1)
+        self._store.check_bucket()
+
+    def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
+        """Fuse only the newest revision of each specimen in the batch."""
+        newest = newest_revisions(records)
+        fused = iter(super().handle([records[index] for index in sorted(newest)]))
+        return [next(fused) if index in newest else Done(skipped="superseded") for index in range(len(records))]
+
+    def handle_one(self, record: Record[Event]) -> Done:
+        """Fuse one revision; raises Rejected for a set that this version did not make."""
+        event = cast(SpecimenReady, record.event)
+        _check(event)
+        images = {kind: [self._read(view) for view in event.views if view.view == kind] for kind in ("DV", "LAT")}
+        data = npy(fuse(images["DV"], images["LAT"]))
+        key = tensor_key(VERSION, TENSOR_SIDE, event.views)
+        self._store.put(key, data)
+        ready = TensorReady(
+            biological_sample_id=event.biological_sample_id,
+            centre=event.centre,
+            revision=event.revision,
+            views=event.views,
+            tensor_key=key,
+            tensor_sha256=hashlib.sha256(data).hexdigest(),
+            tensor_side=TENSOR_SIDE,
+            preprocessing_version=event.preprocessing_version,
+            preprocessing_generation=event.preprocessing_generation,
+            announced_at=event.announced_at,
+            produced_at=now(),
+        )
+        return Done((Message(TENSORS, ready),))
+
+    def _read(self, view: SpecimenView) -> Image:
+        pixels = cv2.imdecode(np.frombuffer(self._store.get(view.view_key), np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            raise Rejected("view_unreadable", f"{view.view_key} is not an image")
+        return np.asarray(pixels, dtype=np.uint8)
+
+
+def npy(tensor: Image) -> bytes:
+    """Encode a tensor as a `.npy` file; equal tensors give equal bytes."""
+    buffer = io.BytesIO()
+    np.save(buffer, tensor, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _check(event: SpecimenReady) -> None:
+    if event.preprocessing_version != VERSION:
+        raise Rejected(
+            "preprocessing_version_unknown", f"made by {event.preprocessing_version}, this fuser knows {VERSION}"
+        )
+    for view in event.views:
+        expected = view_key(VERSION, event.biological_sample_id, view.view, view.image_sha256)
+        if view.view_key != expected:
+            raise Rejected("view_key_foreign", f"{view.view_key} is not a view of {event.biological_sample_id}")
+    if {view.view for view in event.views} != {"DV", "LAT"}:
+        raise Rejected("specimen_incomplete", "a specimen needs at least one DV and one LAT view")

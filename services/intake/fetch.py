@@ -1,0 +1,91 @@
+"""Gets an image's bytes: from S3, or from an allow-listed HTTPS host."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
+
+from services.common.errors import Rejected, Retriable
+from services.common.store import ObjectStore
+from services.intake.settings import IntakeSettings
+
+_PIECE: Final = 1 << 16
+_TRANSIENT: Final = {408, 425, 429, 500, 502, 503, 504}
+
+
+class Fetcher:
+    """Reads at most `limit` bytes an image. Thread-safe.
+
+    HTTPS goes to the hosts of XRAY_HTTPS_HOSTS only, certificates are checked, redirects are not followed: an event
+    must not make intake call addresses inside the network.
+    """
+
+    def __init__(self, store: ObjectStore, settings: IntakeSettings, limit: int) -> None:
+        """Prepare; connects at the first use."""
+        self._store, self._limit = store, limit
+        self._hosts = settings.https_host_names()
+        self._buckets = {settings.s3_bucket, *settings.source_bucket_names()}
+        context = ssl.create_default_context(cafile=settings.https_ca_file or None)
+        self._http = urllib3.PoolManager(
+            ssl_context=context, timeout=urllib3.Timeout(connect=5, read=30), retries=False, maxsize=settings.workers
+        )
+
+    def fetch(self, uri: str) -> bytes:
+        """Return the bytes at `uri` (`s3://bucket/key` or `https://host/path`).
+
+        Raises Rejected (`source_not_allowed`, `object_missing`, `file_too_large`, `source_refused`) or Retriable.
+        """
+        parts = urlsplit(uri)
+        if parts.scheme == "s3":
+            return self._from_s3(parts.netloc, uri.removeprefix(f"s3://{parts.netloc}/"))
+        return self._from_https(uri, parts.hostname or "")
+
+    def is_own(self, uri: str, key: str) -> bool:
+        """Tell whether `uri` is already the object `key` of our bucket."""
+        return uri == f"s3://{self._store.bucket}/{key}"
+
+    def _from_s3(self, bucket: str, key: str) -> bytes:
+        if bucket not in self._buckets:
+            raise Rejected("source_not_allowed", f"bucket {bucket!r} is not in XRAY_SOURCE_BUCKETS")
+        return self._store.get(key, bucket=bucket, limit=self._limit)
+
+    def _from_https(self, uri: str, host: str) -> bytes:
+        if host not in self._hosts:
+            raise Rejected("source_not_allowed", f"host {host!r} is not in XRAY_HTTPS_HOSTS")
+        try:
+            return self._download(uri)
+        except SSLError as error:
+            raise Rejected("source_refused", f"{host}: its certificate cannot be trusted: {error}") from error
+        except MaxRetryError as error:
+            raise Rejected("source_refused", f"{uri}: {error}") from error
+        except (LocationValueError, UnicodeError) as error:
+            raise Rejected("source_not_allowed", f"{uri}: {error}") from error
+        except (HTTPError, OSError) as error:
+            msg = f"could not fetch {uri}: {error}"
+            raise Retriable(msg) from error
+
+    def _download(self, uri: str) -> bytes:
+        answer = self._http.request("GET", uri, preload_content=False, redirect=False, decode_content=False)
+        try:
+            if answer.status in _TRANSIENT:
+                msg = f"{uri} answered {answer.status}"
+                raise Retriable(msg)
+            if answer.status != 200:
+                raise Rejected("source_refused", f"{uri} answered {answer.status}", status=answer.status)
+            return self._body(uri, answer)
+        finally:
+            answer.release_conn()
+
+    def _body(self, uri: str, answer: urllib3.BaseHTTPResponse) -> bytes:
+        pieces, size = [], 0
+        for piece in answer.stream(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._limit:
+                answer.close()
+                raise Rejected("file_too_large", f"{uri} has more than {self._limit} bytes", limit=self._limit)
+        return b"".join(pieces)

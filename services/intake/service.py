@@ -1,0 +1,85 @@
+"""The intake: fetches an announced image, checks and standardises it, stores the view, announces it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import cast
+
+import cv2
+
+from services.common.errors import Rejected
+from services.common.events import Event, ImageEvent, ViewReady, image_kind
+from services.common.events.base import now
+from services.common.events.image import declared_view
+from services.common.keys import original_key, view_key
+from services.common.loop import Done, Message, PerRecordHandler, Record
+from services.common.preprocessing import GENERATION, VERSION
+from services.common.settings import load
+from services.common.store import ObjectStore
+from services.common.topics import IMAGES, VIEWS, Topic
+from services.intake.fetch import Fetcher
+from services.intake.limits import Limits
+from services.intake.settings import IntakeSettings
+from services.intake.standardise import StandardView, encode_view, standardise
+
+
+class Intake(PerRecordHandler):
+    """Handler of `xray.images`."""
+
+    stage = "intake"
+    inputs = {IMAGES.name: ImageEvent}  # noqa: RUF012 - a constant of the handler protocol
+    outputs: Sequence[Topic] = (VIEWS,)
+
+    def __init__(self, settings: IntakeSettings) -> None:
+        """Prepare; connects at the first use."""
+        super().__init__(settings.workers)
+        self._limits = load(Limits)
+        self._store = ObjectStore(settings, connections=settings.workers)
+        self._fetcher = Fetcher(self._store, settings, self._limits.most_bytes)
+
+    def start(self) -> None:
+        """Check the bucket; the threads are ours, so OpenCV's own would only compete with them."""
+        cv2.setNumThreads(1)
+        self._store.check_bucket()
+
+    def handle_one(self, record: Record[Event]) -> Done:
+        """Standardise one image; raises Rejected for one that cannot be used."""
+        event = cast(ImageEvent, record.event)
+        kind = image_kind(event.parameter_stable_id)
+        if kind == "other":
+            return Done(skipped="not_a_whole_body_parameter")
+        data = self._fetcher.fetch(event.image_uri)
+        sha256 = hashlib.sha256(data).hexdigest()
+        if event.sha256 is not None and event.sha256 != sha256:
+            raise Rejected("digest_mismatch", f"the file's SHA-256 is {sha256}, announced was {event.sha256}")
+        original = original_key(sha256)
+        if not self._fetcher.is_own(event.image_uri, original):
+            self._store.put(original, data)
+        view = standardise(data, declared_view(kind), self._limits)
+        return Done((Message(VIEWS, self._stored(record, event, sha256, view)),))
+
+    def _stored(self, record: Record[Event], event: ImageEvent, sha256: str, view: StandardView) -> ViewReady:
+        """Store the view, and only then have it announced: the assembler lists what is stored."""
+        png = encode_view(view.pixels)
+        key = view_key(VERSION, event.biological_sample_id, view.view, sha256)
+        self._store.put(key, png, "image/png")
+        return ViewReady(
+            biological_sample_id=event.biological_sample_id,
+            centre=event.centre,
+            parameter_stable_id=event.parameter_stable_id,
+            image_event_id=event.event_id,
+            image_uri=event.image_uri,
+            image_sha256=sha256,
+            view=view.view,
+            view_key=key,
+            view_sha256=hashlib.sha256(png).hexdigest(),
+            original_key=original_key(sha256),
+            preprocessing_version=VERSION,
+            preprocessing_generation=GENERATION,
+            scores=view.scores,
+            flags=view.flags,
+            provenance=view.provenance,
+            announced_at=record.timestamp,
+            produced_at=now(),
+        )

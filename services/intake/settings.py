@@ -1,0 +1,24 @@
+"""Settings of intake beyond those of every service."""
+
+from __future__ import annotations
+
+from services.common.settings import ServiceSettings
+
+
+class IntakeSettings(ServiceSettings):
+    """Where images may come from."""
+
+    https_hosts: str = ""
+    """Host names that images may be fetched from by HTTPS, comma-separated; none by default."""
+    https_ca_file: str = ""
+    """PEM file of the authorities that sign those hosts' certificates; the system's by default."""
+    source_buckets: str = ""
+    """Buckets besides XRAY_S3_BUCKET that images may be read from, comma-separated."""
+
+    def https_host_names(self) -> set[str]:
+        """Return the allowed hosts in lower case."""
+        return {name.strip().lower() for name in self.https_hosts.split(",") if name.strip()}
+
+    def source_bucket_names(self) -> set[str]:
+        """Return the additional buckets."""
+        return {name.strip() for name in self.source_buckets.split(",") if name.strip()}
