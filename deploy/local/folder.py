@@ -1,0 +1,116 @@
+"""The folder of one stack: where everything lies, and what is remembered between starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deploy.local import ports
+from deploy.local.errors import StackError
+from deploy.local.locks import locked
+
+CLONE = Path(__file__).resolve().parents[2]
+CACHE = CLONE / ".cache"
+MINIMUM_FREE_BYTES = 1024**3
+_STATE_LOCK_S = 10.0
+
+
+class StackFolder:
+    """Paths below one root, and the state kept there: the ports of each server and the secrets (file mode 0600)."""
+
+    def __init__(self, root: Path) -> None:
+        """Name the folder; nothing is written before `create`."""
+        self.root = root.absolute()
+        self._state = self.root / "state.json"
+        self.environment_file = self.root / "environment"
+
+    def create(self) -> None:
+        """Make the folder and its secrets; refuse a disk that is too full for the servers to work.
+
+        Raises:
+            StackError: less than 1 GiB is free, or the folder cannot be written.
+        """
+        try:
+            for path in (self.root, self.root / "logs", CACHE):
+                path.mkdir(parents=True, exist_ok=True)
+                self._check_space(path)
+            with self._changing() as state:
+                for name in ("s3_access_key", "s3_secret_key", "postgres_password"):
+                    state["secrets"].setdefault(name, secrets.token_hex(20))
+        except OSError as error:
+            words = f"cannot write {error.filename or self.root}: {error.strerror or error}"
+            raise StackError("stack", words, "choose another folder with XRAY_STACK_FOLDER") from error
+
+    def home(self, server: str) -> Path:
+        """Return the folder of a server's configuration and data; it is also its working directory."""
+        return self.root / server
+
+    def log(self, server: str) -> Path:
+        """Return the log file of a server."""
+        return self.root / "logs" / f"{server}.log"
+
+    def pid_file(self, server: str) -> Path:
+        """Return the file where a server notes its own pid."""
+        return self.root / f"{server}.pid"
+
+    def lock(self, server: str) -> Path:
+        """Return the file that is locked while a server is being started or stopped."""
+        return self.root / f"{server}.lock"
+
+    def secret(self, name: str) -> str:
+        """Return a secret that `create` made."""
+        value: str = self._read()["secrets"][name]
+        return value
+
+    def ports(self, server: str) -> dict[str, int]:
+        """Return the ports of a server by name; empty before they were chosen."""
+        found: dict[str, int] = self._read()["ports"].get(server, {})
+        return found
+
+    def choose_ports(self, server: str, names: tuple[str, ...], *, again: bool = False) -> dict[str, int]:
+        """Return a server's ports, chosen now if it has none or if `again`: then only those that are not free."""
+        with self._changing() as state:
+            known: dict[str, int] = state["ports"].setdefault(server, {})
+            lost = [name for name in names if name not in known or (again and not ports.is_free(known[name]))]
+            taken = [port for each in state["ports"].values() for port in each.values()]
+            known.update(zip(lost, ports.choose(len(lost), taken), strict=True))
+            return dict(known)
+
+    def write_environment(self, values: Mapping[str, str]) -> None:
+        """Write KEY=VALUE lines for the services and commands that look for a running stack (mode 0600)."""
+        _write_private(self.environment_file, "".join(f"{key}={value}\n" for key, value in values.items()))
+
+    def _check_space(self, path: Path) -> None:
+        free = shutil.disk_usage(path).free
+        if free < MINIMUM_FREE_BYTES:
+            words = (
+                f"only {free / 1024**2:.0f} MiB are free on the disk of {path}, {MINIMUM_FREE_BYTES >> 20} are needed"
+            )
+            raise StackError("stack", words, "free some disk space, or choose another folder with XRAY_STACK_FOLDER")
+
+    def _read(self) -> dict[str, Any]:
+        if not self._state.exists():
+            return {"ports": {}, "secrets": {}}
+        state: dict[str, Any] = json.loads(self._state.read_text(encoding="ascii"))
+        return state
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, Any]]:
+        with locked(self.root / "state.lock", _STATE_LOCK_S, waiting=lambda: None):
+            state = self._read()
+            yield state
+            _write_private(self._state, json.dumps(state, indent=1) + "\n")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replace a file as a whole, readable by its owner only from its first byte."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(text)
+    partial.replace(path)

@@ -1,0 +1,50 @@
+"""Log files of the servers: their last lines, following them, keeping them small."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_ROTATE_BYTES = 20 * 1024 * 1024
+_BLOCK = 64 * 1024
+_STACK_FRAME = re.compile(r"^\s+at |^\s+\.\.\. \d+ more")
+
+
+def tail(log: Path, lines: int) -> tuple[str, ...]:
+    """Return the last `lines` lines, without the frames of Java stack traces; empty if there is no such file."""
+    try:
+        with log.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - _BLOCK - 400 * lines))
+            text = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ()
+    kept = [line for line in text.splitlines() if line.strip() and not _STACK_FRAME.match(line)]
+    return tuple(kept[-lines:]) if lines > 0 else ()
+
+
+def follow(log: Path, poll_s: float = 0.2) -> Iterator[str]:
+    """Yield lines as they are appended, for ever; goes on with the new file when the log was rotated."""
+    position = log.stat().st_size if log.exists() else 0
+    pending = ""
+    while True:
+        size = log.stat().st_size if log.exists() else 0
+        if size < position:
+            position, pending = 0, ""
+        if size > position:
+            with log.open("rb") as file:
+                file.seek(position)
+                pending += file.read(size - position).decode("utf-8", errors="replace")
+            position = size
+            *whole, pending = pending.split("\n")
+            yield from whole
+        time.sleep(poll_s)
+
+
+def rotate(log: Path) -> None:
+    """Keep one older file once the log is over 20 MiB; called only while its server is stopped."""
+    if log.exists() and log.stat().st_size > _ROTATE_BYTES:
+        log.replace(log.with_suffix(".log.1"))

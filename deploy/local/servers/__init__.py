@@ -1,0 +1,1 @@
+"""The four servers of the local stack, one module each."""

@@ -1,0 +1,92 @@
+"""What the stack needs to know of a server."""
+
+from __future__ import annotations
+
+import os
+import signal
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from deploy.local.folder import StackFolder
+from deploy.local.process import Launch, ServerProcess
+from deploy.local.task import Task
+
+
+class NotReady(Exception):
+    """The server does not answer its real operation yet; the words say what was missing."""
+
+
+class Server(ABC):
+    """One server: how to prepare it, which command it is, when it works, how it is stopped.
+
+    `ready_within_s` is the deadline from start to the first successful check; `grace_s` the time from the stop
+    signal to SIGKILL; `start_attempts` how often it may die while starting before that is an error.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    port_names: ClassVar[tuple[str, ...]]
+    programs: ClassVar[frozenset[str]]
+    ready_within_s: ClassVar[float] = 90.0
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    grace_s: ClassVar[float] = 15.0
+    start_attempts: ClassVar[int] = 2
+
+    def __init__(self, folder: StackFolder) -> None:
+        """Belong to the stack in `folder`."""
+        self.folder = folder
+
+    @property
+    def home(self) -> Path:
+        """The folder of its configuration and data, and its working directory."""
+        return self.folder.home(self.name)
+
+    @property
+    def log(self) -> Path:
+        """Its log file."""
+        return self.folder.log(self.name)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Its ports by name."""
+        return self.folder.ports(self.name)
+
+    @property
+    def process(self) -> ServerProcess:
+        """Its process, running or not."""
+        return ServerProcess(self.folder.pid_file(self.name), self.home, self.programs)
+
+    @abstractmethod
+    def prepare(self, task: Task) -> Launch:
+        """Make ready all that the server needs (downloads, data folder, configuration) and say how to run it.
+
+        Raises:
+            StackError: something is missing; the message says what to do.
+        """
+
+    @abstractmethod
+    def check(self) -> None:
+        """Do one real operation, within some 5 s.
+
+        Raises:
+            NotReady: it did not work.
+        """
+
+    @abstractmethod
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which the services find this server."""
+
+    def address(self) -> str:
+        """Return where it listens, for a person."""
+        return next(iter(self.environment().values()))
+
+    def clean_up(self) -> None:
+        """Remove what the ended server left outside its folder (sockets, shared memory)."""
+        return
+
+
+def plain_environment(**more: str) -> dict[str, str]:
+    """Return a small environment: variables of the user's shell (proxies, library paths, Java options) stay out."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "TZ") if name in os.environ}
+    return {**kept, **more}

@@ -1,0 +1,144 @@
+"""Apache Kafka in KRaft mode, one node that is broker and controller."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import sys
+import uuid
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from deploy.local.folder import CACHE
+from deploy.local.ports import LOOPBACK, is_listening
+from deploy.local.process import Launch
+from deploy.local.servers.base import NotReady, Server, plain_environment
+from deploy.local.servers.java import find_java
+from deploy.local.task import Task
+from deploy.local.versions import KAFKA
+
+# A rejection carries the original bytes of a message inside JSON, so some 4/3 of the largest message that centres send.
+_MESSAGE_BYTES = 24 * 1024 * 1024
+_DOWNLOAD_S = 600.0
+_FORMAT_S = 60.0
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{broker}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+message.max.bytes={message_bytes}
+replica.fetch.max.bytes={message_bytes}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=4
+group.initial.rebalance.delay.ms=0
+# After kill -9 the new broker is let in when the session of the old one has run out.
+broker.session.timeout.ms=6000
+broker.heartbeat.interval.ms=1000
+log.segment.bytes=134217728
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+
+class Kafka(Server):
+    """Heap at most 512 MiB; topics are created by `xray init` only; messages up to 24 MiB."""
+
+    name = "kafka"
+    title = f"Apache Kafka {KAFKA}"
+    port_names = ("broker", "controller")
+    programs = frozenset({"java"})
+
+    def prepare(self, task: Task) -> Launch:
+        """Resolve the jars and format the data folder at the first start; write the properties at every start."""
+        java, jars = find_java(), _jars(task)
+        self.home.mkdir(parents=True, exist_ok=True)
+        properties = self.home / "server.properties"
+        properties.write_text(self._properties(), encoding="utf-8")
+        launch = Launch(
+            (str(java), *_java_options(jars), "kafka.Kafka", str(properties)), plain_environment(), self.home
+        )
+        if not (self.home / "data" / "meta.properties").exists():
+            task.say("formatting its data folder")
+            self._format(task, java, jars, properties)
+        return launch
+
+    def check(self) -> None:
+        """Fetch the cluster's metadata through the admin client."""
+        if not is_listening(self.ports["broker"]):
+            raise NotReady("nobody listens on its port")
+        try:
+            admin = KafkaAdminClient(
+                bootstrap_servers=self._bootstrap(), request_timeout_ms=4000, bootstrap_timeout_ms=4000
+            )
+            try:
+                brokers = admin.describe_cluster()["brokers"]
+            finally:
+                admin.close()
+        except KafkaError as error:
+            raise NotReady(f"no metadata: {error}") from error
+        if not brokers:
+            raise NotReady("the broker is not registered yet")
+
+    def environment(self) -> dict[str, str]:
+        """Name the bootstrap server."""
+        return {"XRAY_KAFKA_BOOTSTRAP": self._bootstrap()}
+
+    def _bootstrap(self) -> str:
+        return f"{LOOPBACK}:{self.ports['broker']}"
+
+    def _properties(self) -> str:
+        data = self.home / "data"
+        return _PROPERTIES.format(host=LOOPBACK, data=data, message_bytes=_MESSAGE_BYTES, **self.ports)
+
+    def _format(self, task: Task, java: Path, jars: Path, properties: Path) -> None:
+        # A folder without meta.properties is what an interrupted format left.
+        shutil.rmtree(self.home / "data", ignore_errors=True)
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
+        command = (str(java), *_java_options(jars), "kafka.tools.StorageTool", "format", "-t", cluster, "-c")
+        task.run((*command, str(properties)), timeout_s=_FORMAT_S, environment=plain_environment(), directory=self.home)
+
+
+def _java_options(jars: Path) -> tuple[str, ...]:
+    return (
+        "-Xms96m",
+        "-Xmx512m",
+        "-XX:+UseSerialGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        # Else every JVM leaves a file for jps in the shared temporary folder.
+        "-XX:-UsePerfData",
+        "-Djava.net.preferIPv4Stack=true",
+        "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-Dorg.slf4j.simpleLogger.log.kafka.server=info",
+        "-cp",
+        f"{jars}/*",
+    )
+
+
+def _jars(task: Task) -> Path:
+    jars = CACHE / f"kafka-{KAFKA}"
+    if jars.exists():
+        return jars
+    task.say("waiting for the cache")
+    with task.alone(CACHE / "kafka.lock") as lock:
+        if not jars.exists():
+            task.say("downloading Kafka's jars from Maven Central (46 MB, once)")
+            command = (sys.executable, "-m", "deploy.local.servers.kafka_jars", str(jars))
+            environment = {**os.environ, "M2_REPO": str(CACHE / "maven")}
+            task.run(command, timeout_s=_DOWNLOAD_S, environment=environment, locks=(lock,))
+    return jars

