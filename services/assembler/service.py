@@ -8,7 +8,7 @@ inclusion: its size is the revision, and any order, duplicate or crash ends with
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Final, cast
 
@@ -30,8 +30,8 @@ Specimen = tuple[str, str]
 class Assembler:
     """Handler of `xray.views`; see the module."""
 
-    stage = "assembler"
-    inputs = {VIEWS.name: ViewReady}  # noqa: RUF012 - a constant of the handler protocol
+    stage: str = "assembler"
+    inputs: Mapping[str, type[Event]] = {VIEWS.name: ViewReady}
     outputs: Sequence[Topic] = (SPECIMENS,)
 
     def __init__(self, settings: ServiceSettings) -> None:

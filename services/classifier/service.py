@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import cast
 
@@ -36,8 +36,8 @@ log = structlog.get_logger()
 class Classifier:
     """Handler of `xray.tensors`. A batch is called by one activation as a whole; versions never mix."""
 
-    stage = "classifier"
-    inputs = {TENSORS.name: TensorReady}  # noqa: RUF012 - a constant of the handler protocol
+    stage: str = "classifier"
+    inputs: Mapping[str, type[Event]] = {TENSORS.name: TensorReady}
     outputs: Sequence[Topic] = (CALLS, ACTIVE_MODELS)
 
     def __init__(self, settings: ServiceSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import cv2
@@ -25,8 +25,8 @@ from services.fuser.fuse import Image, fuse
 class Fuser(PerRecordHandler):
     """Handler of `xray.specimens`."""
 
-    stage = "fuser"
-    inputs = {SPECIMENS.name: SpecimenReady}  # noqa: RUF012 - a constant of the handler protocol
+    stage: str = "fuser"
+    inputs: Mapping[str, type[Event]] = {SPECIMENS.name: SpecimenReady}
     outputs: Sequence[Topic] = (TENSORS,)
 
     def __init__(self, settings: ServiceSettings) -> None:

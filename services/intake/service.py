@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import cv2
@@ -27,8 +27,8 @@ from services.intake.standardise import StandardView, encode_view, standardise
 class Intake(PerRecordHandler):
     """Handler of `xray.images`."""
 
-    stage = "intake"
-    inputs = {IMAGES.name: ImageEvent}  # noqa: RUF012 - a constant of the handler protocol
+    stage: str = "intake"
+    inputs: Mapping[str, type[Event]] = {IMAGES.name: ImageEvent}
     outputs: Sequence[Topic] = (VIEWS,)
 
     def __init__(self, settings: IntakeSettings) -> None:
