@@ -1,0 +1,20 @@
+"""The real servers for integration tests: started once a session, killed with it, even if it is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Kafka, SeaweedFS, Triton and PostgreSQL in a folder of this session; downloads are shared with the clone's cache."""
+    folder: Path = tmp_path_factory.mktemp("stack")
+    servers = Stack(folder, tied=True)
+    servers.up()
+    yield servers
+    servers.down()
