@@ -1,0 +1,116 @@
+"""Stored values of a DICOM file's first frame, with the codec that its transfer syntax needs."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import struct
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import FileDataset
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import (
+    HTJ2K,
+    UID,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEG2000TransferSyntaxes,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+)
+
+from services.common.errors import Rejected
+from services.intake.decode.grey import to_grey
+from services.intake.decode.jpeg import JpegHeader, read_jpeg_header
+from services.intake.errors import corrupt, truncated
+from services.intake.raster import Grey
+
+_JPEG: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
+_WAVELET: Final = frozenset({*JPEG2000TransferSyntaxes, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL})
+_CODESTREAM_END: Final = b"\xff\xd9"
+_PADDING: Final = b"\x00\xff"
+"""What encoders append to make a frame's length even."""
+_SIZ: Final = re.compile(rb"\xff\x4f\xff\x51....(.{16})", re.DOTALL)
+"""Start of a JPEG 2000 codestream: SOC, SIZ with length and capabilities, then Xsiz, Ysiz, XOsiz, YOsiz."""
+
+
+def stored_frame(dataset: FileDataset) -> Grey:
+    """First frame as stored, unsigned uint8 or uint16 [rows, columns]; colour becomes its luma.
+
+    Raises Rejected `transfer_syntax_unsupported`, `image_truncated` or `image_corrupt`; codecs' own errors pass.
+    """
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    if syntax in _JPEG:
+        return _jpeg_frame(_compressed_frame(dataset), dataset)
+    if syntax in _WAVELET:
+        _check_wavelet_size(_compressed_frame(dataset), dataset)
+    elif syntax in JPEGLSTransferSyntaxes:
+        _check_jpeg_size(read_jpeg_header(_compressed_frame(dataset)), dataset)
+    elif syntax != RLELossless and (syntax.is_compressed and not syntax.is_deflated):
+        raise Rejected("transfer_syntax_unsupported", "no decoder for this transfer syntax", transfer_syntax=syntax)
+    frame, properties = get_decoder(syntax).as_array(dataset, raw=True, index=0)
+    return _unsigned_grey(frame, str(properties["photometric_interpretation"]))
+
+
+def _compressed_frame(dataset: FileDataset) -> bytes:
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=int(dataset.get("NumberOfFrames", 1) or 1))
+    frame = frame.rstrip(_PADDING)
+    if not frame.endswith(_CODESTREAM_END):
+        raise truncated("the compressed frame ends before its end marker")
+    return frame
+
+
+def _jpeg_frame(frame: bytes, dataset: FileDataset) -> Grey:
+    header = read_jpeg_header(frame)
+    _check_jpeg_size(header, dataset)
+    if header.precision == 8 and header.marker in (0xC0, 0xC1, 0xC2):
+        decoded = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_UNCHANGED)
+    else:
+        decoded = _decode_deep_jpeg(frame)
+    if decoded is None:
+        raise corrupt("the JPEG frame cannot be decoded")
+    return to_grey(decoded)[0]
+
+
+def _decode_deep_jpeg(frame: bytes) -> NDArray[Any]:
+    """Decode 12-bit and lossless JPEG, with libjpeg-turbo 3 out of `imagecodecs`, which is large and so optional."""
+    try:
+        imagecodecs = importlib.import_module("imagecodecs")
+    except ImportError as error:
+        raise Rejected(
+            "transfer_syntax_unsupported", "lossless and 12-bit JPEG need the package imagecodecs"
+        ) from error
+    return np.asarray(imagecodecs.jpeg8_decode(frame))
+
+
+def _check_jpeg_size(header: JpegHeader, dataset: FileDataset) -> None:
+    if (header.rows, header.columns) != (dataset.Rows, dataset.Columns):
+        raise corrupt("the compressed frame's size is not the one that the header declares")
+
+
+def _check_wavelet_size(frame: bytes, dataset: FileDataset) -> None:
+    found = _SIZ.search(frame, 0, 4096)
+    if found is None:
+        raise corrupt("the frame is no JPEG 2000 codestream")
+    right, bottom, left, top = struct.unpack(">IIII", found[1])
+    if (bottom - top, right - left) != (dataset.Rows, dataset.Columns):
+        raise corrupt("the compressed frame's size is not the one that the header declares")
+
+
+def _unsigned_grey(frame: NDArray[Any], photometric: str) -> Grey:
+    native = frame.astype(frame.dtype.newbyteorder("="), copy=False)
+    unsigned: Grey = native.view(np.uint8 if frame.dtype.itemsize == 1 else np.uint16)
+    if unsigned.ndim == 2:
+        return unsigned
+    if photometric.startswith("YBR"):
+        return np.ascontiguousarray(unsigned[..., 0])
+    return to_grey(np.ascontiguousarray(unsigned[..., ::-1]))[0]

@@ -1,0 +1,53 @@
+"""OpenCV's decoder, and its channels to one grey channel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from services.common.errors import Rejected
+from services.intake.decode.size import check_size
+from services.intake.errors import corrupt
+from services.intake.limits import Limits
+from services.intake.raster import Grey, Raster, spread
+
+_OPAQUE = 0.5
+"""A pixel is transparent below this part of full alpha."""
+
+
+def decode_with_opencv(data: bytes, name: str, limits: Limits, facts: dict[str, JsonValue]) -> Raster:
+    """Decode a checked file; raises Rejected `image_corrupt` or `bits_unsupported`.
+
+    EXIF rotation is ignored: the animal's own direction decides.
+    """
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise corrupt(f"the {name} cannot be decoded") from error
+    if image is None:
+        raise corrupt(f"the {name} cannot be decoded")
+    check_size(image.shape[1], image.shape[0], 1, limits)
+    grey, transparent = to_grey(image)
+    bits = grey.dtype.itemsize * 8
+    return Raster(grey, spread(grey, bits), transparent, {"format": name, "bits": bits, **facts})
+
+
+def to_grey(image: NDArray[Any]) -> tuple[Grey, NDArray[np.bool_] | None]:
+    """Split uint8 or uint16 [rows, columns(, 1 | 3 BGR | 4 BGRA)] into luma (ITU-R BT.601) and what is transparent.
+
+    Raises Rejected `bits_unsupported` for other types.
+    """
+    if image.dtype not in (np.uint8, np.uint16):
+        raise Rejected("bits_unsupported", "samples must be integers of 8 or 16 bits", found=str(image.dtype))
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels == 1:
+        return image.reshape(image.shape[:2]), None
+    if channels == 3:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=image.dtype), None
+    transparent = image[..., 3] < np.iinfo(image.dtype).max * _OPAQUE
+    luma = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY), dtype=image.dtype)
+    return luma, transparent if transparent.any() else None

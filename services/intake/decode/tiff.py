@@ -1,0 +1,94 @@
+"""TIFF and BigTIFF: the first directory is read here, so that sizes and data ranges are known before decoding."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from services.common.errors import Rejected
+from services.intake.decode.grey import decode_with_opencv
+from services.intake.decode.size import check_size
+from services.intake.errors import corrupt, truncated
+from services.intake.limits import Limits
+from services.intake.raster import Raster
+
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLE_FORMAT = 256, 257, 258, 259, 339
+_OFFSETS_AND_COUNTS: Final = ((273, 279), (324, 325))
+"""Tags of strips, tags of tiles."""
+_NUMBERS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
+"""Field types BYTE, SHORT, LONG, LONG8."""
+_MOST_ENTRIES: Final = 4096
+_MOST_SEGMENTS: Final = 1_000_000
+
+Tags = dict[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    order: str
+    word: str
+    count: str
+    entry: int
+
+    @property
+    def inline(self) -> int:
+        return struct.calcsize(self.word)
+
+
+def decode_tiff(data: bytes, limits: Limits) -> Raster:
+    """Decode the first page of a TIFF of 8 or 16 bits a sample; raises Rejected (see `decode`)."""
+    big = data[2:3] == b"+" or data[3:4] == b"+"
+    order = "<" if data[:2] == b"II" else ">"
+    layout = _Layout(order, order + "Q", order + "Q", 20) if big else _Layout(order, order + "I", order + "H", 12)
+    try:
+        tags, pages = _directories(data, layout, 8 if big else 4, limits)
+    except struct.error as error:
+        raise truncated("the TIFF ends inside its directory") from error
+    if not {_WIDTH, _LENGTH} <= tags.keys():
+        raise corrupt("the TIFF directory has no size")
+    check_size(tags[_WIDTH][0], tags[_LENGTH][0], pages, limits)
+    bits = set(tags.get(_BITS, (1,)))
+    if not (bits <= {8} or bits <= {16}) or set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
+        raise Rejected("bits_unsupported", "a TIFF must have unsigned samples of 8 or 16 bits", bits=sorted(bits))
+    _check_segments(tags, len(data))
+    return decode_with_opencv(data, "TIFF", limits, {"pages": pages, "compression": tags.get(_COMPRESSION, (1,))[0]})
+
+
+def _directories(data: bytes, layout: _Layout, start: int, limits: Limits) -> tuple[Tags, int]:
+    (position,) = struct.unpack_from(layout.word, data, start)
+    first: Tags | None = None
+    pages = 0
+    while position and pages <= limits.most_frames:
+        (entries,) = struct.unpack_from(layout.count, data, position)
+        if entries > _MOST_ENTRIES:
+            raise corrupt("the TIFF directory has far too many entries")
+        position += struct.calcsize(layout.count)
+        if first is None:
+            found = (_entry(data, layout, position + number * layout.entry) for number in range(entries))
+            first = {tag: values for tag, values in found if values}
+        (position,) = struct.unpack_from(layout.word, data, position + entries * layout.entry)
+        pages += 1
+    return first or {}, pages
+
+
+def _entry(data: bytes, layout: _Layout, position: int) -> tuple[int, tuple[int, ...]]:
+    tag, kind = struct.unpack_from(layout.order + "HH", data, position)
+    (count,) = struct.unpack_from(layout.word, data, position + 4)
+    letter = _NUMBERS.get(kind)
+    if letter is None or not 0 < count <= _MOST_SEGMENTS:
+        return tag, ()
+    values = f"{layout.order}{count}{letter}"
+    place = position + 4 + layout.inline
+    if struct.calcsize(values) > layout.inline:
+        (place,) = struct.unpack_from(layout.word, data, place)
+    return tag, struct.unpack_from(values, data, place)
+
+
+def _check_segments(tags: Tags, size: int) -> None:
+    for offsets, counts in _OFFSETS_AND_COUNTS:
+        if tags.get(offsets) and len(tags[offsets]) == len(tags.get(counts, ())):
+            if any(start + length > size for start, length in zip(tags[offsets], tags[counts], strict=True)):
+                raise truncated("the TIFF ends before its picture data does")
+            return
+    raise corrupt("the TIFF directory does not say where the picture is")
