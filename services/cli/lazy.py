@@ -1,0 +1,78 @@
+"""A command group that imports a command's module only when that command is used.
+
+`xray --help` stays fast, and a command whose extras are not installed (say `stack`) harms no other.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from services.common.errors import Fatal
+
+_DATA: Final = "Images and calls"
+_OPERATE: Final = "Operate"
+_TRY: Final = "Try and measure"
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """Where a command lives (`module:name` of a Typer app or of one function), and its line in the list."""
+
+    target: str
+    help: str
+    panel: str
+
+
+COMMANDS: Final = {
+    "push": LazyCommand("services.cli.push.command:app", "Upload image files and announce them on xray.images.", _DATA),
+    "calls": LazyCommand("services.cli.calls:app", "List or follow phenotype calls; show one with its lineage.", _DATA),
+    "specimens": LazyCommand(
+        "services.cli.specimens:app", "Show one specimen's state, or those still incomplete.", _DATA
+    ),
+    "rejections": LazyCommand("services.cli.rejections.command:app", "List, show and replay what was refused.", _DATA),
+    "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and the first activation.", _OPERATE),
+    "run": LazyCommand("services.cli.run:run", "Run one service in the foreground.", _OPERATE),
+    "status": LazyCommand(
+        "services.cli.status.command:app", "Show topics, consumer lag and the servers' health.", _OPERATE
+    ),
+    "stack": LazyCommand("services.cli.stack:app", "Start and stop the servers as local processes.", _OPERATE),
+    "demo": LazyCommand("services.cli.demo.command:app", "Send 60 simulated specimens through everything.", _TRY),
+    "bench": LazyCommand("services.cli.bench.command:app", "Measure the pipeline against a bare loop.", _TRY),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists COMMANDS without importing them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        """Put a stand-in for every command in the list."""
+        super().__init__(**attributes)
+        for name, command in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=command.help, rich_help_panel=command.panel))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command among the stand-ins, then load the real one."""
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        return name, None if stand_in is None or name is None else load(name), rest
+
+
+def load(name: str) -> Any:
+    """Import one command; raises Fatal when a library it needs is not installed."""
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    try:
+        target = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        msg = f"`xray {name}` needs {error.name}, which is not installed; run `make setup`"
+        raise Fatal(msg) from error
+    if not isinstance(target, typer.Typer):
+        function, target = target, typer.Typer(add_completion=False)
+        target.command(name)(function)
+    command = get_command(target)
+    command.name = name
+    return command

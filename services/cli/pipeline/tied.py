@@ -1,0 +1,30 @@
+"""Become another program that dies with its parent: `python tied.py PARENT_PID PROGRAM ARGUMENT...` (Linux).
+
+A program of its own rather than `preexec_fn`, which is unsafe in a parent with threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+PARENT_GONE: Final = 125
+"""Exit code when the parent had died before the tie was made."""
+
+
+def main(arguments: list[str]) -> None:
+    """Ask the kernel for SIGKILL at the parent's death (it survives exec), then become the program."""
+    parent, program = int(arguments[0]), arguments[1:]
+    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        sys.exit(PARENT_GONE)
+    os.execv(program[0], program)  # noqa: S606 - the arguments come from our own supervisor, no shell is involved
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,93 @@
+"""The entry point: list of commands, exit codes, one line for every known error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from services.cli import lazy, main
+from services.common.errors import Fatal, PipelineError, Rejected, Retriable
+
+
+def test_help_names_every_command_without_importing_any() -> None:
+    script = "import sys; sys.argv = ['xray', '--help']; from services.cli.main import main\ntry: main()\n"
+    script += "finally: print(*[m for m in ('kafka', 'boto3', 'numpy', 'psycopg', 'pydicom') if m in sys.modules])"
+    started = time.monotonic()
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert time.monotonic() - started < 5
+    assert answer.stdout.splitlines()[-1] == ""
+    for name in lazy.COMMANDS:
+        assert f" {name} " in answer.stdout
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    answer = CliRunner().invoke(main.app, ["psh"])
+    assert answer.exit_code == 2
+    assert "push" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (Fatal("bucket 'x' is missing; run `xray init`"), 2, "xray: bucket 'x' is missing; run `xray init`"),
+        (Retriable("no Kafka broker at a:1"), 3, "xray: server away: no Kafka broker at a:1"),
+        (Rejected("object_missing", "no such object"), 1, "xray: object_missing: no such object"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_errors_become_exit_codes_and_one_line(
+    error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("XRAY_DEBUG", raising=False)
+    monkeypatch.setattr(main, "app", _raising(error))
+    with pytest.raises(SystemExit) as exit_:
+        main.main()
+    assert exit_.value.code == code
+    assert capsys.readouterr().err.strip() == line
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRAY_DEBUG", "1")
+    monkeypatch.setattr(main, "app", _raising(Fatal("x")))
+    with pytest.raises(PipelineError):
+        main.main()
+
+
+def test_a_command_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(lazy.COMMANDS, "stack", lazy.LazyCommand("no_such_library:app", "", ""))
+    with pytest.raises(Fatal, match=r"no_such_library.*make setup"):
+        lazy.load("stack")
+
+
+def test_settings_come_from_the_stack_unless_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from services.cli.environment import adopt_running_stack
+
+    (tmp_path / "environment").write_text("XRAY_KAFKA_BOOTSTRAP=127.0.0.1:1\nXRAY_S3_ACCESS_KEY=a=b\n")
+    monkeypatch.setenv("XRAY_STACK_FOLDER", str(tmp_path))
+    monkeypatch.setenv("XRAY_KAFKA_BOOTSTRAP", "mine:2")
+    monkeypatch.setenv("XRAY_S3_ACCESS_KEY", "gone with the test")
+    monkeypatch.delenv("XRAY_S3_ACCESS_KEY")
+    adopt_running_stack()
+    import os
+
+    assert os.environ["XRAY_KAFKA_BOOTSTRAP"] == "mine:2"
+    assert os.environ["XRAY_S3_ACCESS_KEY"] == "a=b"
+
+
+def _raising(error: BaseException) -> typer.Typer:
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def fail() -> None:
+        raise error
+
+    def run(**_: object) -> None:
+        app([])
+
+    return run  # type: ignore[return-value]
