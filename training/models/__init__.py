@@ -1,0 +1,1 @@
+"""Both backbones of the paper, the hierarchy of their probabilities and their calibration."""

@@ -1,0 +1,1 @@
+"""From trained backbones to what Triton serves."""

@@ -1,0 +1,99 @@
+"""Export to ONNX: one file, dynamic batch, opset 18 (LayerNormalization stays one node)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from typing import Final
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from services.common.preprocessing import TENSOR_SIDE
+from training.models.serving import Serving
+
+OPSET: Final = 18
+INPUT: Final = "image"
+OUTPUTS: Final = ("level1", "level2", "level3")
+PARITY: Final = 1e-4
+"""Largest difference of a probability between torch and ONNX Runtime that an export may show."""
+
+
+class ParityError(RuntimeError):
+    """The exported graph does not compute what the trained network computes."""
+
+
+def export_onnx(model: Serving) -> bytes:
+    """Return the ONNX file: `image` UINT8 [batch, 224, 224, 3] to the FP32 outputs `level1`, `level2`, `level3`.
+
+    The file is checked by ONNX and has its weights inside.
+    """
+    model.eval()
+    example = torch.zeros(2, TENSOR_SIDE, TENSOR_SIDE, 3, dtype=torch.uint8)
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # The exporter trips over deprecations inside torch itself; they are not ours to mend.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            (example,),
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            dynamic_shapes={INPUT: {0: batch}},
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+        )
+    if program is None:
+        msg = "the exporter returned no program"
+        raise RuntimeError(msg)
+    proto = _without_provenance(program.model_proto)
+    onnx.checker.check_model(proto, full_check=True)
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _without_provenance(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop source paths and stack traces, which differ from machine to machine."""
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
+        del value.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    del proto.metadata_props[:]
+    return proto
+
+
+def sha256(file: bytes) -> str:
+    """Digest of an ONNX file, as its card states it."""
+    return hashlib.sha256(file).hexdigest()
+
+
+def run_onnx(file: bytes, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    """Run ONNX Runtime on one thread: uint8 [n, 224, 224, 3] to the three outputs."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    outputs: list[NDArray[np.float32]] = session.run(list(OUTPUTS), {INPUT: images})
+    return outputs
+
+
+def check_parity(file: bytes, model: Serving, images: NDArray[np.uint8]) -> float:
+    """Return the largest difference between torch and ONNX Runtime; raises ParityError above `PARITY`."""
+    model.eval()
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(images))
+    differences = [
+        float(np.abs(theirs - ours.numpy()).max())
+        for theirs, ours in zip(run_onnx(file, images), expected, strict=True)
+    ]
+    if max(differences) > PARITY:
+        msg = f"the exported graph differs from the network by {max(differences):.2e}, allowed is {PARITY}"
+        raise ParityError(msg)
+    return max(differences)

@@ -1,0 +1,97 @@
+"""Write a model version into Triton's repository: `<model>/config.pbtxt`, `<model>/<version>/model.{onnx,py}`.
+
+`config.pbtxt` is one file for all versions of a model, so every version's card is a parameter of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from google.protobuf import text_format  # type: ignore[import-untyped]
+from tritonclient.grpc import model_config_pb2
+
+from services.common.labels import LEVEL2, LEVEL3
+from services.common.model_card import ModelCard, card_parameter
+from training.export.graph import INPUT, OUTPUTS
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2] / "model_repository"
+MAX_BATCH_SIZE: Final = 32
+INSTANCES: Final = 2
+VERSIONS_KEPT: Final = 2
+"""Triton serves the newest version and the one before it: a rollback needs no load."""
+_WIDTHS: Final = dict(zip(OUTPUTS, (1, len(LEVEL2), len(LEVEL3)), strict=True))
+_HEADER: Final = "# Written by training.export.repository; field reference: Triton's model_config.proto.\n"
+
+
+def write_version(card: ModelCard, onnx_file: bytes, repository: Path = REPOSITORY) -> Path:
+    """Add or replace the version that the card describes; returns the model's directory.
+
+    The graph is in place before the configuration names its card, so that Triton never reads half a version.
+    """
+    directory = repository / card.model
+    version = directory / str(card.version)
+    version.mkdir(parents=True, exist_ok=True)
+    _replace(version / "model.onnx", onnx_file)
+    link = version / "model.py"
+    if not link.is_symlink():
+        link.symlink_to(Path("../../model.py"))
+    path = directory / "config.pbtxt"
+    cards = {**read_cards(path), card.version: card}
+    _replace(path, (_HEADER + text_format.MessageToString(_configuration(cards), as_utf8=True)).encode())
+    return directory
+
+
+def read_configuration(path: Path) -> model_config_pb2.ModelConfig:
+    """Parse a `config.pbtxt`; raises `google.protobuf.text_format.ParseError` if it is not one."""
+    return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+
+
+def read_cards(path: Path) -> dict[int, ModelCard]:
+    """Return the cards in a `config.pbtxt` by version; none if the file does not exist."""
+    if not path.exists():
+        return {}
+    parameters = read_configuration(path).parameters
+    cards = [
+        ModelCard.model_validate_json(parameters[name].string_value) for name in parameters if name.startswith("card.")
+    ]
+    return {card.version: card for card in cards}
+
+
+def _configuration(cards: dict[int, ModelCard]) -> model_config_pb2.ModelConfig:
+    newest = cards[max(cards)]
+    side = newest.tensor_side
+    configuration = model_config_pb2.ModelConfig(
+        name=newest.model,
+        backend="python",
+        max_batch_size=MAX_BATCH_SIZE,
+        input=[
+            model_config_pb2.ModelInput(name=INPUT, data_type=model_config_pb2.TYPE_UINT8, dims=[side, side, 3]),
+        ],
+        output=[
+            model_config_pb2.ModelOutput(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
+            for name, width in _WIDTHS.items()
+        ],
+        instance_group=[
+            model_config_pb2.ModelInstanceGroup(kind=model_config_pb2.ModelInstanceGroup.KIND_CPU, count=INSTANCES)
+        ],
+        dynamic_batching=model_config_pb2.ModelDynamicBatching(),
+        model_warmup=[_warm_up(side)],
+    )
+    configuration.version_policy.latest.num_versions = VERSIONS_KEPT
+    for version, card in sorted(cards.items()):
+        configuration.parameters[card_parameter(version)].string_value = card.model_dump_json()
+    return configuration
+
+
+def _warm_up(side: int) -> model_config_pb2.ModelWarmup:
+    zeros = model_config_pb2.ModelWarmup.Input(
+        data_type=model_config_pb2.TYPE_UINT8, dims=[side, side, 3], zero_data=True
+    )
+    return model_config_pb2.ModelWarmup(name="one blank specimen", batch_size=1, inputs={INPUT: zeros})
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_bytes(data)
+    temporary.replace(path)

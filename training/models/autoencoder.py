@@ -1,0 +1,70 @@
+"""The backbone driven by a convolutional autoencoder (paper section 4, "CAE-driven")."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from services.common.labels import LEVEL2, LEVEL3
+from training.models.configuration import AutoencoderSize
+from training.models.output import Output
+
+
+class AutoencoderDriven(nn.Module):
+    """Encoder to a 56x56x128 code, mirrored decoder, and heads for the three levels on the pooled code."""
+
+    def __init__(self, size: AutoencoderSize) -> None:
+        super().__init__()
+        first, code = size.widths
+        self.encoder = nn.Sequential(*_halved(3, first), *_halved(first, code))
+        self.decoder = nn.Sequential(*_doubled(code, first), *_doubled(first, 3))
+        self.pooling = nn.Sequential(*_pooled(code, size.pooling))
+        pooled = size.pooling[-1]
+        self.level1 = nn.Linear(pooled, 1)
+        self.level2 = _dense_head(pooled, size)
+        self.level2_output = nn.Linear(size.dense, len(LEVEL2))
+        self.level3 = _dense_head(size.dense, size)
+        self.level3_output = nn.Linear(size.dense, len(LEVEL3))
+
+    def classify(self, code: Tensor) -> Tensor:
+        """Code [n, 128, 56, 56] to the 14 logits."""
+        pooled = self.pooling(code).mean(dim=(2, 3))
+        level2 = self.level2(pooled)
+        level3 = self.level3(level2)
+        return torch.cat([self.level1(pooled), self.level2_output(level2), self.level3_output(level3)], dim=1)
+
+    def forward(self, image: Tensor) -> Output:
+        """Compute logits and the rebuilt image of [n, 3, 224, 224] images in [0, 1]."""
+        code = self.encoder(image)
+        return Output(self.classify(code), self.decoder(code))
+
+
+def _halved(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+
+
+def _doubled(inputs: int, outputs: int) -> list[nn.Module]:
+    activation = nn.Sigmoid() if outputs == 3 else nn.ReLU()
+    return [nn.Upsample(scale_factor=2.0), nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), activation]
+
+
+def _pooled(code: int, channels: tuple[int, ...]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip((code, *channels), channels, strict=False):
+        layers += [
+            nn.Conv2d(inputs, outputs, kernel_size=3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        ]
+    return layers
+
+
+def _dense_head(inputs: int, size: AutoencoderSize) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(inputs, size.dense),
+        nn.ReLU(),
+        nn.Dropout(size.dropout),
+        nn.Linear(size.dense, size.dense),
+        nn.ReLU(),
+        nn.Dropout(size.dropout),
+    )

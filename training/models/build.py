@@ -1,0 +1,32 @@
+"""Backbones by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from torch import nn
+
+from training.models.autoencoder import AutoencoderDriven
+from training.models.configuration import SIZES
+from training.models.convnext import ConvNeXtDriven
+
+BACKBONES: Final = ("convnext", "cae")
+"""Names of the two backbones, here and in Triton."""
+
+
+def build_backbone(name: str, size: str) -> nn.Module:
+    """Make backbone `convnext` or `cae` in size `small` or `full`; raises KeyError for another size."""
+    sizes = SIZES[size]
+    return ConvNeXtDriven(sizes.convnext) if name == "convnext" else AutoencoderDriven(sizes.cae)
+
+
+def architecture(name: str, size: str) -> str:
+    """Describe a backbone in words for its model card."""
+    sizes = SIZES[size]
+    if name == "cae":
+        return f"convolutional autoencoder {sizes.cae.widths}, code 56x56x{sizes.cae.widths[1]}, learned pooling"
+    convnext = sizes.convnext
+    skip = ", pooled front-end features joined" if convnext.pooled_skip else ""
+    return (
+        f"EfficientNet-Lite0 to block 3b, {convnext.bridge} bridge, {convnext.convnext} at {convnext.image_side}{skip}"
+    )

@@ -1,0 +1,32 @@
+"""A backbone as Triton serves it: raw tensors in, calibrated coherent probabilities out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from training.models.calibration import Calibration
+from training.models.hierarchy import Probabilities, coherent
+from training.models.output import Output
+
+
+class Serving(nn.Module):
+    """uint8 [n, 224, 224, 3] to level 1 [n, 1], level 2 [n, 3], level 3 [n, 10]; normalisation inside."""
+
+    def __init__(self, backbone: nn.Module, calibration: Calibration) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.calibration = calibration
+
+    def forward(self, image: Tensor) -> Probabilities:
+        """Compute the probabilities."""
+        output: Output = self.backbone(unit_range(image))
+        return coherent(self.calibration(output.logits))
+
+
+def unit_range(image: Tensor) -> Tensor:
+    """Turn uint8 [n, side, side, 3] into float32 [n, 3, side, side] in [0, 1].
+
+    The cast comes first: TensorRT refuses any other operation on a uint8 tensor.
+    """
+    return image.to(torch.float32).permute(0, 3, 1, 2) / 255
