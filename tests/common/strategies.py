@@ -1,0 +1,137 @@
+"""Hypothesis strategies for every event, from the pydantic models' own limits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import strategies as st
+
+from services.common.events import (
+    ImageEvent,
+    ModelActivation,
+    ModelOutput,
+    PhenotypeCall,
+    Probabilities,
+    Rejection,
+    SpecimenReady,
+    SpecimenView,
+    TensorReady,
+    ViewReady,
+)
+
+text = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
+specimen_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=512).filter(str.strip)
+centres = st.sampled_from(["JAX", "WTSI", "MRC Harwell", "TCP", "UC Davis", "BCM", "ICS", "CCP-IMG"])
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+probability = st.floats(0, 1)
+views = st.sampled_from(["DV", "LAT"])
+members = st.builds(SpecimenView, view=views, image_sha256=digests, view_key=text)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=6,
+)
+
+image_events = st.builds(
+    ImageEvent,
+    biological_sample_id=specimen_ids,
+    centre=centres,
+    parameter_stable_id=st.sampled_from(["IMPC_XRY_034_001", "IMPC_XRY_048_001", "IMPC_XRY_051_001"]),
+    image_uri=text.map(lambda key: f"s3://bucket/{key}"),
+    sha256=st.none() | digests,
+    increment=st.none() | text,
+    acquired_at=st.none() | moments,
+    metadata=st.dictionaries(text, text, max_size=4),
+    produced_at=st.none() | moments,
+)
+_set = {
+    "biological_sample_id": specimen_ids,
+    "centre": centres,
+    "revision": st.integers(2, 50),
+    "views": st.lists(members, min_size=2, max_size=5).map(tuple),
+    "preprocessing_version": st.just("p1"),
+    "preprocessing_generation": st.integers(1, 9),
+    "announced_at": moments,
+    "produced_at": moments,
+}
+view_events = st.builds(
+    ViewReady,
+    biological_sample_id=specimen_ids,
+    centre=centres,
+    parameter_stable_id=text,
+    image_event_id=digests,
+    image_uri=text,
+    image_sha256=digests,
+    view=views,
+    view_key=text,
+    view_sha256=digests,
+    original_key=text,
+    preprocessing_version=text,
+    preprocessing_generation=st.integers(1, 9),
+    scores=st.dictionaries(text, st.floats(allow_nan=False, allow_infinity=False), max_size=4),
+    flags=st.lists(text, max_size=3).map(tuple),
+    provenance=st.dictionaries(text, json_values, max_size=3),
+    announced_at=moments,
+    produced_at=moments,
+)
+specimen_events = st.builds(SpecimenReady, **_set)
+tensor_events = st.builds(
+    TensorReady, **_set, tensor_key=text, tensor_sha256=digests, tensor_side=st.sampled_from([224, 448])
+)
+probabilities = st.builds(
+    Probabilities,
+    level1=probability,
+    level2=st.tuples(*[probability] * 3),
+    level3=st.tuples(*[probability] * 10),
+)
+model_outputs = st.builds(
+    ModelOutput,
+    model=text,
+    version=st.integers(1, 99),
+    calibration_digest=digests,
+    training_digest=digests,
+    probabilities=probabilities,
+)
+calls = st.builds(
+    PhenotypeCall,
+    **_set,
+    call_id=digests,
+    activation=st.integers(1, 99),
+    vector=st.tuples(*[st.integers(0, 1)] * 13),
+    abnormal=st.booleans(),
+    abnormal_elsewhere=st.booleans(),
+    consensus=probabilities,
+    models=st.lists(model_outputs, min_size=1, max_size=2).map(tuple),
+    uncertain=st.lists(text, max_size=3).map(tuple),
+    disagreement=st.lists(text, max_size=3).map(tuple),
+    tensor_key=text,
+    tensor_sha256=digests,
+)
+rejections = st.builds(
+    Rejection,
+    rejection_id=digests,
+    stage=text,
+    reason=text,
+    words=text,
+    details=st.dictionaries(text, json_values, max_size=3),
+    biological_sample_id=st.none() | specimen_ids,
+    centre=st.none() | centres,
+    image_event_id=st.none() | digests,
+    source_topic=text,
+    source_partition=st.integers(0, 99),
+    source_offset=st.integers(0, 2**40),
+    source_timestamp=moments,
+    original_key=st.none() | text,
+    original=st.none() | text,
+    headers=st.lists(st.tuples(text, text), max_size=3).map(tuple),
+    produced_at=moments,
+)
+activations = st.builds(
+    ModelActivation,
+    activation=st.integers(1, 99),
+    versions=st.dictionaries(text, st.integers(1, 99), min_size=1, max_size=3),
+    why=text,
+    produced_at=moments,
+)
+every_event = st.one_of(image_events, view_events, specimen_events, tensor_events, calls, rejections, activations)

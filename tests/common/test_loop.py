@@ -1,0 +1,217 @@
+"""The order of effects, by a transport and a handler that write down what happens to them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from services.common.errors import Fatal, Rejected, Retriable
+from services.common.events import Event, ImageEvent, ModelActivation, Rejection
+from services.common.events.base import now
+from services.common.loop import BatchLoop, Done, Message, Outcome, Record
+from services.common.loop.batch import INTERNAL_ERRORS_BEFORE_STOP
+from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
+from services.common.topics import ACTIVE_MODELS, IMAGES, REJECTED, Topic
+
+
+def image(offset: int, partition: int = 0, value: bytes | None = None, specimen: str = "mouse") -> RawRecord:
+    event = ImageEvent(
+        biological_sample_id=specimen,
+        centre="JAX",
+        parameter_stable_id="IMPC_XRY_034_001",
+        image_uri=f"s3://b/{offset}",
+    )
+    return RawRecord(
+        IMAGES.name,
+        partition,
+        offset,
+        datetime.now(UTC),
+        b"k",
+        event.encode() if value is None else value,
+        (("h", b"1"),),
+    )
+
+
+def done(count: int) -> Done:
+    return Done(
+        (Message(ACTIVE_MODELS, ModelActivation(activation=count, versions={"m": 1}, why="test", produced_at=now())),)
+    )
+
+
+class Recorder:
+    """Transport and handler in one diary."""
+
+    stage: str = "test"
+    inputs: Mapping[str, type[Event]] = {IMAGES.name: ImageEvent}
+    outputs: Sequence[Topic] = ()
+
+    def __init__(self, batches: list[list[RawRecord]]) -> None:
+        self.batches, self.diary, self.published = batches, list[str](), list[Message]()
+        self.stop = threading.Event()
+        self.trouble: dict[str, list[Exception]] = {}
+        self.work: Callable[[Record[Event]], Outcome] = lambda record: done(record.offset + 1)
+        self.committed: Offsets = {}
+        self.rewound: Offsets = {}
+        self.assigned = 1
+
+    def run(self) -> None:
+        BatchLoop(self, self, self.stop).run()
+
+    def _maybe_fail(self, what: str) -> None:
+        self.diary.append(what)
+        if self.trouble.get(what):
+            raise self.trouble[what].pop(0)
+
+    def poll(self, timeout: float) -> list[RawRecord]:
+        if not self.batches:
+            self.stop.set()
+            return []
+        self._maybe_fail("poll")
+        return self.batches.pop(0)
+
+    def start(self) -> None: ...
+
+    def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
+        self._maybe_fail(f"handle {len(records)}")
+        return [self.work(record) for record in records]
+
+    def publish(self, messages: Iterable[Message]) -> None:
+        self._maybe_fail("publish")
+        self.published.extend(messages)
+
+    def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
+        self.diary.append("acknowledged")
+
+    def commit(self, offsets: Offsets) -> None:
+        self._maybe_fail("commit")
+        self.committed |= offsets
+
+    def hold(self, seconds: float, partitions: Sequence[tuple[str, int]]) -> None:
+        self._maybe_fail("hold")
+
+    def release(self) -> None:
+        self.diary.append("release")
+
+    def rewind(self, offsets: Offsets) -> None:
+        self.rewound |= offsets
+
+    def close(self) -> None: ...
+
+    @property
+    def rejections(self) -> list[Rejection]:
+        return [message.event for message in self.published if isinstance(message.event, Rejection)]
+
+
+def test_effects_come_before_the_commit() -> None:
+    recorder = Recorder([[image(4), image(5), image(0, partition=1)]])
+    recorder.run()
+    assert recorder.diary == ["poll", "handle 3", "publish", "acknowledged", "commit"]
+    assert recorder.committed == {(IMAGES.name, 0): 6, (IMAGES.name, 1): 1}
+
+
+@pytest.mark.parametrize("what", ["handle 1", "publish", "commit", "poll"])
+def test_whatever_is_away_is_tried_again_and_nothing_is_dropped(what: str) -> None:
+    recorder = Recorder([[image(7)]])
+    recorder.trouble[what] = [Retriable("away"), Retriable("still away")]
+    recorder.run()
+    assert recorder.diary.count("hold") == 2
+    assert recorder.diary.count("release") == 1
+    assert recorder.diary[-1] in {"commit", "release"}
+    assert len(recorder.published) == 1
+    assert recorder.committed == {(IMAGES.name, 0): 8}
+
+
+def test_a_lost_partition_is_given_back_uncommitted() -> None:
+    recorder = Recorder([[image(7), image(8)]])
+    recorder.trouble = {"handle 2": [Retriable("away")], "hold": [PartitionsLostError()]}
+    recorder.run()
+    assert recorder.committed == {}
+    assert recorder.published == []
+    assert recorder.rewound == {(IMAGES.name, 0): 7}
+
+
+def test_stopping_while_something_is_away_commits_nothing() -> None:
+    recorder = Recorder([[image(7)], [image(8)]])
+
+    def stop_and_fail(record: Record[Event]) -> Outcome:
+        recorder.stop.set()
+        raise Retriable("away")
+
+    recorder.work = stop_and_fail
+    recorder.run()
+    assert recorder.committed == {}
+    assert recorder.rewound == {(IMAGES.name, 0): 7}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"not json", "json_invalid"),
+        (b'{"biological_sample_id": ""}', "id_empty"),
+        (b"[" * 100_000, "json_invalid"),
+        (b"", "value_missing"),
+    ],
+)
+def test_a_bad_record_becomes_a_rejection_and_the_others_go_on(value: bytes, reason: str) -> None:
+    recorder = Recorder([[image(1), image(2, value=value), image(3)]])
+    recorder.run()
+    assert [message.topic for message in recorder.published] == [ACTIVE_MODELS, REJECTED, ACTIVE_MODELS]
+    rejection = recorder.rejections[0]
+    assert (rejection.reason, rejection.stage, rejection.source_offset) == (reason, "test", 2)
+    assert (rejection.original_bytes() or b"") == value
+    assert recorder.committed == {(IMAGES.name, 0): 4}
+
+
+def test_a_rejection_keeps_what_a_replay_needs() -> None:
+    recorder = Recorder([[image(9, specimen="m/1")]])
+
+    def refuse(record: Record[Event]) -> Outcome:
+        return Rejected("blank", "nothing to see", mean=3.5, where=("a", 1))
+
+    recorder.work = refuse
+    recorder.run()
+    rejection = recorder.rejections[0]
+    assert rejection.biological_sample_id == "m/1"
+    assert rejection.centre == "JAX"
+    assert rejection.details == {"mean": 3.5, "where": ["a", 1]}
+    assert rejection.headers == (("h", "MQ=="),)
+    assert rejection.original_key == "aw=="
+
+
+def test_an_unknown_failure_costs_only_its_own_record() -> None:
+    recorder = Recorder([[image(1), image(2), image(3)]])
+
+    def fail_on_two(record: Record[Event]) -> Outcome:
+        if record.offset == 2:
+            raise ZeroDivisionError
+        return Done()
+
+    recorder.work = fail_on_two
+    recorder.run()
+    assert [rejection.reason for rejection in recorder.rejections] == ["internal_error"]
+    assert "ZeroDivisionError" in str(recorder.rejections[0].details["traceback"])
+    assert recorder.committed == {(IMAGES.name, 0): 4}
+
+
+def test_a_program_that_fails_on_everything_stops_without_committing() -> None:
+    recorder = Recorder([[image(offset) for offset in range(INTERNAL_ERRORS_BEFORE_STOP)]])
+
+    def fail(record: Record[Event]) -> Outcome:
+        raise ZeroDivisionError
+
+    recorder.work = fail
+    with pytest.raises(Fatal, match="ZeroDivisionError"):
+        recorder.run()
+    assert recorder.committed == {}
+    assert recorder.published == []
+
+
+def test_fatal_ends_the_loop_at_once() -> None:
+    recorder = Recorder([[image(1)], [image(2)]])
+    recorder.trouble["handle 1"] = [Fatal("bucket gone")]
+    with pytest.raises(Fatal, match="bucket gone"):
+        recorder.run()
+    assert recorder.committed == {}
