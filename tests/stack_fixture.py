@@ -12,7 +12,7 @@ from deploy.local.stack import Stack
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Kafka, SeaweedFS, Triton and PostgreSQL in a folder of this session; downloads are shared with the clone's cache."""
+    """Kafka, SeaweedFS, Triton and PostgreSQL of this session, tied to it; downloads come from the clone's cache."""
     folder: Path = tmp_path_factory.mktemp("stack")
     servers = Stack(folder, tied=True)
     servers.up()

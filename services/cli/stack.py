@@ -1,0 +1,161 @@
+"""`xray stack`: the servers as ordinary processes of this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+
+from deploy.local.errors import StackError
+from deploy.local.logs import follow, tail
+from deploy.local.stack import Stack, stack_folder
+from deploy.local.status import ServerStatus
+from services.cli.output import JsonOption, console, errors, print_json, seconds, table
+
+EXIT_NOT_ALL_RUNNING = 1
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Run Kafka, SeaweedFS (S3), Triton and PostgreSQL as ordinary processes, without containers, root or Java."
+    "\n\nAll data, logs and ports are kept in the folder .stack of the clone (or in XRAY_STACK_FOLDER), every server"
+    " listens on 127.0.0.1 only. The first start downloads about 430 MB into the folder .cache.",
+    epilog="Typical:  xray stack up  |  xray stack status  |  xray stack logs kafka --follow  |  xray stack down",
+)
+
+
+class Name(StrEnum):
+    """The servers."""
+
+    KAFKA = "kafka"
+    SEAWEEDFS = "seaweedfs"
+    TRITON = "triton"
+    POSTGRES = "postgres"
+
+
+OnlyOption = Annotated[
+    list[Name] | None, typer.Option("--only", help="Start only this server; may be given several times.")
+]
+
+
+@app.command()
+def up(only: OnlyOption = None) -> None:
+    """Start every server that does not run or does not work, and wait until each has done a real operation.
+
+    Safe to repeat: what works is left alone, what crashed is started again with its data. Ctrl-C stops what this
+    command started. The variables by which services find the servers are in the file `environment` of the stack's
+    folder; the other `xray` commands read it by themselves.
+
+    Example: xray stack up --only kafka --only seaweedfs
+    """
+    stack = Stack(stack_folder())
+    names = [name.value for name in only or Name]
+    with _Display(names) as display:
+        stack.up(names, display.show)
+    errors().print(f"environment: {stack.folder.environment_file}", soft_wrap=True)
+
+
+@app.command()
+def down() -> None:
+    """Stop every server cleanly, also those left by a crash. Data, ports and passwords stay for the next `up`.
+
+    To forget everything, delete the stack's folder afterwards.
+    """
+    with _Display([name.value for name in Name]) as display:
+        Stack(stack_folder()).down(display.show)
+
+
+@app.command()
+def status(as_json: JsonOption = False) -> None:
+    """Do a real operation with every server and show which work; exit code 1 unless all do.
+
+    Example: xray stack status --json | jq '.[] | select(.state != "running")'
+    """
+    stack = Stack(stack_folder())
+    stack.environment()  # Says so if there was no `up` yet.
+    found = stack.status()
+    if as_json:
+        print_json([asdict(server) for server in found])
+    else:
+        console().print(_status_table(found))
+    if any(server.state != "running" for server in found):
+        raise typer.Exit(EXIT_NOT_ALL_RUNNING)
+
+
+@app.command()
+def logs(
+    name: Annotated[Name, typer.Argument(help="Whose log.")],
+    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
+) -> None:
+    """Show the last lines of a server's log.
+
+    Example: xray stack logs triton --follow
+    """
+    log = Stack(stack_folder()).folder.log(name.value)
+    if not log.exists():
+        raise StackError(name.value, f"there is no log {log}", f"run `xray stack up --only {name.value}` first")
+    for line in tail(log, lines):
+        typer.echo(line)
+    if follow_on:
+        for line in follow(log):
+            typer.echo(line)
+
+
+def _status_table(found: Sequence[ServerStatus]) -> Table:
+    rows = (
+        (
+            server.name,
+            server.title,
+            server.state + (f": {server.words}" if server.words else ""),
+            server.address,
+            server.pid,
+            seconds(server.up_s) if server.pid else "",
+            f"{server.memory_bytes / 1024**2:.0f} MiB" if server.pid else "",
+        )
+        for server in found
+    )
+    return table("", ("server", "what", "state", "address", "pid#", "up#", "memory#"), rows)
+
+
+class _Display:
+    """One line a server that changes in place on a terminal; elsewhere one line a change."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Show nothing before it is entered."""
+        self._began = time.monotonic()
+        self._words = dict.fromkeys(names, "")
+        self._console = errors()
+        self._spinner = Spinner("dots")
+        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
+
+    def __enter__(self) -> _Display:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def show(self, server: str, words: str) -> None:
+        """Take a server's progress; called from several threads."""
+        self._words[server] = words
+        if not self._console.is_terminal:
+            self._console.print(f"{server}: {words}")
+
+    def _render(self) -> Table:
+        grid = Table.grid(padding=(0, 2))
+        for server, words in self._words.items():
+            done = words.startswith(("ready", "already", "stopped"))
+            elapsed = "" if done else f"{time.monotonic() - self._began:.0f} s"
+            grid.add_row("[green]✓[/]" if done else self._spinner, server, words, elapsed)
+        return grid
