@@ -1,0 +1,45 @@
+"""What the ledger answers. Every function takes a connection from `services.sink.database.connect`.
+
+All raise Retriable when the database is away and Fatal when the tables are missing.
+"""
+
+from services.sink.queries.calls import CallRecord, calls_after, calls_of, current_calls, newest_sequence
+from services.sink.queries.counts import CentreCount, LedgerCount, centre_counts, ledger_count
+from services.sink.queries.rejections import (
+    RejectionCount,
+    RejectionSummary,
+    find_rejection,
+    rejection_counts,
+    rejections,
+)
+from services.sink.queries.specimens import (
+    ImageRecord,
+    SpecimenHistory,
+    SpecimenState,
+    incomplete_specimens,
+    specimen_history,
+    specimen_state,
+)
+
+__all__ = [
+    "CallRecord",
+    "CentreCount",
+    "ImageRecord",
+    "LedgerCount",
+    "RejectionCount",
+    "RejectionSummary",
+    "SpecimenHistory",
+    "SpecimenState",
+    "calls_after",
+    "calls_of",
+    "centre_counts",
+    "current_calls",
+    "find_rejection",
+    "incomplete_specimens",
+    "ledger_count",
+    "newest_sequence",
+    "rejection_counts",
+    "rejections",
+    "specimen_history",
+    "specimen_state",
+]

@@ -1,0 +1,108 @@
+"""From an event to the row that holds it. Column names are the event's field names."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from psycopg.types.json import Json, Jsonb
+
+from services.common.errors import Rejected
+from services.common.events import Event, ImageEvent, PhenotypeCall, Rejection, ViewReady, image_kind
+from services.common.loop import Record
+
+Table = Literal["image", "view", "call", "rejection"]
+Row = Mapping[str, Any]
+
+_SCHEMA_VERSION: Final = {"schema_version"}
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What one event tells of a specimen as a whole: a call tells that its set of views is complete."""
+
+    biological_sample_id: str
+    centre: str
+    announced_at: datetime
+    complete_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the ledger."""
+
+    table: Table
+    row: Row
+    sighting: Sighting | None = None
+
+
+def entry(record: Record[Event]) -> Entry:
+    """Return the row for a record; raises Rejected(`original_invalid`) for a rejection that is not in base64."""
+    event = record.event
+    match event:
+        case ImageEvent():
+            seen = Sighting(event.biological_sample_id, event.centre, record.timestamp)
+            return Entry("image", _image(event, record), seen)
+        case ViewReady():
+            seen = Sighting(event.biological_sample_id, event.centre, event.announced_at)
+            return Entry("view", _columns(event, "scores", "provenance"), seen)
+        case PhenotypeCall():
+            seen = Sighting(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
+            return Entry("call", _columns(event, "consensus", "models", "views"), seen)
+        case Rejection():
+            return Entry("rejection", _rejection(event))
+    msg = f"the ledger has no table for {type(event).__name__}"
+    raise TypeError(msg)
+
+
+def storable(value: Any) -> Any:
+    """Replace U+0000, which PostgreSQL cannot hold, by its symbol U+2400, at any depth; tuples become lists."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{SYMBOL FOR NULL}")
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(name): storable(item) for name, item in value.items()}
+    return value
+
+
+def _columns(event: Event, *jsonb: str) -> dict[str, Any]:
+    dumped: dict[str, Any] = storable(event.model_dump(exclude=_SCHEMA_VERSION))
+    return {name: Jsonb(value) if name in jsonb else value for name, value in dumped.items()}
+
+
+def _image(event: ImageEvent, record: Record[Event]) -> Row:
+    return {
+        "event_id": event.event_id,
+        "kind": _kind(event.parameter_stable_id),
+        "announced_at": record.timestamp,
+        "kafka_partition": record.partition,
+        "kafka_offset": record.offset,
+    } | _columns(event, "metadata")
+
+
+def _kind(parameter_stable_id: str) -> str:
+    try:
+        return image_kind(parameter_stable_id)
+    except Rejected:
+        return "unknown"  # intake refuses it and says so; that it was announced is true all the same
+
+
+def _rejection(event: Rejection) -> Row:
+    columns = _columns(event, "headers")
+    return columns | {
+        "details": Json(columns["details"]),
+        "original_key": _decoded("original_key", event.original_key),
+        "original": _decoded("original", event.original),
+    }
+
+
+def _decoded(name: str, encoded: str | None) -> bytes | None:
+    try:
+        return None if encoded is None else base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Rejected("original_invalid", f"{name} is not base64: {error}") from error
