@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
@@ -37,3 +38,12 @@ def spread(stored: Grey, bits: int) -> float:
     """Spread of integer values, 0.2nd to 99.8th percentile, over 2^bits; every fourth row and column is read."""
     low, high = (float(level) for level in np.percentile(stored[::4, ::4], (0.2, 99.8)))
     return (high - low) / float(2**bits)
+
+
+def reduced(pixels: Grey, factor: int) -> Grey:
+    """Mean of every `factor` x `factor` pixels; what is left over at the right and bottom edges is dropped."""
+    if factor == 1:
+        return pixels
+    rows, columns = (side // factor for side in pixels.shape)
+    whole = pixels[: rows * factor, : columns * factor]
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), dtype=pixels.dtype)

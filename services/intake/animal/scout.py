@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.intake.raster import Grey, Raster
+from services.intake.raster import Raster, reduced
 
 LONGEST_SIDE: Final = 384
 
@@ -33,16 +32,8 @@ def scout(raster: Raster) -> Scout:
     """Reduce a picture by a whole factor until its longer side is at most 384."""
     rows, columns = raster.pixels.shape
     factor = -(-max(rows, columns) // LONGEST_SIDE)
-    values = _reduced(raster.pixels, factor).astype(np.float32) / np.float32(raster.white)
+    values = reduced(raster.pixels, factor).astype(np.float32) / np.float32(raster.white)
     if raster.transparent is None:
         return Scout(values, factor, np.ones(values.shape, dtype=np.bool_))
     opaque = np.where(raster.transparent, 0, 255).astype(np.uint8)
-    return Scout(values, factor, _reduced(opaque, factor) == 255)
-
-
-def _reduced(pixels: Grey, factor: int) -> Grey:
-    if factor == 1:
-        return pixels
-    rows, columns = (side // factor for side in pixels.shape)
-    whole = pixels[: rows * factor, : columns * factor]
-    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), dtype=pixels.dtype)
+    return Scout(values, factor, reduced(opaque, factor) == 255)

@@ -35,7 +35,7 @@ _quiet_depth = 0
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings about sloppy files from the logs; filters are process-wide, so threads count in and out."""
+    """Keep pydicom's warnings about sloppy files from the logs; filters are process-wide: threads count in and out."""
     global _quiet_depth  # noqa: PLW0603 - the filters it guards are global too
     with _quiet_lock:
         if _quiet_depth == 0:

@@ -1,0 +1,91 @@
+"""The animal's outline: what stands out from the background, less what is no animal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.intake.animal.background import Background
+from services.intake.animal.scout import Mask, Plane
+
+_SURE_NOISE, _SURE_PART = 8.0, 0.08
+_FAINT_NOISE, _FAINT_PART = 4.0, 0.03
+"""An animal is surely (or faintly) there above this many standard deviations of the background and this part of the
+picture's contrast; the faint pixels count where they touch the sure ones."""
+_BRIDGE: Final = 3
+"""Gaps of this many scout pixels in a thin tail or paw are closed."""
+_LEAST_PART: Final = 0.01
+"""An animal covers at least this part of the field."""
+_SECOND_ANIMAL: Final = 0.4
+"""A second object with this part of the first one's area, not flat and not thin, is a second animal."""
+
+
+@dataclass(frozen=True)
+class Animal:
+    """`mask` bool [rows, columns] of the scout: the largest object, tail and paws included.
+
+    `others` marks all further objects (markers, text, blades). `excess` float32 is the picture above its background,
+    bone bright; `contrast` its 99.5th percentile; `count` the number of animals.
+    """
+
+    mask: Mask
+    others: Mask
+    excess: Plane
+    contrast: float
+    noise: float
+    count: int
+
+
+def find_animal(excess: Plane, background: Background, inside: Mask) -> Animal | None:
+    """Find the animal in a picture less its background, bone bright; None when nothing stands out."""
+    smooth = np.asarray(cv2.GaussianBlur(excess, (3, 3), 0), dtype=np.float32)
+    contrast = float(np.percentile(smooth[inside], 99.5))
+    sure = (smooth > max(_SURE_NOISE * background.noise, _SURE_PART * contrast)) & inside
+    faint = (smooth > max(_FAINT_NOISE * background.noise, _FAINT_PART * contrast)) & inside
+    labels, areas = _objects(_touching(faint, sure))
+    if len(areas) == 0 or areas.max() < _LEAST_PART * inside.sum():
+        return None
+    largest = int(areas.argmax()) + 1
+    mask = labels == largest
+    count = 1 + sum(
+        _like_an_animal(labels == number + 1)
+        for number in np.flatnonzero(areas >= _SECOND_ANIMAL * areas.max())
+        if number + 1 != largest
+    )
+    others = ((labels > 0) & ~mask) | ~inside
+    return Animal(_bridged_paws(mask, faint & ~others), others, excess, contrast, background.noise, count)
+
+
+def _touching(faint: Mask, sure: Mask) -> Mask:
+    bridged = cv2.morphologyEx(faint.astype(np.uint8), cv2.MORPH_CLOSE, _disc(_BRIDGE))
+    _, labels = cv2.connectedComponents(bridged, connectivity=8)
+    kept = np.zeros(int(labels.max()) + 1, dtype=np.bool_)
+    kept[labels[sure]] = True
+    kept[0] = False
+    return np.asarray(kept[labels], dtype=np.bool_)
+
+
+def _objects(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    return np.asarray(labels, dtype=np.int32), np.asarray(stats[1:, cv2.CC_STAT_AREA], dtype=np.int64)
+
+
+def _bridged_paws(mask: Mask, faint: Mask) -> Mask:
+    """The mask without holes, so that gas in the gut stays inside the animal."""
+    contours, _ = cv2.findContours((mask | (mask & faint)).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros(mask.shape, np.uint8), contours, -1, 1, cv2.FILLED)
+    return np.asarray(filled > 0, dtype=np.bool_)
+
+
+def _like_an_animal(mask: Mask) -> bool:
+    thickness = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    box = cv2.minAreaRect(cv2.findNonZero(mask.astype(np.uint8)))[1]
+    return float(thickness.max()) > 0.05 * max(mask.shape) and float(mask.sum()) < 0.9 * box[0] * box[1]
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), dtype=np.uint8)

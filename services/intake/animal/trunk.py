@@ -1,0 +1,48 @@
+"""The trunk's axis: where the body lies without limbs and tail, and at which end the tail is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.intake.animal.scout import Mask
+
+_CORE: Final = 0.45
+"""The trunk is what lies deeper in the animal than this part of its greatest depth."""
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """`centre` and unit `axis` (x, y) in scout pixels; the axis has two equally good signs.
+
+    `length` and `width` are four standard deviations along and across the axis, in scout pixels.
+    """
+
+    centre: Vector
+    axis: Vector
+    length: float
+    width: float
+
+    @property
+    def elongation(self) -> float:
+        """Length over width, at least 1."""
+        return self.length / max(self.width, 1e-6)
+
+
+def find_trunk(mask: Mask) -> Trunk:
+    """Principal axis of the animal's deep part, each pixel weighted by its depth."""
+    walled = np.pad(mask.astype(np.uint8), 1)
+    depth = cv2.distanceTransform(walled, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    core = depth > _CORE * float(depth.max())
+    rows, columns = np.nonzero(core)
+    points = np.stack([columns, rows], axis=1).astype(np.float64)
+    weights = np.asarray(depth[core], dtype=np.float64)
+    centre = np.average(points, axis=0, weights=weights)
+    away = points - centre
+    spread, axes = np.linalg.eigh((away * weights[:, None]).T @ away / weights.sum())
+    return Trunk(centre, axes[:, 1], 4 * float(np.sqrt(spread[1])), 4 * float(np.sqrt(max(spread[0], 0.0))))
