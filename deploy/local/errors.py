@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from deploy.local.logs import tail
+from deploy.local.logs import tail_since_start
 from services.common.errors import Fatal
 
 _MENDS: tuple[tuple[str, str], ...] = (
@@ -48,7 +48,7 @@ class StackError(Fatal):
 
 def failure(server: str, words: str, log: Path) -> StackError:
     """Build the error for a server whose log tells why it failed; `log` need not exist."""
-    lines = tail(log, 15)
+    lines = tail_since_start(log, 15)
     return StackError(server, words, mend_for("\n".join(lines), log), lines)
 
 

@@ -6,9 +6,11 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 _ROTATE_BYTES = 20 * 1024 * 1024
+_START = "=== start"
 _BLOCK = 64 * 1024
 _STACK_FRAME = re.compile(r"^\s+at |^\s+\.\.\. \d+ more")
 
@@ -24,6 +26,19 @@ def tail(log: Path, lines: int) -> tuple[str, ...]:
         return ()
     kept = [line for line in text.splitlines() if line.strip() and not _STACK_FRAME.match(line)]
     return tuple(kept[-lines:]) if lines > 0 else ()
+
+
+def tail_since_start(log: Path, lines: int) -> tuple[str, ...]:
+    """Return the last lines that were written since the server was last started."""
+    kept = tail(log, lines)
+    starts = [number for number, line in enumerate(kept) if line.startswith(_START)]
+    return kept[starts[-1] + 1 :] if starts else kept
+
+
+def mark_start(log: Path) -> None:
+    """Write where the output of a new start begins."""
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"{_START} {datetime.now(UTC).isoformat(timespec='seconds')}\n")
 
 
 def follow(log: Path, poll_s: float = 0.2) -> Iterator[str]:

@@ -126,7 +126,7 @@ class ServerProcess:
             # The kernel cuts process names to 15 characters.
             if not any(program[:15] == process.name()[:15] for program in self.programs):
                 return False
-            return process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self.directory
+            return process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(self.directory)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 

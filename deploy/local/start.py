@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from deploy.local.errors import StackError, failure
-from deploy.local.logs import rotate
+from deploy.local.logs import mark_start, rotate
 from deploy.local.servers.base import NotReady, Server
 from deploy.local.task import Task
 
@@ -27,7 +27,6 @@ def start(server: Server, task: Task) -> bool:
             task.say("already running")
             return False
         task.say("running, but not working: restarting")
-    server.process.kill()
     began = time.monotonic()
     for attempt in range(1, server.start_attempts + 1):
         if _try(server, task):
@@ -41,16 +40,17 @@ def start(server: Server, task: Task) -> bool:
 
 def _try(server: Server, task: Task) -> bool:
     """Start it once; return False if it died on its way."""
+    server.process.kill()
     server.folder.choose_ports(server.name, server.port_names, again=True)
     rotate(server.log)
+    mark_start(server.log)
     launch = server.prepare(task)
     task.say("starting")
     try:
         server.process.spawn(launch, server.log, task.lock)
         if _works_within(server, task, server.ready_within_s):
             return True
-        died = server.process.pid() is None
-        if not died:
+        if server.process.pid() is not None:
             raise failure(server.name, _late(server), server.log)
     except BaseException:
         server.process.kill()

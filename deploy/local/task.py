@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +16,7 @@ from typing import IO
 from deploy.local.errors import failure
 from deploy.local.locks import locked
 
+_TOOL = Path(__file__).with_name("tool.py")
 Progress = Callable[[str, str], None]
 _POLL_S = 0.05
 _CACHE_WAIT_S = 900.0
@@ -70,7 +73,7 @@ class Task:
         """
         with self.log.open("ab") as output:
             tool = subprocess.Popen(  # noqa: S603  (commands are built by the servers' modules)
-                list(command),
+                [sys.executable, "-I", "-S", str(_TOOL), str(os.getpid()), *command],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

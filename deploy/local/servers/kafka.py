@@ -47,8 +47,8 @@ share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
 # After kill -9 the new broker is let in when the session of the old one has run out.
-broker.session.timeout.ms=6000
-broker.heartbeat.interval.ms=1000
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 log.segment.bytes=134217728
 log.cleaner.dedupe.buffer.size=16777216
 """

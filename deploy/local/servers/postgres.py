@@ -45,6 +45,8 @@ class Postgres(Server):
             f"listen_addresses={LOOPBACK}",
             "unix_socket_directories=",
             "shared_buffers=64MB",
+            # In the data folder, where a restart after kill -9 cleans it up; in /dev/shm it would stay.
+            "dynamic_shared_memory_type=mmap",
             "logging_collector=off",
         )
         options = tuple(word for setting in settings for word in ("-c", setting))

@@ -48,8 +48,8 @@ class SeaweedFS(Server):
         credentials.touch(mode=0o600)
         credentials.write_text(json.dumps(self._identities()), encoding="ascii")
         self.clean_up()
-        # Without a limit Go lets it grow to 500 MB under load.
-        environment = plain_environment(GOMEMLIMIT="256MiB")
+        # Without a memory limit Go lets it grow to 500 MB under load. By default a new bucket takes 7 volumes.
+        environment = plain_environment(GOMEMLIMIT="256MiB", WEED_MASTER_VOLUME_GROWTH_COPY_1="2")
         return Launch((str(_weed()), *self._options(data, credentials)), environment, self.home)
 
     def check(self) -> None:
@@ -106,7 +106,7 @@ class SeaweedFS(Server):
             "-master.volumeSizeLimitMB=256", "-master.telemetry=false",
             "-master.electionTimeout=1s", "-master.heartbeatInterval=100ms",
             f"-volume.port={port['volume']}", f"-volume.port.grpc={port['volume_grpc']}",
-            "-volume.max=0", "-volume.preStopSeconds=0", "-volume.minFreeSpace=256MiB",
+            "-volume.max=1000", "-volume.preStopSeconds=0", "-volume.minFreeSpace=256MiB",
             # The filer's HTTP port would read and write every object without credentials.
             "-filer", "-filer.disableHttp",
             f"-filer.port={port['filer']}", f"-filer.port.grpc={port['filer_grpc']}",
