@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Final
 
 import structlog
+
+_KAFKA_SECONDS: Final = 10.0
+
+
+class _KafkaRepeats(logging.Filter):
+    """Let one message of the Kafka client through every ten seconds: without a broker it sends many a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = -_KAFKA_SECONDS
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("kafka."):
+            return True
+        due = record.created - self._last >= _KAFKA_SECONDS
+        if due:
+            self._last = record.created
+        return due
 
 
 def configure(stage: str, level: str) -> None:
@@ -34,7 +53,7 @@ def configure(stage: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # The Kafka client repeats itself many times a second while a broker is away; the loop already says so.
+    handler.addFilter(_KafkaRepeats())
     logging.getLogger("kafka").setLevel(logging.ERROR)
     for noisy in ("botocore", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import CommitFailedError, IllegalStateError, KafkaError, RebalanceInProgressError
@@ -18,6 +18,10 @@ from services.common.settings import ServiceSettings
 from services.common.topics import MAX_MESSAGE_BYTES
 
 Offsets = dict[tuple[str, int], int]
+
+_BOOTSTRAP_MS: Final = 10_000
+_RECONNECT_MS: Final = 2_000
+"""The client's own 30 s would leave a service idle long after a broker is back."""
 
 
 class PartitionsLostError(Exception):
@@ -56,6 +60,8 @@ class KafkaTransport:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 allow_auto_create_topics=False,
+                bootstrap_timeout_ms=_BOOTSTRAP_MS,
+                reconnect_backoff_max_ms=_RECONNECT_MS,
                 session_timeout_ms=settings.session_timeout_ms,
                 heartbeat_interval_ms=settings.session_timeout_ms // 4,
                 max_poll_records=settings.batch_size,
@@ -161,6 +167,8 @@ def producer(settings: ServiceSettings) -> Any:
         linger_ms=0,
         compression_type="gzip",
         max_request_size=MAX_MESSAGE_BYTES,
+        bootstrap_timeout_ms=_BOOTSTRAP_MS,
+        reconnect_backoff_max_ms=_RECONNECT_MS,
         max_block_ms=10_000,
         request_timeout_ms=10_000,
         delivery_timeout_ms=30_000,
