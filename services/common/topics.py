@@ -17,6 +17,7 @@ from services.common.events import (
 )
 
 _DAY_MS: Final = 24 * 3600 * 1000
+_EVENT_BYTES: Final = 1024 * 1024
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """A rejection carries the whole refused record in base64, so its topic takes more than Kafka's usual 1 MiB."""
 
@@ -36,8 +37,8 @@ class Topic:
         return specimen_partitions if self.specimen_keyed else 1
 
 
-def _deleted_after(days: int, **more: str) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)} | more
+def _deleted_after(days: int) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS), "max.message.bytes": str(_EVENT_BYTES)}
 
 
 IMAGES: Final = Topic("xray.images", ImageEvent, "a centre announces an image", config=_deleted_after(3650))
@@ -49,7 +50,7 @@ CALLS: Final = Topic(
     PhenotypeCall,
     "a phenotype call of one revision",
     # Deleting after ten years bounds the topic; compaction keeps the newest call of each animal until then.
-    config={"cleanup.policy": "compact,delete", "retention.ms": str(3650 * _DAY_MS)},
+    config=_deleted_after(3650) | {"cleanup.policy": "compact,delete"},
 )
 REJECTED: Final = Topic(
     "xray.rejected",
