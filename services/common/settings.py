@@ -13,7 +13,7 @@ from services.common.errors import Fatal
 class Settings(BaseSettings):
     """Where the servers are. The defaults fit servers on this machine at their usual ports."""
 
-    model_config = SettingsConfigDict(env_prefix="XRAY_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="XRAY_", extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     kafka_bootstrap: str = "127.0.0.1:9092"
     """Kafka bootstrap servers, `host:port`, comma-separated."""

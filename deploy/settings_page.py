@@ -1,0 +1,48 @@
+"""Writes docs/settings.md from the settings classes: `python -m deploy.settings_page`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings
+
+from services.common.settings import ServiceSettings, Settings
+from services.intake.limits import Limits
+from services.intake.settings import IntakeSettings
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "settings.md"
+_SECTIONS: Final[tuple[tuple[str, type[BaseSettings], type[BaseSettings] | None], ...]] = (
+    ("Every command and service", Settings, None),
+    ("Every service", ServiceSettings, Settings),
+    ("intake", IntakeSettings, ServiceSettings),
+    ("intake: limits", Limits, None),
+)
+
+
+def page() -> str:
+    """Return the page: one table a class, only with what it adds to the class before."""
+    parts = [
+        "# Settings",
+        "",
+        "All settings are environment variables. A wrong value stops the process with a message that names it.",
+        "This page is made by `python -m deploy.settings_page`.",
+    ]
+    for title, settings, base in _SECTIONS:
+        inherited = set(base.model_fields) if base else set()
+        rows = [_row(settings, name) for name in settings.model_fields if name not in inherited]
+        parts += ["", f"## {title}", "", "| variable | default | meaning |", "| --- | --- | --- |", *rows]
+    return "\n".join(parts) + "\n"
+
+
+def _row(settings: type[BaseSettings], name: str) -> str:
+    field = settings.model_fields[name]
+    prefix = settings.model_config.get("env_prefix", "")
+    default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    shown = "(none)" if default == "" else f"`{default}`"
+    return f"| `{prefix}{name.upper()}` | {shown} | {' '.join((field.description or '').split())} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
