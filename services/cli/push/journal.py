@@ -1,0 +1,83 @@
+"""What was pushed already, so that a second run after an interruption repeats nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from services.cli.push.plan import Image
+from services.common.events.base import digest
+
+
+def default_folder() -> Path:
+    """Return where journals lie: `$XDG_STATE_HOME/xray`, else `~/.local/state/xray`."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xray"
+
+
+class Journal:
+    """One JSON line for every image that was uploaded and whose event the broker acknowledged.
+
+    Written at once after each image, so that it is right also after `kill -9`; a torn last line counts as not done.
+    Thread-safe. Use one journal for one cluster: what was pushed elsewhere was not pushed here.
+    """
+
+    def __init__(self, path: Path, *, again: bool = False) -> None:
+        """Read what is there, unless everything is to be done `again`."""
+        self.path = path
+        self._lock = Lock()
+        self._done = set() if again else set(_entries(path))
+
+    def __enter__(self) -> Self:
+        """Open for appending."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a", encoding="utf-8")
+        if self.path.stat().st_size:
+            self._file.write("\n")  # ends a torn line
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self._file.close()
+
+    def has(self, image: Image) -> bool:
+        """Tell whether this image was pushed: same file (path, size, time of change) with the same statements."""
+        return _fingerprint(image) in self._done
+
+    def add(self, image: Image, event_id: str) -> None:
+        """Note that this image is done."""
+        line = json.dumps({"done": _fingerprint(image), "event_id": event_id, "file": str(image.path)})
+        with self._lock:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+
+def _entries(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    entries: list[str] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entries.append(json.loads(line)["done"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return entries
+
+
+def _fingerprint(image: Image) -> str:
+    status = image.path.stat()
+    return digest(
+        str(image.path.absolute()),
+        status.st_size,
+        status.st_mtime_ns,
+        image.biological_sample_id,
+        image.centre,
+        image.parameter_stable_id,
+        image.increment,
+        image.sha256,
+    )
