@@ -90,6 +90,10 @@ class Processes:
         process = self._running.get(name)
         return process is not None and process.poll() is None
 
+    def exit_code(self, name: str) -> int | None:
+        """Exit code of a service that was started; None while it runs."""
+        return self._running[name].poll()
+
     def pid(self, name: str) -> int:
         """Process id of a service that was started."""
         return self._running[name].pid
