@@ -1,0 +1,133 @@
+"""The classifier refuses a model version that does not fit it; answers as Triton's gRPC client gives them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.classifier.service import _tensor, call_id
+from services.classifier.triton_client import Backbone
+from services.common.errors import Fatal, Rejected
+from services.common.events import SpecimenView, TensorReady
+from services.common.events.base import now
+from services.common.labels import LABEL_ORDER
+from services.fuser.service import npy
+from tests.classifier.test_decide import card
+
+
+class Metadata:
+    """What a Triton client says of one model; each part can be changed."""
+
+    def __init__(self) -> None:
+        self.side = 224
+        self.outputs = {"level1": 1, "level2": 3, "level3": 10}
+        self.card: dict[str, Any] = card().model_dump() | {"labels": list(LABEL_ORDER)}
+        self.parameters: dict[str, Any] | None = None
+
+    def get_model_metadata(self, model: str, version: str, *, as_json: bool) -> dict[str, Any]:
+        return {
+            "inputs": [{"name": "image", "datatype": "UINT8", "shape": ["-1", str(self.side), str(self.side), "3"]}],
+            "outputs": [
+                {"name": name, "datatype": "FP32", "shape": ["-1", str(width)]} for name, width in self.outputs.items()
+            ],
+        }
+
+    def get_model_config(self, model: str, version: str, *, as_json: bool) -> dict[str, Any]:
+        parameters = {"card.1": {"string_value": json.dumps(self.card)}} if self.parameters is None else self.parameters
+        return {"config": {"parameters": parameters}}
+
+
+def test_a_fitting_version_is_taken() -> None:
+    assert Backbone(Metadata(), "convnext", 1).card == card()
+
+
+def test_another_label_order_is_refused() -> None:
+    client = Metadata()
+    client.card["labels"] = [LABEL_ORDER[0], *reversed(LABEL_ORDER[1:])]
+    with pytest.raises(Fatal, match="in this order"):
+        Backbone(client, "convnext", 1)
+
+
+@pytest.mark.parametrize("change", [{"preprocessing_version": "p0"}, {"tensor_side": 448}])
+def test_another_preprocessing_is_refused(change: dict[str, Any]) -> None:
+    client = Metadata()
+    client.card |= change
+    with pytest.raises(Fatal, match="was trained on"):
+        Backbone(client, "convnext", 1)
+
+
+def test_a_version_without_a_card_is_refused() -> None:
+    client = Metadata()
+    client.parameters = {"card.2": {"string_value": "{}"}}
+    with pytest.raises(Fatal, match=r"card\.1"):
+        Backbone(client, "convnext", 1)
+
+
+def test_other_tensors_are_refused() -> None:
+    client = Metadata()
+    client.side = 448
+    with pytest.raises(Fatal, match="takes"):
+        Backbone(client, "convnext", 1)
+    client = Metadata()
+    del client.outputs["level3"]
+    with pytest.raises(Fatal, match="level3"):
+        Backbone(client, "convnext", 1)
+
+
+def ready(data: bytes, **change: Any) -> TensorReady:
+    view = SpecimenView(view="DV", image_sha256="0" * 64, view_key="k")
+    valid: dict[str, Any] = {
+        "biological_sample_id": "m",
+        "centre": "JAX",
+        "revision": 2,
+        "views": (view, view),
+        "tensor_key": "tensors/t",
+        "tensor_sha256": hashlib.sha256(data).hexdigest(),
+        "tensor_side": 224,
+        "preprocessing_version": "p1",
+        "preprocessing_generation": 1,
+        "announced_at": now(),
+        "produced_at": now(),
+    }
+    return TensorReady.model_validate(valid | change)
+
+
+@pytest.mark.parametrize(
+    ("data", "change", "reason"),
+    [
+        (npy(np.zeros((224, 224, 3), np.uint8)), {"tensor_sha256": "1" * 64}, "tensor_digest_mismatch"),
+        (npy(np.zeros((224, 224, 3), np.uint8)), {"preprocessing_version": "p0"}, "preprocessing_version_unknown"),
+        (npy(np.zeros((448, 448, 3), np.uint8)), {}, "tensor_shape_wrong"),
+        (b"no tensor", {}, "tensor_unreadable"),
+    ],
+)
+def test_a_tensor_that_is_not_what_was_announced_is_refused(data: bytes, change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        _tensor(ready(data, **change), data)
+    assert caught.value.reason == reason
+
+
+def test_a_pickle_in_a_tensor_is_never_loaded() -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(Rejected) as caught:
+        _tensor(ready(buffer.getvalue()), buffer.getvalue())
+    assert caught.value.reason == "tensor_unreadable"
+
+
+def test_the_call_id_tells_specimens_and_models_apart() -> None:
+    event = ready(b"x")
+    ids = {
+        call_id(event, ["a", "b"]),
+        call_id(event, ["a", "c"]),
+        call_id(event.model_copy(update={"biological_sample_id": "n"}), ["a", "b"]),
+        call_id(event.model_copy(update={"tensor_sha256": "2" * 64}), ["a", "b"]),
+    }
+    assert len(ids) == 4
+    later = event.model_copy(update={"produced_at": now(), "centre": "WTSI"})
+    assert call_id(event, ["a", "b"]) == call_id(later, ["a", "b"])
