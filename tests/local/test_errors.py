@@ -1,0 +1,48 @@
+"""An error names the server, quotes its log, and says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.local.errors import StackError, failure
+from services.common.errors import Fatal
+
+
+def test_the_message_has_all_four_parts(tmp_path: Path) -> None:
+    log = tmp_path / "triton.log"
+    log.write_text("starting\nsomething odd\n", encoding="utf-8")
+    error = failure("triton", "NVIDIA Triton ended with exit code 1 while starting", log)
+    assert isinstance(error, Fatal)
+    assert str(error) == (
+        "triton: NVIDIA Triton ended with exit code 1 while starting\n"
+        "last lines of its log:\n  | starting\n  | something odd\n"
+        f"mend: read the whole log: {log}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "mend"),
+    [
+        (
+            "tritonserver: error while loading shared libraries: libnuma.so.1: cannot open shared object file",
+            "install the system package that holds libnuma.so.1, then run `xray stack up` again",
+        ),
+        ('FATAL: could not bind IPv4 address "127.0.0.1": Address already in use', "it will choose a free one"),
+        ("java.io.IOException: No space left on device", "free some disk space"),
+        ("java.lang.OutOfMemoryError: Java heap space", "free some memory"),
+        ("error: Failed to fetch: `https://example.org/simple/numpy/`", "check the network"),
+    ],
+)
+def test_known_causes_get_their_own_mend(tmp_path: Path, line: str, mend: str) -> None:
+    log = tmp_path / "server.log"
+    log.write_text(f"before\n{line}\nafter\n", encoding="utf-8")
+    assert mend in failure("server", "died", log).mend
+
+
+def test_no_log_no_quote(tmp_path: Path) -> None:
+    error = failure("kafka", "died", tmp_path / "none.log")
+    assert error.last_lines == ()
+    assert "last lines" not in str(error)
+    assert str(StackError("kafka", "died", "pray")) == "kafka: died\nmend: pray"

@@ -1,0 +1,53 @@
+"""The stack's own copy of the model repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from deploy.local.servers.model_copy import copy_models
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    root = tmp_path / "model_repository"
+    (root / "convnext" / "1").mkdir(parents=True)
+    (root / "shared").mkdir()
+    (root / "shared" / "model.py").write_text("first", encoding="utf-8")
+    (root / "convnext" / "config.pbtxt").write_text("name: 'convnext'", encoding="utf-8")
+    (root / "convnext" / "1" / "model.py").symlink_to("../../shared/model.py")
+    (root / "convnext" / "1" / "__pycache__").mkdir()
+    (root / "convnext" / "1" / "__pycache__" / "model.pyc").touch()
+    return root
+
+
+def test_models_are_copied_with_links_resolved(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy"
+    assert copy_models(source, target) == ["convnext"]
+    model = target / "convnext" / "1" / "model.py"
+    assert not model.is_symlink()
+    assert model.read_text(encoding="utf-8") == "first"
+    copied = sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file())
+    assert copied == ["convnext/1/model.py", "convnext/config.pbtxt"]
+
+
+def test_newer_files_come_over_and_what_the_stack_added_stays(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy"
+    copy_models(source, target)
+    (target / "convnext" / "2").mkdir()
+    (target / "convnext" / "2" / "model.py").write_text("added", encoding="utf-8")
+    changed_in_copy = target / "convnext" / "config.pbtxt"
+    changed_in_copy.write_text("with card of version 2", encoding="utf-8")
+    (source / "shared" / "model.py").write_text("second", encoding="utf-8")
+    later = (target / "convnext" / "1" / "model.py").stat().st_mtime + 10
+    os.utime(source / "shared" / "model.py", (later, later))
+    copy_models(source, target)
+    assert (target / "convnext" / "1" / "model.py").read_text(encoding="utf-8") == "second"
+    assert (target / "convnext" / "2" / "model.py").read_text(encoding="utf-8") == "added"
+    assert changed_in_copy.read_text(encoding="utf-8") == "with card of version 2"
+
+
+def test_no_models_is_no_error(tmp_path: Path) -> None:
+    assert copy_models(tmp_path / "missing", tmp_path / "copy") == []
