@@ -1,0 +1,33 @@
+"""Simulated mice: specimens with known truth, their radiographs, and the files that centres would send."""
+
+from training.phantom.centres import CENTRES, STYLES, CentreStyle, style_of
+from training.phantom.cohort import SpecimenSubmission, SubmittedImage, cohort
+from training.phantom.contact_sheet import write_contact_sheet
+from training.phantom.files.encode import PARAMETER_OF_VIEW, EncodedImage, encode
+from training.phantom.imaging.radiograph import Box, Radiograph
+from training.phantom.imaging.technique import TROUBLES, VIEWS
+from training.phantom.render import render, render_pair
+from training.phantom.specimen import Prevalence, Specimen, make_specimen
+
+__all__ = [
+    "CENTRES",
+    "PARAMETER_OF_VIEW",
+    "STYLES",
+    "TROUBLES",
+    "VIEWS",
+    "Box",
+    "CentreStyle",
+    "EncodedImage",
+    "Prevalence",
+    "Radiograph",
+    "Specimen",
+    "SpecimenSubmission",
+    "SubmittedImage",
+    "cohort",
+    "encode",
+    "make_specimen",
+    "render",
+    "render_pair",
+    "style_of",
+    "write_contact_sheet",
+]

@@ -1,0 +1,81 @@
+"""How a mouse lies for its picture: bends of back and tail, directions of the limbs. Pose is never a finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+DV: Final = "DV"
+LAT: Final = "LAT"
+
+
+@dataclass(frozen=True, slots=True)
+class Limb:
+    """Directions of one limb's three segments, in degrees from cranial towards the picture plane's outer side.
+
+    In DV the angle opens towards the animal's own side, in LAT towards ventral; `splay` leads out of that plane.
+    """
+
+    upper: float
+    lower: float
+    paw: float
+    splay: float
+    fan: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Everything about posture. Bends are degrees from neck to rump; `tail_turn` the tail's whole turn.
+
+    `tail_turn` is to the left in DV and dorsal in LAT; `tail_shape` says where along the tail most of it happens.
+    """
+
+    view: str
+    roll: float
+    back_bend: float
+    neck_yaw: float
+    neck_pitch: float
+    skull_pitch: float
+    tail_start: float
+    tail_turn: float
+    tail_shape: float
+    tail_sway: float
+    fore: tuple[Limb, Limb]
+    hind: tuple[Limb, Limb]
+    ears: tuple[float, float]
+
+
+def draw_pose(view: str, rng: np.random.Generator) -> Pose:
+    """A posture as technicians lay anaesthetised mice: DV prone with splayed limbs, LAT on the right side."""
+    lateral = view == LAT
+    return Pose(
+        view=view,
+        roll=float(rng.normal(0.0, 3.5)),
+        back_bend=float(rng.normal(0.0, 9.0 if lateral else 8.0)),
+        neck_yaw=float(rng.normal(0.0, 3.0 if lateral else 9.0)),
+        neck_pitch=float(rng.normal(0.0, 10.0 if lateral else 4.0)),
+        skull_pitch=float(rng.normal(-14.0, 9.0) if lateral else rng.normal(-4.0, 4.0)),
+        tail_start=float(rng.normal(10.0, 14.0)),
+        tail_turn=float(rng.normal(55.0, 50.0) if lateral else rng.uniform(70.0, 225.0)),
+        tail_shape=float(rng.uniform(0.7, 1.6)),
+        tail_sway=float(rng.normal(0.0, 14.0)),
+        fore=(_fore(lateral, rng), _fore(lateral, rng)),
+        hind=(_hind(lateral, rng), _hind(lateral, rng)),
+        ears=(float(rng.normal(0.0, 12.0)), float(rng.normal(0.0, 12.0))),
+    )
+
+
+def _fore(lateral: bool, rng: np.random.Generator) -> Limb:
+    upper = rng.normal(122.0, 12.0) if lateral else rng.normal(108.0, 14.0)
+    lower = rng.normal(30.0, 16.0) if lateral else rng.normal(38.0, 18.0)
+    paw = lower + rng.normal(0.0, 15.0)
+    return Limb(float(upper), float(lower), float(paw), float(rng.normal(8.0, 6.0)), float(rng.uniform(0.7, 1.4)))
+
+
+def _hind(lateral: bool, rng: np.random.Generator) -> Limb:
+    upper = rng.normal(62.0, 14.0) if lateral else rng.normal(66.0, 13.0)
+    lower = rng.normal(128.0, 14.0) if lateral else rng.normal(146.0, 14.0)
+    paw = rng.normal(85.0, 28.0) if lateral else rng.normal(112.0, 26.0)
+    return Limb(float(upper), float(lower), float(paw), float(rng.normal(6.0, 6.0)), float(rng.uniform(0.7, 1.4)))

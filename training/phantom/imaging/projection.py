@@ -1,0 +1,100 @@
+"""From a posed mouse to ray thicknesses on a picture grid, for one view, angle and mirror."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from training.phantom.anatomy.mouse import Mouse
+from training.phantom.imaging.radiograph import Box
+from training.phantom.imaging.rays import Cover, Grid, Picture, add_up, cover_ellipsoids, cover_tubes, greatest
+from training.phantom.solids import Points
+
+_SOFT_GROUPS: Final = 9
+_SOFT_COARSER: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Thickness:
+    """Ray thicknesses in millimetres, both (height, width) float32, and the pixel boxes of the bones asked for."""
+
+    soft: Picture
+    bone: Picture
+    boxes: dict[str, Box]
+
+
+def picture_axes(mouse: Mouse, lateral: bool, head_angle: float, mirrored: bool, roll: float) -> Points:
+    """World directions of picture right, picture down and the ray, as columns (3x3).
+
+    With head up (angle 0) a DV has the animal's left on the picture's left, a LAT its back on the right.
+    """
+    heading = mouse.nose - mouse.rump
+    side = np.array([0.0, 0.0, 1.0]) if lateral else np.array([0.0, -1.0, 0.0])
+    ray = np.array([0.0, 1.0, 0.0]) if lateral else np.array([0.0, 0.0, -1.0])
+    up = heading - (heading @ ray) * ray
+    up /= np.linalg.norm(up)
+    right = side - (side @ up) * up - (side @ ray) * ray
+    right /= np.linalg.norm(right)
+    tilt = np.radians(roll)
+    right, ray = right * np.cos(tilt) + ray * np.sin(tilt), ray * np.cos(tilt) - right * np.sin(tilt)
+    if mirrored:
+        right = -right
+    turn = np.radians(head_angle)
+    # A head at +90 degrees points left: picture up is then the animal's own right in the unturned picture.
+    turned_up = up * np.cos(turn) + right * np.sin(turn)
+    turned_right = right * np.cos(turn) - up * np.sin(turn)
+    return np.column_stack((turned_right, -turned_up, ray))
+
+
+def extent(mouse: Mouse, axes: Points, part: str | None = None) -> Points:
+    """Picture box (2, 2) of the mouse's bones, or of parts that start with `part`: low and high (right, down), mm."""
+    tubes = mouse.bone.all_tubes()
+    if part is not None:
+        wanted = np.array([name.startswith(part) for name in mouse.bone.parts])[tubes.part]
+        points = np.concatenate((tubes.start[wanted], tubes.end[wanted]))
+    else:
+        points = np.concatenate((tubes.start, tubes.end))
+    flat = points @ axes[:, :2]
+    return np.array([flat.min(axis=0), flat.max(axis=0)])
+
+
+def thicknesses(mouse: Mouse, grid: Grid, altered: tuple[str, ...]) -> Thickness:
+    """Project all solids of one mouse."""
+    tubes, ellipsoids = cover_tubes(mouse.bone.all_tubes(), grid), cover_ellipsoids(mouse.bone.all_ellipsoids(), grid)
+    bone = add_up([tubes, ellipsoids], grid)
+    return Thickness(_soft(mouse, grid), bone, _boxes(mouse, grid, altered))
+
+
+def _soft(mouse: Mouse, grid: Grid) -> Picture:
+    """Soft tissue on a coarser grid: skin and organs have no detail finer than that."""
+    coarse = grid.coarser(_SOFT_COARSER)
+    groups = np.array(mouse.soft.groups)
+    body = greatest(cover_ellipsoids(mouse.soft.solids.all_ellipsoids(), coarse), groups, _SOFT_GROUPS, coarse)
+    organs: Cover = cover_ellipsoids(mouse.soft.organs.all_ellipsoids(), coarse)
+    body += (
+        np.bincount(organs.pixel, weights=organs.thickness, minlength=body.size).reshape(body.shape).astype(np.float32)
+    )
+    smooth = cv2.GaussianBlur(np.maximum(body, 0.0), (0, 0), 0.35 / coarse.step if coarse.step < 0.7 else 0.5)
+    wide = cv2.resize(smooth, None, fx=_SOFT_COARSER, fy=_SOFT_COARSER, interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(wide[: grid.height, : grid.width], dtype=np.float32)
+
+
+def _boxes(mouse: Mouse, grid: Grid, parts: tuple[str, ...]) -> dict[str, Box]:
+    tubes, ellipsoids = mouse.bone.all_tubes(), mouse.bone.all_ellipsoids()
+    boxes = {}
+    for name in parts:
+        if name not in mouse.bone.parts:
+            continue
+        number = mouse.bone.parts.index(name)
+        of_tubes, of_ellipsoids = tubes.part == number, ellipsoids.part == number
+        points = np.concatenate((tubes.start[of_tubes], tubes.end[of_tubes], ellipsoids.centre[of_ellipsoids]))
+        flat = grid.project(points)[:, :2]
+        margin = 0.5 / grid.step
+        left, top = np.clip(flat.min(axis=0) - margin, 0, (grid.width, grid.height)).astype(int).tolist()
+        right, bottom = np.clip(flat.max(axis=0) + margin + 1, 0, (grid.width, grid.height)).astype(int).tolist()
+        if bottom > top and right > left:
+            boxes[name] = Box(top, left, bottom, right)
+    return boxes

@@ -1,0 +1,173 @@
+"""Render a specimen: pose, project, expose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.errors import Rejected
+from training.phantom.anatomy.mouse import Mouse, build_mouse
+from training.phantom.anatomy.pose import DV, LAT, Pose, draw_pose
+from training.phantom.centres import CentreStyle, style_of
+from training.phantom.imaging.beam import detect, scatter, transmit
+from training.phantom.imaging.hardware import collimate, place_marker
+from training.phantom.imaging.projection import Thickness, extent, picture_axes, thicknesses
+from training.phantom.imaging.radiograph import Box, Radiograph
+from training.phantom.imaging.rays import Grid
+from training.phantom.imaging.technique import (
+    BLANK,
+    CUT,
+    FOREPAW,
+    HINDQUARTERS,
+    SKULL_DV,
+    SKULL_LAT,
+    TROUBLES,
+    TWO_ANIMALS,
+    VIEWS,
+    WHOLE_BODY,
+    Technique,
+    draw_technique,
+)
+from training.phantom.solids import Points
+from training.phantom.specimen import Specimen, make_specimen
+
+FINEST_MM: Final = 0.15
+_CLOSE_UP_FINEST_MM: Final = 0.05
+_TARGET: Final = {SKULL_DV: "cranium", SKULL_LAT: "cranium", FOREPAW: "forepaw", HINDQUARTERS: "pelvis"}
+_MARGIN_MM: Final = 4.0
+_SKIN_MM: Final = 0.4
+
+
+def render(
+    specimen: Specimen,
+    view: str,
+    seed: int,
+    *,
+    style: CentreStyle | None = None,
+    trouble: str | None = None,
+    side: int | None = None,
+    mirrored: bool | None = None,
+    head_angle: float | None = None,
+) -> Radiograph:
+    """One exposure of a specimen; the same arguments give the same bytes.
+
+    `view` is one of VIEWS. `seed` draws posture and exposure in the manner of the specimen's centre (or `style`);
+    `trouble` is one of TROUBLES; `side` sets the longer side in pixels; `mirrored` and `head_angle` (degrees) replace
+    what would be drawn. Raises Rejected `unknown_view` or `unknown_trouble`.
+    """
+    if view not in VIEWS:
+        raise Rejected("unknown_view", f"view {view!r} is not one of {', '.join(VIEWS)}", view=view)
+    if trouble is not None and trouble not in TROUBLES:
+        raise Rejected("unknown_trouble", f"trouble {trouble!r} is not one of {', '.join(TROUBLES)}", trouble=trouble)
+    rng = np.random.default_rng((specimen.seed, seed, VIEWS.index(view), 3))
+    technique = draw_technique(
+        style or style_of(specimen.centre),
+        view,
+        rng,
+        side=side,
+        trouble=trouble,
+        mirrored=mirrored,
+        head_angle=head_angle,
+    )
+    pose = draw_pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
+    mouse = build_mouse(specimen.plan(), pose, specimen.seed)
+    axes = picture_axes(mouse, pose.view == LAT, technique.head_angle, technique.mirrored, pose.roll)
+    technique, middle = _framed(mouse, axes, view, technique, rng)
+    grid = _grid(axes, middle, technique, view)
+    layers = _layers(specimen, mouse, grid, technique)
+    return _expose(specimen, view, technique, layers, grid=grid, rng=rng)
+
+
+def render_pair(specimen: Specimen, seed: int, *, side: int | None = None) -> tuple[Radiograph, Radiograph]:
+    """A matched DV and LAT of one specimen."""
+    return render(specimen, DV, seed, side=side), render(specimen, LAT, seed, side=side)
+
+
+def _framed(
+    mouse: Mouse, axes: Points, view: str, technique: Technique, rng: np.random.Generator
+) -> tuple[Technique, Points]:
+    """Where the picture's middle lies (right, down, millimetres), with the field widened until the animal fits."""
+    shape = np.array([technique.width, technique.height]) / max(technique.width, technique.height)
+    if view not in WHOLE_BODY:
+        box = extent(mouse, axes, _TARGET[view] if view != FOREPAW else f"forepaw {rng.choice(['L', 'R'])}")
+        return technique, box.mean(axis=0) + np.array(technique.offset) * technique.field_mm
+    box = extent(mouse, axes)
+    size = box[1] - box[0] + 2.0 * _MARGIN_MM
+    needed = float(np.max(size / shape)) / (1.0 - 2.0 * technique.collimator)
+    technique = replace(technique, field_mm=max(technique.field_mm, needed))
+    spare = np.maximum(technique.field_mm * shape * (1.0 - 2.0 * technique.collimator) - size, 0.0) * 0.5
+    shift = np.clip(np.array(technique.offset) * technique.field_mm, -spare, spare)
+    if technique.trouble == CUT:
+        shift = (rng.choice([-1.0, 1.0], 2) * rng.uniform(0.3, 0.45, 2)) * size * rng.permutation([1.0, 0.3])
+    if technique.trouble == TWO_ANIMALS:
+        technique = replace(technique, field_mm=technique.field_mm * 1.45)
+    return technique, box.mean(axis=0) + shift
+
+
+def _grid(axes: Points, middle: Points, technique: Technique, view: str) -> Grid:
+    pixel = technique.field_mm / max(technique.height, technique.width)
+    step = max(pixel, FINEST_MM if view in WHOLE_BODY else _CLOSE_UP_FINEST_MM)
+    height, width = (max(round(n * pixel / step), 64) for n in (technique.height, technique.width))
+    corner = middle - 0.5 * step * np.array([width, height])
+    return Grid(axes, axes[:, :2] @ corner, step, height, width)
+
+
+def _layers(specimen: Specimen, mouse: Mouse, grid: Grid, technique: Technique) -> Thickness:
+    if technique.trouble == BLANK:
+        empty = np.zeros((grid.height, grid.width), dtype=np.float32)
+        return Thickness(empty, empty, {})
+    layers = thicknesses(mouse, grid, specimen.altered_parts)
+    if technique.trouble == TWO_ANIMALS:
+        beside = _neighbour(specimen, grid, technique)
+        layers = Thickness(layers.soft + beside.soft, layers.bone + beside.bone, layers.boxes)
+    return layers
+
+
+def _neighbour(specimen: Specimen, grid: Grid, technique: Technique) -> Thickness:
+    """A second mouse, lying beside the first, its head the same way or the other."""
+    rng = np.random.default_rng((specimen.seed, 5))
+    other = make_specimen(specimen.seed + 1_000_003, abnormal=False)
+    pose: Pose = draw_pose(DV, rng)
+    mouse = build_mouse(other.plan(), pose, other.seed)
+    shift = grid.axes[:, 0] * float(rng.choice([-1.0, 1.0])) * technique.field_mm * 0.33
+    return thicknesses(mouse, replace(grid, origin=grid.origin + shift), ())
+
+
+def _expose(
+    specimen: Specimen, view: str, technique: Technique, layers: Thickness, *, grid: Grid, rng: np.random.Generator
+) -> Radiograph:
+    size = (technique.width, technique.height)
+    pixel = technique.field_mm / max(size)
+    primary = scatter(transmit(layers.soft, layers.bone, technique.hardness), technique.scatter, grid.step)
+    primary = np.asarray(cv2.resize(primary, size, interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+    outline = ((layers.soft > _SKIN_MM) | (layers.bone > 0.05)).astype(np.uint8)
+    mask = cv2.resize(outline, size, interpolation=cv2.INTER_NEAREST).astype(np.bool_)
+    field, primary = collimate(primary, technique, rng)
+    if technique.marker:
+        primary = place_marker(primary, mask, field, technique.marker, rng)
+    zoom = np.array([technique.height / grid.height, technique.width / grid.width] * 2)
+    return Radiograph(
+        biological_sample_id=specimen.biological_sample_id,
+        centre=specimen.centre,
+        view=view,
+        transmission=detect(primary, technique, pixel, rng),
+        head_angle_degrees=technique.head_angle,
+        mirrored=technique.mirrored,
+        mm_per_pixel=pixel,
+        animal=_box(mask),
+        mask=mask,
+        altered={name: Box(*(np.array(box) * zoom).astype(int).tolist()) for name, box in layers.boxes.items()},
+        collimated=field,
+        trouble=technique.trouble,
+    )
+
+
+def _box(mask: NDArray[np.bool_]) -> Box | None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)

@@ -1,0 +1,117 @@
+"""A simulated specimen: who it is, what is abnormal about it, and the truth its pictures should lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from training.labels import abnormal_elsewhere, call_vector
+from training.phantom.abnormalities.catalogue import WEIGHTS, apply, choose_kinds
+from training.phantom.abnormalities.finding import Finding
+from training.phantom.anatomy.plan import Plan, normal_plan
+from training.phantom.centres import CENTRES
+
+STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
+
+
+@dataclass(frozen=True, slots=True)
+class Prevalence:
+    """How many specimens are abnormal, how many findings they have and how severe those are.
+
+    `abnormal` is a share; `findings` the chances of one, two, three; severities are uniform in `severity`.
+    """
+
+    abnormal: float = 0.5
+    findings: tuple[float, ...] = (0.6, 0.28, 0.12)
+    severity: tuple[float, float] = (0.4, 1.0)
+
+
+TRAINING: Final = Prevalence()
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`."""
+
+    seed: int
+    biological_sample_id: str
+    centre: str
+    sex: str
+    strain: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def abnormal_parameter_ids(self) -> tuple[str, ...]:
+        """IMPReSS observations that are abnormal, sorted."""
+        return tuple(sorted({identifier for finding in self.findings for identifier in finding.parameter_ids}))
+
+    @property
+    def level1(self) -> int:
+        """1 if anything is abnormal."""
+        return int(bool(self.findings))
+
+    @property
+    def call(self) -> tuple[int, ...]:
+        """The true 1x13 call in the order of CALL_LABELS."""
+        return call_vector(self.abnormal_parameter_ids)
+
+    @property
+    def abnormal_elsewhere(self) -> bool:
+        """Whether all findings lie outside the thirteen labels."""
+        return abnormal_elsewhere(self.abnormal_parameter_ids)
+
+    @property
+    def altered_parts(self) -> tuple[str, ...]:
+        """Names of the altered bones."""
+        return tuple(sorted({part for finding in self.findings for part in finding.parts}))
+
+    def plan(self) -> Plan:
+        """The measures of this mouse, abnormalities included."""
+        plan = _normal(self.seed, self.sex)
+        for finding in self.findings:
+            apply(plan, finding.kind, finding.severity, self.seed)
+        return plan
+
+
+def make_specimen(
+    seed: int,
+    *,
+    centre: str | None = None,
+    abnormal: bool | None = None,
+    kinds: Mapping[str, float] | None = None,
+    prevalence: Prevalence = TRAINING,
+    weights: Mapping[str, float] = WEIGHTS,
+) -> Specimen:
+    """The specimen of a seed (0 or greater): the same seed always gives the same mouse.
+
+    `centre`, `abnormal` and `kinds` (severity of each kind of the catalogue) replace what the seed would draw.
+    """
+    rng = np.random.default_rng((seed, 1))
+    sex = str(rng.choice(("female", "male")))
+    strain, drawn_centre = str(rng.choice(STRAINS)), str(rng.choice(CENTRES))
+    is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
+    if kinds is None:
+        kinds = _draw_kinds(rng, prevalence, weights) if is_abnormal else {}
+    plan = _normal(seed, sex)
+    return Specimen(
+        seed=seed,
+        biological_sample_id=str(100_000 + seed),
+        centre=centre or drawn_centre,
+        sex=sex,
+        strain=strain,
+        findings=tuple(apply(plan, kind, severity, seed) for kind, severity in kinds.items()),
+    )
+
+
+def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence, weights: Mapping[str, float]) -> dict[str, float]:
+    chances = np.array(prevalence.findings)
+    count = 1 + int(rng.choice(len(chances), p=chances / chances.sum()))
+    kinds = choose_kinds(count, rng, weights)
+    return {kind: round(float(rng.uniform(*prevalence.severity)), 3) for kind in kinds}
+
+
+def _normal(seed: int, sex: str) -> Plan:
+    return normal_plan(np.random.default_rng((seed, 2)), sex)
