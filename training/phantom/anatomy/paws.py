@@ -56,9 +56,7 @@ def build_paw(solids: Solids, part: str, paw: Paw, form: PawForm, place: Place) 
         root = place.wrist + np.array([1.4 - 0.5 * aside**2, aside * form.width]) @ axes
         bend = np.array([-np.sin(turn), np.cos(turn)]) @ axes * aside * -0.12
         bones = np.array([*ray, _CLAW]) * np.array([0.5 + 0.5 * length, length, length, length])
-        tracks.append(
-            _digit(solids, part, root, np.array([heading, bend]), np.array([*ray, _CLAW]), length, form.girth)
-        )
+        tracks.append(_digit(solids, part, root, np.array([heading, bend]), bones=bones, girth=form.girth))
     for first, second in paw.joined:
         solids.tubes(part, tracks[first], tracks[second], form.girth * 1.1, 0.7)
     return np.asarray(tracks[count // 2][-1], dtype=np.float64)
