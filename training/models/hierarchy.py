@@ -9,26 +9,12 @@ most probable part that can have it.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from services.common.labels import LEVEL2, LEVEL3
-
-PARENTS: Final = {
-    "Cervical": ("Spine",),
-    "Thoracic": ("Spine",),
-    "Lumbar": ("Spine",),
-    "Caudal": ("Spine",),
-    "Morphology": ("Spine",),
-    "Shape": ("Spine",),
-    "Fusion": ("Ribcage", "Spine"),
-    "Ribs": ("Ribcage",),
-    "Joints": ("Whole-body",),
-    "Other": ("Whole-body",),
-}
-"""Level-2 parts that a level-3 kind occurs with in the 53 IMPReSS parameters, Limbs and Skull left out."""
+from services.common.labels import LEVEL2, LEVEL3, PARENTS
 
 
 class Probabilities(NamedTuple):

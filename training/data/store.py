@@ -1,0 +1,135 @@
+"""A training set on disk: `images.npy`, memory-mapped, and `specimens.jsonl`, one line for each specimen that is done.
+
+The line is written after the image, so that a set which was stopped at any point goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.labels import LABEL_ORDER
+from training.data.recipe import Recipe
+from training.data.split import Part, part_of
+
+Images = NDArray[np.uint8]
+_IMAGES = "images.npy"
+_LINES = "specimens.jsonl"
+_RECIPE = "recipe.json"
+
+
+class RecipeMismatchError(RuntimeError):
+    """The folder holds a training set of another recipe."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One specimen that is done: row `index` of the images, or none if intake refused a picture.
+
+    `labels` has 14 entries 0/1 in the order of `LABEL_ORDER`; `refused` is intake's reason code, or empty.
+    """
+
+    index: int
+    specimen: str
+    centre: str
+    labels: tuple[int, ...]
+    digest: str
+    refused: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be learnt from: accepted, and not abnormal only outside the thirteen labels."""
+        return not self.refused and (self.labels[0] == 0 or any(self.labels[1:]))
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Specimens of one part: rows of `images` (uint8 [all, 224, 224, 3]), labels uint8 [n, 14] and centres [n]."""
+
+    images: Images
+    rows: NDArray[np.int64]
+    labels: NDArray[np.uint8]
+    centres: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(self, size: int) -> Iterator[Images]:
+        """Yield the images in order, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.images[self.rows[start : start + size]]
+
+
+class SetFolder:
+    """Reads and adds to the training set in a folder; raises RecipeMismatchError if it is of another recipe."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._lines = folder / _LINES
+        folder.mkdir(parents=True, exist_ok=True)
+        _claim(folder / _RECIPE, recipe)
+        _drop_cut_line(self._lines)
+        shape = (recipe.specimens, recipe.side, recipe.side, 3)
+        path = folder / _IMAGES
+        mode = "r+" if path.exists() else "w+"
+        self.images: Images = np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=shape)
+
+    def entries(self) -> list[Entry]:
+        """Return what is done, by index."""
+        parsed = [json.loads(line) for line in self._lines.read_text(encoding="utf-8").splitlines()]
+        return sorted((Entry(**{**item, "labels": tuple(item["labels"])}) for item in parsed), key=_index)
+
+    def missing(self) -> list[int]:
+        """Return the indices that are still to be made."""
+        done = {entry.index for entry in self.entries()}
+        return [index for index in range(self.recipe.specimens) if index not in done]
+
+    def add(self, entry: Entry, image: Images | None) -> None:
+        """Store one specimen that is done."""
+        if image is not None:
+            self.images[entry.index] = image
+        with self._lines.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(entry)) + "\n")
+
+    def subset(self, part: Part) -> Subset:
+        """Return the usable specimens of a part."""
+        chosen = [entry for entry in self.entries() if entry.usable and part_of(entry.specimen) == part]
+        return Subset(
+            self.images,
+            np.array([entry.index for entry in chosen], dtype=np.int64),
+            np.array([entry.labels for entry in chosen], dtype=np.uint8).reshape(-1, len(LABEL_ORDER)),
+            tuple(entry.centre for entry in chosen),
+        )
+
+    def digest(self) -> str:
+        """SHA-256 of every tensor's digest and labels: equal for equal training sets."""
+        lines = [json.dumps(asdict(entry), sort_keys=True) for entry in self.entries()]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _index(entry: Entry) -> int:
+    return entry.index
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Create the file, or remove what a crash left of its last line."""
+    path.touch()
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        path.write_bytes(content[: content.rfind(b"\n") + 1])
+
+
+def _claim(path: Path, recipe: Recipe) -> None:
+    if not path.exists():
+        path.write_text(json.dumps(recipe.as_dict(), indent=2) + "\n", encoding="utf-8")
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found != recipe.as_dict():
+        msg = f"{path.parent} holds a training set of recipe {found}, not {recipe.as_dict()}: choose another folder"
+        raise RecipeMismatchError(msg)

@@ -1,0 +1,1 @@
+"""Decision thresholds and figures on held-out specimens."""

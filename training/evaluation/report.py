@@ -1,0 +1,74 @@
+"""The figures of a training run as JSON for programs and as a table for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from training.evaluation.metrics import Figures
+
+BEGIN: Final = "<!-- figures: written by training.train -->"
+END: Final = "<!-- end of figures -->"
+
+
+class Report(BaseModel):
+    """Everything that is said about one training run."""
+
+    configuration: str
+    specimens: dict[str, int]
+    refused_by_intake: dict[str, int]
+    training_digest: str
+    epochs: dict[str, int]
+    minutes: dict[str, float]
+    test: dict[str, Figures]
+
+
+def as_markdown(report: Report) -> str:
+    """Tables of AUC: one row a label, one column a backbone."""
+    names = list(report.test)
+    first = report.test[names[0]]
+    counts = ", ".join(f"{count} {part}" for part, count in report.specimens.items())
+    lines = [
+        f"Configuration `{report.configuration}`; specimens: {counts}; digest `{report.training_digest[:12]}`.",
+        "",
+        f"| AUC on {first.specimens} unseen simulated specimens ({first.abnormal} abnormal) | positives | "
+        + " | ".join(names)
+        + " |",
+        "|---|---|" + "---|" * len(names),
+        _row("**Level 1**, 95 % interval", first.abnormal, [_level1(report.test[name]) for name in names]),
+        _row("**Level 2**, mean", "", [_number(report.test[name].level2_mean_auc) for name in names]),
+        _row("**Level 3**, mean", "", [_number(report.test[name].level3_mean_auc) for name in names]),
+    ]
+    for index, label in enumerate(first.labels[1:], start=1):
+        values = [_number(report.test[name].labels[index].auc) for name in names]
+        lines.append(_row(label.label, label.positives, values))
+    for centre in first.level1_auc_by_centre:
+        values = [_number(report.test[name].level1_auc_by_centre[centre]) for name in names]
+        lines.append(_row(f"Level 1, {centre} only", "", values))
+    return "\n".join(lines) + "\n"
+
+
+def put_into_page(path: Path, report: Report) -> None:
+    """Replace what lies between the two marks of a Markdown page; raises ValueError if it has none."""
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        msg = f"{path} has no place for the figures: put {BEGIN} and {END} into it"
+        raise ValueError(msg)
+    path.write_text(f"{before}{BEGIN}\n\n{as_markdown(report)}\n{END}{after}", encoding="utf-8")
+
+
+def _row(name: str, positives: int | str, values: list[str]) -> str:
+    return f"| {name} | {positives} | " + " | ".join(values) + " |"
+
+
+def _level1(figures: Figures) -> str:
+    low, high = figures.level1_interval
+    return f"{figures.level1_auc:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

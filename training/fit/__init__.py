@@ -1,0 +1,1 @@
+"""Training of one backbone: loss, augmentation, the resumable loop."""

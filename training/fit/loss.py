@@ -1,0 +1,52 @@
+"""The loss of all levels at once.
+
+Decision: the paper trains level after level and freezes what came before; here one loss trains all, because behind
+frozen level-1 features (32 numbers chosen to tell abnormal from normal) levels 2 and 3 cannot see what differs
+among the abnormal.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.models.output import Output
+
+WEIGHT_LIMITS: Final = (0.2, 8.0)
+"""Of a label's positive class: beyond these a handful of specimens would steer the training."""
+
+
+class HierarchicalLoss(nn.Module):
+    """Binary cross-entropy (level 1: all specimens, levels 2 and 3: abnormal ones) and the rebuilt image's error.
+
+    In levels 2 and 3 each label's positives and negatives weigh the same (within `WEIGHT_LIMITS`), after the counts in
+    the training labels (uint8 [n, 14]).
+    """
+
+    positive_weight: Tensor
+
+    def __init__(self, labels: NDArray[np.uint8], reconstruction_weight: float) -> None:
+        super().__init__()
+        abnormal = labels[labels[:, 0] == 1, 1:].astype(np.float64)
+        positives = abnormal.sum(axis=0)
+        weight = np.clip((len(abnormal) - positives) / np.maximum(positives, 1), *WEIGHT_LIMITS)
+        self.register_buffer("positive_weight", torch.tensor(weight, dtype=torch.float32))
+        self.reconstruction_weight = reconstruction_weight
+
+    def forward(self, output: Output, labels: Tensor, image: Tensor) -> Tensor:
+        """Compute the loss of a batch: labels float [n, 14], image [n, 3, side, side] in [0, 1]."""
+        logits, abnormal = output.logits.float(), labels[:, :1]
+        loss = functional.binary_cross_entropy_with_logits(logits[:, :1], abnormal)
+        each = functional.binary_cross_entropy_with_logits(
+            logits[:, 1:], labels[:, 1:], pos_weight=self.positive_weight, reduction="none"
+        )
+        loss = loss + (each * abnormal).sum() / (abnormal.sum().clamp(min=1) * each.shape[1])
+        if output.reconstruction is not None:
+            error = functional.mse_loss(output.reconstruction.float(), image)
+            loss = loss + self.reconstruction_weight * error
+        return loss

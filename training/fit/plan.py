@@ -1,0 +1,65 @@
+"""How a backbone is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Schedule of one backbone.
+
+    AdamW, one warm-up and a cosine decay of `learning_rate`; `epochs` at most, ended early after `patience` epochs
+    without a smaller validation loss. `weight_decay` is the dense layers' L2 regularisation of the paper, for all
+    weights. `reconstruction_weight` multiplies the autoencoder's mean squared error.
+    """
+
+    epochs: int
+    patience: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    reconstruction_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything that `python -m training.train --config NAME` needs; equal configurations give equal models."""
+
+    name: str
+    size: str
+    specimens: int
+    first_seed: int
+    seed: int
+    convnext: Plan
+    cae: Plan
+
+    def plan(self, backbone: str) -> Plan:
+        """Return the schedule of backbone `convnext` or `cae`."""
+        return self.convnext if backbone == "convnext" else self.cae
+
+
+FIRST_SEED: Final = 2_000_000_000
+"""Training specimens have seeds from here on; whoever shows unseen specimens takes smaller ones."""
+
+CONFIGURATIONS: Final = {
+    "demo": Configuration(
+        name="demo",
+        size="small",
+        specimens=2000,
+        first_seed=FIRST_SEED,
+        seed=1,
+        convnext=Plan(epochs=30, patience=8, batch=32, learning_rate=1e-3, weight_decay=0.05),
+        cae=Plan(epochs=20, patience=6, batch=32, learning_rate=2e-3, weight_decay=0.01, reconstruction_weight=10),
+    ),
+    "full": Configuration(
+        name="full",
+        size="full",
+        specimens=50_000,
+        first_seed=FIRST_SEED,
+        seed=1,
+        convnext=Plan(epochs=100, patience=3, batch=32, learning_rate=1e-4, weight_decay=0.05),
+        cae=Plan(epochs=100, patience=3, batch=32, learning_rate=1e-3, weight_decay=0.01, reconstruction_weight=10),
+    ),
+}
