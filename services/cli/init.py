@@ -11,7 +11,7 @@ from services.cli.output import JsonOption, console, print_json
 from services.cli.setup import Step, prepare
 from services.common.settings import Settings, load
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _COLOURS = {"made": "green", "mended": "yellow", "there": "dim"}
 
 
@@ -24,9 +24,8 @@ def init(as_json: JsonOption = False) -> None:
 
     Examples:
 
-      xray init
-
-      XRAY_PARTITIONS=24 XRAY_REPLICATION=3 xray init     # a cluster of three brokers
+        xray init
+        XRAY_PARTITIONS=24 XRAY_REPLICATION=3 xray init     # a cluster of three brokers
     """
     for step in prepare(load(Settings)):
         if as_json:

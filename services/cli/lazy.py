@@ -31,7 +31,9 @@ class LazyCommand:
 
 COMMANDS: Final = {
     "push": LazyCommand("services.cli.push.command:app", "Upload image files and announce them on xray.images.", _DATA),
-    "calls": LazyCommand("services.cli.calls:app", "List or follow phenotype calls; show one with its lineage.", _DATA),
+    "calls": LazyCommand(
+        "services.cli.calls.command:app", "List or follow phenotype calls; show one with its lineage.", _DATA
+    ),
     "specimens": LazyCommand(
         "services.cli.specimens:app", "Show one specimen's state, or those still incomplete.", _DATA
     ),

@@ -52,23 +52,26 @@ def xray(
 
 
 def main() -> None:
-    """Run `xray` and exit; a known error is one line on stderr, never a traceback."""
+    """Run `xray` and exit; an error is one line on stderr, never a traceback unless XRAY_DEBUG=1."""
     try:
         app(prog_name="xray")
-    except PipelineError as error:
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
         if os.environ.get("XRAY_DEBUG") == "1":
             raise
         sys.exit(_report(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
-def _report(error: PipelineError) -> int:
+def _report(error: Exception) -> int:
     if isinstance(error, Retriable):
         typer.echo(f"xray: server away: {error}", err=True)
         return EXIT_SERVER_AWAY
-    typer.echo(f"xray: {error}", err=True)
-    return EXIT_MISCONFIGURED if isinstance(error, Fatal) else EXIT_FAILED
+    if isinstance(error, PipelineError):
+        typer.echo(f"xray: {error}", err=True)
+        return EXIT_MISCONFIGURED if isinstance(error, Fatal) else EXIT_FAILED
+    typer.echo(f"xray: internal error, {error!r}; please report it with the output of XRAY_DEBUG=1 xray ...", err=True)
+    return EXIT_FAILED
 
 
 if __name__ == "__main__":

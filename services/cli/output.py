@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic_core import to_jsonable_python
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -33,7 +34,9 @@ def print_json(value: Any) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Build a table; a cell's text is shown as it is, never read as markup. Columns ending in `#` are numbers."""
-    result = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    result = Table(
+        title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for column in columns:
         number = column.endswith("#")
         result.add_column(column.removesuffix("#"), justify="right" if number else "left", overflow="fold")

@@ -38,6 +38,11 @@ def test_an_unknown_command_is_wrong_usage() -> None:
         (Fatal("bucket 'x' is missing; run `xray init`"), 2, "xray: bucket 'x' is missing; run `xray init`"),
         (Retriable("no Kafka broker at a:1"), 3, "xray: server away: no Kafka broker at a:1"),
         (Rejected("object_missing", "no such object"), 1, "xray: object_missing: no such object"),
+        (
+            KeyError("x"),
+            1,
+            "xray: internal error, KeyError('x'); please report it with the output of XRAY_DEBUG=1 xray ...",
+        ),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

@@ -142,7 +142,7 @@ class Processes:
         with self._log(name).open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own program, no shell
                 [sys.executable, "-S", "-E", str(tied.__file__), str(os.getpid()), *service],
-                env=os.environ | self._environment | {"XRAY_HTTP_PORT": str(self._ports[name])},
+                env=os.environ | self._environment | {"XRAY_HTTP_PORT": str(self._ports[name]), "XRAY_DEBUG": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -18,7 +18,7 @@ from services.cli.push.upload import Result, Uploader
 from services.common.settings import Settings, load
 from services.common.store import ObjectStore
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()
@@ -50,13 +50,10 @@ def push(
 
     Examples:
 
-      xray push scans/ --centre JAX --dry-run
-
-      xray push scans/ --centre JAX
-
-      xray push --manifest scans/manifest.csv --centre "UC Davis"
-
-      xray push mouse7_DV.png mouse7_LAT.png --centre TCP --specimen 183808
+        xray push scans/ --centre JAX --dry-run
+        xray push scans/ --centre JAX
+        xray push --manifest scans/manifest.csv --centre "UC Davis"
+        xray push mouse7_DV.png mouse7_LAT.png --centre TCP --specimen 183808
 
     Then look at the result: xray specimens 183808, xray calls 183808, xray rejections list.
     """

@@ -1,0 +1,1 @@
+"""`xray calls`: phenotype calls, listed, followed, or one specimen's with its lineage."""

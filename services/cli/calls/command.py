@@ -1,0 +1,104 @@
+"""`xray calls`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from services.cli.calls.follow import new_calls
+from services.cli.calls.lineage import described
+from services.cli.calls.words import COLUMNS, called, row
+from services.cli.durations import SinceOption
+from services.cli.ledger import ledger
+from services.cli.output import JsonOption, console, moment, print_json, table
+from services.common.events import PhenotypeCall
+from services.common.settings import Settings, load
+from services.sink.queries import CallRecord, current_calls, specimen_history
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+@app.command()
+def calls(
+    *,
+    specimen: Annotated[str | None, typer.Argument(help="biological_sample_id: show its call with lineage.")] = None,
+    centre: Annotated[str | None, typer.Option(help="Only this centre's.")] = None,
+    since: SinceOption = None,
+    abnormal: Annotated[bool, typer.Option("--abnormal", help="Only specimens called abnormal.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new calls as they come; ends with Ctrl-C.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the current phenotype call of every specimen, the newest first.
+
+    With a specimen: its call, the probability of every label by every model, and the lineage (images, views, tensor,
+    models, timings). `images` counts the images that a call rests on: a late image makes a new call. `uncertain`
+    names labels whose probability lies close to the threshold. --json prints one JSON document a call.
+
+    Examples:
+
+        xray calls --abnormal --centre JAX --since 1d
+        xray calls 183808
+        xray calls --follow --json | jq -c '[.biological_sample_id, .vector]'
+    """
+    settings = load(Settings)
+    if specimen is not None:
+        _show_one(settings, specimen, as_json=as_json)
+    elif follow:
+        _follow(settings, centre, abnormal=abnormal, as_json=as_json)
+    else:
+        _list(settings, as_json=as_json, centre=centre, since=since, abnormal_only=abnormal, limit=limit)
+
+
+def _list(settings: Settings, *, as_json: bool, **filters: Any) -> None:
+    with ledger(settings) as connection:
+        found = current_calls(connection, **filters)
+    if as_json:
+        for record in found:
+            print_json(_document(record))
+        return
+    rows = [row(record.call, moment(record.recorded_at)) for record in found]
+    console().print(table(f"{len(rows)} current calls", (*COLUMNS, "recorded (UTC)"), rows))
+
+
+def _show_one(settings: Settings, specimen: str, *, as_json: bool) -> None:
+    with ledger(settings) as connection:
+        history = specimen_history(connection, specimen)
+    if history is None:
+        typer.echo(f"xray: nothing is known of specimen {specimen!r}", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        print_json(asdict(history) | {"calls": [_document(record) for record in history.calls]})
+    else:
+        for part in described(history):
+            console().print(part)
+    if not history.calls:
+        typer.echo(f"xray: no call yet; see `xray specimens {specimen}`", err=True)
+        raise typer.Exit(1)
+
+
+def _follow(settings: Settings, centre: str | None, *, abnormal: bool, as_json: bool) -> None:
+    for call in _wanted(new_calls(settings), centre, abnormal=abnormal):
+        if as_json:
+            print_json(call)
+        else:
+            words = f"[dim]{moment(call.produced_at)}[/]  {escape(call.biological_sample_id)}  {escape(call.centre)}  "
+            console().print(
+                words + f"[bold]{escape(called(call))}[/]  P(abnormal) {call.consensus.level1:.2f}", soft_wrap=True
+            )
+
+
+def _wanted(calls_: Iterable[PhenotypeCall], centre: str | None, *, abnormal: bool) -> Iterable[PhenotypeCall]:
+    return (call for call in calls_ if centre in {None, call.centre} and (call.abnormal or not abnormal))
+
+
+def _document(record: CallRecord) -> dict[str, Any]:
+    ledger_fields: dict[str, datetime | bool] = {"recorded_at": record.recorded_at, "current": record.current}
+    return record.call.model_dump(mode="json") | ledger_fields

@@ -1,0 +1,1 @@
+"""`xray rejections`: what was refused, why, and sending it again."""

@@ -1,0 +1,1 @@
+"""`xray status`: topics, lag of every service, health of every server."""
