@@ -11,8 +11,9 @@ from pydantic import JsonValue
 
 from services.intake.animal.find import find
 from services.intake.animal.trunk import find_trunk
+from services.intake.crop import crop_around, head_left, head_up
 from services.intake.decode import decode
-from services.intake.frame import crop_around, head_left, head_up, normalise, render
+from services.intake.frame import normalise, render
 from services.intake.limits import Limits
 from services.intake.view_png import decode_view, encode_view
 

@@ -75,12 +75,12 @@ def _near_edge(shape: tuple[int, ...]) -> Mask:
 
 def _fit(values: Plane, near: Mask, usable: Mask, width: float) -> tuple[NDArray[np.float64], float]:
     rows, columns = values.shape
-    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
+    down, along = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
     pick = np.s_[::_FIT_STRIDE, ::_FIT_STRIDE]
-    x, y, sample = x[pick].ravel(), y[pick].ravel(), values[pick].ravel().astype(np.float64)
+    x, y, sample = along[pick].ravel(), down[pick].ravel(), values[pick].ravel().astype(np.float64)
     taken, allowed = near[pick].ravel(), usable[pick].ravel()
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
-    coefficients: NDArray[np.float64] = np.array([float(np.median(values[near])), 0, 0, 0, 0, 0])
+    coefficients: NDArray[np.float64] = np.asarray([float(np.median(values[near])), 0, 0, 0, 0, 0])
     noise = width
     for _ in range(_FIT_ROUNDS):
         if taken.sum() < 4 * terms.shape[1]:

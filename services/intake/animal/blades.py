@@ -12,8 +12,12 @@ _DEEPEST: Final = 0.35
 """A strip is looked for up to this part of the side."""
 _UNIFORM_PART: Final = 0.75
 """Part of a strip's pixels that must lie near the strip's own level."""
+_TOLERANCE: Final = 0.06
+"""Pixels within this part of the picture's range are near."""
 _JUMP: Final = 0.02
 """Least step from strip to inside, in parts of the picture's range; it must also be six times the noise of a line."""
+_STEADY: Final = 0.004
+"""Lines that differ by less than this part of the picture's range, and the usual difference, are beyond the step."""
 _LAG: Final = 3
 """Lines across which the step happens (blades are a little blurred)."""
 
@@ -22,24 +26,37 @@ def open_field(scouted: Scout) -> Mask:
     """Part of the picture that is inside all blades and not transparent."""
     inside = scouted.known.copy()
     low, high = (float(level) for level in np.percentile(scouted.values[inside], (0.5, 99.5)))
+    middle = float(np.median(scouted.values[inside]))
     for turns in range(4):
-        depth = _strip_depth(np.rot90(scouted.values, turns), high - low)
+        depth = _strip_depth(np.rot90(scouted.values, turns), high - low, middle)
         if depth:
             np.rot90(inside, turns)[:, :depth] = False
     return inside
 
 
-def _strip_depth(values: Plane, extent: float) -> int:
+def _strip_depth(values: Plane, extent: float, middle: float) -> int:
     """Columns of the strip along the left edge; 0 when there is none."""
     deepest = int(values.shape[1] * _DEEPEST)
     lines = values[:, : deepest + _LAG]
     levels = np.median(lines, axis=0)
-    near = np.abs(lines - levels) <= max(0.03 * extent, 1e-3)
+    near = np.abs(lines - levels) <= max(_TOLERANCE * extent, 1e-3)
     uniform = near.mean(axis=0) >= _UNIFORM_PART
     steps = np.abs(levels[_LAG:] - levels[:-_LAG])
     usual = float(np.median(np.abs(np.diff(levels)))) + 1e-6
     jumps = np.flatnonzero((steps > _JUMP * extent) & (steps > 6 * usual))
     for jump in jumps:
-        if uniform[: jump + 1].mean() >= _UNIFORM_PART and uniform[jump + _LAG]:
-            return int(jump) + _LAG
+        if uniform[: jump + 1].mean() >= _UNIFORM_PART:
+            after = _after_step(levels, int(jump), usual + _STEADY * extent)
+            strip, beyond = float(np.median(levels[: jump + 1])), float(levels[min(after, len(levels) - 1)])
+            # Beside an animal that lies across the picture the strip is background, as most of the picture is.
+            return after if abs(strip - middle) > abs(strip - beyond) / 2 else 0
     return 0
+
+
+def _after_step(levels: Plane, jump: int, steady: float) -> int:
+    """First line beyond a step that starts near line `jump`: a blade's edge is blurred over some lines."""
+    changes = np.abs(np.diff(levels))
+    line = jump + int(np.argmax(changes[jump : jump + 2 * _LAG]))
+    while line < len(changes) and changes[line] > steady:
+        line += 1
+    return line + 1

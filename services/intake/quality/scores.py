@@ -1,0 +1,97 @@
+"""Scores of a found animal's picture, each a number that means the same for every centre and file format."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from services.intake.animal.find import Found
+from services.intake.animal.mask import Animal
+from services.intake.animal.scout import Mask, Plane
+from services.intake.animal.trunk import Trunk
+from services.intake.raster import Raster
+
+_SATURATED: Final = 0.996
+"""A pixel is saturated in the last part of the scale: 254 and more of 255."""
+_OUTLINE: Final = 3
+"""Scout pixels inside and outside the outline that are compared."""
+_LEAST_LINE: Final = 0.3
+"""A line of the picture is judged when at least this part of it is background."""
+
+
+def measure(raster: Raster, found: Found, trunk: Trunk) -> dict[str, float]:
+    """Return every quality score by name; docs/intake.md says what each one means."""
+    animal = found.animal
+    noise = max(animal.noise, 1e-4)
+    return {
+        "stored_range": raster.stored_range,
+        "polarity": found.background.polarity,
+        "contrast": animal.contrast,
+        "signal_to_noise": min(animal.contrast / noise, 1e4),
+        "outline": min(_outline_step(animal) / max(noise, _grain(animal)), 1e4),
+        "tissue_contrast": _tissue_contrast(animal),
+        "saturated": _saturated(raster, found),
+        "step": _step(animal, found.field),
+        "touching": _touching(animal, found.field),
+        "animals": float(animal.count),
+        "elongation": trunk.elongation,
+    }
+
+
+def _outline_step(animal: Animal) -> float:
+    """Median over the outline of how much brighter a place inside is than its counterpart outside."""
+    kernel = np.ones((2 * _OUTLINE + 1,) * 2, np.uint8)
+    mask = animal.mask.astype(np.uint8)
+    ring = (cv2.dilate(mask, kernel) > 0) & ~animal.mask & ~animal.others
+    rim = animal.mask & (cv2.erode(mask, kernel) == 0)
+    if not ring.any() or not rim.any():
+        return 0.0
+    return float(np.median(animal.excess[rim])) - float(np.median(animal.excess[ring]))
+
+
+def _grain(animal: Animal) -> float:
+    """Standard deviation of the finest structure in the animal; in a stretched blank picture it is what there is."""
+    fine = animal.excess - cv2.GaussianBlur(animal.excess, (5, 5), 0)
+    return 1.4826 * float(np.median(np.abs(fine[animal.mask])))
+
+
+def _tissue_contrast(animal: Animal) -> float:
+    """Spread of the animal's own levels, quartile to 99th percentile, in parts of the latter."""
+    low, high = (float(level) for level in np.percentile(animal.excess[animal.mask], (25, 99)))
+    return (high - low) / max(high, 1e-6)
+
+
+def _saturated(raster: Raster, found: Found) -> float:
+    """Part of the animal that sits at the bone's end of the scale."""
+    rows, columns = found.animal.mask.shape
+    sampled = raster.pixels[:: found.factor, :: found.factor][:rows, :columns][found.animal.mask]
+    limit = _SATURATED * raster.white
+    full = sampled >= limit if found.sign > 0 else sampled <= raster.white - limit
+    return float(full.mean())
+
+
+def _step(animal: Animal, field: Mask) -> float:
+    """Largest jump of the background between neighbouring lines of the picture, in parts of the contrast."""
+    air = field & ~animal.mask & ~animal.others
+    jumps = [_largest_jump(animal.excess, air), _largest_jump(animal.excess.T, air.T)]
+    return max(jumps) / max(animal.contrast, 1e-6)
+
+
+def _largest_jump(excess: Plane, air: Mask) -> float:
+    levels = np.nanmedian(np.where(air, excess, np.nan)[air.mean(axis=1) >= _LEAST_LINE], axis=1)
+    if levels.size < 4:
+        return 0.0
+    return float(np.abs(levels[2:] - levels[:-2]).max())
+
+
+def _touching(animal: Animal, field: Mask) -> float:
+    """Length of the animal on the edge of the open field, in parts of the square root of its area.
+
+    Each pixel counts by its level up to the animal's median: skin that thins out at the edge is not cut off.
+    """
+    walled = np.pad(field.astype(np.uint8), 1)
+    rim = field & (cv2.erode(walled, np.ones((3, 3), np.uint8))[1:-1, 1:-1] == 0) & animal.mask
+    levels = animal.excess / max(float(np.median(animal.excess[animal.mask])), 1e-6)
+    return float(np.clip(levels[rim], 0, 1).sum()) / float(np.sqrt(animal.mask.sum()))
