@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from training.phantom.anatomy.mouse import Mouse
+from training.phantom.anatomy.soft_tissue import GROUPS
 from training.phantom.imaging.radiograph import Box
-from training.phantom.imaging.rays import Cover, Grid, Picture, add_up, cover_ellipsoids, cover_tubes, greatest
+from training.phantom.imaging.rays import Grid, Picture, add_up, cover_ellipsoids, cover_tubes, greatest
 from training.phantom.solids import Points
 
-_SOFT_GROUPS: Final = 9
 _SOFT_COARSER: Final = 2
 
 
@@ -51,9 +51,9 @@ def picture_axes(mouse: Mouse, lateral: bool, head_angle: float, mirrored: bool,
 
 def extent(mouse: Mouse, axes: Points, part: str | None = None) -> Points:
     """Picture box (2, 2) of the mouse's bones, or of parts that start with `part`: low and high (right, down), mm."""
-    tubes = mouse.bone.all_tubes()
+    tubes = mouse.tubes
     if part is not None:
-        wanted = np.array([name.startswith(part) for name in mouse.bone.parts])[tubes.part]
+        wanted = np.array([name.startswith(part) for name in mouse.parts])[tubes.part]
         points = np.concatenate((tubes.start[wanted], tubes.end[wanted]))
     else:
         points = np.concatenate((tubes.start, tubes.end))
@@ -63,17 +63,15 @@ def extent(mouse: Mouse, axes: Points, part: str | None = None) -> Points:
 
 def thicknesses(mouse: Mouse, grid: Grid, altered: tuple[str, ...]) -> Thickness:
     """Project all solids of one mouse."""
-    tubes, ellipsoids = cover_tubes(mouse.bone.all_tubes(), grid), cover_ellipsoids(mouse.bone.all_ellipsoids(), grid)
-    bone = add_up([tubes, ellipsoids], grid)
+    bone = add_up([cover_tubes(mouse.tubes, grid), cover_ellipsoids(mouse.ellipsoids, grid)], grid)
     return Thickness(_soft(mouse, grid), bone, _boxes(mouse, grid, altered))
 
 
 def _soft(mouse: Mouse, grid: Grid) -> Picture:
     """Soft tissue on a coarser grid: skin and organs have no detail finer than that."""
     coarse = grid.coarser(_SOFT_COARSER)
-    groups = np.array(mouse.soft.groups)
-    body = greatest(cover_ellipsoids(mouse.soft.solids.all_ellipsoids(), coarse), groups, _SOFT_GROUPS, coarse)
-    organs: Cover = cover_ellipsoids(mouse.soft.organs.all_ellipsoids(), coarse)
+    body = greatest(cover_ellipsoids(mouse.soft, coarse), mouse.soft_group, GROUPS, coarse)
+    organs = cover_ellipsoids(mouse.organs, coarse)
     body += (
         np.bincount(organs.pixel, weights=organs.thickness, minlength=body.size).reshape(body.shape).astype(np.float32)
     )
@@ -83,12 +81,12 @@ def _soft(mouse: Mouse, grid: Grid) -> Picture:
 
 
 def _boxes(mouse: Mouse, grid: Grid, parts: tuple[str, ...]) -> dict[str, Box]:
-    tubes, ellipsoids = mouse.bone.all_tubes(), mouse.bone.all_ellipsoids()
+    tubes, ellipsoids = mouse.tubes, mouse.ellipsoids
     boxes = {}
     for name in parts:
-        if name not in mouse.bone.parts:
+        if name not in mouse.parts:
             continue
-        number = mouse.bone.parts.index(name)
+        number = mouse.parts[name]
         of_tubes, of_ellipsoids = tubes.part == number, ellipsoids.part == number
         points = np.concatenate((tubes.start[of_tubes], tubes.end[of_tubes], ellipsoids.centre[of_ellipsoids]))
         flat = grid.project(points)[:, :2]
