@@ -79,8 +79,8 @@ STYLES: Final = MappingProxyType(
                 (UP, UP, 30.0),
                 22.0,
                 Storage("dicom", 16, syntaxes=_DICOM_PLAIN, window=True),
-                gamma=(0.5, 0.75),
-                floor=(0.0, 0.25),
+                gamma=(0.4, 0.7),
+                floor=(0.0, 0.28),
             ),
             CentreStyle(
                 "WTSI",
@@ -147,8 +147,8 @@ STYLES: Final = MappingProxyType(
                 (LEFT, 120.0),
                 25.0,
                 Storage("png", 16, alpha=0.35, colour=0.2),
-                gamma=(0.5, 0.7),
-                sharpening=(0.3, 0.9),
+                gamma=(0.38, 0.6),
+                sharpening=(0.3, 1.0),
             ),
             CentreStyle(
                 "BCM",
@@ -170,7 +170,7 @@ STYLES: Final = MappingProxyType(
                 (UP, RIGHT),
                 20.0,
                 Storage("bmp", 8, dark_bone=0.45, colour=0.3),
-                gamma=(0.5, 0.75),
+                gamma=(0.42, 0.7),
                 text=0.3,
             ),
             CentreStyle(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from services.common.errors import Rejected
 from training.phantom.anatomy.mouse import Mouse, build_mouse
+from training.phantom.anatomy.plan import SIDES
 from training.phantom.anatomy.pose import DV, LAT, Pose, draw_pose
 from training.phantom.centres import CentreStyle, style_of
 from training.phantom.imaging.beam import detect, scatter, transmit
@@ -21,7 +22,6 @@ from training.phantom.imaging.rays import Grid
 from training.phantom.imaging.technique import (
     BLANK,
     CUT,
-    FOREPAW,
     HINDQUARTERS,
     SKULL_DV,
     SKULL_LAT,
@@ -37,7 +37,9 @@ from training.phantom.specimen import Specimen, make_specimen
 
 FINEST_MM: Final = 0.15
 _CLOSE_UP_FINEST_MM: Final = 0.05
-_TARGET: Final = {SKULL_DV: "cranium", SKULL_LAT: "cranium", FOREPAW: "forepaw", HINDQUARTERS: "pelvis"}
+_SKULL: Final = ("cranium", "snout", "mandible")
+_HIPS: Final = ("pelvis L", "pelvis R", "tibia L", "tibia R")
+_TARGET: Final = {SKULL_DV: _SKULL, SKULL_LAT: _SKULL, HINDQUARTERS: _HIPS}
 _MARGIN_MM: Final = 4.0
 _SKIN_MM: Final = 0.4
 
@@ -93,7 +95,7 @@ def _framed(
     """Where the picture's middle lies (right, down, millimetres), with the field widened until the animal fits."""
     shape = np.array([technique.width, technique.height]) / max(technique.width, technique.height)
     if view not in WHOLE_BODY:
-        box = extent(mouse, axes, _TARGET[view] if view != FOREPAW else f"forepaw {rng.choice(['L', 'R'])}")
+        box = extent(mouse, axes, _TARGET.get(view) or (f"forepaw {rng.choice(SIDES)}",))
         return technique, box.mean(axis=0) + np.array(technique.offset) * technique.field_mm
     box = extent(mouse, axes)
     size = box[1] - box[0] + 2.0 * _MARGIN_MM

@@ -25,7 +25,7 @@ _LENGTHS: Final = {
     LUMBAR: (2.9, 3.1, 3.35, 3.5, 3.5, 3.2),
     SACRAL: (3.1, 2.9, 2.7, 2.6),
 }
-_RADII: Final = {CERVICAL: (0.8, 0.75), THORACIC: (0.7, 0.8), LUMBAR: (0.9, 1.05), SACRAL: (1.0, 0.85)}
+_RADII: Final = {CERVICAL: (0.9, 0.85), THORACIC: (0.8, 0.92), LUMBAR: (1.02, 1.2), SACRAL: (1.12, 0.98)}
 _PITCH: Final = {
     CERVICAL: (-34, -46, -50, -46, -36, -22, -6),
     THORACIC: (7, 17, 23, 25, 24, 21, 18, 15, 12, 9, 6, 4, 2),
@@ -183,7 +183,7 @@ def caudal_vertebra(number: int, count: int, rng: np.random.Generator) -> Verteb
     place = (number - 1) / max(count - 1, 1)
     rise = 2.5 + 1.5 * min(number / 7.0, 1.0)
     length = rise * (1.0 - 0.62 * max(place - 0.3, 0.0) / 0.7) * float(rng.normal(1.0, 0.015))
-    return Vertebra(CAUDAL, number, length, 0.95 - 0.68 * place**0.85, 0.32 - 0.12 * place, spinous=0.0)
+    return Vertebra(CAUDAL, number, length, 1.05 - 0.66 * place, 0.32 - 0.12 * place, spinous=0.0)
 
 
 def _rib(side: str, level: int) -> Rib:

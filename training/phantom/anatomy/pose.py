@@ -53,10 +53,10 @@ def draw_pose(view: str, rng: np.random.Generator) -> Pose:
     return Pose(
         view=view,
         roll=float(rng.normal(0.0, 3.5)),
-        back_bend=float(rng.normal(0.0, 9.0 if lateral else 8.0)),
+        back_bend=float(rng.normal(8.0, 15.0) if lateral else rng.normal(0.0, 8.0)),
         neck_yaw=float(rng.normal(0.0, 3.0 if lateral else 9.0)),
-        neck_pitch=float(rng.normal(0.0, 10.0 if lateral else 4.0)),
-        skull_pitch=float(rng.normal(-14.0, 9.0) if lateral else rng.normal(-4.0, 4.0)),
+        neck_pitch=float(rng.normal(0.0, 12.0 if lateral else 4.0)),
+        skull_pitch=float(rng.normal(-14.0, 12.0) if lateral else rng.normal(-4.0, 4.0)),
         tail_start=float(rng.normal(10.0, 14.0)),
         tail_turn=float(rng.normal(55.0, 50.0) if lateral else rng.uniform(70.0, 225.0)),
         tail_shape=float(rng.uniform(0.7, 1.6)),
@@ -68,14 +68,22 @@ def draw_pose(view: str, rng: np.random.Generator) -> Pose:
 
 
 def _fore(lateral: bool, rng: np.random.Generator) -> Limb:
-    upper = rng.normal(122.0, 12.0) if lateral else rng.normal(108.0, 14.0)
-    lower = rng.normal(30.0, 16.0) if lateral else rng.normal(38.0, 18.0)
-    paw = lower + rng.normal(0.0, 15.0)
-    return Limb(float(upper), float(lower), float(paw), float(rng.normal(8.0, 6.0)), float(rng.uniform(0.7, 1.4)))
+    upper = rng.normal(122.0, 16.0) if lateral else rng.normal(106.0, 16.0)
+    lower = rng.normal(32.0, 22.0) if lateral else rng.normal(42.0, 22.0)
+    paw = lower + rng.normal(0.0, 16.0)
+    return _limb(upper, lower, paw, rng)
 
 
 def _hind(lateral: bool, rng: np.random.Generator) -> Limb:
-    upper = rng.normal(62.0, 14.0) if lateral else rng.normal(66.0, 13.0)
-    lower = rng.normal(128.0, 14.0) if lateral else rng.normal(146.0, 14.0)
-    paw = rng.normal(85.0, 28.0) if lateral else rng.normal(112.0, 26.0)
-    return Limb(float(upper), float(lower), float(paw), float(rng.normal(6.0, 6.0)), float(rng.uniform(0.7, 1.4)))
+    """Half crouched or, in a quarter of the pictures, drawn out by tape."""
+    if rng.random() < 0.25:
+        upper, lower, paw = rng.normal(96.0, 12.0), rng.normal(132.0, 14.0), rng.normal(130.0, 22.0)
+    else:
+        upper = rng.normal(62.0, 16.0) if lateral else rng.normal(68.0, 14.0)
+        lower = rng.normal(128.0, 16.0) if lateral else rng.normal(146.0, 16.0)
+        paw = rng.normal(85.0, 30.0) if lateral else rng.normal(108.0, 32.0)
+    return _limb(upper, lower, paw, rng)
+
+
+def _limb(upper: float, lower: float, paw: float, rng: np.random.Generator) -> Limb:
+    return Limb(float(upper), float(lower), float(paw), float(rng.normal(7.0, 6.0)), float(rng.uniform(0.7, 1.4)))

@@ -43,10 +43,8 @@ def _axes(frame: Frame, lengths: Points) -> Points:
 
 def _cranium(solids: Solids, frame: Frame, s: Points) -> None:
     """Brain case: an ovoid shell, thick base, occipital rim, sutures and brow."""
-    case = frame.moved(np.array([6.6, 0.0, 2.6]) * s)
-    solids.ellipsoid(CRANIUM, case.origin, _axes(case, np.array([7.0, 5.2, 4.0]) * s), 0.85, wall=0.26)
-    brow = frame.moved(np.array([11.5, 0.0, 3.0]) * s)
-    solids.ellipsoid(CRANIUM, brow.origin, _axes(brow, np.array([4.0, 2.9, 2.5]) * s), 0.6, wall=0.25)
+    case = frame.moved(np.array([6.7, 0.0, 2.7]) * s).turned(pitch=-4.0)
+    solids.ellipsoid(CRANIUM, case.origin, _axes(case, np.array([7.2, 5.2, 4.1]) * s), 0.85, wall=0.23)
     base = np.array([[0.2, 0, -0.2], [3, 0, -0.9], [6, 0, -1.1], [9, 0, -0.9], [13, 0, -0.4]]) * s
     solids.chain(CRANIUM, frame.at(base), np.array([1.3, 0.9, 0.75, 0.7, 0.6]), 0.42)
     rim = np.array([[0.3, y, z] for y, z in _arc(4.0, 3.6, 0.4, 11)]) * s
@@ -83,10 +81,13 @@ def _snout(solids: Solids, face: Frame, s: Points, measures: Skull) -> None:
         for lift in (0.4, 1.2, 2.0):
             curl = np.array([[-1.5, 0.5, lift], [2.0, 0.7, lift * 0.9], [5.0, 0.45, lift * 0.6]]) * mirror
             solids.chain(SNOUT, face.at(curl), 0.13, 0.7)
-    tube = face.moved(np.array([2.5, 0.0, 0.4]) * s).turned(pitch=-9.0)
-    solids.ellipsoid(
-        SNOUT, tube.origin, _axes(tube, np.array([6.2, 2.0, 2.3]) * s * measures.zygoma**0.2), 0.5, wall=0.22
-    )
+    hollow = face.moved(np.array([1.0, 0.0, 1.0]) * s).turned(pitch=-10.0)
+    size = np.array([8.6, 2.2, 2.6]) * s
+    solids.ellipsoid(SNOUT, hollow.origin, _axes(hollow, size), 0.45, wall=0.25)
+    orbit = face.moved(np.array([-3.2, 0.0, 1.6]) * s)
+    for side in (1.0, -1.0):
+        ridge = np.array([[-4.5, 3.2, 1.6], [-1.5, 2.0, 2.4], [1.2, 2.1, 1.8], [2.2, 2.6, 0.2]]) * s
+        solids.chain(SNOUT, orbit.at(ridge * np.array([1.0, side, 1.0])), 0.24, 0.7)
 
 
 def _upper_incisors(solids: Solids, face: Frame, s: Points, measures: Skull) -> None:
@@ -109,7 +110,7 @@ def _zygoma(solids: Solids, frame: Frame, s: Points, measures: Skull) -> None:
             [5.0, 4.7, 0.6],
         ]
     )
-    solids.chain(ZYGOMA, frame.at(path * s), np.array([0.55, 0.42, 0.33, 0.33, 0.38, 0.45]) * min(out + 0.1, 1.1), 0.85)
+    solids.chain(ZYGOMA, frame.at(path * s), np.array([0.4, 0.4, 0.33, 0.33, 0.38, 0.3]) * min(out + 0.1, 1.1), 0.85)
 
 
 def _mandible(solids: Solids, frame: Frame, s: Points, measures: Skull) -> None:

@@ -101,11 +101,11 @@ def _body(solids: Solids, vertebra: Vertebra, frame: Frame) -> None:
     points[:, 1] = -lean
     narrow = radius * waist * (1.0 - 0.28 * abs(vertebra.wedge))
     path = frame.at(points)
-    solids.chain(vertebra.name, path, narrow, 0.62, marrow=0.74)
+    solids.chain(vertebra.name, path, narrow, 0.72, marrow=0.72)
     plate = min(0.16, half * 0.4)
     ends = np.array([[half, 0, 0], [plate - half, 0, 0]]) * (1.0 - 0.42 * abs(vertebra.wedge)) + [0, -lean, 0]
     inner = ends - [plate, 0, 0]
-    solids.tubes(vertebra.name, frame.at(ends), frame.at(inner), narrow[0] * 1.04, 0.55)
+    solids.tubes(vertebra.name, frame.at(ends), frame.at(inner), narrow[0] * 1.04, 0.6)
 
 
 def _arch(solids: Solids, vertebra: Vertebra, frame: Frame) -> None:

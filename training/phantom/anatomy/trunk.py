@@ -15,12 +15,12 @@ from training.phantom.solids import Frame, Points
 # Half width, half height and depth of the centre below the spine, by place from the skull (0) to the tail's root (1).
 _PROFILE: Final = np.array(
     [
-        [0.00, 6.6, 6.2, 1.2],
-        [0.08, 7.2, 6.6, 1.6],
-        [0.18, 9.4, 7.8, 2.6],
-        [0.28, 10.8, 9.0, 4.4],
-        [0.40, 11.6, 9.9, 6.0],
-        [0.52, 12.6, 10.5, 6.9],
+        [0.00, 6.8, 6.6, 0.8],
+        [0.08, 7.8, 7.4, 0.2],
+        [0.18, 9.8, 8.4, 1.6],
+        [0.28, 11.6, 9.2, 4.0],
+        [0.40, 12.3, 9.9, 6.0],
+        [0.52, 13.0, 10.5, 6.9],
         [0.66, 13.4, 10.6, 7.2],
         [0.80, 12.4, 9.4, 5.9],
         [0.90, 9.4, 7.4, 3.8],
@@ -62,7 +62,7 @@ def add_trunk(soft: SoftTissue, plan: Plan, pose: Pose, column: Column, rng: np.
     if tail:
         path = np.array([frame.origin for _, frame in tail])
         place = np.linspace(0.0, 1.0, 28)[: len(path)]
-        thick = 2.3 * (1.0 - place) ** 1.3 + 0.75
+        thick = 1.9 * (1.0 - place) ** 1.1 + 0.7 + 1.3 * np.exp(-place * 18.0)
         soft.sweep(TAIL, path, np.interp(np.linspace(0, 1, len(path)), np.linspace(0, 1, len(place)), thick), step=0.8)
 
 

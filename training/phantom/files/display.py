@@ -38,7 +38,8 @@ def display(radiograph: Radiograph, style: CentreStyle, rng: np.random.Generator
 
 def _window(dense: Picture, radiograph: Radiograph, rng: np.random.Generator) -> tuple[float, float]:
     inside = dense[radiograph.mask][::7]
-    jitter = float(rng.uniform(0.85, 1.1))
+    # Some technicians choose a window in which the belly is nearly white.
+    jitter = float(rng.uniform(0.6, 0.85) if rng.random() < 0.15 else rng.uniform(0.85, 1.1))
     field = radiograph.collimated
     open_field = dense[field.top : field.bottom : 5, field.left : field.right : 5]
     if radiograph.trouble in (BLANK, OVER_EXPOSED) or inside.size < 100:

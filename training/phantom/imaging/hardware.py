@@ -23,7 +23,7 @@ def collimate(primary: Picture, technique: Technique, rng: np.random.Generator) 
     inset_x = round(technique.collimator * width)
     inset_y = round(technique.collimator * height) if rng.random() < 0.5 else 0
     field = Box(inset_y, inset_x, height - inset_y, width - inset_x)
-    blades = np.full((height, width), np.float32(rng.uniform(0.02, 0.35)))
+    blades = np.full((height, width), np.float32(rng.uniform(0.02, 0.9) ** 0.5))
     blades[field.top : field.bottom, field.left : field.right] = 1.0
     soft = cv2.GaussianBlur(blades, (0, 0), width * 0.002)
     return field, primary * soft

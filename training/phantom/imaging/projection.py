@@ -49,11 +49,11 @@ def picture_axes(mouse: Mouse, lateral: bool, head_angle: float, mirrored: bool,
     return np.column_stack((turned_right, -turned_up, ray))
 
 
-def extent(mouse: Mouse, axes: Points, part: str | None = None) -> Points:
-    """Picture box (2, 2) of the mouse's bones, or of parts that start with `part`: low and high (right, down), mm."""
+def extent(mouse: Mouse, axes: Points, parts: tuple[str, ...] = ()) -> Points:
+    """Picture box (2, 2) of the mouse's bones, or of the named ones: low and high (right, down), millimetres."""
     tubes = mouse.tubes
-    if part is not None:
-        wanted = np.array([name.startswith(part) for name in mouse.parts])[tubes.part]
+    if parts:
+        wanted = np.isin(tubes.part, [mouse.parts[name] for name in parts])
         points = np.concatenate((tubes.start[wanted], tubes.end[wanted]))
     else:
         points = np.concatenate((tubes.start, tubes.end))
