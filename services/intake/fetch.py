@@ -44,6 +44,10 @@ class Fetcher:
             return self._from_s3(parts.netloc, uri.removeprefix(f"s3://{parts.netloc}/"))
         return self._from_https(uri, parts.hostname or "")
 
+    def close(self) -> None:
+        """Close idle connections."""
+        self._http.clear()
+
     def is_own(self, uri: str, key: str) -> bool:
         """Tell whether `uri` is already the object `key` of our bucket."""
         return uri == f"s3://{self._store.bucket}/{key}"
@@ -77,8 +81,9 @@ class Fetcher:
             if answer.status != 200:
                 raise Rejected("source_refused", f"{uri} answered {answer.status}", status=answer.status)
             return self._body(uri, answer)
-        finally:
-            answer.release_conn()
+        except BaseException:
+            answer.close()  # unread bytes of this answer must not be taken for the next one's
+            raise
 
     def _body(self, uri: str, answer: urllib3.BaseHTTPResponse) -> bytes:
         pieces, size = [], 0
@@ -86,6 +91,5 @@ class Fetcher:
             pieces.append(piece)
             size += len(piece)
             if size > self._limit:
-                answer.close()
                 raise Rejected("file_too_large", f"{uri} has more than {self._limit} bytes", limit=self._limit)
         return b"".join(pieces)

@@ -43,6 +43,11 @@ class Intake(PerRecordHandler):
         cv2.setNumThreads(1)
         self._store.check_bucket()
 
+    def close(self) -> None:
+        """End threads and connections."""
+        super().close()
+        self._fetcher.close()
+
     def handle_one(self, record: Record[Event]) -> Done:
         """Standardise one image; raises Rejected for one that cannot be used."""
         event = cast(ImageEvent, record.event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -71,8 +72,9 @@ def fetcher(pem: Path | None, hosts: str = "localhost") -> Fetcher:
 
 
 @pytest.fixture(scope="module")
-def trusting(authority: tuple[trustme.CA, Path]) -> Fetcher:
-    return fetcher(authority[1])
+def trusting(authority: tuple[trustme.CA, Path]) -> Iterator[Fetcher]:
+    with closing(fetcher(authority[1])) as trusting:
+        yield trusting
 
 
 def test_an_allowed_host_is_read(trusting: Fetcher, host: str) -> None:
