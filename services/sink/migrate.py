@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.common.errors import Fatal
+from services.common.errors import Fatal, Rejected
 from services.sink.database import Connection, connect, sorted_errors
 
 _FOLDER: Final = Path(__file__).with_name("migrations")
@@ -42,20 +42,15 @@ def migrations(folder: Path = _FOLDER) -> list[Migration]:
 def migrate(dsn: str, folder: Path = _FOLDER) -> list[str]:
     """Apply what is missing, all in one transaction; returns the names applied, none when all were there.
 
-    Safe to run by several at once. Raises Fatal when an applied migration has changed since, or the database's
-    encoding is not UTF-8; Retriable when the database is away.
+    Safe to run by several at once. Raises Fatal when an applied migration has changed since, one fails, or the
+    database's encoding is not UTF-8; Retriable when the database is away.
     """
-    with connect(dsn, "xray-init") as connection, sorted_errors("migrate"), connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-        _require_utf8(connection)
-        connection.execute(_APPLIED)
-        missing = _missing(connection, migrations(folder))
-        for migration in missing:
-            connection.execute(migration.sql.encode())
-            connection.execute(
-                "insert into schema_migration (name, sha256) values (%s, %s)", [migration.name, migration.sha256]
-            )
-    return [migration.name for migration in missing]
+    try:
+        with connect(dsn, "xray-init") as connection, sorted_errors("migrate"), connection.transaction():
+            return _apply(connection, migrations(folder))
+    except Rejected as rejected:
+        msg = f"the ledger could not be migrated and stays as it was: {rejected.words}"
+        raise Fatal(msg) from rejected
 
 
 def check_migrated(connection: Connection) -> None:
@@ -66,6 +61,19 @@ def check_migrated(connection: Connection) -> None:
         names = ", ".join(migration.name for migration in missing)
         msg = f"the ledger lacks the migrations {names}; run `xray init`"
         raise Fatal(msg)
+
+
+def _apply(connection: Connection, known: list[Migration]) -> list[str]:
+    connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+    _require_utf8(connection)
+    connection.execute(_APPLIED)
+    missing = _missing(connection, known)
+    for migration in missing:
+        connection.execute(migration.sql.encode())
+        connection.execute(
+            "insert into schema_migration (name, sha256) values (%s, %s)", [migration.name, migration.sha256]
+        )
+    return [migration.name for migration in missing]
 
 
 def _missing(connection: Connection, known: list[Migration]) -> list[Migration]:

@@ -49,7 +49,7 @@ def entry(record: Record[Event]) -> Entry:
             return Entry("image", _image(event, record), seen)
         case ViewReady():
             seen = Sighting(event.biological_sample_id, event.centre, event.announced_at)
-            return Entry("view", _columns(event, "scores", "provenance"), seen)
+            return Entry("view", _view(event), seen)
         case PhenotypeCall():
             seen = Sighting(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
             return Entry("call", _columns(event, "consensus", "models", "views"), seen)
@@ -83,6 +83,11 @@ def _image(event: ImageEvent, record: Record[Event]) -> Row:
         "kafka_partition": record.partition,
         "kafka_offset": record.offset,
     } | _columns(event, "metadata")
+
+
+def _view(event: ViewReady) -> Row:
+    columns = _columns(event, "scores")
+    return columns | {"provenance": Json(columns["provenance"])}
 
 
 def _kind(parameter_stable_id: str) -> str:

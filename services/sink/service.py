@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from services.common import metrics
 from services.common.events import Event
 from services.common.loop import Done, Outcome, Record
+from services.common.settings import ServiceSettings
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS, Topic
 from services.sink.ledger import Ledger
 
@@ -19,9 +19,9 @@ class Sink:
     inputs: Mapping[str, type[Event]] = {topic.name: topic.event for topic in (IMAGES, VIEWS, CALLS, REJECTED)}
     outputs: Sequence[Topic] = ()
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Write to `ledger`."""
-        self._ledger = ledger
+    def __init__(self, settings: ServiceSettings) -> None:
+        """Keep where the database is; `start` connects."""
+        self._ledger = Ledger(settings.postgres_dsn.get_secret_value())
 
     def start(self) -> None:
         """Raise Fatal when the tables are missing or the connection string is wrong, Retriable when it is away."""
@@ -31,11 +31,8 @@ class Sink:
         """Store the batch in one transaction; a row that PostgreSQL cannot hold is Rejected(`not_storable`)."""
         with metrics.step(self.stage, "write"):
             verdicts = self._ledger.write(records)
-        return [_DONE if verdict is None else verdict for verdict in verdicts]
+        return [Done() if verdict is None else verdict for verdict in verdicts]
 
     def close(self) -> None:
         """Disconnect from the database."""
         self._ledger.close()
-
-
-_DONE: Final = Done()

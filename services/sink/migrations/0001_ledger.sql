@@ -38,7 +38,7 @@ create index image_specimen on image (biological_sample_id);
 
 create table view (
     biological_sample_id text collate "C" not null,
-    preprocessing_version text not null check (octet_length(preprocessing_version) <= 64),
+    preprocessing_version text not null check (char_length(preprocessing_version) <= 64),
     view text not null check (view in ('DV', 'LAT')),
     image_sha256 text not null,
     preprocessing_generation integer not null,
@@ -51,12 +51,13 @@ create table view (
     original_key text not null,
     scores jsonb not null,
     flags text[] not null,
-    provenance jsonb not null,
+    provenance json not null,
     announced_at moment not null,
     produced_at moment not null,
     recorded_at timestamptz not null default now(),
     primary key (biological_sample_id, preprocessing_version, view, image_sha256)
 );
+comment on column view.provenance is 'json, not jsonb: numbers of any size stay as they came';
 
 create table call (
     call_id text collate "C" primary key,
@@ -85,12 +86,12 @@ create table call (
 comment on column call.sequence is 'grows in the order of commits: a reader that asks for what is newer misses nothing';
 create index call_rank on call (biological_sample_id, preprocessing_generation, revision, activation, call_id);
 create index call_recorded on call (recorded_at);
-create index call_centre on call (centre, recorded_at);
+create index call_centre on call (centre, sequence);
 
 create table rejection (
-    rejection_id text collate "C" primary key check (octet_length(rejection_id) <= 256),
-    stage text not null check (octet_length(stage) <= 64),
-    reason text not null check (octet_length(reason) <= 64),
+    rejection_id text collate "C" primary key check (char_length(rejection_id) <= 256),
+    stage text not null check (char_length(stage) <= 64),
+    reason text not null check (char_length(reason) <= 64),
     words text not null,
     details json not null,
     biological_sample_id text collate "C" check (char_length(biological_sample_id) <= 512),
@@ -106,7 +107,7 @@ create table rejection (
     produced_at moment not null,
     recorded_at timestamptz not null default now()
 );
-comment on column rejection.details is 'json, not jsonb: keeps numbers of any size as they came';
+comment on column rejection.details is 'json, not jsonb: numbers of any size stay as they came';
 comment on column rejection.headers is 'pairs of name and value, the value in base64';
 create index rejection_specimen on rejection (biological_sample_id);
 create index rejection_reason on rejection (reason, recorded_at);
@@ -136,6 +137,7 @@ select
     end as state,
     coalesce(current_call.produced_at, specimen.complete_since, specimen.announced_at) as since,
     specimen.announced_at,
+    specimen.complete_since,
     image.announced as images,
     image.skipped,
     coalesce(view.dv, 0) as dv_views,
@@ -166,10 +168,9 @@ comment on view specimen_state is
     'views are counted in the newest preprocessing generation; skipped are images of other parameters (skull, paw, hip)';
 
 create view incomplete_specimen as
-select specimen_state.*, now() - specimen_state.announced_at as age
-from specimen
-join specimen_state using (biological_sample_id)
-where specimen.complete_since is null;
+select *, now() - announced_at as age
+from specimen_state
+where complete_since is null;
 
 create view centre_count as
 select

@@ -1,6 +1,6 @@
 """What the ledger answers. Every function takes a connection from `services.sink.database.connect`.
 
-All raise Retriable when the database is away and Fatal when the tables are missing.
+All raise Retriable when the database is away and Fatal when the tables are missing. A `since` must carry its time zone.
 """
 
 from services.sink.queries.calls import CallRecord, calls_after, calls_of, current_calls, newest_sequence

@@ -39,7 +39,7 @@ def current_calls(
         where (%(centre)s::text is null or centre = %(centre)s)
           and (%(since)s::timestamptz is null or recorded_at >= %(since)s)
           and (abnormal or not %(abnormal_only)s)
-        order by recorded_at desc, call_id limit %(limit)s
+        order by sequence desc limit %(limit)s
     """
     return _records(mappings(connection, query, centre=centre, since=since, abnormal_only=abnormal_only, limit=limit))
 

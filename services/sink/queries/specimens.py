@@ -29,6 +29,7 @@ class SpecimenState:
     state: Literal["incomplete", "complete", "called"]
     since: datetime
     announced_at: datetime
+    complete_since: datetime | None
     images: int
     skipped: int
     dv_views: int
@@ -74,8 +75,8 @@ def incomplete_specimens(
 ) -> list[SpecimenState]:
     """Return specimens announced longer ago than `older_than` that still lack a DV or a LAT view, oldest first."""
     query = """
-        select biological_sample_id, centre, state, since, announced_at, images, skipped, dv_views, lat_views,
-               rejected, call_id
+        select biological_sample_id, centre, state, since, announced_at, complete_since, images, skipped, dv_views,
+               lat_views, rejected, call_id
         from incomplete_specimen
         where announced_at < now() - %(older_than)s and (%(centre)s::text is null or centre = %(centre)s)
         order by announced_at, biological_sample_id limit %(limit)s

@@ -1,0 +1,128 @@
+"""Events and records that tests write to the ledger."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.common.events import (
+    Event,
+    ImageEvent,
+    ModelOutput,
+    PhenotypeCall,
+    Probabilities,
+    Rejection,
+    SpecimenView,
+    ViewReady,
+)
+from services.common.events.base import View
+from services.common.events.rejection import rejection_id
+from services.common.loop import Record
+from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PROBABILITIES = Probabilities(level1=0.9, level2=(0.1, 0.8, 0.3), level3=(0.1,) * 10)
+_TOPICS = {ImageEvent: IMAGES, ViewReady: VIEWS, PhenotypeCall: CALLS, Rejection: REJECTED}
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def minutes(number: int) -> datetime:
+    """So many minutes after noon."""
+    return NOON + timedelta(minutes=number)
+
+
+def record(event: Event, offset: int = 0, timestamp: datetime = NOON) -> Record[Event]:
+    topic = next(topic.name for event_type, topic in _TOPICS.items() if isinstance(event, event_type))
+    return Record(topic, 0, offset, timestamp, event.key.encode(), event.encode(), (), event)
+
+
+def records(events: Iterable[Event]) -> list[Record[Event]]:
+    return [record(event, offset) for offset, event in enumerate(events)]
+
+
+def image(specimen: str, name: str = "a.dcm", parameter: str = "IMPC_XRY_034_001", **fields: Any) -> ImageEvent:
+    known = {"biological_sample_id": specimen, "centre": "JAX", "parameter_stable_id": parameter}
+    return ImageEvent.model_validate(known | {"image_uri": f"s3://images/{name}"} | fields)
+
+
+def view(specimen: str, which: View = "DV", name: str = "a", **fields: Any) -> ViewReady:
+    values: dict[str, Any] = {
+        "biological_sample_id": specimen,
+        "centre": "JAX",
+        "parameter_stable_id": "IMPC_XRY_034_001",
+        "image_event_id": sha256(f"event {name}"),
+        "image_uri": f"s3://images/{name}",
+        "image_sha256": sha256(name),
+        "view": which,
+        "view_key": f"views/p1/{which}/{name}.png",
+        "view_sha256": sha256(f"view {name}"),
+        "original_key": f"originals/{name}",
+        "preprocessing_version": "p1",
+        "preprocessing_generation": 1,
+        "scores": {"exposure": 0.25, "contrast": 0.5},
+        "flags": ("view_contradicts_parameter",),
+        "provenance": {"rotation_degrees": -3.5, "inverted": True, "steps": ["decode", {"crop": [1, 2]}]},
+        "announced_at": NOON,
+        "produced_at": minutes(1),
+    }
+    return ViewReady.model_validate(values | fields)
+
+
+def call(specimen: str, revision: int = 2, generation: int = 1, activation: int = 1, **fields: Any) -> PhenotypeCall:
+    members = tuple(
+        SpecimenView(view="LAT" if number else "DV", image_sha256=sha256(f"{number}"), view_key=f"views/{number}")
+        for number in range(revision)
+    )
+    output = ModelOutput(
+        model="convnext", version=3, calibration_digest="c1", training_digest="t1", probabilities=PROBABILITIES
+    )
+    values: dict[str, Any] = {
+        "call_id": sha256(f"{specimen} {revision} {generation} {activation}"),
+        "biological_sample_id": specimen,
+        "centre": "JAX",
+        "revision": revision,
+        "preprocessing_version": f"p{generation}",
+        "preprocessing_generation": generation,
+        "activation": activation,
+        "vector": (0, 1, 0, *(0,) * 10),
+        "abnormal": True,
+        "abnormal_elsewhere": False,
+        "consensus": PROBABILITIES,
+        "models": (output, output.model_copy(update={"model": "cae"})),
+        "uncertain": ("Spine",),
+        "disagreement": ("Ribcage", "Spine"),
+        "tensor_key": "tensors/p1-224/x.npy",
+        "tensor_sha256": sha256("tensor"),
+        "views": members,
+        "announced_at": NOON,
+        "produced_at": minutes(2),
+    }
+    return PhenotypeCall.model_validate(values | fields)
+
+
+def rejection(specimen: str | None = "183808", offset: int = 0, **fields: Any) -> Rejection:
+    values: dict[str, Any] = {
+        "rejection_id": rejection_id("intake", "xray.images", 0, offset),
+        "stage": "intake",
+        "reason": "view_blank",
+        "words": "the picture is blank",
+        "details": {"contrast": 0.01, "limit": 0.05},
+        "biological_sample_id": specimen,
+        "centre": "JAX",
+        "image_event_id": sha256("event"),
+        "source_topic": "xray.images",
+        "source_partition": 0,
+        "source_offset": offset,
+        "source_timestamp": NOON,
+        "original_key": base64.b64encode(b"183808").decode(),
+        "original": base64.b64encode(b'\x00\xff{"not": "json"').decode(),
+        "headers": (("trace", base64.b64encode(b"\x00abc").decode()),),
+        "produced_at": minutes(1),
+    }
+    return Rejection.model_validate(values | fields)
