@@ -47,6 +47,8 @@ def _cranium(solids: Solids, frame: Frame, s: Points) -> None:
     solids.ellipsoid(CRANIUM, case.origin, _axes(case, np.array([7.2, 5.2, 4.1]) * s), 0.85, wall=0.23)
     base = np.array([[0.2, 0, -0.2], [3, 0, -0.9], [6, 0, -1.1], [9, 0, -0.9], [13, 0, -0.4]]) * s
     solids.chain(CRANIUM, frame.at(base), np.array([1.3, 0.9, 0.75, 0.7, 0.6]), 0.42)
+    floor = frame.moved(np.array([8.5, 0.0, -0.9]) * s)
+    solids.ellipsoid(CRANIUM, floor.origin, _axes(floor, np.array([7.5, 2.6, 0.45]) * s), 0.6)
     rim = np.array([[0.3, y, z] for y, z in _arc(4.0, 3.6, 0.4, 11)]) * s
     solids.chain(CRANIUM, frame.at(rim + np.array([0.0, 0.0, 1.4])), 0.26, 0.7)
     lambda_line = np.array([[1.6 - 0.12 * y * y, y, 6.0 - 0.13 * y * y] for y in np.linspace(-4, 4, 7)]) * s

@@ -39,13 +39,15 @@ def display(radiograph: Radiograph, style: CentreStyle, rng: np.random.Generator
 def _window(dense: Picture, radiograph: Radiograph, rng: np.random.Generator) -> tuple[float, float]:
     inside = dense[radiograph.mask][::7]
     # Some technicians choose a window in which the belly is nearly white.
-    jitter = float(rng.uniform(0.6, 0.85) if rng.random() < 0.15 else rng.uniform(0.85, 1.1))
+    jitter = float(rng.uniform(0.7, 0.9) if rng.random() < 0.15 else rng.uniform(0.9, 1.1))
     field = radiograph.collimated
-    open_field = dense[field.top : field.bottom : 5, field.left : field.right : 5]
+    exposed = slice(field.top, field.bottom, 5), slice(field.left, field.right, 5)
+    open_field = dense[exposed]
     if radiograph.trouble in (BLANK, OVER_EXPOSED) or inside.size < 100:
         low, high = np.quantile(open_field, (0.01, 0.995))
         return float(low), float(max(high, low + 1e-3))
-    low = float(np.quantile(open_field, 0.03))
+    beside = open_field[~radiograph.mask[exposed]]
+    low = float(np.quantile(beside, rng.uniform(0.02, 0.99))) if beside.size > 100 else float(open_field.min())
     return low, max(low + 0.05, float(np.quantile(inside, 0.997)) * jitter)
 
 

@@ -85,7 +85,7 @@ def draw_technique(
         mirrored=flipped if mirrored is None else mirrored,
         offset=(float(shift[0]), float(shift[1])),
         photons=style.photons * float(rng.uniform(0.6, 1.6)),
-        heel=(float(rng.normal(0.0, 0.02)), float(rng.normal(0.0, 0.02))),
+        heel=(float(rng.normal(0.0, 0.009)), float(rng.normal(0.0, 0.009))),
         marker=str(rng.choice(("L", "R"))) if rng.random() < style.marker else "",
         collimator=float(rng.uniform(0.03, 0.12)) if rng.random() < style.collimator and close is None else 0.0,
         trouble=trouble,
