@@ -117,6 +117,8 @@ def _java_options(jars: Path) -> tuple[str, ...]:
         "-Xms96m",
         "-Xmx512m",
         "-XX:+UseSerialGC",
+        # Half the CPU time of a start, and none spent on optimising a broker that mostly waits for the disk.
+        "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",
         # Else every JVM leaves a file for jps in the shared temporary folder.
         "-XX:-UsePerfData",
