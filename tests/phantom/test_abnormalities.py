@@ -1,0 +1,116 @@
+"""Each abnormality alters the picture where it says, and the truth as the table says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.common.labels import CALL_LABELS
+from training.labels import by_parameter
+from training.phantom.abnormalities.catalogue import CATALOGUE
+from training.phantom.anatomy.mouse import build_mouse
+from training.phantom.anatomy.plan import normal_plan
+from training.phantom.anatomy.pose import DV, LAT, draw_pose
+from training.phantom.imaging.projection import Thickness, extent, picture_axes, thicknesses
+from training.phantom.imaging.rays import Grid
+from training.phantom.specimen import Prevalence, Specimen, make_specimen
+
+SEED = 4
+COUNTED = ("vertebra_count",)  # one vertebra more or less has no degree
+
+
+def projected(specimen: Specimen, view: str) -> Thickness:
+    """Bone thickness in a fixed pose and place, so that only the abnormality can differ."""
+    rng = np.random.default_rng(0)
+    pose = draw_pose(view, rng)
+    usual = build_mouse(make_specimen(SEED, abnormal=False).plan(), pose, SEED)
+    axes = picture_axes(usual, view == LAT, 0.0, False, 0.0)
+    corner = extent(usual, axes)[0] - 15.0
+    grid = Grid(axes, axes[:, :2] @ corner, 0.25, 880, 720)
+    return thicknesses(build_mouse(specimen.plan(), pose, SEED), grid, specimen.altered_parts)
+
+
+@pytest.fixture(scope="module")
+def normal() -> dict[str, Thickness]:
+    return {view: projected(make_specimen(SEED, abnormal=False), view) for view in (DV, LAT)}
+
+
+@pytest.mark.parametrize("kind", CATALOGUE)
+def test_an_abnormality_moves_bone_near_the_altered_parts(kind: str, normal: dict[str, Thickness]) -> None:
+    specimen = make_specimen(SEED, kinds={kind: 0.8})
+    moved = 0.0
+    for view in (DV, LAT):
+        altered = projected(specimen, view)
+        assert altered.boxes, "no altered bone is in the picture"
+        change = np.abs(altered.bone - normal[view].bone)
+        near = np.zeros(change.shape, dtype=bool)
+        for box in altered.boxes.values():
+            near[max(box.top - 8, 0) : box.bottom + 8, max(box.left - 8, 0) : box.right + 8] = True
+        moved = max(moved, float(change[near].sum()) * 0.25**2)
+        if near.mean() < 0.2:
+            assert change[near].mean() > change[~near].mean()
+    assert moved > 0.4, "less than half a cubic millimetre of bone has moved"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CATALOGUE if kind not in COUNTED])
+def test_a_more_severe_abnormality_moves_more_bone(kind: str, normal: dict[str, Thickness]) -> None:
+    mild, severe = (
+        max(
+            float(np.abs(projected(make_specimen(SEED, kinds={kind: severity}), view).bone - normal[view].bone).sum())
+            for view in (DV, LAT)
+        )
+        for severity in (0.2, 1.0)
+    )
+    assert severe > mild > 0.0
+
+
+@pytest.mark.parametrize("kind", CATALOGUE)
+@pytest.mark.parametrize("seed", range(5))
+def test_findings_are_observations_of_the_table(kind: str, seed: int) -> None:
+    finding = make_specimen(seed, kinds={kind: 0.7}).findings[0]
+    assert finding.kind == kind
+    assert finding.parameter_ids
+    assert set(finding.parameter_ids) <= set(by_parameter())
+
+
+def test_every_one_of_the_thirteen_labels_occurs() -> None:
+    reached = np.zeros(len(CALL_LABELS), dtype=int)
+    for kind in CATALOGUE:
+        for seed in range(12):
+            reached += np.array(make_specimen(seed, kinds={kind: 0.7}).call)
+    assert dict(zip(CALL_LABELS, reached > 0, strict=True)) == dict.fromkeys(CALL_LABELS, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [
+        ("scoliosis", {"Spine", "Shape"}),
+        ("short_tail", {"Spine", "Caudal"}),
+        ("rib_fusion", {"Ribcage", "Fusion"}),
+        ("joints", {"Whole-body", "Joints"}),
+        ("pelvis", {"Whole-body", "Other"}),
+        ("transitional_vertebra", {"Spine", "Morphology"}),
+        ("femur", set()),
+    ],
+)
+def test_the_call_of_known_kinds(kind: str, labels: set[str]) -> None:
+    specimen = make_specimen(9, kinds={kind: 0.6})
+    assert {label for label, entry in zip(CALL_LABELS, specimen.call, strict=True) if entry} == labels
+    assert specimen.level1 == 1
+    assert specimen.abnormal_elsewhere == (not labels)
+
+
+def test_prevalence_is_kept() -> None:
+    rare = Prevalence(abnormal=0.1)
+    assert 0.4 < np.mean([make_specimen(seed).level1 for seed in range(400)]) < 0.6
+    assert 0.05 < np.mean([make_specimen(seed, prevalence=rare).level1 for seed in range(400)]) < 0.16
+    assert all(1 <= len(make_specimen(seed, abnormal=True).findings) <= 3 for seed in range(50))
+
+
+def test_counts_in_the_plan_match_the_findings() -> None:
+    for seed in range(30):
+        plan = make_specimen(seed, kinds={"vertebra_count": 0.5}).plan()
+        usual = normal_plan(np.random.default_rng(0), "male")
+        assert len(plan.vertebrae) - len(usual.vertebrae) in {-1, 1}
+        short = make_specimen(seed, kinds={"short_tail": 1.0}).plan()
+        assert len(short.region("Ca")) <= 6
