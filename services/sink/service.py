@@ -33,6 +33,9 @@ class Sink:
             verdicts = self._ledger.write(records)
         return [Done() if verdict is None else verdict for verdict in verdicts]
 
+    def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
+        """Nothing is remembered between batches."""
+
     def close(self) -> None:
         """Disconnect from the database."""
         self._ledger.close()
