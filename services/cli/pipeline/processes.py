@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from services.cli.pipeline import tied
+from services.cli.pipeline.tied import tied
 from services.common.errors import Fatal, Retriable
 
 SERVICES: Final = ("intake", "assembler", "fuser", "classifier", "sink")
@@ -141,7 +141,7 @@ class Processes:
         service = [sys.executable, "-m", "services.cli.main", "run", name]
         with self._log(name).open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own program, no shell
-                [sys.executable, "-S", "-E", str(tied.__file__), str(os.getpid()), *service],
+                tied(service),
                 env=os.environ | self._environment | {"XRAY_HTTP_PORT": str(self._ports[name]), "XRAY_DEBUG": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

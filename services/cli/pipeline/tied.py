@@ -9,11 +9,20 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 PARENT_GONE: Final = 125
 """Exit code when the parent had died before the tie was made."""
+
+
+def tied(program: Sequence[str]) -> list[str]:
+    """Return the command that runs a program (its path first) as a child that dies with this process.
+
+    The tie is to the thread that starts it: start it from one that lives as long as the child should.
+    """
+    return [sys.executable, "-S", "-E", __file__, str(os.getpid()), *program]
 
 
 def main(arguments: list[str]) -> None:

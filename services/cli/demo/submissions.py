@@ -1,0 +1,52 @@
+"""The demo's cohort as files on disk: what is sent, what is true, and what should become of each file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from services.common.labels import LABEL_ORDER
+
+ACCEPTED: Final = "accepted"
+SKIPPED: Final = "skipped"
+SENT_TWICE: Final = "duplicate"
+WRONG_VIEW: Final = "wrong_view"
+GOOD: Final = frozenset({ACCEPTED, SENT_TWICE, WRONG_VIEW})
+"""What intake should accept: a wrong view is stored as what it shows, and flagged."""
+
+
+class Picture(BaseModel):
+    """One file: `expected` is accepted, skipped (a close-up under its own parameter), or the trouble with it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: Path
+    parameter_stable_id: str
+    increment: str
+    expected: str
+    late: bool
+
+
+class Submission(BaseModel):
+    """One specimen with its truth (14 zeros and ones in the order of LABEL_ORDER) and its files."""
+
+    model_config = ConfigDict(frozen=True)
+
+    biological_sample_id: str
+    centre: str
+    truth: tuple[int, ...]
+    abnormal_elsewhere: bool
+    call_expected: bool
+    pictures: tuple[Picture, ...]
+
+    def true_labels(self) -> str:
+        """The truth in words."""
+        labels = [label for label, bit in zip(LABEL_ORDER[1:], self.truth[1:], strict=True) if bit]
+        return ", ".join(labels) or ("abnormal elsewhere" if self.abnormal_elsewhere else "normal")
+
+
+def read_submissions(folder: Path) -> list[Submission]:
+    """Read every submission that was written into a folder, in order of their names."""
+    return [Submission.model_validate_json(path.read_bytes()) for path in sorted(folder.glob("*.json"))]

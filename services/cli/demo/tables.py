@@ -1,0 +1,68 @@
+"""The demo's account, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+
+from services.cli.calls.words import called
+from services.cli.demo.figures import LabelFigure, label_figures, quantile
+from services.cli.demo.outcome import Outcome, Specimen
+from services.cli.output import seconds, table
+
+HONEST = (
+    "[dim]The models are small demo weights trained on simulated mice; so are these specimens, though unseen ones. "
+    "The figures say that the path works, nothing about real animals.[/]"
+)
+
+
+def account(outcome: Outcome) -> Iterator[RenderableType]:
+    """Yield everything that is shown at the end."""
+    yield table(
+        "Calls beside the truth",
+        ("specimen", "centre", "truth", "call", "P(abnormal)#", "images#", ""),
+        _calls(outcome),
+    )
+    yield table(
+        "Agreement with the truth", ("label", "truly#", "called#", "rightly#", "agreement#", "AUC#"), _figures(outcome)
+    )
+    yield HONEST
+    yield table("Files", ("sent as", "became", "files#"), _files(outcome))
+    yield table("Time", ("stage", "median#", "99 %#", "of#"), _stages(outcome))
+    yield table("Parts of this run", ("part", "took#"), ((part, seconds(s)) for part, s in outcome.seconds.items()))
+
+
+def _calls(outcome: Outcome) -> Iterator[tuple[object, ...]]:
+    for one in outcome.specimens:
+        call = one.call
+        words = (called(call), f"{call.consensus.level1:.2f}", call.revision) if call else ("none", "", "")
+        yield (one.biological_sample_id, one.submission.centre, one.submission.true_labels(), *words, _remark(one))
+
+
+def _remark(one: Specimen) -> str:
+    call = one.call
+    if call is None:
+        return "MISSING" if one.submission.call_expected else "incomplete, as sent"
+    if call.abnormal != bool(one.submission.truth[0]):
+        return "missed" if one.submission.truth[0] else "false alarm"
+    return "exact" if call.vector == one.submission.truth[1:] else ""
+
+
+def _figures(outcome: Outcome) -> Iterator[tuple[object, ...]]:
+    for figure in label_figures(outcome.judged):
+        yield (*_counts(figure), "" if figure.auc is None else f"{figure.auc:.2f}")
+
+
+def _counts(figure: LabelFigure) -> tuple[object, ...]:
+    return figure.label, figure.truly, figure.called, figure.rightly, f"{figure.agreement:.0%}"
+
+
+def _files(outcome: Outcome) -> Iterator[tuple[object, ...]]:
+    for (expected, fate), count in sorted(outcome.fates.items()):
+        yield expected, fate, count
+
+
+def _stages(outcome: Outcome) -> Iterator[tuple[object, ...]]:
+    for stage, times in outcome.stages().items():
+        yield stage, seconds(quantile(times, 0.5)), seconds(quantile(times, 0.99)), len(times)
