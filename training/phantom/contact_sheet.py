@@ -18,7 +18,7 @@ from training.phantom.imaging.technique import FOREPAW, HINDQUARTERS, SKULL_DV, 
 from training.phantom.render import render
 from training.phantom.specimen import make_specimen
 
-_TILE: Final = 220
+_TILE: Final = 260
 _CAPTION: Final = 20
 _COLUMNS: Final = 6
 _SHOWN: Final = (
@@ -35,7 +35,7 @@ _SHOWN: Final = (
 
 def write_contact_sheet(path: Path, seed: int = 1) -> None:
     """Write the sheet as PNG or JPEG by the path's suffix."""
-    tiles = [_tile(radiograph, caption) for radiograph, caption in _pictures(seed)]
+    tiles = [_tile(radiograph, caption, number) for number, (radiograph, caption) in enumerate(_pictures(seed))]
     blank = np.zeros_like(tiles[0])
     tiles += [blank] * (-len(tiles) % _COLUMNS)
     rows = [np.hstack(tiles[start : start + _COLUMNS]) for start in range(0, len(tiles), _COLUMNS)]
@@ -61,8 +61,8 @@ def _pictures(seed: int) -> Iterator[tuple[Radiograph, str]]:
         yield render(altered, view, 0, head_angle=0.0 if view == DV else 90.0), f"{kind} {view}"
 
 
-def _tile(radiograph: Radiograph, caption: str) -> NDArray[np.uint8]:
-    grey = display(radiograph, style_of(radiograph.centre), np.random.default_rng(0))
+def _tile(radiograph: Radiograph, caption: str, number: int) -> NDArray[np.uint8]:
+    grey = display(radiograph, style_of(radiograph.centre), np.random.default_rng(number))
     picture = quantise(grey, 8).astype(np.uint8)
     scale = _TILE / max(picture.shape)
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.common.errors import Rejected
 from training.phantom.anatomy.mouse import Mouse, build_mouse
 from training.phantom.anatomy.plan import SIDES
-from training.phantom.anatomy.pose import DV, LAT, Pose, draw_pose
+from training.phantom.anatomy.pose import DV, LAT, draw_pose
 from training.phantom.centres import CentreStyle, style_of
 from training.phantom.imaging.beam import detect, scatter, transmit
 from training.phantom.imaging.hardware import collimate, place_marker
@@ -42,6 +42,7 @@ _HIPS: Final = ("pelvis L", "pelvis R", "tibia L", "tibia R")
 _TARGET: Final = {SKULL_DV: _SKULL, SKULL_LAT: _SKULL, HINDQUARTERS: _HIPS}
 _MARGIN_MM: Final = 4.0
 _SKIN_MM: Final = 0.4
+_APART_MM: Final = 24.0
 
 
 def render(
@@ -80,7 +81,7 @@ def render(
     axes = picture_axes(mouse, pose.view == LAT, technique.head_angle, technique.mirrored, pose.roll)
     technique, middle = _framed(mouse, axes, view, technique, rng)
     grid = _grid(axes, middle, technique, view)
-    layers = _layers(specimen, mouse, grid, technique)
+    layers = _layers(specimen, mouse, grid, technique, lateral=pose.view == LAT)
     return _expose(specimen, view, technique, layers, grid=grid, rng=rng)
 
 
@@ -106,7 +107,7 @@ def _framed(
     if technique.trouble == CUT:
         shift = (rng.choice([-1.0, 1.0], 2) * rng.uniform(0.3, 0.45, 2)) * size * rng.permutation([1.0, 0.3])
     if technique.trouble == TWO_ANIMALS:
-        technique = replace(technique, field_mm=technique.field_mm * 1.45)
+        technique = replace(technique, field_mm=technique.field_mm * 1.4)
     return technique, box.mean(axis=0) + shift
 
 
@@ -118,25 +119,26 @@ def _grid(axes: Points, middle: Points, technique: Technique, view: str) -> Grid
     return Grid(axes, axes[:, :2] @ corner, step, height, width)
 
 
-def _layers(specimen: Specimen, mouse: Mouse, grid: Grid, technique: Technique) -> Thickness:
+def _layers(specimen: Specimen, mouse: Mouse, grid: Grid, technique: Technique, *, lateral: bool) -> Thickness:
     if technique.trouble == BLANK:
         empty = np.zeros((grid.height, grid.width), dtype=np.float32)
         return Thickness(empty, empty, {})
-    layers = thicknesses(mouse, grid, specimen.altered_parts)
-    if technique.trouble == TWO_ANIMALS:
-        beside = _neighbour(specimen, grid, technique)
-        layers = Thickness(layers.soft + beside.soft, layers.bone + beside.bone, layers.boxes)
-    return layers
+    if technique.trouble != TWO_ANIMALS:
+        return thicknesses(mouse, grid, specimen.altered_parts)
+    # Half the distance between two mice that lie side by side: across the back in LAT, sideways in DV.
+    apart = np.array([0.0, 0.0, 1.0] if lateral else [0.0, 1.0, 0.0]) * _APART_MM
+    here = thicknesses(mouse, replace(grid, origin=grid.origin + apart), specimen.altered_parts)
+    neighbour = _neighbour(specimen, lateral)
+    there = thicknesses(neighbour, replace(grid, origin=grid.origin - apart + neighbour.rump - mouse.rump), ())
+    return Thickness(here.soft + there.soft, here.bone + there.bone, here.boxes)
 
 
-def _neighbour(specimen: Specimen, grid: Grid, technique: Technique) -> Thickness:
-    """A second mouse, lying beside the first, its head the same way or the other."""
-    rng = np.random.default_rng((specimen.seed, 5))
+def _neighbour(specimen: Specimen, lateral: bool) -> Mouse:
+    """A second mouse, laid the same way."""
     other = make_specimen(specimen.seed + 1_000_003, abnormal=False)
-    pose: Pose = draw_pose(DV, rng)
-    mouse = build_mouse(other.plan(), pose, other.seed)
-    shift = grid.axes[:, 0] * float(rng.choice([-1.0, 1.0])) * technique.field_mm * 0.33
-    return thicknesses(mouse, replace(grid, origin=grid.origin + shift), ())
+    return build_mouse(
+        other.plan(), draw_pose(LAT if lateral else DV, np.random.default_rng((other.seed, 5))), other.seed
+    )
 
 
 def _expose(

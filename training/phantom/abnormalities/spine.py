@@ -31,9 +31,9 @@ def _names(plan: Plan, centre: float, reach: float) -> tuple[str, ...]:
 
 
 def scoliosis(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
-    """A lateral C or S curve of fixed vertebrae, 12 to 38 degrees of heading, seen in DV."""
+    """A lateral C or S curve of fixed vertebrae, 9 to 32 degrees of heading, seen in DV."""
     apex, side = float(rng.uniform(12.0, 22.0)), float(rng.choice([-1.0, 1.0]))
-    angle = 12.0 + 26.0 * severity
+    angle = 9.0 + 23.0 * severity
     heading = angle * side * _bump(plan, apex, 2.6)
     if rng.random() < 0.4:
         heading = heading - 0.6 * angle * side * _bump(plan, apex - 6.0, 2.4)
