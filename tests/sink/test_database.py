@@ -40,7 +40,7 @@ def test_wrong_access_is_fatal_and_names_the_setting(dsn: str, wrong: dict[str, 
 def test_a_session_is_durable_in_utc_and_never_holds_locks_for_ever(dsn: str) -> None:
     with connect(conninfo.make_conninfo(dsn, options="-c lock_timeout=7s"), "test") as connection:
         shown = {
-            name: connection.execute(f"show {name}").fetchone()  # type: ignore[call-overload]
+            name: connection.execute(f"show {name}").fetchone()
             for name in ("synchronous_commit", "timezone", "idle_in_transaction_session_timeout", "lock_timeout")
         }
     assert shown == {

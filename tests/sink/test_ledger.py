@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
 from random import Random
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from services.common.errors import Retriable
 from services.common.events import Event, ImageEvent, PhenotypeCall, Rejection, ViewReady
+from services.common.events.base import View
 from services.sink import queries
 from services.sink.database import Connection
 from services.sink.ledger import Ledger
@@ -22,6 +25,7 @@ from tests.sink.conftest import empty
 from tests.sink.examples import call, image, minutes, record, records, rejection, view
 
 pytestmark = pytest.mark.integration
+T = TypeVar("T")
 on_one_ledger = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -71,9 +75,7 @@ def _identity(event: Event) -> object:
 
 
 @on_one_ledger
-@given(
-    st.lists(strategies.image_events | strategies.view_events | strategies.calls, max_size=4, unique_by=_identity)
-)
+@given(st.lists(strategies.image_events | strategies.view_events | strategies.calls, max_size=4, unique_by=_identity))
 def test_whatever_is_valid_reads_back(ledger: Ledger, reader: Connection, events: list[Event]) -> None:
     empty(reader)
     assert ledger.write(records(events)) == [None] * len(events)
@@ -116,57 +118,54 @@ def test_any_order_grouping_and_repetition_gives_the_same_current_calls(
     assert {kept.call.call_id for kept in queries.calls_after(reader, 0)} == {one.call_id for one in calls}
 
 
-_set_events = st.one_of(
-    st.builds(lambda at: (image("a", f"{at}"), minutes(at)), st.integers(0, 9)),
-    st.builds(
-        lambda which, version, at: (
-            view("a", which, f"{version}{at}", preprocessing_version=version, announced_at=minutes(at)),
-            minutes(0),
-        ),
-        st.sampled_from(["DV", "LAT"]),
-        st.sampled_from(["p1", "p2"]),
-        st.integers(0, 9),
-    ),
-    st.builds(lambda at: (call("a", announced_at=minutes(at)), minutes(0)), st.just(5)),
+def _view(which: View, version: str, at: int) -> ViewReady:
+    return view("a", which, f"{version}{at}", preprocessing_version=version, announced_at=minutes(at))
+
+
+_minute = st.integers(0, 9)
+_set_events: st.SearchStrategy[Event] = st.one_of(
+    st.builds(lambda at: image("a", f"{at}"), _minute),
+    st.builds(_view, st.sampled_from(["DV", "LAT"]), st.sampled_from(["p1", "p2"]), _minute),
+    st.builds(lambda revision: call("a", revision, announced_at=minutes(2 * revision)), st.integers(2, 4)),
 )
 
 
 @on_one_ledger
 @given(st.lists(_set_events, min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_any_order_gives_the_same_state_of_a_specimen(
-    ledger: Ledger, reader: Connection, seen: list[tuple[Event, object]], random: Random
+    ledger: Ledger, reader: Connection, seen: list[Event], random: Random
 ) -> None:
     found = set()
     for _ in range(3):
         empty(reader)
         random.shuffle(seen)
         for batch in _cut(seen, random):
-            ledger.write([record(event, timestamp=at) for event, at in batch])  # type: ignore[arg-type]
+            ledger.write(records(batch))
         state = queries.specimen_state(reader, "a")
         assert state is not None
         found.add((state.announced_at, state.complete_since, state.state, state.dv_views, state.lat_views))
 
     assert len(found) == 1
-    assert found.pop()[1] == _complete_since([event for event, _ in seen])
+    assert found.pop()[1] == _complete_since(seen)
 
 
-def _complete_since(events: Sequence[Event]) -> object:
+def _complete_since(events: Sequence[Event]) -> datetime | None:
     moments = [event.announced_at for event in events if isinstance(event, PhenotypeCall)]
     for version in ("p1", "p2"):
-        first = [
-            min((one.announced_at for one in events if isinstance(one, ViewReady) and _is(one, version, which)), default=None)
-            for which in ("DV", "LAT")
-        ]
+        first = [_first(events, version, which) for which in ("DV", "LAT")]
         if first[0] is not None and first[1] is not None:
             moments.append(max(first[0], first[1]))
     return min(moments, default=None)
 
 
-def _is(one: ViewReady, version: str, which: str) -> bool:
-    return (one.preprocessing_version, one.view) == (version, which)
+def _first(events: Sequence[Event], version: str, which: str) -> datetime | None:
+    views = [event for event in events if isinstance(event, ViewReady)]
+    return min(
+        (one.announced_at for one in views if (one.preprocessing_version, one.view) == (version, which)), default=None
+    )
 
 
-def _cut(items: Sequence, random: Random) -> list[Sequence]:  # type: ignore[type-arg]
+def _cut(items: Sequence[T], random: Random) -> list[Sequence[T]]:
     at = random.randint(0, len(items))
     return [items[:at], items[at:]]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from services.common.errors import Rejected
-from services.common.events import ModelActivation
+from services.common.events import ModelActivation, Rejection
 from services.common.loop import Record
 from services.common.topics import ACTIVE_MODELS
 from services.sink.ledger import merged
@@ -60,10 +60,10 @@ def test_a_rejection_keeps_the_original_bytes_and_a_clean_text() -> None:
     assert isinstance(row["headers"], Jsonb)
 
 
-@pytest.mark.parametrize("field", ["original", "original_key"])
-def test_an_original_that_is_not_base64_is_refused(field: str) -> None:
+@pytest.mark.parametrize("broken", [rejection(original="no base64!"), rejection(original_key="no base64!")])
+def test_an_original_that_is_not_base64_is_refused(broken: Rejection) -> None:
     with pytest.raises(Rejected) as refusal:
-        entry(record(rejection("1", **{field: "not base64!"})))
+        entry(record(broken))
     assert refusal.value.reason == "original_invalid"
 
 
