@@ -10,6 +10,10 @@ from services.common.errors import Fatal
 
 _MENDS: tuple[tuple[str, str], ...] = (
     (
+        r"not those pinned in",
+        "delete the folder .cache and run `xray stack up` again; if it repeats, somebody serves you other files",
+    ),
+    (
         r"error while loading shared libraries: (\S+?):",
         "install the system package that holds {0}, then run `xray stack up` again",
     ),
@@ -49,13 +53,13 @@ class StackError(Fatal):
 def failure(server: str, words: str, log: Path) -> StackError:
     """Build the error for a server whose log tells why it failed; `log` need not exist."""
     lines = tail_since_start(log, 15)
-    return StackError(server, words, mend_for("\n".join(lines), log), lines)
+    return StackError(server, words, mend_for("\n".join((*lines, words)), log), lines)
 
 
-def mend_for(log_text: str, log: Path) -> str:
-    """Say what to do about a known cause in the log, or where to read on."""
+def mend_for(said: str, log: Path) -> str:
+    """Say what to do about a known cause in what was said, or where to read on."""
     for pattern, mend in _MENDS:
-        found = re.search(pattern, log_text)
+        found = re.search(pattern, said)
         if found:
             return mend.format(*found.groups())
     return f"read the whole log: {log}"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from deploy.local.errors import StackError
+from deploy.local.errors import StackError, failure
 from deploy.local.folder import CLONE, StackFolder
 from deploy.local.locks import locked
 from deploy.local.servers.base import Server
@@ -129,8 +129,15 @@ class Stack:
             if cancelled.is_set():
                 raise Cancelled
 
-        with self._locked(server.name, waiting) as lock:
-            return start(server, Task(server.name, server.log, lock, cancelled, progress))
+        try:
+            with self._locked(server.name, waiting) as lock:
+                return start(server, Task(server.name, server.log, lock, cancelled, progress))
+        except OSError as error:
+            progress(server.name, "failed")
+            raise failure(server.name, f"cannot be started: {error}", server.log) from error
+        except StackError as error:
+            progress(server.name, f"failed: {error.words}")
+            raise
 
     def _stop_all(self, names: list[str], progress: Progress = silent) -> None:
         def stop_one(name: str) -> None:

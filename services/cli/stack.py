@@ -114,7 +114,6 @@ def _status_table(found: Sequence[ServerStatus]) -> Table:
     rows = (
         (
             server.name,
-            server.title,
             server.state + (f": {server.words}" if server.words else ""),
             server.address,
             server.pid,
@@ -123,7 +122,7 @@ def _status_table(found: Sequence[ServerStatus]) -> Table:
         )
         for server in found
     )
-    return table("", ("server", "what", "state", "address", "pid#", "up#", "memory#"), rows)
+    return table("", ("server", "state", "address", "pid#", "up#", "memory#"), rows)
 
 
 class _Display:

@@ -1,20 +1,24 @@
 """Kafka's jars, resolved once from Maven Central by jgo. Run as `python -m deploy.local.servers.kafka_jars FOLDER`.
 
 It is a process of its own, so that an interrupted start can end a download. The Maven repository it fills lies
-where the environment variable M2_REPO says.
+where the environment variable M2_REPO says. What arrives must be, file by file, what `kafka_jars.sha256` lists
+(written by `sha256sum *.jar`, to be renewed with the version of Kafka).
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 from pathlib import Path
 
 from deploy.local.versions import KAFKA_JARS
 
+_PINS = Path(__file__).with_name("kafka_jars.sha256")
+
 
 def main(folder: Path) -> None:
-    """Put every jar of the pinned Kafka into `folder`, which appears only when it is complete."""
+    """Put every jar of the pinned Kafka into `folder`, which appears only when it is complete and as pinned."""
     import jgo  # noqa: PLC0415  (reads M2_REPO and the network settings when imported)
 
     partial = folder.with_name(f"{folder.name}.partial")
@@ -23,7 +27,16 @@ def main(folder: Path) -> None:
     for artifact in jgo.resolve(KAFKA_JARS):
         jar = Path(artifact.resolve())
         shutil.copyfile(jar, partial / jar.name)
+    if differing := differences(partial, _PINS):
+        sys.exit(f"these jars are not those pinned in {_PINS.name}: {', '.join(differing)}")
     partial.rename(folder)
+
+
+def differences(folder: Path, pins: Path) -> list[str]:
+    """Return the names of jars that are missing in a folder, unknown, or of other content than `pins` says."""
+    pinned = {name: digest for digest, name in map(str.split, pins.read_text(encoding="ascii").splitlines())}
+    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}
+    return sorted(name for name in pinned.keys() | found.keys() if pinned.get(name) != found.get(name))
 
 
 if __name__ == "__main__":
