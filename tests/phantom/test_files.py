@@ -9,17 +9,25 @@ import cv2
 import numpy as np
 import pydicom
 import pytest
+from pydicom.pixels.processing import apply_rescale, apply_voi
 
 from services.common.errors import Rejected
-from training.phantom import CENTRES, EncodedImage, cohort, encode, make_specimen, render, style_of
+from training.phantom import CENTRES, EncodedImage, Radiograph, cohort, encode, make_specimen, render, style_of
 
 SIDE = 400
 SEEDS = range(4)
 
 
-def file_of(centre: str, seed: int, view: str = "DV") -> tuple[EncodedImage, tuple[int, ...]]:
+def file_of(centre: str, seed: int, view: str = "DV") -> tuple[EncodedImage, Radiograph]:
     radiograph = render(make_specimen(20 + seed, centre=centre), view, seed, side=SIDE)
-    return encode(radiograph, seed=seed), radiograph.transmission.shape
+    return encode(radiograph, seed=seed), radiograph
+
+
+def exposed(radiograph: Radiograph) -> np.ndarray:
+    field = np.zeros_like(radiograph.mask)
+    box = radiograph.collimated
+    field[box.top : box.bottom, box.left : box.right] = True
+    return field
 
 
 def decoded(image: EncodedImage) -> np.ndarray:
@@ -31,28 +39,28 @@ def decoded(image: EncodedImage) -> np.ndarray:
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("centre", [c for c in CENTRES if style_of(c).storage.kind == "dicom"])
 def test_dicom_decodes_back(centre: str, seed: int) -> None:
-    image, shape = file_of(centre, seed)
+    image, radiograph = file_of(centre, seed)
     storage = style_of(centre).storage
     dataset = pydicom.dcmread(io.BytesIO(image.data))
     pixels = dataset.pixel_array
     assert image.file_name.endswith(".dcm")
-    assert pixels.shape == shape
+    assert pixels.shape == radiograph.transmission.shape
     assert int(pixels.max()) < 1 << storage.bits
     assert dataset.PatientID == str(100_020 + seed)
     assert dataset.file_meta.TransferSyntaxUID.keyword in storage.syntaxes
     expected = "MONOCHROME1" if storage.dark_bone == 1.0 else "MONOCHROME2"
     assert dataset.PhotometricInterpretation == expected
-    border, middle = np.median(pixels[:8]), np.median(pixels[pixels.shape[0] // 2 - 20 :][:40])
-    assert np.ptp(pixels) > 100
-    assert border != middle
+    shown = apply_voi(apply_rescale(pixels, dataset), dataset).astype(float)
+    shown = -shown if expected == "MONOCHROME1" else shown
+    assert shown[radiograph.mask].mean() > shown[~radiograph.mask & exposed(radiograph)].mean() + 0.1 * np.ptp(shown)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("centre", [c for c in CENTRES if style_of(c).storage.kind != "dicom"])
 def test_pictures_decode_back(centre: str, seed: int) -> None:
-    image, shape = file_of(centre, seed)
+    image, radiograph = file_of(centre, seed)
     pixels = decoded(image)
-    assert pixels.shape[:2] == shape
+    assert pixels.shape[:2] == radiograph.transmission.shape
     assert pixels.dtype == (np.uint16 if style_of(centre).storage.bits > 8 else np.uint8)
 
 
