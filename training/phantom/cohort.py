@@ -83,17 +83,19 @@ def cohort(
     pixels. `side` sets the longer side of all pictures.
     """
     for number in range(count):
-        specimen = make_specimen(seed * 100_000 + number, centre=centres[number % len(centres)], prevalence=prevalence)
+        # Cohorts of consecutive seeds go on where the one before left off.
+        turn = seed * count + number
+        specimen = make_specimen(seed * 100_000 + number, centre=centres[turn % len(centres)], prevalence=prevalence)
         if simple:
             images = [_taken(specimen, view, 1, side or SIMPLE_SIDE) for view in WHOLE_BODY]
         else:
-            images = _complete(specimen, side, _turn(number, trouble))
+            images = _complete(specimen, side, _trouble(turn, trouble))
         yield SpecimenSubmission(specimen, tuple(images))
 
 
-def _turn(number: int, trouble: float) -> str | None:
-    """Troubles in turn, spread evenly over the cohort at the given share."""
-    before, after = int(number * trouble), int((number + 1) * trouble)
+def _trouble(turn: int, share: float) -> str | None:
+    """Troubles in turn, spread evenly at the given share of specimens."""
+    before, after = int(turn * share), int((turn + 1) * share)
     return _EXTRA_TROUBLES[before % len(_EXTRA_TROUBLES)] if after > before else None
 
 
