@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from services.intake.animal.find import find
+from services.intake.animal.find import Found, find
 from services.intake.animal.trunk import find_trunk
-from services.intake.crop import crop_around, head_left, head_up
+from services.intake.crop import Crop, crop_around
 from services.intake.decode import decode
 from services.intake.frame import normalise, render
 from services.intake.limits import Limits
+from services.intake.orient.crop import orientation_input
+from services.intake.orient.model import Orientation, view_model
+from services.intake.orient.verdict import Verdict, View, body_angle, decide
+from services.intake.quality.checks import EXPOSURE_RULES, FRAMING_RULES, check
+from services.intake.quality.scores import measure
+from services.intake.raster import Raster
 from services.intake.view_png import decode_view, encode_view
 
 __all__ = ["StandardView", "View", "decode_view", "encode_view", "standardise"]
 
-View = Literal["DV", "LAT"]
+_DECIMALS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,8 @@ class StandardView:
     """A view that every later stage can rely on.
 
     `pixels` is uint8 [448, 448], bone bright, air black, the animal framed with its tail; a DV has its head up and is
-    never a mirror image, a LAT has its head left and may be one (`provenance["mirrored"]`). `scores`, `flags` and
-    reason codes are listed in docs/intake.md.
+    never flipped, a LAT has its head left and its back up and may have been (`provenance["flipped"]`). `scores`,
+    `flags` and reason codes are listed in docs/intake.md.
     """
 
     pixels: NDArray[np.uint8]
@@ -41,20 +47,58 @@ class StandardView:
 def standardise(data: bytes, declared: View | None, limits: Limits) -> StandardView:
     """Standardise one file; raises Rejected with a reason code of docs/intake.md.
 
-    `declared` is the view that the image's parameter stands for, None when it is unknown.
+    `declared` is the view that the image's parameter stands for, None when it is unknown. The same bytes always give
+    the same view.
     """
     raster = decode(data, limits)
     found = find(raster)
     trunk = find_trunk(found.animal.mask)
-    view: View = declared or "DV"
-    heading = trunk.axis
-    pose = head_up(heading) if view == "DV" else head_left(heading, mirrored=False)
-    crop = crop_around(found.animal.mask, pose, found.factor)
-    excess = render(raster, found, crop)
+    scores = measure(raster, found, trunk)
+    check(EXPOSURE_RULES, scores, limits)
+    orientation = view_model().orient(orientation_input(found, trunk))
+    verdict = decide(orientation, trunk, declared, limits)
+    crop = crop_around(found.animal.mask, verdict.pose, found.factor)
+    scores |= _orientation_scores(orientation, verdict, crop)
+    check(FRAMING_RULES, scores, limits)
     return StandardView(
-        normalise(excess, found, crop),
-        view,
-        {"polarity": round(found.background.polarity, 4), "elongation": round(trunk.elongation, 4)},
-        ("view_uncertain", "orientation_uncertain"),
-        {**raster.facts, "columns": raster.pixels.shape[1], "rows": raster.pixels.shape[0]},
+        normalise(render(raster, found, crop), found, crop),
+        verdict.view,
+        {name: round(score, _DECIMALS) for name, score in scores.items()},
+        (*verdict.flags, *_picture_flags(raster, found)),
+        _provenance(raster, found, crop, verdict),
     )
+
+
+def _orientation_scores(orientation: Orientation, verdict: Verdict, crop: Crop) -> dict[str, float]:
+    return {
+        "view_dv": orientation.view["DV"],
+        "view_lat": orientation.view["LAT"],
+        "view_other": orientation.view["other"],
+        "head": max(orientation.head_up, 1 - orientation.head_up),
+        "mirrored": orientation.mirrored,
+        "body_angle": body_angle(verdict.heading),
+        "animal_side": crop.side,
+    }
+
+
+def _picture_flags(raster: Raster, found: Found) -> list[str]:
+    if found.sign > 0:
+        return []
+    # A DICOM file says which way its grey runs; contradicting it deserves to be seen as more than a habit of a centre.
+    return ["polarity_inverted", *(["polarity_contradicts_file"] if "photometric" in raster.facts else [])]
+
+
+def _provenance(raster: Raster, found: Found, crop: Crop, verdict: Verdict) -> dict[str, JsonValue]:
+    rows, columns = raster.pixels.shape
+    turn = float(np.degrees(np.arctan2(crop.pose.right[1], crop.pose.right[0])))
+    return {
+        **raster.facts,
+        "columns": columns,
+        "rows": rows,
+        "polarity_inverted": found.sign < 0,
+        "rotation_degrees": round(turn, 2),
+        "flipped": verdict.flipped,
+        "crop_centre": [round(float(place), 2) for place in crop.centre],
+        "crop_side": round(crop.side, 2),
+        "other_objects": bool(found.animal.others.any()),
+    }

@@ -30,13 +30,14 @@ from pydicom.uid import (
 
 from services.common.errors import Rejected
 from services.intake.decode.grey import to_grey
-from services.intake.decode.jpeg import JpegHeader, read_jpeg_header
+from services.intake.decode.jpeg import JpegHeader, read_jpeg_header, without_end
 from services.intake.errors import corrupt, truncated
 from services.intake.raster import Grey
 
 _JPEG: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
 _WAVELET: Final = frozenset({*JPEG2000TransferSyntaxes, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL})
 _CODESTREAM_END: Final = b"\xff\xd9"
+_FURTHER_DATA: Final = b"\x5a\xa6\x31\xc7" * 16
 _PADDING: Final = b"\x00\xff"
 """What encoders append to make a frame's length even."""
 _SIZ: Final = re.compile(rb"\xff\x4f\xff\x51....(.{16})", re.DOTALL)
@@ -72,24 +73,30 @@ def _compressed_frame(dataset: FileDataset) -> bytes:
 def _jpeg_frame(frame: bytes, dataset: FileDataset) -> Grey:
     header = read_jpeg_header(frame)
     _check_jpeg_size(header, dataset)
-    if header.precision == 8 and header.marker in (0xC0, 0xC1, 0xC2):
-        decoded = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_UNCHANGED)
-    else:
-        decoded = _decode_deep_jpeg(frame)
+    if not header.is_8_bit:
+        return to_grey(_decode_deep_jpeg(frame, header))[0]
+    decoded = cv2.imdecode(np.frombuffer(without_end(frame, header), np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise corrupt("the JPEG frame cannot be decoded")
     return to_grey(decoded)[0]
 
 
-def _decode_deep_jpeg(frame: bytes) -> NDArray[Any]:
-    """Decode 12-bit and lossless JPEG, with libjpeg-turbo 3 out of `imagecodecs`, which is large and so optional."""
+def _decode_deep_jpeg(frame: bytes, header: JpegHeader) -> NDArray[Any]:
+    """Decode 12-bit and lossless JPEG, with libjpeg-turbo 3 out of `imagecodecs`, which is large and so optional.
+
+    It decodes what is missing to grey. So further data is put before the end: whole pictures do not change by it.
+    """
     try:
         imagecodecs = importlib.import_module("imagecodecs")
     except ImportError as error:
         raise Rejected(
             "transfer_syntax_unsupported", "lossless and 12-bit JPEG need the package imagecodecs"
         ) from error
-    return np.asarray(imagecodecs.jpeg8_decode(frame))
+    decoded = np.asarray(imagecodecs.jpeg8_decode(frame))
+    longer = frame[: header.end] + _FURTHER_DATA + frame[header.end :]
+    if not np.array_equal(decoded, imagecodecs.jpeg8_decode(longer)):
+        raise truncated("the JPEG frame lacks some of its data")
+    return decoded
 
 
 def _check_jpeg_size(header: JpegHeader, dataset: FileDataset) -> None:

@@ -18,7 +18,8 @@ _FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF
 """SOF0 to SOF15 without DHT, JPG and DAC, and SOF55 of JPEG-LS."""
 _START_OF_SCAN: Final = 0xDA
 _END_OF_IMAGE: Final = 0xD9
-_BASELINE_AND_PROGRESSIVE: Final = frozenset({0xC0, 0xC1, 0xC2})
+_SEQUENTIAL: Final = frozenset({0xC0, 0xC1})
+_PROGRESSIVE: Final = 0xC2
 _MOST_SCANS: Final = 64
 """A progressive file has some ten; each further scan costs a pass over all pixels."""
 # In entropy-coded data an FF is stuffed with 00, repeated, or starts a restart marker (JPEG-LS stuffs with a bit: any
@@ -26,29 +27,51 @@ _MOST_SCANS: Final = 64
 _NEXT_SEGMENT: Final = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 
+_LOOK_AHEAD: Final = bytes(16)
+"""What libjpeg may read of the coming bytes while it decodes the last block."""
+
+
 @dataclass(frozen=True)
 class JpegHeader:
-    """What the frame header (SOF) says."""
+    """What the frame header (SOF) says, the number of scans, and where the last one ends."""
 
     marker: int
     precision: int
     rows: int
     columns: int
-    components: int
+    scans: int
+    end: int
+
+    @property
+    def is_8_bit(self) -> bool:
+        """Whether OpenCV decodes it: baseline, sequential or progressive with 8 bits."""
+        return self.precision == 8 and self.marker in _SEQUENTIAL | {_PROGRESSIVE}
 
 
 def decode_jpeg(data: bytes, limits: Limits) -> Raster:
     """Decode 8-bit baseline or progressive JPEG; raises Rejected (see `decode`)."""
     header = read_jpeg_header(data)
     check_size(header.columns, header.rows, 1, limits)
-    if header.marker not in _BASELINE_AND_PROGRESSIVE or header.precision != 8:
+    if not header.is_8_bit:
         raise Rejected(
             "bits_unsupported",
             "a JPEG file must be baseline or progressive with 8 bits",
             marker=f"{header.marker:02x}",
             bits=header.precision,
         )
-    return decode_with_opencv(data, "JPEG", limits, {})
+    return decode_with_opencv(without_end(data, header), "JPEG", limits, {})
+
+
+def without_end(data: bytes, header: JpegHeader) -> bytes:
+    """Make a file that decodes to the same picture if its data is whole, and does not decode if some is missing.
+
+    libjpeg fills up with grey when it meets the end-of-image marker too early, but OpenCV's data source has it fail
+    when the bytes run out: so the marker is cut off. Progressive files, where missing data costs detail only, and files
+    of several scans stay as they are.
+    """
+    if header.marker in _SEQUENTIAL and header.scans == 1:
+        return data[: header.end] + _LOOK_AHEAD
+    return data
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader:
@@ -57,24 +80,25 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     Raises Rejected `image_truncated` when the file ends before that marker, `image_corrupt` when segments
     contradict the format.
     """
-    header: JpegHeader | None = None
-    position, scans = 2, 0
+    frame: tuple[int, int, int, int] | None = None
+    position, scans, end = 2, 0, 0
     while True:
         marker, position = _marker(data, position)
         if marker == _END_OF_IMAGE:
             break
         body = _segment(data, position)
         if marker in _FRAME_MARKERS:
-            if header is not None or len(body) < 6:
+            if frame is not None or len(body) < 6:
                 raise corrupt("the JPEG has no single frame header")
-            header = JpegHeader(marker, *struct.unpack(">BHHB", body[:6]))
+            precision, rows, columns = struct.unpack(">BHH", body[:5])
+            frame = marker, precision, rows, columns
         position += len(body) + 2
         if marker == _START_OF_SCAN:
             scans += 1
-            position = _end_of_scan(data, position)
-    if header is None or not 0 < scans <= _MOST_SCANS:
+            position = end = _end_of_scan(data, position)
+    if frame is None or not 0 < scans <= _MOST_SCANS:
         raise corrupt("the JPEG has no frame header, no scan or far too many scans")
-    return header
+    return JpegHeader(*frame, scans, end)
 
 
 def _marker(data: bytes, position: int) -> tuple[int, int]:
