@@ -14,10 +14,10 @@ from deploy.local.servers.model_copy import copy_models
 def source(tmp_path: Path) -> Path:
     root = tmp_path / "model_repository"
     (root / "convnext" / "1").mkdir(parents=True)
-    (root / "shared").mkdir()
-    (root / "shared" / "model.py").write_text("first", encoding="utf-8")
+    (root / "common").mkdir()
+    (root / "common" / "model.py").write_text("first", encoding="utf-8")
     (root / "convnext" / "config.pbtxt").write_text("name: 'convnext'", encoding="utf-8")
-    (root / "convnext" / "1" / "model.py").symlink_to("../../shared/model.py")
+    (root / "convnext" / "1" / "model.py").symlink_to("../../common/model.py")
     (root / "convnext" / "1" / "__pycache__").mkdir()
     (root / "convnext" / "1" / "__pycache__" / "model.pyc").touch()
     return root
@@ -40,9 +40,9 @@ def test_newer_files_come_over_and_what_the_stack_added_stays(source: Path, tmp_
     (target / "convnext" / "2" / "model.py").write_text("added", encoding="utf-8")
     changed_in_copy = target / "convnext" / "config.pbtxt"
     changed_in_copy.write_text("with card of version 2", encoding="utf-8")
-    (source / "shared" / "model.py").write_text("second", encoding="utf-8")
+    (source / "common" / "model.py").write_text("second", encoding="utf-8")
     later = (target / "convnext" / "1" / "model.py").stat().st_mtime + 10
-    os.utime(source / "shared" / "model.py", (later, later))
+    os.utime(source / "common" / "model.py", (later, later))
     copy_models(source, target)
     assert (target / "convnext" / "1" / "model.py").read_text(encoding="utf-8") == "second"
     assert (target / "convnext" / "2" / "model.py").read_text(encoding="utf-8") == "added"
