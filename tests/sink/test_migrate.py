@@ -72,6 +72,15 @@ def test_a_sink_before_init_says_so(empty_dsn: str, tmp_path: Path, prepared: st
         ledger.check()
 
 
+def test_a_schema_that_is_ahead_is_accepted(empty_dsn: str) -> None:
+    """As during a rolling update: `xray init` of the new version ran, this process is of the old one."""
+    migrate(empty_dsn)
+    with connect(empty_dsn, "test") as connection, closing(Ledger(empty_dsn)) as ledger:
+        connection.execute("insert into schema_migration (name, sha256) values ('9999_later', 'x')")
+        ledger.check()
+    assert migrate(empty_dsn) == []
+
+
 def test_a_database_that_is_not_utf8_is_refused(empty_dsn: str) -> None:
     with psycopg.connect(empty_dsn, autocommit=True) as connection:
         connection.execute("create database latin encoding 'LATIN1' locale 'C' template template0")
