@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from services.cli.calls.lineage import described
+from services.cli.calls.words import called
+from services.sink.queries import CallRecord, ImageRecord, SpecimenHistory
+from tests.sink.examples import NOON, call, image, view
+
+
+@pytest.mark.parametrize(
+    ("vector", "abnormal", "elsewhere", "words"),
+    [
+        ((0, 1, 0, 1, *(0,) * 9), True, False, "Spine, Cervical"),
+        ((0,) * 13, False, False, "normal"),
+        ((0,) * 13, True, True, "abnormal elsewhere"),
+    ],
+)
+def test_a_call_in_words(vector: tuple[int, ...], abnormal: bool, elsewhere: bool, words: str) -> None:
+    assert called(call("a", vector=vector, abnormal=abnormal, abnormal_elsewhere=elsewhere)) == words
+
+
+def test_the_page_of_a_specimen_shows_hostile_text_as_it_is() -> None:
+    name = "[red]a[/red] ' \u2603"
+    record = CallRecord(1, NOON, True, call(name))
+    older = CallRecord(2, NOON, False, call(name, activation=1))
+    images = (ImageRecord("DV", NOON, 0, 0, image(name, metadata={"file_name": "[bold]x"})),)
+    history = SpecimenHistory(None, images, (view(name),), (record, older), ())
+    console = Console(file=io.StringIO(), width=250)
+    for part in described(history):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    page = console.file.getvalue()
+    for text in (name, "[bold]x", "Superseded calls", "uncertain, models disagree", "view_contradicts_parameter"):
+        assert text in page

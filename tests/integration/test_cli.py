@@ -1,0 +1,298 @@
+"""The commands against the real servers and the real services."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+from typer.testing import CliRunner
+
+from deploy.local.stack import Stack
+from services.cli.broker import administrator
+from services.cli.environment import settings_of
+from services.cli.main import app
+from services.cli.pipeline import SERVICES, Processes
+from services.cli.rejections.replay import REPLAY_HEADER
+from services.cli.setup.topics import ensure_topics
+from services.common.topics import CALLS, IMAGES, VIEWS, Topic
+from tests.cli.push.files import write_picture
+from tests.pipeline.mice import mouse
+
+pytestmark = pytest.mark.integration
+
+CLONE = Path(__file__).resolve().parents[2]
+
+
+class Cli:
+    """`xray` with the stack's variables; JSON answers parsed."""
+
+    def __init__(self, stack: Stack, state: Path) -> None:
+        self.environment = stack.environment() | {"XDG_STATE_HOME": str(state)}
+        self.settings = settings_of(self.environment)
+
+    def __call__(self, *arguments: object, exit_code: int = 0) -> str:
+        answer = CliRunner().invoke(app, [str(one) for one in arguments], env=self.environment, catch_exceptions=False)
+        assert answer.exit_code == exit_code, answer.output
+        return answer.stdout
+
+    def json(self, *arguments: object, exit_code: int = 0) -> list[Any]:
+        return [json.loads(line) for line in self(*arguments, "--json", exit_code=exit_code).splitlines()]
+
+    def process(self, *arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "services.cli.main", *(str(one) for one in arguments)]
+        environment = os.environ | self.environment
+        return subprocess.Popen(
+            command, cwd=CLONE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+
+@pytest.fixture(scope="module")
+def cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    command = Cli(stack, tmp_path_factory.mktemp("state"))
+    command("init")
+    return command
+
+
+@pytest.fixture(scope="module")
+def services(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    with Processes(SERVICES, cli.environment, tmp_path_factory.mktemp("logs")) as processes:
+        processes.wait_ready()
+        yield processes
+
+
+@pytest.fixture(scope="module")
+def called(cli: Cli, services: Processes, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A specimen that was pushed from files and called; it has a refused and a skipped image besides."""
+    folder = write_mouse(tmp_path_factory.mktemp("scans"), "cli-1", seed=21)
+    (folder / "broken_DV.png").write_bytes((folder / "0_DV.png").read_bytes()[:500])
+    write_picture(folder / "m_skull_DV.png")
+    assert services.alive("sink")
+    pushed = cli.json("push", folder, "--centre", "JAX", "--specimen", "cli-1")
+    assert {one["outcome"] for one in pushed} == {"pushed"}
+    wait_until(lambda: bool(cli.json("calls")) and "cli-1" in {c["biological_sample_id"] for c in cli.json("calls")})
+    wait_until(lambda: len(cli.json("rejections", "list", "--specimen", "cli-1")) == 1)
+    return "cli-1"
+
+
+def write_mouse(folder: Path, specimen: str, seed: int) -> Path:
+    for number, picture in enumerate(mouse(specimen, seed=seed, images=1)):
+        view = "DV" if "034" in picture.parameter else "LAT"
+        (folder / f"{number}_{view}.png").write_bytes(picture.data)
+    return folder
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"did not happen within {seconds} s"
+        time.sleep(0.3)
+
+
+def test_init_again_changes_nothing(cli: Cli) -> None:
+    steps = cli.json("init")
+    assert {step["outcome"] for step in steps} == {"there"}
+    assert "topic xray.images" in {step["what"] for step in steps}
+
+
+def test_init_mends_a_policy(cli: Cli) -> None:
+    with administrator(cli.settings) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, VIEWS.name, {"retention.ms": "1000000"})])
+    mended = [step for step in cli.json("init") if step["outcome"] == "mended"]
+    assert [(step["what"], step["detail"]) for step in mended] == [
+        ("topic xray.views", f"retention.ms: 1000000 -> {VIEWS.config['retention.ms']}")
+    ]
+
+
+def test_init_refuses_another_partition_count(cli: Cli) -> None:
+    from services.common.errors import Fatal
+
+    odd = Topic("test.odd", VIEWS.event, "a test", config=VIEWS.config)
+    assert [step.outcome for step in ensure_topics(cli.settings, [odd])] == ["made"]
+    more = cli.settings.model_copy(update={"partitions": cli.settings.partitions + 1})
+    with pytest.raises(Fatal, match=r"test\.odd has 8 partitions, not 9.*XRAY_PARTITIONS"):
+        ensure_topics(more, [odd])
+
+
+def test_a_call_is_listed_and_shown_with_its_lineage(cli: Cli, called: str) -> None:
+    (listed,) = [one for one in cli.json("calls", "--centre", "JAX") if one["biological_sample_id"] == called]
+    assert len(listed["vector"]) == 13
+    assert listed["current"] is True
+    (document,) = cli.json("calls", called)
+    assert {image["event"]["metadata"]["file_name"] for image in document["images"]} == {
+        "0_DV.png",
+        "1_LAT.png",
+        "broken_DV.png",
+        "m_skull_DV.png",
+    }
+    digests = {view["image_sha256"] for view in document["views"]}
+    assert digests == {view["image_sha256"] for view in listed["views"]}
+    page = cli("calls", called)
+    for part in (called, "convnext", "Whole-body", listed["tensor_key"][:20], "Lineage", "0_DV.png"):
+        assert part in page
+
+
+def test_an_unknown_specimen_is_said_so(cli: Cli) -> None:
+    cli("calls", "no-such-mouse", exit_code=1)
+    cli("specimens", "no-such-mouse", exit_code=1)
+
+
+def test_specimens_are_counted_and_the_incomplete_ones_named(cli: Cli, called: str, tmp_path: Path) -> None:
+    cli("push", write_picture(tmp_path / "half_DV.png"), "--centre", "TCP", "--specimen", "cli-half")
+    wait_until(lambda: any(one["biological_sample_id"] == "cli-half" for one in cli.json("specimens", "--incomplete")))
+    states = cli.json("specimens", "--incomplete", "--older-than", "1h")
+    assert "cli-half" not in {one["biological_sample_id"] for one in states}
+    (counted,) = [one for one in cli.json("specimens") if one["centre"] == "JAX"]
+    assert counted["called"] >= 1
+    (document,) = cli.json("specimens", called)
+    state = document["state"]
+    assert (state["state"], state["images"], state["skipped"], state["rejected"]) == ("called", 4, 1, 1)
+    assert "refused" not in cli("specimens", called)
+
+
+def test_a_rejection_is_shown_saved_and_replayed_byte_for_byte(cli: Cli, called: str, tmp_path: Path) -> None:
+    (one,) = cli.json("rejections", "list", "--specimen", called)
+    assert one["stage"] == "intake"
+    assert one["reason"] in cli("rejections", "list", "--counts")
+    saved = tmp_path / "record.json"
+    assert one["reason"] in cli("rejections", "show", one["rejection_id"][:16], "--save", saved)
+    source = TopicPartition(one["source_topic"], one["source_partition"])
+    original = read(cli, source, one["source_offset"])
+    assert original.value == saved.read_bytes()
+    end = end_of(cli, source)
+    assert [sent["sent"] for sent in cli.json("rejections", "replay", one["rejection_id"], "--dry-run")] == [False]
+    assert end_of(cli, source) == end
+    assert [
+        sent["sent"] for sent in cli.json("rejections", "replay", "--reason", one["reason"], "--specimen", called)
+    ] == [True]
+    replayed = read(cli, source, end)
+    assert (replayed.key, replayed.value) == (original.key, original.value)
+    assert replayed.headers == [*original.headers, (REPLAY_HEADER, one["rejection_id"].encode())]
+    wait_until(lambda: len(cli.json("rejections", "list", "--specimen", called)) == 2)
+    cli("rejections", "replay", exit_code=2)
+
+
+def test_status_is_well_and_names_who_waits(cli: Cli, called: str) -> None:
+    assert called
+    wait_until(lambda: all(sum(one["lag"].values()) == 0 for one in cli.json("status")[0]["services"]))
+    (document,) = cli.json("status")
+    assert {server["name"]: server["problem"] for server in document["servers"]} == dict.fromkeys(
+        ("kafka", "s3", "triton", "postgres")
+    )
+    assert {one["name"]: one["workers"] for one in document["services"]} == dict.fromkeys(SERVICES, 1)
+    ends = {topic["name"]: topic["end_offset"] for topic in document["topics"]}
+    assert ends[CALLS.name] >= 1
+    assert ends[IMAGES.name] >= 4
+
+
+def test_status_fails_when_a_server_is_away(cli: Cli) -> None:
+    away = os.environ | cli.environment | {"XRAY_POSTGRES_DSN": "postgresql://xray@127.0.0.1:1/xray"}
+    answer = CliRunner().invoke(app, ["status", "--json"], env=away)
+    assert answer.exit_code == 1
+    problems = {server["name"]: server["problem"] for server in json.loads(answer.stdout)["servers"]}
+    assert "Connection refused" in problems["postgres"]
+    assert problems["kafka"] is None
+
+
+def test_follow_and_the_example_subscriber_print_new_calls(cli: Cli, services: Processes, tmp_path: Path) -> None:
+    assert services.alive("classifier")
+    following = cli.process("calls", "--follow", "--json")
+    subscriber = subprocess.Popen(
+        [sys.executable, str(CLONE / "examples" / "subscriber.py")],
+        env=os.environ | cli.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        time.sleep(4)  # until `--follow` has found the end of the topic
+        cli("push", write_mouse(tmp_path, "cli-2", seed=22), "--centre", "TCP", "--specimen", "cli-2")
+        assert following.stdout is not None
+        assert json.loads(following.stdout.readline())["biological_sample_id"] == "cli-2"
+        assert subscriber.stdout is not None
+        line = next(line for line in subscriber.stdout if line.startswith("cli-2\t"))
+        assert line.split("\t")[1:3] == ["TCP", "revision 2"]
+    finally:
+        subscriber.kill()
+        subscriber.communicate()
+        following.send_signal(signal.SIGINT)
+        assert "Traceback" not in following.communicate(timeout=10)[1]
+    assert following.returncode == 130
+
+
+def test_push_says_what_it_leaves_out_and_why(cli: Cli, tmp_path: Path) -> None:
+    write_picture(tmp_path / "which.png")
+    (tmp_path / "notes.txt").write_text("hello")
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(
+        f"file,biological_sample_id,parameter_stable_id,sha256\nwhich.png,cli-9,IMPC_XRY_034_001,{'0' * 64}\n"
+    )
+    said = cli.json("push", tmp_path, "--centre", "JAX", "--specimen", "cli-9", exit_code=1)
+    assert {Path(one["file"]).name: one["reason"] for one in said} == {
+        "which.png": "parameter_unknown",
+        "notes.txt": "not_an_image",
+        "m.csv": "not_an_image",
+    }
+    (only,) = cli.json("push", "--manifest", manifest, "--centre", "JAX", exit_code=1)
+    assert (only["outcome"], only["reason"]) == ("failed", "digest_mismatch")
+
+
+def test_a_killed_push_goes_on_where_it_stopped(cli: Cli, tmp_path: Path) -> None:
+    for number in range(150):
+        write_picture(tmp_path / f"{number}_DV.png", grey=number % 256)
+    push = ("push", tmp_path, "--centre", "JAX", "--specimen", "cli-killed", "--parallel", "2", "--json")
+    first = cli.process(*push)
+    assert first.stdout is not None
+    for _ in range(20):
+        assert json.loads(first.stdout.readline())["outcome"] == "pushed"
+    first.kill()
+    first.communicate()
+    outcomes = [json.loads(line)["outcome"] for line in cli(*push).splitlines()]
+    assert len(outcomes) == 150
+    assert outcomes.count("done_before") >= 20
+    assert outcomes.count("pushed") >= 1
+    assert {one["outcome"] for one in cli.json(*push[:-1])} == {"done_before"}
+    assert {one["outcome"] for one in cli.json(*push[:-1], "--again")} == {"pushed"}
+
+
+def test_push_without_a_store_says_so(cli: Cli, tmp_path: Path) -> None:
+    environment = os.environ | cli.environment | {"XRAY_S3_ENDPOINT": "http://127.0.0.1:1"}
+    command = [sys.executable, "-m", "services.cli.main", "push", str(write_picture(tmp_path / "a_DV.png"))]
+    answer = subprocess.run(
+        [*command, "--centre", "JAX", "--specimen", "cli-3"],
+        cwd=CLONE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 3
+    assert "server away" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def read(cli: Cli, where: TopicPartition, offset: int) -> Any:
+    consumer = KafkaConsumer(bootstrap_servers=cli.settings.kafka_bootstrap, enable_auto_commit=False)
+    try:
+        consumer.assign([where])
+        consumer.seek(where, offset)
+        return next(consumer)
+    finally:
+        consumer.close()
+
+
+def end_of(cli: Cli, where: TopicPartition) -> int:
+    consumer = KafkaConsumer(bootstrap_servers=cli.settings.kafka_bootstrap, enable_auto_commit=False)
+    try:
+        end: int = consumer.end_offsets([where])[where]
+        return end
+    finally:
+        consumer.close()
