@@ -8,7 +8,7 @@ inclusion: its size is the revision, and any order, duplicate or crash ends with
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Final, cast
 
@@ -33,6 +33,7 @@ class Assembler:
     stage: str = "assembler"
     inputs: Mapping[str, type[Event]] = {VIEWS.name: ViewReady}
     outputs: Sequence[Topic] = (SPECIMENS,)
+    observed: Collection[str] = ()
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Prepare; connects at the first use."""

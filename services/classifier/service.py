@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import cast
 
@@ -39,6 +39,7 @@ class Classifier:
     stage: str = "classifier"
     inputs: Mapping[str, type[Event]] = {TENSORS.name: TensorReady}
     outputs: Sequence[Topic] = (CALLS, ACTIVE_MODELS)
+    observed: Collection[str] = ()
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Prepare; connects at the first use."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from services.common import metrics
 from services.common.events import Event
@@ -18,6 +18,7 @@ class Sink:
     stage: str = "sink"
     inputs: Mapping[str, type[Event]] = {topic.name: topic.event for topic in (IMAGES, VIEWS, CALLS, REJECTED)}
     outputs: Sequence[Topic] = ()
+    observed: Collection[str] = (IMAGES.name, VIEWS.name)
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Keep where the database is; `start` connects."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -47,6 +47,7 @@ class Recorder:
     stage: str = "test"
     inputs: Mapping[str, type[Event]] = {IMAGES.name: ImageEvent}
     outputs: Sequence[Topic] = ()
+    observed: Collection[str] = ()
 
     def __init__(self, batches: list[list[RawRecord]]) -> None:
         self.batches, self.diary, self.published = batches, list[str](), list[Message]()
@@ -163,6 +164,23 @@ def test_a_bad_record_becomes_a_rejection_and_the_others_go_on(value: bytes, rea
     assert (rejection.reason, rejection.stage, rejection.source_offset) == (reason, "test", 2)
     assert (rejection.original_bytes() or b"") == value
     assert recorder.committed == {(IMAGES.name, 0): 4}
+
+
+def test_what_another_service_refuses_is_only_counted() -> None:
+    recorder = Recorder([[image(1), image(2, value=b"not json")]])
+    recorder.observed = (IMAGES.name,)
+    recorder.run()
+    assert recorder.rejections == []
+    assert recorder.committed == {(IMAGES.name, 0): 3}
+
+
+def test_a_rejection_that_would_not_fit_a_message_says_where_the_record_lies() -> None:
+    recorder = Recorder([[image(1, value=b"x" * 9_000_000)]])
+    recorder.run()
+    rejection = recorder.rejections[0]
+    assert rejection.original is None
+    assert rejection.details["original_bytes"] == 9_000_000
+    assert len(rejection.encode()) < 10_000
 
 
 def test_a_rejection_keeps_what_a_replay_needs() -> None:

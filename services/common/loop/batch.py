@@ -103,7 +103,13 @@ class BatchLoop:
         parsed = [self._parse(record) for record in raw]
         good = [record for record in parsed if isinstance(record, Record)]
         handled = iter(self._handle(good))
-        return [next(handled) if isinstance(record, Record) else record for record in parsed]
+        return [
+            next(handled) if isinstance(record, Record) else self._unreadable(where.topic, record)
+            for where, record in zip(raw, parsed, strict=True)
+        ]
+
+    def _unreadable(self, topic: str, rejected: Rejected) -> Outcome:
+        return Done(skipped="refused_by_another_service") if topic in self._handler.observed else rejected
 
     def _parse(self, raw: RawRecord) -> Record[Event] | Rejected:
         try:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Final
 
 from services.common.errors import Rejected
 from services.common.events import ImageEvent, Rejection, ViewReady, parse_event
 from services.common.events.base import now
 from services.common.events.rejection import rejection_id
 from services.common.loop.transport import RawRecord
-from services.common.topics import IMAGES, VIEWS
+from services.common.topics import IMAGES, MAX_MESSAGE_BYTES, VIEWS
+
+_LARGEST_ORIGINAL: Final = MAX_MESSAGE_BYTES // 2
+"""Base64 adds a third. Only xray.rejected takes larger records; one stays where `source_offset` says."""
 
 
 def rejection_of(stage: str, record: RawRecord, rejected: Rejected) -> Rejection:
     """Describe why `stage` refused `record`; its bytes, key and headers are kept as they were."""
     specimen, centre = _named(record.value)
+    details = json.loads(json.dumps(rejected.details, default=str))
+    fits = len(record.value or b"") <= _LARGEST_ORIGINAL
+    if not fits:
+        details["original_bytes"] = len(record.value or b"")
     return Rejection(
         rejection_id=rejection_id(stage, record.topic, record.partition, record.offset),
         stage=stage,
         reason=rejected.reason,
         words=rejected.words.encode(errors="replace").decode(),
-        details=json.loads(json.dumps(rejected.details, default=str)),
+        details=details,
         biological_sample_id=specimen,
         centre=centre,
         image_event_id=_image_event_id(record),
@@ -30,7 +38,7 @@ def rejection_of(stage: str, record: RawRecord, rejected: Rejected) -> Rejection
         source_offset=record.offset,
         source_timestamp=record.timestamp,
         original_key=None if record.key is None else base64.b64encode(record.key).decode(),
-        original=None if record.value is None else base64.b64encode(record.value).decode(),
+        original=None if record.value is None or not fits else base64.b64encode(record.value).decode(),
         headers=tuple((name, base64.b64encode(value).decode()) for name, value in record.headers),
         produced_at=now(),
     )

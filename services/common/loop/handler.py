@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +55,8 @@ class Handler(Protocol):
     stage: str
     inputs: Mapping[str, type[Event]]
     outputs: Sequence[Topic]
+    observed: Collection[str]
+    """Inputs whose unreadable records another service refuses: here they are only counted."""
 
     def start(self) -> None:
         """Check what the service needs; raises Fatal or Retriable."""
@@ -78,6 +80,7 @@ class PerRecordHandler(ABC):
     stage: str
     inputs: Mapping[str, type[Event]]
     outputs: Sequence[Topic]
+    observed: Collection[str] = ()
 
     def __init__(self, workers: int) -> None:
         """Keep `workers` threads for the life of the service."""
