@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
-from sklearn.metrics import roc_auc_score
 
 from services.common.labels import LABEL_ORDER, LEVEL2
 
@@ -88,10 +87,15 @@ def figures(
 
 
 def auc(truth: Labels, scores: Numbers) -> float | None:
-    """Area under the ROC curve, or None if a class is missing."""
-    if len(truth) == 0 or truth.min() == truth.max():
+    """Area under the ROC curve (Mann-Whitney U, ties count half), or None if a class is missing."""
+    positives = int(truth.sum())
+    negatives = len(truth) - positives
+    if not positives or not negatives:
         return None
-    return float(roc_auc_score(truth, scores))
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    wins = ranks[truth == 1].sum() - positives * (positives + 1) / 2
+    return float(wins / (positives * negatives))
 
 
 def _errors(called: NDArray[np.bool_], truth: Labels) -> dict[str, float | None]:

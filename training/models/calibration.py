@@ -55,7 +55,7 @@ def _platt(logits: Tensor, truth: Tensor) -> tuple[float, float]:
         optimiser.zero_grad()
         value = nn.functional.binary_cross_entropy_with_logits(values * parameters[0] + parameters[1], targets)
         value.backward()  # type: ignore[no-untyped-call]
-        return float(value)
+        return float(value.detach())
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     scale, shift = parameters.tolist()

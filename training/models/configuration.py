@@ -17,8 +17,9 @@ class ConvNeXtSize:
     """Of the ConvNeXt-driven backbone.
 
     `image_side` is what the bridge makes and the ConvNeXt reads. The bridge's map is 28x28, so a ConvNeXt with its
-    stride-4 stem loses nothing at 112; the paper has 224. `pooled_skip` adds the front end's pooled features to the
-    ConvNeXt's: with a few thousand specimens and a ConvNeXt from scratch they carry much of the evidence.
+    stride-4 stem loses nothing at 112; the paper has 224. `pooled_skip` joins mean and standard deviation of each of
+    the front end's channels to the ConvNeXt's features: with a few thousand specimens and a ConvNeXt from scratch
+    they carry most of the evidence (docs/models.md). `feature_dropout` is of what h1 reads.
     """
 
     convnext: str
@@ -27,6 +28,7 @@ class ConvNeXtSize:
     bridge: Bridge
     image_side: int
     pooled_skip: bool
+    feature_dropout: float
     grid_channels: int
     dense: int
 
@@ -63,6 +65,7 @@ SIZES: Final = {
             bridge="bilinear",
             image_side=112,
             pooled_skip=True,
+            feature_dropout=0.5,
             grid_channels=16,
             dense=64,
         ),
@@ -76,6 +79,7 @@ SIZES: Final = {
             bridge="bilinear",
             image_side=224,
             pooled_skip=False,
+            feature_dropout=0.0,
             grid_channels=32,
             dense=128,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import timm
 import torch
@@ -13,6 +13,9 @@ from training.models.configuration import ConvNeXtSize
 from training.models.front_end import MAP_CHANNELS, FrontEnd
 from training.models.heads import HierarchicalHeads
 from training.models.output import Output
+
+_SMALLEST_VARIANCE: Final = 1e-6
+"""Keeps the gradient of the square root finite on a blank picture."""
 
 
 class ConvNeXtDriven(nn.Module):
@@ -30,6 +33,7 @@ class ConvNeXtDriven(nn.Module):
         )
         self.convnext = convnext
         features = convnext.num_features + (4 * MAP_CHANNELS if size.pooled_skip else 0)
+        self.standardise = nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(size.feature_dropout))
         self.heads = HierarchicalHeads(features, size.grid_channels, size.dense)
 
     def maps(self, image: Tensor) -> Tensor:
@@ -42,9 +46,16 @@ class ConvNeXtDriven(nn.Module):
         """Run everything behind the front end: [n, 480, 28, 28] to the 14 logits."""
         features = self.convnext(self.bridge(maps))
         if self.size.pooled_skip:
-            features = torch.cat([features, maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
-        return Output(self.heads(features), None)
+            features = torch.cat([features, *_mean_and_deviation(maps)], dim=1)
+        return Output(self.heads(self.standardise(features)), None)
 
     def forward(self, image: Tensor) -> Output:
         """Compute the 14 logits of [n, 3, 224, 224] images in [0, 1]."""
         return self.forward_maps(self.maps(image))
+
+
+def _mean_and_deviation(maps: Tensor) -> tuple[Tensor, Tensor]:
+    maps = maps.float()
+    mean = maps.mean(dim=(2, 3))
+    variance = (maps * maps).mean(dim=(2, 3)) - mean * mean
+    return mean, (variance.clamp(min=0) + _SMALLEST_VARIANCE).sqrt()

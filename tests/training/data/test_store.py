@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.data.recipe import Recipe
+from training.data.split import part_of
+from training.data.store import Entry, RecipeMismatchError, SetFolder
+
+RECIPE = Recipe(specimens=40, first_seed=5)
+
+
+def _entry(index: int, *, labels: tuple[int, ...] = (0,) * 14, refused: str = "") -> Entry:
+    return Entry(index, f"mouse-{index}", "JAX", labels, f"{index:064x}", refused)
+
+
+def _filled(folder: Path, count: int) -> SetFolder:
+    store = SetFolder(folder, RECIPE)
+    for index in range(count):
+        store.add(_entry(index), np.full((224, 224, 3), index, dtype=np.uint8))
+    return store
+
+
+def test_goes_on_where_it_ended(tmp_path: Path) -> None:
+    _filled(tmp_path, 3)
+    again = SetFolder(tmp_path, RECIPE)
+    assert again.missing() == list(range(3, 40))
+    assert again.images[2].max() == 2
+
+
+def test_line_cut_short_by_a_crash_is_made_again(tmp_path: Path) -> None:
+    _filled(tmp_path, 3)
+    lines = tmp_path / "specimens.jsonl"
+    lines.write_bytes(lines.read_bytes()[:-7])
+    again = SetFolder(tmp_path, RECIPE)
+    assert again.missing() == list(range(2, 40))
+    again.add(_entry(2), None)
+    assert len(again.entries()) == 3
+
+
+def test_refuses_the_folder_of_another_recipe(tmp_path: Path) -> None:
+    _filled(tmp_path, 1)
+    with pytest.raises(RecipeMismatchError, match="choose another folder"):
+        SetFolder(tmp_path, Recipe(specimens=40, first_seed=6))
+
+
+def test_parts_share_no_specimen_and_cover_all(tmp_path: Path) -> None:
+    store = _filled(tmp_path, 40)
+    rows = [set(store.subset(part).rows.tolist()) for part in ("train", "validation", "test")]
+    assert set.union(*rows) == set(range(40))
+    assert sum(map(len, rows)) == 40
+
+
+def test_part_depends_on_the_id_alone_and_shares_are_70_20_10() -> None:
+    parts = [part_of(str(number)) for number in range(5000)]
+    assert abs(parts.count("train") / 5000 - 0.7) < 0.03
+    assert abs(parts.count("validation") / 5000 - 0.2) < 0.03
+    assert part_of("183808") == part_of("183808")
+
+
+def test_refused_and_elsewhere_abnormal_specimens_are_left_out(tmp_path: Path) -> None:
+    store = SetFolder(tmp_path, RECIPE)
+    store.add(_entry(0, refused="no_animal"), None)
+    store.add(_entry(1, labels=(1, *(0,) * 13)), None)
+    assert not any(len(store.subset(part)) for part in ("train", "validation", "test"))
+    assert store.missing() == list(range(2, 40))
+
+
+def test_digest_does_not_depend_on_the_order_of_making(tmp_path: Path) -> None:
+    forward, backward = SetFolder(tmp_path / "a", RECIPE), SetFolder(tmp_path / "b", RECIPE)
+    for index in range(3):
+        forward.add(_entry(index), None)
+        backward.add(_entry(2 - index), None)
+    assert forward.digest() == backward.digest()

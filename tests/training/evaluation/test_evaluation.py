@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from services.common.labels import LABEL_ORDER
+from training.evaluation.evaluate import scored_labels
+from training.evaluation.metrics import auc, figures
+from training.evaluation.report import BEGIN, END, Report, as_markdown, put_into_page
+from training.evaluation.thresholds import DEFAULT, choose_thresholds, matthews
+
+
+def _labels(count: int) -> np.ndarray:
+    labels = np.random.default_rng(0).integers(0, 2, size=(count, 14), dtype=np.uint8)
+    labels[labels[:, 0] == 0] = 0
+    return labels
+
+
+def _report() -> Report:
+    labels = _labels(60)
+    scores = labels + np.random.default_rng(1).normal(size=labels.shape)
+    centres = ["JAX", "BCM"] * 30
+    return Report(
+        configuration="demo", specimens={"train": 140, "validation": 40, "test": 60}, refused_by_intake={},
+        training_digest="f" * 64, epochs={"cae": 3}, minutes={"cae": 0.1},
+        test={"cae": figures(scores, scores, labels, centres, [0.5] * 14)},
+    )  # fmt: skip
+
+
+def test_threshold_separates_what_can_be_separated() -> None:
+    labels = _labels(40)
+    probabilities = 0.2 + 0.5 * labels.astype(np.float64)
+    thresholds = choose_thresholds(probabilities, labels)
+    assert thresholds == pytest.approx([0.45] * 14)
+
+
+def test_threshold_of_a_label_nobody_has_is_the_default() -> None:
+    labels = np.zeros((10, 14), dtype=np.uint8)
+    assert choose_thresholds(np.random.default_rng(0).random((10, 14)), labels) == (DEFAULT,) * 14
+
+
+def test_matthews_of_right_wrong_and_constant_calls() -> None:
+    truth = np.array([0, 0, 1, 1], dtype=np.uint8)
+    assert matthews(truth == 1, truth) == pytest.approx(1)
+    assert matthews(truth == 0, truth) == pytest.approx(-1)
+    assert matthews(truth < 2, truth) == 0
+
+
+def test_levels_2_and_3_are_scored_among_abnormal_specimens() -> None:
+    labels = np.zeros((4, 14), dtype=np.uint8)
+    labels[2:, 0] = 1
+    labels[3, 1] = 1
+    given = np.zeros((4, 14))
+    given[:, 1] = [9, 9, 0, 1]
+    result = figures(given, given, labels, ["JAX"] * 4, [0.5] * 14)
+    assert result.labels[1].auc == 1.0
+    assert result.labels[1].auc_all == pytest.approx(1 / 3)
+    assert result.labels[2].auc is None
+    assert auc(labels[:, 0], given[:, 1]) == 0.0
+
+
+def test_mask_scores_level_1_everywhere() -> None:
+    mask = scored_labels(torch.tensor([[0] * 14, [1] * 14], dtype=torch.uint8))
+    assert mask[:, 0].all()
+    assert not mask[0, 1:].any()
+    assert mask[1].all()
+
+
+def test_table_names_every_label_and_replaces_the_old_one_in_a_page(tmp_path: Path) -> None:
+    report = _report()
+    text = as_markdown(report)
+    assert all(f"| {label} |" in text for label in LABEL_ORDER[1:])
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    put_into_page(page, report)
+    put_into_page(page, report)
+    content = page.read_text(encoding="utf-8")
+    assert content.startswith("before\n")
+    assert content.endswith("after\n")
+    assert "old" not in content
+    assert content.count("| Spine |") == 1
+
+
+def test_page_without_a_place_for_figures_is_refused(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing here\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="no place for the figures"):
+        put_into_page(page, _report())

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.common.labels import LABEL_ORDER
+from services.common.model_card import ModelCard
+from training.export.graph import sha256
+from training.export.repository import MAX_BATCH_SIZE, read_cards, read_configuration, write_version
+
+GRAPH = b"a graph"
+
+
+def _card(version: int, description: str = "two\nlines, a \"quote\", a 'tick' and ü") -> ModelCard:
+    return ModelCard(
+        model="cae", version=version, architecture="test", preprocessing_version="p1", tensor_side=224,
+        labels=LABEL_ORDER, thresholds=(0.5,) * 14, uncertain_half_width=0.05, calibration_digest="0" * 64,
+        training_digest="1" * 64, onnx_sha256=sha256(GRAPH), description=description,
+    )  # fmt: skip
+
+
+def test_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    directory = write_version(_card(1), GRAPH, tmp_path)
+    assert read_cards(directory / "config.pbtxt") == {1: _card(1)}
+    assert (directory / "1" / "model.onnx").read_bytes() == GRAPH
+    assert (directory / "1" / "model.py").readlink() == Path("../../model.py")
+
+
+def test_new_version_keeps_the_old_card_and_both_are_served(tmp_path: Path) -> None:
+    for version in (1, 2):
+        directory = write_version(_card(version), GRAPH, tmp_path)
+    assert set(read_cards(directory / "config.pbtxt")) == {1, 2}
+    assert read_configuration(directory / "config.pbtxt").version_policy.latest.num_versions == 2
+
+
+def test_version_can_be_written_again(tmp_path: Path) -> None:
+    write_version(_card(1), GRAPH, tmp_path)
+    directory = write_version(_card(1, "better"), b"another graph", tmp_path)
+    assert read_cards(directory / "config.pbtxt")[1].description == "better"
+    assert sorted(path.name for path in (directory / "1").iterdir()) == ["model.onnx", "model.py"]
+
+
+def test_configuration_is_what_the_services_expect(tmp_path: Path) -> None:
+    configuration = read_configuration(write_version(_card(1), GRAPH, tmp_path) / "config.pbtxt")
+    assert configuration.backend == "python"
+    assert configuration.max_batch_size == MAX_BATCH_SIZE
+    assert configuration.HasField("dynamic_batching")
+    assert [(item.name, list(item.dims)) for item in configuration.input] == [("image", [224, 224, 3])]
+    assert [(item.name, list(item.dims)) for item in configuration.output] == [
+        ("level1", [1]),
+        ("level2", [3]),
+        ("level3", [10]),
+    ]
+
+
+def test_card_with_labels_in_another_order_is_refused() -> None:
+    with pytest.raises(ValidationError, match="in this order"):
+        ModelCard.model_validate({**_card(1).model_dump(), "labels": LABEL_ORDER[::-1]})

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import numpy as np
+
+from training.fit.augment import augment
+
+
+def test_same_random_state_same_pictures_and_no_specimen_like_another() -> None:
+    images = np.random.default_rng(0).integers(0, 256, size=(1, 224, 224, 3), dtype=np.uint8).repeat(2, axis=0)
+    first, second = (augment(images, np.random.default_rng(4)) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first[0], first[1])
+    assert first.dtype == np.uint8
+    assert first.shape == images.shape
+
+
+def test_moves_little_and_never_mirrors() -> None:
+    image = np.zeros((1, 224, 224, 3), dtype=np.uint8)
+    image[:, 100:120, 150:170] = 200
+    for seed in range(20):
+        rows, columns = np.nonzero(augment(image, np.random.default_rng(seed))[0, :, :, 0] > 100)
+        assert abs(rows.mean() - 110) < 14
+        assert abs(columns.mean() - 160) < 14
