@@ -41,7 +41,7 @@ class Limits(BaseSettings):
     """Most `step`: `sharp_steps`."""
     most_animals: int = Field(default=1, ge=1)
     """Most `animals`: `several_animals`."""
-    most_touching: float = Field(default=0.5, ge=0)
+    most_touching: float = Field(default=0.25, ge=0)
     """Most `touching`: `cut_off`."""
     least_animal_side: float = Field(default=80.0, ge=1)
     """Least `animal_side`: `animal_too_small`."""

@@ -23,14 +23,14 @@ class Batch:
 
 
 def augmented(batch: Batch, generator: torch.Generator) -> Batch:
-    """Mirror (labels too), turn by up to 20 degrees, scale, shift, change tone, blur, add noise, cut off."""
+    """Mirror (labels too), turn by up to 20 degrees, scale, shift, fatten, change tone, blur, add noise, cut off."""
     count = len(batch.view)
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator) * (high - low) + low
 
     across, along = uniform(0, 1) < 0.5, uniform(0, 1) < 0.5
-    pictures = _placed(batch.pictures, uniform(-0.35, 0.35), uniform(0.75, 1.25), (across, along), uniform)
+    pictures = _placed(batch.pictures, uniform(-0.35, 0.35), uniform(0.7, 1.2), (across, along), uniform)
     up = torch.where(along, 1 - batch.up, batch.up)
     mirrored = torch.where(across ^ along, 1 - batch.mirrored, batch.mirrored)
     shape = (count, 1, 1, 1)
@@ -48,11 +48,12 @@ def augmented(batch: Batch, generator: torch.Generator) -> Batch:
 
 def _placed(pictures: Tensor, angle: Tensor, scale: Tensor, flips: tuple[Tensor, Tensor], uniform: Uniform) -> Tensor:
     across, along = (torch.where(flip, -1.0, 1.0) for flip in flips)
-    cosine, sine = torch.cos(angle) / scale, torch.sin(angle) / scale
-    rows = torch.stack(
-        [cosine * across, -sine * across, uniform(-0.12, 0.12), sine * along, cosine * along, uniform(-0.12, 0.12)],
-        dim=1,
-    )
+    # Animals differ in girth more than in length: thin ones, fat ones, soft tissue that is seen or not.
+    girth = scale * torch.exp(uniform(-0.3, 0.5))
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    right = [across * cosine / girth, -across * sine / girth, uniform(-0.12, 0.12)]
+    down = [along * sine / scale, along * cosine / scale, uniform(-0.12, 0.12)]
+    rows = torch.stack([*right, *down], dim=1)
     grid = functional.affine_grid(rows.view(-1, 2, 3), list(pictures.shape), align_corners=False)
     return functional.grid_sample(pictures, grid, align_corners=False)
 
@@ -65,7 +66,7 @@ def _covered(pictures: Tensor, uniform: Uniform) -> Tensor:
     """Black out what lies beyond a random line for a third of the pictures: an animal that is cut off."""
     side = pictures.shape[-1]
     axis = torch.linspace(-1, 1, side)
-    angle, distance = uniform(-3.1416, 3.1416), uniform(0.45, 1.2)
+    angle, distance = uniform(-3.1416, 3.1416), uniform(0.65, 1.2)
     distance = torch.where(uniform(0, 1) < 0.35, distance, torch.full_like(distance, 3.0))
     beyond = (
         torch.cos(angle).view(-1, 1, 1) * axis.view(1, 1, -1) + torch.sin(angle).view(-1, 1, 1) * axis.view(1, -1, 1)

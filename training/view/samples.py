@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.errors import Rejected
-from services.intake.animal.find import Found, find
+from services.intake.animal.find import find
 from services.intake.animal.scout import Mask
 from services.intake.animal.trunk import Trunk, find_trunk
 from services.intake.orient.crop import INPUT_SIDE, orientation_input
@@ -47,7 +47,7 @@ Sample = tuple[NDArray[np.uint8], int, float, float]
 
 
 def specimen_samples(seed: int) -> list[Sample]:
-    """Samples of one simulated specimen: both whole-body views, one close-up, each with and without thin parts."""
+    """Samples of one simulated specimen: both whole-body views, one close-up, each whole and with parts left out."""
     rng = np.random.default_rng((seed, 11))
     specimen = make_specimen(seed)
     views = (*WHOLE, CLOSE_UPS[int(rng.integers(len(CLOSE_UPS)))])
@@ -96,8 +96,12 @@ def _samples_of(exposure: Radiograph, rng: np.random.Generator) -> Iterator[Samp
     trunk = find_trunk(found.animal.mask)
     view = CLASSES.index(exposure.view) if exposure.view in WHOLE else CLASSES.index("other")
     up = float(heading(exposure.head_angle_degrees) @ trunk.axis > 0)
-    for shown in (None, _without_thin_parts(found, trunk)):
-        yield orientation_input(found, trunk, shown), view, up, float(exposure.mirrored)
+    thick = _without_thin_parts(found.animal.mask, trunk)
+    shown = [found.animal.mask, thick]
+    if exposure.view in WHOLE:
+        shown.append(_without_tail(found.animal.mask, thick, trunk.axis if up else -trunk.axis))
+    for mask in shown:
+        yield orientation_input(found, trunk, mask), view, up, float(exposure.mirrored)
 
 
 def heading(head_angle_degrees: float) -> NDArray[np.float64]:
@@ -106,8 +110,15 @@ def heading(head_angle_degrees: float) -> NDArray[np.float64]:
     return np.array([-np.sin(angle), -np.cos(angle)])
 
 
-def _without_thin_parts(found: Found, trunk: Trunk) -> Mask:
-    """The animal less tail and feet: some real pictures show no tail."""
+def _without_thin_parts(mask: Mask, trunk: Trunk) -> Mask:
+    """The animal less tail and feet: some real pictures are of the body alone."""
     size = max(3, int(trunk.width * 0.35) | 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return np.asarray(cv2.morphologyEx(found.animal.mask.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0, dtype=np.bool_)
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0, dtype=np.bool_)
+
+
+def _without_tail(mask: Mask, trunk: Mask, head: NDArray[np.float64]) -> Mask:
+    """The animal with its feet, cut off straight behind the rump."""
+    rows, columns = np.indices(mask.shape)
+    forward = columns * head[0] + rows * head[1]
+    return np.asarray(mask & (forward >= forward[trunk].min()), dtype=np.bool_)

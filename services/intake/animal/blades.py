@@ -12,6 +12,8 @@ _DEEPEST: Final = 0.35
 """A strip is looked for up to this part of the side."""
 _UNIFORM_PART: Final = 0.75
 """Part of a strip's pixels that must lie near the strip's own level."""
+_AIR_PART: Final = 0.5
+"""Part of the first line inside that must be near its own level."""
 _TOLERANCE: Final = 0.06
 """Pixels within this part of the picture's range are near."""
 _JUMP: Final = 0.02
@@ -26,31 +28,38 @@ def open_field(scouted: Scout) -> Mask:
     """Part of the picture that is inside all blades and not transparent."""
     inside = scouted.known.copy()
     low, high = (float(level) for level in np.percentile(scouted.values[inside], (0.5, 99.5)))
-    middle = float(np.median(scouted.values[inside]))
     for turns in range(4):
-        depth = _strip_depth(np.rot90(scouted.values, turns), high - low, middle)
+        depth = _strip_depth(np.rot90(scouted.values, turns), high - low)
         if depth:
             np.rot90(inside, turns)[:, :depth] = False
     return inside
 
 
-def _strip_depth(values: Plane, extent: float, middle: float) -> int:
+def _strip_depth(values: Plane, extent: float) -> int:
     """Columns of the strip along the left edge; 0 when there is none."""
     deepest = int(values.shape[1] * _DEEPEST)
     lines = values[:, : deepest + _LAG]
     levels = np.median(lines, axis=0)
     near = np.abs(lines - levels) <= max(_TOLERANCE * extent, 1e-3)
-    uniform = near.mean(axis=0) >= _UNIFORM_PART
+    uniform = near.mean(axis=0)
     steps = np.abs(levels[_LAG:] - levels[:-_LAG])
     usual = float(np.median(np.abs(np.diff(levels)))) + 1e-6
     jumps = np.flatnonzero((steps > _JUMP * extent) & (steps > 6 * usual))
     for jump in jumps:
-        if uniform[: jump + 1].mean() >= _UNIFORM_PART:
+        if (uniform[: jump + 1] >= _UNIFORM_PART).mean() >= _UNIFORM_PART:
             after = _after_step(levels, int(jump), usual + _STEADY * extent)
-            strip, beyond = float(np.median(levels[: jump + 1])), float(levels[min(after, len(levels) - 1)])
-            # Beside an animal that lies across the picture the strip is background, as most of the picture is.
-            return after if abs(strip - middle) > abs(strip - beyond) / 2 else 0
+            beyond = min(after, lines.shape[1] - 1)
+            # Beyond a blade there is mostly air; beyond the air beside a tightly framed animal there is the animal.
+            is_blade = uniform[beyond] >= _AIR_PART and _whole_line_steps(lines[:, jump], lines[:, beyond])
+            return after if is_blade else 0
     return 0
+
+
+def _whole_line_steps(strip: Plane, beyond: Plane) -> bool:
+    """Tell a blade's straight edge from an animal that lies across the picture: part of its line stays as it was."""
+    steps = beyond - strip
+    usual = float(np.median(steps))
+    return float((steps * np.sign(usual) > abs(usual) / 2).mean()) >= _UNIFORM_PART
 
 
 def _after_step(levels: Plane, jump: int, steady: float) -> int:

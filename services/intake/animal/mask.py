@@ -18,10 +18,16 @@ _FAINT_NOISE, _FAINT_PART = 4.0, 0.03
 picture's contrast; the faint pixels count where they touch the sure ones."""
 _BRIDGE: Final = 3
 """Gaps of this many scout pixels in a thin tail or paw are closed."""
+_LARGEST_HOLE: Final = 0.02
+"""Holes below this part of the animal's area belong to it."""
 _LEAST_PART: Final = 0.01
 """An animal covers at least this part of the field."""
 _SECOND_ANIMAL: Final = 0.4
 """A second object with this part of the first one's area, not flat and not thin, is a second animal."""
+_BODY_LEVEL: Final = 0.3
+"""Bodies are where the excess is above this part of the mask's median: the halo that joins neighbours is not."""
+_BODY_CORE, _SECOND_CORE = 0.5, 0.3
+"""Bodies are counted by their cores (deeper than this part of the greatest depth), from this part of the largest on."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,9 @@ def find_animal(excess: Plane, background: Background, inside: Mask) -> Animal |
         for number in np.flatnonzero(areas >= _SECOND_ANIMAL * areas.max())
         if number + 1 != largest
     )
+    count = max(count, _bodies(mask, excess))
     others = ((labels > 0) & ~mask) | ~inside
-    return Animal(_bridged_paws(mask, faint & ~others), others, excess, contrast, background.noise, count)
+    return Animal(_without_small_holes(mask), others, excess, contrast, background.noise, count)
 
 
 def _touching(faint: Mask, sure: Mask) -> Mask:
@@ -74,11 +81,19 @@ def _objects(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     return np.asarray(labels, dtype=np.int32), np.asarray(stats[1:, cv2.CC_STAT_AREA], dtype=np.int64)
 
 
-def _bridged_paws(mask: Mask, faint: Mask) -> Mask:
-    """The mask without holes, so that gas in the gut stays inside the animal."""
-    contours, _ = cv2.findContours((mask | (mask & faint)).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = cv2.drawContours(np.zeros(mask.shape, np.uint8), contours, -1, 1, cv2.FILLED)
-    return np.asarray(filled > 0, dtype=np.bool_)
+def _without_small_holes(mask: Mask) -> Mask:
+    """Gas in the gut is part of the animal; what tail and limbs enclose is not."""
+    labels, areas = _objects(~mask)
+    small = np.concatenate([[False], areas < _LARGEST_HOLE * mask.sum()])
+    return np.asarray(mask | small[labels], dtype=np.bool_)
+
+
+def _bodies(mask: Mask, excess: Plane) -> int:
+    """Number of trunks in one object: animals that touch have one outline but a core each."""
+    body = mask & (excess > _BODY_LEVEL * float(np.median(excess[mask])))
+    depth = cv2.distanceTransform(np.pad(body.astype(np.uint8), 1), cv2.DIST_L2, 5)
+    _, areas = _objects(depth > _BODY_CORE * float(depth.max()))
+    return int((areas > _SECOND_CORE * areas.max()).sum())
 
 
 def _like_an_animal(mask: Mask) -> bool:
