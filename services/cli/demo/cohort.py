@@ -19,6 +19,8 @@ from services.common.errors import Fatal
 
 PARTS: Final = 2
 """Processes that render side by side; each renders its own share with its own seed."""
+_FIRST_SEED: Final = 100
+"""The simulator's seeds below 100 * 100,000 are the training sets': the models have never seen these mice."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Rendering:
         for part in range(PARTS):
             count = self._wanted.count // PARTS + (part < self._wanted.count % PARTS)
             program = [sys.executable, "-m", "services.cli.demo.render", str(self._folder)]
-            program += [str(self._wanted.seed * PARTS + part), str(count), str(self._wanted.side or 0)]
+            program += [str(_FIRST_SEED + self._wanted.seed * PARTS + part), str(count), str(self._wanted.side or 0)]
             program.append("simple" if self._wanted.simple else "full")
             with (self._folder / f"{part}.log").open("wb") as log:
                 self._children.append(

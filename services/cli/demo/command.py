@@ -84,6 +84,7 @@ def _document(result: Account) -> dict[str, object]:
         "missing": outcome.missing,
         "level1": asdict(figures[0]),
         "labels": [asdict(figure) for figure in figures[1:]],
+        "good_files_refused": outcome.wrongly_refused,
         "files": [{"sent_as": sent, "became": became, "files": n} for (sent, became), n in outcome.fates.items()],
         "stages": {
             stage: {"median_seconds": quantile(times, 0.5), "p99_seconds": quantile(times, 0.99), "of": len(times)}

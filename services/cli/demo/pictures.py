@@ -104,7 +104,7 @@ def _as_sent(data: bytes) -> Tile:
     try:
         pixels = decode(data, Limits()).pixels
     except Rejected:
-        return np.full((_SIDE, _SIDE, 3), 40, np.uint8)
+        return np.vstack([_words(["cannot be decoded"]), np.zeros((_SIDE - _CAPTION, _SIDE, 3), np.uint8)])
     return _fitted((pixels / np.iinfo(pixels.dtype).max * 255).astype(np.uint8))
 
 

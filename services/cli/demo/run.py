@@ -86,7 +86,9 @@ def _sent(
     name = secrets.token_hex(3)
     ids = {f"demo-{name}-{one.biological_sample_id}": one for one in submissions}
     with ledger(settings) as connection:
-        sending = _Sending(settings, ids, options.folder / f"journal-{name}.jsonl")
+        journal = options.folder / "journal.jsonl"
+        journal.unlink(missing_ok=True)  # of an earlier run, whose ids do not come again
+        sending = _Sending(settings, ids, journal)
         waves = _Waves(sending, connection, services, display)
         with display.part("images pushed and called"):
             waves.send(late=False)

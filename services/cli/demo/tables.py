@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from services.cli.calls.words import called
 from services.cli.demo.figures import LabelFigure, label_figures, quantile
 from services.cli.demo.outcome import Outcome, Specimen
+from services.cli.demo.submissions import ACCEPTED, GOOD
 from services.cli.output import seconds, table
 
 HONEST = (
@@ -28,7 +29,9 @@ def account(outcome: Outcome) -> Iterator[RenderableType]:
         "Agreement with the truth", ("label", "truly#", "called#", "rightly#", "agreement#", "AUC#"), _figures(outcome)
     )
     yield HONEST
-    yield table("Files", ("sent as", "became", "files#"), _files(outcome))
+    yield table(
+        f"Files ({outcome.wrongly_refused} good ones refused)", ("sent as", "became", "files#"), _files(outcome)
+    )
     yield table("Time", ("stage", "median#", "99 %#", "of#"), _stages(outcome))
     yield table("Parts of this run", ("part", "took#"), ((part, seconds(s)) for part, s in outcome.seconds.items()))
 
@@ -43,10 +46,16 @@ def _calls(outcome: Outcome) -> Iterator[tuple[object, ...]]:
 def _remark(one: Specimen) -> str:
     call = one.call
     if call is None:
-        return "MISSING" if one.submission.call_expected else "incomplete, as sent"
+        return f"MISSING: {_refused(one)}" if one.submission.call_expected else "incomplete, as sent"
     if call.abnormal != bool(one.submission.truth[0]):
         return "missed" if one.submission.truth[0] else "false alarm"
     return "exact" if call.vector == one.submission.truth[1:] else ""
+
+
+def _refused(one: Specimen) -> str:
+    """Say why good files of a specimen were refused."""
+    fates = {one.fate(picture) for picture in one.submission.pictures if picture.expected in GOOD}
+    return ", ".join(sorted(fate for fate in fates if fate not in {None, ACCEPTED})) or "no word of it"
 
 
 def _figures(outcome: Outcome) -> Iterator[tuple[object, ...]]:

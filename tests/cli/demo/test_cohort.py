@@ -41,7 +41,7 @@ def test_a_cohort_is_rendered_once_and_kept(tmp_path: Path) -> None:
 
 def test_a_child_that_fails_is_said_with_its_words(tmp_path: Path) -> None:
     with (
-        rendering(tmp_path, Wanted(count=2, seed=-1, side=300, simple=True)) as cohort,
+        rendering(tmp_path, Wanted(count=2, seed=-100, side=300, simple=True)) as cohort,
         pytest.raises(Fatal, match=r"could not be rendered(.|\n)*ValueError"),
     ):
         cohort.result()
