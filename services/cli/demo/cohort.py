@@ -20,7 +20,9 @@ from services.common.errors import Fatal
 PARTS: Final = 2
 """Processes that render side by side; each renders its own share with its own seed."""
 _FIRST_SEED: Final = 100
-"""The simulator's seeds below 100 * 100,000 are the training sets': the models have never seen these mice."""
+"""Mice of seeds 10,000,000 onwards: neither the classifiers nor the view network were trained on any of them
+(training/fit/plan.py, training/view/train.py).
+"""
 
 
 @dataclass(frozen=True)

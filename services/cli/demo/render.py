@@ -5,6 +5,7 @@ A program of its own, so that parts are rendered side by side while the servers 
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -52,5 +53,6 @@ def _written(folder: Path, submission: SpecimenSubmission) -> Submission:
 
 
 if __name__ == "__main__":
+    os.nice(10)  # the servers and services that start meanwhile go first
     folder_, seed_, count_, side_, simple_ = sys.argv[1:]
     write_part(Path(folder_), int(seed_), int(count_), int(side_) or None, simple=simple_ == "simple")
