@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from services.cli.broker import publisher
 from services.cli.demo.progress import advance
-from services.cli.demo.submissions import Submission
+from services.cli.demo.submissions import Picture, Submission
 from services.common.errors import Retriable
 from services.common.events import ImageEvent
 from services.common.keys import original_key
@@ -37,10 +35,7 @@ class Uploaded:
 
 def upload(store: ObjectStore, submissions: Sequence[Submission]) -> list[Uploaded]:
     """Store every picture under its digest."""
-    return [
-        Uploaded(one.centre, tuple(_stored(store, p.file, p.parameter_stable_id) for p in one.pictures))
-        for one in submissions
-    ]
+    return [Uploaded(one.centre, tuple(_stored(store, picture) for picture in one.pictures)) for one in submissions]
 
 
 def run_through(
@@ -65,11 +60,9 @@ def latencies(connection: Connection, specimens: Sequence[str]) -> list[float]:
     return [(record.recorded_at - record.call.announced_at).total_seconds() for record in records]
 
 
-def _stored(store: ObjectStore, file: Path, parameter_stable_id: str) -> tuple[str, str]:
-    data = file.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    store.put(original_key(digest), data)
-    return parameter_stable_id, digest
+def _stored(store: ObjectStore, picture: Picture) -> tuple[str, str]:
+    store.put(original_key(picture.sha256), picture.file.read_bytes())
+    return picture.parameter_stable_id, picture.sha256
 
 
 def _announce(producer: Any, bucket: str, specimens: Mapping[str, Uploaded], per_second: float | None) -> int:

@@ -42,7 +42,7 @@ class Rendering:
 
     def __init__(self, root: Path, wanted: Wanted) -> None:
         """Name the folder; `rendering` starts."""
-        name = f"{wanted.count}-{wanted.seed}-{wanted.side or 'full'}-{'simple-' * wanted.simple}{_simulator_digest()}"
+        name = f"{wanted.count}-{wanted.seed}-{wanted.side or 'full'}-{'simple-' * wanted.simple}{_program_digest()}"
         self._root, self._folder, self._wanted = root, root / name, wanted
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -99,9 +99,11 @@ def rendering(root: Path, wanted: Wanted) -> Iterator[Rendering]:
         cohort.stop()
 
 
-def _simulator_digest() -> str:
-    found = importlib.util.find_spec("training.phantom")
-    if found is None or found.origin is None:
+def _program_digest() -> str:
+    """Digest of all code that decides what is written."""
+    simulator = importlib.util.find_spec("training.phantom")
+    if simulator is None or simulator.origin is None:
         raise Fatal("the simulator (training/phantom) is not there; run this in a clone of the repository")
-    files = sorted(Path(found.origin).parent.rglob("*.py"))
+    here = [Path(__file__).with_name(name) for name in ("cohort.py", "render.py", "submissions.py")]
+    files = [*sorted(Path(simulator.origin).parent.rglob("*.py")), *here]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from services.cli.demo.figures import Judged
 from services.cli.demo.submissions import ACCEPTED, GOOD, SENT_TWICE, SKIPPED, Picture, Submission
-from services.common.events import PhenotypeCall
+from services.common.events import ImageEvent, PhenotypeCall
 from services.sink.database import Connection
 from services.sink.queries import SpecimenHistory, specimen_history
 
@@ -31,19 +31,14 @@ class Specimen:
         """Reason code of the refusal of a file, `accepted` or `skipped`; None when the ledger does not say."""
         if self.history is None:
             return None
-        announced = [image for image in self.history.images if self._is(picture, image.event.metadata)]
+        announced = [image for image in self.history.images if _announces(image.event, picture)]
         events = {image.event.event_id for image in announced}
         reasons = [one.reason for one in self.history.rejections if one.image_event_id in events]
         if reasons:
             return reasons[0]
         if any(image.kind == "other" for image in announced):
             return SKIPPED
-        digests = {image.event.sha256 for image in announced}
-        return ACCEPTED if any(view.image_sha256 in digests for view in self.history.views) else None
-
-    @staticmethod
-    def _is(picture: Picture, metadata: Mapping[str, str]) -> bool:
-        return metadata.get("file_name") == picture.file.name
+        return ACCEPTED if any(view.image_sha256 == picture.sha256 for view in self.history.views) else None
 
 
 @dataclass(frozen=True)
@@ -104,3 +99,7 @@ def gather(connection: Connection, ids: Mapping[str, Submission], seconds: Mappi
         Specimen(name, submission, specimen_history(connection, name)) for name, submission in ids.items()
     ]
     return Outcome(tuple(found), seconds)
+
+
+def _announces(event: ImageEvent, picture: Picture) -> bool:
+    return (event.sha256, event.parameter_stable_id) == (picture.sha256, picture.parameter_stable_id)

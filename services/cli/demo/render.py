@@ -5,6 +5,7 @@ A program of its own, so that parts are rendered side by side while the servers 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,7 @@ def _written(folder: Path, submission: SpecimenSubmission) -> Submission:
         pictures.append(
             Picture(
                 file=file,
+                sha256=hashlib.sha256(sent.image.data).hexdigest(),
                 parameter_stable_id=sent.image.parameter_stable_id,
                 increment=str(sent.increment),
                 expected=sent.expected,

@@ -23,6 +23,7 @@ class Picture(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     file: Path
+    sha256: str
     parameter_stable_id: str
     increment: str
     expected: str
