@@ -26,8 +26,8 @@ def specimens(
     specimen: Annotated[str | None, typer.Argument(help="biological_sample_id: show where it stands.")] = None,
     incomplete: Annotated[bool, typer.Option("--incomplete", help="List those that lack a DV or a LAT view.")] = False,
     older_than: Annotated[
-        timedelta, typer.Option(parser=duration, metavar="AGE", help="With --incomplete: announced longer ago.")
-    ] = "0s",  # type: ignore[assignment]  # typer parses the default as it would the option
+        timedelta | None, typer.Option(parser=duration, metavar="AGE", help="With --incomplete: announced longer ago.")
+    ] = None,
     centre: Annotated[str | None, typer.Option(help="Only this centre's.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     as_json: JsonOption = False,
@@ -47,7 +47,7 @@ def specimens(
         if specimen is not None:
             _show_one(connection, specimen, as_json=as_json)
         elif incomplete:
-            _list_incomplete(connection, older_than, centre, limit, as_json=as_json)
+            _list_incomplete(connection, older_than or timedelta(), centre, limit, as_json=as_json)
         else:
             _count(connection, centre, as_json=as_json)
 

@@ -26,27 +26,24 @@ def push(
     *,
     centre: Annotated[str, typer.Option(help="Phenotyping centre that the images come from, say JAX.")],
     paths: Annotated[list[Path] | None, typer.Argument(help="Image files, or folders with image files.")] = None,
-    manifest: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="CSV, see below.")] = None,
+    manifest: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="CSV, see above.")] = None,
     specimen: Annotated[str | None, typer.Option(help="biological_sample_id of all these files.")] = None,
     parameter: Annotated[str | None, typer.Option(help="Image parameter of all, say IMPC_XRY_034_001.")] = None,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Uploads in flight.")] = 8,
-    again: Annotated[bool, typer.Option(help="Push also what was pushed before.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Only show what would be pushed as what.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Push also what was pushed before.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be pushed as what.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Upload image files to object storage and announce each on the topic xray.images.
 
-    Every image needs a specimen and an image parameter: 034 whole body dorsoventral, 048 whole body lateral, 049
-    forepaw, 050 skull lateral, 051 skull dorsoventral, 052 hind leg and hip. They come from the manifest, else from
-    --specimen and --parameter, else from the DICOM header (PatientID; series description, protocol name, body part
-    and view position), else, for the view, from the file's name (mouse7_DV.png, 183808_skull_lateral.jpg). A file for
-    which they are not certain is left out and named; exit code 1.
+    Specimen and view come from the manifest, else from --specimen and --parameter, else from the DICOM header, else
+    (the view only) from the file's name, say mouse7_DV.png or 183808_skull_lateral.jpg. A file for which they are not
+    certain is left out and named; exit code 1.
 
     The manifest is a CSV file with the columns file, biological_sample_id, parameter_stable_id and optionally
     increment, acquired_at (ISO 8601), sha256; `file` is relative to the manifest.
 
-    A second run goes on where the first was stopped: what was announced is noted in a journal per cluster. Announcing
-    an image twice does no harm.
+    A second run goes on where the first was stopped. Announcing an image twice does no harm.
 
     Examples:
 
@@ -57,9 +54,18 @@ def push(
 
     Then look at the result: xray specimens 183808, xray calls 183808, xray rejections list.
     """
+    planned = _plan(Given(centre, specimen, parameter), paths or [], manifest)
     report = Report(as_json=as_json)
+    _carry_out(planned, report, parallel=parallel, again=again, dry_run=dry_run)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _carry_out(
+    planned: Iterator[Image | LeftOut], report: Report, *, parallel: int, again: bool, dry_run: bool
+) -> None:
     images: list[Image] = []
-    for one in _plan(Given(centre, specimen, parameter), paths or [], manifest):
+    for one in planned:
         if isinstance(one, LeftOut):
             report.left_out(one)
         else:
@@ -67,15 +73,12 @@ def push(
     if dry_run:
         for image in images:
             report.planned(image)
-    elif images:
-        try:
+        return
+    try:
+        if images:
             report.follow(_pushed(load(Settings), images, parallel, again=again), len(images))
-        finally:
-            report.summary()
-    else:
+    finally:
         report.summary()
-    if report.failed:
-        raise typer.Exit(1)
 
 
 def _plan(given: Given, paths: Sequence[Path], manifest: Path | None) -> Iterator[Image | LeftOut]:
