@@ -29,7 +29,7 @@ class Limits(BaseSettings):
     """Least `stored_range`: `blank`."""
     least_outline: float = Field(default=1.0, ge=0)
     """Least `outline`: `blank`."""
-    least_signal_to_noise: float = Field(default=12.0, ge=0)
+    least_signal_to_noise: float = Field(default=8.0, ge=0)
     """Least `signal_to_noise`: `under_exposed`."""
     least_contrast: float = Field(default=0.04, ge=0, le=1)
     """Least `contrast`: `low_contrast`."""

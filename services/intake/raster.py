@@ -20,12 +20,11 @@ class Raster:
 
     `pixels` is uint8 or uint16 [rows, columns] and spans the type's whole range. `stored_range` is the spread of the
     stored values (0.2nd to 99.8th percentile) as a part of what their bits can hold, before any window is applied.
-    `transparent` marks pixels whose value means nothing. `facts` go into the view's provenance.
+    `facts` go into the view's provenance.
     """
 
     pixels: Grey
     stored_range: float
-    transparent: NDArray[np.bool_] | None = None
     facts: dict[str, JsonValue] = field(default_factory=dict)
 
     @property

@@ -48,7 +48,7 @@ def test_a_lossless_file_gives_its_pixels_back(image: NDArray[Any], extension: s
     expected = DEEP if image.dtype == np.uint16 else BYTE
     assert raster.pixels.dtype == expected.dtype
     assert np.abs(raster.pixels.astype(int) - expected).max() <= (0 if image.ndim == 2 else 1)
-    assert raster.transparent is None
+    assert "transparent" not in raster.facts
 
 
 @pytest.mark.parametrize("image", [BYTE, COLOUR])
@@ -58,13 +58,15 @@ def test_a_jpeg_comes_close(image: NDArray[Any], progressive: int) -> None:
     assert np.abs(raster.pixels.astype(int) - BYTE).mean() < 3
 
 
-def test_transparent_pixels_are_reported() -> None:
+def test_transparent_pixels_take_the_level_of_their_neighbours() -> None:
     image = cv2.cvtColor(BYTE, cv2.COLOR_GRAY2BGRA)
-    image[:40, :, 3] = 0
+    image[:40] = (255, 255, 255, 0)
     raster = decode(encoded(image, ".png"), LIMITS)
-    assert raster.transparent is not None
-    assert raster.transparent[:40].all()
-    assert not raster.transparent[40:].any()
+    assert raster.facts["transparent"] == pytest.approx(40 / len(BYTE), abs=1e-3)
+    assert np.array_equal(raster.pixels[40:], BYTE[40:])
+    assert np.all(raster.pixels[:40] == int(np.median(BYTE[40:42])))
+    image[..., 3] = 0
+    assert refusal(encoded(image, ".png")) == "blank"
 
 
 def test_the_declared_name_and_leading_bytes_of_other_formats_do_not_matter() -> None:

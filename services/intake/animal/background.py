@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from services.intake.animal.scout import Mask, Plane, Scout
 
 _LEVELS: Final = 128
-_EDGE_PART: Final = 0.08
-"""Pixels this near to the picture's edge (in parts of a side) count threefold: animals seldom lie there."""
+_SMOOTHING: Final = np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2)
+"""Noise spreads the background over many levels; the animal of an over-exposed picture may have a single one."""
+_EDGE_PART: Final = 0.06
+"""Pixels this near to the field's edge, in parts of a side, are along the edge."""
 _FIT_STRIDE: Final = 4
 _FIT_ROUNDS: Final = 4
 _MAD_TO_SIGMA: Final = 1.4826
@@ -38,7 +41,7 @@ class Background:
 
 
 def find_background(scouted: Scout, usable: Mask) -> Background:
-    """Fit the background where `usable` (no blade, nothing transparent) in a picture of either polarity."""
+    """Fit the background where `usable` (no blade) in a picture of either polarity."""
     values = scouted.values
     level, width = _commonest_level(values, usable)
     beyond = (values - level)[usable]
@@ -49,28 +52,23 @@ def find_background(scouted: Scout, usable: Mask) -> Background:
 
 
 def _commonest_level(values: Plane, usable: Mask) -> tuple[float, float]:
-    """Densest grey level, edges of the picture weighted, and its half width at half maximum (at least one bin)."""
-    low, high = np.percentile(values[usable], (0.1, 99.9))
-    weights = np.where(_near_edge(values.shape), 3.0, 1.0)[usable]
-    counts, bounds = np.histogram(values[usable], bins=_LEVELS, range=(low, high + 1e-6), weights=weights)
-    smooth = np.convolve(counts, (0.25, 0.5, 0.25), mode="same")
+    """Densest grey level along the field's edge, where animals seldom lie, and its half width at half maximum."""
+    low, high = (float(level) for level in np.percentile(values[usable], (0.1, 99.9)))
+    counts, bounds = np.histogram(values[_near_edge(usable)], bins=_LEVELS, range=(low, high + 1e-6))
+    smooth = np.convolve(counts, _SMOOTHING, mode="same")
     peak = int(np.argmax(smooth))
-    half = smooth >= smooth[peak] / 2
-    first, last = peak, peak
-    while first > 0 and half[first - 1]:
-        first -= 1
-    while last < _LEVELS - 1 and half[last + 1]:
-        last += 1
+    below = np.flatnonzero(smooth < smooth[peak] / 2)
+    first = int(below[below < peak].max(initial=-1)) + 1
+    last = int(below[below > peak].min(initial=_LEVELS)) - 1
     bin_width = float(bounds[1] - bounds[0])
-    return float(bounds[peak] + bin_width / 2), max(last - first + 1, 3) * bin_width / 2
+    return float(bounds[peak]) + bin_width / 2, (last - first + 1) * bin_width / 2
 
 
-def _near_edge(shape: tuple[int, ...]) -> Mask:
-    rows, columns = shape
-    margin = max(2, int(_EDGE_PART * min(shape)))
-    near = np.ones((rows, columns), dtype=np.bool_)
-    near[margin : rows - margin, margin : columns - margin] = False
-    return near
+def _near_edge(usable: Mask) -> Mask:
+    margin = max(2, int(_EDGE_PART * min(usable.shape)))
+    walled = np.pad(usable.astype(np.uint8), margin)
+    inner = cv2.erode(walled, np.ones((2 * margin + 1,) * 2, np.uint8))[margin:-margin, margin:-margin]
+    return np.asarray(usable & (inner == 0), dtype=np.bool_)
 
 
 def _fit(values: Plane, near: Mask, usable: Mask, width: float) -> tuple[NDArray[np.float64], float]:

@@ -12,8 +12,9 @@ _DEEPEST: Final = 0.35
 """A strip is looked for up to this part of the side."""
 _UNIFORM_PART: Final = 0.75
 """Part of a strip's pixels that must lie near the strip's own level."""
-_AIR_PART: Final = 0.5
-"""Part of the first line inside that must be near its own level."""
+_MOST_FRAMES: Final = 3
+_SHARP_PART: Final = 0.35
+"""Part of a step that must happen between two lines."""
 _TOLERANCE: Final = 0.06
 """Pixels within this part of the picture's range are near."""
 _JUMP: Final = 0.02
@@ -25,14 +26,20 @@ _LAG: Final = 3
 
 
 def open_field(scouted: Scout) -> Mask:
-    """Part of the picture that is inside all blades and not transparent."""
-    inside = scouted.known.copy()
-    low, high = (float(level) for level in np.percentile(scouted.values[inside], (0.5, 99.5)))
-    for turns in range(4):
-        depth = _strip_depth(np.rot90(scouted.values, turns), high - low)
-        if depth:
-            np.rot90(inside, turns)[:, :depth] = False
-    return inside
+    """Part of the picture that is inside all blades; blades within blades are found one after the other."""
+    values = scouted.values
+    low, high = (float(level) for level in np.percentile(values, (0.5, 99.5)))
+    top, left, bottom, right = 0, 0, *values.shape
+    for _ in range(_MOST_FRAMES):
+        inner = values[top:bottom, left:right]
+        depths = [_strip_depth(np.rot90(inner, turns), high - low) for turns in range(4)]
+        if not any(depths):
+            break
+        # Turned by a quarter, counter-clockwise, the left edge is what was the top edge, and so on.
+        left, top, right, bottom = left + depths[0], top + depths[1], right - depths[2], bottom - depths[3]
+    field = np.zeros(values.shape, dtype=np.bool_)
+    field[top:bottom, left:right] = True
+    return field
 
 
 def _strip_depth(values: Plane, extent: float) -> int:
@@ -49,17 +56,19 @@ def _strip_depth(values: Plane, extent: float) -> int:
         if (uniform[: jump + 1] >= _UNIFORM_PART).mean() >= _UNIFORM_PART:
             after = _after_step(levels, int(jump), usual + _STEADY * extent)
             beyond = min(after, lines.shape[1] - 1)
-            # Beyond a blade there is mostly air; beyond the air beside a tightly framed animal there is the animal.
-            is_blade = uniform[beyond] >= _AIR_PART and _whole_line_steps(lines[:, jump], lines[:, beyond])
-            return after if is_blade else 0
+            return after if _is_edge(levels[jump : beyond + 1], lines[:, jump], lines[:, beyond]) else 0
     return 0
 
 
-def _whole_line_steps(strip: Plane, beyond: Plane) -> bool:
-    """Tell a blade's straight edge from an animal that lies across the picture: part of its line stays as it was."""
-    steps = beyond - strip
+def _is_edge(levels: Plane, strip: Plane, beyond: Plane) -> bool:
+    """Tell a blade's edge: sharp, unlike an animal's flank; along the whole line, unlike an animal that lies across.
+
+    `levels` are the medians of the lines from `strip` to `beyond`.
+    """
+    steps, whole = beyond - strip, abs(float(levels[-1] - levels[0]))
     usual = float(np.median(steps))
-    return float((steps * np.sign(usual) > abs(usual) / 2).mean()) >= _UNIFORM_PART
+    along = float((steps * np.sign(usual) > abs(usual) / 2).mean())
+    return float(np.abs(np.diff(levels)).max()) >= _SHARP_PART * whole and along >= _UNIFORM_PART
 
 
 def _after_step(levels: Plane, jump: int, steady: float) -> int:

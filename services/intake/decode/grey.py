@@ -33,7 +33,10 @@ def decode_with_opencv(data: bytes, name: str, limits: Limits, facts: dict[str, 
     check_size(image.shape[1], image.shape[0], 1, limits)
     grey, transparent = to_grey(image)
     bits = grey.dtype.itemsize * 8
-    return Raster(grey, spread(grey, bits), transparent, {"format": name, "bits": bits, **facts})
+    if transparent is not None:
+        grey = _filled(grey, transparent)
+        facts = {**facts, "transparent": round(float(transparent.mean()), 4)}
+    return Raster(grey, spread(grey, bits), {"format": name, "bits": bits, **facts})
 
 
 def to_grey(image: NDArray[Any]) -> tuple[Grey, NDArray[np.bool_] | None]:
@@ -51,3 +54,11 @@ def to_grey(image: NDArray[Any]) -> tuple[Grey, NDArray[np.bool_] | None]:
     transparent = image[..., 3] < np.iinfo(image.dtype).max * _OPAQUE
     luma = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY), dtype=image.dtype)
     return luma, transparent if transparent.any() else None
+
+
+def _filled(grey: Grey, transparent: NDArray[np.bool_]) -> Grey:
+    """Give transparent pixels, which may hold anything, the level of the opaque ones beside them."""
+    near = cv2.dilate(transparent.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_) & ~transparent
+    if not near.any():
+        raise Rejected("blank", "every pixel is transparent")
+    return np.where(transparent, grey.dtype.type(np.median(grey[near])), grey)

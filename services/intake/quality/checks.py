@@ -30,9 +30,9 @@ EXPOSURE_RULES: Final = (
     Rule("blank", "stored_range", "below", "least_stored_range", "the stored values hardly differ"),
     Rule("blank", "outline", "below", "least_outline", "what stands out has no outline"),
     Rule("low_contrast", "contrast", "below", "least_contrast", "the animal hardly differs from the background"),
-    Rule("under_exposed", "signal_to_noise", "below", "least_signal_to_noise", "the animal is lost in noise"),
     Rule("over_exposed", "saturated", "above", "most_saturated", "most of the animal is at the end of the scale"),
     Rule("over_exposed", "tissue_contrast", "below", "least_tissue_contrast", "the animal is a silhouette"),
+    Rule("under_exposed", "signal_to_noise", "below", "least_signal_to_noise", "the animal is lost in noise"),
     Rule("sharp_steps", "step", "above", "most_step", "the brightness jumps between lines"),
 )
 """Judged before the view is known: they hold for any X-ray."""

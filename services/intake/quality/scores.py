@@ -13,8 +13,9 @@ from services.intake.animal.scout import Mask, Plane
 from services.intake.animal.trunk import Trunk
 from services.intake.raster import Raster
 
-_SATURATED: Final = 0.996
-"""A pixel is saturated in the last part of the scale: 254 and more of 255."""
+_BRIGHTEST: Final = 99.9
+_ONE_LEVEL: Final = 1.5 / 255
+"""A pixel is saturated when it is within one level of 255 from the animal's brightest (this percentile)."""
 _OUTLINE: Final = 3
 """Scout pixels inside and outside the outline that are compared."""
 _LEAST_LINE: Final = 0.3
@@ -64,12 +65,11 @@ def _tissue_contrast(animal: Animal) -> float:
 
 
 def _saturated(raster: Raster, found: Found) -> float:
-    """Part of the animal that sits at the bone's end of the scale."""
+    """Part of the animal at its very brightest level: the end of the scale, wherever the file has it."""
     rows, columns = found.animal.mask.shape
-    sampled = raster.pixels[:: found.factor, :: found.factor][:rows, :columns][found.animal.mask]
-    limit = _SATURATED * raster.white
-    full = sampled >= limit if found.sign > 0 else sampled <= raster.white - limit
-    return float(full.mean())
+    levels = raster.pixels[:: found.factor, :: found.factor][:rows, :columns][found.animal.mask].astype(np.float64)
+    levels *= found.sign / raster.white
+    return float((levels >= np.percentile(levels, _BRIGHTEST) - _ONE_LEVEL).mean())
 
 
 def _step(animal: Animal, field: Mask) -> float:
