@@ -34,17 +34,12 @@ def images(history: SpecimenHistory) -> RenderableType:
     def row(image: ImageRecord) -> tuple[object, ...]:
         done = views_at.get(image.event.event_id)
         after = "" if done is None else seconds((done - image.announced_at).total_seconds())
-        file_name = image.event.metadata.get("file_name", "")
-        return (
-            image.event.parameter_stable_id,
-            image.kind,
-            moment(image.announced_at),
-            after,
-            file_name,
-            image.event.image_uri,
-        )
+        event = image.event
+        which = event.sha256[:12] if event.sha256 else event.image_uri
+        at = moment(image.announced_at)
+        return event.parameter_stable_id, image.kind, which, at, after, event.metadata.get("file_name", "")
 
-    columns = ("parameter", "declared", "announced", "view after#", "file", "bytes at")
+    columns = ("parameter", "declared", "image", "announced (UTC)", "view after#", "file")
     return table("Images", columns, map(row, history.images))
 
 
@@ -86,12 +81,12 @@ def _call(record: CallRecord) -> Iterator[RenderableType]:
             for m in call.models
         ),
         ("activation", call.activation),
-        ("last image announced", moment(call.announced_at)),
+        ("last image announced (UTC)", moment(call.announced_at)),
         (
             "called",
             f"{moment(call.produced_at)}, {seconds((call.produced_at - call.announced_at).total_seconds())} later",
         ),
-        ("recorded", moment(record.recorded_at)),
+        ("recorded (UTC)", moment(record.recorded_at)),
     )
     yield table("Lineage", ("what", "value"), rows)
 
