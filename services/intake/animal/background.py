@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -18,6 +18,8 @@ _EDGE_PART: Final = 0.06
 """Pixels this near to the field's edge, in parts of a side, are along the edge."""
 _FIT_STRIDE: Final = 4
 _FIT_ROUNDS: Final = 4
+_BEYOND_NOISE: Final = 4.0
+"""What differs from the background by more than so many standard deviations decides the polarity."""
 _MAD_TO_SIGMA: Final = 1.4826
 
 
@@ -44,16 +46,17 @@ def find_background(scouted: Scout, usable: Mask) -> Background:
     """Fit the background where `usable` (no blade) in a picture of either polarity."""
     values = scouted.values
     level, width = _commonest_level(values, usable)
-    beyond = (values - level)[usable]
-    above, below = float(np.maximum(beyond - width, 0).sum()), float(np.maximum(-beyond - width, 0).sum())
-    polarity = (above - below) / (above + below) if above + below > 0 else 0.0
     coefficients, noise = _fit(values, usable & (np.abs(values - level) <= 2 * width), usable, width)
-    return Background(coefficients, noise, polarity)
+    background = Background(coefficients, noise, 0.0)
+    beyond = (values - background.surface(*values.shape))[usable]
+    above = float(np.maximum(beyond - _BEYOND_NOISE * noise, 0).sum())
+    below = float(np.maximum(-beyond - _BEYOND_NOISE * noise, 0).sum())
+    return replace(background, polarity=(above - below) / max(above + below, 1e-6))
 
 
 def _commonest_level(values: Plane, usable: Mask) -> tuple[float, float]:
     """Densest grey level along the field's edge, where animals seldom lie, and its half width at half maximum."""
-    low, high = (float(level) for level in np.percentile(values[usable], (0.1, 99.9)))
+    low, high = (float(level) for level in np.percentile(values[::2, ::2][usable[::2, ::2]], (0.1, 99.9)))
     counts, bounds = np.histogram(values[_near_edge(usable)], bins=_LEVELS, range=(low, high + 1e-6))
     smooth = np.convolve(counts, _SMOOTHING, mode="same")
     peak = int(np.argmax(smooth))
@@ -73,18 +76,27 @@ def _near_edge(usable: Mask) -> Mask:
 
 def _fit(values: Plane, near: Mask, usable: Mask, width: float) -> tuple[NDArray[np.float64], float]:
     rows, columns = values.shape
-    down, along = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
     pick = np.s_[::_FIT_STRIDE, ::_FIT_STRIDE]
-    x, y, sample = along[pick].ravel(), down[pick].ravel(), values[pick].ravel().astype(np.float64)
+    down, along = np.meshgrid(np.linspace(-1, 1, rows)[pick[0]], np.linspace(-1, 1, columns)[pick[1]], indexing="ij")
+    x, y, sample = along.ravel(), down.ravel(), values[pick].ravel().astype(np.float64)
     taken, allowed = near[pick].ravel(), usable[pick].ravel()
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
-    coefficients: NDArray[np.float64] = np.asarray([float(np.median(values[near])), 0, 0, 0, 0, 0])
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
+    coefficients: NDArray[np.float64] = np.asarray([float(np.median(sample[taken])), 0, 0, 0, 0, 0])
     noise = width
     for _ in range(_FIT_ROUNDS):
-        if taken.sum() < 4 * terms.shape[1]:
+        if taken.sum() < 4 * len(terms):
             break
-        coefficients = np.asarray(np.linalg.lstsq(terms[taken], sample[taken], rcond=None)[0])
-        residual = sample - terms @ coefficients
+        coefficients = _least_squares(terms[:, taken], sample[taken])
+        residual = sample - np.einsum("i,ij->j", coefficients, terms)
         noise = max(float(np.median(np.abs(residual[taken]))) * _MAD_TO_SIGMA, 1e-4)
         taken = allowed & (np.abs(residual) <= 3 * noise + 0.5 * width)
     return coefficients, noise
+
+
+def _least_squares(terms: NDArray[np.float64], sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solve the normal equations; a thin ridge keeps them solvable where the background is a narrow strip.
+
+    einsum rather than BLAS, whose threads would compete with the other workers'.
+    """
+    square = np.einsum("ik,jk->ij", terms, terms) + 1e-9 * terms.shape[1] * np.eye(len(terms))
+    return np.asarray(np.linalg.solve(square, np.einsum("ik,k->i", terms, sample)))

@@ -80,10 +80,10 @@ def _step(animal: Animal, field: Mask) -> float:
 
 
 def _largest_jump(excess: Plane, air: Mask) -> float:
-    levels = np.nanmedian(np.where(air, excess, np.nan)[air.mean(axis=1) >= _LEAST_LINE], axis=1)
-    if levels.size < 4:
-        return 0.0
-    return float(np.abs(levels[2:] - levels[:-2]).max())
+    counts = air.sum(axis=1)
+    judged = counts >= _LEAST_LINE * air.shape[1]
+    levels = np.where(air, excess, 0).sum(axis=1)[judged] / counts[judged]
+    return float(np.abs(levels[2:] - levels[:-2]).max(initial=0.0))
 
 
 def _touching(animal: Animal, field: Mask) -> float:
