@@ -43,6 +43,8 @@ class Limits(BaseSettings):
     """Most `animals`: `several_animals`."""
     most_touching: float = Field(default=0.25, ge=0)
     """Most `touching`: `cut_off`."""
+    most_touching_whole_body: float = Field(default=0.65, ge=0)
+    """Most `touching` that may be a badly placed whole body: beyond it `not_whole_body`."""
     least_animal_side: float = Field(default=80.0, ge=1)
     """Least `animal_side`: `animal_too_small`."""
     most_body_angle: float = Field(default=180.0, ge=0, le=180)

@@ -18,7 +18,7 @@ from services.intake.limits import Limits
 from services.intake.orient.crop import orientation_input
 from services.intake.orient.model import Orientation, view_model
 from services.intake.orient.verdict import Verdict, View, body_angle, decide
-from services.intake.quality.checks import EXPOSURE_RULES, FRAMING_RULES, check
+from services.intake.quality.checks import FRAMING_RULES, PICTURE_RULES, check
 from services.intake.quality.scores import measure
 from services.intake.raster import Raster
 from services.intake.view_png import decode_view, encode_view
@@ -26,6 +26,8 @@ from services.intake.view_png import decode_view, encode_view
 __all__ = ["StandardView", "View", "decode_view", "encode_view", "standardise"]
 
 _DECIMALS: Final = 4
+_REACHES_EDGE: Final = 0.15
+"""From this `touching` on (a tail alone gives less than 0.1) the animal goes on beyond the picture."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ def standardise(data: bytes, declared: View | None, limits: Limits) -> StandardV
     found = find(raster)
     trunk = find_trunk(found.animal.mask)
     scores = measure(raster, found, trunk)
-    check(EXPOSURE_RULES, scores, limits)
+    check(PICTURE_RULES, scores, limits)
     orientation = view_model().orient(orientation_input(found, trunk))
-    verdict = decide(orientation, trunk, declared, limits)
+    verdict = decide(orientation, trunk, declared, reaches_edge=scores["touching"] > _REACHES_EDGE, limits=limits)
     crop = crop_around(found.animal.mask, verdict.pose, found.factor)
     scores |= _orientation_scores(orientation, verdict, crop)
     check(FRAMING_RULES, scores, limits)

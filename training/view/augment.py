@@ -35,13 +35,13 @@ def augmented(batch: Batch, generator: torch.Generator) -> Batch:
     mirrored = torch.where(across ^ along, 1 - batch.mirrored, batch.mirrored)
     shape = (count, 1, 1, 1)
     cut, gain, power = (
-        uniform(0, 0.25).view(shape),
-        torch.exp(uniform(-0.2, 0.9)).view(shape),
+        uniform(0, 0.2).view(shape),
+        torch.exp(uniform(-0.4, 0.6)).view(shape),
         torch.exp(uniform(-0.7, 0.7)).view(shape),
     )
     pictures = ((pictures - cut) * gain).clamp(0, 1) ** power
     pictures = torch.where((uniform(0, 1) < 0.3).view(shape), _blurred(pictures), pictures)
-    noise = torch.randn(pictures.shape, generator=generator) * uniform(0, 0.08).view(shape)
+    noise = torch.randn(pictures.shape, generator=generator) * uniform(0, 0.05).view(shape)
     covered = _covered(pictures + noise, uniform)
     return Batch(covered.clamp(0, 1), batch.view, up, mirrored)
 

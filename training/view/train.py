@@ -83,9 +83,9 @@ def _say(line: str) -> None:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m training.view.train", description=__doc__)
-    parser.add_argument("--specimens", type=int, default=2400, help="simulated mice to train on (default %(default)s)")
-    parser.add_argument("--test-specimens", type=int, default=300, help="unseen mice to test on (default %(default)s)")
-    parser.add_argument("--epochs", type=int, default=30, help="passes over the pictures (default %(default)s)")
+    parser.add_argument("--specimens", type=int, default=900, help="simulated mice to train on (default %(default)s)")
+    parser.add_argument("--test-specimens", type=int, default=150, help="unseen mice to test on (default %(default)s)")
+    parser.add_argument("--epochs", type=int, default=16, help="passes over the pictures (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and augmentation (default %(default)s)")
     parser.add_argument("--output", type=Path, default=MODEL, help="where the model goes (default %(default)s)")
     given = parser.parse_args()

@@ -27,13 +27,17 @@ class Verdict:
     flags: tuple[str, ...]
 
 
-def decide(orientation: Orientation, trunk: Trunk, declared: View | None, limits: Limits) -> Verdict:
+def decide(
+    orientation: Orientation, trunk: Trunk, declared: View | None, *, reaches_edge: bool, limits: Limits
+) -> Verdict:
     """Choose view and pose; a DV is turned only, a LAT that faces the other way is flipped.
 
+    A close-up shows part of an animal: where the animal does not reach the picture's edge it is DV or LAT.
     Raises Rejected `not_whole_body` for a believed close-up and `view_unknown` when neither the picture nor the
     parameter says which view it is.
     """
-    view, flags = _view(orientation, declared, limits)
+    shares = orientation.view if reaches_edge else _whole_body_only(orientation.view)
+    view, flags = _view(shares, declared, limits)
     heading = trunk.axis if orientation.head_up >= 0.5 else -trunk.axis
     sure = limits.least_orientation_probability
     if max(orientation.head_up, 1 - orientation.head_up) < sure:
@@ -53,10 +57,15 @@ def body_angle(heading: Vector) -> float:
     return abs(float(np.degrees(np.arctan2(heading[0], -heading[1]))))
 
 
-def _view(orientation: Orientation, declared: View | None, limits: Limits) -> tuple[View, list[str]]:
-    shares = {name: round(share, 4) for name, share in orientation.view.items()}
-    seen = max(shares, key=lambda name: orientation.view[name])
-    if orientation.view[seen] < limits.least_view_probability:
+def _whole_body_only(shares: dict[str, float]) -> dict[str, float]:
+    whole = shares["DV"] + shares["LAT"]
+    return {"DV": shares["DV"] / whole, "LAT": shares["LAT"] / whole, "other": 0.0}
+
+
+def _view(probabilities: dict[str, float], declared: View | None, limits: Limits) -> tuple[View, list[str]]:
+    shares = {name: round(share, 4) for name, share in probabilities.items()}
+    seen = max(probabilities, key=lambda name: probabilities[name])
+    if probabilities[seen] < limits.least_view_probability:
         if declared is None:
             raise Rejected("view_unknown", "no view is declared and the picture does not tell", probabilities=shares)
         return declared, ["view_uncertain"]

@@ -26,7 +26,7 @@ class Rule:
         return value < limit if self.side == "below" else value > limit
 
 
-EXPOSURE_RULES: Final = (
+PICTURE_RULES: Final = (
     Rule("blank", "stored_range", "below", "least_stored_range", "the stored values hardly differ"),
     Rule("blank", "outline", "below", "least_outline", "what stands out has no outline"),
     Rule("low_contrast", "contrast", "below", "least_contrast", "the animal hardly differs from the background"),
@@ -34,10 +34,13 @@ EXPOSURE_RULES: Final = (
     Rule("over_exposed", "tissue_contrast", "below", "least_tissue_contrast", "the animal is a silhouette"),
     Rule("under_exposed", "signal_to_noise", "below", "least_signal_to_noise", "the animal is lost in noise"),
     Rule("sharp_steps", "step", "above", "most_step", "the brightness jumps between lines"),
+    Rule("several_animals", "animals", "above", "most_animals", "more than one animal"),
+    Rule(
+        "not_whole_body", "touching", "above", "most_touching_whole_body", "much of the animal is outside the picture"
+    ),
 )
 """Judged before the view is known: they hold for any X-ray."""
 FRAMING_RULES: Final = (
-    Rule("several_animals", "animals", "above", "most_animals", "more than one animal"),
     Rule("cut_off", "touching", "above", "most_touching", "the animal reaches beyond the picture"),
     Rule("animal_too_small", "animal_side", "below", "least_animal_side", "too few pixels across the animal"),
     Rule("body_angle", "body_angle", "above", "most_body_angle", "the animal lies too far from upright"),
