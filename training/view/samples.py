@@ -100,7 +100,7 @@ def _samples_of(exposure: Radiograph, rng: np.random.Generator) -> Iterator[Samp
     shown = [found.animal.mask, thick]
     if exposure.view in WHOLE:
         shown.append(_without_tail(found.animal.mask, thick, trunk.axis if up else -trunk.axis))
-    for mask in shown:
+    for mask in filter(np.any, shown):
         yield orientation_input(found, trunk, mask), view, up, float(exposure.mirrored)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from services.intake.animal.scout import Mask, Plane, Scout
 
 _LEVELS: Final = 128
+_LEAST_RANGE: Final = 1e-3
 _SMOOTHING: Final = np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2)
 """Noise spreads the background over many levels; the animal of an over-exposed picture may have a single one."""
 _EDGE_PART: Final = 0.06
@@ -57,7 +58,7 @@ def find_background(scouted: Scout, usable: Mask) -> Background:
 def _commonest_level(values: Plane, usable: Mask) -> tuple[float, float]:
     """Densest grey level along the field's edge, where animals seldom lie, and its half width at half maximum."""
     low, high = (float(level) for level in np.percentile(values[::2, ::2][usable[::2, ::2]], (0.1, 99.9)))
-    counts, bounds = np.histogram(values[_near_edge(usable)], bins=_LEVELS, range=(low, high + 1e-6))
+    counts, bounds = np.histogram(values[_near_edge(usable)], bins=_LEVELS, range=(low, max(high, low + _LEAST_RANGE)))
     smooth = np.convolve(counts, _SMOOTHING, mode="same")
     peak = int(np.argmax(smooth))
     below = np.flatnonzero(smooth < smooth[peak] / 2)
