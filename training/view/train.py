@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -63,16 +64,19 @@ def simulate(seeds: Sequence[int]) -> Samples:
 def export(network: ViewNetwork, target: Path) -> None:
     """Write the network as ONNX with a free batch size; raises if the file breaks the format's rules."""
     example = torch.zeros((4, 1, INPUT_SIDE, INPUT_SIDE), dtype=torch.uint8)
-    torch.onnx.export(
-        network,
-        (example,),
-        target,
-        input_names=["picture"],
-        output_names=["view", "up", "mirrored"],
-        dynamic_axes={"picture": {0: "n"}},
-        opset_version=_OPSET,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # The exporter that needs no further package calls itself deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            (example,),
+            target,
+            input_names=["picture"],
+            output_names=["view", "up", "mirrored"],
+            dynamic_axes={"picture": {0: "n"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
     onnx.checker.check_model(onnx.load(target))
 
 
