@@ -47,7 +47,9 @@ def _window(dense: Picture, radiograph: Radiograph, rng: np.random.Generator) ->
         low, high = np.quantile(open_field, (0.01, 0.995))
         return float(low), float(max(high, low + 1e-3))
     beside = open_field[~radiograph.mask[exposed]]
-    low = float(np.quantile(beside, 1.0 - 0.97 * rng.random() ** 2)) if beside.size > 100 else float(open_field.min())
+    # Up to where the background is black; the last hundredths may be a lead letter, above which nothing is left.
+    black = 1.0 - 0.97 * max(rng.random() ** 2, 0.04)
+    low = float(np.quantile(beside, black)) if beside.size > 100 else float(open_field.min())
     return low, max(low + 0.05, float(np.quantile(inside, 0.997)) * jitter)
 
 
