@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from services.common.labels import LEVEL2, LEVEL3
 from training.models.configuration import AutoencoderSize
 from training.models.output import Output
+from training.models.pooling import mean_and_deviation
 
 
 class AutoencoderDriven(nn.Module):
@@ -17,9 +19,15 @@ class AutoencoderDriven(nn.Module):
         super().__init__()
         first, code = size.widths
         self.encoder = nn.Sequential(*_halved(3, first), *_halved(first, code))
-        self.decoder = nn.Sequential(*_doubled(code, first), *_doubled(first, 3))
-        self.pooling = nn.Sequential(*_pooled(code, size.pooling))
-        pooled = size.pooling[-1]
+        self.decoder = nn.Sequential(
+            nn.ConvTranspose2d(code, first, kernel_size=2, stride=2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(first, 3, kernel_size=2, stride=2),
+            nn.Sigmoid(),
+        )
+        self.grid = size.grid
+        pooled = code * (size.grid**2 + 2)
+        self.standardise = nn.Sequential(nn.BatchNorm1d(pooled, affine=False), nn.Dropout(size.dropout))
         self.level1 = nn.Linear(pooled, 1)
         self.level2 = _dense_head(pooled, size)
         self.level2_output = nn.Linear(size.dense, len(LEVEL2))
@@ -28,7 +36,9 @@ class AutoencoderDriven(nn.Module):
 
     def classify(self, code: Tensor) -> Tensor:
         """Code [n, 128, 56, 56] to the 14 logits."""
-        pooled = self.pooling(code).mean(dim=(2, 3))
+        cell = code.shape[-1] // self.grid
+        means = functional.avg_pool2d(code, cell).flatten(1)
+        pooled = self.standardise(torch.cat([means.float(), *mean_and_deviation(code)], dim=1))
         level2 = self.level2(pooled)
         level3 = self.level3(level2)
         return torch.cat([self.level1(pooled), self.level2_output(level2), self.level3_output(level3)], dim=1)
@@ -41,22 +51,6 @@ class AutoencoderDriven(nn.Module):
 
 def _halved(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-
-
-def _doubled(inputs: int, outputs: int) -> list[nn.Module]:
-    activation = nn.Sigmoid() if outputs == 3 else nn.ReLU()
-    return [nn.Upsample(scale_factor=2.0), nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), activation]
-
-
-def _pooled(code: int, channels: tuple[int, ...]) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for inputs, outputs in zip((code, *channels), channels, strict=False):
-        layers += [
-            nn.Conv2d(inputs, outputs, kernel_size=3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-        ]
-    return layers
 
 
 def _dense_head(inputs: int, size: AutoencoderSize) -> nn.Sequential:

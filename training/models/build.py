@@ -24,7 +24,8 @@ def architecture(name: str, size: str) -> str:
     """Describe a backbone in words for its model card."""
     sizes = SIZES[size]
     if name == "cae":
-        return f"convolutional autoencoder {sizes.cae.widths}, code 56x56x{sizes.cae.widths[1]}, learned pooling"
+        cae = sizes.cae
+        return f"convolutional autoencoder {cae.widths}, code 56x56x{cae.widths[1]}, pooled to {cae.grid}x{cae.grid}"
     convnext = sizes.convnext
     skip = ", pooled front-end features joined" if convnext.pooled_skip else ""
     return (

@@ -38,12 +38,12 @@ class AutoencoderSize:
     """Of the CAE-driven backbone.
 
     `widths` are the channels of the two convolutions; the second is the code's depth (128 in the paper).
-    `pooling` are the channels of the strided convolutions that pool the code for the heads (decision: the paper
-    flattens 56x56x128, which would make 401,408 inputs to a dense layer).
+    The heads read the code pooled to a `grid` x `grid` of means, with each channel's mean and standard deviation
+    (decision: the paper flattens 56x56x128, which would make 401,408 inputs to a dense layer).
     """
 
     widths: tuple[int, int]
-    pooling: tuple[int, ...]
+    grid: int
     dense: int
     dropout: float
 
@@ -69,7 +69,7 @@ SIZES: Final = {
             grid_channels=16,
             dense=64,
         ),
-        cae=AutoencoderSize(widths=(16, 128), pooling=(48, 64, 96), dense=64, dropout=0.2),
+        cae=AutoencoderSize(widths=(8, 128), grid=4, dense=64, dropout=0.5),
     ),
     "full": ModelSizes(
         convnext=ConvNeXtSize(
@@ -83,6 +83,6 @@ SIZES: Final = {
             grid_channels=32,
             dense=128,
         ),
-        cae=AutoencoderSize(widths=(64, 128), pooling=(128, 128, 128), dense=256, dropout=0.5),
+        cae=AutoencoderSize(widths=(64, 128), grid=7, dense=256, dropout=0.5),
     ),
 }

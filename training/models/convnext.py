@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import timm
 import torch
@@ -13,9 +13,7 @@ from training.models.configuration import ConvNeXtSize
 from training.models.front_end import MAP_CHANNELS, FrontEnd
 from training.models.heads import HierarchicalHeads
 from training.models.output import Output
-
-_SMALLEST_VARIANCE: Final = 1e-6
-"""Keeps the gradient of the square root finite on a blank picture."""
+from training.models.pooling import mean_and_deviation
 
 
 class ConvNeXtDriven(nn.Module):
@@ -46,16 +44,9 @@ class ConvNeXtDriven(nn.Module):
         """Run everything behind the front end: [n, 480, 28, 28] to the 14 logits."""
         features = self.convnext(self.bridge(maps))
         if self.size.pooled_skip:
-            features = torch.cat([features, *_mean_and_deviation(maps)], dim=1)
+            features = torch.cat([features, *mean_and_deviation(maps)], dim=1)
         return Output(self.heads(self.standardise(features)), None)
 
     def forward(self, image: Tensor) -> Output:
         """Compute the 14 logits of [n, 3, 224, 224] images in [0, 1]."""
         return self.forward_maps(self.maps(image))
-
-
-def _mean_and_deviation(maps: Tensor) -> tuple[Tensor, Tensor]:
-    maps = maps.float()
-    mean = maps.mean(dim=(2, 3))
-    variance = (maps * maps).mean(dim=(2, 3)) - mean * mean
-    return mean, (variance.clamp(min=0) + _SMALLEST_VARIANCE).sqrt()

@@ -15,7 +15,7 @@ from training.fit.predict import predict
 from training.models.autoencoder import AutoencoderDriven
 from training.models.configuration import AutoencoderSize
 
-SIZE = AutoencoderSize(widths=(4, 8), pooling=(8, 8), dense=16, dropout=0.2)
+SIZE = AutoencoderSize(widths=(4, 8), grid=2, dense=16, dropout=0.2)
 PLAN = Plan(epochs=3, patience=3, batch=8, learning_rate=5e-3, weight_decay=0.01, reconstruction_weight=1.0)
 
 
