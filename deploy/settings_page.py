@@ -30,7 +30,7 @@ def page() -> str:
         "This page is made by `python -m deploy.settings_page`.",
     ]
     for title, settings, base in _SECTIONS:
-        inherited = set(base.model_fields) if base else set()
+        inherited = {name for name in base.model_fields if name not in settings.__annotations__} if base else set()
         rows = [_row(settings, name) for name in settings.model_fields if name not in inherited]
         parts += ["", f"## {title}", "", "| variable | default | meaning |", "| --- | --- | --- |", *rows]
     return "\n".join(parts) + "\n"

@@ -32,6 +32,8 @@ class ServerStatus:
 
 def status_of(server: Server) -> ServerStatus:
     """Look at the server's processes and do its real operation."""
+    if not server.ports:
+        return ServerStatus(server.name, server.title, "stopped", "", None, 0.0, 0, "never started")
     pid = server.process.pid()
     if pid is None:
         return ServerStatus(server.name, server.title, "stopped", server.address(), None, 0.0, 0, "")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from services.common.settings import ServiceSettings
 
 
 class IntakeSettings(ServiceSettings):
     """Where images may come from."""
 
+    workers: int = Field(default=2, ge=1, le=64)
+    """Threads that handle the images of a batch; each takes some 40 MB for a picture of 1,500 pixels a side."""
     https_hosts: str = ""
     """Host names that images may be fetched from by HTTPS, comma-separated; none by default."""
     https_ca_file: str = ""

@@ -15,7 +15,7 @@ def servers(folder: Path, say: Callable[[str, str], None], *, keep: bool = False
 
     If none ran before, they also end with this process when it is killed.
     """
-    before = _running(folder)
+    before = {server.name for server in Stack(folder).status() if server.state != "stopped"}
     stack = Stack(folder, tied=not keep and not before)
     try:
         stack.up(progress=say)
@@ -26,9 +26,3 @@ def servers(folder: Path, say: Callable[[str, str], None], *, keep: bool = False
         elif not keep:
             for name in sorted(set(stack.servers) - before):
                 stack.stop(name)
-
-
-def _running(folder: Path) -> set[str]:
-    if not (folder / "environment").exists():
-        return set()  # no stack was ever started here
-    return {server.name for server in Stack(folder).status() if server.state != "stopped"}

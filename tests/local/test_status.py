@@ -1,0 +1,13 @@
+"""What is said of a stack that was never started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.local.stack import Stack
+
+
+def test_a_stack_that_was_never_started_is_stopped(tmp_path: Path) -> None:
+    found = Stack(tmp_path / "none").status()
+    assert [(server.state, server.words) for server in found] == [("stopped", "never started")] * 4
+    assert not (tmp_path / "none").exists()
