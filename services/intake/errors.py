@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from services.common.errors import Rejected
+
+_RUST_PANICS: Final = "pyo3_runtime"
 
 
 @contextmanager
@@ -15,10 +18,12 @@ def corrupt_if_it_fails(what: str) -> Iterator[None]:
         yield
     except Rejected:
         raise
-    except Exception as error:
-        raise Rejected(
-            "image_corrupt", f"the {what} cannot be decoded", cause=f"{type(error).__name__}: {error}"
-        ) from error
+    except BaseException as error:
+        # A panic of a codec written in Rust (pylibjpeg-rle) is no Exception; an interrupt is none either, and passes.
+        if not isinstance(error, Exception) and type(error).__module__ != _RUST_PANICS:
+            raise
+        cause = f"{type(error).__name__}: {error}"
+        raise Rejected("image_corrupt", f"the {what} cannot be decoded", cause=cause) from error
 
 
 def corrupt(words: str) -> Rejected:

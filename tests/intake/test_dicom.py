@@ -17,6 +17,7 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGLossless
 
 from services.common.errors import Rejected
 from services.intake.decode import decode
+from services.intake.errors import corrupt_if_it_fails
 from services.intake.limits import Limits
 from services.intake.raster import Raster
 from tests.intake.files import dicom, encoded, exposure, grey
@@ -203,3 +204,16 @@ def test_a_syntax_that_is_no_picture_coding_is_refused() -> None:
     stream = io.BytesIO()
     data.save_as(stream)
     assert refusal(stream.getvalue()) == "image_corrupt"
+
+
+def test_a_codec_that_panics_refuses_the_file() -> None:
+    """Rust's panics are no Exception: found by changing bytes of this file at random."""
+    data = bytearray(sample("MR_small_RLE.dcm"))
+    frame = data.index(b"\xfe\xff\x00\xe0", data.index(b"\xe0\x7f\x10\x00") + 20) + 8
+    data[frame + 64 : frame + 64 + 3000] = b"\x7f" * 3000
+    assert refusal(bytes(data)) == "image_corrupt"
+
+
+def test_an_interrupt_is_not_taken_for_a_bad_file() -> None:
+    with pytest.raises(KeyboardInterrupt), corrupt_if_it_fails("file"):
+        raise KeyboardInterrupt
