@@ -47,7 +47,7 @@ CONFIGURATIONS: Final = {
     "demo": Configuration(
         name="demo",
         size="small",
-        specimens=2400,
+        specimens=1600,
         first_seed=FIRST_SEED,
         seed=1,
         convnext=Plan(epochs=10, patience=4, batch=32, learning_rate=2e-3, weight_decay=0.5),
