@@ -39,7 +39,7 @@ COMMANDS: Final = {
     ),
     "rejections": LazyCommand("services.cli.rejections.command:app", "List, show and replay what was refused.", _DATA),
     "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and the first activation.", _OPERATE),
-    "run": LazyCommand("services.cli.run:run", "Run one service in the foreground.", _OPERATE),
+    "run": LazyCommand("services.cli.run:run", "Run one service, or all, in the foreground.", _OPERATE),
     "status": LazyCommand(
         "services.cli.status.command:app", "Show topics, consumer lag and the servers' health.", _OPERATE
     ),

@@ -44,7 +44,7 @@ def xray(
     """Streaming phenotyping of mouse X-rays: images on a Kafka topic in, 1x13 phenotype calls in PostgreSQL out.
 
     Try it:  [bold]xray demo[/]        Your own images:  [bold]xray stack up[/], [bold]xray init[/],
-    [bold]xray run SERVICE[/] five times, [bold]xray push FOLDER --centre NAME[/], [bold]xray calls[/]
+    [bold]xray run all[/], [bold]xray push FOLDER --centre NAME[/], [bold]xray calls[/]
 
     Servers are found by the XRAY_... variables; those not set are taken from the local stack, if one runs.
     """

@@ -1,8 +1,9 @@
-"""`xray run SERVICE`: one service as a process."""
+"""`xray run SERVICE`: one service as a process, or all."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,17 +14,21 @@ if TYPE_CHECKING:
 
 
 class Service(StrEnum):
-    """The services, in the order in which an image passes them."""
+    """The services, in the order in which an image passes them, and all of them."""
 
     INTAKE = "intake"
     ASSEMBLER = "assembler"
     FUSER = "fuser"
     CLASSIFIER = "classifier"
     SINK = "sink"
+    ALL = "all"
 
 
-def run(service: Annotated[Service, typer.Argument(help="Which service to run.")]) -> None:
-    """Run one service until SIGTERM or Ctrl-C.
+def run(
+    service: Annotated[Service, typer.Argument(help="Which service to run; all: every one, as child processes.")],
+    logs: Annotated[Path, typer.Option(help="Where `all` puts the services' logs.")] = Path(".stack/logs"),
+) -> None:
+    """Run one service, or all of them, until SIGTERM or Ctrl-C.
 
     Settings come from environment variables (XRAY_KAFKA_BOOTSTRAP, XRAY_S3_ENDPOINT, ...; docs/settings.md lists all).
     Logs are JSON lines on standard error. `/metrics`, `/health/live` and `/health/ready` answer on XRAY_HTTP_PORT.
@@ -31,6 +36,10 @@ def run(service: Annotated[Service, typer.Argument(help="Which service to run.")
 
     Example: XRAY_HTTP_PORT=9101 xray run intake
     """
+    if service is Service.ALL:
+        from services.cli.run_all import run_all
+
+        return run_all(logs)
     from services.common.process import run_service
 
     handler, settings = make(service)
