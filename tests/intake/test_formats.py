@@ -141,3 +141,22 @@ def test_a_compressed_bmp_is_refused() -> None:
     data = bytearray(encoded(BYTE, ".bmp"))
     data[30:34] = struct.pack("<I", 1)
     assert refusal(bytes(data)) == "format_unsupported"
+
+
+def test_a_big_tiff_is_read_and_its_offsets_are_not_trusted() -> None:
+    entries = (
+        (256, 4, 128),
+        (257, 4, 128),
+        (258, 3, 8),
+        (273, 16, 16),
+        (279, 16, 128 * 128),
+        (262, 3, 1),
+        (278, 4, 128),
+    )
+    picture = bytes(grey(exposure(side=128)).tobytes())
+    directory = 16 + len(picture)
+    body = b"".join(struct.pack("<HHQQ", tag, kind, 1, value) for tag, kind, value in sorted(entries))
+    head = b"II+\0" + struct.pack("<HHQ", 8, 0, directory)
+    data = head + picture + struct.pack("<Q", len(entries)) + body + struct.pack("<Q", 0)
+    assert np.array_equal(decode(data, LIMITS).pixels.ravel(), np.frombuffer(picture, np.uint8))
+    assert refusal(head[:8] + b"\xff" * 8 + data[16:]) == "image_truncated"

@@ -9,6 +9,7 @@ from services.intake.decode.jpeg import decode_jpeg
 from services.intake.decode.png import decode_png
 from services.intake.decode.sniff import FileFormat, sniff
 from services.intake.decode.tiff import decode_tiff
+from services.intake.errors import corrupt_if_it_fails
 from services.intake.limits import Limits
 from services.intake.raster import Raster
 
@@ -35,4 +36,5 @@ def decode(data: bytes, limits: Limits) -> Raster:
     file_format = sniff(data)
     if file_format is None:
         raise Rejected("format_unsupported", "not a DICOM, JPEG, PNG, BMP or TIFF file", starts_with=data[:16].hex())
-    return _DECODERS[file_format](data, limits)
+    with corrupt_if_it_fails(f"{file_format} file"):
+        return _DECODERS[file_format](data, limits)

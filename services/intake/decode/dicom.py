@@ -12,7 +12,7 @@ from services.intake.decode.dicom_file import quiet_pydicom, read_dicom
 from services.intake.decode.dicom_frame import stored_frame
 from services.intake.decode.dicom_values import grey_of_stored, stored_values
 from services.intake.decode.size import check_size
-from services.intake.errors import corrupt, corrupt_if_it_fails
+from services.intake.errors import corrupt
 from services.intake.limits import Limits
 from services.intake.raster import Raster, spread
 
@@ -22,7 +22,7 @@ _COLOUR: Final = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_R
 
 def decode_dicom(data: bytes, limits: Limits) -> Raster:
     """Decode the first frame of a DICOM file; raises Rejected (see `decode`)."""
-    with quiet_pydicom(), corrupt_if_it_fails("DICOM file"):
+    with quiet_pydicom():
         dataset = read_dicom(data, limits.most_bytes)
         photometric = _checked_header(dataset, limits)
         stored = stored_frame(dataset)

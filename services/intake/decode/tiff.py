@@ -43,7 +43,7 @@ def decode_tiff(data: bytes, limits: Limits) -> Raster:
     layout = _Layout(order, order + "Q", order + "Q", 20) if big else _Layout(order, order + "I", order + "H", 12)
     try:
         tags, pages = _directories(data, layout, 8 if big else 4, limits)
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:
         raise truncated("the TIFF ends inside its directory") from error
     if not {_WIDTH, _LENGTH} <= tags.keys():
         raise corrupt("the TIFF directory has no size")
