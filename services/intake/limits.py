@@ -41,7 +41,7 @@ class Limits(BaseSettings):
     """Most `step`: `sharp_steps`."""
     most_animals: int = Field(default=1, ge=1)
     """Most `animals`: `several_animals`."""
-    most_touching: float = Field(default=0.25, ge=0)
+    most_touching: float = Field(default=0.14, ge=0)
     """Most `touching`: `cut_off`."""
     most_touching_whole_body: float = Field(default=0.65, ge=0)
     """Most `touching` that may be a badly placed whole body: beyond it `not_whole_body`."""

@@ -26,8 +26,10 @@ from services.intake.view_png import decode_view, encode_view
 __all__ = ["StandardView", "View", "decode_view", "encode_view", "standardise"]
 
 _DECIMALS: Final = 4
-_REACHES_EDGE: Final = 0.15
-"""From this `touching` on (a tail alone gives less than 0.1) the animal goes on beyond the picture."""
+_TOUCHES_EDGE: Final = 0.05
+"""From this `touching` on a tail's tip or a foot may be beyond the picture."""
+_REACHES_EDGE: Final = 0.13
+"""From this `touching` on more than a tail or a foot is beyond the picture: it may be a close-up."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def standardise(data: bytes, declared: View | None, limits: Limits) -> StandardV
         normalise(render(raster, found, crop), found, crop),
         verdict.view,
         {name: round(score, _DECIMALS) for name, score in scores.items()},
-        (*verdict.flags, *_picture_flags(raster, found)),
+        (*verdict.flags, *_picture_flags(raster, found, scores)),
         _provenance(raster, found, crop, verdict),
     )
 
@@ -83,11 +85,14 @@ def _orientation_scores(orientation: Orientation, verdict: Verdict, crop: Crop) 
     }
 
 
-def _picture_flags(raster: Raster, found: Found) -> list[str]:
-    if found.sign > 0:
-        return []
-    # A DICOM file says which way its grey runs; contradicting it deserves to be seen as more than a habit of a centre.
-    return ["polarity_inverted", *(["polarity_contradicts_file"] if "photometric" in raster.facts else [])]
+def _picture_flags(raster: Raster, found: Found, scores: dict[str, float]) -> list[str]:
+    flags = ["touches_edge"] if scores["touching"] > _TOUCHES_EDGE else []
+    if found.sign < 0:
+        flags.append("polarity_inverted")
+        # A DICOM file says which way its grey runs: contradicting it is more than a habit of a centre.
+        if "photometric" in raster.facts:
+            flags.append("polarity_contradicts_file")
+    return flags
 
 
 def _provenance(raster: Raster, found: Found, crop: Crop, verdict: Verdict) -> dict[str, JsonValue]:

@@ -34,7 +34,7 @@ def test_a_score_beyond_its_limit_is_refused_with_both_numbers(rule: Rule) -> No
 def test_every_reason_score_and_flag_is_documented() -> None:
     source = "\n".join(path.read_text() for path in (ROOT / "services" / "intake").rglob("*.py"))
     reasons = {rule.reason for rule in RULES} | set(re.findall(r'Rejected\(\s*"([a-z_]+)"', source))
-    flags = set(re.findall(r'"([a-z]+_(?:uncertain|suspected|inverted|contradicts_\w+))"', source))
+    flags = set(re.findall(r'"([a-z]+_(?:uncertain|suspected|inverted|edge|contradicts_\w+))"', source))
     for name in reasons | flags | set(GOOD):
         assert f"`{name}`" in PAGE, name
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+_BONE_SHARE: Final = 0.25
 Uniform = Callable[[float, float], Tensor]
 
 
@@ -34,12 +36,10 @@ def augmented(batch: Batch, generator: torch.Generator) -> Batch:
     up = torch.where(along, 1 - batch.up, batch.up)
     mirrored = torch.where(across ^ along, 1 - batch.mirrored, batch.mirrored)
     shape = (count, 1, 1, 1)
-    cut, gain, power = (
-        uniform(0, 0.2).view(shape),
-        torch.exp(uniform(-0.4, 0.6)).view(shape),
-        torch.exp(uniform(-0.7, 0.7)).view(shape),
-    )
-    pictures = ((pictures - cut) * gain).clamp(0, 1) ** power
+    # Some pictures show bone and hardly any soft tissue.
+    cut = torch.where(uniform(0, 1) < _BONE_SHARE, uniform(0.3, 0.65), uniform(0, 0.2)).view(shape)
+    gain = torch.exp(uniform(-0.4, 0.6)).view(shape) / (1 - cut)
+    pictures = ((pictures - cut) * gain).clamp(0, 1) ** torch.exp(uniform(-0.7, 0.7)).view(shape)
     pictures = torch.where((uniform(0, 1) < 0.3).view(shape), _blurred(pictures), pictures)
     noise = torch.randn(pictures.shape, generator=generator) * uniform(0, 0.05).view(shape)
     covered = _covered(pictures + noise, uniform)
