@@ -13,6 +13,7 @@ from services.common.errors import Rejected
 from services.fuser.fuse import fuse
 from services.intake.limits import Limits
 from services.intake.standardise import View, standardise
+from training.data.recipe import PICTURE_SIDE
 from training.data.store import Entry
 from training.phantom.files.encode import encode
 from training.phantom.render import render
@@ -50,7 +51,7 @@ def _standard_views(specimen: Specimen, view: View, images: int) -> tuple[list[I
     taken: list[Image] = []
     reason = ""
     for number in range(1, images + 1):
-        encoded = encode(render(specimen, view, number), seed=number)
+        encoded = encode(render(specimen, view, number, side=PICTURE_SIDE), seed=number)
         try:
             standard = standardise(encoded.data, view, _limits())
         except Rejected as refusal:
