@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,6 +13,9 @@ from training.models.configuration import AutoencoderSize
 from training.models.output import Output
 from training.models.pooling import mean_and_deviation
 
+_DARK: Final = -3.0
+"""Logit the decoder starts from: most of a picture is black air, and a start at grey costs epochs."""
+
 
 class AutoencoderDriven(nn.Module):
     """Encoder to a 56x56x128 code, mirrored decoder, and heads for the three levels on the pooled code."""
@@ -19,11 +24,11 @@ class AutoencoderDriven(nn.Module):
         super().__init__()
         first, code = size.widths
         self.encoder = nn.Sequential(*_halved(3, first), *_halved(first, code))
+        last = nn.ConvTranspose2d(first, 3, kernel_size=2, stride=2)
+        if last.bias is not None:
+            nn.init.constant_(last.bias, _DARK)
         self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(code, first, kernel_size=2, stride=2),
-            nn.ReLU(),
-            nn.ConvTranspose2d(first, 3, kernel_size=2, stride=2),
-            nn.Sigmoid(),
+            nn.ConvTranspose2d(code, first, kernel_size=2, stride=2), nn.ReLU(), last, nn.Sigmoid()
         )
         self.grid = size.grid
         pooled = code * (size.grid**2 + 2)

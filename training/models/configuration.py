@@ -18,8 +18,9 @@ class ConvNeXtSize:
 
     `image_side` is what the bridge makes and the ConvNeXt reads. The bridge's map is 28x28, so a ConvNeXt with its
     stride-4 stem loses nothing at 112; the paper has 224. `pooled_skip` joins mean and standard deviation of each of
-    the front end's channels to the ConvNeXt's features: with a few thousand specimens and a ConvNeXt from scratch
-    they carry most of the evidence (docs/models.md). `feature_dropout` is of what h1 reads.
+    the front end's channels to the ConvNeXt's features and adds a linear layer past the heads, from these features
+    to the logits: with a few thousand specimens and a ConvNeXt from scratch they carry most of the evidence
+    (docs/models.md). `feature_dropout` is of what h1 reads.
     """
 
     convnext: str

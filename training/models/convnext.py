@@ -8,6 +8,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from services.common.labels import LABEL_ORDER
 from training.models.bridge import ImageBridge
 from training.models.configuration import ConvNeXtSize
 from training.models.front_end import MAP_CHANNELS, FrontEnd
@@ -33,6 +34,7 @@ class ConvNeXtDriven(nn.Module):
         features = convnext.num_features + (4 * MAP_CHANNELS if size.pooled_skip else 0)
         self.standardise = nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(size.feature_dropout))
         self.heads = HierarchicalHeads(features, size.grid_channels, size.dense)
+        self.shortcut = nn.Linear(features, len(LABEL_ORDER)) if size.pooled_skip else None
 
     def maps(self, image: Tensor) -> Tensor:
         """Front-end maps of both views: [n, 3, 224, 224] in [0, 1] to [n, 480, 28, 28]."""
@@ -45,7 +47,9 @@ class ConvNeXtDriven(nn.Module):
         features = self.convnext(self.bridge(maps))
         if self.size.pooled_skip:
             features = torch.cat([features, *mean_and_deviation(maps)], dim=1)
-        return Output(self.heads(self.standardise(features)), None)
+        features = self.standardise(features)
+        logits: Tensor = self.heads(features)
+        return Output(logits if self.shortcut is None else logits + self.shortcut(features), None)
 
     def forward(self, image: Tensor) -> Output:
         """Compute the 14 logits of [n, 3, 224, 224] images in [0, 1]."""
