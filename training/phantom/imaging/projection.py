@@ -58,7 +58,12 @@ def extent(mouse: Mouse, axes: Points, parts: tuple[str, ...] = ()) -> Points:
     else:
         points = np.concatenate((tubes.start, tubes.end))
     flat = points @ axes[:, :2]
-    return np.array([flat.min(axis=0), flat.max(axis=0)])
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    if not parts:  # the snout is ellipsoids alone, and an animal must not be cut by accident
+        middle = mouse.ellipsoids.centre @ axes[:, :2]
+        reach = np.sqrt(np.einsum("ik,nij,jk->nk", axes[:, :2], mouse.ellipsoids.shape, axes[:, :2]))
+        low, high = np.minimum(low, (middle - reach).min(axis=0)), np.maximum(high, (middle + reach).max(axis=0))
+    return np.array([low, high])
 
 
 def thicknesses(mouse: Mouse, grid: Grid, altered: tuple[str, ...]) -> Thickness:
