@@ -11,9 +11,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEGBaseline8Bit, JPEGLossless
+from pydicom.uid import JPEGBaseline8Bit, JPEGLossless, JPIPHTJ2KReferenced
 
 from services.common.errors import Rejected
 from services.intake.decode import decode
@@ -79,14 +79,28 @@ def test_deflated_and_baseline_jpeg() -> None:
 
 
 @pytest.mark.parametrize(("name", "highest"), [("JPEG-LL.dcm", 33046), ("JPGExtended.dcm", 4225)])
-def test_lossless_and_12_bit_jpeg_decode_where_imagecodecs_is_installed(name: str, highest: int) -> None:
-    pytest.importorskip("imagecodecs")
+def test_lossless_and_12_bit_jpeg(name: str, highest: int) -> None:
     assert int(decoded(name).pixels.max()) == highest
 
 
-def test_a_syntax_without_decoder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "imagecodecs", None)
-    assert refusal(sample("JPEG-LL.dcm")) == "transfer_syntax_unsupported"
+@pytest.mark.parametrize("name", ["JPEG-LL.dcm", "JPGExtended.dcm"])
+def test_a_deep_jpeg_that_lacks_data_but_has_its_end_is_refused(name: str) -> None:
+    data = dcmread(io.BytesIO(sample(name)))
+    frame = get_frame(data.PixelData, 0, number_of_frames=1)
+    end = frame.rindex(b"\xff\xd9")
+    data.PixelData = encapsulate([frame[: end // 2] + frame[end:]])
+    data["PixelData"].is_undefined_length = True
+    stream = io.BytesIO()
+    data.save_as(stream)
+    assert refusal(stream.getvalue()) == "image_truncated"
+
+
+def test_a_syntax_without_decoder_is_named() -> None:
+    data = dcmread(io.BytesIO(sample("MR_small_jp2klossless.dcm")))
+    data.file_meta.TransferSyntaxUID = JPIPHTJ2KReferenced
+    stream = io.BytesIO()
+    data.save_as(stream)
+    assert refusal(stream.getvalue()) == "transfer_syntax_unsupported"
 
 
 def test_monochrome1_is_inverted_once() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,14 +41,12 @@ def fit(samples: Samples, options: Fit, progress: Callable[[str], None]) -> View
     steps = options.epochs * (len(samples.view) // _BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=_RATE, total_steps=steps)
-    data = to_batch(samples)
     for epoch in range(options.epochs):
         network.train()
         losses = []
         shuffled = torch.randperm(len(samples.view), generator=generator)
         for start in range(0, len(shuffled) - _BATCH + 1, _BATCH):
-            rows = shuffled[start : start + _BATCH]
-            batch = augmented(Batch(*(part[rows] for part in _parts(data))), generator)
+            batch = augmented(to_batch(samples, shuffled[start : start + _BATCH].numpy()), generator)
             loss = _loss(network, batch)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -58,14 +57,11 @@ def fit(samples: Samples, options: Fit, progress: Callable[[str], None]) -> View
     return network.eval()
 
 
-def to_batch(samples: Samples) -> Batch:
-    """Samples as tensors; pictures float32 [n, 1, 96, 96] in 0..1."""
-    pictures = torch.from_numpy(samples.pictures)[:, None].float() / 255
-    return Batch(pictures, *(torch.from_numpy(part) for part in (samples.view, samples.up, samples.mirrored)))
-
-
-def _parts(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return batch.pictures, batch.view, batch.up, batch.mirrored
+def to_batch(samples: Samples, rows: NDArray[np.int64]) -> Batch:
+    """Chosen samples as tensors; pictures float32 [n, 1, 96, 96] in 0..1."""
+    pictures = torch.from_numpy(samples.pictures[rows])[:, None].float() / 255
+    labels = (torch.from_numpy(part[rows]) for part in (samples.view, samples.up, samples.mirrored))
+    return Batch(pictures, *labels)
 
 
 def _loss(network: ViewNetwork, batch: Batch) -> Tensor:

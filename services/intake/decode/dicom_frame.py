@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import struct
 from typing import Any, Final
 
 import cv2
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import FileDataset
@@ -82,16 +82,10 @@ def _jpeg_frame(frame: bytes, dataset: FileDataset) -> Grey:
 
 
 def _decode_deep_jpeg(frame: bytes, header: JpegHeader) -> NDArray[Any]:
-    """Decode 12-bit and lossless JPEG, with libjpeg-turbo 3 out of `imagecodecs`, which is large and so optional.
+    """Decode 12-bit and lossless JPEG, with libjpeg-turbo 3 out of `imagecodecs`.
 
     It decodes what is missing to grey. So further data is put before the end: whole pictures do not change by it.
     """
-    try:
-        imagecodecs = importlib.import_module("imagecodecs")
-    except ImportError as error:
-        raise Rejected(
-            "transfer_syntax_unsupported", "lossless and 12-bit JPEG need the package imagecodecs"
-        ) from error
     decoded = np.asarray(imagecodecs.jpeg8_decode(frame))
     longer = frame[: header.end] + _FURTHER_DATA + frame[header.end :]
     if not np.array_equal(decoded, imagecodecs.jpeg8_decode(longer)):
