@@ -40,7 +40,7 @@ _CLOSE_UP_FINEST_MM: Final = 0.05
 _SKULL: Final = ("cranium", "snout", "mandible")
 _HIPS: Final = ("pelvis L", "pelvis R", "tibia L", "tibia R")
 _TARGET: Final = {SKULL_DV: _SKULL, SKULL_LAT: _SKULL, HINDQUARTERS: _HIPS}
-_MARGIN_MM: Final = 6.0
+_MARGIN_MM: Final = 5.0
 _SKIN_MM: Final = 0.4
 _APART_MM: Final = 24.0
 
