@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.intake.animal.scout import Mask
+from services.intake.animal.scout import Mask, Vector
 
 _MARGIN: Final = 0.03
 """Free border on each side, in parts of the animal's longer side."""
-Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def crop_around(mask: Mask, pose: Pose, factor: int) -> Crop:
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     points = np.concatenate(contours)[:, 0, :].astype(np.float64)
     along = points @ np.stack([pose.right, pose.down], axis=1)
-    low, high = along.min(axis=0), along.max(axis=0) + 1
+    low, high = along.min(axis=0) - 0.5, along.max(axis=0) + 0.5
     middle = ((low + high) / 2) @ np.stack([pose.right, pose.down])
     side = float((high - low).max()) * (1 + 2 * _MARGIN)
     return Crop((middle + 0.5) * factor - 0.5, side * factor, pose)

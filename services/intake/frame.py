@@ -44,20 +44,14 @@ def render(raster: Raster, found: Found, crop: Crop) -> Plane:
 
 def normalise(excess: Plane, found: Found, crop: Crop) -> NDArray[np.uint8]:
     """Grey levels of the stored view: black at the background's noise, level 250 at the animal's 99.7th percentile."""
-    inside = (
-        warped(found.animal.mask.astype(np.float32), crop.reduced(found.factor).to_picture(VIEW_SIDE), VIEW_SIDE) > 0.5
-    )
+    small = crop.reduced(found.factor).to_picture(VIEW_SIDE)
+    inside = warped(found.animal.mask.astype(np.float32), small, VIEW_SIDE) > 0.5
     outside = excess[~inside & (excess != 0)]
     noise = 1.4826 * float(np.median(np.abs(outside))) if outside.size else 0.0
     white = float(np.percentile(excess[inside], _WHITE_PERCENTILE))
     black = min(_BLACK_NOISE * noise, white / 4)
     levels = (excess - np.float32(black)) * np.float32(_WHITE_LEVEL / max(white - black, 1e-6))
     return np.asarray(np.rint(np.clip(levels, 0, 255)), dtype=np.uint8)
-
-
-def _scout_affine(crop: Crop, factor: int) -> NDArray[np.float64]:
-    small = Crop((crop.centre + 0.5) / factor - 0.5, crop.side / factor, crop.pose)
-    return small.to_picture(VIEW_SIDE)
 
 
 def _kept(animal: Animal, affine: NDArray[np.float64]) -> Plane:

@@ -14,6 +14,8 @@ LONGEST_SIDE: Final = 384
 
 Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Vector = NDArray[np.float64]
+"""A point or a direction (x, y), y down."""
 
 
 @dataclass(frozen=True)

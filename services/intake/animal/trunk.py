@@ -1,4 +1,4 @@
-"""The trunk's axis: where the body lies without limbs and tail, and at which end the tail is."""
+"""The trunk's axis: how the body lies, without limbs and tail."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from services.intake.animal.scout import Mask
+from services.intake.animal.scout import Mask, Vector
 
 _CORE: Final = 0.45
 """The trunk is what lies deeper in the animal than this part of its greatest depth."""
-Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """`centre` and unit `axis` (x, y) in scout pixels; the axis has two equally good signs.
+    """Unit `axis` (x, y) of the trunk, which has two equally good signs.
 
     `length` and `width` are four standard deviations along and across the axis, in scout pixels.
     """
 
-    centre: Vector
     axis: Vector
     length: float
     width: float
@@ -42,7 +39,6 @@ def find_trunk(mask: Mask) -> Trunk:
     rows, columns = np.nonzero(core)
     points = np.stack([columns, rows], axis=1).astype(np.float64)
     weights = np.asarray(depth[core], dtype=np.float64)
-    centre = np.average(points, axis=0, weights=weights)
-    away = points - centre
+    away = points - np.average(points, axis=0, weights=weights)
     spread, axes = np.linalg.eigh((away * weights[:, None]).T @ away / weights.sum())
-    return Trunk(centre, axes[:, 1], 4 * float(np.sqrt(spread[1])), 4 * float(np.sqrt(max(spread[0], 0.0))))
+    return Trunk(axes[:, 1], 4 * float(np.sqrt(spread[1])), 4 * float(np.sqrt(max(spread[0], 0.0))))

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 
 from services.common.errors import Rejected
+from services.intake.animal.scout import Vector
 from services.intake.animal.trunk import Trunk
-from services.intake.crop import Pose, Vector, head_left, head_up
+from services.intake.crop import Pose, head_left, head_up
 from services.intake.limits import Limits
 from services.intake.orient.model import Orientation
 
