@@ -7,6 +7,7 @@ pictures in a hundred, so the next mouse takes the place of one that it would.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 from services.common.errors import Rejected
 from services.common.events import image_kind
@@ -41,7 +42,7 @@ def _encoded(seed: int, centre: str, view: str, number: int) -> EncodedImage:
 
 
 def _accepted(image: EncodedImage) -> bool:
-    declared = "DV" if image_kind(image.parameter_stable_id) == "DV" else "LAT"
+    declared: Literal["DV", "LAT"] = "DV" if image_kind(image.parameter_stable_id) == "DV" else "LAT"
     try:
         return standardise(image.data, declared, Limits()).view == declared
     except Rejected:
