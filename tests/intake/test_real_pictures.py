@@ -63,3 +63,4 @@ def test_the_digimouse_pair_is_accepted(view: View, turn: float) -> None:
     assert found.view == view
     assert "view_contradicts_parameter" not in found.flags
     assert abs((rotation(found) - turn + 180) % 360 - 180) < 12
+    assert found.provenance["flipped"] is False
