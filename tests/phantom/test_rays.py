@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from training.phantom.imaging.rays import Grid, add_up, cover_ellipsoids, cover_tubes, greatest
@@ -35,6 +35,9 @@ def test_an_ellipsoid_keeps_its_volume_from_every_side(
 
 
 @given(end=st.tuples(*[st.floats(-9, 9)] * 3))
+@example(end=(0.0, 0.0, 9.0))
+@example(end=(0.0, 0.0, -3.0))
+@example(end=(0.3, -0.2, 8.0))
 @settings(max_examples=25, deadline=None)
 def test_a_tube_keeps_its_volume_from_every_side(end: tuple[float, float, float]) -> None:
     length = float(np.linalg.norm(end))
@@ -42,8 +45,7 @@ def test_a_tube_keeps_its_volume_from_every_side(end: tuple[float, float, float]
         return
     solids = Solids()
     solids.tubes("bone", np.zeros((1, 3)), np.array([end]), 1.5)
-    # Exactly end on, the disc's edge is a step between pixels: 7 % are lost there, whatever the length.
-    assert volume(solids, grid()) == pytest.approx(np.pi * 1.5**2 * length, rel=0.08)
+    assert volume(solids, grid()) == pytest.approx(np.pi * 1.5**2 * length, rel=0.03)
 
 
 def test_thickness_through_the_middle_of_a_ball_is_its_diameter() -> None:

@@ -47,11 +47,11 @@ CONFIGURATIONS: Final = {
     "demo": Configuration(
         name="demo",
         size="small",
-        specimens=2500,
+        specimens=5000,
         first_seed=FIRST_SEED,
         seed=1,
-        convnext=Plan(epochs=10, patience=4, batch=32, learning_rate=1e-3, weight_decay=1.0),
-        cae=Plan(epochs=8, patience=4, batch=32, learning_rate=1e-3, weight_decay=0.5, reconstruction_weight=10),
+        convnext=Plan(epochs=9, patience=4, batch=32, learning_rate=1e-3, weight_decay=1.0),
+        cae=Plan(epochs=12, patience=4, batch=32, learning_rate=1e-3, weight_decay=0.5, reconstruction_weight=10),
     ),
     "full": Configuration(
         name="full",

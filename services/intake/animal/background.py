@@ -22,6 +22,10 @@ _FIT_ROUNDS: Final = 4
 _BEYOND_NOISE: Final = 4.0
 """What differs from the background by more than so many standard deviations decides the polarity."""
 _MAD_TO_SIGMA: Final = 1.4826
+_EDGE_QUANTILE, _EDGE_SIGMAS = 0.95, 1.96
+"""So much of a normal distribution lies within so many standard deviations."""
+_MOST_NOISE: Final = 0.04
+"""Limit of the noise along the edge, in parts of the picture's contrast: there an animal may lie across it."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,19 @@ def find_background(scouted: Scout, usable: Mask) -> Background:
     level, width = _commonest_level(values, usable)
     coefficients, noise = _fit(values, usable & (np.abs(values - level) <= 2 * width), usable, width)
     background = Background(coefficients, noise, 0.0)
-    beyond = (values - background.surface(*values.shape))[usable]
+    difference = values - background.surface(*values.shape)
+    noise = max(noise, _noise_along_edge(difference, usable))
+    beyond = difference[usable]
     above = float(np.maximum(beyond - _BEYOND_NOISE * noise, 0).sum())
     below = float(np.maximum(-beyond - _BEYOND_NOISE * noise, 0).sum())
-    return replace(background, polarity=(above - below) / max(above + below, 1e-6))
+    return replace(background, noise=noise, polarity=(above - below) / max(above + below, 1e-6))
+
+
+def _noise_along_edge(difference: Plane, usable: Mask) -> float:
+    """Noise of air that is partly clipped at black: its commonest value has no spread, what was not clipped has."""
+    contrast = float(np.percentile(np.abs(difference[::2, ::2][usable[::2, ::2]]), 99.5))
+    spread = float(np.quantile(np.abs(difference[_near_edge(usable)]), _EDGE_QUANTILE)) / _EDGE_SIGMAS
+    return min(spread, _MOST_NOISE * contrast)
 
 
 def _commonest_level(values: Plane, usable: Mask) -> tuple[float, float]:

@@ -9,6 +9,7 @@ solid covers are listed first, then all their pixels are evaluated at once: no P
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from training.phantom.solids import Ellipsoids, Points, Tubes
 
 Index = NDArray[np.int64]
 Picture = NDArray[np.float32]
+_LEAST_SINE: Final = 0.09
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,9 @@ class _Axes:
         flat = np.hypot(axis[:, 0], axis[:, 1])
         along = np.where(flat[:, None] > 1e-6, axis[:, :2] / np.maximum(flat, 1e-6)[:, None], [1.0, 0.0])
         # A tube seen exactly end on has no direction in the picture; five degrees of tilt keep the chord finite.
-        sine = np.clip(flat / length, 0.09, 1.0)
+        sine = np.clip(flat / length, _LEAST_SINE, 1.0)
+        middle, half = (start + end) / 2, 0.5 * (length * sine)[:, None] * along
+        start[:, :2], end[:, :2] = middle[:, :2] - half, middle[:, :2] + half
         radii = solids.start_radius / grid.step, solids.end_radius / grid.step
         return cls(start, end, along, length, sine, np.sqrt(1 - sine**2), *radii, solids.density * grid.step)
 
