@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from training.data.make import make_training_set, refusals
 from training.data.recipe import Recipe
 from training.data.store import SetFolder, Subset
-from training.evaluation.evaluate import judge
+from training.evaluation.evaluate import Judged, judge, judge_consensus
 from training.evaluation.metrics import Figures
 from training.evaluation.report import Report, as_markdown, put_into_page
 from training.export.repository import REPOSITORY
@@ -63,7 +63,7 @@ class Run:
         self.minutes["data"] = round((time.monotonic() - started) / 60, 1)
         return store
 
-    def train(self, name: str, store: SetFolder) -> None:
+    def train(self, name: str, store: SetFolder) -> Judged:
         """Train, judge and export one backbone."""
         started = time.monotonic()
         train, validation, test = store.subset("train"), store.subset("validation"), store.subset("test")
@@ -87,6 +87,7 @@ class Run:
         self.minutes[name] = round((time.monotonic() - started) / 60, 1)
         self.test[name] = judged.figures
         _console.print(f"{name}: exported, differs from ONNX Runtime by {difference:.1e}")
+        return judged
 
     def report(self, store: SetFolder) -> Report:
         """Write `metrics.json` and `metrics.md` into the run's folder."""
@@ -120,8 +121,8 @@ def train(
     run = Run(CONFIGURATIONS[config], folder / config, repository, version)
     try:
         store = run.make_data()
-        for name in BACKBONES:
-            run.train(name, store)
+        judged = [run.train(name, store) for name in BACKBONES]
+        run.test["consensus"] = judge_consensus(judged, store.subset("test"))
     except KeyboardInterrupt:
         _console.print("stopped; the same command goes on from here")
         raise typer.Exit(INTERRUPTED) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +20,16 @@ from training.models.hierarchy import coherent
 
 @dataclass(frozen=True)
 class Judged:
-    """Calibration and thresholds (from validation specimens) and figures (on test specimens) of one backbone."""
+    """Calibration and thresholds (from validation specimens) and figures (on test specimens) of one backbone.
+
+    `given_abnormal` and `served` are its probabilities of the test specimens, [n, 14] in the order of `LABEL_ORDER`:
+    levels 2 and 3 given abnormal, and as served.
+    """
 
     calibration: Calibration
     thresholds: tuple[float, ...]
+    given_abnormal: NDArray[np.float64]
+    served: NDArray[np.float64]
     figures: Figures
 
 
@@ -33,11 +40,19 @@ def judge(backbone: nn.Module, validation: Subset, test: Subset) -> Judged:
     calibration.fit(logits, labels, scored_labels(labels))
     thresholds = choose_thresholds(_served(calibration, logits), validation.labels)
     test_logits = predict(backbone, test)
-    return Judged(
-        calibration,
-        thresholds,
-        figures(test_logits.double().numpy(), _served(calibration, test_logits), test.labels, test.centres, thresholds),
-    )
+    with torch.inference_mode():
+        given_abnormal = torch.sigmoid(calibration(test_logits)).double().numpy()
+    served = _served(calibration, test_logits)
+    found = figures(given_abnormal, served, test.labels, test.centres, thresholds)
+    return Judged(calibration, thresholds, given_abnormal, served, found)
+
+
+def judge_consensus(judged: Sequence[Judged], test: Subset) -> Figures:
+    """Compute the figures of the call: mean probability of all backbones against their mean threshold."""
+    thresholds = np.mean([one.thresholds for one in judged], axis=0).tolist()
+    given_abnormal = np.mean([one.given_abnormal for one in judged], axis=0)
+    served = np.mean([one.served for one in judged], axis=0)
+    return figures(given_abnormal, served, test.labels, test.centres, thresholds)
 
 
 def scored_labels(labels: Tensor) -> Tensor:

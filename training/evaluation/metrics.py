@@ -54,8 +54,8 @@ def figures(
 ) -> Figures:
     """Compute the figures of one backbone.
 
-    All arrays are [n, 14] in the order of `LABEL_ORDER`: the logits (levels 2 and 3 given abnormal), the
-    probabilities served, and the truth.
+    All arrays are [n, 14] in the order of `LABEL_ORDER`: probabilities (levels 2 and 3 given abnormal),
+    probabilities as served, and the truth.
     """
     abnormal = labels[:, 0] == 1
     each = [

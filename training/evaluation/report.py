@@ -14,7 +14,7 @@ END: Final = "<!-- end of figures -->"
 
 
 class Report(BaseModel):
-    """Everything that is said about one training run."""
+    """Everything that is said about one training run; `test` by backbone, and `consensus`: what is called."""
 
     configuration: str
     specimens: dict[str, int]
@@ -26,7 +26,7 @@ class Report(BaseModel):
 
 
 def as_markdown(report: Report) -> str:
-    """Tables of AUC: one row a label, one column a backbone."""
+    """Tables of AUC: one row a label, one column a backbone, one for their consensus."""
     names = list(report.test)
     first = report.test[names[0]]
     counts = ", ".join(f"{count} {part}" for part, count in report.specimens.items())

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from services.common.labels import LABEL_ORDER
-from training.evaluation.evaluate import scored_labels
+from training.data.store import Subset
+from training.evaluation.evaluate import Judged, judge_consensus, scored_labels
 from training.evaluation.metrics import auc, figures
 from training.evaluation.report import BEGIN, END, Report, as_markdown, put_into_page
 from training.evaluation.thresholds import DEFAULT, choose_thresholds, matthews
+from training.models.calibration import Calibration
 
 
 def _labels(count: int) -> np.ndarray:
@@ -60,6 +62,25 @@ def test_levels_2_and_3_are_scored_among_abnormal_specimens() -> None:
     assert result.labels[1].auc_all == pytest.approx(1 / 3)
     assert result.labels[2].auc is None
     assert auc(labels[:, 0], given[:, 1]) == 0.0
+
+
+def _judged(level1: list[float], threshold: float, labels: np.ndarray) -> Judged:
+    scores = np.tile(np.array(level1)[:, None], (1, 14))
+    thresholds = (threshold,) * 14
+    found = figures(scores, scores, labels, ["JAX"] * len(scores), thresholds)
+    return Judged(Calibration(), thresholds, scores, scores, found)
+
+
+def test_consensus_is_the_mean_probability_against_the_mean_threshold() -> None:
+    labels = np.zeros((4, 14), dtype=np.uint8)
+    labels[2:, 0] = 1
+    backbones = [_judged([0.2, 0.7, 0.5, 0.9], 0.4, labels), _judged([0.5, 0.1, 0.6, 0.8], 0.6, labels)]
+    test = Subset(np.zeros((0,), dtype=np.uint8), np.arange(4), labels, ("JAX",) * 4)
+    result = judge_consensus(backbones, test)
+    assert [one.figures.level1_auc for one in backbones] == [0.75, 1.0]
+    assert result.level1_auc == 1.0
+    assert result.labels[0].threshold == pytest.approx(0.5)
+    assert (result.labels[0].sensitivity, result.labels[0].specificity) == (1.0, 1.0)
 
 
 def test_mask_scores_level_1_everywhere() -> None:
