@@ -1,0 +1,144 @@
+"""From the evidence of one specimen to the state of each observation, and from those to its labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.common.labels import CALL_LABELS
+from training.labels.curation.evidence import Evidence, only
+from training.labels.curation.ontology import labels_of_term
+from training.labels.curation.parameter import resolve
+from training.labels.curation.reference import References
+from training.labels.curation.specimen import Conflict, Disagreement, Exclusion, SpecimenLabels
+from training.labels.curation.verdict import Verdict, is_measured, judge, number
+from training.labels.table import call_vector, observation
+
+CONFLICT: Final = "conflict"
+NO_CALL: Final = (0,) * len(CALL_LABELS)
+UNKNOWN: Final = (False,) * len(CALL_LABELS)
+
+
+@dataclass(slots=True)
+class Decision:
+    """What has been decided about one specimen: a state for each observation that was sent, and why."""
+
+    specimen_id: str
+    centre: str
+    states: dict[str, str] = field(default_factory=dict)
+    terms: set[str] = field(default_factory=set)
+    missing: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+
+    def disagree(self, kind: Disagreement, parameter: str, said: tuple[str, ...]) -> None:
+        """Report records that disagree."""
+        self.conflicts.append(Conflict(kind, self.centre, self.specimen_id, parameter, said))
+
+
+def decide(specimen_id: str, evidence: Evidence, ranges: References) -> Decision:
+    """Judge every value of one specimen."""
+    decision = Decision(specimen_id, only(evidence.centres) or "")
+    if evidence.identities:
+        decision.disagree(Disagreement.IDENTITY, "", evidence.identities)
+    stages: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for identifier in sorted({*evidence.values, *evidence.missing}):
+        parameter, _ = resolve(identifier)
+        if parameter is not None:
+            stages[parameter][identifier] = _state(decision, evidence, identifier, parameter, ranges)
+    for parameter, states in stages.items():
+        decision.states[parameter] = _union(decision, parameter, states)
+    return decision
+
+
+def _state(decision: Decision, evidence: Evidence, identifier: str, parameter: str, ranges: References) -> str:
+    """State of one parameter: any value outweighs a missing one, an unreadable one outweighs a normal one."""
+    decision.missing.extend(evidence.missing.get(identifier, ()))
+    verdicts: defaultdict[Verdict, list[str]] = defaultdict(list)
+    reference = ranges.of(evidence, parameter)
+    for value in evidence.values.get(identifier, ()):
+        judged = judge(parameter, value, reference)
+        verdicts[judged.verdict].append(value)
+        decision.terms.update(judged.terms)
+        if judged.verdict is Verdict.UNREADABLE:
+            decision.unreadable.append((identifier, value))
+        elif judged.verdict is Verdict.MISSING:
+            decision.missing.append(judged.reason)
+    if verdicts[Verdict.NORMAL] and verdicts[Verdict.ABNORMAL]:
+        decision.disagree(Disagreement.VERDICTS, identifier, evidence.values[identifier])
+        return CONFLICT
+    scored = verdicts[Verdict.NORMAL] + verdicts[Verdict.ABNORMAL]
+    if len(_different(parameter, scored)) > 1:
+        decision.disagree(Disagreement.VALUES, identifier, tuple(scored))
+    order = (Verdict.ABNORMAL, Verdict.UNREADABLE, Verdict.NORMAL)
+    return next((verdict for verdict in order if verdicts[verdict]), Verdict.MISSING)
+
+
+def _different(parameter: str, scored: list[str]) -> set[str | float | None]:
+    """The values that really differ: `13` and `13.0` do not, nor do several terms of free ontology."""
+    row = observation(parameter)
+    if is_measured(row):
+        return {number(row, value) for value in scored}
+    return set() if row.value_type == "TEXT" else {value.casefold() for value in scored}
+
+
+def _union(decision: Decision, parameter: str, states: dict[str, str]) -> str:
+    """State of an observation over the life stages at which it was made."""
+    found = set(states.values())
+    if {Verdict.NORMAL, Verdict.ABNORMAL} <= found:
+        said = tuple(f"{identifier}: {state}" for identifier, state in sorted(states.items()))
+        decision.disagree(Disagreement.LIFE_STAGES, parameter, said)
+    order = (CONFLICT, Verdict.ABNORMAL, Verdict.UNREADABLE, Verdict.NORMAL, Verdict.MISSING)
+    return next(state for state in order if state in found)
+
+
+def label(decision: Decision, evidence: Evidence) -> SpecimenLabels:
+    """The labels that the states of a specimen's observations amount to (domain rules: see docs/labels.md)."""
+    abnormal = tuple(sorted(name for name, state in decision.states.items() if state == Verdict.ABNORMAL))
+    call = _call(abnormal, decision.terms)
+    exclusion = _exclusion(decision, abnormal, call)
+    level1: int | None = int(bool(abnormal))
+    scored = _scored(decision.states, call)
+    if exclusion not in {None, Exclusion.ELSEWHERE}:
+        level1, call, scored = None, NO_CALL, UNKNOWN
+    return SpecimenLabels(
+        specimen_id=decision.specimen_id,
+        centre=only(evidence.centres),
+        strain=only(evidence.strains),
+        group=only(evidence.groups),
+        level1=level1,
+        call=call,
+        scored=scored,
+        abnormal=abnormal,
+        exclusion=exclusion,
+    )
+
+
+def _call(abnormal: tuple[str, ...], terms: set[str]) -> tuple[int, ...]:
+    of_terms = {label for term in terms for label in labels_of_term(term)}
+    of_rows = call_vector(abnormal)
+    return tuple(int(entry or name in of_terms) for name, entry in zip(CALL_LABELS, of_rows, strict=True))
+
+
+def _exclusion(decision: Decision, abnormal: tuple[str, ...], call: tuple[int, ...]) -> Exclusion | None:
+    states = set(decision.states.values())
+    if any(conflict.kind is Disagreement.IDENTITY for conflict in decision.conflicts):
+        return Exclusion.IDENTITY
+    if CONFLICT in states:
+        return Exclusion.CONFLICT
+    if abnormal:
+        return None if any(call) else Exclusion.ELSEWHERE
+    if Verdict.UNREADABLE in states:
+        return Exclusion.UNREADABLE
+    return None if Verdict.NORMAL in states else Exclusion.NOTHING_SCORED
+
+
+def _scored(states: dict[str, str], call: tuple[int, ...]) -> tuple[bool, ...]:
+    normal = _labels_behind({name for name, state in states.items() if state == Verdict.NORMAL})
+    return tuple(bool(entry) or name in normal for name, entry in zip(CALL_LABELS, call, strict=True))
+
+
+def _labels_behind(parameters: set[str]) -> set[str]:
+    """The labels behind some observations: those that they would set if they were abnormal."""
+    return {name for name, entry in zip(CALL_LABELS, call_vector(parameters), strict=True) if entry}

@@ -1,0 +1,22 @@
+"""Classes of the free ontology row: those that the table gives to the same Mammalian Phenotype (MP) term."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from services.common.labels import CALL_LABELS, LEVEL2
+from training.labels.table import table
+
+
+@cache
+def labels_of_term(term: str) -> frozenset[str]:
+    """Labels of the 1x13 call that a term sets: those on which all rows of the table with that term agree.
+
+    Rows that disagree give only what they share (MP:0004599, abnormal vertebral arch, is Spine and no level-3
+    class). A term outside the table, or of Limbs and Skull, sets none: it counts for level 1 alone.
+    """
+    classes = [{row.level2, row.level3} for row in table() if any(mp.split()[0] == term for mp in row.mp)]
+    if not classes:
+        return frozenset()
+    shared = {label for label in set.intersection(*classes) if label is not None}
+    return frozenset(shared & set(CALL_LABELS)) if shared & set(LEVEL2) else frozenset()

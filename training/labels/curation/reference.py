@@ -1,0 +1,62 @@
+"""The reference ranges of all centres and strains, estimated once everything has been read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from training.labels.curation.evidence import Evidence, only
+from training.labels.curation.parameter import resolve
+from training.labels.curation.ranges import ANATOMICAL, Range, estimate
+from training.labels.curation.specimen import RangeKey
+from training.labels.curation.verdict import is_measured, number
+from training.labels.table import observation
+
+WILD_TYPE: Final = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Estimated ranges, and the number of wild types where they are too few."""
+
+    estimated: dict[RangeKey, Range]
+    too_few: dict[RangeKey, int]
+
+    def of(self, evidence: Evidence, parameter: str) -> Range | None:
+        """The range for one specimen and one of the 53: of its centre and strain, else the anatomical one."""
+        centre, strain = only(evidence.centres), only(evidence.strains)
+        if centre is not None and strain is not None:
+            own = self.estimated.get(RangeKey(centre, strain, parameter))
+            if own is not None:
+                return own
+        return ANATOMICAL.get(parameter)
+
+
+def references(specimens: Iterable[Evidence]) -> References:
+    """Ranges from wild types with one centre, one strain and one value; order does not matter."""
+    values: defaultdict[RangeKey, list[float]] = defaultdict(list)
+    for evidence in specimens:
+        if only(evidence.groups) != WILD_TYPE:
+            continue
+        centre, strain = only(evidence.centres), only(evidence.strains)
+        if centre is None or strain is None:
+            continue
+        for parameter, value in _measurements(evidence.values):
+            values[RangeKey(centre, strain, parameter)].append(value)
+    estimated = {key: estimate(sample) for key, sample in sorted(values.items())}
+    return References(
+        estimated={key: found for key, found in estimated.items() if found is not None},
+        too_few={key: len(values[key]) for key, found in estimated.items() if found is None},
+    )
+
+
+def _measurements(values: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, float]]:
+    for identifier, sent in values.items():
+        parameter, _ = resolve(identifier)
+        if parameter is None or not is_measured(row := observation(parameter)):
+            continue
+        numbers = {value for value in (number(row, text) for text in sent) if value is not None}
+        if len(numbers) == 1:
+            yield parameter, numbers.pop()

@@ -1,0 +1,107 @@
+"""The labels of one specimen and the set of all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from training.labels.curation.ranges import Range
+from training.labels.sources.record import Place
+
+
+class Exclusion(StrEnum):
+    """Why a specimen is left out of training and scoring."""
+
+    IDENTITY = "identity_conflict"
+    """One id stands for several mice: it is said to be of two centres, strains or groups."""
+    CONFLICT = "conflicting_records"
+    """A parameter was sent as normal and as abnormal; excluded until the centre resolves it."""
+    NOTHING_SCORED = "nothing_scored"
+    """None of the 53 observations has a value: neither normal nor abnormal."""
+    UNREADABLE = "unreadable_value"
+    """Nothing is abnormal, but a value could not be read and may have been."""
+    ELSEWHERE = "abnormal_elsewhere"
+    """Abnormal only outside the thirteen labels (Limbs, Skull, other MP terms); published, not trained on."""
+
+
+class Disagreement(StrEnum):
+    """How records of one specimen disagree."""
+
+    IDENTITY = "identity"
+    VERDICTS = "verdicts"
+    """One parameter, normal and abnormal: no label, the specimen is excluded."""
+    VALUES = "values"
+    """One parameter, different values with the same verdict (12 and 14 ribs): the label stands."""
+    LIFE_STAGES = "life_stages"
+    """Normal as early adult and abnormal as late adult, or the reverse: the labels are the union."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Conflict:
+    """Records of one specimen that disagree; `parameter` is empty for the specimen's identity."""
+
+    kind: Disagreement
+    centre: str
+    specimen_id: str
+    parameter: str
+    said: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpecimenLabels:
+    """What is known of one specimen.
+
+    `level1` is 1 abnormal, 0 normal, None when neither can be said; `call` has 13 entries 0/1 in the order of
+    CALL_LABELS; `scored` says for each whether it is known: set, or an observation behind it was scored normal.
+    `abnormal` names the abnormal observations among the 53, sorted.
+    """
+
+    specimen_id: str
+    centre: str | None
+    strain: str | None
+    group: str | None
+    level1: int | None
+    call: tuple[int, ...]
+    scored: tuple[bool, ...]
+    abnormal: tuple[str, ...]
+    exclusion: Exclusion | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RangeKey:
+    """A range of reference is that of one centre, strain and parameter."""
+
+    centre: str
+    strain: str
+    parameter: str
+
+
+@dataclass(slots=True)
+class Tallies:
+    """Counts that do not depend on the order of records."""
+
+    records: int = 0
+    ignored: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Records by (reason, parameter stable id)."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    skipped_first: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    """First place (by file and line) and words of each reason."""
+    states: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Specimens by (observation, state): normal, abnormal, missing, unreadable, conflict."""
+    missing: Counter[str] = field(default_factory=Counter)
+    """Observations of specimens that were sent as missing, by reason."""
+    unreadable: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Specimens by (centre, parameter, value) of values that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """The labels of all specimens, sorted by id, and how they came about."""
+
+    specimens: tuple[SpecimenLabels, ...]
+    conflicts: tuple[Conflict, ...]
+    ranges: dict[RangeKey, Range]
+    too_few: dict[RangeKey, int]
+    """Wild types of centres and strains that have some, but too few for a range of their own."""
+    tallies: Tallies

@@ -1,0 +1,113 @@
+"""The report's content; the fields are what `report.json` holds."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from training.labels.curation.specimen import Conflict
+
+
+class Source(BaseModel):
+    """One file that was read: its name, the SHA-256 of its bytes, how many entries it gave."""
+
+    file: str
+    sha256: str
+    entries: int
+
+
+class CentreCounts(BaseModel):
+    """Specimens of one centre; `labels` counts the abnormal ones that are used, by label."""
+
+    specimens: int = 0
+    wild_types: int = 0
+    normal: int = 0
+    abnormal: int = 0
+    excluded: dict[str, int] = {}
+    labels: dict[str, int] = {}
+
+
+class LabelCounts(BaseModel):
+    """Used specimens with a label, and those for which it is known at all."""
+
+    abnormal: int
+    scored: int
+
+
+class ParameterCounts(BaseModel):
+    """Specimens by what was said of one of the 53 observations; `not_sent` had no entry for it."""
+
+    name: str
+    normal: int
+    abnormal: int
+    missing: int
+    unreadable: int
+    conflict: int
+    not_sent: int
+
+
+class Ignored(BaseModel):
+    """Records that are none of the 53, by reason; the commonest parameters among them."""
+
+    records: int
+    parameters: dict[str, int]
+
+
+class SkippedEntries(BaseModel):
+    """Entries that name no observation of a specimen, with the first of them."""
+
+    reason: str
+    entries: int
+    first: str
+    words: str
+
+
+class UnreadableValue(BaseModel):
+    """A value that is no option of its parameter, and in how many specimens it was sent."""
+
+    centre: str
+    parameter: str
+    value: str
+    specimens: int
+
+
+class ReferenceRange(BaseModel):
+    """The normal values of a measured parameter for one centre and strain, both ends included."""
+
+    centre: str
+    strain: str
+    parameter: str
+    low: float
+    high: float
+    wild_types: int
+
+
+class TooFewWildTypes(BaseModel):
+    """A centre and strain whose wild types are too few: the anatomical range is used."""
+
+    centre: str
+    strain: str
+    parameter: str
+    wild_types: int
+
+
+class Report(BaseModel):
+    """A label set in figures. `digest` is the SHA-256 of `labels.csv`: the version of the label set."""
+
+    digest: str
+    label_map_digest: str
+    sources: list[Source]
+    records: int
+    specimens: int
+    normal: int
+    abnormal: int
+    excluded: dict[str, int]
+    centres: dict[str, CentreCounts]
+    labels: dict[str, LabelCounts]
+    parameters: dict[str, ParameterCounts]
+    missing_reasons: dict[str, int]
+    ignored: dict[str, Ignored]
+    skipped: list[SkippedEntries]
+    unreadable_values: list[UnreadableValue]
+    conflicts: list[Conflict]
+    ranges: list[ReferenceRange]
+    too_few_wild_types: list[TooFewWildTypes]

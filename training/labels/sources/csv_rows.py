@@ -1,0 +1,58 @@
+"""CSV with the names of Solr's fields as columns (what Solr gives with wt=csv), or made by hand with `value`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from services.common.errors import Rejected
+from training.labels.sources.fields import SPECIMEN_FIELDS, VALUE_FIELDS, item_of
+from training.labels.sources.record import Item, Place, Skipped
+
+DELIMITERS: Final = ",;\t"
+MAXIMUM_HEADER: Final = 64 * 1024
+"""Characters."""
+
+
+def read_csv(file: BinaryIO, path: Path) -> Iterator[Item]:
+    """Items of a UTF-8 CSV file with a header line; separated by comma, semicolon or tab.
+
+    Raises Rejected `not_csv` (header without the needed columns, not UTF-8, a stray quote), naming the line.
+    """
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    line = 1
+    try:
+        header = text.readline(MAXIMUM_HEADER)
+        delimiter = max(DELIMITERS, key=header.count)
+        columns = next(csv.reader([header], delimiter=delimiter), [])
+        _check(columns, path)
+        rows = csv.reader(text, delimiter=delimiter, strict=True)
+        for row in rows:
+            line = rows.line_num + 1
+            yield from _items(columns, row, Place(path.name, line))
+    except UnicodeDecodeError as error:
+        words = f"{path}:{line}: not UTF-8 after this line; save it as UTF-8"
+        raise Rejected("not_csv", words) from error
+    except csv.Error as error:
+        raise Rejected("not_csv", f"{path}:{line}: {error} after this line; mend its quotes") from error
+
+
+def _check(columns: list[str], path: Path) -> None:
+    for wanted in (("parameter_stable_id",), SPECIMEN_FIELDS, VALUE_FIELDS):
+        if not set(wanted) & set(columns):
+            needed = wanted[0] if len(wanted) == 1 else f"one of {', '.join(wanted)}"
+            found = ", ".join(columns)[:200] or "nothing"
+            raise Rejected("not_csv", f"{path}:1: no column {needed}; the header has {found}")
+
+
+def _items(columns: list[str], row: list[str], place: Place) -> Iterator[Item]:
+    if not row:
+        return
+    if len(row) != len(columns):
+        words = f"{len(row)} cells under a header of {len(columns)}"
+        yield Skipped("wrong_number_of_cells", words, place)
+        return
+    yield item_of(dict(zip(columns, row, strict=True)), place)

@@ -1,0 +1,81 @@
+"""Documents of IMPC's Solr core `experiment`: a response as saved from the server, or one document a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from services.common.errors import Rejected
+from training.labels.sources.fields import item_of
+from training.labels.sources.record import Item, Place
+from training.labels.sources.size import size_of
+
+MAXIMUM_RESPONSE: Final = 256 * 1024 * 1024
+"""Bytes of one response, which is parsed as a whole; one document a line has no limit but that of a line."""
+MAXIMUM_LINE: Final = 1024 * 1024
+
+
+def read_solr(file: BinaryIO, path: Path) -> Iterator[Item]:
+    """Items of a JSON response, a JSON array of documents, or JSON lines; lines and documents count from 1.
+
+    Raises Rejected `not_json`, `not_solr` or `source_too_large`, naming the file and the line.
+    """
+    first = next((line for line in iter(lambda: file.readline(MAXIMUM_LINE), b"") if line.strip()), b"")
+    size = size_of(file)
+    if _is_document(first):
+        return _lines(file, path)
+    if size > MAXIMUM_RESPONSE:
+        mend = "fetch it in pages (start and rows) or save one document a line"
+        raise Rejected("source_too_large", f"{path}: a response of more than 256 MiB; {mend}")
+    return _response(file, path)
+
+
+def _is_document(line: bytes) -> bool:
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and "response" not in document
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[Item]:
+    for number, line in enumerate(iter(lambda: file.readline(MAXIMUM_LINE + 1), b""), start=1):
+        if len(line) > MAXIMUM_LINE:
+            words = f"{path}:{number}: a line of more than 1 MiB is no observation; remove it"
+            raise Rejected("source_too_large", words)
+        if line.strip():
+            yield from _items([_parsed(line, path, number)], path, number)
+
+
+def _response(file: BinaryIO, path: Path) -> Iterator[Item]:
+    content = _parsed(file.read(), path, None)
+    if isinstance(content, dict):
+        response = content.get("response")
+        content = response.get("docs") if isinstance(response, dict) else None
+    if not isinstance(content, list):
+        mend = 'expected {"response": {"docs": […]}}, a list of documents, or one document a line'
+        raise Rejected("not_solr", f"{path}: {mend}; query the core `experiment` with wt=json")
+    yield from _items(content, path, 1)
+
+
+def _items(documents: Iterable[object], path: Path, start: int) -> Iterator[Item]:
+    for number, document in enumerate(documents, start=start):
+        if not isinstance(document, dict):
+            raise Rejected("not_solr", f"{path}:{number}: expected a document {{…}}, got {str(document)[:40]!r}")
+        yield item_of(document, Place(path.name, number))
+
+
+def _parsed(text: bytes, path: Path, line: int | None) -> object:
+    try:
+        return json.loads(text)
+    except UnicodeDecodeError as error:
+        where = f"{path}:{line}" if line is not None else f"{path}"
+        raise Rejected("not_json", f"{where}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    except json.JSONDecodeError as error:
+        number = line if line is not None else error.lineno
+        words = f"{path}:{number}: not JSON ({error.msg}, column {error.colno}); was the download cut off?"
+        raise Rejected("not_json", words) from error
+    except RecursionError as error:
+        raise Rejected("not_json", f"{path}: nested too deeply to be a response of Solr") from error
