@@ -1,0 +1,86 @@
+"""Triton's health check: `triton_health.py URL` ends with 0 if every model that was loaded answers an inference.
+
+Readiness alone proves little: a model whose Python stub died still counts as ready, while every inference fails (seen
+with Triton 2.51). Standard library and Python 3.10 only, because it runs inside Triton's image.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT_SECONDS = 8.0
+_OK = 200
+
+
+class Unhealthy(Exception):
+    """The words say which request failed and how."""
+
+
+def check(url: str, timeout: float = TIMEOUT_SECONDS) -> list[str]:
+    """Return the models that answered one blank image each.
+
+    Raises Unhealthy if the server is away, has no model, or any model or version that was loaded does not serve.
+    """
+    server = _Server(url, timeout)
+    index: list[dict[str, str]] = server.ask("POST", "/v2/repository/index")
+    loaded = [entry for entry in index if entry.get("state")]  # those never asked for have no state
+    failed = [f"{entry['name']} {entry.get('version', '')}: {entry}" for entry in loaded if entry["state"] != "READY"]
+    if failed or not loaded:
+        raise Unhealthy("; ".join(failed) or "no model is loaded")
+    models = sorted({entry["name"] for entry in loaded})
+    for model in models:
+        server.infer(model)
+    return models
+
+
+class _Server:
+    def __init__(self, url: str, timeout: float) -> None:
+        self._address, self._timeout = urlsplit(url), timeout
+
+    def infer(self, model: str) -> None:
+        """Ask the newest version for a blank image, in the binary form of the KServe protocol (150 kB, not 600)."""
+        (tensor,) = self.ask("GET", f"/v2/models/{model}")["inputs"]
+        if tensor["datatype"] != "UINT8":
+            raise Unhealthy(f"{model} takes {tensor['datatype']}, not UINT8")
+        shape = [max(int(side), 1) for side in tensor["shape"]]
+        blank = bytes(math.prod(shape))
+        described = {"name": tensor["name"], "datatype": "UINT8", "shape": shape}
+        header = json.dumps({"inputs": [described | {"parameters": {"binary_data_size": len(blank)}}]}).encode()
+        sizes = {"Inference-Header-Content-Length": str(len(header)), "Content-Type": "application/octet-stream"}
+        self.ask("POST", f"/v2/models/{model}/infer", header + blank, sizes)
+
+    def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Any:
+        connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=self._timeout)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, HTTPException) as error:
+            raise Unhealthy(f"{path}: {error!r}") from error
+        finally:
+            connection.close()
+        if answer.status != _OK:
+            raise Unhealthy(f"{path} answers {answer.status}: {text[:1000]!r}")
+        return json.loads(text)
+
+
+def main(arguments: list[str]) -> int:
+    """Check the server at the one URL given; the reason of a failure goes to standard error."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: triton_health.py http://HOST:PORT\n")
+        return 2
+    try:
+        check(arguments[0])
+    except Unhealthy as unhealthy:
+        sys.stderr.write(f"{unhealthy}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
