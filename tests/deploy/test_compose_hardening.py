@@ -1,0 +1,70 @@
+"""What the containers may do, and what is reachable from outside."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.deploy.compose_file import CLONE, compose_with, services
+from tests.deploy.dockerfile import stages
+
+ALL = sorted(services())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_containers_may_do_nothing_special(name: str) -> None:
+    service = services()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc"} & set(service)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_nothing_runs_as_root(name: str) -> None:
+    service = services()[name]
+    user = service.get("user") or stages()[service["build"]["target"]].user
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), f"{name} runs as {user!r}"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_containers_are_bounded(name: str) -> None:
+    service = services()[name]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert service["pids_limit"] > 0
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    assert service["restart"] in {"unless-stopped", "no"}
+    assert all("size=" in mount for mount in service.get("tmpfs", []))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_containers_are_labelled_by_kind(name: str) -> None:
+    assert services()[name]["labels"]["org.mouse-xray.kind"] in {"server", "service", "setup", "demo"}
+
+
+def test_ports_are_published_on_this_machine_only() -> None:
+    published = [port for service in services().values() for port in service.get("ports", [])]
+    assert published
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in published)
+    assert len({port.split(":")[1] for port in published}) == len(published)
+
+
+def test_the_published_address_is_one_variable() -> None:
+    elsewhere = compose_with({"PUBLISH_ADDRESS": "192.0.2.7"})["services"]
+    published = [port for service in elsewhere.values() for port in service.get("ports", [])]
+    assert all(port.startswith("192.0.2.7:") for port in published)
+
+
+def test_configuration_is_mounted_read_only() -> None:
+    for service in services().values():
+        for mount in service.get("volumes", []):
+            assert mount.endswith(":ro") == mount.startswith("."), mount
+
+
+def test_names_of_images_say_a_version() -> None:
+    """Third-party images are pinned; ours are built from this clone."""
+    for service in services().values():
+        assert ("build" in service) == service["image"].endswith(":latest")
+        assert ":" in service["image"]
+    assert (CLONE / services()["intake"]["build"]["dockerfile"]).is_file()

@@ -1,0 +1,33 @@
+"""What Prometheus scrapes, against the compose file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from services.cli.pipeline import SERVICES
+from tests.deploy.compose_file import CLONE, services
+
+
+def test_every_service_is_scraped_where_it_listens() -> None:
+    (found,) = _jobs()["services"]["dns_sd_configs"]
+    assert set(found["names"]) == set(SERVICES)
+    assert all(services()[name]["environment"]["XRAY_HTTP_PORT"] == str(found["port"]) for name in SERVICES)
+
+
+def test_servers_are_scraped_where_they_listen() -> None:
+    targets = {job: config["static_configs"][0]["targets"] for job, config in _jobs().items() if job != "services"}
+    assert targets == {"triton": ["triton:8002"], "seaweedfs": ["seaweedfs:9327"], "prometheus": ["localhost:9090"]}
+    assert {"-metricsPort=9327", "-metricsIp=0.0.0.0"} <= set(services()["seaweedfs"]["command"])
+
+
+def test_prometheus_reads_the_file_that_is_mounted() -> None:
+    prometheus = services()["prometheus"]
+    assert "./deploy/prometheus:/etc/prometheus:ro" in prometheus["volumes"]
+    assert "--config.file=/etc/prometheus/prometheus.yml" in prometheus["command"]
+
+
+def _jobs() -> dict[str, Any]:
+    configuration = yaml.safe_load((CLONE / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    return {job["job_name"]: job for job in configuration["scrape_configs"]}

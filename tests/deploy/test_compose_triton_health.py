@@ -1,0 +1,67 @@
+"""The health check of Triton's container against a real Triton."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy.containers import triton_health
+from deploy.local.stack import Stack
+from tests.deploy.compose_file import CLONE
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A server of its own, because this test breaks it."""
+    stack = Stack(tmp_path_factory.mktemp("triton"), tied=True)
+    stack.up(["triton"])
+    yield stack
+    stack.down()
+
+
+def test_every_model_answers(triton: Stack) -> None:
+    assert triton_health.check(_url(triton)) == ["cae", "convnext"]
+    assert _program(_url(triton)).returncode == 0
+
+
+def test_a_dead_stub_is_found_though_triton_says_ready(triton: Stack) -> None:
+    import urllib.request
+
+    for process in psutil.process_iter(["name", "cmdline"]):
+        of_this_server = str(_folder(triton)) in " ".join(process.info["cmdline"] or ())
+        if of_this_server and process.info["name"].startswith("triton_python"):
+            process.kill()
+    time.sleep(0.5)
+    with urllib.request.urlopen(f"{_url(triton)}/v2/models/cae/ready") as ready:
+        assert ready.status == 200
+    answer = _program(_url(triton))
+    assert answer.returncode == 1
+    assert "/v2/models/cae/infer" in answer.stderr
+
+
+def test_nobody_there() -> None:
+    answer = _program("http://127.0.0.1:9")
+    assert answer.returncode == 1
+    assert "refused" in answer.stderr
+
+
+def _url(stack: Stack) -> str:
+    return stack.environment()["XRAY_TRITON_HTTP"]
+
+
+def _folder(stack: Stack) -> Path:
+    return stack.folder.home("triton")
+
+
+def _program(url: str) -> subprocess.CompletedProcess[str]:
+    """As in the container: a file, without the project's packages."""
+    file = CLONE / "deploy" / "containers" / "triton_health.py"
+    return subprocess.run([sys.executable, "-I", str(file), url], capture_output=True, text=True, check=False)

