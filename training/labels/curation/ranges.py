@@ -3,8 +3,8 @@
 Method, for one centre, strain and parameter: values beyond Tukey's outer fences of the wild types (three times the
 interquartile range, at least three counts or millimetres, from the quartiles) are gross errors and dropped; of the
 rest, the 2.5 % and 97.5 % quantiles bound the range. Both are values that occur, so that a range of counts is one of
-counts. At least 120 wild types must remain, the number for a non-parametric 95 % reference interval after CLSI
-EP28-A3c; else the anatomical range is used.
+counts; the 2.5 % at either end still belong to it. At least 120 wild types must remain, the number for a
+non-parametric 95 % reference interval after CLSI EP28-A3c; else the anatomical range is used.
 """
 
 from __future__ import annotations
@@ -54,14 +54,15 @@ def estimate(values: Sequence[float]) -> Range | None:
     ordered = sorted(values)
     if len(ordered) < MINIMUM_WILD_TYPES:
         return None
-    low, high = _quantile(ordered, 0.25), _quantile(ordered, 0.75)
+    low, high = _ends(ordered, 0.25)
     reach = FENCE * max(high - low, 1.0)
     kept = [value for value in ordered if low - reach <= value <= high + reach]
     if len(kept) < MINIMUM_WILD_TYPES:
         return None
-    return Range(_quantile(kept, TAIL), _quantile(kept, 1 - TAIL), len(kept))
+    return Range(*_ends(kept, TAIL), len(kept))
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of all do not exceed."""
-    return ordered[max(math.ceil(share * len(ordered) - 1e-9) - 1, 0)]
+def _ends(ordered: Sequence[float], share: float) -> tuple[float, float]:
+    """The values at which the lowest and the highest `share` of all end, counted alike from both sides."""
+    rank = max(math.ceil(share * len(ordered) - 1e-9), 1)
+    return ordered[rank - 1], ordered[-rank]

@@ -33,8 +33,8 @@ def read_xml(file: BinaryIO, path: Path) -> Iterator[Item]:
     """
     if size_of(file) > MAXIMUM_SIZE:
         raise Rejected("xml_too_large", f"{path}: more than 64 MiB; split the submission by experiment")
-    handler = SubmissionHandler(path)
     parser = make_parser()
+    handler = SubmissionHandler(path, parser.getLineNumber)
     parser.forbid_dtd = True
     parser.setFeature(feature_namespaces, True)
     parser.setContentHandler(handler)

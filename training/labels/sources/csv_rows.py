@@ -22,17 +22,17 @@ def read_csv(file: BinaryIO, path: Path) -> Iterator[Item]:
 
     Raises Rejected `not_csv` (header without the needed columns, not UTF-8, a stray quote), naming the line.
     """
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     line = 1
     try:
-        header = text.readline(MAXIMUM_HEADER)
-        delimiter = max(DELIMITERS, key=header.count)
-        columns = next(csv.reader([header], delimiter=delimiter), [])
-        _check(columns, path)
-        rows = csv.reader(text, delimiter=delimiter, strict=True)
-        for row in rows:
-            line = rows.line_num + 1
-            yield from _items(columns, row, Place(path.name, line))
+        with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            header = text.readline(MAXIMUM_HEADER)
+            delimiter = max(DELIMITERS, key=header.count)
+            columns = next(csv.reader([header], delimiter=delimiter), [])
+            _check(columns, path)
+            rows = csv.reader(text, delimiter=delimiter, strict=True)
+            for row in rows:
+                line = rows.line_num + 1
+                yield from _items(columns, row, Place(path.name, line))
     except UnicodeDecodeError as error:
         words = f"{path}:{line}: not UTF-8 after this line; save it as UTF-8"
         raise Rejected("not_csv", words) from error

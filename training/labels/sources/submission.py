@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from xml.sax.handler import ContentHandler
-from xml.sax.xmlreader import AttributesNSImpl, Locator
+from xml.sax.xmlreader import AttributesNSImpl
 
 from services.common.errors import Rejected
 from training.labels.sources.identity import centre_name, specimen_id
@@ -21,7 +21,7 @@ MAXIMUM_DEPTH: Final = 32
 MAXIMUM_TEXT: Final = 10_000
 """Characters of one value."""
 MAXIMUM_VALUES: Final = 10_000
-"""Values of one experiment; an X-ray procedure has some 60."""
+"""Values of one experiment, times its specimens; an X-ray procedure has some 60 and one specimen."""
 
 
 @dataclass(slots=True)
@@ -45,12 +45,15 @@ class Experiment:
 
 
 class SubmissionHandler(ContentHandler):
-    """Collects the items of one submission; `taken` hands over those that are complete."""
+    """Collects the items of one submission; `taken` hands over those that are complete.
 
-    def __init__(self, path: Path) -> None:
+    `line` tells the line at which the parser stands.
+    """
+
+    def __init__(self, path: Path, line: Callable[[], int | None]) -> None:
         super().__init__()
         self._path = path
-        self._locator: Locator | None = None
+        self._line_now = line
         self._items: list[Item] = []
         self._open: list[str] = []
         self._text: list[str] = []
@@ -66,11 +69,7 @@ class SubmissionHandler(ContentHandler):
         items, self._items = self._items, []
         yield from items
 
-    def setDocumentLocator(self, locator: Locator) -> None:  # noqa: N802  (the name is xml.sax's)
-        """Keep the parser's own count of lines."""
-        self._locator = locator
-
-    def startElementNS(  # noqa: N802
+    def startElementNS(  # noqa: N802  (the name is xml.sax's)
         self, name: tuple[str | None, str], qname: str | None, attrs: AttributesNSImpl
     ) -> None:
         """Open an element; raises Rejected `not_a_submission` for another root or absurd nesting."""
@@ -134,14 +133,14 @@ class SubmissionHandler(ContentHandler):
         for value in self._parameter or [self._named]:
             value.status = self._named.status or value.status
             self._experiment.values.append(value)
-        if len(self._experiment.values) > MAXIMUM_VALUES:
-            self._refuse(f"an experiment of more than {MAXIMUM_VALUES} values")
         self._named = None
+        self._check_size(self._experiment)
 
     def _finish_experiment(self) -> None:
         experiment, self._experiment = self._experiment, None
         if experiment is None:
             return
+        self._check_size(experiment)
         place = Place(self._path.name, experiment.line)
         if experiment.status and not experiment.values:
             self._items.append(Skipped("procedure_not_done", experiment.status, place))
@@ -163,12 +162,16 @@ class SubmissionHandler(ContentHandler):
             reason = missing_reason(value.status, value.text)
             self._items.append(Record(identifier, self._centre, None, None, value.parameter, value.text, reason, where))
 
+    def _check_size(self, experiment: Experiment) -> None:
+        if len(experiment.values) * max(len(experiment.specimens), 1) > MAXIMUM_VALUES:
+            self._refuse(f"an experiment of more than {MAXIMUM_VALUES} values of its specimens")
+
     def _attribute(self, attrs: AttributesNSImpl, name: str) -> str | None:
         value = attrs.get((None, name))
         return value.strip() or None if isinstance(value, str) else None
 
     def _line(self) -> int:
-        return (self._locator.getLineNumber() or 0) if self._locator is not None else 0
+        return self._line_now() or 1
 
     def _refuse(self, words: str) -> None:
         mend = "send a submission after the DCC's procedure_definition schema"
