@@ -1,0 +1,147 @@
+"""`python -m deploy.containers.trial [--stand-ins] [--keep] [--specimens N]`: the compose file, for real.
+
+With Docker: builds our images, pulls the others. With --stand-ins (root, Debian, podman): builds everything, pulls
+nothing. Ends with 0 when every call that the demo expects is in PostgreSQL and Prometheus reaches every target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from deploy.containers.trial.compose_program import compose_program
+from deploy.containers.trial.podman import Podman
+from deploy.containers.trial.standins import PYTHON_IMAGE, build_standins, variables
+from deploy.containers.trial.tools import CLONE, WORK, TrialError, run
+from services.cli.output import console
+from services.cli.pipeline.processes import free_port
+
+PROJECT: Final = "xray-trial"
+DOCKERFILE: Final = CLONE / "deploy" / "containers" / "Dockerfile"
+OURS: Final = {"services": "XRAY_IMAGE", "demo": "DEMO_IMAGE", "triton-wheel": "TRITON_IMAGE"}
+_PORTS: Final = ("KAFKA", "S3", "TRITON_GRPC", "POSTGRES", "PROMETHEUS")
+_SCRAPED_SECONDS: Final = 90.0
+
+
+class Trial:
+    """One project of Docker Compose, on free ports."""
+
+    def __init__(self, chosen: dict[str, str], engine: dict[str, str]) -> None:
+        """Write the file of variables."""
+        self._ports = {name: free_port() for name in _PORTS}
+        ports = {f"{name}_PORT": str(port) for name, port in self._ports.items()}
+        self._file = WORK / "trial.env"
+        WORK.mkdir(parents=True, exist_ok=True)
+        self._file.write_text("".join(f"{name}={value}\n" for name, value in (chosen | ports).items()))
+        self._environment = engine
+        self._program = compose_program()
+
+    def compose(self, *words: str) -> str:
+        """Run Docker Compose on the project's file with these variables."""
+        files = ("--project-name", PROJECT, "--project-directory", str(CLONE), "--env-file", str(self._file))
+        return run(*self._program, *files, *words, environment=self._environment)
+
+    @contextmanager
+    def up(self, *, built: bool, keep: bool) -> Iterator[None]:
+        """Bring everything up, and down with its volumes in the end, unless to keep it."""
+        try:
+            self.compose("up", "--detach", "--no-build" if built else "--build")
+            yield
+        except TrialError:
+            self.compose("logs", "--no-color", "--tail", "60")  # into trial.log
+            raise
+        finally:
+            if not keep:
+                self.compose("--profile", "demo", "down", "--volumes")
+
+    def calls(self) -> int:
+        """Count the specimens with a call in PostgreSQL."""
+        dsn = f"postgresql://xray:trial-only-password@127.0.0.1:{self._ports['POSTGRES']}/xray"
+        with psycopg.connect(dsn) as connection:
+            row = connection.execute("select count(*) from current_call").fetchone()
+        return int(row[0]) if row else 0
+
+    def targets(self) -> dict[str, str]:
+        """Ask Prometheus for the health of all its targets, once each was scraped."""
+        url = f"http://127.0.0.1:{self._ports['PROMETHEUS']}/api/v1/targets"
+        deadline = time.monotonic() + _SCRAPED_SECONDS
+        while True:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                active = json.load(answer)["data"]["activeTargets"]
+            health = {target["labels"].get("service", target["labels"]["job"]): target["health"] for target in active}
+            if set(health.values()) == {"up"} or time.monotonic() > deadline:
+                return health
+            time.sleep(2)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the trial and tell each step with its time."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.containers.trial", description=__doc__)
+    parser.add_argument(
+        "--stand-ins", action="store_true", help="podman and stand-in images; pulls nothing; needs root"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave it up")
+    parser.add_argument("--specimens", type=int, default=12, help="simulated mice to send (12)")
+    options = parser.parse_args(arguments)
+    try:
+        with ExitStack() as stack:
+            return _run(options, stack)
+    except TrialError as error:
+        console().print(f"{error}\nAll output: {WORK / 'trial.log'}", markup=False)
+        return 1
+
+
+def _run(options: argparse.Namespace, stack: ExitStack) -> int:
+    (WORK / "trial.log").unlink(missing_ok=True)
+    chosen, engine = {"DEMO_SPECIMENS": str(options.specimens)}, dict[str, str]()
+    if options.stand_ins:
+        podman = stack.enter_context(Podman())
+        chosen, engine = chosen | variables() | _built(podman), podman.environment
+    trial = Trial(chosen, engine)
+    with _told("docker compose up"):
+        stack.enter_context(trial.up(built=options.stand_ins, keep=options.keep))
+    _print(trial.compose("ps", "--all", "--format", "table {{.Service}}\t{{.Image}}\t{{.Status}}"))
+    with _told("docker compose run demo"):
+        _print(trial.compose("--profile", "demo", "run", "--rm", "demo"))
+    calls, targets = trial.calls(), trial.targets()
+    _print(f"{calls} specimens with a call in PostgreSQL; Prometheus: {targets}")
+    return int(calls == 0 or set(targets.values()) != {"up"})
+
+
+def _built(podman: Podman) -> dict[str, str]:
+    with _told("stand-in images"):
+        build_standins(podman)
+    names: dict[str, str] = {}
+    for target, variable in OURS.items():
+        names[variable] = f"localhost/xray-trial/{target}:latest"
+        with _told(f"our image {target}"):
+            podman.build(CLONE, DOCKERFILE, target, names[variable], PYTHON_IMAGE=PYTHON_IMAGE)
+    _print(podman.podman("images", "--format", "table {{.Repository}} {{.Size}}"))
+    return names
+
+
+@contextmanager
+def _told(step: str) -> Iterator[None]:
+    console().print(f"{step} ...")
+    started = time.monotonic()
+    yield
+    console().print(f"{step}: {time.monotonic() - started:.0f} s")
+
+
+def _print(text: str) -> None:
+    console().print(text, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    os.chdir(Path(CLONE))
+    sys.exit(main(sys.argv[1:]))

