@@ -25,6 +25,12 @@ def test_a_row_is_a_record(tmp_path: Path) -> None:
     assert (item.parameter_stable_id, item.value, str(item.place)) == ("IMPC_XRY_008_001", "13", "observations.csv:2")
 
 
+def test_a_spreadsheet_s_decimal_does_not_make_another_mouse(tmp_path: Path) -> None:
+    text = f"{HEADER}\n183808.0,ICS,,,IMPC_XRY_056_001,no\n183808,ICS,,,IMPC_XRY_057_001,no\n"
+    items = [item for item in read(written(tmp_path, text)) if isinstance(item, Record)]
+    assert {item.specimen_id for item in items} == {"183808"}
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_delimiters_and_a_byte_order_mark(tmp_path: Path, delimiter: str) -> None:
     text = f"{HEADER}\r\n183808,ICS,,,IMPC_XRY_056_001,yes\r\n".replace(",", delimiter)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 from training.labels.curation.decide import decide, label
 from training.labels.curation.evidence import Evidence
 from training.labels.curation.parameter import resolve
@@ -31,6 +34,7 @@ class Curation:
 
     def finish(self) -> LabelSet:
         """The labels of all specimens that an X-ray procedure was done on."""
+        tallies = replace(self._tallies, states=Counter(), missing=Counter(), unreadable=Counter())
         ranges = references(self._specimens.values())
         conflicts: list[Conflict] = []
         specimens = []
@@ -38,10 +42,10 @@ class Curation:
             decision = decide(specimen_id, evidence, ranges)
             conflicts.extend(decision.conflicts)
             specimens.append(label(decision, evidence))
-            self._tallies.states.update(decision.states.items())
-            self._tallies.missing.update(decision.missing)
-            self._tallies.unreadable.update((decision.centre, *value) for value in decision.unreadable)
-        return LabelSet(tuple(specimens), tuple(sorted(conflicts)), ranges.estimated, ranges.too_few, self._tallies)
+            tallies.states.update(decision.states.items())
+            tallies.missing.update(decision.missing)
+            tallies.unreadable.update((decision.centre, *value) for value in decision.unreadable)
+        return LabelSet(tuple(specimens), tuple(sorted(conflicts)), ranges.estimated, ranges.too_few, tallies)
 
     def _take(self, record: Record, *, scored: bool) -> None:
         evidence = self._specimens.setdefault(record.specimen_id, Evidence())

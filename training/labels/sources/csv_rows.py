@@ -34,7 +34,7 @@ def read_csv(file: BinaryIO, path: Path) -> Iterator[Item]:
                 line = rows.line_num + 1
                 yield from _items(columns, row, Place(path.name, line))
     except UnicodeDecodeError as error:
-        words = f"{path}:{line}: not UTF-8 after this line; save it as UTF-8"
+        words = f"{path}:{line}: not UTF-8 after this line; a source is XML, JSON, or CSV in UTF-8"
         raise Rejected("not_csv", words) from error
     except csv.Error as error:
         raise Rejected("not_csv", f"{path}:{line}: {error} after this line; mend its quotes") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from types import MappingProxyType
 from typing import Final
 
@@ -32,10 +33,13 @@ def specimen_id(sample: str | None, specimen: str | None, centre: str | None, ex
     """The join key of a specimen: `biological_sample_id`, else `specimen_id`, else one derived from centre and its id.
 
     The derived id is md5(centre + external id) in hexadecimal, as IMPC derives `specimen_id`. An external id alone is
-    not unique: without a centre there is no id, and None is returned.
+    not unique: without a centre there is no id, and None is returned. A `biological_sample_id` is a whole number; the
+    `183808.0` that spreadsheets make of it is the same mouse.
     """
-    if sample or specimen:
-        return sample or specimen
+    if sample:
+        return re.sub(r"^(\d+)\.0$", r"\1", sample)
+    if specimen:
+        return specimen
     if centre and external:
         return hashlib.md5(f"{centre}{external}".encode(), usedforsecurity=False).hexdigest()
     return None

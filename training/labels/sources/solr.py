@@ -12,7 +12,7 @@ from training.labels.sources.fields import item_of
 from training.labels.sources.record import Item, Place
 from training.labels.sources.size import size_of
 
-MAXIMUM_RESPONSE: Final = 256 * 1024 * 1024
+MAXIMUM_RESPONSE: Final = 128 * 1024 * 1024
 """Bytes of one response, which is parsed as a whole; one document a line has no limit but that of a line."""
 MAXIMUM_LINE: Final = 1024 * 1024
 
@@ -28,7 +28,7 @@ def read_solr(file: BinaryIO, path: Path) -> Iterator[Item]:
         return _lines(file, path)
     if size > MAXIMUM_RESPONSE:
         mend = "fetch it in pages (start and rows) or save one document a line"
-        raise Rejected("source_too_large", f"{path}: a response of more than 256 MiB; {mend}")
+        raise Rejected("source_too_large", f"{path}: a response of more than 128 MiB; {mend}")
     return _response(file, path)
 
 
