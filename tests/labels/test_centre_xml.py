@@ -120,6 +120,21 @@ def test_a_status_code_inside_a_parameter_is_a_status_too(tmp_path: Path) -> Non
     assert items_of(tmp_path, text)[2] == items_of(tmp_path, SUBMISSION)[2]
 
 
+def test_a_status_beside_a_value_means_missing(tmp_path: Path) -> None:
+    text = SUBMISSION.replace(
+        "<value>13</value>", "<value>13</value><parameterStatus>IMPC_PARAMSC_010</parameterStatus>"
+    )
+    (record,) = [one for one in items_of(tmp_path, text) if isinstance(one, Record) and one.value == "13"]
+    assert record.missing_reason == "IMPC_PARAMSC_010: quality control failed"
+
+
+def test_the_status_of_an_increment_is_not_that_of_the_next_term(tmp_path: Path) -> None:
+    again = '<ontologyParameter parameterID="IMPC_XRY_054_001"><term>MP:0000160</term></ontologyParameter>'
+    text = SUBMISSION.replace("</seriesParameter>", "</seriesParameter>" + again)
+    (record,) = [one for one in items_of(tmp_path, text) if isinstance(one, Record) and one.value == "MP:0000160"]
+    assert record.missing_reason is None
+
+
 def test_a_specimen_without_id_or_centre_is_skipped(tmp_path: Path) -> None:
     for text in (SUBMISSION.replace("A-17", " "), SUBMISSION.replace(' centreID="J"', "")):
         skipped = [item.reason for item in items_of(tmp_path, text) if isinstance(item, Skipped)]

@@ -17,7 +17,7 @@ def kinds(found: LabelSet) -> list[Disagreement]:
 
 
 def test_normal_and_abnormal_exclude_the_specimen() -> None:
-    found = curate([record("056", "yes"), record("056", "no"), record("018", "abnormal")])
+    found = curate([record("056", "yes"), record("056", "no"), record("056", "no"), record("018", "abnormal")])
     assert only(found).exclusion is Exclusion.CONFLICT
     assert (only(found).level1, any(only(found).call)) == (None, False)
     (conflict,) = found.conflicts
