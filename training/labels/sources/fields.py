@@ -44,4 +44,6 @@ def _text(field: object) -> str | None:
     if field is None or isinstance(field, dict):
         return None
     parts = field if isinstance(field, list) else [field]
-    return " ".join(str(part).strip() for part in parts if part is not None).strip() or None
+    text = " ".join(str(part).strip() for part in parts if part is not None).strip()
+    # JSON may escape half a surrogate pair, which no file can hold.
+    return text.encode(errors="backslashreplace").decode() or None

@@ -32,9 +32,14 @@ def read_solr(file: BinaryIO, path: Path) -> Iterator[Item]:
     return _response(file, path)
 
 
+def _load(text: bytes) -> object:
+    """JSON with numbers kept as the text that was sent."""
+    return json.loads(text, parse_int=str, parse_float=str)
+
+
 def _is_document(line: bytes) -> bool:
     try:
-        document = json.loads(line)
+        document = _load(line)
     except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and "response" not in document
@@ -69,7 +74,7 @@ def _items(documents: Iterable[object], path: Path, start: int) -> Iterator[Item
 
 def _parsed(text: bytes, path: Path, line: int | None) -> object:
     try:
-        return json.loads(text)
+        return _load(text)
     except UnicodeDecodeError as error:
         where = f"{path}:{line}" if line is not None else f"{path}"
         raise Rejected("not_json", f"{where}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
