@@ -26,6 +26,7 @@ from training.evaluation.report import Report, as_markdown, put_into_page
 from training.export.repository import REPOSITORY
 from training.export.version import export_version
 from training.fit.checkpoint import Epoch
+from training.fit.heap import keep_freed_memory
 from training.fit.loop import Fit
 from training.fit.plan import CONFIGURATIONS, Configuration
 from training.models.build import BACKBONES, build_backbone
@@ -118,6 +119,7 @@ def train(
         msg = f"{config!r} is not one of {', '.join(CONFIGURATIONS)}"
         raise typer.BadParameter(msg, param_hint="--config")
     torch.set_num_threads(threads)
+    keep_freed_memory()
     run = Run(CONFIGURATIONS[config], folder / config, repository, version)
     try:
         store = run.make_data()
