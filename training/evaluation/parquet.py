@@ -1,0 +1,119 @@
+"""Predictions as a Parquet file: a column for each array and label, the origin as JSON in the file's metadata.
+
+Columns: `specimen`, `centre`, `severity` (null if unknown), `label.NAME` (null if missing), `served.NAME` and
+`given_abnormal.NAME` for each of the 14 names of `LABEL_ORDER`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from services.common.errors import Rejected
+from services.common.labels import LABEL_ORDER
+from training.evaluation.predictions import Labels, Mask, Numbers, Origin, Predictions
+
+METADATA_KEY: Final = b"origin"
+_MISSING: Final = 255
+"""Stands for a null label between Arrow and NumPy."""
+
+
+def save(predictions: Predictions, path: Path) -> None:
+    """Write the file, or leave the old one."""
+    columns: dict[str, Any] = {
+        "specimen": pa.array(predictions.specimens, pa.string()),
+        "centre": pa.array(predictions.centres, pa.string()),
+        "severity": pa.array(predictions.severity, pa.float64(), from_pandas=True),
+    }
+    for column, label in enumerate(LABEL_ORDER):
+        columns[f"label.{label}"] = pa.array(predictions.labels[:, column], mask=~predictions.known[:, column])
+        columns[f"served.{label}"] = pa.array(predictions.served[:, column])
+        columns[f"given_abnormal.{label}"] = pa.array(predictions.given_abnormal[:, column])
+    table = pa.table(columns).replace_schema_metadata({METADATA_KEY: predictions.origin.model_dump_json()})
+    temporary = path.with_name(path.name + ".new")
+    pq.write_table(table, temporary)
+    temporary.replace(path)
+
+
+def load(path: Path) -> Predictions:
+    """Read a file, specimens sorted by id.
+
+    Raises Rejected with the file named: `not_parquet`, `missing_column`, `wrong_type`, `invalid_origin`, and all that
+    `Predictions` raises.
+    """
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise Rejected("not_parquet", f"{path} is not a Parquet file: {error}") from None
+    try:
+        return _predictions(table)
+    except Rejected as error:
+        raise Rejected(error.reason, f"{path}: {error.words}", **error.details) from None
+
+
+def _predictions(table: pa.Table) -> Predictions:
+    _names(table, "specimen")
+    table = table.sort_by("specimen")
+    labels = _labels(table)
+    return Predictions(
+        origin=_origin(table),
+        specimens=_names(table, "specimen"),
+        centres=_names(table, "centre"),
+        severity=_numbers(table, "severity"),
+        labels=np.where(labels == _MISSING, 0, labels).astype(np.uint8),
+        known=labels != _MISSING,
+        given_abnormal=_probabilities(table, "given_abnormal"),
+        served=_probabilities(table, "served"),
+    )
+
+
+def _origin(table: pa.Table) -> Origin:
+    content = (table.schema.metadata or {}).get(METADATA_KEY)
+    if content is None:
+        raise Rejected("invalid_origin", f"the metadata has no {METADATA_KEY.decode()!r} that says what model this is")
+    try:
+        return Origin.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Rejected("invalid_origin", f"origin in the metadata: {place}: {first['msg']}") from None
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    if name not in table.column_names:
+        raise Rejected("missing_column", f"there is no column {name!r}", column=name)
+    return table.column(name)
+
+
+def _names(table: pa.Table, name: str) -> tuple[str, ...]:
+    values = _column(table, name).to_pylist()
+    if not all(isinstance(value, str) and value for value in values):
+        raise Rejected("wrong_type", f"column {name!r} must hold text in every row", column=name)
+    return tuple(values)
+
+
+def _numbers(table: pa.Table, name: str) -> Numbers:
+    column = _column(table, name)
+    try:
+        values: Numbers = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise Rejected("wrong_type", f"column {name!r} must hold numbers", column=name) from None
+    return values
+
+
+def _probabilities(table: pa.Table, name: str) -> Numbers:
+    return np.stack([_numbers(table, f"{name}.{label}") for label in LABEL_ORDER], axis=1)
+
+
+def _labels(table: pa.Table) -> Labels:
+    columns = [_numbers(table, f"label.{label}") for label in LABEL_ORDER]
+    values = np.stack(columns, axis=1)
+    missing: Mask = np.isnan(values)
+    if not np.isin(values[~missing], (0, 1)).all():
+        raise Rejected("invalid_label", "labels must be 0, 1 or null")
+    return np.where(missing, _MISSING, values).astype(np.uint8)

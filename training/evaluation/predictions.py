@@ -1,0 +1,131 @@
+"""Predictions of one model on one test set: what every figure of the evaluation is computed from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.common.errors import Rejected
+from services.common.labels import LABEL_ORDER
+
+Numbers = NDArray[np.float64]
+Labels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Input = Literal["DV", "LAT", "MV"]
+
+COLUMNS: Final = len(LABEL_ORDER)
+_Probability = Annotated[float, Field(ge=0, le=1)]
+_Fourteen = Field(min_length=COLUMNS, max_length=COLUMNS)
+
+
+class Origin(BaseModel):
+    """What made the predictions; travels in the Parquet file's metadata.
+
+    `input` is the views that the model saw: DV, LAT or MV (both). `thresholds` has 14 entries in the order of
+    `LABEL_ORDER`. `training_prevalence` has, for each centre of the training set, the share of positives per label
+    (levels 2 and 3 among abnormal specimens; None where nothing was scored): it tells centres that were seen from
+    unseen ones, and what the centre alone gives away.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str = Field(min_length=1)
+    config: str = Field(min_length=1)
+    input: Input
+    seed: int
+    thresholds: Annotated[tuple[_Probability, ...], _Fourteen]
+    training_prevalence: dict[str, Annotated[tuple[_Probability | None, ...], _Fourteen]]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Test specimens with truth and probabilities; arrays [n, 14] are in the order of `LABEL_ORDER`.
+
+    `served` are probabilities as served, `given_abnormal` the same for level 1 and given abnormal for levels 2 and 3,
+    both float64 in 0..1. `labels` is uint8 0/1 and counts where the mask `known` is true: a missing label is neither
+    positive nor negative. `severity` is float64 [n], nan if unknown. Raises Rejected `no_specimens`, `wrong_shape`,
+    `not_finite`, `out_of_range`, `invalid_label` or `duplicate_specimen`.
+    """
+
+    origin: Origin
+    specimens: tuple[str, ...]
+    centres: tuple[str, ...]
+    severity: Numbers
+    labels: Labels
+    known: Mask
+    given_abnormal: Numbers
+    served: Numbers
+
+    def __post_init__(self) -> None:
+        count = len(self.specimens)
+        if not count:
+            raise Rejected("no_specimens", "the predictions hold no specimens")
+        _check_shape("centres", (len(self.centres),), (count,))
+        _check_shape("severity", self.severity.shape, (count,))
+        for name in ("labels", "known", "given_abnormal", "served"):
+            _check_shape(name, getattr(self, name).shape, (count, COLUMNS))
+        _check_unique(self.specimens)
+        _check_probabilities("served", self.served)
+        _check_probabilities("given_abnormal", self.given_abnormal)
+        if np.isinf(self.severity).any():
+            raise Rejected("not_finite", "severity is infinite for some specimens; use nan where it is unknown")
+        if not np.isin(self.labels[self.known], (0, 1)).all():
+            raise Rejected("invalid_label", "labels must be 0 or 1")
+
+    def __len__(self) -> int:
+        return len(self.specimens)
+
+    @property
+    def abnormal(self) -> Mask:
+        """Specimens [n] that are known to be abnormal."""
+        abnormal: Mask = self.known[:, 0] & (self.labels[:, 0] == 1)
+        return abnormal
+
+    def scored(self, column: int) -> Mask:
+        """Specimens [n] that count for a label's AUC: for levels 2 and 3 the abnormal ones, as in the paper."""
+        known: Mask = self.known[:, column]
+        return known if column == 0 else known & self.abnormal
+
+    def scores(self, column: int) -> Numbers:
+        """Probabilities [n] whose AUC is taken: level 1 as served, levels 2 and 3 given abnormal."""
+        return self.served[:, 0] if column == 0 else self.given_abnormal[:, column]
+
+    def require_both_classes(self) -> None:
+        """Raise Rejected `class_absent`, naming the labels that have no positive or no negative scored specimen."""
+        absent = []
+        for column, label in enumerate(LABEL_ORDER):
+            truth = self.labels[self.scored(column), column]
+            absent += [f"{label} has no {name} specimen" for value, name in _CLASSES if not (truth == value).any()]
+        if absent:
+            raise Rejected("class_absent", "no AUC without both classes: " + ", ".join(absent), absent=absent)
+
+
+_CLASSES: Final = ((1, "positive"), (0, "negative"))
+
+
+def _check_shape(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if found != expected:
+        raise Rejected("wrong_shape", f"{name} has shape {list(found)}, not {list(expected)}", array=name)
+
+
+def _check_unique(specimens: tuple[str, ...]) -> None:
+    twice = sorted(name for name, count in Counter(specimens).items() if count > 1)
+    if twice:
+        words = f"{len(twice)} specimens occur more than once, such as {twice[0]!r}"
+        raise Rejected("duplicate_specimen", words, specimens=twice[:10])
+
+
+def _check_probabilities(name: str, values: Numbers) -> None:
+    for mask, reason, words in (
+        (~np.isfinite(values), "not_finite", "is not a finite number"),
+        ((values < 0) | (values > 1), "out_of_range", "lies outside 0..1"),
+    ):
+        if mask.any():
+            row, column = (int(index) for index in np.argwhere(mask)[0])
+            place = f"{name} of {LABEL_ORDER[column]} in row {row}"
+            raise Rejected(reason, f"{place} {words}: {values[row, column]}", count=int(mask.sum()))
