@@ -1,0 +1,35 @@
+"""What is gained by leaving the least certain specimens to a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from training.evaluation.measures.ranking import auc_or_nan
+from training.evaluation.predictions import Labels, Numbers
+
+SHARES: Final = tuple(round(0.05 * step, 2) for step in range(2, 21))
+"""Shares of specimens that are called: 0.10, 0.15 ... 1."""
+
+
+@dataclass(frozen=True)
+class AbstentionPoint:
+    """Accuracy and AUC of the share of specimens that is called; `auc` is nan where only one class is left."""
+
+    share: float
+    accuracy: float
+    auc: float
+
+
+def abstention(truth: Labels, probabilities: Numbers, threshold: float) -> list[AbstentionPoint]:
+    """Call the specimens farthest from the threshold first; truth and probabilities are [n], n > 0."""
+    order = np.argsort(-np.abs(probabilities - threshold), kind="stable")
+    right = (probabilities >= threshold) == (truth == 1)
+    points = []
+    for share in SHARES:
+        called = order[: max(1, round(share * len(order)))]
+        accuracy = float(right[called].mean())
+        points.append(AbstentionPoint(share, accuracy, auc_or_nan(truth[called], probabilities[called])))
+    return points
