@@ -1,0 +1,94 @@
+"""Judge predictions on a test set: one folder with a report, a table and figures.
+
+    python -m training.evaluation.command PREDICTIONS.parquet... --out FOLDER
+
+See docs/evaluation.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from services.common.errors import Rejected
+from training.evaluation.document.figures import draw_all, level_means
+from training.evaluation.document.findings import Findings, find
+from training.evaluation.document.markdown import number
+from training.evaluation.document.page import page
+from training.evaluation.parquet import load
+from training.evaluation.summary import as_csv
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+
+HELP: Final = """Judge predictions on a test set.
+
+Each PREDICTIONS file holds the predictions of one trained model (python -m training.train writes
+predictions-NAME.parquet into its run's folder). Several files may be several seeds, models, configurations or inputs
+(DV, LAT, MV): the files say so themselves. All must be of the same test specimens.
+
+FOLDER gets report.md, auc.csv and the figures (PNG). The same files give the same folder, whatever their order.
+
+Example: python -m training.evaluation.command training/runs/demo/predictions-*.parquet --out evaluation
+"""
+
+_console = Console(stderr=True, highlight=False)
+
+
+def evaluate(
+    predictions: Annotated[
+        list[Path], typer.Argument(metavar="PREDICTIONS...", exists=True, dir_okay=False, help="Parquet files.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; made when it is not there.")],
+) -> None:
+    """Read all predictions, write the report folder, and say in a few lines what it found."""
+    try:
+        findings = make(predictions, out)
+    except KeyboardInterrupt:
+        _console.print("stopped; the same command starts again.")
+        raise typer.Exit(INTERRUPTED) from None
+    except Rejected as error:
+        _console.print(f"[red]error[/red] {escape(error.words)} \\[{error.reason}]", soft_wrap=True)
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        _console.print(f"[red]error[/red] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(FAILED) from None
+    _say(findings, out)
+
+
+def make(files: Sequence[Path], out: Path) -> Findings:
+    """Write the report folder; raises Rejected if the files cannot be read or do not belong together."""
+    with _console.status("reading predictions") as status:
+        predictions = [load(path) for path in files]
+        status.update("computing figures of merit and their intervals")
+        findings = find(predictions)
+        out.mkdir(parents=True, exist_ok=True)
+        draw_all(findings, out, lambda name: status.update(f"drawing {name}"))
+        (out / "auc.csv").write_text(as_csv(findings.auc), encoding="utf-8")
+        (out / "report.md").write_text(page(findings), encoding="utf-8")
+    return findings
+
+
+def _say(findings: Findings, out: Path) -> None:
+    _console.print(f"{len(findings.test_set)} specimens, mean AUC of each level with its 95 % interval:")
+    for item in level_means(findings):
+        beside = "" if item.paper is None else f", paper {number(item.paper)} (other data)"
+        interval = f"{number(item.low)} to {number(item.high)}"
+        _console.print(f"  {escape(item.name)} level {item.level}: {number(item.auc)} ({interval}){beside}")
+    _console.print(f"see {escape(str(out / 'report.md'))}", soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command."""
+    app = typer.Typer(add_completion=False)
+    app.command(help=HELP)(evaluate)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The report folder: `report.md`, `auc.csv` and the figures."""

@@ -1,0 +1,105 @@
+"""Everything that the report says, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.common.labels import LABEL_ORDER
+from training.evaluation.levels import LEVEL_COLUMNS
+from training.evaluation.measures.abstention import AbstentionPoint, abstention
+from training.evaluation.measures.confusion import Confusion, confusion
+from training.evaluation.measures.consistency import Consistency, consistency
+from training.evaluation.measures.decisions import Errors, calls, errors
+from training.evaluation.measures.groups import GroupAuc, by_centre, by_severity, centre_alone
+from training.evaluation.measures.ranking import average_precision, resample
+from training.evaluation.measures.reliability import expected_calibration_error
+from training.evaluation.predictions import Predictions
+from training.evaluation.summary import AucRow, Group, auc_rows, group
+
+
+@dataclass(frozen=True)
+class LabelFindings:
+    """One label of one run, over all specimens on which it is known, probabilities and calls as served."""
+
+    label: str
+    positives: int
+    specimens: int
+    average_precision: float
+    errors: Errors
+    calibration_error: float
+    centre_alone: float
+
+
+@dataclass(frozen=True)
+class RunFindings:
+    """One run in detail."""
+
+    name: str
+    predictions: Predictions
+    labels: tuple[LabelFindings, ...]
+    consistency: Consistency
+    abstention: tuple[AbstentionPoint, ...]
+    centres: tuple[GroupAuc, ...]
+    severity: tuple[GroupAuc, ...]
+    confusion: Confusion
+
+
+@dataclass(frozen=True)
+class Findings:
+    """AUC of all groups, and in detail the lowest seed of each multiview group (of each group if there are none)."""
+
+    auc: tuple[tuple[Group, tuple[AucRow, ...]], ...]
+    runs: tuple[RunFindings, ...]
+
+    @property
+    def test_set(self) -> Predictions:
+        """Any run: all have the same specimens and truth."""
+        return self.runs[0].predictions
+
+
+def find(predictions: Sequence[Predictions]) -> Findings:
+    """Compute everything from one or more runs on one test set.
+
+    Raises Rejected `class_absent`, `same_run_twice` or `different_test_sets`.
+    """
+    groups = group(predictions)
+    predictions[0].require_both_classes()
+    counts = resample(len(predictions[0]))
+    multiview = [one for one in groups if one.input == "MV"]
+    return Findings(
+        auc=tuple((one, tuple(auc_rows(one, counts))) for one in groups),
+        runs=tuple(_run(one.name, one.runs[0]) for one in multiview or groups),
+    )
+
+
+def _run(name: str, run: Predictions) -> RunFindings:
+    called = calls(run.served, run.origin.thresholds)
+    known = run.known[:, 0]
+    complete = run.abnormal & run.known[:, list(LEVEL_COLUMNS[3])].all(axis=1)
+    return RunFindings(
+        name=f"{name}, seed {run.origin.seed}",
+        predictions=run,
+        labels=tuple(_label(run, called, column) for column in range(len(LABEL_ORDER))),
+        consistency=consistency(run.served, run.origin.thresholds),
+        abstention=tuple(abstention(run.labels[known, 0], run.served[known, 0], run.origin.thresholds[0])),
+        centres=tuple(by_centre(run)),
+        severity=tuple(by_severity(run)),
+        confusion=confusion(called, run.labels, complete),
+    )
+
+
+def _label(run: Predictions, called: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], column: int) -> LabelFindings:
+    known = run.known[:, column]
+    truth, served = run.labels[known, column], run.served[known, column]
+    return LabelFindings(
+        label=LABEL_ORDER[column],
+        positives=int(truth.sum()),
+        specimens=len(truth),
+        average_precision=average_precision(truth, served),
+        errors=errors(called[known, column], truth),
+        calibration_error=expected_calibration_error(truth, served),
+        centre_alone=centre_alone(run, column),
+    )

@@ -1,0 +1,126 @@
+"""The part of `report.md` about one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.evaluation.document.figures import figure_name
+from training.evaluation.document.findings import RunFindings
+from training.evaluation.document.markdown import estimate, number, picture, share, table
+from training.evaluation.levels import LEVEL_COLUMNS
+from training.evaluation.measures.abstention import AbstentionPoint
+from training.evaluation.measures.groups import GroupAuc
+
+_SHOWN_SHARES = (1.0, 0.9, 0.75, 0.5)
+
+
+def run_section(run: RunFindings) -> list[str]:
+    """Lines about one run, figures included."""
+    parts = _curves, _decisions, _calibration, _consistency, _abstention, _centres, _severity, _confusion, _shortcut
+    return [f"## {run.name}", "", *(line for part in parts for line in part(run))]
+
+
+def _curves(run: RunFindings) -> list[str]:
+    return picture(figure_name("roc", run), f"ROC curves of {run.name}")
+
+
+def _decisions(run: RunFindings) -> list[str]:
+    rows = [
+        [
+            item.label,
+            f"{item.positives} of {item.specimens}",
+            number(run.predictions.origin.thresholds[index]),
+            estimate(item.errors.sensitivity),
+            estimate(item.errors.specificity),
+            number(item.average_precision),
+            number(item.positives / item.specimens if item.specimens else None),
+        ]
+        for index, item in enumerate(run.labels)
+    ]
+    header = "label", "positive", "threshold", "sensitivity", "specificity", "average precision", "its chance"
+    words = (
+        "Calls as published (at the threshold, and no label without its parent) on all specimens on which the label is "
+        "known; 95 % intervals after Wilson. Average precision is of the served probability; chance is the share of "
+        "positives."
+    )
+    return ["### Calls at the thresholds", "", words, "", *table(header, rows)]
+
+
+def _calibration(run: RunFindings) -> list[str]:
+    rows = [[item.label, number(item.calibration_error)] for item in run.labels]
+    means = [
+        f"level {level} {number(float(np.nanmean([run.labels[column].calibration_error for column in columns])))}"
+        for level, columns in LEVEL_COLUMNS.items()
+    ]
+    words = (
+        "Expected calibration error of served probabilities, ten bins of equal mass; mean over the labels of each "
+        f"level: {', '.join(means)}. With few specimens a perfect model is above 0, too."
+    )
+    lines = ["### Calibration", "", words, ""]
+    return lines + table(("label", "error"), rows) + picture(figure_name("reliability", run), "Reliability plot")
+
+
+def _consistency(run: RunFindings) -> list[str]:
+    found = run.consistency
+    rows = [
+        ["no label more probable than its most probable parent", share(found.probabilities)],
+        [
+            "no label over its threshold without a parent over its own (nothing had to be dropped)",
+            share(found.decisions),
+        ],
+        ["both", share(found.both)],
+        ["called abnormal with none of the thirteen labels", share(found.abnormal_without_label)],
+    ]
+    return ["### Agreement down the hierarchy", "", *table(("specimens with", "share"), rows)]
+
+
+def _abstention(run: RunFindings) -> list[str]:
+    chosen: Sequence[AbstentionPoint] = [point for point in run.abstention if point.share in _SHOWN_SHARES]
+    rows = [[share(point.share), number(point.accuracy), number(point.auc)] for point in reversed(chosen)]
+    words = "Level 1; the specimens nearest to the threshold are left to a person first."
+    return ["### Abstention", "", words, "", *table(("called", "accuracy", "AUC"), rows)]
+
+
+def _centres(run: RunFindings) -> list[str]:
+    lines = ["### Centres", "", "Level 1 within each centre, where recognising the centre gains nothing.", ""]
+    return lines + _groups("centre", run.centres) + picture(figure_name("centres", run), "Level-1 AUC of each centre")
+
+
+def _severity(run: RunFindings) -> list[str]:
+    if not run.severity:
+        return []
+    words = "Level 1; abnormal specimens in ranges of equal number by their severity, each against all normal ones."
+    lines = ["### Severity", "", words, "", *_groups("severity", run.severity)]
+    return lines + picture(figure_name("severity", run), "Level-1 AUC by severity")
+
+
+def _groups(name: str, groups: Sequence[GroupAuc]) -> list[str]:
+    rows = [
+        [
+            group.name + (" (not in training)" if group.seen is False else ""),
+            str(group.specimens),
+            str(group.abnormal),
+            estimate(group.auc),
+        ]
+        for group in groups
+    ]
+    return table((name, "specimens", "abnormal", "AUC"), rows)
+
+
+def _confusion(run: RunFindings) -> list[str]:
+    words = (
+        "Of abnormal specimens with exactly one level-3 label: the share that got each label. The diagonal is the "
+        "sensitivity there; a specimen can get several labels, so a row can sum to more than 1."
+    )
+    return ["### Level-3 labels mistaken for each other", "", words, "", *picture(figure_name("confusion", run), words)]
+
+
+def _shortcut(run: RunFindings) -> list[str]:
+    rows = [[item.label, number(item.centre_alone)] for item in run.labels]
+    words = (
+        "AUC of each label predicted from the specimen's centre alone, by the label's prevalence there in training: "
+        "what a model could score by recognising the centre. 0.5 means that the centre gives nothing away."
+    )
+    return ["### Shortcut check", "", words, "", *table(("label", "AUC of the centre alone"), rows)]
