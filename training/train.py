@@ -23,6 +23,7 @@ from training.data.store import SetFolder, Subset
 from training.evaluation.evaluate import Judged, judge, judge_consensus
 from training.evaluation.metrics import Figures
 from training.evaluation.report import Report, as_markdown, put_into_page
+from training.evaluation.run import write_predictions
 from training.export.repository import REPOSITORY
 from training.export.version import export_version
 from training.fit.checkpoint import Epoch
@@ -125,6 +126,7 @@ def train(
         store = run.make_data()
         judged = [run.train(name, store) for name in BACKBONES]
         run.test["consensus"] = judge_consensus(judged, store.subset("test"))
+        write_predictions(run.folder, store, dict(zip(BACKBONES, judged, strict=True)), run.configuration)
     except KeyboardInterrupt:
         _console.print("stopped; the same command goes on from here")
         raise typer.Exit(INTERRUPTED) from None
