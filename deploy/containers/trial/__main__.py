@@ -53,8 +53,12 @@ class Trial:
 
     @contextmanager
     def up(self, *, built: bool, keep: bool) -> Iterator[None]:
-        """Bring everything up, and down with its volumes in the end, unless to keep it."""
+        """Bring everything up, and down with its volumes in the end, unless to keep it for a look.
+
+        What an earlier trial kept or left is brought down first.
+        """
         try:
+            self._down()
             self.compose("up", "--detach", "--no-build" if built else "--build")
             yield
         except TrialError:
@@ -62,7 +66,10 @@ class Trial:
             raise
         finally:
             if not keep:
-                self.compose("--profile", "demo", "down", "--volumes")
+                self._down()
+
+    def _down(self) -> None:
+        self.compose("--profile", "demo", "down", "--volumes", "--timeout", "40")
 
     def calls(self) -> int:
         """Count the specimens with a call in PostgreSQL."""

@@ -30,7 +30,7 @@ def _compiled() -> Path:
         if not (module / "go.mod").exists():
             run("go", "mod", "init", "trial", cwd=module)
         run("go", "get", f"{_PACKAGE}@{VERSION}", cwd=module)
-        partial = program.with_suffix(".partial")
+        partial = program.with_name(f"{program.name}.partial")
         run("go", "build", "-o", partial, _PACKAGE, cwd=module)
         partial.rename(program)
     return program
