@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from services.classifier.decide import decide
 from services.common.events import Probabilities
@@ -15,7 +16,8 @@ from tests.training.evaluation.cohort import CENTRES, origin, predictions
 from training.evaluation.measures.confusion import confusion
 from training.evaluation.measures.consistency import consistency
 from training.evaluation.measures.decisions import calls, errors
-from training.evaluation.measures.groups import by_centre, by_severity, centre_alone
+from training.evaluation.measures.groups import by_centre, by_severity
+from training.evaluation.measures.shortcut import centre_alone, seen_and_unseen
 from training.models.hierarchy import coherent
 
 HALF = (0.5,) * len(LABEL_ORDER)
@@ -158,5 +160,23 @@ def test_centre_alone_scores_what_its_prevalence_says() -> None:
     changed = origin().model_copy(update={"training_prevalence": found})
     for centres, expected in ((("A", "B", "A", "B"), 1.0), (("B", "A", "B", "A"), 0.0), (("A", "B", "C", "C"), 0.875)):
         given = replace(made, origin=changed, labels=labels, centres=centres)
-        assert centre_alone(given, 0) == expected
-    assert math.isnan(centre_alone(replace(made, origin=changed, labels=labels), 1))
+        assert centre_alone(given, 0).value == expected
+    assert math.isnan(centre_alone(replace(made, origin=changed, labels=labels), 1).value)
+
+
+def test_centres_that_training_saw_are_told_from_those_it_did_not_see() -> None:
+    made = predictions(1, specimens=400)
+    unseen = np.array(made.centres) == "WTSI"
+    given, served = made.given_abnormal.copy(), made.served.copy()
+    given[unseen, 1:] = 0.5
+    served[~unseen, 0] = made.labels[~unseen, 0]
+    seen_row, unseen_row = seen_and_unseen(replace(made, given_abnormal=given, served=served))
+    assert (seen_row.name, seen_row.specimens) == ("in training", 300)
+    assert (unseen_row.name, unseen_row.specimens) == ("not in training", 100)
+    assert (seen_row.levels[0].value, seen_row.levels[0].low) == (1, 1)
+    truth, scores = made.labels[unseen, 0], made.served[unseen, 0]
+    assert unseen_row.levels[0].value == pytest.approx(roc_auc_score(truth, scores))
+    assert [level.value for level in unseen_row.levels[1:]] == [0.5, 0.5]
+    assert seen_row.levels[2].low < seen_row.levels[2].value < seen_row.levels[2].high
+    assert seen_and_unseen(replace(made, centres=("JAX",) * 400)) == []
+    assert seen_and_unseen(replace(made, centres=("WTSI",) * 400)) == []

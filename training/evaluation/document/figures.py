@@ -34,6 +34,11 @@ def draw_all(findings: Findings, folder: Path, tell: Callable[[str], None]) -> N
         draw(folder / name)
 
 
+def has_inputs(findings: Findings) -> bool:
+    """Whether there are several inputs or seeds, without which their figure says no more than the level means."""
+    return len({group.input for group, _ in findings.auc}) > 1 or any(len(group.runs) > 1 for group, _ in findings.auc)
+
+
 def level_means(findings: Findings) -> list[LevelMean]:
     """Mean AUC of each level of each group beside the paper's."""
     return [
@@ -58,11 +63,13 @@ def _shared(findings: Findings) -> list[Drawn]:
     test_set = findings.test_set
     abnormal = float(test_set.labels[test_set.known[:, 0], 0].mean())
     curves = [(run.name, run.abstention) for run in findings.runs]
-    return [
+    figures: list[Drawn] = [
         (LEVEL_MEANS, lambda path: draw_level_means(path, level_means(findings))),
-        (INPUTS, lambda path: draw_inputs(path, _seeds(findings))),
         (ABSTENTION, lambda path: draw_abstention(path, curves, max(abnormal, 1 - abnormal))),
     ]
+    if has_inputs(findings):
+        figures.append((INPUTS, lambda path: draw_inputs(path, _seeds(findings))))
+    return figures
 
 
 def _of_run(run: RunFindings) -> list[Drawn]:

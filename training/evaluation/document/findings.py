@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from services.common.labels import LABEL_ORDER
 from training.evaluation.levels import LEVEL_COLUMNS
 from training.evaluation.measures.abstention import AbstentionPoint, abstention
 from training.evaluation.measures.confusion import Confusion, confusion
 from training.evaluation.measures.consistency import Consistency, consistency
 from training.evaluation.measures.decisions import Errors, calls, errors
-from training.evaluation.measures.groups import GroupAuc, by_centre, by_severity, centre_alone
+from training.evaluation.measures.estimate import Estimate
+from training.evaluation.measures.groups import GroupAuc, by_centre, by_severity
 from training.evaluation.measures.ranking import average_precision, resample
 from training.evaluation.measures.reliability import expected_calibration_error
-from training.evaluation.predictions import Predictions
+from training.evaluation.measures.shortcut import CentresAuc, centre_alone, seen_and_unseen
+from training.evaluation.predictions import Mask, Predictions
 from training.evaluation.summary import AucRow, Group, auc_rows, group
 
 
@@ -30,7 +30,7 @@ class LabelFindings:
     average_precision: float
     errors: Errors
     calibration_error: float
-    centre_alone: float
+    centre_alone: Estimate
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class RunFindings:
     consistency: Consistency
     abstention: tuple[AbstentionPoint, ...]
     centres: tuple[GroupAuc, ...]
+    seen_and_unseen: tuple[CentresAuc, ...]
     severity: tuple[GroupAuc, ...]
     confusion: Confusion
 
@@ -86,12 +87,13 @@ def _run(name: str, run: Predictions) -> RunFindings:
         consistency=consistency(run.served, run.origin.thresholds),
         abstention=tuple(abstention(run.labels[known, 0], run.served[known, 0], run.origin.thresholds[0])),
         centres=tuple(by_centre(run)),
+        seen_and_unseen=tuple(seen_and_unseen(run)),
         severity=tuple(by_severity(run)),
         confusion=confusion(called, run.labels, complete),
     )
 
 
-def _label(run: Predictions, called: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], column: int) -> LabelFindings:
+def _label(run: Predictions, called: Mask, column: int) -> LabelFindings:
     known = run.known[:, column]
     truth, served = run.labels[known, column], run.served[known, column]
     return LabelFindings(

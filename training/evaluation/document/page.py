@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from training.evaluation.document.figures import ABSTENTION, INPUTS, LEVEL_MEANS
-from training.evaluation.document.findings import Findings
-from training.evaluation.document.markdown import number, picture, table
+from services.common.labels import LABEL_ORDER
+from training.evaluation.document.figures import ABSTENTION, INPUTS, LEVEL_MEANS, has_inputs
+from training.evaluation.document.findings import Findings, RunFindings
+from training.evaluation.document.markdown import estimate, number, picture, table
 from training.evaluation.document.sections import run_section
 from training.evaluation.measures.estimate import Estimate
 from training.evaluation.measures.ranking import RESAMPLES
@@ -27,6 +28,7 @@ def page(findings: Findings) -> str:
     lines += picture(ABSTENTION, "Accuracy and AUC against the share of specimens called")
     for run in findings.runs:
         lines += run_section(run)
+    lines += _shortcut(findings)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -50,7 +52,8 @@ def _auc(findings: Findings) -> list[str]:
         "",
     ]
     lines += picture(LEVEL_MEANS, "Level means beside the paper's")
-    lines += picture(INPUTS, "Level means of single views and both views over seeds")
+    if has_inputs(findings):
+        lines += picture(INPUTS, "Level means of single views and both views over seeds")
     for (config, views), found in groupby(findings.auc, key=lambda item: (item[0].config, item[0].input)):
         lines += [f"### {_VIEWS[views]}, configuration `{config}`", "", *_auc_table(list(found))]
     return lines
@@ -60,18 +63,19 @@ _VIEWS = {"MV": "Both views (MV)", "DV": "DV only", "LAT": "LAT only"}
 
 
 def _auc_table(groups: list[tuple[Group, tuple[AucRow, ...]]]) -> list[str]:
+    first = groups[0][1]
+    names = [f"**Level {row.level}, mean**" if row.label == MEAN else row.label for row in first]
+    columns = [names, [str(row.specimens) for row in first]]
     header = ["label", "specimens"]
-    for group, _ in groups:
-        header += [f"{group.model}, ours ({len(group.runs)} seeds)" if len(group.runs) > 1 else f"{group.model}, ours"]
-        header += [f"{group.model}, paper"]
-    rows = []
-    for index, first in enumerate(groups[0][1]):
-        name = f"**Level {first.level}, mean**" if first.label == MEAN else first.label
-        cells = [name, str(first.specimens)]
-        for group, found in groups:
-            cells += [_ours(found[index]), number(paper_auc(group.model, group.input, first.level, first.label))]
-        rows.append(cells)
-    return table(header, rows)
+    for group, rows in groups:
+        seeds = f" ({len(group.runs)} seeds)" if len(group.runs) > 1 else ""
+        header.append(f"{group.model}, ours{seeds}")
+        columns.append([_ours(row) for row in rows])
+        paper = [paper_auc(group.model, group.input, row.level, row.label) for row in rows]
+        if any(value is not None for value in paper):
+            header.append(f"{group.model}, paper")
+            columns.append([number(value) for value in paper])
+    return table(header, list(zip(*columns, strict=True)))
 
 
 def _ours(row: AucRow) -> str:
@@ -83,3 +87,23 @@ def _ours(row: AucRow) -> str:
 def _detail_words(findings: Findings) -> str:
     names = ", ".join(run.name for run in findings.runs)
     return f"The rest is about one run of each model, the one with the lowest seed: {names}."
+
+
+def _shortcut(findings: Findings) -> list[str]:
+    """The check for each training set; runs that share one give the same numbers."""
+    training_sets: list[RunFindings] = []
+    for run in findings.runs:
+        prevalence = run.predictions.origin.training_prevalence
+        if all(other.predictions.origin.training_prevalence != prevalence for other in training_sets):
+            training_sets.append(run)
+    rows = [
+        [label, *(estimate(run.labels[column].centre_alone) for run in training_sets)]
+        for column, label in enumerate(LABEL_ORDER)
+    ]
+    words = (
+        "AUC of each label predicted from the specimen's centre alone, by the label's prevalence there in training: "
+        "what a model could score by recognising the centre. Where the interval holds 0.5, nothing shows that the "
+        "centre gives the label away."
+    )
+    header = ["label", *(f"training set of {run.name}" for run in training_sets)]
+    return ["## Shortcut check", "", words, "", *table(header, rows)]

@@ -18,7 +18,7 @@ _SHOWN_SHARES = (1.0, 0.9, 0.75, 0.5)
 
 def run_section(run: RunFindings) -> list[str]:
     """Lines about one run, figures included."""
-    parts = _curves, _decisions, _calibration, _consistency, _abstention, _centres, _severity, _confusion, _shortcut
+    parts = _curves, _decisions, _calibration, _consistency, _abstention, _centres, _severity, _confusion
     return [f"## {run.name}", "", *(line for part in parts for line in part(run))]
 
 
@@ -36,30 +36,38 @@ def _decisions(run: RunFindings) -> list[str]:
             estimate(item.errors.specificity),
             number(item.average_precision),
             number(item.positives / item.specimens if item.specimens else None),
+            number(item.calibration_error),
         ]
         for index, item in enumerate(run.labels)
     ]
-    header = "label", "positive", "threshold", "sensitivity", "specificity", "average precision", "its chance"
+    header = (
+        "label",
+        "positive",
+        "threshold",
+        "sensitivity",
+        "specificity",
+        "average precision",
+        "its chance",
+        "calibration error",
+    )
     words = (
         "Calls as published (at the threshold, and no label without its parent) on all specimens on which the label is "
         "known; 95 % intervals after Wilson. Average precision is of the served probability; chance is the share of "
-        "positives."
+        "positives. The calibration error is the expected one of served probabilities, over ten bins of equal mass."
     )
     return ["### Calls at the thresholds", "", words, "", *table(header, rows)]
 
 
 def _calibration(run: RunFindings) -> list[str]:
-    rows = [[item.label, number(item.calibration_error)] for item in run.labels]
     means = [
         f"level {level} {number(float(np.nanmean([run.labels[column].calibration_error for column in columns])))}"
         for level, columns in LEVEL_COLUMNS.items()
     ]
     words = (
-        "Expected calibration error of served probabilities, ten bins of equal mass; mean over the labels of each "
-        f"level: {', '.join(means)}. With few specimens a perfect model is above 0, too."
+        f"Expected calibration error, mean over the labels of each level: {', '.join(means)}. With few specimens a "
+        "perfect model is above 0, too."
     )
-    lines = ["### Calibration", "", words, ""]
-    return lines + table(("label", "error"), rows) + picture(figure_name("reliability", run), "Reliability plot")
+    return ["### Calibration", "", words, "", *picture(figure_name("reliability", run), "Reliability plot")]
 
 
 def _consistency(run: RunFindings) -> list[str]:
@@ -85,7 +93,12 @@ def _abstention(run: RunFindings) -> list[str]:
 
 def _centres(run: RunFindings) -> list[str]:
     lines = ["### Centres", "", "Level 1 within each centre, where recognising the centre gains nothing.", ""]
-    return lines + _groups("centre", run.centres) + picture(figure_name("centres", run), "Level-1 AUC of each centre")
+    lines += _groups("centre", run.centres) + picture(figure_name("centres", run), "Level-1 AUC of each centre")
+    if run.seen_and_unseen:
+        rows = [[one.name, str(one.specimens), *map(estimate, one.levels)] for one in run.seen_and_unseen]
+        lines += ["Mean AUC of each level at centres that training saw and at those that it did not see:", ""]
+        lines += table(("centres", "specimens", "level 1", "level 2", "level 3"), rows)
+    return lines
 
 
 def _severity(run: RunFindings) -> list[str]:
@@ -114,13 +127,10 @@ def _confusion(run: RunFindings) -> list[str]:
         "Of abnormal specimens with exactly one level-3 label: the share that got each label. The diagonal is the "
         "sensitivity there; a specimen can get several labels, so a row can sum to more than 1."
     )
-    return ["### Level-3 labels mistaken for each other", "", words, "", *picture(figure_name("confusion", run), words)]
-
-
-def _shortcut(run: RunFindings) -> list[str]:
-    rows = [[item.label, number(item.centre_alone)] for item in run.labels]
-    words = (
-        "AUC of each label predicted from the specimen's centre alone, by the label's prevalence there in training: "
-        "what a model could score by recognising the centre. 0.5 means that the centre gives nothing away."
-    )
-    return ["### Shortcut check", "", words, "", *table(("label", "AUC of the centre alone"), rows)]
+    return [
+        "### Level-3 labels mistaken for each other",
+        "",
+        words,
+        "",
+        *picture(figure_name("confusion", run), "Level-3 labels called"),
+    ]

@@ -1,4 +1,4 @@
-"""Level-1 AUC within centres and within ranges of severity, and what the centre alone gives away."""
+"""Level-1 AUC within centres and within ranges of severity."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.evaluation.measures.estimate import Estimate
-from training.evaluation.measures.ranking import auc_or_nan, auc_with_interval, resample
+from training.evaluation.measures.ranking import auc_with_interval, resample
 from training.evaluation.predictions import Mask, Numbers, Predictions
 
 SEVERITY_BINS: Final = 4
@@ -48,29 +49,13 @@ def by_severity(predictions: Predictions, bins: int = SEVERITY_BINS) -> list[Gro
     return [_group(predictions, _range(predictions.severity[part]), _with(normal, part)) for part in parts]
 
 
-def centre_alone(predictions: Predictions, column: int) -> float:
-    """AUC of a label predicted by the prevalence that its centre has in the training set; 0.5 gives nothing away.
-
-    A centre that was not seen, or not scored there, gets the mean of the others; nan if no centre has a prevalence.
-    """
-    prevalence = {name: values[column] for name, values in predictions.origin.training_prevalence.items()}
-    known = [value for value in prevalence.values() if value is not None]
-    if not known:
-        return float("nan")
-    mean = float(np.mean(known))
-    values = [prevalence.get(centre) for centre in predictions.centres]
-    scores = np.array([mean if value is None else value for value in values])
-    scored = predictions.scored(column)
-    return auc_or_nan(predictions.labels[scored, column], scores[scored])
-
-
 def _group(predictions: Predictions, name: str, rows: Mask, *, seen: bool | None = None) -> GroupAuc:
     truth, scores = predictions.labels[rows, 0], predictions.served[rows, 0]
     estimate = auc_with_interval(truth, scores, resample(max(1, len(truth)))[:, : len(truth)])
     return GroupAuc(name, estimate, len(truth), int((truth == 1).sum()), seen)
 
 
-def _with(mask: Mask, rows: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> Mask:
+def _with(mask: Mask, rows: NDArray[np.intp]) -> Mask:
     joined = mask.copy()
     joined[rows] = True
     return joined
