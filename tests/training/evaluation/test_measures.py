@@ -147,12 +147,18 @@ def test_calibration_of_nothing_is_unknown() -> None:
 
 
 def test_abstention_calls_the_specimens_farthest_from_the_threshold_first() -> None:
-    truth = _binary(0, 0, 0, 0, 1, 1, 1, 1, 0, 1)
-    said = np.array([0.0, 0.05, 0.1, 0.15, 1.0, 0.95, 0.9, 0.85, 0.6, 0.45])
+    truth = np.tile(_binary(0, 0, 0, 0, 1, 1, 1, 1, 0, 1), 2)
+    said = np.tile([0.0, 0.05, 0.1, 0.15, 1.0, 0.95, 0.9, 0.85, 0.6, 0.45], 2)
     points = {point.share: point for point in abstention(truth, said, threshold=0.5)}
     assert points[1.0].accuracy == pytest.approx(0.8)
     assert points[0.9].accuracy == pytest.approx(8 / 9)
     assert points[0.8].accuracy == 1
     assert points[0.8].auc == 1
     assert points[1.0].auc == pytest.approx(24 / 25)
-    assert math.isnan(points[0.1].auc)
+
+
+def test_abstention_gives_no_auc_where_few_of_a_class_are_left() -> None:
+    truth, said = np.repeat(_binary(0, 1), (5, 45)), np.linspace(0.3, 1, 50)
+    found = {point.share: point.auc for point in abstention(truth, said, threshold=0.3)}
+    assert found[1.0] == 1
+    assert math.isnan(found[0.95])
