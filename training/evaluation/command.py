@@ -7,6 +7,7 @@ See docs/evaluation.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -25,18 +26,22 @@ from training.evaluation.summary import as_csv
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
+REPORT: Final = "report.md"
 
 HELP: Final = """Judge predictions on a test set.
 
-Each PREDICTIONS file holds the predictions of one trained model (python -m training.train writes
-predictions-NAME.parquet into its run's folder). Several files may be several seeds, models, configurations or inputs
-(DV, LAT, MV): the files say so themselves. All must be of the same test specimens.
+Each PREDICTIONS file holds the predictions of one trained model;
+python -m training.train writes predictions-NAME.parquet into its run's folder.
+Several files may be several models, configurations, inputs (DV, LAT, MV) or
+seeds: each says itself what it is. All must be of the same test specimens.
 
-FOLDER gets report.md, auc.csv and the figures (PNG). The same files give the same folder, whatever their order.
+FOLDER gets report.md, auc.csv and the figures (PNG). The same files give the
+same folder, whatever their order.
 
-Example: python -m training.evaluation.command training/runs/demo/predictions-*.parquet --out evaluation
+Example: python -m training.evaluation.command runs/*/predictions-*.parquet --out evaluation
 """
 
+_PICTURE: Final = re.compile(r"\]\(([a-z0-9.-]+\.png)\)")
 _console = Console(stderr=True, highlight=False)
 
 
@@ -68,10 +73,19 @@ def make(files: Sequence[Path], out: Path) -> Findings:
         status.update("computing figures of merit and their intervals")
         findings = find(predictions)
         out.mkdir(parents=True, exist_ok=True)
+        _remove_earlier_pictures(out)
         draw_all(findings, out, lambda name: status.update(f"drawing {name}"))
         (out / "auc.csv").write_text(as_csv(findings.auc), encoding="utf-8")
-        (out / "report.md").write_text(page(findings), encoding="utf-8")
+        (out / REPORT).write_text(page(findings), encoding="utf-8")
     return findings
+
+
+def _remove_earlier_pictures(out: Path) -> None:
+    """Remove the pictures of an earlier report: of other models, they would lie beside a report without them."""
+    report = out / REPORT
+    names = _PICTURE.findall(report.read_text(encoding="utf-8")) if report.exists() else []
+    for name in names:
+        (out / name).unlink(missing_ok=True)
 
 
 def _say(findings: Findings, out: Path) -> None:
@@ -80,7 +94,7 @@ def _say(findings: Findings, out: Path) -> None:
         beside = "" if item.paper is None else f", paper {number(item.paper)} (other data)"
         interval = f"{number(item.low)} to {number(item.high)}"
         _console.print(f"  {escape(item.name)} level {item.level}: {number(item.auc)} ({interval}){beside}")
-    _console.print(f"see {escape(str(out / 'report.md'))}", soft_wrap=True)
+    _console.print(f"see {escape(str(out / REPORT))}", soft_wrap=True)
 
 
 def main() -> None:

@@ -90,6 +90,15 @@ def test_the_same_files_in_any_order_give_the_same_folder(files: list[Path], rep
     assert _content(tmp_path) == before
 
 
+def test_an_earlier_reports_pictures_do_not_stay(files: list[Path], report: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("![Old](roc-old.png)\n![Far](../far.png)\n", encoding="utf-8")
+    for name in ("roc-old.png", "mine.png"):
+        (tmp_path / name).write_bytes(PNG)
+    code, _ = _run(*files, "--out", tmp_path)
+    assert code == 0
+    assert set(_content(tmp_path)) == set(_content(report)) | {"mine.png"}
+
+
 def test_unknown_severity_and_missing_labels_are_left_out_of_the_report(tmp_path: Path) -> None:
     made = predictions(specimens=200)
     known = made.known.copy()
