@@ -37,6 +37,7 @@ RUNS: Final = Path(__file__).parent / "runs"
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 INTERRUPTED: Final = 130
 
+app = typer.Typer(add_completion=False)
 _console = Console(stderr=True)
 
 
@@ -108,6 +109,7 @@ class Run:
         return report
 
 
+@app.command()
 def train(
     config: Annotated[str, typer.Option(help=f"One of {', '.join(CONFIGURATIONS)}.")] = "demo",
     folder: Annotated[Path, typer.Option(help="Where runs and training sets lie.")] = RUNS,
@@ -144,4 +146,4 @@ def _say_epoch(name: str, number: int, epoch: Epoch) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(train)
+    app()

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -17,16 +18,21 @@ from services.common.errors import Fatal
 
 _DATA: Final = "Images and calls"
 _OPERATE: Final = "Operate"
+_TRAIN: Final = "Train"
 _TRY: Final = "Try and measure"
 
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """Where a command lives (`module:name` of a Typer app or of one function), and its line in the list."""
+    """Where a command lives (`module:name` of a Typer app or of one function), and its line in the list.
+
+    `setup` installs the libraries that it needs.
+    """
 
     target: str
     help: str
     panel: str
+    setup: str = "make setup"
 
 
 COMMANDS: Final = {
@@ -44,37 +50,40 @@ COMMANDS: Final = {
         "services.cli.status.command:app", "Show topics, consumer lag and the servers' health.", _OPERATE
     ),
     "stack": LazyCommand("services.cli.stack:app", "Start and stop the servers as local processes.", _OPERATE),
+    "train": LazyCommand("training.command:app", "Make label sets, train and judge models.", _TRAIN, "make setup-dev"),
     "demo": LazyCommand("services.cli.demo.command:app", "Send 60 simulated specimens through everything.", _TRY),
     "bench": LazyCommand("services.cli.bench.command:app", "Measure the pipeline against a bare loop.", _TRY),
 }
 
 
 class LazyGroup(TyperGroup):
-    """Lists COMMANDS without importing them."""
+    """Lists its commands without importing them."""
+
+    commands_to_load: ClassVar[Mapping[str, LazyCommand]] = COMMANDS
 
     def __init__(self, **attributes: Any) -> None:
         """Put a stand-in for every command in the list."""
         super().__init__(**attributes)
-        for name, command in COMMANDS.items():
+        for name, command in self.commands_to_load.items():
             self.add_command(TyperCommand(name, help=command.help, rich_help_panel=command.panel))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command among the stand-ins, then load the real one."""
         name, stand_in, rest = super().resolve_command(ctx, args)
-        return name, None if stand_in is None or name is None else load(name), rest
+        return name, None if stand_in is None or name is None else load(name, self.commands_to_load[name]), rest
 
 
-def load(name: str) -> Any:
+def load(name: str, command: LazyCommand) -> Any:
     """Import one command; raises Fatal when a library it needs is not installed."""
-    module, _, attribute = COMMANDS[name].target.partition(":")
+    module, _, attribute = command.target.partition(":")
     try:
         target = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
-        msg = f"`xray {name}` needs {error.name}, which is not installed; run `make setup`"
+        msg = f"`xray {name}` needs {error.name}, which is not installed; run `{command.setup}`"
         raise Fatal(msg) from error
     if not isinstance(target, typer.Typer):
         function, target = target, typer.Typer(add_completion=False)
         target.command(name)(function)
-    command = get_command(target)
-    command.name = name
-    return command
+    loaded = get_command(target)
+    loaded.name = name
+    return loaded

@@ -26,6 +26,14 @@ def test_help_names_every_command_without_importing_any() -> None:
         assert f" {name} " in answer.stdout
 
 
+@pytest.mark.parametrize("name", ["labels", "models", "evaluate"])
+def test_train_has_its_own_commands(name: str) -> None:
+    assert name in CliRunner().invoke(main.app, ["train", "--help"]).stdout
+    answer = CliRunner().invoke(main.app, ["train", name, "--help"])
+    assert answer.exit_code == 0
+    assert f" train {name} " in answer.stdout
+
+
 def test_an_unknown_command_is_wrong_usage() -> None:
     answer = CliRunner().invoke(main.app, ["psh"])
     assert answer.exit_code == 2
@@ -64,10 +72,9 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         main.main()
 
 
-def test_a_command_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(lazy.COMMANDS, "stack", lazy.LazyCommand("no_such_library:app", "", ""))
+def test_a_command_without_its_library_says_what_to_install() -> None:
     with pytest.raises(Fatal, match=r"no_such_library.*make setup"):
-        lazy.load("stack")
+        lazy.load("stack", lazy.LazyCommand("no_such_library:app", "", ""))
 
 
 def test_settings_come_from_the_stack_unless_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Judge predictions on a test set: one folder with a report, a table and figures.
 
-    python -m training.evaluation.command PREDICTIONS.parquet... --out FOLDER
+    xray train evaluate PREDICTIONS.parquet... --out FOLDER
 
 See docs/evaluation.md.
 """
@@ -38,13 +38,15 @@ seeds: each says itself what it is. All must be of the same test specimens.
 FOLDER gets report.md, auc.csv and the figures (PNG). The same files give the
 same folder, whatever their order.
 
-Example: python -m training.evaluation.command runs/*/predictions-*.parquet --out evaluation
+Example: xray train evaluate runs/*/predictions-*.parquet --out evaluation
 """
 
 _PICTURE: Final = re.compile(r"\]\(([a-z0-9.-]+\.png)\)")
+app = typer.Typer(add_completion=False)
 _console = Console(stderr=True, highlight=False)
 
 
+@app.command(help=HELP)
 def evaluate(
     predictions: Annotated[
         list[Path], typer.Argument(metavar="PREDICTIONS...", exists=True, dir_okay=False, help="Parquet files.")
@@ -97,12 +99,5 @@ def _say(findings: Findings, out: Path) -> None:
     _console.print(f"see {escape(str(out / REPORT))}", soft_wrap=True)
 
 
-def main() -> None:
-    """Run the command."""
-    app = typer.Typer(add_completion=False)
-    app.command(help=HELP)(evaluate)
-    app()
-
-
 if __name__ == "__main__":
-    main()
+    app()

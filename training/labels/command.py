@@ -1,6 +1,6 @@
 """Make a label set from observations.
 
-    python -m training.labels.command SOURCE... --out FOLDER
+    xray train labels SOURCE... --out FOLDER
 
 See docs/labels.md.
 """
@@ -35,12 +35,14 @@ saved as JSON, or one document a line), a centre's XML submission, or CSV with t
 FOLDER gets labels.csv (one row a specimen), report.json and report.md. The same sources in any order give the same
 files; the SHA-256 of labels.csv is the version of the label set.
 
-Example: python -m training.labels.command experiment.jsonl submissions/ --out labels
+Example: xray train labels experiment.jsonl submissions/ --out labels
 """
 
+app = typer.Typer(add_completion=False)
 _console = Console(stderr=True, highlight=False)
 
 
+@app.command(help=HELP)
 def labels(
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", exists=True, help="Files or folders.")],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; made when it is not there.")],
@@ -121,12 +123,5 @@ def _say(report: Report, out: Path) -> None:
     _console.print(f"see {escape(str(out / 'report.md'))}", soft_wrap=True)
 
 
-def main() -> None:
-    """Run the command."""
-    app = typer.Typer(add_completion=False)
-    app.command(help=HELP)(labels)
-    app()
-
-
 if __name__ == "__main__":
-    main()
+    app()

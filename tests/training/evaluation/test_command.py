@@ -7,21 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from tests.training.evaluation.cohort import origin, predictions
-from training.evaluation.command import HELP, evaluate
+from training.evaluation.command import app
 from training.evaluation.parquet import save
 from training.evaluation.summary import HEADER
 
 PNG = b"\x89PNG\r\n\x1a\n"
-_app = typer.Typer()
-_app.command(help=HELP)(evaluate)
 
 
 def _run(*arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(_app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
     return result.exit_code, result.output
 
 
@@ -142,5 +139,5 @@ def test_a_file_in_the_place_of_the_folder_is_said(files: list[Path], tmp_path: 
 def test_help_teaches() -> None:
     code, output = _run("--help")
     assert code == 0
-    assert "Example: python -m training.evaluation.command" in output
+    assert "Example: xray train evaluate" in output
     assert "report.md" in output

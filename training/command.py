@@ -1,0 +1,34 @@
+"""`xray train`: label sets, models, evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+import typer
+
+from services.cli.lazy import LazyCommand, LazyGroup
+
+_COMMANDS: Final = {
+    "labels": LazyCommand(
+        "training.labels.command:app", "Make a label set from observations of centres or of IMPC's Solr.", "Data"
+    ),
+    "models": LazyCommand(
+        "training.train:app", "Make the training set, train both models, write Triton's repository.", "Models"
+    ),
+    "evaluate": LazyCommand("training.evaluation.command:app", "Judge predictions on a test set.", "Models"),
+}
+
+
+class TrainGroup(LazyGroup):
+    """The commands of `xray train`."""
+
+    commands_to_load: ClassVar[Mapping[str, LazyCommand]] = _COMMANDS
+
+
+app = typer.Typer(cls=TrainGroup, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+
+
+@app.callback()
+def train() -> None:
+    """Make label sets, train models, judge them. Needs the training extra: `make setup-dev`."""
