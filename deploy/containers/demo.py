@@ -17,7 +17,7 @@ from services.cli.demo.cohort import Wanted, rendering
 from services.cli.demo.display import Display
 from services.cli.demo.outcome import Outcome, gather
 from services.cli.demo.pictures import write_contact_sheet, write_refused
-from services.cli.demo.progress import advance
+from services.cli.demo.progress import Advance, advance
 from services.cli.demo.submissions import Submission
 from services.cli.demo.tables import account
 from services.cli.ledger import ledger
@@ -90,15 +90,17 @@ def _push(settings: Settings, journal_file: Path, ids: Mapping[str, Submission],
 
 def _settle(connection: Connection, names: list[str], announced: int, display: Display) -> None:
     """Wait until the ledger holds what became of every image, or nothing has changed for a while."""
-    now = advance(connection, names)
+    last: Advance | None = None
     changed = time.monotonic()
-    while not now.is_final(announced) and time.monotonic() - changed < PATIENCE_SECONDS:
+    while time.monotonic() - changed < PATIENCE_SECONDS:
+        now = advance(connection, names)
         display.bar("images looked at", now.settled, announced)
         display.bar("calls", now.called, len(names))
-        time.sleep(_POLL_SECONDS)
-        last, now = now, advance(connection, names)
+        if now.is_final(announced):
+            return
         if now != last:
-            changed = time.monotonic()
+            last, changed = now, time.monotonic()
+        time.sleep(_POLL_SECONDS)
 
 
 def _told(outcome: Outcome, folder: Path, settings: Settings) -> int:

@@ -1,7 +1,8 @@
 """`python -m deploy.containers.trial [--stand-ins] [--keep] [--specimens N]`: the compose file, for real.
 
 With Docker: builds our images, pulls the others. With --stand-ins (root, Debian, podman): builds everything, pulls
-nothing. Ends with 0 when every call that the demo expects is in PostgreSQL and Prometheus reaches every target.
+nothing. Ends with 0 when the demo's calls are in PostgreSQL, stay there over `down` and `up`, and Prometheus reaches
+every target.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from deploy.containers.trial.podman import Podman
 from deploy.containers.trial.standins import PYTHON_IMAGE, build_standins, variables
 from deploy.containers.trial.tools import CLONE, WORK, TrialError, run
 from services.cli.output import console
+from services.cli.pipeline import SERVICES
 from services.cli.pipeline.processes import free_port
 
 PROJECT: Final = "xray-trial"
@@ -31,6 +33,8 @@ DOCKERFILE: Final = CLONE / "deploy" / "containers" / "Dockerfile"
 OURS: Final = {"services": "XRAY_IMAGE", "demo": "DEMO_IMAGE", "triton-wheel": "TRITON_IMAGE"}
 _PORTS: Final = ("KAFKA", "S3", "TRITON_GRPC", "POSTGRES", "PROMETHEUS")
 _SCRAPED_SECONDS: Final = 90.0
+_TARGETS: Final = len(SERVICES) + 3
+"""The services, Triton, SeaweedFS and Prometheus itself."""
 
 
 class Trial:
@@ -78,16 +82,17 @@ class Trial:
             row = connection.execute("select count(*) from current_call").fetchone()
         return int(row[0]) if row else 0
 
-    def targets(self) -> dict[str, str]:
-        """Ask Prometheus for the health of all its targets, once each was scraped."""
+    def targets(self, wanted: int) -> list[str]:
+        """Ask Prometheus for its targets that are up, by service; waits until there are as many as wanted."""
         url = f"http://127.0.0.1:{self._ports['PROMETHEUS']}/api/v1/targets"
         deadline = time.monotonic() + _SCRAPED_SECONDS
         while True:
             with urllib.request.urlopen(url, timeout=10) as answer:
                 active = json.load(answer)["data"]["activeTargets"]
-            health = {target["labels"].get("service", target["labels"]["job"]): target["health"] for target in active}
-            if set(health.values()) == {"up"} or time.monotonic() > deadline:
-                return health
+            labels = [target["labels"] for target in active if target["health"] == "up"]
+            up = sorted(one.get("service", one["job"]) for one in labels)
+            if len(up) == wanted or time.monotonic() > deadline:
+                return up
             time.sleep(2)
 
 
@@ -117,12 +122,26 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> int:
     trial = Trial(chosen, engine)
     with _told("docker compose up"):
         stack.enter_context(trial.up(built=options.stand_ins, keep=options.keep))
+    first = _sent(trial, _TARGETS)
+    with _told("docker compose down, up with two of intake"):
+        trial.compose("down")
+        trial.compose("up", "--detach", "--no-build", "--scale", "intake=2")
+    kept = trial.calls()
+    second = _sent(trial, _TARGETS + 1)
+    _print(f"specimens with a call: {first}, after down and up {kept}, after another demo {second}")
+    return int(not 0 < first == kept < second)
+
+
+def _sent(trial: Trial, targets: int) -> int:
+    """Run the demo; return the number of specimens with a call. Raises TrialError if Prometheus misses a target."""
     _print(trial.compose("ps", "--all", "--format", "table {{.Service}}\t{{.Image}}\t{{.Status}}"))
     with _told("docker compose run demo"):
-        _print(trial.compose("--profile", "demo", "run", "--rm", "demo"))
-    calls, targets = trial.calls(), trial.targets()
-    _print(f"{calls} specimens with a call in PostgreSQL; Prometheus: {targets}")
-    return int(calls == 0 or set(targets.values()) != {"up"})
+        _print(trial.compose("--profile", "demo", "run", "--rm", "--no-deps", "demo"))
+    up = trial.targets(targets)
+    _print(f"Prometheus reaches {', '.join(up)}")
+    if len(up) != targets:
+        raise TrialError(f"Prometheus reaches {len(up)} targets, not {targets}")
+    return trial.calls()
 
 
 def _built(podman: Podman) -> dict[str, str]:
