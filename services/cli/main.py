@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from services import __version__
 from services.cli.environment import adopt_running_stack
 from services.cli.lazy import LazyGroup
 from services.common.errors import Fatal, PipelineError, Retriable
@@ -31,7 +31,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version("mouse-xray-phenotyping"))
+        typer.echo(__version__)
         raise typer.Exit
 
 

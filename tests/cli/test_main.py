@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from services import __version__
 from services.cli import lazy, main
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 
@@ -32,6 +34,12 @@ def test_train_has_its_own_commands(name: str) -> None:
     answer = CliRunner().invoke(main.app, ["train", name, "--help"])
     assert answer.exit_code == 0
     assert f" train {name} " in answer.stdout
+
+
+def test_the_version_is_known_where_only_the_code_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert metadata.version("mouse-xray-phenotyping") == __version__
+    monkeypatch.setattr(metadata, "version", lambda _: pytest.fail("a container image holds no installed package"))
+    assert CliRunner().invoke(main.app, ["--version"]).stdout.strip() == __version__
 
 
 def test_an_unknown_command_is_wrong_usage() -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 CLONE: Final = Path(__file__).parents[2]
 COMPOSE: Final = CLONE / "docker-compose.yml"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from services.cli.pipeline import SERVICES
 from tests.deploy.compose_file import CLONE, services
