@@ -120,7 +120,8 @@ def test_whatever_is_away_is_tried_again_and_nothing_is_dropped(what: str) -> No
     recorder.run()
     assert recorder.diary.count("hold") == 2
     assert recorder.diary.count("release") == 1
-    assert recorder.diary[-1] in {"commit", "release"}
+    # Partitions are released as soon as what was away answers: after a late commit that is the very end.
+    assert recorder.diary[-1] == ("release" if what == "commit" else "commit")
     assert len(recorder.published) == 1
     assert recorder.committed == {(IMAGES.name, 0): 8}
 
