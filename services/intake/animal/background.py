@@ -50,28 +50,29 @@ class Background:
 def find_background(scouted: Scout, usable: Mask) -> Background:
     """Fit the background where `usable` (no blade) in a picture of either polarity."""
     values = scouted.values
-    level, width = _commonest_level(values, usable)
+    edge = _near_edge(usable)
+    level, width = _commonest_level(values, usable, edge)
     coefficients, noise = _fit(values, usable & (np.abs(values - level) <= 2 * width), usable, width)
     background = Background(coefficients, noise, 0.0)
     difference = values - background.surface(*values.shape)
-    noise = max(noise, _noise_along_edge(difference, usable))
+    noise = max(noise, _noise_along_edge(difference, usable, edge))
     beyond = difference[usable]
     above = float(np.maximum(beyond - _BEYOND_NOISE * noise, 0).sum())
     below = float(np.maximum(-beyond - _BEYOND_NOISE * noise, 0).sum())
     return replace(background, noise=noise, polarity=(above - below) / max(above + below, 1e-6))
 
 
-def _noise_along_edge(difference: Plane, usable: Mask) -> float:
+def _noise_along_edge(difference: Plane, usable: Mask, edge: Mask) -> float:
     """Noise of air that is partly clipped at black: its commonest value has no spread, what was not clipped has."""
     contrast = float(np.percentile(np.abs(difference[::2, ::2][usable[::2, ::2]]), 99.5))
-    spread = float(np.quantile(np.abs(difference[_near_edge(usable)]), _EDGE_QUANTILE)) / _EDGE_SIGMAS
+    spread = float(np.quantile(np.abs(difference[edge]), _EDGE_QUANTILE)) / _EDGE_SIGMAS
     return min(spread, _MOST_NOISE * contrast)
 
 
-def _commonest_level(values: Plane, usable: Mask) -> tuple[float, float]:
+def _commonest_level(values: Plane, usable: Mask, edge: Mask) -> tuple[float, float]:
     """Densest grey level along the field's edge, where animals seldom lie, and its half width at half maximum."""
     low, high = (float(level) for level in np.percentile(values[::2, ::2][usable[::2, ::2]], (0.1, 99.9)))
-    counts, bounds = np.histogram(values[_near_edge(usable)], bins=_LEVELS, range=(low, max(high, low + _LEAST_RANGE)))
+    counts, bounds = np.histogram(values[edge], bins=_LEVELS, range=(low, max(high, low + _LEAST_RANGE)))
     smooth = np.convolve(counts, _SMOOTHING, mode="same")
     peak = int(np.argmax(smooth))
     below = np.flatnonzero(smooth < smooth[peak] / 2)
