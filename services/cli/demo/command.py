@@ -13,7 +13,8 @@ from services.cli.demo.cohort import Wanted
 from services.cli.demo.display import Display
 from services.cli.demo.figures import label_figures, quantile
 from services.cli.demo.outcome import Outcome
-from services.cli.demo.run import Account, Options, run
+from services.cli.demo.run import Options, run
+from services.cli.demo.sending import Account
 from services.cli.demo.tables import account
 from services.cli.environment import CLONE, stack_folder
 from services.cli.output import JsonOption, console, errors, print_json
