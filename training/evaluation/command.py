@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from services.common.errors import Rejected
+from training.command_errors import one_line_errors
 from training.evaluation.document.figures import draw_all, level_means
 from training.evaluation.document.findings import Findings, find
 from training.evaluation.document.markdown import number
@@ -24,8 +24,6 @@ from training.evaluation.document.page import page
 from training.evaluation.parquet import load
 from training.evaluation.summary import as_csv
 
-FAILED: Final = 1
-INTERRUPTED: Final = 130
 REPORT: Final = "report.md"
 
 HELP: Final = """Judge predictions on a test set.
@@ -54,17 +52,8 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; made when it is not there.")],
 ) -> None:
     """Read all predictions, write the report folder, and say in a few lines what it found."""
-    try:
+    with one_line_errors(_console, "stopped; the same command starts again."):
         findings = make(predictions, out)
-    except KeyboardInterrupt:
-        _console.print("stopped; the same command starts again.")
-        raise typer.Exit(INTERRUPTED) from None
-    except Rejected as error:
-        _console.print(f"[red]error[/red] {escape(error.words)} \\[{error.reason}]", soft_wrap=True)
-        raise typer.Exit(FAILED) from None
-    except OSError as error:
-        _console.print(f"[red]error[/red] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(FAILED) from None
     _say(findings, out)
 
 

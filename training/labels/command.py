@@ -19,13 +19,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from services.common.errors import Rejected
+from training.command_errors import one_line_errors
 from training.labels.curation import Curation
 from training.labels.report import Report, write
 from training.labels.report.model import Source
 from training.labels.sources import read
-
-INTERRUPTED: Final = 130
-FAILED: Final = 1
 
 HELP: Final = """Make a label set from observations of the X-ray procedure.
 
@@ -48,17 +46,8 @@ def labels(
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; made when it is not there.")],
 ) -> None:
     """Read all sources, curate, write the label set, and say in a few lines what it holds."""
-    try:
+    with one_line_errors(_console, "stopped; nothing was written. The same command starts again."):
         report = make(files_of(sources), out)
-    except KeyboardInterrupt:
-        _console.print("stopped; nothing was written. The same command starts again.")
-        raise typer.Exit(INTERRUPTED) from None
-    except Rejected as error:
-        _console.print(f"[red]error[/red] {escape(error.words)} \\[{error.reason}]", soft_wrap=True)
-        raise typer.Exit(FAILED) from None
-    except OSError as error:
-        _console.print(f"[red]error[/red] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(FAILED) from None
     _say(report, out)
 
 
