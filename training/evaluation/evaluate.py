@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.data.store import Subset
 from training.evaluation.metrics import Figures, figures
+from training.evaluation.predictions import Numbers
 from training.evaluation.thresholds import choose_thresholds
 from training.fit.predict import predict
 from training.models.calibration import Calibration
@@ -28,8 +28,8 @@ class Judged:
 
     calibration: Calibration
     thresholds: tuple[float, ...]
-    given_abnormal: NDArray[np.float64]
-    served: NDArray[np.float64]
+    given_abnormal: Numbers
+    served: Numbers
     figures: Figures
 
 
@@ -47,11 +47,18 @@ def judge(backbone: nn.Module, validation: Subset, test: Subset) -> Judged:
     return Judged(calibration, thresholds, given_abnormal, served, found)
 
 
+def consensus(judged: Sequence[Judged]) -> tuple[Numbers, Numbers, tuple[float, ...]]:
+    """Mean probabilities [n, 14] given abnormal and as served, and mean thresholds, of all backbones."""
+    return (
+        np.mean([one.given_abnormal for one in judged], axis=0),
+        np.mean([one.served for one in judged], axis=0),
+        tuple(np.mean([one.thresholds for one in judged], axis=0).tolist()),
+    )
+
+
 def judge_consensus(judged: Sequence[Judged], test: Subset) -> Figures:
     """Compute the figures of the call: mean probability of all backbones against their mean threshold."""
-    thresholds = np.mean([one.thresholds for one in judged], axis=0).tolist()
-    given_abnormal = np.mean([one.given_abnormal for one in judged], axis=0)
-    served = np.mean([one.served for one in judged], axis=0)
+    given_abnormal, served, thresholds = consensus(judged)
     return figures(given_abnormal, served, test.labels, test.centres, thresholds)
 
 
@@ -62,6 +69,6 @@ def scored_labels(labels: Tensor) -> Tensor:
     return mask
 
 
-def _served(calibration: Calibration, logits: Tensor) -> NDArray[np.float64]:
+def _served(calibration: Calibration, logits: Tensor) -> Numbers:
     with torch.inference_mode():
         return torch.cat(list(coherent(calibration(logits))), dim=1).double().numpy()

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from services.common.labels import LABEL_ORDER, LEVEL2
-
-Numbers = NDArray[np.float64]
-Labels = NDArray[np.uint8]
-
-_RESAMPLES: Final = 1000
-_INTERVAL: Final = (2.5, 97.5)
-_LEVEL2_COLUMNS: Final = slice(1, 1 + len(LEVEL2))
-_LEVEL3_COLUMNS: Final = slice(1 + len(LEVEL2), len(LABEL_ORDER))
+from services.common.labels import LABEL_ORDER
+from training.evaluation.levels import LEVEL_COLUMNS
+from training.evaluation.measures.decisions import errors
+from training.evaluation.measures.ranking import auc, auc_with_interval, resample
+from training.evaluation.predictions import Labels, Numbers
 
 
 class LabelFigures(BaseModel):
@@ -57,28 +52,16 @@ def figures(
     All arrays are [n, 14] in the order of `LABEL_ORDER`: probabilities (levels 2 and 3 given abnormal),
     probabilities as served, and the truth.
     """
-    abnormal = labels[:, 0] == 1
-    each = [
-        LabelFigures(
-            label=label,
-            positives=int(labels[:, column].sum()),
-            auc=auc(labels[:, 0], served[:, 0])
-            if column == 0
-            else auc(labels[abnormal, column], given_abnormal[abnormal, column]),
-            auc_all=auc(labels[:, column], served[:, column]),
-            **_errors(served[:, column] >= thresholds[column], labels[:, column]),
-            threshold=thresholds[column],
-        )
-        for column, label in enumerate(LABEL_ORDER)
-    ]
+    each = [_label_figures(column, given_abnormal, served, labels, thresholds) for column in range(len(LABEL_ORDER))]
+    level1 = auc_with_interval(labels[:, 0], served[:, 0], resample(len(labels)))
     centre = np.array(centres)
     return Figures(
         specimens=len(labels),
-        abnormal=int(abnormal.sum()),
-        level1_auc=_known(each[0].auc),
-        level1_interval=_interval(labels[:, 0], served[:, 0]),
-        level2_mean_auc=_mean(each[_LEVEL2_COLUMNS]),
-        level3_mean_auc=_mean(each[_LEVEL3_COLUMNS]),
+        abnormal=each[0].positives,
+        level1_auc=level1.value,
+        level1_interval=(level1.low, level1.high),
+        level2_mean_auc=_mean_auc(each, 2),
+        level3_mean_auc=_mean_auc(each, 3),
         labels=each,
         level1_auc_by_centre={
             name: auc(labels[centre == name, 0], served[centre == name, 0]) for name in sorted(set(centres))
@@ -86,40 +69,28 @@ def figures(
     )
 
 
-def auc(truth: Labels, scores: Numbers) -> float | None:
-    """Area under the ROC curve (Mann-Whitney U, ties count half), or None if a class is missing."""
-    positives = int(truth.sum())
-    negatives = len(truth) - positives
-    if not positives or not negatives:
-        return None
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    wins = ranks[truth == 1].sum() - positives * (positives + 1) / 2
-    return float(wins / (positives * negatives))
+def _label_figures(
+    column: int, given_abnormal: Numbers, served: Numbers, labels: Labels, thresholds: Sequence[float]
+) -> LabelFigures:
+    truth, probabilities = labels[:, column], served[:, column]
+    abnormal = labels[:, 0] == 1
+    wrong = errors(probabilities >= thresholds[column], truth)
+    auc_all = auc(truth, probabilities)
+    return LabelFigures(
+        label=LABEL_ORDER[column],
+        positives=int(truth.sum()),
+        auc=auc_all if column == 0 else auc(truth[abnormal], given_abnormal[abnormal, column]),
+        auc_all=auc_all,
+        sensitivity=_known(wrong.sensitivity.value),
+        specificity=_known(wrong.specificity.value),
+        threshold=thresholds[column],
+    )
 
 
-def _errors(called: NDArray[np.bool_], truth: Labels) -> dict[str, float | None]:
-    positive, negative = truth == 1, truth == 0
-    return {
-        "sensitivity": float(called[positive].mean()) if positive.any() else None,
-        "specificity": float((~called[negative]).mean()) if negative.any() else None,
-    }
+def _mean_auc(labels: Sequence[LabelFigures], level: int) -> float:
+    known = [value for column in LEVEL_COLUMNS[level] if (value := labels[column].auc) is not None]
+    return float(np.mean(known)) if known else math.nan
 
 
-def _mean(labels: Sequence[LabelFigures]) -> float:
-    known = [item.auc for item in labels if item.auc is not None]
-    return float(np.mean(known)) if known else float("nan")
-
-
-def _known(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def _interval(truth: Labels, scores: Numbers) -> tuple[float, float]:
-    random = np.random.default_rng(0)
-    drawn = [random.integers(0, len(truth), len(truth)) for _ in range(_RESAMPLES)]
-    values = [value for rows in drawn if (value := auc(truth[rows], scores[rows])) is not None]
-    if not values:
-        return float("nan"), float("nan")
-    low, high = np.percentile(values, _INTERVAL)
-    return float(low), float(high)
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -10,7 +10,7 @@ import numpy as np
 
 from services.common.labels import LABEL_ORDER
 from training.data.store import Entry, SetFolder, Subset
-from training.evaluation.evaluate import Judged
+from training.evaluation.evaluate import Judged, consensus
 from training.evaluation.parquet import save
 from training.evaluation.predictions import Numbers, Origin, Predictions
 from training.fit.plan import Configuration
@@ -27,7 +27,7 @@ def write_predictions(
     entries = _entries(store, test)
     prevalence = training_prevalence(store.subset("train"))
     served = {name: (one.given_abnormal, one.served, one.thresholds) for name, one in judged.items()}
-    served[CONSENSUS] = _consensus(list(judged.values()))
+    served[CONSENSUS] = consensus(list(judged.values()))
     paths = []
     for name, (given_abnormal, probabilities, thresholds) in served.items():
         predictions = Predictions(
@@ -62,14 +62,6 @@ def training_prevalence(train: Subset) -> dict[str, tuple[float | None, ...]]:
         means = abnormal.mean(axis=0).tolist() if len(abnormal) else [None] * len(LABEL_ORDER)
         found[centre] = (float(labels[:, 0].mean()), *means[1:])
     return found
-
-
-def _consensus(judged: Sequence[Judged]) -> tuple[Numbers, Numbers, tuple[float, ...]]:
-    return (
-        np.mean([one.given_abnormal for one in judged], axis=0),
-        np.mean([one.served for one in judged], axis=0),
-        tuple(np.mean([one.thresholds for one in judged], axis=0).tolist()),
-    )
 
 
 def _entries(store: SetFolder, subset: Subset) -> list[Entry]:

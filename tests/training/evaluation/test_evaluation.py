@@ -9,7 +9,8 @@ import torch
 from services.common.labels import LABEL_ORDER
 from training.data.store import Subset
 from training.evaluation.evaluate import Judged, judge_consensus, scored_labels
-from training.evaluation.metrics import auc, figures
+from training.evaluation.measures.ranking import auc
+from training.evaluation.metrics import figures
 from training.evaluation.report import BEGIN, END, Report, as_markdown, put_into_page
 from training.evaluation.thresholds import DEFAULT, choose_thresholds, matthews
 from training.models.calibration import Calibration

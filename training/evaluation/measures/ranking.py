@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from training.evaluation.measures.estimate import Estimate, percentile_interval
-from training.evaluation.metrics import auc
 from training.evaluation.predictions import Labels, Numbers
 
 Counts = NDArray[np.uint16]
@@ -25,6 +24,18 @@ def resample(specimens: int, resamples: int = RESAMPLES, seed: int = 0) -> Count
     random = np.random.default_rng(seed)
     drawn = (random.integers(0, specimens, specimens) for _ in range(resamples))
     return np.stack([np.bincount(rows, minlength=specimens).astype(np.uint16) for rows in drawn])
+
+
+def auc(truth: Labels, scores: Numbers) -> float | None:
+    """Area under the ROC curve (Mann-Whitney U, ties count half), or None if a class is missing."""
+    positives = int(truth.sum())
+    negatives = len(truth) - positives
+    if not positives or not negatives:
+        return None
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    wins = ranks[truth == 1].sum() - positives * (positives + 1) / 2
+    return float(wins / (positives * negatives))
 
 
 def auc_or_nan(truth: Labels, scores: Numbers) -> float:
