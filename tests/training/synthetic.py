@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from services.common.labels import LABEL_ORDER
+from training.data.bone_truth import CHANNELS, SIDE
 from training.data.store import Subset
 
 
@@ -18,4 +19,6 @@ def tiny_subset(specimens: int, seed: int, side: int = 48) -> Subset:
     images = random.integers(0, 60, size=(specimens, side, side, 3), dtype=np.uint8)
     images[labels[:, 0] == 1, side // 3 : side // 2, side // 2 : side // 2 + side // 6] = 230
     centres = tuple("JAX" if number % 3 else "BCM" for number in range(specimens))
-    return Subset(images, np.arange(specimens), labels, centres)
+    bones = np.zeros((specimens, 2, len(CHANNELS), SIDE, SIDE), dtype=np.uint8)
+    bones[labels[:, 0] == 1, :, CHANNELS.index("altered"), SIDE // 3 : SIDE // 2, SIDE // 2 : 2 * SIDE // 3] = 255
+    return Subset(images, bones, np.arange(specimens), labels, centres)

@@ -33,8 +33,9 @@ def make_training_set(folder: Path, recipe: Recipe, progress: Progress) -> SetFo
     if not missing:
         return store
     with _workers() as pool:
-        for entry, image in pool.imap_unordered(partial(simulate, first_seed=recipe.first_seed), missing, chunksize=2):
-            store.add(entry, image)
+        make_one = partial(simulate, first_seed=recipe.first_seed)
+        for entry, pictures in pool.imap_unordered(make_one, missing, chunksize=2):
+            store.add(entry, pictures)
             done += 1
             progress(done, recipe.specimens)
     return store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.errors import Rejected
-from services.fuser.fuse import fuse
+from services.fuser.fuse import fuse, mean_view
 from services.intake.limits import Limits
-from services.intake.standardise import View, standardise
+from services.intake.standardise import View, encode_view, standardise
+from training.data.bone_truth import bone_truth
 from training.data.recipe import PICTURE_SIDE
-from training.data.store import Entry
+from training.data.store import Entry, Pictures
 from training.phantom.files.encode import encode
 from training.phantom.render import render
 from training.phantom.specimen import Specimen, make_specimen
@@ -26,53 +28,80 @@ IMAGES_PER_VIEW: Final = (0.6, 0.3, 0.1)
 """Chances of one, two, three images of a view: several are normal, and their mean looks softer than one."""
 
 
-def simulate(index: int, first_seed: int) -> tuple[Entry, Image | None]:
-    """Make specimen `first_seed + index` and its tensor, uint8 [224, 224, 3].
+@dataclass
+class _Taken:
+    """What intake made of the images of one view, and the reason of the last refusal if there was one."""
 
-    The tensor is None if intake refused all images of a view, and for a specimen that is abnormal only outside the
+    pixels: list[Image] = field(default_factory=list)
+    bones: list[Image] = field(default_factory=list)
+    sources: list[tuple[str, str, str]] = field(default_factory=list)
+    refused: str = ""
+
+
+def simulate(index: int, first_seed: int) -> tuple[Entry, Pictures | None]:
+    """Make specimen `first_seed + index` and its pictures.
+
+    They are None if intake refused all images of a view, and for a specimen that is abnormal only outside the
     thirteen labels, which no training uses.
     """
     specimen = make_specimen(first_seed + index)
     if specimen.abnormal_elsewhere:
-        return _entry(index, specimen, None, ""), None
+        return _entry(index, specimen), None
     random = np.random.default_rng((specimen.seed, 8))
-    views: dict[View, list[Image]] = {}
-    for view in VIEWS:
-        taken, reason = _standard_views(specimen, view, 1 + int(random.choice(3, p=IMAGES_PER_VIEW)))
-        if not taken:
-            return _entry(index, specimen, None, reason), None
-        views[view] = taken
-    tensor = fuse(views["DV"], views["LAT"])
-    return _entry(index, specimen, tensor, ""), tensor
+    views = [_take(specimen, view, 1 + int(random.choice(3, p=IMAGES_PER_VIEW))) for view in VIEWS]
+    for view in views:
+        if not view.pixels:
+            return _entry(index, specimen, refused=view.refused), None
+    dorsoventral, lateral = (view.pixels for view in views)
+    pictures = Pictures(
+        fuse(dorsoventral, lateral),
+        np.stack([mean_view(dorsoventral), mean_view(lateral)]),
+        np.stack([np.mean(view.bones, axis=0).astype(np.uint8) for view in views]),
+    )
+    sources = (source for view in views for source in view.sources)
+    return _entry(index, specimen, digest=_sha256(pictures.tensor.tobytes()), sources=tuple(sources)), pictures
 
 
-def _standard_views(specimen: Specimen, view: View, images: int) -> tuple[list[Image], str]:
-    """Return the accepted views and the reason of the last refusal, if there was one."""
-    taken: list[Image] = []
-    reason = ""
+def _take(specimen: Specimen, view: View, images: int) -> _Taken:
+    taken = _Taken()
     for number in range(1, images + 1):
-        encoded = encode(render(specimen, view, number, side=PICTURE_SIDE), seed=number)
+        radiograph = render(specimen, view, number, side=PICTURE_SIDE)
+        data = encode(radiograph, seed=number).data
         try:
-            standard = standardise(encoded.data, view, _limits())
+            standard = standardise(data, view, _limits())
         except Rejected as refusal:
-            reason = refusal.reason
+            taken.refused = refusal.reason
             continue
-        if standard.view == view:
-            taken.append(standard.pixels)
-        else:
-            reason = "other_view"
-    return taken, reason
+        if standard.view != view:
+            taken.refused = "other_view"
+            continue
+        taken.pixels.append(standard.pixels)
+        taken.bones.append(bone_truth(radiograph, specimen, standard.provenance))
+        taken.sources.append((view, _sha256(data), _sha256(encode_view(standard.pixels))))
+    return taken
 
 
-def _entry(index: int, specimen: Specimen, tensor: Image | None, refused: str) -> Entry:
+def _entry(
+    index: int,
+    specimen: Specimen,
+    *,
+    digest: str = "",
+    refused: str = "",
+    sources: tuple[tuple[str, str, str], ...] = (),
+) -> Entry:
     return Entry(
         index=index,
         specimen=specimen.biological_sample_id,
         centre=specimen.centre,
         labels=(specimen.level1, *specimen.call),
-        digest="" if tensor is None else hashlib.sha256(tensor.tobytes()).hexdigest(),
+        digest=digest,
         refused=refused,
+        sources=sources,
     )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 @cache

@@ -1,6 +1,8 @@
-"""A training set on disk: `images.npy`, memory-mapped, and `specimens.jsonl`, one line for each specimen that is done.
+"""A training set on disk: memory-mapped arrays, and `specimens.jsonl`, one line for each specimen that is done.
 
-The line is written after the image, so that a set which was stopped at any point goes on where it ended.
+`images.npy` holds the tensors as they are served, `views.npy` the mean views they were fused from (for tensors of
+another side), `bones.npy` where bones and altered bones lie. The line is written after the arrays, so that a set which
+was stopped at any point goes on where it ended.
 """
 
 from __future__ import annotations
@@ -10,16 +12,21 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABEL_ORDER
+from services.common.preprocessing import VIEW_SIDE
+from training.data.bone_truth import CHANNELS, SIDE
 from training.data.recipe import Recipe
 from training.data.split import Part, part_of
 
 Images = NDArray[np.uint8]
 _IMAGES = "images.npy"
+_VIEWS = "views.npy"
+_BONES = "bones.npy"
 _LINES = "specimens.jsonl"
 _RECIPE = "recipe.json"
 
@@ -32,7 +39,9 @@ class RecipeMismatchError(RuntimeError):
 class Entry:
     """One specimen that is done: row `index` of the images, or none if intake refused a picture.
 
-    `labels` has 14 entries 0/1 in the order of `LABEL_ORDER`; `refused` is intake's reason code, or empty.
+    `labels` has 14 entries 0/1 in the order of `LABEL_ORDER`; `sources` are the accepted images: view, SHA-256 of the
+    file, SHA-256 of the standardised view's PNG; `digest` is the tensor's SHA-256; `refused` is intake's reason code,
+    or empty.
     """
 
     index: int
@@ -41,6 +50,7 @@ class Entry:
     labels: tuple[int, ...]
     digest: str
     refused: str = ""
+    sources: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -49,10 +59,27 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """Of one specimen: tensor uint8 [side, side, 3], mean views uint8 [2, 448, 448] (DV, LAT), and bone truth.
+
+    `bones` is uint8 [2, channels, 28, 28]; see `training.data.bone_truth`.
+    """
+
+    tensor: Images
+    views: Images
+    bones: Images
+
+
+@dataclass(frozen=True)
 class Subset:
-    """Specimens of one part: rows of `images` (uint8 [all, 224, 224, 3]), labels uint8 [n, 14] and centres [n]."""
+    """Specimens of one part.
+
+    `rows` of `images` (uint8 [all, side, side, 3]) and of `bones` (uint8 [all, 2, channels, 28, 28]; None for real
+    mice, of whom nobody knows it), labels uint8 [n, 14] and centres [n].
+    """
 
     images: Images
+    bones: Images | None
     rows: NDArray[np.int64]
     labels: NDArray[np.uint8]
     centres: tuple[str, ...]
@@ -75,25 +102,27 @@ class SetFolder:
         folder.mkdir(parents=True, exist_ok=True)
         _claim(folder / _RECIPE, recipe)
         _drop_cut_line(self._lines)
-        shape = (recipe.specimens, recipe.side, recipe.side, 3)
-        path = folder / _IMAGES
-        mode = "r+" if path.exists() else "w+"
-        self.images: Images = np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=shape)
+        count, side = recipe.specimens, recipe.side
+        self.images: Images = _array(folder / _IMAGES, (count, side, side, 3))
+        self.views: Images = _array(folder / _VIEWS, (count, 2, VIEW_SIDE, VIEW_SIDE))
+        self.bones: Images = _array(folder / _BONES, (count, 2, len(CHANNELS), SIDE, SIDE))
 
     def entries(self) -> list[Entry]:
         """Return what is done, by index."""
         parsed = [json.loads(line) for line in self._lines.read_text(encoding="utf-8").splitlines()]
-        return sorted((Entry(**{**item, "labels": tuple(item["labels"])}) for item in parsed), key=_index)
+        return sorted(map(_entry, parsed), key=_index)
 
     def missing(self) -> list[int]:
         """Return the indices that are still to be made."""
         done = {entry.index for entry in self.entries()}
         return [index for index in range(self.recipe.specimens) if index not in done]
 
-    def add(self, entry: Entry, image: Images | None) -> None:
+    def add(self, entry: Entry, pictures: Pictures | None) -> None:
         """Store one specimen that is done."""
-        if image is not None:
-            self.images[entry.index] = image
+        if pictures is not None:
+            self.images[entry.index] = pictures.tensor
+            self.views[entry.index] = pictures.views
+            self.bones[entry.index] = pictures.bones
         with self._lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(entry)) + "\n")
 
@@ -102,6 +131,7 @@ class SetFolder:
         chosen = [entry for entry in self.entries() if entry.usable and part_of(entry.specimen) == part]
         return Subset(
             self.images,
+            self.bones,
             np.array([entry.index for entry in chosen], dtype=np.int64),
             np.array([entry.labels for entry in chosen], dtype=np.uint8).reshape(-1, len(LABEL_ORDER)),
             tuple(entry.centre for entry in chosen),
@@ -111,6 +141,17 @@ class SetFolder:
         """SHA-256 of every tensor's digest and labels: equal for equal training sets."""
         lines = [json.dumps(asdict(entry), sort_keys=True) for entry in self.entries()]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _array(path: Path, shape: tuple[int, ...]) -> Images:
+    mode: Literal["r+", "w+"] = "r+" if path.exists() else "w+"
+    array: Images = np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=shape)
+    return array
+
+
+def _entry(item: dict[str, Any]) -> Entry:
+    sources = tuple(tuple(source) for source in item["sources"])
+    return Entry(**{**item, "labels": tuple(item["labels"]), "sources": sources})
 
 
 def _index(entry: Entry) -> int:

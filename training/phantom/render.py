@@ -82,7 +82,7 @@ def render(
     technique, middle = _framed(mouse, axes, view, technique, rng)
     grid = _grid(axes, middle, technique, view)
     layers = _layers(specimen, mouse, grid, technique, lateral=pose.view == LAT)
-    return _expose(specimen, view, technique, layers, grid=grid, rng=rng)
+    return _expose(specimen, view, technique, layers, mouse=mouse, grid=grid, rng=rng)
 
 
 def render_pair(specimen: Specimen, seed: int, *, side: int | None = None) -> tuple[Radiograph, Radiograph]:
@@ -142,7 +142,14 @@ def _neighbour(specimen: Specimen, lateral: bool) -> Mouse:
 
 
 def _expose(
-    specimen: Specimen, view: str, technique: Technique, layers: Thickness, *, grid: Grid, rng: np.random.Generator
+    specimen: Specimen,
+    view: str,
+    technique: Technique,
+    layers: Thickness,
+    *,
+    mouse: Mouse,
+    grid: Grid,
+    rng: np.random.Generator,
 ) -> Radiograph:
     size = (technique.width, technique.height)
     pixel = technique.field_mm / max(size)
@@ -168,6 +175,8 @@ def _expose(
         altered={name: Box(*(np.array(box) * zoom).astype(int).tolist()) for name, box in layers.boxes.items()},
         collimated=field,
         trouble=technique.trouble,
+        mouse=mouse,
+        grid=grid,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from services.fuser.fuse import fuse
 from training.data.make import make_training_set
 from training.data.recipe import Recipe
 
@@ -23,6 +24,11 @@ def test_training_set_is_made_once_and_the_same_every_time(tmp_path: Path) -> No
     second = make_training_set(tmp_path / "b", RECIPE, lambda _done, _total: None)
     assert first.digest() == second.digest()
     assert np.array_equal(first.images, second.images)
+    assert np.array_equal(first.bones, second.bones)
     accepted = [entry for entry in first.entries() if entry.digest]
     assert accepted
     assert all(first.images[entry.index].std(axis=(0, 1)).min() > 1 for entry in accepted)
+    for entry in accepted:
+        dorsoventral, lateral = first.views[entry.index]
+        assert np.array_equal(fuse([dorsoventral], [lateral]), first.images[entry.index])
+        assert {view for view, _, _ in entry.sources} == {"DV", "LAT"}

@@ -5,29 +5,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.data.bone_truth import CHANNELS, SIDE
 from training.data.recipe import Recipe
 from training.data.split import part_of
-from training.data.store import Entry, RecipeMismatchError, SetFolder
+from training.data.store import Entry, Pictures, RecipeMismatchError, SetFolder
 
 RECIPE = Recipe(specimens=40, first_seed=5)
 
 
 def _entry(index: int, *, labels: tuple[int, ...] = (0,) * 14, refused: str = "") -> Entry:
-    return Entry(index, f"mouse-{index}", "JAX", labels, f"{index:064x}", refused)
+    return Entry(index, f"mouse-{index}", "JAX", labels, f"{index:064x}", refused, (("DV", "a" * 64, "b" * 64),))
 
 
 def _filled(folder: Path, count: int) -> SetFolder:
     store = SetFolder(folder, RECIPE)
     for index in range(count):
-        store.add(_entry(index), np.full((224, 224, 3), index, dtype=np.uint8))
+        store.add(_entry(index), _pictures(index))
     return store
+
+
+def _pictures(level: int) -> Pictures:
+    shapes = (224, 224, 3), (2, 448, 448), (2, len(CHANNELS), SIDE, SIDE)
+    return Pictures(*(np.full(shape, level, dtype=np.uint8) for shape in shapes))
 
 
 def test_goes_on_where_it_ended(tmp_path: Path) -> None:
     _filled(tmp_path, 3)
     again = SetFolder(tmp_path, RECIPE)
     assert again.missing() == list(range(3, 40))
-    assert again.images[2].max() == 2
+    assert again.images[2].max() == again.views[2].max() == again.bones[2].max() == 2
+    assert again.entries()[2] == _entry(2)
 
 
 def test_line_cut_short_by_a_crash_is_made_again(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_consensus_is_the_mean_probability_against_the_mean_threshold() -> None:
     labels = np.zeros((4, 14), dtype=np.uint8)
     labels[2:, 0] = 1
     backbones = [_judged([0.2, 0.7, 0.5, 0.9], 0.4, labels), _judged([0.5, 0.1, 0.6, 0.8], 0.6, labels)]
-    test = Subset(np.zeros((0,), dtype=np.uint8), np.arange(4), labels, ("JAX",) * 4)
+    test = Subset(np.zeros((0,), dtype=np.uint8), None, np.arange(4), labels, ("JAX",) * 4)
     result = judge_consensus(backbones, test)
     assert [one.figures.level1_auc for one in backbones] == [0.75, 1.0]
     assert result.level1_auc == 1.0

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.phantom.imaging.rays import Picture
+from training.phantom.anatomy.mouse import Mouse
+from training.phantom.imaging.rays import Grid, Picture
 
 
 class Box(NamedTuple):
@@ -35,7 +36,8 @@ class Radiograph:
 
     `animal` is the box of the whole animal within the picture (None if there is none), `mask` (height, width) bool its
     outline, `altered` the boxes of the bones that an abnormality altered, by part name. `collimated` is the exposed
-    field. `trouble` names what was wilfully done wrong.
+    field. `trouble` names what was wilfully done wrong. `mouse` is what was projected, and `grid` onto which rays: the
+    same field as the picture, coarser.
     """
 
     biological_sample_id: str
@@ -50,3 +52,5 @@ class Radiograph:
     altered: dict[str, Box]
     collimated: Box
     trouble: str | None
+    mouse: Mouse
+    grid: Grid
