@@ -13,7 +13,8 @@ from training.phantom.anatomy.plan import normal_plan
 from training.phantom.anatomy.pose import DV, LAT, draw_pose
 from training.phantom.imaging.projection import Thickness, extent, picture_axes, thicknesses
 from training.phantom.imaging.rays import Grid
-from training.phantom.specimen import Prevalence, Specimen, make_specimen
+from training.phantom.prevalence import Prevalence
+from training.phantom.specimen import Specimen, make_specimen
 
 SEED = 4
 COUNTED = ("vertebra_count",)  # one vertebra more or less has no degree
@@ -101,7 +102,7 @@ def test_the_call_of_known_kinds(kind: str, labels: set[str]) -> None:
 
 
 def test_prevalence_is_kept() -> None:
-    rare = Prevalence(abnormal=0.1)
+    rare = Prevalence(abnormal=0.1, findings=(1.0,))
     assert 0.4 < np.mean([make_specimen(seed).level1 for seed in range(400)]) < 0.6
     assert 0.05 < np.mean([make_specimen(seed, prevalence=rare).level1 for seed in range(400)]) < 0.16
     assert all(1 <= len(make_specimen(seed, abnormal=True).findings) <= 3 for seed in range(50))

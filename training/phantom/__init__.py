@@ -1,19 +1,23 @@
 """Simulated mice: specimens with known truth, their radiographs, and the files that centres would send."""
 
-from training.phantom.centres import CENTRES, STYLES, CentreStyle, style_of
+from training.phantom.centres import CENTRES, STYLES, UNSEEN_CENTRES, CentreStyle, style_of
 from training.phantom.cohort import SpecimenSubmission, SubmittedImage, cohort
 from training.phantom.contact_sheet import write_contact_sheet
 from training.phantom.files.encode import PARAMETER_OF_VIEW, EncodedImage, encode
 from training.phantom.imaging.radiograph import Box, Radiograph
 from training.phantom.imaging.technique import TROUBLES, VIEWS
+from training.phantom.prevalence import BALANCED, PUBLIC, Prevalence
 from training.phantom.render import render, render_pair
-from training.phantom.specimen import Prevalence, Specimen, make_specimen
+from training.phantom.specimen import Specimen, make_specimen
 
 __all__ = [
+    "BALANCED",
     "CENTRES",
     "PARAMETER_OF_VIEW",
+    "PUBLIC",
     "STYLES",
     "TROUBLES",
+    "UNSEEN_CENTRES",
     "VIEWS",
     "Box",
     "CentreStyle",

@@ -1,7 +1,8 @@
 """How each centre takes and sends its pictures: one table of parameter sets.
 
 After the public IMPC record: JAX, WTSI, MRC Harwell, TCP and HMGU send DICOM, UC Davis PNG, BCM JPEG and ICS BMP (both
-also with dark bone), CCP-IMG TIFF. The values are ranges of what such pictures show, not measurements of a device.
+also with dark bone), CCP-IMG TIFF. RBRC, KMPC and MARC are kept for testing: no training set draws them. The values
+are ranges of what such pictures show, not measurements of a device.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class CentreStyle:
 
     `sizes` are (height, width) in pixels; `field_mm` the longer side of the picture; `habit` the usual head angles
     (degrees, see Radiograph); `turn` their spread; photons per pixel, scatter share, blur and beam hardness in [0, 1];
-    `gamma`, `floor` and `sharpening` shape the display; the last four are shares of pictures.
+    `gamma`, `floor` and `sharpening` shape the display; the next four are shares of pictures. `unseen` centres are
+    kept for testing.
     """
 
     name: str
@@ -64,6 +66,7 @@ class CentreStyle:
     text: float = 0.1
     collimator: float = 0.2
     faces_right: float = 0.2
+    unseen: bool = False
 
 
 _DICOM_PLAIN: Final = ("ImplicitVRLittleEndian", "ExplicitVRLittleEndian")
@@ -187,10 +190,61 @@ STYLES: Final = MappingProxyType(
                 gamma=(0.75, 1.0),
                 marker=0.0,
             ),
+            CentreStyle(
+                "RBRC",
+                "RIKEN BioResource Research Center",
+                ((1350, 1080),),
+                (120.0, 150.0),
+                (DOWN,),
+                16.0,
+                Storage("dicom", 12, dark_bone=1.0, syntaxes=("JPEG2000Lossless",), window=True),
+                photons=4500.0,
+                scatter=(0.15, 0.32),
+                hardness=(0.2, 0.6),
+                gamma=(0.5, 0.65),
+                sharpening=(0.5, 1.0),
+                marker=0.8,
+                faces_right=0.8,
+                unseen=True,
+            ),
+            CentreStyle(
+                "KMPC",
+                "Korea Mouse Phenotyping Center",
+                ((1152, 1536), (1250, 1250)),
+                (150.0, 200.0),
+                (RIGHT, -60.0),
+                20.0,
+                Storage("dicom", 14, syntaxes=("ExplicitVRLittleEndian", "RLELossless"), linear=True, window=True),
+                photons=3000.0,
+                blur_mm=(0.12, 0.2),
+                hardness=(0.6, 0.95),
+                gamma=(0.8, 1.1),
+                collimator=0.6,
+                unseen=True,
+            ),
+            CentreStyle(
+                "MARC",
+                "Model Animal Research Center of Nanjing University",
+                ((1000, 1300),),
+                (135.0, 180.0),
+                (120.0, LEFT, UP),
+                30.0,
+                Storage("jpeg", 8, dark_bone=0.3),
+                photons=2000.0,
+                gamma=(0.36, 0.55),
+                floor=(0.02, 0.15),
+                sharpening=(0.0, 0.2),
+                text=0.5,
+                unseen=True,
+            ),
         )
     }
 )
-CENTRES: Final = tuple(STYLES)
+CENTRES: Final = tuple(name for name, style in STYLES.items() if not style.unseen)
+"""What training sets and cohorts draw from."""
+
+UNSEEN_CENTRES: Final = tuple(name for name, style in STYLES.items() if style.unseen)
+"""Kept for testing whether a model knows mice or only centres."""
 
 
 def style_of(centre: str) -> CentreStyle:

@@ -22,8 +22,9 @@ from training.phantom.imaging.technique import (
     TWO_ANIMALS,
     WHOLE_BODY,
 )
+from training.phantom.prevalence import PUBLIC, Prevalence
 from training.phantom.render import render
-from training.phantom.specimen import TRAINING, Prevalence, Specimen, make_specimen
+from training.phantom.specimen import Specimen, make_specimen
 
 ACCEPTED: Final = "accepted"
 SKIPPED: Final = "skipped"
@@ -74,13 +75,13 @@ def cohort(
     side: int | None = None,
     trouble: float = 0.35,
     centres: Sequence[str] = CENTRES,
-    prevalence: Prevalence = TRAINING,
+    prevalence: Prevalence = PUBLIC,
 ) -> Iterator[SpecimenSubmission]:
     """`count` submissions, rendered one at a time; the same arguments give the same bytes.
 
     Centres take turns. `trouble` is the share of specimens with one bad file besides (or, now and then, instead of)
     their good ones; every trouble comes in turn. `simple` gives exactly one good DV and one good LAT of SIMPLE_SIDE
-    pixels. `side` sets the longer side of all pictures.
+    pixels. `side` sets the longer side of all pictures. For centres that training never saw: `centres=UNSEEN_CENTRES`.
     """
     for number in range(count):
         # Cohorts of consecutive seeds go on where the one before left off.

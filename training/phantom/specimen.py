@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from training.labels import abnormal_elsewhere, call_vector
-from training.phantom.abnormalities.catalogue import WEIGHTS, apply, choose_kinds
+from training.phantom.abnormalities.catalogue import apply, choose_kinds
 from training.phantom.abnormalities.finding import Finding
 from training.phantom.anatomy.plan import Plan, normal_plan
 from training.phantom.centres import CENTRES
+from training.phantom.prevalence import BALANCED, Prevalence
 
 STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
-
-
-@dataclass(frozen=True, slots=True)
-class Prevalence:
-    """How many specimens are abnormal, how many findings they have and how severe those are.
-
-    `abnormal` is a share; `findings` the chances of one, two, three; severities are uniform in `severity`.
-    """
-
-    abnormal: float = 0.5
-    findings: tuple[float, ...] = (0.6, 0.28, 0.12)
-    severity: tuple[float, float] = (0.4, 1.0)
-
-
-TRAINING: Final = Prevalence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +68,20 @@ def make_specimen(
     centre: str | None = None,
     abnormal: bool | None = None,
     kinds: Mapping[str, float] | None = None,
-    prevalence: Prevalence = TRAINING,
-    weights: Mapping[str, float] = WEIGHTS,
+    prevalence: Prevalence = BALANCED,
+    centres: Sequence[str] = CENTRES,
 ) -> Specimen:
-    """The specimen of a seed (0 or greater): the same seed always gives the same mouse.
+    """The specimen of a seed (0 or greater): the same arguments always give the same mouse.
 
     `centre`, `abnormal` and `kinds` (severity of each kind of the catalogue) replace what the seed would draw.
+    `centres` are those to draw from: for mice of centres that training never saw, pass UNSEEN_CENTRES.
     """
     rng = np.random.default_rng((seed, 1))
     sex = str(rng.choice(("female", "male")))
-    strain, drawn_centre = str(rng.choice(STRAINS)), str(rng.choice(CENTRES))
+    strain, drawn_centre = str(rng.choice(STRAINS)), str(rng.choice(centres))
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
     if kinds is None:
-        kinds = _draw_kinds(rng, prevalence, weights) if is_abnormal else {}
+        kinds = _draw_kinds(rng, prevalence) if is_abnormal else {}
     plan = _normal(seed, sex)
     return Specimen(
         seed=seed,
@@ -106,10 +93,10 @@ def make_specimen(
     )
 
 
-def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence, weights: Mapping[str, float]) -> dict[str, float]:
+def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:
     chances = np.array(prevalence.findings)
     count = 1 + int(rng.choice(len(chances), p=chances / chances.sum()))
-    kinds = choose_kinds(count, rng, weights)
+    kinds = choose_kinds(count, rng, prevalence.weights)
     return {kind: round(float(rng.uniform(*prevalence.severity)), 3) for kind in kinds}
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import cv2
 
 from services.cli.demo.submissions import Picture, Submission
-from training.phantom import SpecimenSubmission, cohort
+from training.phantom import BALANCED, SpecimenSubmission, cohort
 
 
 def write_part(folder: Path, seed: int, count: int, side: int | None, *, simple: bool) -> None:
     """Write `count` submissions: image files, then one JSON each; the same arguments write the same bytes."""
     cv2.setNumThreads(1)
-    for number, submission in enumerate(cohort(count, seed, side=side, simple=simple)):
+    for number, submission in enumerate(cohort(count, seed, side=side, simple=simple, prevalence=BALANCED)):
         name = f"{seed:04d}-{number:04d}"
         (folder / name).mkdir(exist_ok=True)
         written = _written(folder / name, submission)

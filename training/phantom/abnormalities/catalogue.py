@@ -44,6 +44,8 @@ CATALOGUE: Final[Mapping[str, Alter]] = MappingProxyType(
         "missing_digit": limbs.missing_digit,
         "short_digits": limbs.short_digits,
         "joined_digits": limbs.joined_digits,
+        "polysyndactyly": limbs.polysyndactyly,
+        "damaged_digits": limbs.damaged_digits,
         "skull_shape": skull.domed_skull,
         "zygomatic_bone": skull.thin_zygoma,
         "maxilla": skull.crooked_snout,
@@ -59,13 +61,28 @@ WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
         **dict.fromkeys(("vertebral_fusion", "scoliosis", "kyphosis", "vertebra_count", "joints"), 2.0),
         **dict.fromkeys(("humerus", "radius", "ulna", "fibula", "zygomatic_bone", "teeth"), 0.3),
         **dict.fromkeys(("extra_digit", "missing_digit", "short_digits", "joined_digits", "mandible", "maxilla"), 0.3),
+        **dict.fromkeys(("polysyndactyly", "damaged_digits"), 0.3),
         **dict.fromkeys(("skull_shape", "femur", "tibia"), 0.5),
     }
 )
-"""How often each kind is drawn, relative to the others."""
+"""How often each kind is drawn, relative to the others: every label has enough examples to be learnt."""
 
 
-def choose_kinds(count: int, rng: np.random.Generator, weights: Mapping[str, float] = WEIGHTS) -> tuple[str, ...]:
+GROUP: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(CATALOGUE, "Spine"),
+        **dict.fromkeys(("rib_number", "missing_cranial_rib", "rib_fusion", "wavy_ribs", "ribcage_shape"), "Ribcage"),
+        **dict.fromkeys(("joints", "pelvis", "scapula", "clavicle"), "Whole-body"),
+        **dict.fromkeys(("humerus", "radius", "ulna", "femur", "tibia", "fibula"), "Limbs"),
+        **dict.fromkeys(("extra_digit", "missing_digit", "short_digits", "joined_digits"), "Limbs"),
+        **dict.fromkeys(("polysyndactyly", "damaged_digits"), "Limbs"),
+        **dict.fromkeys(("skull_shape", "zygomatic_bone", "maxilla", "mandible", "teeth"), "Skull"),
+    }
+)
+"""Level-2 class that each kind sets (a missing thoracic vertebra sets Ribcage too, by its ribs)."""
+
+
+def choose_kinds(count: int, rng: np.random.Generator, weights: Mapping[str, float]) -> tuple[str, ...]:
     """`count` different kinds drawn by weight, in the catalogue's order."""
     names = list(CATALOGUE)
     share = np.array([weights.get(name, 0.0) for name in names])

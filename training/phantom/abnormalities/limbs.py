@@ -96,6 +96,28 @@ def joined_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alte
     return altered
 
 
+def polysyndactyly(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """A sixth digit joined by bone to its neighbour, to two of them when severe."""
+    altered = _digits(plan, severity, rng, "062", lambda digits: [*digits, 0.6 + 0.4 * severity])
+    for part in altered.parts:
+        paw = plan.paws[part]
+        last = len(paw.digits) - 1
+        paw.joined = [(last - 1, last)] if severity < 0.7 else [(last - 2, last - 1), (last - 1, last)]
+        paw.spread = 1.0 - 0.25 * severity
+    return Alteration(("028", *altered.observations), altered.parts)
+
+
+def damaged_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """One to three digits of a paw that have lost their claw bone, or all phalanges when severe."""
+    altered = _digits(plan, severity, rng, "031", list)
+    left = 3 - int(severity > 0.4) - int(severity > 0.75)
+    for part in altered.parts:
+        count = len(plan.paws[part].digits)
+        hurt = rng.choice(count, size=min(1 + round(2 * severity), count), replace=False)
+        plan.paws[part].kept = dict.fromkeys(hurt.tolist(), left)
+    return altered
+
+
 def _digits(plan: Plan, severity: float, rng: np.random.Generator, observation: str, change: DigitChange) -> Alteration:
     limb = str(rng.choice(["fore", "hind"]))
     parts = [f"{limb}paw {side}" for side in _sides(rng)]

@@ -21,10 +21,6 @@ def _bump(plan: Plan, apex: float, width: float) -> np.ndarray:
     return heading
 
 
-def _index(plan: Plan, region: str, number: int) -> int:
-    return next(i for i, v in enumerate(plan.vertebrae) if v.region == region and v.number >= number)
-
-
 def _names(plan: Plan, centre: float, reach: float) -> tuple[str, ...]:
     near = range(max(int(centre - reach), 0), min(int(centre + reach) + 1, len(plan.vertebrae)))
     return tuple(plan.vertebrae[i].name for i in near if plan.vertebrae[i].region != CAUDAL)
@@ -101,7 +97,7 @@ def abnormal_processes(plan: Plan, severity: float, rng: np.random.Generator) ->
 
 def misshapen_vertebrae(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
     """Wedge or half vertebrae that bend the column, or flattened bodies."""
-    region = str(rng.choice([CERVICAL, THORACIC, LUMBAR, CAUDAL]))
+    region = str(rng.choice([CERVICAL, THORACIC, LUMBAR, SACRAL, CAUDAL]))
     members = plan.region(region)
     count = 1 + int(severity > 0.5) + int(severity > 0.8)
     first = int(rng.integers(0, max(min(len(members), 12) - count, 1)))

@@ -48,7 +48,7 @@ def build_paw(solids: Solids, part: str, paw: Paw, form: PawForm, place: Place) 
         solids.ellipsoid(part, knob, np.eye(3) * form.girth * 1.9, 0.6)
     count = len(paw.digits)
     tracks = []
-    for aside, length in zip(np.linspace(-1.0, 1.0, count), paw.digits, strict=True):
+    for number, (aside, length) in enumerate(zip(np.linspace(-1.0, 1.0, count), paw.digits, strict=True)):
         # Extra digits share the five usual rays' measures by place across the paw.
         ray = form.rays[round((aside + 1.0) * 2.0)]
         turn = np.radians(aside * form.fan_degrees * place.fan * paw.spread)
@@ -56,23 +56,28 @@ def build_paw(solids: Solids, part: str, paw: Paw, form: PawForm, place: Place) 
         root = place.wrist + np.array([1.4 - 0.5 * aside**2, aside * form.width]) @ axes
         bend = np.array([-np.sin(turn), np.cos(turn)]) @ axes * aside * -0.12
         bones = np.array([*ray, _CLAW]) * np.array([0.5 + 0.5 * length, length, length, length])
-        tracks.append(_digit(solids, part, root, np.array([heading, bend]), bones=bones, girth=form.girth))
+        kept = paw.kept.get(number, len(bones))
+        tracks.append(_digit(solids, part, root, np.array([heading, bend]), bones=bones[:kept], girth=form.girth))
     for first, second in paw.joined:
-        solids.tubes(part, tracks[first], tracks[second], form.girth * 1.1, 0.7)
+        if second < count:  # a digit that is missing cannot be joined
+            shared = min(len(tracks[first]), len(tracks[second]))
+            solids.tubes(part, tracks[first][:shared], tracks[second][:shared], form.girth * 1.1, 0.7)
     return np.asarray(tracks[count // 2][-1], dtype=np.float64)
 
 
 def _digit(solids: Solids, part: str, root: Points, axes: Points, *, bones: Points, girth: float) -> Points:
-    """Metacarpal, phalanges and claw with gaps at the joints; returns the far ends (4, 3) of the bones."""
+    """Metacarpal, phalanges and claw with gaps at the joints; returns the far ends (n, 3) of the n (1 to 4) bones."""
     ends = np.cumsum(bones)
     gap = np.minimum(0.14, bones * 0.2)
     # Toes curl a little back towards the paw's axis.
-    curl = np.array([0.0, 0.3, 1.0, 1.6])
-    far: Points = root + np.outer(ends, axes[0]) + np.outer(curl, axes[1]) * bones[1]
+    count = len(bones)
+    curl = np.array([0.0, 0.3, 1.0, 1.6])[:count]
+    far: Points = root + np.outer(ends, axes[0]) + np.outer(curl, axes[1]) * bones[min(1, count - 1)]
     near: Points = np.vstack((root, far[:-1]))
     near = near + (far - near) * (gap / np.maximum(bones, 1e-6))[:, None]
     middle = 0.5 * (near + far)
-    thick = girth * np.array([1.0, 0.95, 0.85, 0.7])[:, None]
+    thick = girth * np.array([1.0, 0.95, 0.85, 0.7])[:count, None]
+    head = np.array([1.2, 1.2, 1.1, 0.3])[:count, None]
     solids.tubes(part, near, middle, np.hstack((thick * 1.25, thick * 0.75)), 0.85)
-    solids.tubes(part, middle, far, np.hstack((thick * 0.75, thick * np.array([[1.2], [1.2], [1.1], [0.3]]))), 0.85)
+    solids.tubes(part, middle, far, np.hstack((thick * 0.75, thick * head)), 0.85)
     return far

@@ -96,11 +96,15 @@ class Bone:
 
 @dataclass(slots=True)
 class Paw:
-    """The digits of one paw: lengths as shares of the usual, pairs joined by bone, and how far they spread."""
+    """The digits of one paw: lengths as shares of the usual, pairs joined by bone, and how far they spread.
+
+    `kept` says of damaged digits how many of their four bones (metacarpal, two phalanges, claw) are left.
+    """
 
     digits: list[float]
     joined: list[tuple[int, int]] = field(default_factory=list)
     spread: float = 1.0
+    kept: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
