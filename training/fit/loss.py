@@ -15,17 +15,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.data.bone_truth import REGIONS
 from training.models.output import Output
 
 WEIGHT_LIMITS: Final = (0.2, 8.0)
 """Of a label's positive class: beyond these a handful of specimens would steer the training."""
 
 
-class HierarchicalLoss(nn.Module):
-    """Binary cross-entropy (level 1: all specimens, levels 2 and 3: abnormal ones) and the rebuilt image's error.
+REGION_WEIGHT: Final = 2.0
+ALTERED_WEIGHT: Final = 10.0
+"""Of the bone truth's regions and of its altered bones, which cover few cells, beside the labels' loss."""
+_ALTERED_CELL: Final = 4.0
+"""Weight of a cell that shows an altered bone against one that does not."""
+_COVERED: Final = 10
+"""Of 255: a bone that covers less of a cell cannot be seen in it."""
 
-    In levels 2 and 3 each label's positives and negatives weigh the same (within `WEIGHT_LIMITS`), after the counts in
-    the training labels (uint8 [n, 14]).
+
+class HierarchicalLoss(nn.Module):
+    """Binary cross-entropy (level 1: all specimens, levels 2 and 3: abnormal ones), and of what a backbone adds.
+
+    That is the rebuilt image's error, and cross-entropy of where bones and altered bones lie. In levels 2 and 3 each
+    label's positives and negatives weigh the same (within `WEIGHT_LIMITS`), after the counts in the training labels
+    (uint8 [n, 14]).
     """
 
     positive_weight: Tensor
@@ -38,8 +49,11 @@ class HierarchicalLoss(nn.Module):
         self.register_buffer("positive_weight", torch.tensor(weight, dtype=torch.float32))
         self.reconstruction_weight = reconstruction_weight
 
-    def forward(self, output: Output, labels: Tensor, image: Tensor) -> Tensor:
-        """Compute the loss of a batch: labels float [n, 14], image [n, 3, side, side] in [0, 1]."""
+    def forward(self, output: Output, labels: Tensor, image: Tensor, bones: Tensor | None) -> Tensor:
+        """Compute the loss of a batch.
+
+        Labels float [n, 14], image [n, 3, side, side] in [0, 1], bones uint8 [n, 2, channels, 28, 28] or None.
+        """
         logits, abnormal = output.logits.float(), labels[:, :1]
         loss = functional.binary_cross_entropy_with_logits(logits[:, :1], abnormal)
         each = functional.binary_cross_entropy_with_logits(
@@ -49,4 +63,17 @@ class HierarchicalLoss(nn.Module):
         if output.reconstruction is not None:
             error = functional.mse_loss(output.reconstruction.float(), image)
             loss = loss + self.reconstruction_weight * error
+        if output.bones is not None and bones is not None:
+            loss = loss + _bone_loss(output.bones.float(), bones)
         return loss
+
+
+def _bone_loss(logits: Tensor, bones: Tensor) -> Tensor:
+    cells = functional.interpolate(bones.flatten(1, 2).float(), size=logits.shape[-2:], mode="area")
+    truth = (cells > _COVERED).float().unflatten(1, bones.shape[1:3])
+    regions, altered = len(REGIONS), logits.new_tensor(_ALTERED_CELL)
+    of_regions = functional.binary_cross_entropy_with_logits(logits[:, :, :regions], truth[:, :, :regions])
+    of_altered = functional.binary_cross_entropy_with_logits(
+        logits[:, :, regions:], truth[:, :, regions:], pos_weight=altered
+    )
+    return REGION_WEIGHT * of_regions + ALTERED_WEIGHT * of_altered

@@ -8,11 +8,14 @@ from torch import Tensor
 
 
 class Output(NamedTuple):
-    """Logits [n, 14] in the order of `LABEL_ORDER` and, from an autoencoder, the image rebuilt [n, 3, 224, 224].
+    """Logits [n, 14] in the order of `LABEL_ORDER`, and what is learnt from besides the labels.
 
     The logits of levels 2 and 3 are conditional on the specimen being abnormal: those levels learn from abnormal
-    specimens only.
+    specimens only. `reconstruction` is an autoencoder's image [n, 3, side, side]; `bones` are logits
+    [n, 2, channels, cells, cells] of where bones and altered bones lie in both views, in the order of
+    `training.data.bone_truth.CHANNELS`.
     """
 
     logits: Tensor
-    reconstruction: Tensor | None
+    reconstruction: Tensor | None = None
+    bones: Tensor | None = None
