@@ -35,7 +35,7 @@ class ActiveModels:
                 self._read(timeout_ms=0)
         except KafkaError as error:
             msg = f"could not read {ACTIVE_MODELS.name}: {error!r}"
-            raise Retriable(msg) from error
+            raise Retriable(msg, server="kafka", kind=type(error).__name__) from error
         if self._newest is None:
             msg = f"{ACTIVE_MODELS.name} names no model version; run `xray init`"
             raise Fatal(msg)
@@ -64,7 +64,7 @@ class ActiveModels:
                 self._consumer = None
                 consumer.close()
                 msg = f"could not read {ACTIVE_MODELS.name} to its end in {READ_SECONDS} s"
-                raise Retriable(msg)
+                raise Retriable(msg, server="kafka", kind="slow_read")
 
     def _read(self, timeout_ms: int) -> None:
         for records in self._consumer.poll(timeout_ms=timeout_ms).values():

@@ -91,7 +91,7 @@ class Request:
         """
         if not self._done.wait(2 * TIMEOUT_SECONDS):
             msg = f"Triton did not answer for {self._backbone.model} in {2 * TIMEOUT_SECONDS} s"
-            raise Retriable(msg)
+            raise Retriable(msg, server="triton", kind="no_answer")
         if self._error is not None:
             raise _sorted(f"ask {self._backbone.model} version {self._backbone.version}", self._error)
         rows = {name: self._answer.as_numpy(name) for name in OUTPUTS}
@@ -118,7 +118,7 @@ def _check_output(backbone: Backbone, name: str, row: Any, shape: tuple[int, int
             f"{backbone.model} version {backbone.version}: output {name} should be probabilities of shape {shape}, "
             f"got {got}; nothing is called until a sound version serves"
         )
-        raise Retriable(msg)
+        raise Retriable(msg, server="triton", kind="no_probabilities")
 
 
 def _check_tensors(model: str, metadata: dict[str, Any]) -> None:
@@ -155,4 +155,5 @@ def _card(model: str, version: int, config: dict[str, Any]) -> ModelCard:
 def _sorted(what: str, error: InferenceServerException) -> Exception:
     if error.status() == _PERMANENT:
         return Rejected("tensor_refused", f"Triton refused to {what}: {error.message()}")
-    return Retriable(f"Triton away, could not {what}: {error.status()} {error.message()}")
+    kind = str(error.status()).removeprefix("StatusCode.")
+    return Retriable(f"Triton away, could not {what}: {kind} {error.message()}", server="triton", kind=kind)

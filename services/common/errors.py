@@ -16,7 +16,16 @@ class PipelineError(Exception):
 
 
 class Retriable(PipelineError):
-    """A server or network is away; the same call may succeed later."""
+    """A server or network is away; the same call may succeed later.
+
+    `server` (kafka, objects, triton, postgres or https) and `kind`, the client's own name for the error, are counted.
+    """
+
+    def __init__(self, words: str, *, server: str = "other", kind: str = "other") -> None:
+        """Keep what is counted apart from the words."""
+        super().__init__(words)
+        self.server = server
+        self.kind = kind
 
 
 class Fatal(PipelineError):

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from services.common import http, logs
+from services.common import http, logs, metrics
 from services.common.errors import Fatal, Retriable
 from services.common.loop.backoff import delays
 from services.common.loop.batch import BatchLoop
@@ -39,6 +39,7 @@ def run_service(handler: Handler, settings: ServiceSettings) -> int:
     logs.configure(handler.stage, settings.log_level)
     stop = _stop_on_signal()
     runner = _Runner(handler, settings, stop)
+    metrics.started(handler.stage, lambda: runner.not_ready() is None)
     try:
         with http.serve(settings.http_host, settings.http_port, http.Health(runner.live, runner.not_ready)) as port:
             log.info("started", http_port=port, pid=os.getpid())
@@ -89,6 +90,7 @@ class _Runner:
                 return action()
             except Retriable as error:
                 self._waiting = str(error)
+                metrics.retried(self._handler.stage, "start", error)
                 log.warning("waiting to start", seconds=round(seconds, 2), why=str(error))
             if self._stop.wait(seconds):
                 return None

@@ -104,7 +104,7 @@ def _sorted_errors(what: str) -> Iterator[None]:
         raise _sorted(what, error) from error
     except (BotoCoreError, OSError) as error:
         msg = f"object store away, could not {what}: {error}"
-        raise Retriable(msg) from error
+        raise Retriable(msg, server="objects", kind=type(error).__name__) from error
 
 
 def _sorted(what: str, error: ClientError) -> Exception:
@@ -113,4 +113,4 @@ def _sorted(what: str, error: ClientError) -> Exception:
         return Rejected("object_missing", f"could not {what}: no such object")
     if code in _MISCONFIGURED:
         return Fatal(f"could not {what}: {code}; check XRAY_S3_ENDPOINT, XRAY_S3_BUCKET and the S3 keys")
-    return Retriable(f"could not {what}: {error}")
+    return Retriable(f"could not {what}: {error}", server="objects", kind=code or "ClientError")

@@ -70,14 +70,14 @@ class Fetcher:
             raise Rejected("source_not_allowed", f"{uri}: {error}") from error
         except (HTTPError, OSError) as error:
             msg = f"could not fetch {uri}: {error}"
-            raise Retriable(msg) from error
+            raise Retriable(msg, server="https", kind=type(error).__name__) from error
 
     def _download(self, uri: str) -> bytes:
         answer = self._http.request("GET", uri, preload_content=False, redirect=False, decode_content=False)
         try:
             if answer.status in _TRANSIENT:
                 msg = f"{uri} answered {answer.status}"
-                raise Retriable(msg)
+                raise Retriable(msg, server="https", kind=str(answer.status))
             if answer.status != 200:
                 raise Rejected("source_refused", f"{uri} answered {answer.status}", status=answer.status)
             return self._body(uri, answer)

@@ -81,7 +81,8 @@ def _sorted(what: str, error: psycopg.Error) -> PipelineError:
     else:
         wrong_setup = error.sqlstate.startswith(_SETUP_CLASSES)
     if not wrong_setup:
-        return Retriable(f"PostgreSQL could not {what}: {words}")
+        kind = error.sqlstate or type(error).__name__
+        return Retriable(f"PostgreSQL could not {what}: {words}", server="postgres", kind=kind)
     mend = "run `xray init`" if error.sqlstate in {"42P01", "42703"} else "check XRAY_POSTGRES_DSN"
     return Fatal(f"PostgreSQL refused to {what}: {words}; {mend}")
 

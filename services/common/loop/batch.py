@@ -158,7 +158,7 @@ class BatchLoop:
                 except Retriable as error:
                     self.retrying = str(error)
                     self.last_beat = time.monotonic()
-                    metrics.retried(self._handler.stage, what)
+                    metrics.retried(self._handler.stage, what, error)
                     log.warning("will try again", what=what, seconds=round(seconds, 2), why=str(error))
                 if self._stop.is_set():
                     raise StopRequestedError

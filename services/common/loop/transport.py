@@ -70,7 +70,7 @@ class KafkaTransport:
             )
         except KafkaError as error:
             msg = f"no Kafka broker at {settings.kafka_bootstrap} (XRAY_KAFKA_BOOTSTRAP): {error!r}"
-            raise Retriable(msg) from error
+            raise Retriable(msg, server="kafka", kind=type(error).__name__) from error
 
     def subscribe(self, needed: Iterable[str]) -> None:
         """Join the group; raises Fatal when a topic in `needed` does not exist."""
@@ -78,7 +78,7 @@ class KafkaTransport:
             existing = self._consumer.topics()
         except KafkaError as error:
             msg = f"could not list topics: {error!r}"
-            raise Retriable(msg) from error
+            raise Retriable(msg, server="kafka", kind=type(error).__name__) from error
         missing = sorted(set(needed) - set(existing))
         if missing:
             msg = f"topics {', '.join(missing)} do not exist; run `xray init`"
@@ -191,4 +191,4 @@ def _sorted(what: str, error: KafkaError) -> Exception:
     name = type(error).__name__
     if any(word in name for word in ("Authorization", "Authentication", "Configuration", "UnsupportedVersion")):
         return Fatal(f"Kafka refused to {what}: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the access rights")
-    return Retriable(f"Kafka away, could not {what}: {error!r}")
+    return Retriable(f"Kafka away, could not {what}: {error!r}", server="kafka", kind=name)

@@ -1,0 +1,89 @@
+"""The few metrics that every service exports, and how the loop feeds them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from services import __version__
+from services.common.errors import Rejected, Retriable
+from services.common.metrics.definitions import (
+    ASSIGNED,
+    BATCH,
+    BEAT,
+    BUILD,
+    DELAY,
+    DONE,
+    READ_BYTES,
+    READY,
+    RECEIVED,
+    REJECTED,
+    RETRIES,
+    SERVER_ERRORS,
+    SKIPPED,
+    STEP,
+    WRITTEN_BYTES,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.common.loop.handler import Outcome
+    from services.common.loop.transport import RawRecord
+
+
+@contextmanager
+def step(stage: str, name: str) -> Iterator[None]:
+    """Measure one step."""
+    with STEP.labels(stage, name).time():
+        yield
+
+
+def started(stage: str, ready: Callable[[], bool]) -> None:
+    """Note which program runs; `ready` is asked at every scrape."""
+    BUILD.labels(stage, __version__).set(1)
+    READY.labels(stage).set_function(lambda: float(ready()))
+
+
+def beat(stage: str, assigned: int) -> None:
+    """Note that the loop polled."""
+    BEAT.labels(stage).set_to_current_time()
+    ASSIGNED.labels(stage).set(assigned)
+
+
+def retried(stage: str, what: str, error: Retriable) -> None:
+    """Count one failed try."""
+    RETRIES.labels(stage, what).inc()
+    SERVER_ERRORS.labels(stage, error.server, error.kind).inc()
+    BEAT.labels(stage).set_to_current_time()
+
+
+def read_bytes(stage: str, source: str, count: int) -> None:
+    """Count bytes that came from `kafka`, `objects` or `https`."""
+    READ_BYTES.labels(stage, source).inc(count)
+
+
+def written_bytes(stage: str, target: str, count: int) -> None:
+    """Count bytes that went to `kafka` or `objects`."""
+    WRITTEN_BYTES.labels(stage, target).inc(count)
+
+
+def batch(stage: str, raw: Sequence[RawRecord], outcomes: Sequence[Outcome]) -> None:
+    """Count a committed batch."""
+    BATCH.labels(stage).observe(len(raw))
+    read_bytes(stage, "kafka", sum(len(record.value or b"") for record in raw))
+    delay, present = DELAY.labels(stage), time.time()
+    for record in raw:
+        delay.observe(max(0.0, present - record.timestamp.timestamp()))
+    for topic, count in Counter(record.topic for record in raw).items():
+        RECEIVED.labels(stage, topic).inc(count)
+    for outcome in outcomes:
+        if isinstance(outcome, Rejected):
+            REJECTED.labels(stage, outcome.reason).inc()
+        elif outcome.skipped is not None:
+            SKIPPED.labels(stage, outcome.skipped).inc()
+        else:
+            DONE.labels(stage).inc()

@@ -1,0 +1,65 @@
+"""The metrics that every service exports, by Prometheus convention (docs/metrics.md is made from them)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+RECEIVED: Final = Counter("xray_records_received_total", "Records read and committed.", ["stage", "topic"])
+DONE: Final = Counter("xray_records_done_total", "Records whose work was done.", ["stage"])
+SKIPPED: Final = Counter("xray_records_skipped_total", "Records that needed no work, by cause.", ["stage", "cause"])
+REJECTED: Final = Counter(
+    "xray_records_rejected_total", "Records refused to the dead letters, by reason code.", ["stage", "reason"]
+)
+DELAY: Final = Histogram(
+    "xray_record_delay_seconds",
+    "From a record's timestamp to the commit of its offset.",
+    ["stage"],
+    buckets=(*_SECONDS, 60, 600, 3600),
+)
+BATCH: Final = Histogram(
+    "xray_batch_records", "Records of one batch.", ["stage"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 512)
+)
+STEP: Final = Histogram(
+    "xray_step_seconds",
+    "Time of one step: `batch`, `handle`, `publish` and `commit` of a batch, and the service's own steps.",
+    ["stage", "step"],
+    buckets=_SECONDS,
+)
+RETRIES: Final = Counter(
+    "xray_retries_total",
+    "Tries that failed because a server was away, by what was tried: `start`, `poll`, `handle`, `publish`, `commit`.",
+    ["stage", "what"],
+)
+SERVER_ERRORS: Final = Counter(
+    "xray_server_errors_total",
+    "The same failed tries by server (`kafka`, `objects`, `triton`, `postgres`, `https`, rarely `other`) and the "
+    "client's own name for the error.",
+    ["stage", "server", "kind"],
+)
+READ_BYTES: Final = Counter(
+    "xray_read_bytes_total", "Bytes read, by source: `kafka` (values), `objects`, `https`.", ["stage", "source"]
+)
+WRITTEN_BYTES: Final = Counter(
+    "xray_written_bytes_total", "Bytes written, by target: `kafka` (values), `objects`.", ["stage", "target"]
+)
+LAG_RECORDS: Final = Gauge(
+    "xray_lag_records",
+    "Records after the committed offsets of the whole group; every worker reports the same: take the max.",
+    ["stage", "topic"],
+)
+LAG_SECONDS: Final = Gauge(
+    "xray_lag_seconds",
+    "Age of the oldest record after the group's committed offsets, by its timestamp; 0 when none waits. Take the max.",
+    ["stage", "topic"],
+)
+LAG_SAMPLED: Final = Gauge(
+    "xray_lag_sampled_timestamp_seconds", "When the two lags were last measured (every 10 s).", ["stage"]
+)
+ASSIGNED: Final = Gauge("xray_assigned_partitions", "Partitions that this worker holds.", ["stage"])
+BEAT: Final = Gauge("xray_last_poll_timestamp_seconds", "When the loop last polled or retried.", ["stage"])
+READY: Final = Gauge("xray_ready", "1 while the service works, 0 while it starts or waits for a server.", ["stage"])
+BUILD: Final = Gauge("xray_build_info", "Always 1; the program's version as a label.", ["stage", "version"])
