@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.common.events import (
+    CentreStatistics,
     Event,
     ImageEvent,
     ModelActivation,
@@ -58,6 +59,14 @@ REJECTED: Final = Topic(
     "dead letters of every service",
     config=_deleted_after(3650) | {"max.message.bytes": str(MAX_MESSAGE_BYTES)},
 )
+STATISTICS: Final = Topic(
+    "centre.statistics",
+    CentreStatistics,
+    "counts and drift of a centre in a closed window",
+    specimen_keyed=False,
+    # The monitor compares a window with a centre's earlier ones: compaction to the newest may begin after a quarter.
+    config=_deleted_after(3650) | {"cleanup.policy": "compact,delete", "min.compaction.lag.ms": str(90 * _DAY_MS)},
+)
 ACTIVE_MODELS: Final = Topic(
     "models.active",
     ModelActivation,
@@ -65,4 +74,4 @@ ACTIVE_MODELS: Final = Topic(
     specimen_keyed=False,
     config={"cleanup.policy": "compact"},
 )
-TOPICS: Final = (IMAGES, VIEWS, SPECIMENS, TENSORS, CALLS, REJECTED, ACTIVE_MODELS)
+TOPICS: Final = (IMAGES, VIEWS, SPECIMENS, TENSORS, CALLS, REJECTED, STATISTICS, ACTIVE_MODELS)

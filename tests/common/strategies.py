@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from services.common.events import (
+    CentreStatistics,
+    Drift,
     ImageEvent,
     ModelActivation,
     ModelOutput,
     PhenotypeCall,
     Probabilities,
     Rejection,
+    ScoreHistogram,
     SpecimenReady,
     SpecimenView,
     TensorReady,
@@ -134,4 +137,33 @@ activations = st.builds(
     why=text,
     produced_at=moments,
 )
-every_event = st.one_of(image_events, view_events, specimen_events, tensor_events, calls, rejections, activations)
+counts = st.integers(0, 2**40)
+histograms = st.builds(
+    ScoreHistogram,
+    edges=st.sets(st.floats(-1e6, 1e6), min_size=2, max_size=2).map(sorted),
+    counts=st.tuples(*[counts] * 3),
+)
+statistics = st.builds(
+    CentreStatistics,
+    centre=centres,
+    window_start=moments,
+    window_end=moments,
+    images=counts,
+    skipped=counts,
+    accepted=counts,
+    rejected=st.dictionaries(text, counts, max_size=3),
+    calls=counts,
+    positive=st.dictionaries(text, counts, max_size=3),
+    uncertain=counts,
+    disagreement=counts,
+    scores=st.dictionaries(text, histograms, max_size=2),
+    drift=st.lists(
+        st.builds(Drift, measure=text, psi=probability, limit=probability, count=counts, reference_count=counts),
+        max_size=2,
+    ).map(tuple),
+    reference_windows=counts,
+    produced_at=moments,
+)
+every_event = st.one_of(
+    image_events, view_events, specimen_events, tensor_events, calls, rejections, activations, statistics
+)

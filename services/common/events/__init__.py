@@ -3,6 +3,7 @@
 xray.images -> ImageEvent      xray.views -> ViewReady     xray.specimens -> SpecimenReady
 xray.tensors -> TensorReady    phenotype.calls -> PhenotypeCall
 xray.rejected -> Rejection     models.active -> ModelActivation
+centre.statistics -> CentreStatistics
 """
 
 from services.common.events.base import Event, parse_event
@@ -11,10 +12,13 @@ from services.common.events.image import ImageEvent, ImageKind, image_kind
 from services.common.events.model import ModelActivation
 from services.common.events.rejection import Rejection
 from services.common.events.specimen import SpecimenReady, SpecimenView
+from services.common.events.statistics import CentreStatistics, Drift, ScoreHistogram
 from services.common.events.tensor import TensorReady
 from services.common.events.view import ViewReady
 
 __all__ = [
+    "CentreStatistics",
+    "Drift",
     "Event",
     "ImageEvent",
     "ImageKind",
@@ -23,6 +27,7 @@ __all__ = [
     "PhenotypeCall",
     "Probabilities",
     "Rejection",
+    "ScoreHistogram",
     "SpecimenReady",
     "SpecimenView",
     "TensorReady",
