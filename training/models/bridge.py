@@ -1,4 +1,4 @@
-"""From both views' 28x28x240 maps to the three-channel image that the ConvNeXt reads.
+"""From both views' maps of 240 channels to the three-channel image that the ConvNeXt reads.
 
 The paper (section 4) does not say how 28x28x240 becomes 224x224x3. Decision: a learned 1x1 projection of both
 views' maps, then either bilinear upsampling, or a sub-pixel rearrangement (Shi et al., CVPR 2016,
@@ -11,21 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.models.configuration import Bridge
-from training.models.front_end import MAP_CHANNELS, MAP_SIDE
+from training.models.front_end import MAP_CHANNELS
 
 
 class ImageBridge(nn.Module):
-    """[n, 480, 28, 28] (DV map, then LAT map) to [n, 3, side, side]; `side` is a multiple of 28."""
+    """[n, 480, h, w] (DV map, then LAT map) to [n, 3, enlarge * h, enlarge * w]."""
 
-    def __init__(self, kind: Bridge, side: int) -> None:
+    def __init__(self, kind: Bridge, enlarge: int) -> None:
         super().__init__()
-        factor, rest = divmod(side, MAP_SIDE)
-        if rest:
-            msg = f"the bridge's side must be a multiple of {MAP_SIDE}, got {side}"
-            raise ValueError(msg)
         self.kind = kind
-        self.factor = factor
-        channels = 3 * factor**2 if kind == "subpixel" else 3
+        self.enlarge = enlarge
+        channels = 3 * enlarge**2 if kind == "subpixel" else 3
         self.project = nn.Conv2d(2 * MAP_CHANNELS, channels, kernel_size=1, bias=False)
         self.normalise = nn.BatchNorm2d(channels)
 
@@ -33,5 +29,5 @@ class ImageBridge(nn.Module):
         """Project and enlarge."""
         projected: Tensor = self.normalise(self.project(maps))
         if self.kind == "subpixel":
-            return functional.pixel_shuffle(projected, self.factor)
-        return functional.interpolate(projected, scale_factor=float(self.factor), mode="bilinear", align_corners=False)
+            return functional.pixel_shuffle(projected, self.enlarge)
+        return functional.interpolate(projected, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False)

@@ -27,7 +27,10 @@ def architecture(name: str, size: str) -> str:
         cae = sizes.cae
         return f"convolutional autoencoder {cae.widths}, code 56x56x{cae.widths[1]}, pooled to {cae.grid}x{cae.grid}"
     convnext = sizes.convnext
+    pyramid = " with a top-down path from the deeper blocks" if convnext.front_end.pyramid else ""
+    bones = ", evidence of altered bones joined" if convnext.bone_width else ""
     skip = ", pooled front-end features joined" if convnext.pooled_skip else ""
     return (
-        f"EfficientNet-Lite0 to block 3b, {convnext.bridge} bridge, {convnext.convnext} at {convnext.image_side}{skip}"
+        f"EfficientNet-Lite0 to block 3b{pyramid}, {convnext.bridge} bridge x{convnext.enlarge}, "
+        f"{convnext.convnext}{bones}{skip}"
     )

@@ -9,25 +9,39 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Bridge = Literal["bilinear", "subpixel"]
-"""How the front end's 28x28 map becomes an image for the ConvNeXt; see `training.models.bridge`."""
+"""How the front end's map becomes an image for the ConvNeXt; see `training.models.bridge`."""
+
+
+@dataclass(frozen=True)
+class FrontEndSize:
+    """Of the EfficientNet that reads each view.
+
+    The first `frozen_blocks` (at most 2) keep their ImageNet weights: they see edges and spots, are the same for every
+    picture, and cost most. `pyramid` adds what the deeper blocks see to the map of block 3b.
+    """
+
+    frozen_blocks: int
+    pyramid: bool
 
 
 @dataclass(frozen=True)
 class ConvNeXtSize:
     """Of the ConvNeXt-driven backbone.
 
-    `image_side` is what the bridge makes and the ConvNeXt reads. The bridge's map is 28x28, so a ConvNeXt with its
-    stride-4 stem loses nothing at 112; the paper has 224. `pooled_skip` joins mean and standard deviation of each of
-    the front end's channels to the ConvNeXt's features and adds a linear layer past the heads, from these features
-    to the logits: with a few thousand specimens and a ConvNeXt from scratch they carry most of the evidence
-    (docs/models.md). `feature_dropout` is of what h1 reads.
+    `enlarge` is how many pixels a side the bridge makes of a cell of the map: the ConvNeXt has a stride-4 stem and so
+    loses nothing at 4 (112 pixels of a 28x28 map); the paper has 224, which is 8. `bone_width` is that of the head
+    that learns where bones and altered bones lie, and hands what it finds to the heads of the labels; 0 leaves it out
+    (docs/models.md). `pooled_skip` joins mean and standard deviation of each of the front end's channels to the
+    ConvNeXt's features. With either, a linear layer leads past the heads, from the features to the logits.
+    `feature_dropout` is of what h1 reads.
     """
 
+    front_end: FrontEndSize
     convnext: str
     convnext_from_imagenet: bool
-    train_front_end: bool
     bridge: Bridge
-    image_side: int
+    enlarge: int
+    bone_width: int
     pooled_skip: bool
     feature_dropout: float
     grid_channels: int
@@ -60,11 +74,12 @@ class ModelSizes:
 SIZES: Final = {
     "small": ModelSizes(
         convnext=ConvNeXtSize(
+            front_end=FrontEndSize(frozen_blocks=2, pyramid=True),
             convnext="convnext_atto",
             convnext_from_imagenet=False,
-            train_front_end=False,
-            bridge="bilinear",
-            image_side=112,
+            bridge="subpixel",
+            enlarge=4,
+            bone_width=64,
             pooled_skip=True,
             feature_dropout=0.5,
             grid_channels=16,
@@ -74,11 +89,12 @@ SIZES: Final = {
     ),
     "full": ModelSizes(
         convnext=ConvNeXtSize(
+            front_end=FrontEndSize(frozen_blocks=0, pyramid=False),
             convnext="convnext_base",
             convnext_from_imagenet=True,
-            train_front_end=True,
             bridge="bilinear",
-            image_side=224,
+            enlarge=8,
+            bone_width=0,
             pooled_skip=False,
             feature_dropout=0.0,
             grid_channels=32,

@@ -6,11 +6,13 @@ import pytest
 import timm
 import torch
 
+from training.data.bone_truth import CHANNELS, REGIONS
 from training.models.autoencoder import AutoencoderDriven
+from training.models.bones import evidence
 from training.models.build import BACKBONES, architecture, build_backbone
-from training.models.configuration import SIZES
+from training.models.configuration import SIZES, FrontEndSize
 from training.models.convnext import ConvNeXtDriven
-from training.models.front_end import MAP_CHANNELS, MAP_SIDE, FrontEnd, load_imagenet
+from training.models.front_end import MAP_CHANNELS, FrontEnd, load_imagenet
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -43,8 +45,8 @@ def test_folded_grey_front_end_equals_the_published_network_on_a_repeated_grey_v
     view = torch.randint(0, 256, (1, 1, 224, 224)).float()
     with torch.inference_mode():
         network(((view - 127) / 128).expand(-1, 3, -1, -1))
-        ours = FrontEnd(frozen=True).eval()(view / 255)
-    assert ours.shape == (1, MAP_CHANNELS, MAP_SIDE, MAP_SIDE)
+        ours = FrontEnd(FrontEndSize(frozen_blocks=2, pyramid=False)).eval()(view / 255)
+    assert ours.shape == (1, MAP_CHANNELS, 28, 28)
     torch.testing.assert_close(ours, captured[0], atol=1e-3, rtol=1e-3)
 
 
@@ -59,11 +61,36 @@ def test_front_end_reads_each_view_by_itself() -> None:
     assert not torch.equal(maps[:, MAP_CHANNELS:], changed[:, MAP_CHANNELS:])
 
 
-def test_frozen_front_end_gets_no_gradient() -> None:
-    backbone = ConvNeXtDriven(SIZES["small"].convnext)
-    backbone(torch.rand(2, 3, 224, 224)).logits.sum().backward()
-    assert all(parameter.grad is None for parameter in backbone.front_end.parameters())
-    assert backbone.bridge.project.weight.grad is not None
+def test_frozen_blocks_get_no_gradient_and_keep_still_in_training() -> None:
+    backbone = ConvNeXtDriven(SIZES["small"].convnext).train()
+    before = {name: value.clone() for name, value in backbone.front_end.frozen.state_dict().items()}
+    output = backbone(torch.rand(2, 3, 224, 224))
+    output.logits.sum().backward()
+    assert all(parameter.grad is None for parameter in backbone.front_end.frozen.parameters())
+    after = backbone.front_end.frozen.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    learning = [parameter for parameter in backbone.front_end.parameters() if parameter.requires_grad]
+    assert all(parameter.grad is not None for parameter in learning)
+    assert learning
+
+
+def test_same_network_reads_tensors_of_448_pixels() -> None:
+    backbone = ConvNeXtDriven(SIZES["small"].convnext).eval()
+    with torch.inference_mode():
+        output = backbone(torch.rand(1, 3, 448, 448))
+    assert output.logits.shape == (1, 14)
+    assert output.bones is not None
+    assert output.bones.shape == (1, 2, len(CHANNELS), 56, 56)
+
+
+def test_evidence_finds_one_altered_cell_in_the_right_view_and_label() -> None:
+    bones = torch.full((1, 2, len(CHANNELS), 28, 28), -4.0)
+    calm = evidence(bones)
+    bones[0, 1, CHANNELS.index("altered: Caudal"), 3, 20] = 8.0
+    changed = (evidence(bones) - calm)[0].abs() > 0.5
+    labels = len(CHANNELS) - len(REGIONS)
+    column = labels + CHANNELS.index("altered: Caudal") - len(REGIONS)
+    assert changed.nonzero().flatten().tolist() == [column, 2 * labels + column]
 
 
 def test_seed_gives_the_same_weights() -> None:

@@ -35,4 +35,4 @@ def _of_parts(cover: Cover, wanted: NDArray[np.bool_], grid: Grid) -> NDArray[np
     taken = wanted[cover.solid]
     size = grid.height * grid.width
     total = np.bincount(cover.pixel[taken], weights=cover.thickness[taken], minlength=size)
-    return total.reshape(grid.height, grid.width)
+    return np.asarray(total, dtype=np.float64).reshape(grid.height, grid.width)
