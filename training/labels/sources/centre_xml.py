@@ -1,29 +1,13 @@
-"""The centres' submissions: XML after the schema `procedure_definition` of IMPC's data coordination centre (DCC).
-
-Parsed as a stream with `defusedxml`: any document type is refused, so no entity can be defined, fetched or expanded;
-size, depth and the length of a text are bounded. Elements are known by their local names, since centres write
-different namespaces. Strain and group are not in this schema.
-"""
+"""The observations of the centres' submissions. Strain and group are not in their schema."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
-from xml.sax import SAXParseException
-from xml.sax.handler import feature_namespaces
+from typing import BinaryIO
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.sax import make_parser
-
-from services.common.errors import Rejected
-from training.labels.sources.record import Item
-from training.labels.sources.size import size_of
-from training.labels.sources.submission import SubmissionHandler
-
-MAXIMUM_SIZE: Final = 64 * 1024 * 1024
-"""Bytes. A submission holds a day of a centre: a few megabytes."""
-CHUNK: Final = 64 * 1024
+from services.submissions import Experiment, missing_reason, read_experiments, specimen_id
+from training.labels.sources.record import Item, Place, Record, Skipped
 
 
 def read_xml(file: BinaryIO, path: Path) -> Iterator[Item]:
@@ -31,22 +15,24 @@ def read_xml(file: BinaryIO, path: Path) -> Iterator[Item]:
 
     Raises Rejected `xml_too_large`, `xml_forbidden` (document type, entities), `not_xml` or `not_a_submission`.
     """
-    if size_of(file) > MAXIMUM_SIZE:
-        raise Rejected("xml_too_large", f"{path}: more than 64 MiB; split the submission by experiment")
-    parser = make_parser()
-    handler = SubmissionHandler(path, parser.getLineNumber)
-    parser.forbid_dtd = True
-    parser.setFeature(feature_namespaces, True)
-    parser.setContentHandler(handler)
-    try:
-        while chunk := file.read(CHUNK):
-            parser.feed(chunk)
-            yield from handler.taken()
-        parser.close()
-        yield from handler.taken()
-    except DefusedXmlException as error:
-        words = f"{path}:{parser.getLineNumber()}: a DOCTYPE or entity is not allowed in a submission; remove it"
-        raise Rejected("xml_forbidden", words) from error
-    except SAXParseException as error:
-        words = f"{path}:{error.getLineNumber()}: not well-formed XML ({error.getMessage()}); mend this line"
-        raise Rejected("not_xml", words) from error
+    for experiment in read_experiments(file, path):
+        place = Place(path.name, experiment.line)
+        if experiment.status and not experiment.values:
+            yield Skipped("procedure_not_done", experiment.status, place)
+            continue
+        for external in experiment.specimens or ("",):
+            yield from _items(experiment, external, place)
+
+
+def _items(experiment: Experiment, external: str, place: Place) -> Iterator[Item]:
+    identifier = specimen_id(None, None, experiment.centre, external)
+    if identifier is None:
+        yield Skipped("no_specimen", "an experiment needs a specimenID and its centre a centreID", place)
+        return
+    for value in experiment.values:
+        where = Place(place.file, value.line)
+        if not value.parameter:
+            yield Skipped("no_parameter", "a parameter has no parameterID", where)
+            continue
+        reason = missing_reason(value.status, value.text)
+        yield Record(identifier, experiment.centre, None, None, value.parameter, value.text, reason, where)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from training.labels.sources.identity import specimen_id
+from services.submissions import missing_reason, specimen_id
 from training.labels.sources.record import Item, Place, Record, Skipped
-from training.labels.sources.status import missing_reason
 
 VALUE_FIELDS: Final = ("category", "data_point", "text_value", "sub_term_id", "value")
 """Fields that may hold the value, in the order in which they are asked (`value` for hand-made CSV)."""
