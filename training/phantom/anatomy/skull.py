@@ -42,9 +42,11 @@ def _axes(frame: Frame, lengths: Points) -> Points:
 
 
 def _cranium(solids: Solids, frame: Frame, s: Points) -> None:
-    """Brain case: an ovoid shell, thick base, occipital rim, sutures and brow."""
+    """Brain case: an ovoid shell that narrows between the orbits, thick base, occipital rim and sutures."""
     case = frame.moved(np.array([6.7, 0.0, 2.7]) * s).turned(pitch=-4.0)
     solids.ellipsoid(CRANIUM, case.origin, _axes(case, np.array([7.2, 5.2, 4.1]) * s), 0.85, wall=0.23)
+    brow = frame.moved(np.array([12.4, 0.0, 2.9]) * s).turned(pitch=-12.0)
+    solids.ellipsoid(CRANIUM, brow.origin, _axes(brow, np.array([4.6, 2.5, 2.3]) * s), 0.4, wall=0.4)
     base = np.array([[0.2, 0, -0.2], [3, 0, -0.9], [6, 0, -1.1], [9, 0, -0.9], [13, 0, -0.4]]) * s
     solids.chain(CRANIUM, frame.at(base), np.array([1.3, 0.9, 0.75, 0.7, 0.6]), 0.42)
     floor = frame.moved(np.array([8.5, 0.0, -0.9]) * s)
@@ -104,15 +106,19 @@ def _zygoma(solids: Solids, frame: Frame, s: Points, measures: Skull) -> None:
     out = measures.zygoma
     path = np.array(
         [
-            [15.0, 2.5, 0.8],
-            [14.4, 4.6 * out, 0.2],
-            [12.5, 5.7 * out, -0.5],
-            [9.5, 6.2 * out, -0.7],
-            [6.6, 5.9, -0.2],
-            [5.0, 4.7, 0.6],
+            [16.2, 1.9, 0.9],
+            [15.2, 3.1 * out, 0.6],
+            [14.2, 4.4 * out, 0.1],
+            [12.8, 5.3 * out, -0.4],
+            [11.0, 5.9 * out, -0.6],
+            [9.0, 6.2 * out, -0.7],
+            [7.2, 6.0, -0.4],
+            [5.9, 5.4, 0.1],
+            [4.9, 4.5, 0.6],
         ]
     )
-    solids.chain(ZYGOMA, frame.at(path * s), np.array([0.4, 0.4, 0.33, 0.33, 0.38, 0.3]) * min(out + 0.1, 1.1), 0.85)
+    girth = np.array([0.5, 0.46, 0.4, 0.34, 0.31, 0.31, 0.34, 0.36, 0.3]) * min(out + 0.1, 1.1)
+    solids.chain(ZYGOMA, frame.at(path * s), girth, 0.85)
 
 
 def _mandible(solids: Solids, frame: Frame, s: Points, measures: Skull) -> None:

@@ -56,7 +56,7 @@ class SoftTissue:
 
 def add_limb(soft: SoftTissue, path: LimbPath, hind: bool, group: int) -> None:
     """Add muscle and skin along a limb's joints; thigh and upper arm belong to the body's outline."""
-    thigh, knee, ankle, foot = (4.6, 3.0, 1.35, 1.1) if hind else (3.4, 2.1, 1.15, 0.9)
+    thigh, knee, ankle, foot = (6.0, 3.5, 1.4, 1.1) if hind else (3.9, 2.3, 1.15, 0.9)
     points = path.segments()
     soft.sweep(BODY, points[:2], np.array([thigh, knee]), step=0.35)
     soft.sweep(group, points[1:3], np.array([knee, ankle]), step=0.6)

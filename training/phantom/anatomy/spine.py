@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from training.phantom.anatomy.plan import CAUDAL, CERVICAL, LUMBAR, SACRAL, THORACIC, Plan, Vertebra
 from training.phantom.anatomy.pose import LAT, Pose
 from training.phantom.solids import Frame, Points, Solids, rotation
+
+_SACRAL_WINGS: Final = (1.05, 0.85, 0.4, 0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def _body(solids: Solids, vertebra: Vertebra, frame: Frame) -> None:
     lean = vertebra.wedge * radius * 0.55
     cuts = np.array([half, half * 0.62, 0.0, -half * 0.62, -half])
     waist = (
-        np.array([1.0, 0.86, 0.76, 0.86, 1.0]) if vertebra.region == CAUDAL else np.array([1.0, 0.93, 0.88, 0.93, 1.0])
+        np.array([1.0, 0.82, 0.68, 0.82, 1.0]) if vertebra.region == CAUDAL else np.array([1.0, 0.93, 0.88, 0.93, 1.0])
     )
     waist = waist + (1.0 - waist) * vertebra.fused * 0.8
     points = np.zeros((5, 3))
@@ -146,8 +149,12 @@ def _transverse(vertebra: Vertebra, half: float, side: int, stretch: float) -> t
     out = {CERVICAL: 1.3, THORACIC: 1.0, LUMBAR: 2.1, SACRAL: 2.1}[vertebra.region] * stretch
     forward = {CERVICAL: -0.5, THORACIC: 0.2, LUMBAR: 1.4, SACRAL: 0.2}[vertebra.region] * stretch
     down = {CERVICAL: 0.0, THORACIC: 0.7, LUMBAR: -0.6, SACRAL: 0.1}[vertebra.region]
-    thick = {CERVICAL: 0.33, THORACIC: 0.28, LUMBAR: 0.33, SACRAL: 0.62}[vertebra.region] * min(stretch, 1.3)
+    thick = {CERVICAL: 0.33, THORACIC: 0.28, LUMBAR: 0.33, SACRAL: 0.7}[vertebra.region] * min(stretch, 1.3)
     r = vertebra.radius
+    if vertebra.region == SACRAL:
+        # Only the first wings reach the ilium.
+        share = _SACRAL_WINGS[min(vertebra.number, len(_SACRAL_WINGS)) - 1]
+        out, thick = out * share, thick * (0.3 + 0.7 * share)
     base = 0.3 * half if vertebra.region == LUMBAR else 0.0
     return (base, side * 0.6 * r, 0.1 * r, base + forward, side * (r + out), down, thick)
 
@@ -158,9 +165,10 @@ def _caudal_processes(solids: Solids, vertebra: Vertebra, frame: Frame) -> None:
     wing = max(1.0 - (vertebra.number - 1) / 6.0, 0.12)
     rows = []
     for side, length in ((1, vertebra.transverse_left), (-1, vertebra.transverse_right)):
-        for end in (0.75, -0.75):
-            out = r + (1.5 * wing if end > 0 else 0.35 * wing) * length
-            rows.append((end * half, side * 0.5 * r, 0.0, end * half * 1.05, side * out, 0.0, 0.3 * r + 0.1 * wing))
+        for end in (0.86, -0.86):
+            out = r + (1.4 * wing if end > 0 else 0.35 * wing) * length
+            swept = end * half - 0.7 * wing * (end > 0)
+            rows.append((end * half, side * 0.5 * r, 0.0, swept, side * out, 0.0, 0.3 * r + 0.08 * wing))
     if vertebra.number <= 5 or vertebra.spinous > 0:
         height = max(0.9 * wing, vertebra.spinous * 0.9)
         rows.append((0.2 * half, 0.0, 0.5 * r, -0.3 * half, 0.0, r + height, 0.25))
