@@ -16,8 +16,9 @@ from services.cli.demo.pictures import write_contact_sheet, write_refused
 from services.cli.demo.progress import Advance, advance
 from services.cli.demo.submissions import Submission
 from services.cli.ledger import ledger
+from services.cli.push.image import Image
 from services.cli.push.journal import Journal
-from services.cli.push.plan import Image
+from services.cli.push.source import LocalFile
 from services.cli.push.upload import Uploader
 from services.common.errors import Retriable
 from services.common.settings import Settings
@@ -83,7 +84,7 @@ class _Waves:
             uploader = Uploader(ObjectStore(settings, connections=_UPLOADS), producer, journal)
             for result in uploader.push(images, _UPLOADS):
                 if result.event_id is None:
-                    raise Retriable(f"{result.image.path} could not be pushed: {result.words}")
+                    raise Retriable(f"{result.image.source} could not be pushed: {result.words}")
                 self._announced.add(result.event_id)
                 self._show(advance(self._connection, list(self._ids)), total)
         self._settle(total)
@@ -92,7 +93,8 @@ class _Waves:
         for name, one in self._ids.items():
             for picture in one.pictures:
                 if picture.late == late:
-                    yield Image(picture.file, name, one.centre, picture.parameter_stable_id, picture.increment)
+                    source = LocalFile(picture.file)
+                    yield Image(source, name, one.centre, picture.parameter_stable_id, picture.increment)
 
     def _settle(self, total: int) -> None:
         last: Advance | None = None

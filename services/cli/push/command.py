@@ -10,9 +10,10 @@ import typer
 
 from services.cli.broker import administrator, publisher
 from services.cli.output import JsonOption
+from services.cli.push.image import Image, LeftOut
 from services.cli.push.journal import Journal, default_folder
 from services.cli.push.manifest import read_manifest
-from services.cli.push.plan import Given, Image, LeftOut, from_files, from_manifest
+from services.cli.push.plan import Given, from_files, from_manifest
 from services.cli.push.report import Report
 from services.cli.push.upload import Result, Uploader
 from services.common.settings import Settings, load

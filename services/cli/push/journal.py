@@ -9,7 +9,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from services.cli.push.plan import Image
+from services.cli.push.image import Image
 from services.common.events.base import digest
 
 
@@ -46,12 +46,12 @@ class Journal:
         self._file.close()
 
     def has(self, image: Image) -> bool:
-        """Tell whether this image was pushed: same file (path, size, time of change) with the same statements."""
+        """Tell whether this image was pushed: the same source with the same statements; raises Rejected without one."""
         return _fingerprint(image) in self._done
 
     def add(self, image: Image, event_id: str) -> None:
         """Note that this image is done."""
-        line = json.dumps({"done": _fingerprint(image), "event_id": event_id, "file": str(image.path)})
+        line = json.dumps({"done": _fingerprint(image), "event_id": event_id, "file": str(image.source)})
         with self._lock:
             self._file.write(line + "\n")
             self._file.flush()
@@ -70,11 +70,8 @@ def _entries(path: Path) -> list[str]:
 
 
 def _fingerprint(image: Image) -> str:
-    status = image.path.stat()
     return digest(
-        str(image.path.absolute()),
-        status.st_size,
-        status.st_mtime_ns,
+        *image.source.fingerprint(),
         image.biological_sample_id,
         image.centre,
         image.parameter_stable_id,

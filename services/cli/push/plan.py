@@ -4,41 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from services.cli.push.hints import parameter_in
+from services.cli.push.image import Image, LeftOut, checked, file_left_out
 from services.cli.push.manifest import Row
+from services.cli.push.source import LocalFile
 from services.cli.push.tags import Tags, read_tags
-from services.common.errors import Rejected
-from services.common.events import image_kind
 from services.intake.decode.sniff import FileFormat, sniff
 
 _HEAD_BYTES: Final = 132
-
-
-@dataclass(frozen=True)
-class Image:
-    """One file to push, with everything its event needs but the digest."""
-
-    path: Path
-    biological_sample_id: str
-    centre: str
-    parameter_stable_id: str
-    increment: str | None = None
-    acquired_at: datetime | None = None
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """One file that is not pushed; `failed` when the user should mend something, not for files that are no images."""
-
-    path: Path
-    reason: str
-    words: str
-    failed: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,7 +36,7 @@ def from_manifest(rows: Sequence[Row], within: Sequence[Path], given: Given) -> 
     for path in files(roots):
         if path not in listed:
             file_format = _format(path)
-            not_named = LeftOut(path, "not_in_manifest", "the manifest does not name it")
+            not_named = file_left_out(path, "not_in_manifest", "the manifest does not name it")
             yield file_format if isinstance(file_format, LeftOut) else not_named
 
 
@@ -83,10 +59,10 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _from_row(row: Row, given: Given) -> Image | LeftOut:
     if not row.path.is_file():
-        return LeftOut(row.path, "file_missing", "there is no such file")
-    return _checked(
+        return file_left_out(row.path, "file_missing", "there is no such file")
+    return checked(
         Image(
-            row.path,
+            LocalFile(row.path),
             row.biological_sample_id,
             given.centre,
             row.parameter_stable_id,
@@ -106,12 +82,12 @@ def _from_file(path: Path, given: Given) -> Image | LeftOut:
     if specimen is None:
         where = "its PatientID is empty" if file_format is FileFormat.DICOM else f"a {file_format} carries none"
         words = f"no biological_sample_id: {where}; give --specimen or a --manifest"
-        return LeftOut(path, "specimen_unknown", words)
+        return file_left_out(path, "specimen_unknown", words)
     parameter = given.parameter_stable_id or _parameter(path, tags)
     if parameter is None:
         words = "neither header nor file name states one view for certain; give --parameter or a --manifest"
-        return LeftOut(path, "parameter_unknown", words)
-    return _checked(Image(path, specimen, given.centre, parameter, acquired_at=tags.acquired_at))
+        return file_left_out(path, "parameter_unknown", words)
+    return checked(Image(LocalFile(path), specimen, given.centre, parameter, acquired_at=tags.acquired_at))
 
 
 def _parameter(path: Path, tags: Tags) -> str | None:
@@ -120,22 +96,14 @@ def _parameter(path: Path, tags: Tags) -> str | None:
     return stated.pop() if len(stated) == 1 else None
 
 
-def _checked(image: Image) -> Image | LeftOut:
-    try:
-        image_kind(image.parameter_stable_id)
-    except Rejected as rejected:
-        return LeftOut(image.path, rejected.reason, rejected.words)
-    return image
-
-
 def _format(path: Path) -> FileFormat | LeftOut:
     try:
         with path.open("rb") as file:
             found = sniff(file.read(_HEAD_BYTES))
     except FileNotFoundError:
-        return LeftOut(path, "file_missing", "there is no such file")
+        return file_left_out(path, "file_missing", "there is no such file")
     except OSError as error:
-        return LeftOut(path, "file_unreadable", str(error.strerror or error))
+        return file_left_out(path, "file_unreadable", str(error.strerror or error))
     if found is None:
-        return LeftOut(path, "not_an_image", "not a DICOM, JPEG, PNG, BMP or TIFF file", failed=False)
+        return file_left_out(path, "not_an_image", "not a DICOM, JPEG, PNG, BMP or TIFF file", failed=False)
     return found

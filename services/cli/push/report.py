@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from services.cli.output import console, errors, print_json
-from services.cli.push.plan import Image, LeftOut
+from services.cli.push.image import Image, LeftOut
+from services.cli.push.source import Source
 from services.cli.push.upload import Result
 
-_OUTCOMES = {"pushed": "pushed", "done_before": "pushed before", "skipped": "no images", "failed": "not pushed"}
+_OUTCOMES = {"pushed": "pushed", "done_before": "already there", "skipped": "no images", "failed": "not pushed"}
 
 
 class Report:
@@ -41,15 +41,15 @@ class Report:
 
     def left_out(self, one: LeftOut) -> None:
         """Name a file that the plan leaves out."""
-        self._count("failed" if one.failed else "skipped", one.path, one.reason, one.words)
+        self._count("failed" if one.failed else "skipped", one.source, one.reason, one.words)
 
     def planned(self, image: Image) -> None:
         """Show what a file would be pushed as."""
         fields = {"specimen": image.biological_sample_id, "parameter": image.parameter_stable_id}
         if self._as_json:
-            print_json({"file": image.path, "outcome": "planned"} | fields)
+            print_json({"file": str(image.source), "outcome": "planned"} | fields)
         else:
-            console().print(escape(f"{image.path}: {fields['specimen']}, {fields['parameter']}"), soft_wrap=True)
+            console().print(escape(f"{image.source}: {fields['specimen']}, {fields['parameter']}"), soft_wrap=True)
 
     def follow(self, results: Iterable[Result], total: int) -> None:
         """Show progress until the last result."""
@@ -67,13 +67,13 @@ class Report:
 
     def _result(self, result: Result) -> None:
         more = {"event_id": result.event_id, "image_uri": result.image_uri} if result.outcome == "pushed" else {}
-        self._count(result.outcome, result.image.path, result.reason, result.words, **more)
+        self._count(result.outcome, result.image.source, result.reason, result.words, **more)
 
-    def _count(self, outcome: str, path: Path, reason: str | None, words: str | None, **more: Any) -> None:
+    def _count(self, outcome: str, source: Source, reason: str | None, words: str | None, **more: Any) -> None:
         self._counts[outcome] += 1
         if self._as_json:
-            print_json({"file": path, "outcome": outcome, "reason": reason, "words": words} | more)
+            print_json({"file": str(source), "outcome": outcome, "reason": reason, "words": words} | more)
         elif reason is not None:
             colour = "red" if outcome == "failed" else "dim"
-            line = f"[{colour}]{outcome}[/] {escape(str(path))}: {escape(words or '')} [dim]({reason})[/]"
+            line = f"[{colour}]{outcome}[/] {escape(str(source))}: {escape(words or '')} [dim]({reason})[/]"
             self._progress.console.print(line, soft_wrap=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from services.cli.broker import sorted_errors
+from services.cli.push.image import Image
 from services.cli.push.journal import Journal
-from services.cli.push.plan import Image
 from services.common.errors import Rejected, Retriable
 from services.common.events import ImageEvent
 from services.common.events.base import now
@@ -22,6 +22,10 @@ from services.common.loop.backoff import delays
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
 
+T = TypeVar("T")
+
+SOURCE_AWAY: Final = "source_away"
+"""Reason of a failure: the server that the image lies on did not answer over several tries."""
 _TRIES: Final = 6
 _ACKNOWLEDGED_SECONDS: Final = 60
 
@@ -46,7 +50,7 @@ class Uploader:
         self._store, self._producer, self._journal = store, producer, journal
         self._stop = threading.Event()
 
-    def push(self, images: Sequence[Image], parallel: int) -> Iterator[Result]:
+    def push(self, images: Iterable[Image], parallel: int) -> Iterator[Result]:
         """Yield a result for every image, as they finish.
 
         Closed early (Ctrl-C), it finishes the images in flight and starts no other. Raises Retriable when a server
@@ -72,10 +76,8 @@ class Uploader:
         try:
             if self._journal.has(image):
                 return Result(image, "done_before")
-            data = image.path.read_bytes()
+            data = self._read(image)
             event = _event(image, self._store.bucket, hashlib.sha256(data).hexdigest())
-        except OSError as error:
-            return Result(image, "failed", reason="file_unreadable", words=str(error.strerror or error))
         except Rejected as rejected:
             return Result(image, "failed", reason=rejected.reason, words=rejected.words)
         self._insist(lambda: self._store.put(original_key(event.sha256 or ""), data))
@@ -83,12 +85,21 @@ class Uploader:
         self._journal.add(image, event.event_id)
         return Result(image, "pushed", event.event_id, event.image_uri)
 
+    def _read(self, image: Image) -> bytes:
+        """Read the source; one that stays away costs this image only, unlike our own store."""
+        try:
+            return self._insist(image.source.read)
+        except Retriable as error:
+            if self._stop.is_set():
+                raise
+            raise Rejected(SOURCE_AWAY, str(error)) from error
+
     def _announce(self, event: ImageEvent) -> None:
         with sorted_errors("announce an image"):
             future = self._producer.send(IMAGES.name, key=event.key.encode(), value=event.encode())
             future.get(timeout=_ACKNOWLEDGED_SECONDS)
 
-    def _insist(self, action: Callable[[], None]) -> None:
+    def _insist(self, action: Callable[[], T]) -> T:
         for attempt, seconds in enumerate(delays(), start=1):
             try:
                 return action()
@@ -112,7 +123,7 @@ def _event(image: Image, bucket: str, sha256: str) -> ImageEvent:
             sha256=sha256,
             increment=image.increment,
             acquired_at=image.acquired_at,
-            metadata={"file_name": image.path.name},
+            metadata={"file_name": image.source.file_name, **image.metadata},
             produced_at=now(),
         )
     except ValidationError as error:

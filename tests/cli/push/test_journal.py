@@ -4,13 +4,15 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from services.cli.push.image import Image
 from services.cli.push.journal import Journal
-from services.cli.push.plan import Image
+from services.cli.push.source import LocalFile
 from tests.cli.push.files import write_picture
 
 
 def test_an_entry_survives_and_stands_for_the_same_file_and_statements_only(tmp_path: Path) -> None:
-    image = Image(write_picture(tmp_path / "a.png"), "7", "JAX", "IMPC_XRY_034_001")
+    file = write_picture(tmp_path / "a.png")
+    image = Image(LocalFile(file), "7", "JAX", "IMPC_XRY_034_001")
     path = tmp_path / "state" / "journal"
     with Journal(path) as journal:
         assert not journal.has(image)
@@ -21,12 +23,12 @@ def test_an_entry_survives_and_stands_for_the_same_file_and_statements_only(tmp_
         assert not journal.has(replace(image, parameter_stable_id="IMPC_XRY_048_001"))
     with Journal(path, again=True) as journal:
         assert not journal.has(image)
-    os.utime(image.path, ns=(1, 1))
+    os.utime(file, ns=(1, 1))
     assert not Journal(path).has(image)
 
 
 def test_a_torn_last_line_counts_as_not_done_and_harms_no_other(tmp_path: Path) -> None:
-    first = Image(write_picture(tmp_path / "a.png"), "7", "JAX", "IMPC_XRY_034_001")
+    first = Image(LocalFile(write_picture(tmp_path / "a.png")), "7", "JAX", "IMPC_XRY_034_001")
     second = replace(first, biological_sample_id="8")
     third = replace(first, biological_sample_id="9")
     path = tmp_path / "journal"

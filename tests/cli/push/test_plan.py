@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.push.image import Image, LeftOut, file_left_out
 from services.cli.push.manifest import Row
-from services.cli.push.plan import Given, Image, LeftOut, from_files, from_manifest
+from services.cli.push.plan import Given, from_files, from_manifest
+from services.cli.push.source import LocalFile
 from tests.cli.push.files import write_dicom, write_picture
 
 JAX = Given("JAX")
@@ -25,17 +27,17 @@ def test_a_dicom_header_says_specimen_view_and_time(tmp_path: Path) -> None:
         AcquisitionDateTime="20240531120000+0000",
     )
     moment = datetime(2024, 5, 31, 12, tzinfo=UTC)
-    assert one(path) == Image(path, "183808", "JAX", "IMPC_XRY_048_001", acquired_at=moment)
+    assert one(path) == Image(LocalFile(path), "183808", "JAX", "IMPC_XRY_048_001", acquired_at=moment)
 
 
 def test_body_part_and_view_position_say_the_view(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "1.dcm", PatientID="7", BodyPartExamined="SKULL", ViewPosition="DV")
-    assert one(path) == Image(path, "7", "JAX", "IMPC_XRY_051_001")
+    assert one(path) == Image(LocalFile(path), "7", "JAX", "IMPC_XRY_051_001")
 
 
 def test_what_the_command_line_says_comes_first(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "x_LAT.dcm", PatientID="7", SeriesDescription="LAT")
-    assert one(path, Given("TCP", "8", "IMPC_XRY_034_001")) == Image(path, "8", "TCP", "IMPC_XRY_034_001")
+    assert one(path, Given("TCP", "8", "IMPC_XRY_034_001")) == Image(LocalFile(path), "8", "TCP", "IMPC_XRY_034_001")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_a_picture_needs_a_specimen_and_its_name_may_say_the_view(tmp_path: Path
     without = one(path)
     assert isinstance(without, LeftOut)
     assert without.reason == "specimen_unknown"
-    assert one(path, Given("JAX", "7")) == Image(path, "7", "JAX", "IMPC_XRY_051_001")
+    assert one(path, Given("JAX", "7")) == Image(LocalFile(path), "7", "JAX", "IMPC_XRY_051_001")
 
 
 def test_an_observation_is_no_image_parameter(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_folders_are_searched_in_order_and_other_files_are_no_failure(tmp_path: 
     write_picture(tmp_path / ".hidden" / "DV.png")
     (tmp_path / "notes.txt").write_text("hello")
     planned = list(from_files([tmp_path], Given("JAX", "7")))
-    assert [one.path for one in planned] == [first, second, tmp_path / "notes.txt"]
+    assert [str(one.source) for one in planned] == [str(first), str(second), str(tmp_path / "notes.txt")]
     assert isinstance(planned[2], LeftOut)
     assert (planned[2].reason, planned[2].failed) == ("not_an_image", False)
     missing = one(tmp_path / "none.png")
@@ -87,11 +89,11 @@ def test_a_manifest_decides_and_names_what_it_does_not_list(tmp_path: Path) -> N
     listed, other = write_picture(tmp_path / "1.png"), write_picture(tmp_path / "2.png")
     rows = [Row(listed, "7", "IMPC_XRY_034_001", "1"), Row(tmp_path / "gone.png", "8", "IMPC_XRY_034_001")]
     planned = list(from_manifest(rows, [tmp_path], JAX))
-    assert planned[0] == Image(listed, "7", "JAX", "IMPC_XRY_034_001", "1")
-    assert [(one.path, one.reason) for one in planned[1:] if isinstance(one, LeftOut)] == [
-        (tmp_path / "gone.png", "file_missing"),
-        (other, "not_in_manifest"),
+    assert planned[0] == Image(LocalFile(listed), "7", "JAX", "IMPC_XRY_034_001", "1")
+    assert [(str(one.source), one.reason) for one in planned[1:] if isinstance(one, LeftOut)] == [
+        (str(tmp_path / "gone.png"), "file_missing"),
+        (str(other), "not_in_manifest"),
     ]
     assert list(from_manifest(rows, [tmp_path / "elsewhere"], JAX)) == [
-        LeftOut(tmp_path / "elsewhere", "file_missing", "there is no such file")
+        file_left_out(tmp_path / "elsewhere", "file_missing", "there is no such file")
     ]
