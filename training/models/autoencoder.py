@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from services.common.labels import LEVEL2, LEVEL3
+from training.models.bones import EVIDENCE, CodeBoneHead, evidence
 from training.models.configuration import AutoencoderSize
 from training.models.output import Output
 from training.models.pooling import mean_and_deviation
@@ -31,7 +32,8 @@ class AutoencoderDriven(nn.Module):
             nn.ConvTranspose2d(code, first, kernel_size=2, stride=2), nn.ReLU(), last, nn.Sigmoid()
         )
         self.grid = size.grid
-        pooled = code * (size.grid**2 + 2)
+        self.bones = CodeBoneHead(code, size.bone_width) if size.bone_width else None
+        pooled = code * (size.grid**2 + 2) + (EVIDENCE if size.bone_width else 0)
         self.standardise = nn.Sequential(nn.BatchNorm1d(pooled, affine=False), nn.Dropout(size.dropout))
         self.level1 = nn.Linear(pooled, 1)
         self.level2 = _dense_head(pooled, size)
@@ -39,19 +41,22 @@ class AutoencoderDriven(nn.Module):
         self.level3 = _dense_head(size.dense, size)
         self.level3_output = nn.Linear(size.dense, len(LEVEL3))
 
-    def classify(self, code: Tensor) -> Tensor:
-        """Code [n, 128, 56, 56] to the 14 logits."""
-        cell = code.shape[-1] // self.grid
-        means = functional.avg_pool2d(code, cell).flatten(1)
-        pooled = self.standardise(torch.cat([means.float(), *mean_and_deviation(code)], dim=1))
+    def classify(self, code: Tensor, bones: Tensor | None) -> Tensor:
+        """Code [n, 128, 56, 56] and bone logits to the 14 logits."""
+        means = functional.avg_pool2d(code, code.shape[-1] // self.grid).flatten(1)
+        features = [means.float(), *mean_and_deviation(code)]
+        if bones is not None:
+            features.append(evidence(bones))
+        pooled = self.standardise(torch.cat(features, dim=1))
         level2 = self.level2(pooled)
         level3 = self.level3(level2)
         return torch.cat([self.level1(pooled), self.level2_output(level2), self.level3_output(level3)], dim=1)
 
     def forward(self, image: Tensor) -> Output:
-        """Compute logits and the rebuilt image of [n, 3, 224, 224] images in [0, 1]."""
+        """Compute logits, the rebuilt image and bone logits of [n, 3, side, side] images in [0, 1]."""
         code = self.encoder(image)
-        return Output(self.classify(code), self.decoder(code))
+        bones = None if self.bones is None else self.bones(code).unflatten(1, (2, -1))
+        return Output(self.classify(code, bones), self.decoder(code), bones)
 
 
 def _halved(inputs: int, outputs: int) -> list[nn.Module]:

@@ -13,6 +13,8 @@ from training.models.convnext import ConvNeXtDriven
 BACKBONES: Final = ("convnext", "cae")
 """Names of the two backbones, here and in Triton."""
 
+_BONES: Final = ", evidence of altered bones joined"
+
 
 def build_backbone(name: str, size: str) -> nn.Module:
     """Make backbone `convnext` or `cae` in size `small` or `full`; raises KeyError for another size."""
@@ -25,10 +27,12 @@ def architecture(name: str, size: str) -> str:
     sizes = SIZES[size]
     if name == "cae":
         cae = sizes.cae
-        return f"convolutional autoencoder {cae.widths}, code 56x56x{cae.widths[1]}, pooled to {cae.grid}x{cae.grid}"
+        bones = _BONES if cae.bone_width else ""
+        code = f"code 56x56x{cae.widths[1]}, pooled to {cae.grid}x{cae.grid}"
+        return f"convolutional autoencoder {cae.widths}, {code}{bones}"
     convnext = sizes.convnext
     pyramid = " with a top-down path from the deeper blocks" if convnext.front_end.pyramid else ""
-    bones = ", evidence of altered bones joined" if convnext.bone_width else ""
+    bones = _BONES if convnext.bone_width else ""
     skip = ", pooled front-end features joined" if convnext.pooled_skip else ""
     return (
         f"EfficientNet-Lite0 to block 3b{pyramid}, {convnext.bridge} bridge x{convnext.enlarge}, "

@@ -54,11 +54,13 @@ class AutoencoderSize:
 
     `widths` are the channels of the two convolutions; the second is the code's depth (128 in the paper).
     The heads read the code pooled to a `grid` x `grid` of means, with each channel's mean and standard deviation
-    (decision: the paper flattens 56x56x128, which would make 401,408 inputs to a dense layer).
+    (decision: the paper flattens 56x56x128, which would make 401,408 inputs to a dense layer). `bone_width` as in
+    `ConvNeXtSize`.
     """
 
     widths: tuple[int, int]
     grid: int
+    bone_width: int
     dense: int
     dropout: float
 
@@ -80,12 +82,12 @@ SIZES: Final = {
             bridge="subpixel",
             enlarge=4,
             bone_width=64,
-            pooled_skip=True,
-            feature_dropout=0.5,
+            pooled_skip=False,
+            feature_dropout=0.2,
             grid_channels=16,
             dense=64,
         ),
-        cae=AutoencoderSize(widths=(8, 128), grid=4, dense=64, dropout=0.5),
+        cae=AutoencoderSize(widths=(8, 128), grid=4, bone_width=64, dense=64, dropout=0.5),
     ),
     "full": ModelSizes(
         convnext=ConvNeXtSize(
@@ -100,6 +102,6 @@ SIZES: Final = {
             grid_channels=32,
             dense=128,
         ),
-        cae=AutoencoderSize(widths=(64, 128), grid=7, dense=256, dropout=0.5),
+        cae=AutoencoderSize(widths=(64, 128), grid=7, bone_width=0, dense=256, dropout=0.5),
     ),
 }
