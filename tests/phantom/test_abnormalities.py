@@ -7,7 +7,9 @@ import pytest
 
 from services.common.labels import CALL_LABELS
 from training.labels import by_parameter
+from training.labels.curation.ranges import ANATOMICAL
 from training.phantom.abnormalities.catalogue import CATALOGUE
+from training.phantom.abnormalities.counts import normal_counts
 from training.phantom.anatomy.mouse import build_mouse
 from training.phantom.anatomy.plan import normal_plan
 from training.phantom.anatomy.pose import DV, LAT, draw_pose
@@ -108,10 +110,21 @@ def test_prevalence_is_kept() -> None:
     assert all(1 <= len(make_specimen(seed, abnormal=True).findings) <= 3 for seed in range(50))
 
 
+def test_count_observations_are_those_that_a_scorer_would_find_out_of_range() -> None:
+    counted = dict.fromkeys(("vertebra_count", "short_tail", "rib_number", "extra_digit", "missing_digit"), 0.7)
+    cancelled = 0
+    for seed in range(60):
+        specimen = make_specimen(seed, kinds=counted)
+        out_of_range = set(ANATOMICAL) - normal_counts(specimen.plan())
+        assert set(specimen.abnormal_parameter_ids) == out_of_range
+        cancelled += any(not finding.parameter_ids for finding in specimen.findings)
+    assert cancelled
+
+
 def test_counts_in_the_plan_match_the_findings() -> None:
     for seed in range(30):
         plan = make_specimen(seed, kinds={"vertebra_count": 0.5}).plan()
         usual = normal_plan(np.random.default_rng(0), "male")
-        assert len(plan.vertebrae) - len(usual.vertebrae) in {-1, 1}
+        assert len(plan.vertebrae) - len(usual.vertebrae) in {-2, -1, 1}
         short = make_specimen(seed, kinds={"short_tail": 1.0}).plan()
         assert len(short.region("Ca")) <= 6

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from training.labels import abnormal_elsewhere, call_vector
 from training.phantom.abnormalities.catalogue import apply, choose_kinds
+from training.phantom.abnormalities.counts import normal_counts
 from training.phantom.abnormalities.finding import Finding
 from training.phantom.anatomy.plan import Plan, normal_plan
 from training.phantom.centres import CENTRES
@@ -37,7 +38,7 @@ class Specimen:
     @property
     def level1(self) -> int:
         """1 if anything is abnormal."""
-        return int(bool(self.findings))
+        return int(bool(self.abnormal_parameter_ids))
 
     @property
     def call(self) -> tuple[int, ...]:
@@ -89,8 +90,14 @@ def make_specimen(
         centre=centre or drawn_centre,
         sex=sex,
         strain=strain,
-        findings=tuple(apply(plan, kind, severity, seed) for kind, severity in kinds.items()),
+        findings=_judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
     )
+
+
+def _judged(findings: Sequence[Finding], plan: Plan) -> tuple[Finding, ...]:
+    """Findings without the counts that came out normal after all (one rib too many, and one too few)."""
+    normal = normal_counts(plan)
+    return tuple(replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal)) for f in findings)
 
 
 def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from training.phantom.abnormalities.finding import Alteration
 from training.phantom.anatomy.plan import SIDES, Plan, new_rib
 
-_COUNT = {"R": "008", "L": "009"}
+COUNT: Final = {"R": "008", "L": "009"}
 
 
 def _sides(rng: np.random.Generator) -> tuple[str, ...]:
@@ -28,7 +30,7 @@ def rib_number(plan: Plan, severity: float, rng: np.random.Generator) -> Alterat
         gone = 1 + int(severity > 0.6) + int(severity > 0.85)
         parts = [f"T{level + 1}" for level in range(levels - gone + 1, levels + 1)]
         plan.ribs = [rib for rib in plan.ribs if not (rib.side in sides and rib.level > levels - gone)]
-    return Alteration(tuple(_COUNT[side] for side in sides), tuple(parts))
+    return Alteration(tuple(COUNT[side] for side in sides), tuple(parts))
 
 
 def missing_cranial_rib(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
@@ -37,7 +39,7 @@ def missing_cranial_rib(plan: Plan, severity: float, rng: np.random.Generator) -
     gone = 1 + int(severity > 0.7)
     plan.ribs = [rib for rib in plan.ribs if not (rib.side in sides and rib.level < gone)]
     near = tuple(f"rib {side}{gone + 1}" for side in sides)
-    return Alteration(("068", *(_COUNT[side] for side in sides)), (*near, "T1"))
+    return Alteration(("068", *(COUNT[side] for side in sides)), (*near, "T1"))
 
 
 def rib_fusion(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:

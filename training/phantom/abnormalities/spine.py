@@ -130,11 +130,14 @@ def transitional_vertebra(plan: Plan, severity: float, rng: np.random.Generator)
 
 
 def vertebra_count(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
-    """One vertebra (two when severe, in the lumbar region) too many or too few; ribs go with thoracic ones."""
+    """One vertebra too many or too few, in the lumbar region two when severe; ribs go with thoracic ones.
+
+    Five lumbar vertebrae are normal, so that two must be missing there.
+    """
     region = str(rng.choice([CERVICAL, THORACIC, LUMBAR, SACRAL]))
     members = plan.region(region)
     more = bool(rng.random() < 0.5)
-    count = 2 if severity > 0.75 and region == LUMBAR else 1
+    count = 2 if region == LUMBAR and (severity > 0.75 or not more) else 1
     start = plan.vertebrae.index(members[-1])
     for _ in range(count):
         if more:

@@ -52,7 +52,7 @@ def add_trunk(soft: SoftTissue, plan: Plan, pose: Pose, column: Column, rng: np.
     at = np.linspace(0.0, 1.0, _SLICES)
     flat = 1.0 if pose.view == LAT else 0.86
     swell = np.exp(-(((_PROFILE[:, 0] - 0.62) / 0.26) ** 2))
-    wide = _PROFILE[:, 1] * rng.normal(1.0, 0.03, len(_PROFILE)) * (0.92 + (0.42 * plan.fat - 0.02) * swell)
+    wide = _PROFILE[:, 1] * rng.normal(1.0, 0.03, len(_PROFILE)) * (0.92 + (0.54 * plan.fat - 0.02) * swell)
     sag = 1.0 + 0.2 * plan.fat * swell
     half_width = np.interp(at, _PROFILE[:, 0], wide) / flat**0.5
     half_height = np.interp(at, _PROFILE[:, 0], _PROFILE[:, 2] * sag) * flat
