@@ -1,0 +1,63 @@
+"""The alert rules, by Prometheus' own tools and against the services that they watch."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.prometheus.programs import program
+from services.cli.pipeline import SERVICES
+from tests.deploy.compose_file import CLONE
+from tests.deploy.prometheus.alerts import RULES, alerts
+
+TESTS = sorted(Path(__file__).parent.glob("*.test.yml"))
+
+
+def promtool(*arguments: str | Path) -> str:
+    answer = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False, cwd=CLONE)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def test_prometheus_accepts_its_configuration_and_finds_the_rules() -> None:
+    said = promtool("check", "config", "--lint-fatal", CLONE / "deploy" / "prometheus" / "prometheus.yml")
+    assert said.count("rules found") == len(RULES)
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda path: path.name)
+def test_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
+    assert "SUCCESS" in promtool("test", "rules", file)
+
+
+def test_every_alert_is_seen_firing_and_silent() -> None:
+    cases = [
+        case
+        for file in TESTS
+        for test in yaml.safe_load(file.read_text())["tests"]
+        for case in test.get("alert_rule_test", [])
+    ]
+    assert {case["alertname"] for case in cases if case["exp_alerts"]} == set(alerts())
+    assert {case["alertname"] for case in cases if not case["exp_alerts"]} == set(alerts())
+
+
+@pytest.mark.parametrize("name", alerts())
+def test_alerts_say_what_is_wrong_with_what_and_where_to_read_on(name: str) -> None:
+    alert = alerts()[name]
+    assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+    annotations = alert["annotations"]
+    assert set(annotations) == {"summary", "description", "runbook_url"}
+    assert annotations["runbook_url"] == f"docs/playbook.md#{name.lower()}"
+    assert "{{" in annotations["summary"] + annotations["description"]
+
+
+def test_every_scraped_service_is_missed_when_it_goes() -> None:
+    """A container that is gone has no target left, so the rule must name it."""
+    missed = set(re.findall(r'absent\(up\{job="services", service="(\w+)"\}\)', alerts()["ServiceDown"]["expr"]))
+    configuration: dict[str, Any] = yaml.safe_load((CLONE / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    scraped = next(job for job in configuration["scrape_configs"] if job["job_name"] == "services")
+    assert missed == set(scraped["dns_sd_configs"][0]["names"]) >= set(SERVICES)
