@@ -13,7 +13,8 @@ from services.intake.settings import IntakeSettings
 from tests.deploy.compose_file import CLONE, SERVERS, compose, services
 
 OURS = (*SERVICES, "init", "demo")
-LASTING = (*SERVICES, *SERVERS, "prometheus")
+OBSERVERS = ("prometheus", "alertmanager", "grafana")
+LASTING = (*SERVICES, *SERVERS, *OBSERVERS)
 SETTINGS: dict[str, type[BaseSettings]] = {
     **dict.fromkeys(SERVICES, ServiceSettings),
     "intake": IntakeSettings,

@@ -18,7 +18,12 @@ def test_every_service_is_scraped_where_it_listens() -> None:
 
 def test_servers_are_scraped_where_they_listen() -> None:
     targets = {job: config["static_configs"][0]["targets"] for job, config in _jobs().items() if job != "services"}
-    assert targets == {"triton": ["triton:8002"], "seaweedfs": ["seaweedfs:9327"], "prometheus": ["localhost:9090"]}
+    assert targets == {
+        "triton": ["triton:8002"],
+        "seaweedfs": ["seaweedfs:9327"],
+        "prometheus": ["localhost:9090"],
+        "alertmanager": ["alertmanager:9093"],
+    }
     assert {"-metricsPort=9327", "-metricsIp=0.0.0.0"} <= set(services()["seaweedfs"]["command"])
 
 

@@ -22,7 +22,7 @@ import psycopg
 
 from deploy.containers.trial.compose_program import compose_program
 from deploy.containers.trial.podman import Podman
-from deploy.containers.trial.standins import PYTHON_IMAGE, build_standins, variables
+from deploy.containers.trial.standins import ABSENT, PYTHON_IMAGE, build_standins, variables
 from deploy.containers.trial.tools import CLONE, WORK, TrialError, run
 from services.cli.output import console
 from services.cli.pipeline import SERVICES
@@ -31,10 +31,10 @@ from services.cli.pipeline.processes import free_port
 PROJECT: Final = "xray-trial"
 DOCKERFILE: Final = CLONE / "deploy" / "containers" / "Dockerfile"
 OURS: Final = {"services": "XRAY_IMAGE", "demo": "DEMO_IMAGE", "triton-wheel": "TRITON_IMAGE"}
-_PORTS: Final = ("KAFKA", "S3", "TRITON_GRPC", "POSTGRES", "PROMETHEUS")
+_PORTS: Final = ("KAFKA", "S3", "TRITON_GRPC", "POSTGRES", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")
 _SCRAPED_SECONDS: Final = 90.0
-_TARGETS: Final = len(SERVICES) + 3
-"""The services, Triton, SeaweedFS and Prometheus itself."""
+_TARGETS: Final = len(SERVICES) + 4
+"""The services, Triton, SeaweedFS, Alertmanager and Prometheus itself."""
 
 
 class Trial:
@@ -63,7 +63,7 @@ class Trial:
         """
         try:
             self._down()
-            self.compose("up", "--detach", "--no-build" if built else "--build")
+            self.compose("up", "--detach", "--no-build" if built else "--build", *_left_out(built=built))
             yield
         except TrialError:
             self.compose("logs", "--no-color", "--tail", "60")  # into trial.log
@@ -125,11 +125,16 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> int:
     first = _sent(trial, _TARGETS)
     with _told("docker compose down, up with two of intake"):
         trial.compose("down")
-        trial.compose("up", "--detach", "--no-build", "--scale", "intake=2")
+        left_out = _left_out(built=options.stand_ins)
+        trial.compose("up", "--detach", "--no-build", "--scale", "intake=2", *left_out)
     kept = trial.calls()
     second = _sent(trial, _TARGETS + 1)
     _print(f"specimens with a call: {first}, after down and up {kept}, after another demo {second}")
     return int(not 0 < first == kept < second)
+
+
+def _left_out(*, built: bool) -> list[str]:
+    return [word for name in ABSENT * built for word in ("--scale", f"{name}=0")]
 
 
 def _sent(trial: Trial, targets: int) -> int:

