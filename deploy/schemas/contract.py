@@ -1,0 +1,80 @@
+"""All generated files, and what stands in the way of writing them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.schemas import page
+from deploy.schemas.asyncapi import document
+from deploy.schemas.channels import channel_of
+from deploy.schemas.compatibility import Kind, breaks
+from deploy.schemas.compatibility.normal import Schema
+from deploy.schemas.history import editions
+from deploy.schemas.json_schema import file_name, json_schema
+from services.common.topics import TOPICS
+
+FOLDER: Final = Path(__file__).parent
+JSON_SCHEMAS: Final = FOLDER / "json"
+ASYNCAPI: Final = FOLDER / "asyncapi.json"
+
+
+def files() -> dict[Path, str]:
+    """Return every generated file with its content."""
+    made = {JSON_SCHEMAS / name: _text(schema) for name, schema in schemas().items()}
+    return made | {ASYNCAPI: _text(document()), page.PAGE: page.page()}
+
+
+def schemas() -> dict[str, Schema]:
+    """Return the JSON Schema of each event as the code has it, by file name."""
+    return {file_name(topic.event): json_schema(topic.event) for topic in TOPICS}
+
+
+def drift() -> list[str]:
+    """Name the files that are not what the code says."""
+    return [
+        f"{path.relative_to(FOLDER.parents[1])} is out of date: run `python -m deploy.schemas`"
+        for path, text in files().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def broken_promises(made: dict[str, Schema], committed: Path = JSON_SCHEMAS) -> list[str]:
+    """Say what the schemas in `made` break of those in the folder, and of every edition of them that git knows.
+
+    A version that no event states any more must stay as it is: records of it are still on the topics.
+    """
+    found: dict[str, None] = {}
+    for where, name, earlier in _earlier(committed):
+        now = made.get(name) or _read(committed / name)
+        if now is None:
+            found[f"{name} is gone, but {where} had it: a published version stays"] = None
+        elif earlier is not None:
+            found |= {f"{name} breaks {where}: {one}": None for one in breaks(earlier, now) if _counts(name, one.kind)}
+    return list(found)
+
+
+def _earlier(committed: Path) -> Iterator[tuple[str, str, Schema | None]]:
+    for path in sorted(committed.glob("*.json")):
+        yield "the file", path.name, _read(path)
+    for edition in editions(committed):
+        yield f"commit {edition.commit}", edition.name, edition.schema
+
+
+def _counts(name: str, kind: Kind) -> bool:
+    """Whether a change matters: what others write and only we read may widen."""
+    return kind is not Kind.WIDENED or name not in _received()
+
+
+def _received() -> set[str]:
+    return {file_name(topic.event) for topic in TOPICS if channel_of(topic).received}
+
+
+def _read(path: Path) -> Schema | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

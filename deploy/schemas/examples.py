@@ -1,0 +1,185 @@
+"""Examples of every event: one animal on its way from two announced images to its call, and a refusal.
+
+Keys and identities are those that the services derive from the same input.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from services.common import keys
+from services.common.events import (
+    CentreStatistics,
+    Drift,
+    Event,
+    ImageEvent,
+    ModelActivation,
+    ModelOutput,
+    PhenotypeCall,
+    Probabilities,
+    Rejection,
+    ScoreHistogram,
+    SpecimenReady,
+    SpecimenView,
+    TensorReady,
+    ViewReady,
+)
+from services.common.events.base import View, digest
+from services.common.events.rejection import rejection_id
+from services.common.preprocessing import GENERATION, TENSOR_SIDE, VERSION
+
+SPECIMEN: Final = "183808"
+CENTRE: Final = "JAX"
+_ANNOUNCED: Final = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _after(seconds: int) -> datetime:
+    return _ANNOUNCED + timedelta(seconds=seconds)
+
+
+def _image(parameter: str, name: str) -> ImageEvent:
+    return ImageEvent(
+        biological_sample_id=SPECIMEN,
+        centre=CENTRE,
+        parameter_stable_id=parameter,
+        image_uri=f"s3://incoming/jax/{name}",
+        sha256=_sha256(name),
+        increment="1",
+        acquired_at=datetime(2026, 3, 1, 14, 5, tzinfo=UTC),
+        metadata={"file_name": name},
+        produced_at=_ANNOUNCED,
+    )
+
+
+IMAGES: Final = (_image("IMPC_XRY_034_001", "183808_DV.dcm"), _image("IMPC_XRY_048_001", "183808_LAT.dcm"))
+_FEWEST_FIELDS: Final = ImageEvent(
+    biological_sample_id="183809",
+    centre="TCP",
+    parameter_stable_id="IMPC_XRY_034_001",
+    image_uri="https://images.example.org/xray/183809.png",
+)
+
+
+def _view(image: ImageEvent, view: View) -> ViewReady:
+    digest_of_image = _sha256(image.metadata["file_name"])
+    return ViewReady(
+        biological_sample_id=SPECIMEN,
+        centre=CENTRE,
+        parameter_stable_id=image.parameter_stable_id,
+        image_event_id=image.event_id,
+        image_uri=image.image_uri,
+        image_sha256=digest_of_image,
+        view=view,
+        view_key=keys.view_key(VERSION, SPECIMEN, view, digest_of_image),
+        view_sha256=_sha256(f"view of {digest_of_image}"),
+        original_key=keys.original_key(digest_of_image),
+        preprocessing_version=VERSION,
+        preprocessing_generation=GENERATION,
+        scores={"contrast": 0.41, "saturated": 0.002},
+        provenance={"format": "dicom", "rotation_degrees": 87.5, "inverted": True},
+        announced_at=_ANNOUNCED,
+        produced_at=_after(1),
+    )
+
+
+VIEWS: Final = (_view(IMAGES[0], "DV"), _view(IMAGES[1], "LAT"))
+_MEMBERS: Final = tuple(
+    SpecimenView(view=view.view, image_sha256=view.image_sha256, view_key=view.view_key) for view in VIEWS
+)
+READY: Final = SpecimenReady(
+    biological_sample_id=SPECIMEN,
+    centre=CENTRE,
+    revision=len(_MEMBERS),
+    views=_MEMBERS,
+    preprocessing_version=VERSION,
+    preprocessing_generation=GENERATION,
+    announced_at=_ANNOUNCED,
+    produced_at=_after(2),
+)
+TENSOR: Final = TensorReady(
+    **READY.model_dump(exclude={"produced_at"}),
+    tensor_key=keys.tensor_key(VERSION, TENSOR_SIDE, _MEMBERS),
+    tensor_sha256=_sha256("the fused tensor"),
+    tensor_side=TENSOR_SIDE,
+    produced_at=_after(3),
+)
+ACTIVATION: Final = ModelActivation(
+    activation=1, versions={"convnext": 1, "cae": 1}, why="first activation by xray init", produced_at=_after(-3600)
+)
+_LEVEL3: Final = (0.03, 0.05, 0.11, 0.02, 0.08, 0.91, 0.04, 0.06, 0.05, 0.12)
+_CONSENSUS: Final = Probabilities(level1=0.97, level2=(0.07, 0.94, 0.21), level3=_LEVEL3)
+
+
+def _output(model: str) -> ModelOutput:
+    return ModelOutput(
+        model=model,
+        version=ACTIVATION.versions[model],
+        calibration_digest=_sha256(f"calibration of {model}"),
+        training_digest=_sha256(f"training of {model}"),
+        probabilities=_CONSENSUS,
+    )
+
+
+CALL: Final = PhenotypeCall(
+    **TENSOR.model_dump(exclude={"produced_at", "tensor_side"}),
+    call_id=digest("call", SPECIMEN, TENSOR.tensor_sha256),
+    activation=ACTIVATION.activation,
+    vector=(0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0),
+    abnormal=True,
+    abnormal_elsewhere=False,
+    consensus=_CONSENSUS,
+    models=tuple(_output(model) for model in ACTIVATION.versions),
+    produced_at=_after(4),
+)
+_REFUSED: Final = IMAGES[0].model_copy(update={"biological_sample_id": "183810"})
+REFUSAL: Final = Rejection(
+    rejection_id=rejection_id("intake", "xray.images", 3, 1207),
+    stage="intake",
+    reason="digest_mismatch",
+    words="the file's SHA-256 is not the announced one",
+    details={"announced": _REFUSED.sha256, "found": _sha256("another file")},
+    biological_sample_id=_REFUSED.biological_sample_id,
+    centre=CENTRE,
+    image_event_id=_REFUSED.event_id,
+    source_topic="xray.images",
+    source_partition=3,
+    source_offset=1207,
+    source_timestamp=_ANNOUNCED,
+    original_key=base64.b64encode(_REFUSED.key.encode()).decode(),
+    original=base64.b64encode(_REFUSED.encode()).decode(),
+    produced_at=_after(1),
+)
+STATISTICS: Final = CentreStatistics(
+    centre=CENTRE,
+    window_start=datetime(2026, 3, 2, 9, tzinfo=UTC),
+    window_end=datetime(2026, 3, 2, 10, tzinfo=UTC),
+    images=412,
+    skipped=96,
+    accepted=309,
+    rejected={"digest_mismatch": 1, "over_exposed": 6},
+    calls=148,
+    positive={"Abnormal": 5, "Spine": 4, "Shape": 4},
+    uncertain=9,
+    disagreement=3,
+    scores={"contrast": ScoreHistogram(edges=(0.2, 0.4), counts=(11, 190, 108))},
+    drift=(Drift(measure="contrast", psi=0.03, limit=0.2, count=309, reference_count=8120, drifted=False),),
+    reference_windows=28,
+    produced_at=datetime(2026, 3, 2, 11, tzinfo=UTC),
+)
+EXAMPLES: Final[dict[type[Event], tuple[Event, ...]]] = {
+    ImageEvent: (*IMAGES, _FEWEST_FIELDS),
+    ViewReady: VIEWS,
+    SpecimenReady: (READY,),
+    TensorReady: (TENSOR,),
+    PhenotypeCall: (CALL,),
+    Rejection: (REFUSAL,),
+    CentreStatistics: (STATISTICS,),
+    ModelActivation: (ACTIVATION,),
+}

@@ -1,0 +1,106 @@
+"""What each field of an event means, by field name; `Model.field` where one model means something else.
+
+A description on the model's own field comes first: see `json_schema.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MEANINGS: Final = {
+    "schema_version": "Version of this schema; rises when a field that readers need changes.",
+    "biological_sample_id": "The animal: IMPC's biological_sample_id, compared exactly. The key of all its events.",
+    "centre": "Phenotyping centre that announced the images, as it writes its name.",
+    "parameter_stable_id": "IMPReSS parameter that the image was submitted under, say IMPC_XRY_034_001.",
+    "image_uri": "Where the image lies: s3://bucket/key, or https:// on an allow-listed host.",
+    "ImageEvent.sha256": "SHA-256 (hex) of the file; checked when given.",
+    "increment": "The centre's number of the image within its series.",
+    "acquired_at": "When the picture was taken.",
+    "metadata": "Whatever else the centre wants kept with the image; at most 64 entries.",
+    "announced_at": "When the newest image that this rests on reached the broker.",
+    "produced_at": "When this event was made.",
+    "image_event_id": "Identity of the announcement: a digest of what was announced.",
+    "image_sha256": "SHA-256 (hex) of the image file's bytes.",
+    "view": "DV (dorsoventral) or LAT (lateral), as found in the picture.",
+    "view_key": "Key of the standardised view (PNG, uint8 [448, 448]) in object storage.",
+    "view_sha256": "SHA-256 (hex) of the stored PNG.",
+    "original_key": "Key of the original bytes in object storage.",
+    "preprocessing_version": "Version of what was done to the pixels.",
+    "preprocessing_generation": "Rises with every preprocessing version; orders calls before `revision` does.",
+    "scores": "Quality scores by name.",
+    "flags": "What a reader should know of the view, as codes, say view_contradicts_parameter.",
+    "provenance": "How the pixels were changed: format, rotation, inversion, crop.",
+    "revision": "Number of views in the set; sets only grow, so more is newer.",
+    "views": "The views of this revision, ordered by view, then by the digest of the image.",
+    "tensor_key": "Key of the fused tensor (.npy, uint8 [side, side, 3]) in object storage.",
+    "tensor_sha256": "SHA-256 (hex) of the stored tensor file.",
+    "tensor_side": "Pixels a side of the tensor.",
+    "call_id": "Identity of the call: a digest of specimen, tensor and models. The same call again has the same id.",
+    "activation": "Number of the model activation that made the call.",
+    "labels": "The thirteen labels, in the order of `vector`: level 2 (3), then level 3 (10).",
+    "vector": "The call: 1 where the label of the same position was found, else 0.",
+    "abnormal": "Level 1: whether the specimen was called abnormal.",
+    "abnormal_elsewhere": "Abnormal at level 1, but none of the thirteen labels: limbs, skull, others.",
+    "consensus": "Mean of the models' probabilities; the call is made from it.",
+    "models": "What each model said, and which one it was.",
+    "uncertain": "Labels (and Abnormal) whose consensus lies close to its threshold.",
+    "disagreement": "Labels (and Abnormal) that single models would call differently.",
+    "level1": "Calibrated probability that the specimen is abnormal.",
+    "level2": "Calibrated probabilities of Ribcage, Spine, Whole-body.",
+    "level3": "Calibrated probabilities of the ten level-3 labels, in the order of `labels`.",
+    "model": "Name of the model in Triton.",
+    "version": "Version of the model in Triton.",
+    "calibration_digest": "Digest of the model's calibration.",
+    "training_digest": "Digest of what the model was trained on.",
+    "probabilities": "Calibrated probabilities of this model.",
+    "rejection_id": "Identity of the rejection: a digest of stage and position of the refused record.",
+    "stage": "Service that refused the record.",
+    "reason": "Stable code of the reason, in snake_case.",
+    "words": "One sentence for a person.",
+    "details": "Measured values and limits behind the verdict.",
+    "Rejection.biological_sample_id": "The animal, where it could be read.",
+    "Rejection.centre": "The centre, where it could be read.",
+    "Rejection.image_event_id": "Identity of the announcement, where it could be read.",
+    "source_topic": "Topic of the refused record.",
+    "source_partition": "Partition of the refused record.",
+    "source_offset": "Offset of the refused record.",
+    "source_timestamp": "Kafka's timestamp of the refused record.",
+    "Rejection.original_key": "The refused record's key, in base64; null when it had none.",
+    "original": "The refused record's value, in base64; null when it had none.",
+    "headers": "The refused record's headers: pairs of name and value, the value in base64.",
+    "window_start": "Begin of the window; images count in the window in which they were announced.",
+    "window_end": "End of the window, no longer part of it.",
+    "images": "Images announced.",
+    "skipped": "Images of parameters that no model uses.",
+    "accepted": "Views made of them.",
+    "rejected": "Refusals, by reason.",
+    "calls": "Specimens called.",
+    "positive": "Positive calls, by label; Abnormal is level 1.",
+    "CentreStatistics.uncertain": "Calls with at least one uncertain label.",
+    "CentreStatistics.disagreement": "Calls with at least one label that the models see differently.",
+    "CentreStatistics.scores": "Histogram of each quality score.",
+    "drift": "How far each measure lies from the centre's reference.",
+    "reference_windows": "Number of windows that the reference is made of.",
+    "interrupted": "Whether the counting was stopped within the window, so that counts may be short.",
+    "edges": "Rising edges between the bins.",
+    "counts": "One more than edges: below the first, between two, at or above the last.",
+    "measure": "What was compared.",
+    "psi": "Population stability index between window and reference.",
+    "limit": "Beyond it, `psi` counts as drift: the larger of the configured shift and what chance explains.",
+    "count": "Values in the window.",
+    "reference_count": "Values in the reference.",
+    "drifted": "Whether `psi` exceeds `limit`.",
+    "name": "The serving set; one record names the versions of all its models.",
+    "ModelActivation.activation": "Counts up by one with every promotion and every rollback.",
+    "versions": "Version that serves, by name of the model in Triton.",
+    "why": "Why this version serves now.",
+}
+
+
+def meaning(model: str, field: str) -> str:
+    """Return what a field of a model means; raises LookupError that says where to write it."""
+    found = MEANINGS.get(f"{model}.{field}") or MEANINGS.get(field)
+    if found is None:
+        msg = f"{model}.{field} has no meaning: give the field a description, or write it in deploy/schemas/meanings.py"
+        raise LookupError(msg)
+    return found

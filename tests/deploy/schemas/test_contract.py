@@ -1,0 +1,76 @@
+"""The files are what the code says, and the examples are what the files say."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+
+from deploy.schemas import contract
+from deploy.schemas.channels import channel_of
+from deploy.schemas.examples import EXAMPLES
+from deploy.schemas.json_schema import file_name
+from deploy.schemas.meanings import meaning
+from services.common.events import Event, parse_event
+from services.common.topics import TOPICS
+
+EVENTS = [topic.event for topic in TOPICS]
+CASES = [pytest.param(event, example, id=type(example).__name__) for event in EVENTS for example in EXAMPLES[event]]
+
+
+def schema_of(event: type[Event]) -> Any:
+    return json.loads((contract.JSON_SCHEMAS / file_name(event)).read_text())
+
+
+def test_the_files_are_what_the_events_say() -> None:
+    """If this fails: `python -m deploy.schemas`."""
+    assert contract.drift() == []
+
+
+def test_the_events_keep_what_was_promised() -> None:
+    """If this fails: raise the event's schema_version, or take the change back."""
+    assert contract.broken_promises(contract.schemas()) == []
+
+
+@pytest.mark.parametrize(("event", "example"), CASES)
+def test_examples_are_valid_by_schema_and_by_model(event: type[Event], example: Event) -> None:
+    document = json.loads(example.encode())
+    Draft202012Validator.check_schema(schema_of(event))
+    Draft202012Validator(schema_of(event), format_checker=FormatChecker()).validate(document)
+    assert parse_event(event, example.encode()) == example
+
+
+@pytest.mark.parametrize(("event", "example"), CASES)
+def test_what_the_schema_allows_is_not_refused(event: type[Event], example: Event) -> None:
+    validator = Draft202012Validator(schema_of(event))
+    document = json.loads(example.encode())
+    values: list[Any] = [None, -1, 7, "", "DV", [], {}, True]
+    allowed = 0
+    for field, value in product(document, values):
+        other = {**document, field: value}
+        if "date-time" not in json.dumps(validator.schema["properties"][field]) and validator.is_valid(other):
+            parse_event(event, json.dumps(other).encode())
+            allowed += 1
+    assert allowed > 2
+
+
+@pytest.mark.parametrize(("event", "example"), CASES)
+def test_the_key_is_the_field_that_the_channel_names(event: type[Event], example: Event) -> None:
+    channel = next(channel_of(topic) for topic in TOPICS if topic.event is event)
+    assert example.key == getattr(example, channel.key.split(",")[0])
+
+
+def test_the_examples_tell_one_story() -> None:
+    from deploy.schemas.examples import CALL, IMAGES, READY, TENSOR, VIEWS
+
+    assert [view.image_event_id for view in VIEWS] == [image.event_id for image in IMAGES]
+    assert CALL.views == TENSOR.views == READY.views
+    assert CALL.tensor_sha256 == TENSOR.tensor_sha256
+
+
+def test_a_field_without_a_meaning_is_named_with_the_mend() -> None:
+    with pytest.raises(LookupError, match=r"PhenotypeCall\.colour has no meaning.*meanings\.py"):
+        meaning("PhenotypeCall", "colour")
