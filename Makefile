@@ -4,9 +4,10 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/uv/bin/uv
 BIN := .venv/bin
+PARSER := deploy/schemas/asyncapi-check
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup setup-dev demo up down check format test test-unit test-integration test-crash bench lock clean
+.PHONY: help setup setup-dev demo up down check check-asyncapi format test test-unit test-integration test-crash bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -40,10 +41,15 @@ up: setup ## Start Kafka, SeaweedFS, Triton and PostgreSQL as local processes
 down: ## Stop the local stack
 	xray stack down
 
-check: setup-dev ## Lint, format and types, as CI runs them
+check: setup-dev check-asyncapi ## Lint, format, types and contracts, as CI runs them
 	ruff check .
 	ruff format --check .
 	mypy
+	python -m deploy.schemas --check
+
+check-asyncapi: ## Read the AsyncAPI document with AsyncAPI's own parser, where Node.js is installed
+	@if ! command -v node > /dev/null; then echo "AsyncAPI's parser was not run: it needs Node.js"; exit; fi; cd $(PARSER) && \
+	if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --ignore-scripts; fi && node check.js ../asyncapi.json
 
 format: setup-dev ## Apply the formatter and the safe lint fixes
 	ruff format .
