@@ -33,7 +33,7 @@ def make_training_set(folder: Path, recipe: Recipe, progress: Progress) -> SetFo
     if not missing:
         return store
     with _workers() as pool:
-        make_one = partial(simulate, first_seed=recipe.first_seed)
+        make_one = partial(simulate, recipe=recipe)
         for entry, pictures in pool.imap_unordered(make_one, missing, chunksize=2):
             store.add(entry, pictures)
             done += 1

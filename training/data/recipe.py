@@ -13,13 +13,17 @@ PICTURE_SIDE: Final = 900
 
 @dataclass(frozen=True)
 class Recipe:
-    """`specimens` simulated mice, seeds `first_seed` onwards; pictures of `picture_side`, tensors of `side` pixels."""
+    """`specimens` simulated mice, seeds `first_seed` onwards; pictures of `picture_side`, tensors of `side` pixels.
+
+    With `unseen` they come from the centres that no training set has, for testing only.
+    """
 
     specimens: int
     first_seed: int
     side: int = TENSOR_SIDE
     picture_side: int = PICTURE_SIDE
     preprocessing_version: str = VERSION
+    unseen: bool = False
 
     def as_dict(self) -> dict[str, int | str]:
         """Return the recipe as JSON-serialisable values."""

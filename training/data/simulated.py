@@ -15,8 +15,9 @@ from services.fuser.fuse import fuse, mean_view
 from services.intake.limits import Limits
 from services.intake.standardise import View, encode_view, standardise
 from training.data.bone_truth import bone_truth
-from training.data.recipe import PICTURE_SIDE
+from training.data.recipe import Recipe
 from training.data.store import Entry, Pictures
+from training.phantom.centres import CENTRES, UNSEEN_CENTRES
 from training.phantom.files.encode import encode
 from training.phantom.render import render
 from training.phantom.specimen import Specimen, make_specimen
@@ -38,23 +39,23 @@ class _Taken:
     refused: str = ""
 
 
-def simulate(index: int, first_seed: int) -> tuple[Entry, Pictures | None]:
-    """Make specimen `first_seed + index` and its pictures.
+def simulate(index: int, recipe: Recipe) -> tuple[Entry, Pictures | None]:
+    """Make specimen `index` of a recipe and its pictures.
 
     They are None if intake refused all images of a view, and for a specimen that is abnormal only outside the
     thirteen labels, which no training uses.
     """
-    specimen = make_specimen(first_seed + index)
+    specimen = make_specimen(recipe.first_seed + index, centres=UNSEEN_CENTRES if recipe.unseen else CENTRES)
     if specimen.abnormal_elsewhere:
         return _entry(index, specimen), None
     random = np.random.default_rng((specimen.seed, 8))
-    views = [_take(specimen, view, 1 + int(random.choice(3, p=IMAGES_PER_VIEW))) for view in VIEWS]
+    views = [_take(specimen, view, 1 + int(random.choice(3, p=IMAGES_PER_VIEW)), recipe.picture_side) for view in VIEWS]
     for view in views:
         if not view.pixels:
             return _entry(index, specimen, refused=view.refused), None
     dorsoventral, lateral = (view.pixels for view in views)
     pictures = Pictures(
-        fuse(dorsoventral, lateral),
+        fuse(dorsoventral, lateral, recipe.side),
         np.stack([mean_view(dorsoventral), mean_view(lateral)]),
         np.stack([np.mean(view.bones, axis=0).astype(np.uint8) for view in views]),
     )
@@ -62,10 +63,10 @@ def simulate(index: int, first_seed: int) -> tuple[Entry, Pictures | None]:
     return _entry(index, specimen, digest=_sha256(pictures.tensor.tobytes()), sources=tuple(sources)), pictures
 
 
-def _take(specimen: Specimen, view: View, images: int) -> _Taken:
+def _take(specimen: Specimen, view: View, images: int, side: int) -> _Taken:
     taken = _Taken()
     for number in range(1, images + 1):
-        radiograph = render(specimen, view, number, side=PICTURE_SIDE)
+        radiograph = render(specimen, view, number, side=side)
         data = encode(radiograph, seed=number).data
         try:
             standard = standardise(data, view, _limits())

@@ -9,6 +9,7 @@ import numpy as np
 from services.fuser.fuse import fuse
 from training.data.make import make_training_set
 from training.data.recipe import Recipe
+from training.phantom.centres import CENTRES
 
 RECIPE = Recipe(specimens=4, first_seed=9)
 
@@ -32,3 +33,11 @@ def test_training_set_is_made_once_and_the_same_every_time(tmp_path: Path) -> No
         dorsoventral, lateral = first.views[entry.index]
         assert np.array_equal(fuse([dorsoventral], [lateral]), first.images[entry.index])
         assert {view for view, _, _ in entry.sources} == {"DV", "LAT"}
+
+
+def test_unseen_centres_share_none_with_training(tmp_path: Path) -> None:
+    recipe = Recipe(specimens=4, first_seed=9, unseen=True)
+    unseen = make_training_set(tmp_path, recipe, lambda _done, _total: None)
+    centres = {entry.centre for entry in unseen.entries()}
+    assert centres
+    assert not centres & set(CENTRES)
