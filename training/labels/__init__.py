@@ -1,6 +1,6 @@
 """Labels: the 53 observations of the X-ray procedure and the 1x13 call they amount to."""
 
-from training.labels.table import (
+from services.common.observations import (
     Observation,
     abnormal_elsewhere,
     by_parameter,

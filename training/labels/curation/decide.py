@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.common.labels import CALL_LABELS
+from services.common.observations import call_vector, observation
 from training.labels.curation.evidence import Evidence, only
 from training.labels.curation.ontology import labels_of_term
 from training.labels.curation.parameter import resolve
 from training.labels.curation.reference import References
 from training.labels.curation.specimen import Conflict, Disagreement, Exclusion, SpecimenLabels
 from training.labels.curation.verdict import Verdict, is_measured, judge, number
-from training.labels.table import call_vector, observation
 
 CONFLICT: Final = "conflict"
 NO_CALL: Final = (0,) * len(CALL_LABELS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from services.common.labels import CALL_LABELS, LEVEL2
-from training.labels.table import table
+from services.common.observations import table
 
 
 @cache

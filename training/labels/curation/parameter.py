@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from training.labels.table import by_parameter
+from services.common.observations import by_parameter
 
 LEGACY: Final = ("HAS_XRY_", "ESLIM_006_", "GMC_925_", "HAROLD_006_", "M-G-P_006_")
 """Older X-ray procedures: the same numbers (and some of the same names) with other meanings and other options."""

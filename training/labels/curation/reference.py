@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from services.common.observations import observation
 from training.labels.curation.evidence import Evidence, only
 from training.labels.curation.parameter import resolve
 from training.labels.curation.ranges import ANATOMICAL, Range, estimate
 from training.labels.curation.specimen import RangeKey
 from training.labels.curation.verdict import is_measured, number
-from training.labels.table import observation
 
 WILD_TYPE: Final = "control"
 

@@ -8,8 +8,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+from services.common.observations import Observation, observation
 from training.labels.curation.ranges import Range
-from training.labels.table import Observation, observation
 
 MISSING: Final = frozenset({"imageonly", "unobservable", "nodata", "notdefined"})
 """Codes that mean "not scored" in any parameter, also in counts; compared without case, blanks, `_` and `-`."""

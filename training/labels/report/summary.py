@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Final
 
 from services.common.labels import CALL_LABELS
+from services.common.observations import TABLE_FILE, table
 from training.labels.curation.specimen import LabelSet, SpecimenLabels, Tallies
 from training.labels.curation.verdict import Verdict
 from training.labels.report.model import (
@@ -23,7 +24,6 @@ from training.labels.report.model import (
     TooFewWildTypes,
     UnreadableValue,
 )
-from training.labels.table import TABLE_FILE, table
 
 UNKNOWN_CENTRE: Final = "(unknown)"
 LISTED: Final = 20
@@ -151,5 +151,5 @@ def _ordered(counts: Counter[str]) -> dict[str, int]:
 
 
 def _label_map_digest() -> str:
-    content = resources.files("training.labels").joinpath(TABLE_FILE).read_bytes()
+    content = resources.files("services.common").joinpath(TABLE_FILE).read_bytes()
     return hashlib.sha256(content).hexdigest()
