@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 from services.common.settings import ServiceSettings, Settings
 from services.intake.limits import Limits
 from services.intake.settings import IntakeSettings
+from services.monitor.settings import MonitorSettings
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "settings.md"
 _SECTIONS: Final[tuple[tuple[str, type[BaseSettings], type[BaseSettings] | None], ...]] = (
@@ -18,6 +19,7 @@ _SECTIONS: Final[tuple[tuple[str, type[BaseSettings], type[BaseSettings] | None]
     ("Every service", ServiceSettings, Settings),
     ("intake", IntakeSettings, ServiceSettings),
     ("intake: limits", Limits, None),
+    ("monitor", MonitorSettings, ServiceSettings),
 )
 
 

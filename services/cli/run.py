@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class Service(StrEnum):
-    """The services, in the order in which an image passes them, and all of them."""
+    """The services, in the order in which an image passes them, the monitor that counts them, and all of them."""
 
     INTAKE = "intake"
     ASSEMBLER = "assembler"
     FUSER = "fuser"
     CLASSIFIER = "classifier"
     SINK = "sink"
+    MONITOR = "monitor"
     ALL = "all"
 
 
@@ -40,6 +41,12 @@ def run(
         from services.cli.run_all import run_all
 
         return run_all(logs)
+    if service is Service.MONITOR:
+        from services.common.settings import load
+        from services.monitor.process import run_monitor
+        from services.monitor.settings import MonitorSettings
+
+        raise typer.Exit(run_monitor(load(MonitorSettings)))
     from services.common.process import run_service
 
     handler, settings = make(service)
@@ -47,7 +54,7 @@ def run(
 
 
 def make(service: Service) -> tuple[Handler, ServiceSettings]:
-    """Build a service; only its own libraries are loaded, which keeps each process small."""
+    """Build a service other than the monitor; only its own libraries are loaded, which keeps each process small."""
     from services.common.settings import ServiceSettings, load
 
     if service is Service.INTAKE:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.pipeline import SERVICES
+from services.cli.pipeline import PIPELINE
 from services.common.events import ImageEvent
 from tests.pipeline.deployment import Call, Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
@@ -54,7 +54,7 @@ def run_with(
 
 def test_every_service_killed_in_turn(pictures: list[Picture], undisturbed: dict[str, Call], tmp_path: Path) -> None:
     def kill_services(system: Deployment) -> None:
-        for name in SERVICES * 2:
+        for name in PIPELINE * 2:
             time.sleep(2)
             system.services.kill(name)
             time.sleep(0.5)

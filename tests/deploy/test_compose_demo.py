@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from services.cli.environment import settings_of
-from services.cli.pipeline import SERVICES, Processes
+from services.cli.pipeline import PIPELINE, Processes
 from services.cli.setup import prepare
 from tests.deploy.compose_file import CLONE
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 def test_it_sends_mice_and_finds_their_calls(stack: Stack, tmp_path: Path) -> None:
     environment = stack.environment()
     list(prepare(settings_of(environment)))
-    with Processes(SERVICES, environment, tmp_path / "logs") as services:
+    with Processes(PIPELINE, environment, tmp_path / "logs") as services:
         services.wait_ready()
         program = [sys.executable, "-m", "deploy.containers.demo", "3", str(tmp_path / "demo")]
         ended = subprocess.run(

@@ -65,7 +65,8 @@ def cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Cli:
 
 @pytest.fixture(scope="module")
 def services(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    with Processes(SERVICES, cli.environment, tmp_path_factory.mktemp("logs")) as processes:
+    tables = {"XRAY_MONITOR_FOLDER": str(tmp_path_factory.mktemp("tables"))}
+    with Processes(SERVICES, cli.environment | tables, tmp_path_factory.mktemp("logs")) as processes:
         processes.wait_ready()
         yield processes
 

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from services.cli.pipeline import SERVICES
+from services.cli.pipeline import PIPELINE
 from services.common.events import ImageEvent
 from services.common.keys import safe_segment
 from tests.pipeline.deployment import Deployment, Picture, deployed
@@ -143,15 +143,15 @@ def test_bad_input_gets_its_reason_and_the_good_goes_on(system: Deployment) -> N
 
 
 def test_services_stay_small_and_stop_cleanly(system: Deployment) -> None:
-    for name in SERVICES:
+    for name in PIPELINE:
         process = psutil.Process(system.services.pid(name))
         assert process.memory_info().rss < 300e6, name
         process.send_signal(signal.SIGTERM)
-    for name in SERVICES:
+    for name in PIPELINE:
         begin = time.monotonic()
         while system.services.alive(name):
             assert time.monotonic() - begin < 25, name
             time.sleep(0.1)
         assert system.services.exit_code(name) == 0, name
-    system.services.start(SERVICES)
+    system.services.start(PIPELINE)
     system.services.wait_ready()

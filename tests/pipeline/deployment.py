@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from psycopg.rows import tuple_row
 
 from deploy.local.stack import Stack
-from services.cli.pipeline import SERVICES, Processes
+from services.cli.pipeline import PIPELINE, Processes
 from services.cli.setup import prepare
 from services.common.events import ImageEvent
 from services.common.keys import original_key
@@ -55,7 +55,7 @@ class Deployment:
         self.settings = Settings.model_validate(
             {name.removeprefix("XRAY_").lower(): value for name, value in self.environment.items()}
         )
-        self.services = Processes(SERVICES, self.environment, logs)
+        self.services = Processes(PIPELINE, self.environment, logs)
         self.store = ObjectStore(self.settings)
 
     def upload(self, pictures: Iterable[Picture]) -> list[ImageEvent]:

@@ -19,7 +19,7 @@ from services.cli.demo.servers import servers
 from services.cli.demo.submissions import Submission
 from services.cli.environment import CLONE, settings_of
 from services.cli.ledger import ledger
-from services.cli.pipeline import SERVICES, Processes
+from services.cli.pipeline import PIPELINE, Processes
 from services.cli.pipeline.tied import tied
 from services.cli.setup import prepare
 from services.common.errors import Fatal
@@ -97,7 +97,7 @@ def run(options: Options, say: Callable[[str], None]) -> Figures:
         settings = settings_of(environment)
         list(prepare(settings))
         mice = upload(ObjectStore(settings), submissions)
-        with Processes(SERVICES, environment, options.folder / "bench-logs") as services:
+        with Processes(PIPELINE, environment, options.folder / "bench-logs") as services:
             services.wait_ready()
             with ledger(settings) as connection:
                 pipeline = _pipeline(options.specimens, _Target(settings, connection, services, mice), say)
@@ -119,7 +119,7 @@ def _pipeline(specimens: int, target: _Target, say: Callable[[str], None]) -> Pi
     say(f"pipeline: warming up with {_WARM_UP} specimens")
     target.run_through(_WARM_UP)
     say(f"pipeline: {specimens} specimens at once")
-    with MemoryWatch(target.services, SERVICES) as watch:
+    with MemoryWatch(target.services, PIPELINE) as watch:
         called, seconds = target.run_through(specimens)
     half = len(called) / seconds / 2
     say(f"pipeline: half load, {half:.1f} specimens/s")

@@ -13,7 +13,7 @@ from services.cli.demo.sending import Account, Sending, send
 from services.cli.demo.servers import servers
 from services.cli.demo.submissions import Submission
 from services.cli.environment import settings_of
-from services.cli.pipeline import SERVICES, Processes
+from services.cli.pipeline import PIPELINE, Processes
 from services.cli.setup import prepare
 
 PATIENCE_SECONDS: Final = 60.0
@@ -39,7 +39,7 @@ def run(options: Options, display: Display) -> Account:
             settings = settings_of(environment)
             with display.part("topics, bucket and tables"):
                 list(prepare(settings))
-            with Processes(SERVICES, environment, options.folder / "logs") as services:
+            with Processes(PIPELINE, environment, options.folder / "logs") as services:
                 with display.part("five services started"):
                     services.wait_ready()
                 submissions = _rendered(cohort, options.wanted.count, display)

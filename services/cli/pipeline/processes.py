@@ -17,8 +17,10 @@ from typing import Final, Self
 from services.cli.pipeline.tied import tied
 from services.common.errors import Fatal, Retriable
 
-SERVICES: Final = ("intake", "assembler", "fuser", "classifier", "sink")
-"""Every service, in the order in which an image passes them."""
+PIPELINE: Final = ("intake", "assembler", "fuser", "classifier", "sink")
+"""What turns images into rows of calls, in the order in which an image passes them."""
+SERVICES: Final = (*PIPELINE, "monitor")
+"""Every service; the monitor only counts what the others do."""
 STOP_SECONDS: Final = 30.0
 """A service ends within 25 s of SIGTERM; one that does not is killed."""
 _MISCONFIGURED: Final = 2

@@ -18,6 +18,7 @@ READS: Final = {
     "fuser": (SPECIMENS.name,),
     "classifier": (TENSORS.name,),
     "sink": (IMAGES.name, VIEWS.name, CALLS.name, REJECTED.name),
+    "monitor": (IMAGES.name, VIEWS.name, CALLS.name, REJECTED.name),
 }
 """What each service reads; its consumer group bears its name."""
 Offsets = dict[TopicPartition, int]

@@ -47,10 +47,11 @@ class Drift(BaseModel):
 class CentreStatistics(Event):
     """What one centre announced within [`window_start`, `window_end`), and what has become of it.
 
-    Everything counts in the window in which its image was announced; ids that come twice count once. `positive` counts
-    the calls that are positive, by label (`Abnormal` is level 1), `uncertain` and `disagreement` those with at least one
-    such label, `skipped` the images of parameters that no model uses. `interrupted` says that the counting was stopped
-    within the window, so counts may be short. A later record for the same centre and window replaces an earlier one.
+    Everything counts in the window in which its image was announced; ids that come twice count once. `positive`
+    counts the calls that are positive, by label (`Abnormal` is level 1), `uncertain` and `disagreement` those with at
+    least one such label, `skipped` the images of parameters that no model uses. `interrupted` says that the counting
+    was stopped within the window, so counts may be short. A later record for the same centre and window replaces an
+    earlier one.
     """
 
     centre: Centre

@@ -9,12 +9,15 @@ from services.cli.run import Service
 from services.cli.status.topics import READS, _lag
 from services.fuser.service import Fuser
 from services.intake.service import Intake
+from services.monitor.counter import READS as MONITOR_READS
+from services.monitor.counter import STAGE as MONITOR
 from services.sink.service import Sink
 
 
 def test_the_topics_of_each_service_are_those_it_reads() -> None:
     handlers = (Intake, Assembler, Fuser, Classifier, Sink)
-    assert {handler.stage: tuple(handler.inputs) for handler in handlers} == READS
+    reads = {handler.stage: tuple(handler.inputs) for handler in handlers}
+    assert reads | {MONITOR: tuple(MONITOR_READS)} == READS
     assert tuple(READS) == SERVICES == tuple(service.value for service in Service if service is not Service.ALL)
 
 

@@ -1,0 +1,1 @@
+"""Windowed statistics per centre and their drift, as a Faust app (docs/monitor.md)."""

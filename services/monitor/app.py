@@ -1,0 +1,151 @@
+"""The Faust app: one agent that counts, one timer that closes windows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import faust
+import structlog
+from aiokafka.errors import KafkaError
+
+from services.common.errors import Retriable
+from services.common.events import CentreStatistics
+from services.common.topics import STATISTICS
+from services.monitor import metrics
+from services.monitor.closing import due
+from services.monitor.counter import READS, STAGE, Counting
+from services.monitor.counting.windows import Windows
+from services.monitor.history import History
+from services.monitor.progress import Progress
+from services.monitor.settings import MonitorSettings
+from services.monitor.tables import WindowTable
+
+log = structlog.get_logger()
+
+TICK_SECONDS: Final = 1.0
+_TABLE: Final = {"driver": "rocksdict", "block_cache_size": 8 << 20, "write_buffer_size": 4 << 20}
+"""Faust's default cache is 2 GiB a partition."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the monitor must know of the Kafka cluster: its id, and the partitions of every topic that it reads."""
+
+    id: str
+    partitions: int
+
+
+class Monitor:
+    """The app with its table, and how it fares."""
+
+    def __init__(self, settings: MonitorSettings, cluster: Cluster) -> None:
+        """Build; makes the table's folder. Nothing runs before a Faust worker takes `app`."""
+        self._settings = settings
+        self._windows = Windows(
+            settings.monitor_window_seconds, settings.monitor_grace_seconds, settings.monitor_kept_seconds
+        )
+        self.app = _app(settings, cluster)
+        table = self.app.Table("windows", key_type=str, partitions=cluster.partitions, options=dict(_TABLE))
+        self._table = WindowTable(table, cluster.partitions)
+        self._counting = Counting(self._table, self._windows)
+        self._progress = Progress(self.app, cluster.partitions)
+        kept = (settings.monitor_kept_seconds + settings.monitor_grace_seconds) // settings.monitor_window_seconds + 2
+        self._history = History(settings, settings.monitor_window_seconds, settings.monitor_reference_windows + kept)
+        self._statistics = self.app.topic(STATISTICS.name, key_serializer="raw", value_serializer="raw", partitions=1)
+        self._since = time.time()
+        self._shown = False
+        self.waiting: str | None = "starting"
+        """Why no window could be closed at present, for the readiness check."""
+        self.last_beat = time.monotonic()
+        self._register(table)
+
+    def _register(self, table: Any) -> None:
+        source = self.app.topic(
+            *READS, key_serializer="raw", value_serializer="raw", allow_empty=True, partitions=table.partitions
+        )
+
+        async def count(stream: Any) -> None:
+            async for event in stream.events():
+                message = event.message
+                self._counting.take(message.topic, message.partition, message.timestamp, message.value)
+                self._progress.note(message)
+
+        async def recovered() -> None:
+            self._counting.recovered()
+
+        async def close() -> None:
+            await self._tick()
+
+        self.app.agent(source, name=STAGE, concurrency=1)(count)
+        table.on_recover(recovered)
+        self.app.timer(interval=TICK_SECONDS)(close)
+
+    async def _tick(self) -> None:
+        """Close what is due; a server that is away only delays it."""
+        self.last_beat = time.monotonic()
+        try:
+            self.waiting = self._progress.hindrance()
+            if self.waiting is None:
+                await self._close()
+        except (Retriable, KafkaError) as error:
+            self.waiting = f"Kafka away: {error}"
+            log.warning("could not close windows, will try again", why=self.waiting)
+
+    async def _close(self) -> None:
+        if not self._shown:
+            await asyncio.to_thread(self._history.refresh)
+            for window in self._history.newest():
+                metrics.closed(window)
+            self._shown = True
+        present = time.time()
+        if not any(self._windows.closed(start, present) for start, _ in self._counting.grown):
+            return
+        watermark = await self._progress.watermark(present)
+        closable = {one for one in self._counting.grown if self._windows.closed(one[0], watermark)}
+        await asyncio.to_thread(self._history.refresh)
+        self._counting.grown -= closable
+        try:
+            for window in due(closable, self._table.counters, self._history, self._settings, self._since):
+                await self._publish(window)
+        except BaseException:
+            self._counting.grown |= closable
+            raise
+
+    async def _publish(self, window: CentreStatistics) -> None:
+        again = self._history.total(window.centre, int(window.window_start.timestamp())) > 0
+        await (await self._statistics.send(key=window.key.encode(), value=window.encode()))
+        metrics.PUBLISHED.labels("again" if again else "first").inc()
+        metrics.closed(window)
+        drifted = [one.measure for one in window.drift if one.drifted]
+        log.info("window closed", centre=window.centre, start=str(window.window_start), drifted=drifted, again=again)
+
+
+def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
+    name = settings.group_prefix + STAGE
+    # Faust makes only the last folder of the path.
+    folder: Path = settings.monitor_folder.expanduser() / cluster.id / name
+    folder.mkdir(parents=True, exist_ok=True)
+    timeout = settings.session_timeout_ms / 1000
+    return faust.App(
+        name,
+        broker=[f"kafka://{host.strip()}" for host in settings.kafka_bootstrap.split(",")],
+        store="rocksdb://",
+        datadir=folder,
+        autodiscover=False,
+        processing_guarantee="at_least_once",
+        topic_partitions=cluster.partitions,
+        topic_replication_factor=settings.replication,
+        topic_disable_leader=True,
+        web_enabled=False,
+        table_standby_replicas=0,
+        broker_commit_interval=1.0,
+        broker_session_timeout=timeout,
+        broker_heartbeat_interval=timeout / 4,
+        producer_acks=-1,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=True,
+    )

@@ -1,0 +1,1 @@
+"""From events to counts: what each event adds to which window. Pure functions."""

@@ -1,0 +1,1 @@
+"""Whether a centre's window differs from its earlier ones. Pure functions."""

@@ -1,0 +1,69 @@
+"""What the monitor alone exports."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+from services.common.events import CentreStatistics
+from services.monitor.counting.observe import Observation
+
+IMAGES: Final = Counter("xray_centre_images_total", "Images announced.", ["centre"])
+ACCEPTED: Final = Counter("xray_centre_accepted_total", "Images that became a view.", ["centre"])
+REJECTED: Final = Counter("xray_centre_rejected_total", "Records refused, by reason code.", ["centre", "reason"])
+CALLS: Final = Counter("xray_centre_calls_total", "Phenotype calls.", ["centre"])
+POSITIVE: Final = Counter(
+    "xray_centre_positive_total", "Calls that are positive, by label; `Abnormal` is level 1.", ["centre", "label"]
+)
+UNCERTAIN: Final = Counter("xray_centre_uncertain_total", "Calls with a label close to its threshold.", ["centre"])
+DISAGREEMENT: Final = Counter(
+    "xray_centre_disagreement_total", "Calls with a label on which the backbones differ.", ["centre"]
+)
+DRIFT: Final = Gauge(
+    "xray_centre_drift_index",
+    "Population stability index of a measure between the centre's newest closed window and its reference.",
+    ["centre", "measure"],
+)
+DRIFT_LIMIT: Final = Gauge(
+    "xray_centre_drift_limit_index", "The index from which on that measure has drifted.", ["centre", "measure"]
+)
+DRIFTED: Final = Gauge(
+    "xray_centre_drifted_measures", "Measures of the newest closed window that have drifted.", ["centre"]
+)
+WINDOW_END: Final = Gauge(
+    "xray_centre_window_end_timestamp_seconds", "End of the newest closed window with events.", ["centre"]
+)
+PUBLISHED: Final = Counter(
+    "xray_monitor_windows_published_total", "Windows published: `first`, or `again` after late events.", ["occasion"]
+)
+
+_COUNTERS: Final = {
+    "images": IMAGES,
+    "accepted": ACCEPTED,
+    "calls": CALLS,
+    "uncertain": UNCERTAIN,
+    "disagreement": DISAGREEMENT,
+}
+_NAMED: Final = {"rejected": REJECTED, "positive": POSITIVE}
+
+
+def counted(observation: Observation) -> None:
+    """Count an event that is no duplicate."""
+    for added in observation.adds:
+        counter, _, name = added.partition(":")
+        if counter in _COUNTERS:
+            _COUNTERS[counter].labels(observation.centre).inc()
+        elif counter in _NAMED:
+            _NAMED[counter].labels(observation.centre, name).inc()
+
+
+def closed(window: CentreStatistics) -> None:
+    """Show the drift of a centre's newest window; what an earlier one showed and this one cannot judge goes away."""
+    for gauge in (DRIFT, DRIFT_LIMIT):
+        gauge.remove_by_labels({"centre": window.centre})
+    for one in window.drift:
+        DRIFT.labels(window.centre, one.measure).set(one.psi)
+        DRIFT_LIMIT.labels(window.centre, one.measure).set(one.limit)
+    DRIFTED.labels(window.centre).set(sum(one.drifted for one in window.drift))
+    WINDOW_END.labels(window.centre).set(window.window_end.timestamp())

@@ -1,0 +1,117 @@
+"""The monitor as a process: checks, Faust worker, health, clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import faust
+import structlog
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from services.common import http, logs, metrics
+from services.common.errors import Fatal, Retriable
+from services.common.loop.backoff import delays
+from services.common.loop.lag import lag_exported
+from services.common.process import EXIT_FATAL, EXIT_OK, SILENT_SECONDS
+from services.common.settings import Settings
+from services.common.topics import STATISTICS
+from services.monitor.app import Cluster, Monitor
+from services.monitor.counter import READS, STAGE
+from services.monitor.quiet import quieten
+from services.monitor.settings import MonitorSettings
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+class _State:
+    """What the health checks see before and after the app exists."""
+
+    def __init__(self) -> None:
+        self.monitor: Monitor | None = None
+        self.waiting: str | None = "starting"
+
+    def live(self) -> bool:
+        return self.monitor is None or time.monotonic() - self.monitor.last_beat < SILENT_SECONDS
+
+    def not_ready(self) -> str | None:
+        return self.waiting if self.monitor is None else self.monitor.waiting
+
+
+def run_monitor(settings: MonitorSettings) -> int:
+    """Run until SIGTERM or SIGINT; returns 0 after a clean stop, 2 when misconfigured, 1 when Faust has crashed.
+
+    On a signal Faust finishes the record in hand, commits and leaves the group (1 to 3 s).
+    """
+    logs.configure(STAGE, settings.log_level)
+    quieten()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until Faust's worker handles both signals
+    state = _State()
+    try:
+        with http.serve(settings.http_host, settings.http_port, http.Health(state.live, state.not_ready)) as port:
+            metrics.started(STAGE, lambda: state.not_ready() is None)
+            log.info("started", http_port=port, pid=os.getpid())
+            state.monitor = Monitor(settings, _insist(lambda: look_at_cluster(settings), state))
+            with lag_exported(settings, STAGE, list(READS)):
+                code = _work(state.monitor.app)
+    except Fatal as fatal:
+        log.critical("stopped", why=str(fatal))
+        return EXIT_FATAL
+    except OSError as error:
+        log.critical("stopped", why=f"cannot listen or keep the tables: {error}")
+        return EXIT_FATAL
+    except KeyboardInterrupt:
+        code = EXIT_OK
+    log.info("stopped", why="asked to" if code == EXIT_OK else "Faust has crashed")
+    return code
+
+
+def look_at_cluster(settings: Settings) -> Cluster:
+    """Ask for id and partitions; raises Fatal when a topic is missing or counts differ, Retriable without Kafka."""
+    try:
+        admin: Any = KafkaAdminClient(
+            bootstrap_servers=settings.kafka_bootstrap.split(","), bootstrap_timeout_ms=10_000
+        )
+        try:
+            missing = sorted({*READS, STATISTICS.name} - set(admin.list_topics()))
+            if missing:
+                msg = f"topics {', '.join(missing)} do not exist; run `xray init`"
+                raise Fatal(msg)
+            counts = {one["name"]: len(one["partitions"]) for one in admin.describe_topics(list(READS))}
+            cluster: str = admin.describe_cluster()["cluster_id"]
+        finally:
+            admin.close()
+    except KafkaError as error:
+        msg = f"no Kafka broker at {settings.kafka_bootstrap} (XRAY_KAFKA_BOOTSTRAP): {error!r}"
+        raise Retriable(msg, server="kafka", kind=type(error).__name__) from error
+    if len(set(counts.values())) > 1:
+        msg = f"the topics need the same partition count, but have {counts}"
+        raise Fatal(msg)
+    return Cluster(cluster, counts.popitem()[1])
+
+
+def _insist(action: Callable[[], T], state: _State) -> T:
+    """Try until it works; a signal ends the process here, since nothing has been read yet."""
+    for seconds in delays():
+        try:
+            return action()
+        except Retriable as error:
+            state.waiting = str(error)
+            metrics.retried(STAGE, "start", error)
+            log.warning("waiting to start", seconds=round(seconds, 2), why=str(error))
+        time.sleep(seconds)
+    raise AssertionError
+
+
+def _work(app: Any) -> int:
+    worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
+    worker.spinner = None  # it writes terminal codes even into a file
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        return int(ended.code or EXIT_OK)
