@@ -8,16 +8,15 @@ from typing import Annotated
 
 import typer
 
-from services.cli.broker import administrator, publisher
 from services.cli.output import JsonOption
 from services.cli.push.image import Image, LeftOut
-from services.cli.push.journal import Journal, default_folder
 from services.cli.push.manifest import read_manifest
 from services.cli.push.plan import Given, from_files, from_manifest
 from services.cli.push.report import Report
-from services.cli.push.upload import Result, Uploader
+from services.cli.push.session import session
+from services.cli.push.submission.run import Options, push_submissions
+from services.cli.push.upload import Result
 from services.common.settings import Settings, load
-from services.common.store import ObjectStore
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -25,8 +24,15 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 @app.command()
 def push(
     *,
-    centre: Annotated[str, typer.Option(help="Phenotyping centre that the images come from, say JAX.")],
-    paths: Annotated[list[Path] | None, typer.Argument(help="Image files, or folders with image files.")] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Image files or folders; with --dcc, submissions.")] = None,
+    centre: Annotated[
+        str | None, typer.Option(help="Phenotyping centre that the images come from, say JAX; not with --dcc.")
+    ] = None,
+    dcc: Annotated[bool, typer.Option("--dcc", help="PATHS are submissions to the DCC (XML), see above.")] = False,
+    media: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="With --dcc: folder of the pictures, if not that of the XML."),
+    ] = None,
     manifest: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="CSV, see above.")] = None,
     specimen: Annotated[str | None, typer.Option(help="biological_sample_id of all these files.")] = None,
     parameter: Annotated[str | None, typer.Option(help="Image parameter of all, say IMPC_XRY_034_001.")] = None,
@@ -44,6 +50,10 @@ def push(
     The manifest is a CSV file with the columns file, biological_sample_id, parameter_stable_id and optionally
     increment, acquired_at (ISO 8601), sha256; `file` is relative to the manifest.
 
+    With --dcc the files are submissions as centres send them to IMPC's data coordination centre: centre, specimens,
+    parameters and pictures are taken from the XML, its observations are kept for training, and what was received is
+    set against what each X-ray procedure should have. See docs/centres.md.
+
     A second run goes on where the first was stopped. Announcing an image twice does no harm.
 
     Examples:
@@ -52,12 +62,18 @@ def push(
         xray push scans/ --centre JAX
         xray push --manifest scans/manifest.csv --centre "UC Davis"
         xray push mouse7_DV.png mouse7_LAT.png --centre TCP --specimen 183808
+        xray push --dcc 2024-05-02.experiment.xml --media /data/xrays --dry-run
 
     Then look at the result: xray specimens 183808, xray calls 183808, xray rejections list.
     """
-    planned = _plan(Given(centre, specimen, parameter), paths or [], manifest)
     report = Report(as_json=as_json)
-    _carry_out(planned, report, parallel=parallel, again=again, dry_run=dry_run)
+    if dcc:
+        _refuse_statements(centre, specimen, parameter, manifest)
+        options = Options(media, parallel, again=again, dry_run=dry_run, as_json=as_json)
+        push_submissions(_named(paths, "name the submissions (XML files)"), options, report)
+    else:
+        planned = _plan(centre, specimen, parameter, paths or [], manifest)
+        _carry_out(planned, report, parallel=parallel, again=again, dry_run=dry_run)
     if report.failed:
         raise typer.Exit(1)
 
@@ -82,21 +98,31 @@ def _carry_out(
         report.summary()
 
 
-def _plan(given: Given, paths: Sequence[Path], manifest: Path | None) -> Iterator[Image | LeftOut]:
-    if manifest is None and not paths:
-        raise typer.BadParameter("name files or folders, or give a --manifest", param_hint="PATHS")
+def _plan(
+    centre: str | None, specimen: str | None, parameter: str | None, paths: Sequence[Path], manifest: Path | None
+) -> Iterator[Image | LeftOut]:
+    if centre is None:
+        raise typer.BadParameter("say which centre the images come from", param_hint="--centre")
+    given = Given(centre, specimen, parameter)
     if manifest is None:
-        return from_files(paths, given)
-    if given.biological_sample_id or given.parameter_stable_id:
+        return from_files(_named(paths, "name files or folders, or give a --manifest"), given)
+    if specimen or parameter:
         raise typer.BadParameter("the manifest names specimen and parameter of every file", param_hint="--manifest")
     return from_manifest(read_manifest(manifest), paths, given)
 
 
+def _named(paths: Sequence[Path] | None, otherwise: str) -> Sequence[Path]:
+    if not paths:
+        raise typer.BadParameter(otherwise, param_hint="PATHS")
+    return paths
+
+
+def _refuse_statements(*statements: object) -> None:
+    if any(statement is not None for statement in statements):
+        words = "a submission itself names centre, specimens and parameters; leave out --centre, --specimen, ..."
+        raise typer.BadParameter(words, param_hint="--dcc")
+
+
 def _pushed(settings: Settings, images: Sequence[Image], parallel: int, *, again: bool) -> Iterator[Result]:
-    store = ObjectStore(settings, connections=parallel)
-    store.check_bucket()
-    with administrator(settings) as admin:
-        cluster = admin.describe_cluster()["cluster_id"]
-    folder = default_folder()
-    with publisher(settings) as producer, Journal(folder / f"pushed-{cluster}.jsonl", again=again) as journal:
-        yield from Uploader(store, producer, journal).push(images, parallel)
+    with session(settings, parallel, again=again) as run:
+        yield from run.uploader.push(images, parallel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
@@ -50,6 +51,18 @@ class Report:
             print_json({"file": str(image.source), "outcome": "planned"} | fields)
         else:
             console().print(escape(f"{image.source}: {fields['specimen']}, {fields['parameter']}"), soft_wrap=True)
+
+    def kept(self, path: Path, key: str, *, new: bool) -> None:
+        """Say that a submission's observations lie in object storage."""
+        if self._as_json:
+            print_json({"file": path, "outcome": "kept" if new else "done_before", "key": key})
+        else:
+            self.remark(f"{path}: observations {'kept as' if new else 'already there,'} {key}")
+
+    def remark(self, words: str) -> None:
+        """Say something that is no failure; nothing with JSON."""
+        if not self._as_json:
+            errors().print(escape(words), soft_wrap=True)
 
     def follow(self, results: Iterable[Result], total: int) -> None:
         """Show progress until the last result."""
