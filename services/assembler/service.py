@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Final, cast
 
+from services.common import metrics
 from services.common.events import Event, SpecimenReady, SpecimenView, ViewReady
 from services.common.events.base import now
 from services.common.keys import parse_view_key, specimen_prefix
@@ -72,7 +73,8 @@ class Assembler:
         self._pool.shutdown()
 
     def _members(self, specimen: Specimen) -> Members:
-        listed = (parse_view_key(key) for key in self._store.keys(specimen_prefix(*specimen)))
+        with metrics.step(self.stage, "list"):
+            listed = [parse_view_key(key) for key in self._store.keys(specimen_prefix(*specimen))]
         return tuple(sorted((member for member in listed if member), key=lambda m: (m.view, m.image_sha256)))
 
     def _outcome(self, announced: Sequence[ViewReady], members: Members) -> Done:

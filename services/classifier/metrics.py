@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from services.common.events import PhenotypeCall
+
+if TYPE_CHECKING:
+    from services.classifier.triton_client import Backbone
 
 CALLS: Final = Counter("xray_calls_total", "Calls published.")
 UNCERTAIN: Final = Counter("xray_calls_uncertain_total", "Calls with at least one uncertain label.")
@@ -29,3 +35,27 @@ MODEL: Final = Gauge(
 ACTIVATION: Final = Gauge(
     "xray_model_activation", "Number of the activation in force; every promotion or rollback adds one."
 )
+
+
+def count_call(call: PhenotypeCall) -> None:
+    """Count a call that the broker holds."""
+    CALLS.inc()
+    positive = [label for label, bit in zip(call.labels, call.vector, strict=True) if bit]
+    if call.abnormal:
+        positive.append("Abnormal")
+    findings = {"positive": positive, "uncertain": call.uncertain, "disagreement": call.disagreement}
+    for finding, labels in findings.items():
+        for label in labels:
+            LABELS.labels(label, finding).inc()
+    UNCERTAIN.inc(bool(call.uncertain))
+    DISAGREEMENT.inc(bool(call.disagreement))
+    level1 = [model.probabilities.level1 for model in call.models]
+    DIFFERENCE.observe(max(level1) - min(level1))
+
+
+def show_models(activation: int, backbones: Iterable[Backbone]) -> None:
+    """Show which versions make the calls from now on, and none that did before."""
+    MODEL.clear()
+    for one in backbones:
+        MODEL.labels(one.model, one.version, one.card.training_digest, one.card.calibration_digest).set(1)
+    ACTIVATION.set(activation)

@@ -13,7 +13,9 @@ import structlog
 
 from services.classifier.active_models import ActiveModels
 from services.classifier.decide import decide
+from services.classifier.metrics import count_call, show_models
 from services.classifier.triton_client import REQUEST_TENSORS, Backbone, Request, Tensors, connect
+from services.common import metrics
 from services.common.errors import Rejected
 from services.common.events import (
     Event,
@@ -61,7 +63,8 @@ class Classifier:
         outcomes: list[Outcome] = [Done(skipped="superseded")] * len(records)
         chosen = sorted(newest_revisions(records))
         tensors = [self._pool.submit(self._read, cast(TensorReady, records[index].event)) for index in chosen]
-        wait(tensors)
+        with metrics.step(self.stage, "read"):
+            wait(tensors)
         readable: list[tuple[int, Tensors]] = []
         for index, future in zip(chosen, tensors, strict=True):
             tensor = future.result()
@@ -69,14 +72,18 @@ class Classifier:
                 outcomes[index] = tensor
             else:
                 readable.append((index, tensor))
-        answers = self._infer([tensor for _, tensor in readable])
+        with metrics.step(self.stage, "infer"):
+            answers = self._infer([tensor for _, tensor in readable])
         for (index, _), answer in zip(readable, answers, strict=True):
             event = cast(TensorReady, records[index].event)
             outcomes[index] = answer if isinstance(answer, Rejected) else self._call(event, answer, activation)
         return outcomes
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
-        """Nothing is remembered between batches."""
+        """Count the calls; nothing is remembered between batches."""
+        for outcome in outcomes:
+            for message in outcome.messages if isinstance(outcome, Done) else ():
+                count_call(cast(PhenotypeCall, message.event))
 
     def close(self) -> None:
         """End threads and connections."""
@@ -90,12 +97,15 @@ class Classifier:
         if self._activation is None or newest.activation != self._activation.activation:
             self._backbones = [Backbone(self._client, *item) for item in sorted(newest.versions.items())]
             self._activation = newest
+            show_models(newest.activation, self._backbones)
             log.info("models taken up", activation=newest.activation, versions=newest.versions)
         return newest
 
     def _read(self, event: TensorReady) -> Tensors | Rejected:
         try:
-            return _tensor(event, self._store.get(event.tensor_key))
+            data = self._store.get(event.tensor_key)
+            metrics.read_bytes(self.stage, "objects", len(data))
+            return _tensor(event, data)
         except Rejected as rejected:
             return rejected
 

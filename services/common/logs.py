@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from typing import Final
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import structlog
 
@@ -25,6 +29,23 @@ class _KafkaRepeats(logging.Filter):
         if due:
             self._last = record.created
         return due
+
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+_handlers: list[tuple[str, logging.StreamHandler[Any]]] = []
+"""The stage and its one handler, once `configure` was called."""
+
+
+def write_many(entries: Iterable[Mapping[str, Any]]) -> None:
+    """Write many lines of level info at once, as `log.info` would write each, at a fraction of its cost."""
+    for stage, handler in _handlers:
+        if not logging.getLogger().isEnabledFor(logging.INFO):
+            return
+        common = {"stage": stage, "level": "info", "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
+        lines = "".join(_encode({**entry, **common}) + "\n" for entry in entries)
+        with handler.lock or nullcontext():
+            handler.stream.write(lines)
+            handler.flush()
 
 
 def configure(stage: str, level: str) -> None:
@@ -53,6 +74,7 @@ def configure(stage: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    _handlers[:] = [(stage, handler)]
     handler.addFilter(_KafkaRepeats())
     logging.getLogger("kafka").setLevel(logging.ERROR)
     for noisy in ("botocore", "urllib3"):

@@ -18,6 +18,7 @@ from services.common.errors import Fatal, Retriable
 from services.common.loop.backoff import delays
 from services.common.loop.batch import BatchLoop
 from services.common.loop.handler import Handler
+from services.common.loop.lag import lag_exported
 from services.common.loop.transport import KafkaTransport
 from services.common.settings import ServiceSettings
 from services.common.topics import REJECTED
@@ -73,7 +74,8 @@ class _Runner:
             ):
                 self._loop = BatchLoop(self._handler, transport, self._stop)
                 self._waiting = None
-                self._loop.run()
+                with lag_exported(self._settings, self._handler.stage, topics):
+                    self._loop.run()
 
     def live(self) -> bool:
         return self._loop is None or time.monotonic() - self._loop.last_beat < SILENT_SECONDS

@@ -10,6 +10,7 @@ from typing import cast
 import cv2
 import numpy as np
 
+from services.common import metrics
 from services.common.errors import Rejected
 from services.common.events import Event, SpecimenReady, SpecimenView, TensorReady
 from services.common.events.base import now
@@ -49,10 +50,14 @@ class Fuser(PerRecordHandler):
         """Fuse one revision; raises Rejected for a set that this version did not make."""
         event = cast(SpecimenReady, record.event)
         _check(event)
-        images = {kind: [self._read(view) for view in event.views if view.view == kind] for kind in ("DV", "LAT")}
-        data = npy(fuse(images["DV"], images["LAT"]))
+        with metrics.step(self.stage, "read"):
+            images = {kind: [self._read(view) for view in event.views if view.view == kind] for kind in ("DV", "LAT")}
+        with metrics.step(self.stage, "fuse"):
+            data = npy(fuse(images["DV"], images["LAT"]))
         key = tensor_key(VERSION, TENSOR_SIDE, event.views)
-        self._store.put(key, data)
+        with metrics.step(self.stage, "store"):
+            self._store.put(key, data)
+        metrics.written_bytes(self.stage, "objects", len(data))
         ready = TensorReady(
             biological_sample_id=event.biological_sample_id,
             centre=event.centre,
@@ -69,7 +74,9 @@ class Fuser(PerRecordHandler):
         return Done((Message(TENSORS, ready),))
 
     def _read(self, view: SpecimenView) -> Image:
-        pixels = cv2.imdecode(np.frombuffer(self._store.get(view.view_key), np.uint8), cv2.IMREAD_UNCHANGED)
+        png = self._store.get(view.view_key)
+        metrics.read_bytes(self.stage, "objects", len(png))
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
         if pixels is None:
             raise Rejected("view_unreadable", f"{view.view_key} is not an image")
         return np.asarray(pixels, dtype=np.uint8)

@@ -8,6 +8,7 @@ from typing import cast
 
 import cv2
 
+from services.common import metrics
 from services.common.errors import Rejected
 from services.common.events import Event, ImageEvent, ViewReady, image_kind
 from services.common.events.base import now
@@ -54,21 +55,29 @@ class Intake(PerRecordHandler):
         kind = image_kind(event.parameter_stable_id)
         if kind == "other":
             return Done(skipped="not_a_whole_body_parameter")
-        data = self._fetcher.fetch(event.image_uri)
+        with metrics.step(self.stage, "fetch"):
+            data = self._fetcher.fetch(event.image_uri)
+        metrics.read_bytes(self.stage, "https" if event.image_uri.startswith("https") else "objects", len(data))
         sha256 = hashlib.sha256(data).hexdigest()
         if event.sha256 is not None and event.sha256 != sha256:
             raise Rejected("digest_mismatch", f"the file's SHA-256 is {sha256}, announced was {event.sha256}")
         original = original_key(sha256)
         if not self._fetcher.is_own(event.image_uri, original):
-            self._store.put(original, data)
-        view = standardise(data, declared_view(kind), self._limits)
+            self._put(original, data)
+        with metrics.step(self.stage, "standardise"):
+            view = standardise(data, declared_view(kind), self._limits)
         return Done((Message(VIEWS, self._stored(record, event, sha256, view)),))
+
+    def _put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        with metrics.step(self.stage, "store"):
+            self._store.put(key, data, content_type)
+        metrics.written_bytes(self.stage, "objects", len(data))
 
     def _stored(self, record: Record[Event], event: ImageEvent, sha256: str, view: StandardView) -> ViewReady:
         """Store the view, and only then have it announced: the assembler lists what is stored."""
         png = encode_view(view.pixels)
         key = view_key(VERSION, event.biological_sample_id, view.view, sha256)
-        self._store.put(key, png, "image/png")
+        self._put(key, png, "image/png")
         return ViewReady(
             biological_sample_id=event.biological_sample_id,
             centre=event.centre,

@@ -24,6 +24,7 @@ from services.sink.rows import Entry, Row, Sighting, Table, entry
 _KEYS: Final[dict[Table, tuple[str, ...]]] = {
     "image": ("event_id",),
     "view": ("biological_sample_id", "preprocessing_version", "view", "image_sha256"),
+    "image_view": ("image_event_id", "preprocessing_version"),
     "call": ("call_id",),
     "rejection": ("rejection_id",),
 }
@@ -63,6 +64,15 @@ from complete
 where specimen.biological_sample_id = complete.biological_sample_id
   and complete.since < coalesce(specimen.complete_since, 'infinity')
 """
+_IMAGE_VIEW: Final = (
+    "image_event_id",
+    "preprocessing_version",
+    "preprocessing_generation",
+    "biological_sample_id",
+    "view",
+    "image_sha256",
+)
+"""What a view tells of the announcement that gave it; the row in `view` names only the first of them."""
 _ONE_WRITER_OF_CALLS: Final = "select pg_advisory_xact_lock('call'::regclass::oid::bigint)"
 """Held until commit, so that `call.sequence` grows in the order in which calls become visible to readers."""
 
@@ -157,6 +167,7 @@ def _insert_rows(cursor: psycopg.Cursor[tuple[Any, ...]], table: Table, rows: li
     ordered = sorted(rows, key=itemgetter(*_KEYS[table]))
     cursor.executemany(_insert_statement(table, tuple(ordered[0])), ordered)
     if table == "view":
+        _insert_rows(cursor, "image_view", [{name: row[name] for name in _IMAGE_VIEW} for row in rows])
         cursor.execute(_COMPLETE, [sorted({row["biological_sample_id"] for row in rows})])
 
 

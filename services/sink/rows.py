@@ -15,7 +15,7 @@ from services.common.errors import Rejected
 from services.common.events import Event, ImageEvent, PhenotypeCall, Rejection, ViewReady, image_kind
 from services.common.loop import Record
 
-Table = Literal["image", "view", "call", "rejection"]
+Table = Literal["image", "view", "image_view", "call", "rejection"]
 Row = Mapping[str, Any]
 
 _SCHEMA_VERSION: Final = {"schema_version"}

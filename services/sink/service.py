@@ -10,6 +10,8 @@ from services.common.loop import Done, Outcome, Record
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS, Topic
 from services.sink.ledger import Ledger
+from services.sink.metrics import count_calls
+from services.sink.sampler import LedgerSampler
 
 
 class Sink:
@@ -22,16 +24,20 @@ class Sink:
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Keep where the database is; `start` connects."""
-        self._ledger = Ledger(settings.postgres_dsn.get_secret_value())
+        dsn = settings.postgres_dsn.get_secret_value()
+        self._ledger = Ledger(dsn)
+        self._sampler = LedgerSampler(dsn)
 
     def start(self) -> None:
         """Raise Fatal when the tables are missing or the connection string is wrong, Retriable when it is away."""
         self._ledger.check()
+        self._sampler.start()
 
     def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
         """Store the batch in one transaction; a row that PostgreSQL cannot hold is Rejected(`not_storable`)."""
         with metrics.step(self.stage, "write"):
             verdicts = self._ledger.write(records)
+        count_calls(record.event for record, verdict in zip(records, verdicts, strict=True) if verdict is None)
         return [Done() if verdict is None else verdict for verdict in verdicts]
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
@@ -39,4 +45,5 @@ class Sink:
 
     def close(self) -> None:
         """Disconnect from the database."""
+        self._sampler.stop()
         self._ledger.close()

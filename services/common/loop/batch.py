@@ -27,6 +27,7 @@ from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 from services.common.events import Event, parse_event
 from services.common.loop.backoff import delays
 from services.common.loop.dead_letter import rejection_of
+from services.common.loop.diary import log_outcomes
 from services.common.loop.handler import Done, Handler, Message, Outcome, Record
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
 from services.common.topics import REJECTED
@@ -83,39 +84,37 @@ class BatchLoop:
                 self._step(raw)
 
     def _step(self, raw: list[RawRecord]) -> None:
+        stage = self._handler.stage
         partitions = sorted({(record.topic, record.partition) for record in raw})
+        parsed = [self._parse(record) for record in raw]
         try:
-            with metrics.step(self._handler.stage, "batch"):
-                outcomes = self._retry("handle", lambda: self._outcomes(raw), partitions)
+            with metrics.step(stage, "batch"):
+                with metrics.step(stage, "handle"):
+                    outcomes = self._retry("handle", lambda: self._outcomes(parsed), partitions)
                 messages = list(self._messages(raw, outcomes))
-                with metrics.step(self._handler.stage, "publish"):
+                with metrics.step(stage, "publish"):
                     self._retry("publish", lambda: self._transport.publish(messages), partitions)
                 self._handler.acknowledged(outcomes)
-                self._retry("commit", lambda: self._transport.commit(_next_offsets(raw)), partitions)
+                with metrics.step(stage, "commit"):
+                    self._retry("commit", lambda: self._transport.commit(_next_offsets(raw)), partitions)
         except (PartitionsLostError, StopRequestedError) as ended:
             log.warning("batch given back", records=len(raw), why=type(ended).__name__)
             self._transport.rewind(_first_offsets(raw))
             return
-        metrics.batch(self._handler.stage, raw, outcomes)
+        metrics.batch(stage, raw, outcomes)
+        log_outcomes(raw, parsed, outcomes)
 
-    def _outcomes(self, raw: Sequence[RawRecord]) -> list[Outcome]:
-        """Parse and handle; one outcome a record, in order."""
-        parsed = [self._parse(record) for record in raw]
-        good = [record for record in parsed if isinstance(record, Record)]
-        handled = iter(self._handle(good))
-        return [
-            next(handled) if isinstance(record, Record) else self._unreadable(where.topic, record)
-            for where, record in zip(raw, parsed, strict=True)
-        ]
+    def _outcomes(self, parsed: Sequence[Record[Event] | Outcome]) -> list[Outcome]:
+        """Handle what could be read; one outcome a record, in order."""
+        handled = iter(self._handle([record for record in parsed if isinstance(record, Record)]))
+        return [next(handled) if isinstance(record, Record) else record for record in parsed]
 
-    def _unreadable(self, topic: str, rejected: Rejected) -> Outcome:
-        return Done(skipped="refused_by_another_service") if topic in self._handler.observed else rejected
-
-    def _parse(self, raw: RawRecord) -> Record[Event] | Rejected:
+    def _parse(self, raw: RawRecord) -> Record[Event] | Outcome:
+        """Read the event; an unreadable one is refused, unless that is another service's part."""
         try:
             event = parse_event(self._handler.inputs[raw.topic], raw.value)
         except Rejected as rejected:
-            return rejected
+            return Done(skipped="refused_by_another_service") if raw.topic in self._handler.observed else rejected
         return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers, event)
 
     def _handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:

@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import CommitFailedError, IllegalStateError, KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
+from services.common import metrics
 from services.common.errors import Fatal, Retriable
 from services.common.loop.handler import Message
 from services.common.settings import ServiceSettings
@@ -49,6 +50,7 @@ class KafkaTransport:
 
     def __init__(self, settings: ServiceSettings, group: str, topics: Sequence[str]) -> None:
         """Connect; raises Retriable when no broker answers."""
+        self._stage = group
         self._batch_size = settings.batch_size
         self._topics = list(topics)
         try:
@@ -100,15 +102,14 @@ class KafkaTransport:
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Send all messages and return once the broker has acknowledged every one; else raise Retriable."""
+        encoded = [(message.topic.name, message.event.key.encode(), message.event.encode()) for message in messages]
         try:
-            futures = [
-                self._producer.send(message.topic.name, key=message.event.key.encode(), value=message.event.encode())
-                for message in messages
-            ]
+            futures = [self._producer.send(topic, key=key, value=value) for topic, key, value in encoded]
             for future in futures:
                 future.get(timeout=60)
         except KafkaError as error:
             raise _sorted("publish", error) from error
+        metrics.written_bytes(self._stage, "kafka", sum(len(value) for _, _, value in encoded))
 
     def commit(self, offsets: Offsets) -> None:
         """Commit the next offset of each partition; raises PartitionsLostError when the group has moved on."""

@@ -17,6 +17,9 @@ from services.common.metrics.definitions import (
     BUILD,
     DELAY,
     DONE,
+    LAG_RECORDS,
+    LAG_SAMPLED,
+    LAG_SECONDS,
     READ_BYTES,
     READY,
     RECEIVED,
@@ -69,6 +72,13 @@ def read_bytes(stage: str, source: str, count: int) -> None:
 def written_bytes(stage: str, target: str, count: int) -> None:
     """Count bytes that went to `kafka` or `objects`."""
     WRITTEN_BYTES.labels(stage, target).inc(count)
+
+
+def lag(stage: str, topic: str, records: int, seconds: float) -> None:
+    """Note how far the group is behind on one topic."""
+    LAG_RECORDS.labels(stage, topic).set(records)
+    LAG_SECONDS.labels(stage, topic).set(seconds)
+    LAG_SAMPLED.labels(stage).set_to_current_time()
 
 
 def batch(stage: str, raw: Sequence[RawRecord], outcomes: Sequence[Outcome]) -> None:

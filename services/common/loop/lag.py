@@ -1,0 +1,122 @@
+"""How far a consumer group is behind, measured beside the loop: in records, and in seconds by their timestamps.
+
+A client of its own asks the broker, so the numbers stay true while the loop waits for a server or works on a long
+batch, and the loop pays nothing for them. What counts is the offsets that the whole group has committed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from services.common import metrics
+from services.common.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+SAMPLE_SECONDS: Final = 10.0
+_PEEK_SECONDS: Final = 5.0
+_PEEK_BYTES: Final = 64 * 1024
+"""A partition's first batch of records; the broker sends a larger one whole when it is the first in its answer."""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Of one topic: records after the committed offsets, and the age of the oldest of them in seconds."""
+
+    records: int
+    seconds: float
+
+
+class LagGauge:
+    """Asks the broker about one group; joins no group and commits nothing. Not thread-safe."""
+
+    def __init__(self, settings: ServiceSettings, group: str, topics: Sequence[str]) -> None:
+        """Connect; raises KafkaError when no broker answers."""
+        self._topics = topics
+        self._consumer: Any = KafkaConsumer(
+            bootstrap_servers=settings.kafka_bootstrap.split(","),
+            group_id=settings.group_prefix + group,
+            client_id=f"{group}-lag",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            max_partition_fetch_bytes=_PEEK_BYTES,
+            fetch_max_wait_ms=100,
+        )
+
+    def measure(self) -> dict[str, Lag]:
+        """Return the lag by topic; raises KafkaError."""
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in self._topics
+            for number in sorted(self._consumer.partitions_for_topic(topic))
+        ]
+        ends: Mapping[Any, int] = self._consumer.end_offsets(partitions)
+        # Assigned anew, so that the positions are what the group has committed by now.
+        self._consumer.unsubscribe()
+        self._consumer.assign(partitions)
+        waiting = {where: max(0, ends[where] - self._consumer.position(where)) for where in partitions}
+        oldest = self._oldest([where for where, count in waiting.items() if count])
+        present = time.time()
+        return {
+            topic: Lag(
+                sum(count for where, count in waiting.items() if where.topic == topic),
+                max((max(0.0, present - at) for where, at in oldest.items() if where.topic == topic), default=0.0),
+            )
+            for topic in self._topics
+        }
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close(autocommit=False, timeout_ms=1_000)
+
+    def _oldest(self, waiting: Sequence[Any]) -> dict[Any, float]:
+        """Read the first record that waits in each partition; returns their timestamps, Unix time."""
+        found: dict[Any, float] = {}
+        self._consumer.pause(*(self._consumer.assignment() - set(waiting)))
+        deadline = time.monotonic() + _PEEK_SECONDS
+        while len(found) < len(waiting) and time.monotonic() < deadline:
+            for where, records in self._consumer.poll(timeout_ms=500).items():
+                found.setdefault(where, records[0].timestamp / 1000)
+                self._consumer.pause(where)
+        return found
+
+
+@contextmanager
+def lag_exported(settings: ServiceSettings, stage: str, topics: Sequence[str]) -> Iterator[None]:
+    """Keep the lag gauges of `stage` up to date by a thread until the block ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_export, args=(settings, stage, topics, stop), name="lag", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=2)
+
+
+def _export(settings: ServiceSettings, stage: str, topics: Sequence[str], stop: threading.Event) -> None:
+    gauge: LagGauge | None = None
+    while True:
+        try:
+            gauge = gauge or LagGauge(settings, stage, topics)
+            for topic, lag in gauge.measure().items():
+                metrics.lag(stage, topic, lag.records, lag.seconds)
+        except KafkaError as error:
+            log.warning("lag not measured", why=repr(error))
+            if gauge is not None:
+                gauge.close()
+            gauge = None
+        if stop.wait(SAMPLE_SECONDS):
+            break
+    if gauge is not None:
+        gauge.close()
