@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic_settings import BaseSettings
 
-from services.cli.pipeline import SERVICES
+from services.cli.pipeline import PIPELINE, SERVICES
 from services.common.settings import ServiceSettings, Settings
 from services.intake.settings import IntakeSettings
+from services.monitor.settings import MonitorSettings
 from tests.deploy.compose_file import CLONE, SERVERS, compose, services
 
 OURS = (*SERVICES, "init", "demo")
@@ -18,6 +19,7 @@ LASTING = (*SERVICES, *SERVERS, *OBSERVERS)
 SETTINGS: dict[str, type[BaseSettings]] = {
     **dict.fromkeys(SERVICES, ServiceSettings),
     "intake": IntakeSettings,
+    "monitor": MonitorSettings,
     "init": Settings,
     "demo": Settings,
 }
@@ -46,6 +48,7 @@ def test_each_container_gets_the_servers_that_it_uses_and_no_other(name: str) ->
         "fuser": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT"},
         "classifier": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "TRITON_GRPC"},
         "sink": {"KAFKA_BOOTSTRAP", "POSTGRES_DSN"},
+        "monitor": {"KAFKA_BOOTSTRAP"},
         "init": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "TRITON_GRPC", "POSTGRES_DSN"},
         "demo": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "POSTGRES_DSN"},
     }
@@ -102,7 +105,7 @@ def test_everything_starts_in_order() -> None:
         assert services()[name]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
     assert _waits_for_health("init") == set(SERVERS)
     assert services()["init"]["restart"] == "no"
-    assert _waits_for_health("demo") == set(SERVICES)
+    assert _waits_for_health("demo") == set(PIPELINE)
     assert services()["demo"]["profiles"] == ["demo"]
 
 
