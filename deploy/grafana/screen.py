@@ -1,0 +1,99 @@
+"""What a dashboard shows, in our own words; `build` makes Grafana's JSON of it, `render` the docs' pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+COLUMNS: Final = 24
+"""Width of Grafana's grid."""
+
+
+class Kind(StrEnum):
+    """How a panel shows its values: over time, or the newest only (numbers, bars, a table)."""
+
+    LINES = "timeseries"
+    NUMBERS = "stat"
+    BARS = "bargauge"
+    TABLE = "table"
+
+
+class Unit(StrEnum):
+    """Grafana's unit ids."""
+
+    COUNT = "short"
+    SECONDS = "s"
+    SHARE = "percentunit"
+    BYTES = "bytes"
+    BYTES_RATE = "Bps"
+    PER_SECOND = "cps"
+    PER_HOUR = "suffix:/h"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A PromQL expression; `legend` names its series by labels in braces, Grafana's way: `{{stage}}`."""
+
+    expression: str
+    legend: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel; `explains` says what it tells and when to worry, `limit` is drawn as a line or colours a number."""
+
+    title: str
+    explains: str
+    kind: Kind
+    unit: Unit
+    queries: tuple[Query, ...]
+    width: int = 8
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """Panels under one heading."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One dashboard. `by_centre` gives it a choice of centres, `$centre` in its expressions."""
+
+    uid: str
+    title: str
+    explains: str
+    rows: tuple[Row, ...]
+    by_centre: bool = False
+
+    def panels(self) -> tuple[Panel, ...]:
+        """Every panel, from the top."""
+        return tuple(panel for row in self.rows for panel in row.panels)
+
+
+def lines(
+    title: str, explains: str, unit: Unit, *queries: tuple[str, str], width: int = 8, limit: float | None = None
+) -> Panel:
+    """Return a panel over time of (expression, legend) pairs."""
+    return Panel(title, explains, Kind.LINES, unit, tuple(Query(*query) for query in queries), width, limit)
+
+
+def numbers(
+    title: str, explains: str, unit: Unit, *queries: tuple[str, str], width: int = 4, limit: float | None = None
+) -> Panel:
+    """Return a panel of the newest values as large numbers."""
+    return Panel(title, explains, Kind.NUMBERS, unit, tuple(Query(*query) for query in queries), width, limit)
+
+
+def bars(title: str, explains: str, unit: Unit, *queries: tuple[str, str], width: int = 8) -> Panel:
+    """Return a panel of the newest values as bars."""
+    return Panel(title, explains, Kind.BARS, unit, tuple(Query(*query) for query in queries), width)
+
+
+def table(title: str, explains: str, unit: Unit, *queries: tuple[str, str], width: int = 12) -> Panel:
+    """Return a panel of the newest values as a table with a column a label."""
+    return Panel(title, explains, Kind.TABLE, unit, tuple(Query(*query) for query in queries), width)

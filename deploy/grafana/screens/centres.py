@@ -1,0 +1,70 @@
+"""*Centres*: does each send, what becomes of it, is it what it used to be?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.grafana.screen import Row, Screen, Unit, bars, lines, table
+
+_ONLY: Final = '{centre=~"$centre"}'
+
+
+def _share(counter: str, labels: str = _ONLY) -> tuple[str, str]:
+    """Share of a centre's calls, over the dashboard's rate interval."""
+    part = f"sum by (centre) (rate({counter}{labels}[$__rate_interval]))"
+    return f"{part} / sum by (centre) (rate(xray_centre_calls_total{_ONLY}[$__rate_interval]))", "{{centre}}"
+
+
+_RECEIVED: Final = Row(
+    "Received and called",
+    (
+        lines("Images announced", "An hour, by centre.", Unit.PER_HOUR,
+              (f"sum by (centre) (rate(xray_centre_images_total{_ONLY}[$__rate_interval])) * 3600", "{{centre}}")),
+        bars("Images of seven days", "What became of each centre's images, from the ledger.", Unit.COUNT,
+             (f"sum by (centre, fate) (xray_ledger_images{_ONLY})", "{{centre}} {{fate}}")),
+        lines("Oldest image in flight", "CallsLate comes at half an hour.", Unit.SECONDS,
+              (f"max by (centre) (xray_ledger_oldest_in_flight_seconds{_ONLY})", "{{centre}}"), limit=1800),
+        bars("Refused", "By centre and reason, since the monitor started.", Unit.COUNT,
+             (f"sum by (centre, reason) (xray_centre_rejected_total{_ONLY})", "{{centre}} {{reason}}")),
+        bars("Specimens without their other view", "What the centre has yet to send, or what was refused of it.",
+             Unit.COUNT, (f"sum by (centre) (xray_ledger_incomplete_specimens{_ONLY})", "{{centre}}")),
+        bars("Oldest such specimen", "SpecimensIncomplete comes at two weeks.", Unit.SECONDS,
+             (f"max by (centre) (xray_ledger_oldest_incomplete_seconds{_ONLY})", "{{centre}}")),
+    ),
+)  # fmt: skip
+
+_CALLS: Final = Row(
+    "Calls",
+    (
+        lines("Called abnormal", "Share of the calls. Centres differ in what they send; one that jumps is suspect.",
+              Unit.SHARE, _share("xray_centre_positive_total", '{centre=~"$centre", label="Abnormal"}')),
+        lines("Uncertain by centre", "Share of calls with a label close to its threshold.", Unit.SHARE,
+              _share("xray_centre_uncertain_total")),
+        lines("Disagreement by centre", "Share of calls with a label on which the backbones differ.", Unit.SHARE,
+              _share("xray_centre_disagreement_total")),
+    ),
+)  # fmt: skip
+
+_DRIFT: Final = Row(
+    "Drift",
+    (
+        lines("Drift against its limit",
+              "Population stability index of the worst measure, as a multiple of its limit. CentreDrift comes at 1.",
+              Unit.COUNT,
+              (f"max by (centre) (xray_centre_drift_index{_ONLY} / xray_centre_drift_limit_index{_ONLY})",
+               "{{centre}}"), limit=1),
+        table("Largest indices", "Centre and measure of the newest closed window.", Unit.COUNT,
+              (f"topk(10, max by (centre, measure) (xray_centre_drift_index{_ONLY}))", "{{centre}} {{measure}}"),
+              width=8),
+        bars("Since the last window with images", "CentreSilent comes at four days.", Unit.SECONDS,
+             (f"time() - max by (centre) (xray_centre_window_end_timestamp_seconds{_ONLY})", "{{centre}}")),
+    ),
+)  # fmt: skip
+
+CENTRES: Final = Screen(
+    "xray-centres",
+    "Centres",
+    "Does each centre send, what becomes of it, is it what it used to be?",
+    (_RECEIVED, _CALLS, _DRIFT),
+    by_centre=True,
+)

@@ -1,0 +1,83 @@
+"""*Models*: which versions call, what do they say, how fast are they?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.grafana.screen import Row, Screen, Unit, bars, lines, numbers, table
+
+
+def _of_calls(counter: str) -> str:
+    return f"sum(rate({counter}[$__rate_interval])) / sum(rate(xray_calls_total[$__rate_interval]))"
+
+
+def _by_label(finding: str) -> tuple[str, str]:
+    """Share of the calls since the classifier started that have this finding, by label."""
+    return (
+        f'sum by (label) (xray_call_labels_total{{finding="{finding}"}}) / scalar(sum(xray_calls_total))',
+        "{{label}}",
+    )
+
+
+def _microseconds(counter: str) -> tuple[str, str]:
+    """Seconds of a mean request to a model's version; Triton counts microseconds."""
+    spent = f"sum by (model, version) (rate({counter}[$__rate_interval])) / 1e6"
+    asked = "sum by (model, version) (rate(nv_inference_request_success[$__rate_interval]))"
+    return f"{spent} / {asked}", "{{model}} {{version}}"
+
+
+_ACTIVE: Final = Row(
+    "In force",
+    (
+        table("Versions that call", "One line a backbone; the digests are those of its model card.", Unit.COUNT,
+              ("max by (model, version, training_digest, calibration_digest) (xray_active_model_info)",
+               "{{model}} {{version}}"), width=12),
+        numbers("Activation", "Every promotion or rollback adds one.", Unit.COUNT,
+                ("max(xray_model_activation)", "number")),
+        numbers("Uncertain calls", "Share with a label close to its threshold.", Unit.SHARE,
+                (_of_calls("xray_calls_uncertain_total"), "share")),
+        numbers("Disagreement", "Share with a label on which the backbones differ.", Unit.SHARE,
+                (_of_calls("xray_calls_disagreement_total"), "share")),
+    ),
+)  # fmt: skip
+
+_FINDINGS: Final = Row(
+    "What they say",
+    (
+        bars("Positive", "Share of the calls, by label.", Unit.SHARE, _by_label("positive")),
+        bars("Uncertain", "Share of the calls, by label.", Unit.SHARE, _by_label("uncertain")),
+        bars("Backbones differ", "Share of the calls, by label.", Unit.SHARE, _by_label("disagreement")),
+        lines("Difference at level 1", "Between the backbones' probabilities of abnormal, by quantile of the calls.",
+              Unit.SHARE,
+              *((f"histogram_quantile({q}, sum by (le) "
+                 "(rate(xray_backbone_level1_difference_bucket[$__rate_interval])))", name)
+                for q, name in ((0.5, "median"), (0.95, "95 %"))), width=12),
+        lines("Uncertain and disagreeing calls", "DisagreementJump: twice the day before, and over 10 %.", Unit.SHARE,
+              (_of_calls("xray_calls_uncertain_total"), "uncertain"),
+              (_of_calls("xray_calls_disagreement_total"), "disagreement"), width=12),
+    ),
+)  # fmt: skip
+
+_TRITON: Final = Row(
+    "Triton",
+    (
+        lines("Inferences", "Tensors a second.", Unit.PER_SECOND,
+              ("sum by (model, version) (rate(nv_inference_count[$__rate_interval]))", "{{model}} {{version}}")),
+        lines("Time of a request", "Waiting and computing.", Unit.SECONDS,
+              _microseconds("nv_inference_request_duration_us")),
+        lines("Time in the queue", "Of that, waiting.", Unit.SECONDS, _microseconds("nv_inference_queue_duration_us")),
+        lines("Tensors an execution", "How well requests are batched.", Unit.COUNT,
+              ("sum by (model, version) (rate(nv_inference_count[$__rate_interval]))"
+               " / sum by (model, version) (rate(nv_inference_exec_count[$__rate_interval]))",
+               "{{model}} {{version}}")),
+        lines("Requests that wait", "In Triton, for a free instance of the model.", Unit.COUNT,
+              ("sum by (model, version) (nv_inference_pending_request_count)", "{{model}} {{version}}")),
+        lines("Failed requests", "By model and Triton's reason.", Unit.PER_SECOND,
+              ("sum by (model, version, reason) (rate(nv_inference_request_failure[$__rate_interval]))",
+               "{{model}} {{version}} {{reason}}")),
+    ),
+)  # fmt: skip
+
+MODELS: Final = Screen(
+    "xray-models", "Models", "Which versions call, what do they say, how fast are they?", (_ACTIVE, _FINDINGS, _TRITON)
+)
