@@ -8,6 +8,7 @@ See docs/labels.md.
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,16 +25,18 @@ from training.labels.curation import Curation
 from training.labels.report import Report, write
 from training.labels.report.model import Source
 from training.labels.sources import read
+from training.labels.sources.stored import fetch_stored
 
 HELP: Final = """Make a label set from observations of the X-ray procedure.
 
 A SOURCE is a file, or a folder of them, told by its content: documents of IMPC's Solr core `experiment` (a response
-saved as JSON, or one document a line), a centre's XML submission, or CSV with the columns of Solr.
+saved as JSON, or one document a line), a centre's XML submission, or CSV with the columns of Solr. With --stored, what
+`xray push --dcc` and `xray backfill` kept in object storage is read too, or alone.
 
 FOLDER gets labels.csv (one row a specimen), report.json and report.md. The same sources in any order give the same
 files; the SHA-256 of labels.csv is the version of the label set.
 
-Example: xray train labels experiment.jsonl submissions/ --out labels
+Examples: xray train labels experiment.jsonl submissions/ --out labels; xray train labels --stored --out labels
 """
 
 app = typer.Typer(add_completion=False)
@@ -42,12 +45,20 @@ _console = Console(stderr=True, highlight=False)
 
 @app.command(help=HELP)
 def labels(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", exists=True, help="Files or folders.")],
+    *,
+    sources: Annotated[
+        list[Path] | None, typer.Argument(metavar="SOURCE...", exists=True, help="Files or folders.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; made when it is not there.")],
+    stored: Annotated[bool, typer.Option("--stored", help="Read what is kept in object storage.")] = False,
 ) -> None:
     """Read all sources, curate, write the label set, and say in a few lines what it holds."""
-    with one_line_errors(_console, "stopped; nothing was written. The same command starts again."):
-        report = make(files_of(sources), out)
+    if not sources and not stored:
+        raise typer.BadParameter("name files or folders, or give --stored", param_hint="SOURCE")
+    when_stopped = "stopped; nothing was written. The same command starts again."
+    with one_line_errors(_console, when_stopped), tempfile.TemporaryDirectory() as fetched:
+        kept = list(fetch_stored(Path(fetched))) if stored else []
+        report = make([*(files_of(sources) if sources else []), *kept], out)
     _say(report, out)
 
 
