@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from services.classifier import metrics as classifier
 from services.common.metrics import definitions
+from services.monitor import metrics as monitor
 from services.sink import metrics as sink
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -17,6 +18,7 @@ SECTIONS: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("Every service", definitions),
     ("classifier", classifier),
     ("sink", sink),
+    ("monitor", monitor),
 )
 _TOP: Final = """# Metrics
 

@@ -49,6 +49,12 @@ COMMANDS: Final = {
     "status": LazyCommand(
         "services.cli.status.command:app", "Show topics, consumer lag and the servers' health.", _OPERATE
     ),
+    "statistics": LazyCommand(
+        "services.cli.statistics.command:app", "Show each centre's windows and drift; count them anew.", _OPERATE
+    ),
+    "reconcile": LazyCommand(
+        "services.cli.reconcile.command:app", "Account for every announced image, by topics and ledger.", _OPERATE
+    ),
     "stack": LazyCommand("services.cli.stack:app", "Start and stop the servers as local processes.", _OPERATE),
     "train": LazyCommand("training.command:app", "Make label sets, train and judge models.", _TRAIN, "make setup-dev"),
     "demo": LazyCommand("services.cli.demo.command:app", "Send 60 simulated specimens through everything.", _TRY),

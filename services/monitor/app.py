@@ -18,7 +18,6 @@ from services.common.topics import STATISTICS
 from services.monitor import metrics
 from services.monitor.closing import due
 from services.monitor.counter import READS, STAGE, Counting
-from services.monitor.counting.windows import Windows
 from services.monitor.history import History
 from services.monitor.progress import Progress
 from services.monitor.settings import MonitorSettings
@@ -45,9 +44,7 @@ class Monitor:
     def __init__(self, settings: MonitorSettings, cluster: Cluster) -> None:
         """Build; makes the table's folder. Nothing runs before a Faust worker takes `app`."""
         self._settings = settings
-        self._windows = Windows(
-            settings.monitor_window_seconds, settings.monitor_grace_seconds, settings.monitor_kept_seconds
-        )
+        self._windows = settings.windows()
         self.app = _app(settings, cluster)
         table = self.app.Table("windows", key_type=str, partitions=cluster.partitions, options=dict(_TABLE))
         self._table = WindowTable(table, cluster.partitions)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
 from services.common.settings import ServiceSettings
+from services.monitor.counting.windows import Windows
 
-_DAY: int = 24 * 3600
+_DAY: Final = 24 * 3600
 
 
 class MonitorSettings(ServiceSettings):
@@ -37,3 +38,7 @@ class MonitorSettings(ServiceSettings):
             msg = "XRAY_MONITOR_KEPT_SECONDS must be at least XRAY_MONITOR_GRACE_SECONDS"
             raise ValueError(msg)
         return self
+
+    def windows(self) -> Windows:
+        """Return the windows that these settings describe."""
+        return Windows(self.monitor_window_seconds, self.monitor_grace_seconds, self.monitor_kept_seconds)

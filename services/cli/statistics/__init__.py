@@ -1,0 +1,1 @@
+"""`xray statistics`: what each centre sent, window by window, and what has drifted."""
