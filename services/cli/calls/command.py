@@ -1,15 +1,17 @@
-"""`xray calls`."""
+"""`xray calls [list]`, `xray calls export`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
 
+from services.cli.calls.export.command import export
 from services.cli.calls.follow import new_calls
 from services.cli.calls.lineage import described
 from services.cli.calls.words import COLUMNS, called, row
@@ -20,10 +22,23 @@ from services.common.events import PhenotypeCall
 from services.common.settings import Settings, load
 from services.sink.queries import CallRecord, current_calls, specimen_history
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+_DEFAULT: Final = "list"
 
 
-@app.command()
+class ListUnlessNamed(TyperGroup):
+    """Takes `xray calls ...` for `xray calls list ...` unless another command is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command before arguments that name none."""
+        named = bool(args) and args[0] in self.commands
+        return super().parse_args(ctx, args if named else [_DEFAULT, *args])
+
+
+app = typer.Typer(cls=ListUnlessNamed, add_completion=False, rich_markup_mode="markdown")
+app.command("export")(export)
+
+
+@app.command(_DEFAULT)
 def calls(
     *,
     specimen: Annotated[str | None, typer.Argument(help="biological_sample_id: show its call with lineage.")] = None,
@@ -41,6 +56,8 @@ def calls(
     With a specimen: its call, the probability of every label by every model, and the lineage (images, views, tensor,
     models, timings). `images` counts the images that a call rests on: a late image makes a new call. `uncertain`
     names labels whose probability lies close to the threshold. --json prints one JSON document a call.
+
+    `xray calls export FILE` writes them all to a Parquet or CSV file: see `xray calls export --help`.
 
     Examples:
 

@@ -1,0 +1,1 @@
+"""`xray calls export`: the ledger's calls as one file, Parquet or rows in IMPC's manner."""
