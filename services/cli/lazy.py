@@ -37,6 +37,9 @@ class LazyCommand:
 
 COMMANDS: Final = {
     "push": LazyCommand("services.cli.push.command:app", "Upload image files and announce them on xray.images.", _DATA),
+    "backfill": LazyCommand(
+        "services.cli.backfill.command:app", "Take IMPC's published X-rays and observations in.", _DATA
+    ),
     "calls": LazyCommand(
         "services.cli.calls.command:app", "List or follow phenotype calls; show one with its lineage.", _DATA
     ),

@@ -12,6 +12,8 @@ from services.sink.queries.fates import (
     UnreadableRecord,
     fate_counts,
     image_fates,
+    recorded_images,
+    refused_images,
     unreadable_records,
 )
 from services.sink.queries.incomplete import IncompleteCount, incomplete_counts
@@ -56,6 +58,8 @@ __all__ = [
     "incomplete_specimens",
     "ledger_count",
     "newest_sequence",
+    "recorded_images",
+    "refused_images",
     "rejection_counts",
     "rejections",
     "specimen_history",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -132,6 +132,18 @@ def image_fates(connection: Connection, *, since: datetime | None = None) -> lis
 def fate_counts(connection: Connection, *, since: datetime | None = None) -> list[FateCount]:
     """Count the same by centre and fate."""
     return rows(connection, FateCount, _FATES + _COUNTED, since=since, **_refused_sets(connection, since))
+
+
+def recorded_images(connection: Connection, event_ids: Sequence[str]) -> set[str]:
+    """Return those of these events that have a row."""
+    query = "select event_id from image where event_id = any(%(events)s)"
+    return {row["event_id"] for row in mappings(connection, query, events=list(event_ids))}
+
+
+def refused_images(connection: Connection, event_ids: Sequence[str]) -> set[str]:
+    """Return those of these events that were refused, by whatever service."""
+    query = "select distinct image_event_id from rejection where image_event_id = any(%(events)s)"
+    return {row["image_event_id"] for row in mappings(connection, query, events=list(event_ids))}
 
 
 def unreadable_records(connection: Connection) -> list[UnreadableRecord]:

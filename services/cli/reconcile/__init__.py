@@ -1,0 +1,1 @@
+"""`xray reconcile`: every announced image accounted for, by the topics and the ledger."""

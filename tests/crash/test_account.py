@@ -1,0 +1,207 @@
+"""Every image accounted for: after `kill -9` of every service, and said plainly when one was really lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.structs import OffsetAndMetadata
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+
+from deploy.metrics_page import SECTIONS, metrics_of
+from services.cli.demo.cohort import Wanted, rendering
+from services.cli.demo.display import Display
+from services.cli.demo.sending import Account, Sending, send
+from services.cli.pipeline import PIPELINE
+from services.common.loop.lag import Lag, LagGauge
+from services.common.settings import ServiceSettings
+from services.common.topics import IMAGES
+from tests.pipeline.deployment import Deployment, deployed
+from tests.pipeline.mice import mouse
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(1200)]
+
+SPECIMENS = 12
+TOPICS = [IMAGES.name]
+QUIET = {"xray_retries", "xray_server_errors", "xray_records_rejected", "xray_records_skipped", "xray_written_bytes"}
+"""Metrics that have no sample in a service to which such a thing did not happen."""
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with deployed(tmp_path_factory.mktemp("account")) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def sent(system: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Account:
+    """The demo's cohort, every service killed once while it was under way."""
+    folder = tmp_path_factory.mktemp("cohort")
+    with rendering(folder, Wanted(SPECIMENS, seed=3, side=700)) as cohort:
+        submissions = cohort.result()
+    killer = threading.Thread(target=kill_each, args=(system,))
+    killer.start()
+    result = send(
+        Sending(system.settings, folder, 120, system.services.mend), submissions, Display(Console(file=StringIO()))
+    )
+    killer.join()
+    system.services.mend()
+    return result
+
+
+def kill_each(system: Deployment) -> None:
+    for name in PIPELINE:
+        time.sleep(1)
+        system.services.kill(name)
+
+
+def xray(system: Deployment, *arguments: object) -> tuple[int, Any]:
+    program = [sys.executable, "-m", "services.cli.main", *map(str, arguments), "--json"]
+    environment = dict(os.environ) | system.environment
+    answer = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert answer.stdout, answer.stderr
+    return answer.returncode, json.loads(answer.stdout)
+
+
+def reconciled(system: Deployment, seconds: float = 120) -> tuple[int, Any]:
+    """Reconcile once nothing is in flight."""
+    deadline = time.monotonic() + seconds
+    while True:
+        code, document = xray(system, "reconcile")
+        if not document["total"]["in_flight"] or time.monotonic() > deadline:
+            return code, document
+        system.services.mend()
+        time.sleep(1)
+
+
+def lost(system: Deployment) -> dict[str, str]:
+    """What is missing, by specimen; the exit code must say so too."""
+    code, document = reconciled(system)
+    assert code == (0 if document["adds_up"] else 1)
+    return {one["biological_sample_id"]: one["why"] for one in document["missing"]}
+
+
+def test_the_account_adds_up_after_every_service_was_killed(system: Deployment, sent: Account) -> None:
+    code, document = reconciled(system)
+    assert (code, document["adds_up"], document["missing"]) == (0, True, [])
+    total = document["total"]
+    assert sent.outcome.missing == []
+    ((rows,),) = system.query("select count(*) from image")
+    assert total["announced"] == rows >= 2 * SPECIMENS
+    assert total["called"] >= 2 * sum(one.submission.call_expected for one in sent.outcome.specimens)
+    assert total["rejected"] > 0
+    assert total["announced"] == sum(total[name] for name in ("called", "incomplete", "rejected", "skipped"))
+    assert len(document["centres"]) > 1
+
+
+def test_unreadable_records_and_repeated_announcements_are_accounted_for(system: Deployment) -> None:
+    before = reconciled(system)[1]["total"]
+    events = system.upload(mouse("account-twice", seed=60, images=1))
+    system.announce([*events, *events])
+    system.publish([(b"x", b"not json"), (b"y", b'{"centre": "JAX"}')])
+    system.wait_for({"account-twice": 2})
+    after = reconciled(system)[1]
+    assert after["adds_up"]
+    assert after["total"]["announced"] == before["announced"] + 4
+    assert after["total"]["rejected"] == before["rejected"] + 2
+    assert {one["centre"] for one in after["centres"]} >= {None, "JAX"}
+
+
+def test_an_image_that_intake_was_made_to_pass_over_is_missed_until_it_is_announced_again(system: Deployment) -> None:
+    system.services.stop(["intake"])
+    system.announce(system.upload(mouse("account-passed", seed=61, images=1)))
+    assert reconciled(system, seconds=0)[1]["total"]["in_flight"] == 2
+    pass_over(system, "intake")
+    system.services.start(["intake"])
+    assert lost(system) == {"account-passed": "no_outcome"}
+    xray(system, "reconcile", "--announce-again")
+    system.wait_for({"account-passed": 2})
+    assert lost(system) == {}
+
+
+def pass_over(system: Deployment, group: str) -> None:
+    """Commit the end of xray.images for a group, as a hand that slips would."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=system.settings.kafka_bootstrap, group_id=group, enable_auto_commit=False
+    )
+    where = [TopicPartition(IMAGES.name, number) for number in consumer.partitions_for_topic(IMAGES.name)]
+    consumer.assign(where)
+    consumer.commit({one: OffsetAndMetadata(end, "", -1) for one, end in consumer.end_offsets(where).items()})
+    consumer.close()
+
+
+def test_rows_that_vanish_from_the_ledger_are_missed(system: Deployment) -> None:
+    system.announce(system.upload(mouse("account-row", seed=62, images=1)))
+    system.wait_for({"account-row": 2})
+    with psycopg.connect(system.settings.postgres_dsn.get_secret_value()) as connection:
+        connection.execute("delete from call where biological_sample_id = 'account-row'")
+        connection.execute("delete from image where biological_sample_id = 'account-twice' and kind = 'DV'")
+    assert lost(system) == {"account-row": "no_call", "account-twice": "not_recorded"}
+    system.services.restart("assembler")
+    xray(system, "reconcile", "--announce-again")
+    system.wait_for({"account-row": 2})
+    assert lost(system) == {}
+
+
+@pytest.mark.usefixtures("sent")
+def test_every_documented_metric_is_exported_and_no_other(system: Deployment) -> None:
+    exported = {name: scraped(system, name) for name in PIPELINE}
+    for name in PIPELINE:
+        documented = {metric.describe()[0].name for metric in metrics_of(SECTIONS[0][1])}
+        for title, module in SECTIONS[1:]:
+            documented |= {metric.describe()[0].name for metric in metrics_of(module)} if title == name else set()
+        assert exported[name].keys() == documented, name
+        assert {metric for metric, count in exported[name].items() if not count} <= QUIET, name
+
+
+def scraped(system: Deployment, name: str) -> dict[str, int]:
+    """Our metrics and their numbers of samples, once lag and ledger were asked for the first time."""
+    deadline = time.monotonic() + 60
+    while True:
+        with urllib.request.urlopen(f"http://127.0.0.1:{system.services.port(name)}/metrics", timeout=10) as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        found = {one.name: len(one.samples) for one in families if one.name.startswith("xray_")}
+        if found["xray_lag_seconds"] or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
+
+
+def test_lag_is_told_in_records_and_in_seconds_until_the_group_commits(system: Deployment) -> None:
+    system.announce(system.upload(mouse("account-lag", seed=63, images=1)))
+    with closing(LagGauge(ServiceSettings.model_validate(system.settings.model_dump()), "lag-test", TOPICS)) as gauge:
+        time.sleep(2)
+        before = gauge.measure()[IMAGES.name]
+        pass_over(system, "lag-test")
+        assert gauge.measure() == {IMAGES.name: Lag(0, 0)}
+        system.announce(system.upload(mouse("account-lag", seed=64, images=1)))
+        after = gauge.measure()[IMAGES.name]
+    assert before.records > after.records == 2
+    assert before.seconds > 2 > after.seconds >= 0
+
+
+def test_one_grep_follows_a_specimen_through_every_service(system: Deployment) -> None:
+    ((specimen, call_id),) = system.query(
+        "select biological_sample_id, call_id from current_call order by sequence limit 1"
+    )
+    lines = [json.loads(line) for log in logs(system) for line in log.read_text().splitlines() if specimen in line]
+    assert {line["stage"] for line in lines} >= {"intake", "assembler", "fuser", "classifier", "sink"}
+    assert {line.get("call_id") for line in lines if line["stage"] == "classifier"} == {call_id}
+    assert all(line["image_event_id"] for line in lines if line["stage"] == "intake")
+
+
+def logs(system: Deployment) -> list[Path]:
+    return [system.services._log(name) for name in PIPELINE]
