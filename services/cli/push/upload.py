@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
 from services.cli.broker import sorted_errors
 from services.cli.push.image import Image
+from services.cli.push.insist import insist
 from services.cli.push.journal import Journal
 from services.common.errors import Rejected, Retriable
 from services.common.events import ImageEvent
 from services.common.events.base import now
 from services.common.keys import original_key
-from services.common.loop.backoff import delays
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
 
-T = TypeVar("T")
-
 SOURCE_AWAY: Final = "source_away"
 """Reason of a failure: the server that the image lies on did not answer over several tries."""
-_TRIES: Final = 6
 _ACKNOWLEDGED_SECONDS: Final = 60
 
 
@@ -43,19 +40,23 @@ class Result:
 
 
 class Uploader:
-    """Pushes images; each is in the bucket before its event is published, and journalled after both."""
+    """Pushes images; each is in the bucket before its event is published, and journalled after both.
+
+    `stop` is set while it ends, so that sources cut their own waiting short.
+    """
 
     def __init__(self, store: ObjectStore, producer: Any, journal: Journal) -> None:
         """Use an ObjectStore, a KafkaProducer and an open Journal; the caller closes them."""
         self._store, self._producer, self._journal = store, producer, journal
-        self._stop = threading.Event()
+        self.stop = threading.Event()
 
-    def push(self, images: Iterable[Image], parallel: int) -> Iterator[Result]:
+    def push(self, images: Iterable[Image], parallel: int) -> Generator[Result]:
         """Yield a result for every image, as they finish.
 
         Closed early (Ctrl-C), it finishes the images in flight and starts no other. Raises Retriable when a server
         stays away over several tries; a later run goes on from there.
         """
+        self.stop.clear()
         with ThreadPoolExecutor(parallel, thread_name_prefix="push") as pool:
             todo = iter(images)
             running: set[Future[Result]] = set()
@@ -69,7 +70,7 @@ class Uploader:
                     for future in finished:
                         yield future.result()
             finally:
-                self._stop.set()
+                self.stop.set()
                 pool.shutdown(cancel_futures=True)
 
     def _push(self, image: Image) -> Result:
@@ -80,17 +81,17 @@ class Uploader:
             event = _event(image, self._store.bucket, hashlib.sha256(data).hexdigest())
         except Rejected as rejected:
             return Result(image, "failed", reason=rejected.reason, words=rejected.words)
-        self._insist(lambda: self._store.put(original_key(event.sha256 or ""), data))
-        self._insist(lambda: self._announce(event))
+        insist(lambda: self._store.put(original_key(event.sha256 or ""), data), self.stop)
+        insist(lambda: self._announce(event), self.stop)
         self._journal.add(image, event.event_id)
         return Result(image, "pushed", event.event_id, event.image_uri)
 
     def _read(self, image: Image) -> bytes:
         """Read the source; one that stays away costs this image only, unlike our own store."""
         try:
-            return self._insist(image.source.read)
+            return insist(image.source.read, self.stop)
         except Retriable as error:
-            if self._stop.is_set():
+            if self.stop.is_set():
                 raise
             raise Rejected(SOURCE_AWAY, str(error)) from error
 
@@ -98,15 +99,6 @@ class Uploader:
         with sorted_errors("announce an image"):
             future = self._producer.send(IMAGES.name, key=event.key.encode(), value=event.encode())
             future.get(timeout=_ACKNOWLEDGED_SECONDS)
-
-    def _insist(self, action: Callable[[], T]) -> T:
-        for attempt, seconds in enumerate(delays(), start=1):
-            try:
-                return action()
-            except Retriable:
-                if attempt == _TRIES or self._stop.wait(seconds):
-                    raise
-        raise AssertionError
 
 
 def _event(image: Image, bucket: str, sha256: str) -> ImageEvent:

@@ -1,0 +1,126 @@
+"""HTTP as a polite guest: never faster than agreed, patient when asked to wait, never fooled by half an answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import urllib3
+from urllib3.exceptions import HTTPError, LocationValueError, SSLError
+
+from services import __version__
+from services.common.errors import Rejected, Retriable
+from services.common.events.base import now
+
+_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_GONE: Final = frozenset({404, 410})
+_PIECE: Final = 1 << 16
+_LONGEST_HOLD: Final = 600.0
+"""Seconds: a server that asks for more is tried again all the same."""
+
+
+class Pace:
+    """At most `rate` requests a second begin, all threads together."""
+
+    def __init__(self, rate: float, stop: threading.Event) -> None:
+        """Waiting ends early when `stop` is set."""
+        self._interval, self._stop = 1 / rate, stop
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def wait(self) -> None:
+        """Wait for this caller's turn; raises Retriable when stopped meanwhile."""
+        with self._lock:
+            turn = max(self._next, time.monotonic())
+            self._next = turn + self._interval
+        if self._stop.wait(max(turn - time.monotonic(), 0)):
+            msg = "stopped"
+            raise Retriable(msg)
+
+    def hold(self, seconds: float) -> None:
+        """Let no request begin for so long."""
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + min(seconds, _LONGEST_HOLD))
+
+
+class Client:
+    """Reads whole answers. Thread-safe.
+
+    `silence_seconds` is the longest pause within an answer, `answer_seconds` the longest time for a whole one.
+    """
+
+    def __init__(self, pace: Pace, *, silence_seconds: float = 30, answer_seconds: float = 300) -> None:
+        """Prepare; connects at the first request."""
+        self._pace, self._answer_seconds = pace, answer_seconds
+        self._http = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=10, read=silence_seconds),
+            retries=False,
+            maxsize=16,
+            headers={"User-Agent": f"mouse-xray-phenotyping/{__version__}", "Accept-Encoding": "gzip"},
+        )
+
+    def get(self, url: str, limit: int, fields: list[tuple[str, str]] | None = None) -> bytes:
+        """Return the body of a 200 answer, at most `limit` bytes.
+
+        Raises Retriable (no, slow, half or 429/5xx answer; a `Retry-After` is honoured by all requests), Rejected
+        `picture_missing` (404, 410), `source_refused` (another status, a certificate) or `file_too_large`.
+        """
+        self._pace.wait()
+        try:
+            answer = self._http.request("GET", url, fields=fields, preload_content=False, redirect=False)
+            try:
+                self._check(url, answer)
+                return self._body(url, answer, limit)
+            except BaseException:
+                answer.close()  # unread bytes must not be taken for the next answer's
+                raise
+            finally:
+                answer.release_conn()
+        except (SSLError, LocationValueError) as error:
+            raise Rejected("source_refused", f"{url}: {error}") from error
+        except (HTTPError, OSError) as error:
+            msg = f"{url}: {error}"
+            raise Retriable(msg) from error
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._http.clear()
+
+    def _check(self, url: str, answer: urllib3.BaseHTTPResponse) -> None:
+        status = answer.status
+        if status == 200:
+            return
+        if status in _TRANSIENT:
+            self._pace.hold(_retry_after(answer.headers))
+            msg = f"{url} answered {status}"
+            raise Retriable(msg)
+        words = answer.read(1000).decode(errors="replace")
+        reason = "picture_missing" if status in _GONE else "source_refused"
+        raise Rejected(reason, f"{url} answered {status}", status=status, answer=words)
+
+    def _body(self, url: str, answer: urllib3.BaseHTTPResponse, limit: int) -> bytes:
+        deadline = time.monotonic() + self._answer_seconds
+        pieces, size = [], 0
+        for piece in answer.stream(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise Rejected("file_too_large", f"{url} has more than {limit} bytes", limit=limit)
+            if time.monotonic() > deadline:
+                msg = f"{url}: not whole after {self._answer_seconds:.0f} s"
+                raise Retriable(msg)
+        return b"".join(pieces)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that a server asks to wait; 0 when it does not say."""
+    text = headers.get("Retry-After", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max((parsedate_to_datetime(text) - now()).total_seconds(), 0)
+    except (ValueError, TypeError):
+        return 0.0
