@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -27,6 +28,7 @@ from training.evaluation.run import write_predictions
 from training.export.repository import REPOSITORY
 from training.export.version import export_version
 from training.fit.checkpoint import Epoch
+from training.fit.hardware import Accelerator, Hardware
 from training.fit.heap import keep_freed_memory
 from training.fit.loop import Fit
 from training.fit.plan import CONFIGURATIONS, Configuration
@@ -49,6 +51,7 @@ class Run:
     folder: Path
     repository: Path
     version: int
+    hardware: Hardware = field(default_factory=Hardware)
     epochs: dict[str, int] = field(default_factory=dict)
     minutes: dict[str, float] = field(default_factory=dict)
     test: dict[str, Figures] = field(default_factory=dict)
@@ -72,8 +75,9 @@ class Run:
         train, validation, test = store.subset("train"), store.subset("validation"), store.subset("test")
         torch.manual_seed(self.configuration.seed)
         backbone = build_backbone(name, self.configuration.size)
-        fit = Fit(backbone, self.configuration.plan(name), train, validation, self.configuration.seed)
-        epochs = fit.run(self.folder / f"{name}.pt", lambda number, epoch: _say_epoch(name, number, epoch))
+        plan, seed = self.configuration.plan(name), self.configuration.seed
+        fit = Fit(backbone, plan, train, validation, seed=seed, hardware=self.hardware)
+        epochs = fit.run(self.folder / name, partial(_say_epoch, name), _console)
         judged = judge(backbone, validation, test)
         model = Serving(backbone, judged.calibration)
         difference = export_version(
@@ -111,11 +115,15 @@ class Run:
 
 @app.command()
 def train(
+    *,
     config: Annotated[str, typer.Option(help=f"One of {', '.join(CONFIGURATIONS)}.")] = "demo",
     folder: Annotated[Path, typer.Option(help="Where runs and training sets lie.")] = RUNS,
     repository: Annotated[Path, typer.Option(help="Triton's model repository to write to.")] = REPOSITORY,
     version: Annotated[int, typer.Option(min=1, help="Version of both models to write or replace.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
+    accelerator: Annotated[Accelerator, typer.Option(help="What trains; auto is a GPU if there is one.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="How many of it; each takes a share of every batch.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read batches ahead.")] = 0,
 ) -> None:
     """Make the training set, train both backbones, judge them and write Triton's model repository."""
     if config not in CONFIGURATIONS:
@@ -123,7 +131,7 @@ def train(
         raise typer.BadParameter(msg, param_hint="--config")
     torch.set_num_threads(threads)
     keep_freed_memory()
-    run = Run(CONFIGURATIONS[config], folder / config, repository, version)
+    run = Run(CONFIGURATIONS[config], folder / config, repository, version, Hardware(accelerator, devices, workers))
     try:
         store = run.make_data()
         judged = [run.train(name, store) for name in BACKBONES]
@@ -141,7 +149,7 @@ def train(
 def _say_epoch(name: str, number: int, epoch: Epoch) -> None:
     _console.print(
         f"{name} epoch {number}: training loss {epoch.train_loss:.4f}, validation loss {epoch.validation_loss:.4f}, "
-        f"{epoch.seconds:.0f} s"
+        f"AUROC {' '.join(f'{value:.3f}' for value in epoch.auroc)}, {epoch.seconds:.0f} s"
     )
 
 

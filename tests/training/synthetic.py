@@ -10,11 +10,13 @@ from training.data.store import Subset
 
 
 def tiny_subset(specimens: int, seed: int, side: int = 48) -> Subset:
-    """Half of the specimens are abnormal; label 2 (Spine) and Shape follow level 1, the others are drawn."""
+    """Half of the specimens are abnormal, most of them in the Spine; every label is there and is not."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, size=(specimens, len(LABEL_ORDER)), dtype=np.uint8)
     labels[:, 0] = np.arange(specimens) % 2
     labels[:, LABEL_ORDER.index("Spine")] = 1
+    labels[1, 1:] = np.arange(1, len(LABEL_ORDER)) % 2
+    labels[3, 1:] = 1 - labels[1, 1:]
     labels[labels[:, 0] == 0] = 0
     images = random.integers(0, 60, size=(specimens, side, side, 3), dtype=np.uint8)
     images[labels[:, 0] == 1, side // 3 : side // 2, side // 2 : side // 2 + side // 6] = 230

@@ -1,47 +1,69 @@
-"""The state of a training run after each epoch: a stopped run goes on as if it had not been stopped."""
+"""The files of a training run: `last.ckpt` to go on from, `best.ckpt` with the weights of the best epoch."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from services.common.errors import Rejected
+
+LAST: Final = "last"
+BEST: Final = "best"
+_RUN, _EPOCHS = "run", "epochs"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Epoch:
-    """One epoch's mean training loss and validation loss."""
+    """One epoch's mean training loss, validation loss and mean AUROC of each level on validation specimens."""
 
     train_loss: float
     validation_loss: float
+    auroc: tuple[float, ...]
     seconds: float
 
 
-@dataclass
-class Checkpoint:
-    """States after the last epoch, and the weights of the best one."""
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all (Lightning's own may be cut when it lies on another file system)."""
 
-    model: dict[str, Any]
-    optimiser: dict[str, Any]
-    best: dict[str, Any]
-    epochs: list[Epoch] = field(default_factory=list)
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write beside the old file, then take its place."""
+        new = Path(path).with_suffix(".new")
+        new.parent.mkdir(parents=True, exist_ok=True)
+        super().save_checkpoint(checkpoint, new, storage_options)
+        new.replace(path)
 
-    @property
-    def best_epoch(self) -> int:
-        """Index of the epoch with the smallest validation loss."""
-        return min(range(len(self.epochs)), key=lambda index: self.epochs[index].validation_loss)
 
-    def save(self, path: Path) -> None:
-        """Write the file, or leave the old one."""
-        temporary = path.with_suffix(".new")
-        torch.save({**vars(self), "epochs": [asdict(epoch) for epoch in self.epochs]}, temporary)
-        temporary.replace(path)
+def path_of(folder: Path, name: str) -> Path:
+    """Path of checkpoint `LAST` or `BEST`."""
+    return folder / f"{name}.ckpt"
 
-    @classmethod
-    def load(cls, path: Path) -> Checkpoint | None:
-        """Read a checkpoint; None if there is none."""
-        if not path.exists():
-            return None
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        return cls(**{**content, "epochs": [Epoch(**epoch) for epoch in content["epochs"]]})
+
+def put_history(checkpoint: dict[str, Any], run: dict[str, Any], epochs: list[Epoch]) -> None:
+    """Add what the run is and its epochs to a checkpoint."""
+    checkpoint[_RUN] = run
+    checkpoint[_EPOCHS] = [asdict(epoch) for epoch in epochs]
+
+
+def read_history(folder: Path, run: dict[str, Any]) -> list[Epoch]:
+    """Return the epochs done in a folder; raises Rejected(other_training_run) if they are of another run."""
+    path = path_of(folder, LAST)
+    if not path.exists():
+        return []
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    found: dict[str, Any] = content[_RUN]
+    differing = sorted(name for name in run.keys() | found.keys() if run.get(name) != found.get(name))
+    if differing:
+        words = f"{folder} holds a training run of another {', '.join(differing)}: choose another folder or remove it"
+        raise Rejected("other_training_run", words, found=found, wanted=run)
+    return [Epoch(**epoch) for epoch in content[_EPOCHS]]
+
+
+def read_weights(folder: Path) -> dict[str, Any]:
+    """Return Lightning's state of the best epoch."""
+    content = torch.load(path_of(folder, BEST), map_location="cpu", weights_only=True)
+    state: dict[str, Any] = content["state_dict"]
+    return state

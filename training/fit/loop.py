@@ -1,103 +1,126 @@
-"""The training loop: deterministic by seed, a checkpoint an epoch, early stopping."""
+"""Training of one backbone with PyTorch Lightning: deterministic by seed, a checkpoint an epoch, early stopping."""
 
 from __future__ import annotations
 
 import hashlib
-import math
-import time
-from collections.abc import Callable, Iterator
+import signal
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Final
 
-import numpy as np
+import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+from rich.console import Console
+from torch import nn
 
-from training.data.store import Images, Subset
-from training.fit.augment import augment
-from training.fit.checkpoint import Checkpoint, Epoch
-from training.fit.loss import HierarchicalLoss
+from training.data.store import Subset
+from training.fit.batches import SpecimenData, steps_of
+from training.fit.checkpoint import BEST, LAST, AtomicCheckpoints, Epoch, path_of, read_history, read_weights
+from training.fit.checks import check_subsets
+from training.fit.hardware import Hardware
+from training.fit.history import History, OnEpoch
+from training.fit.module import BackboneModule
 from training.fit.plan import Plan
-from training.models.serving import unit_range
+from training.fit.progress import StepBar
+from training.fit.quiet import quiet_lightning
 
-_WARM_UP = 0.1
-"""Share of all steps."""
-
-OnEpoch = Callable[[int, Epoch], None]
-"""Called with an epoch's number, from 1, and its figures."""
+TENSORBOARD: Final = "tensorboard"
+_GRADIENT_NORM: Final = 5.0
+_MONITOR: Final = "validation_loss"
+_LOGGED_STEPS: Final = 10
 
 
 class Fit:
     """Training of one backbone in a folder; `run` goes on where an earlier run of the same folder was stopped."""
 
-    def __init__(self, backbone: nn.Module, plan: Plan, train: Subset, validation: Subset, seed: int) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        plan: Plan,
+        train: Subset,
+        validation: Subset,
+        *,
+        seed: int,
+        hardware: Hardware | None = None,
+    ) -> None:
         self._backbone = backbone.to(memory_format=torch.channels_last)
         self._plan = plan
         self._train = train
         self._validation = validation
         self._seed = seed
-        self._loss = HierarchicalLoss(train.labels, plan.reconstruction_weight)
-        learnt = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
-        self._optimiser = torch.optim.AdamW(learnt, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+        self._hardware = hardware or Hardware()
 
-    def run(self, checkpoint_path: Path, on_epoch: OnEpoch) -> list[Epoch]:
-        """Train, leave the weights of the best epoch in the backbone and return all epochs."""
-        checkpoint = Checkpoint.load(checkpoint_path) or Checkpoint({}, {}, {})
-        if checkpoint.epochs:
-            self._backbone.load_state_dict(checkpoint.model)
-            self._optimiser.load_state_dict(checkpoint.optimiser)
-        while not self._is_over(checkpoint):
-            checkpoint.epochs.append(self._epoch(len(checkpoint.epochs)))
-            checkpoint.model = self._backbone.state_dict()
-            checkpoint.optimiser = self._optimiser.state_dict()
-            if checkpoint.best_epoch == len(checkpoint.epochs) - 1:
-                checkpoint.best = {name: value.clone() for name, value in checkpoint.model.items()}
-            checkpoint.save(checkpoint_path)
-            on_epoch(len(checkpoint.epochs), checkpoint.epochs[-1])
-        self._backbone.load_state_dict(checkpoint.best)
-        return checkpoint.epochs
+    def run(self, folder: Path, on_epoch: OnEpoch, console: Console | None = None) -> list[Epoch]:
+        """Train, leave the weights of the best epoch in the backbone and return all epochs.
 
-    def _is_over(self, checkpoint: Checkpoint) -> bool:
-        done = len(checkpoint.epochs)
-        return done >= self._plan.epochs or (done > 0 and done - 1 - checkpoint.best_epoch >= self._plan.patience)
+        The folder gets `last.ckpt`, `best.ckpt` and TensorBoard's logs; a terminal's `console` shows a bar of steps.
+        Raises Rejected if the specimens cannot be trained on (`training.fit.checks`) or if the folder holds a run of
+        another plan, seed or training set (other_training_run), Fatal if the loss is not a number, KeyboardInterrupt
+        on Ctrl-C.
+        """
+        check_subsets({"train": self._train, "validation": self._validation})
+        run = {"plan": asdict(self._plan), "seed": self._seed, "specimens": _rows_digest(self._train)}
+        epochs = read_history(folder, run)
+        if not self._is_over(epochs):
+            with quiet_lightning():
+                self._fit(folder, History(run, epochs, on_epoch), console)
+        prefix = "backbone."
+        best = {name.removeprefix(prefix): value for name, value in read_weights(folder).items() if prefix in name}
+        self._backbone.load_state_dict(best)
+        return read_history(folder, run)
 
-    def _epoch(self, number: int) -> Epoch:
-        started = time.monotonic()
-        random = np.random.default_rng((self._seed, number))
-        # Dropout draws from torch's generator; seeding it here makes a resumed run equal to one without a stop.
-        torch.manual_seed(self._seed * 10_000 + number)
+    def _is_over(self, epochs: list[Epoch]) -> bool:
+        losses = [epoch.validation_loss for epoch in epochs]
+        waited = len(losses) - 1 - losses.index(min(losses)) if losses else 0
+        return len(losses) >= self._plan.epochs or waited >= self._plan.patience
+
+    def _fit(self, folder: Path, history: History, console: Console | None) -> None:
+        plan, seed = self._plan, self._seed
+        steps = plan.epochs * steps_of(len(self._train), plan.batch)
         self._backbone.train()
-        total, steps = 0.0, math.ceil(len(self._train) / self._plan.batch)
-        for step, rows in enumerate(np.array_split(random.permutation(len(self._train)), steps)):
-            self._set_learning_rate((number * steps + step) / (self._plan.epochs * steps))
-            images = augment(self._train.images[self._train.rows[rows]], random)
-            loss = self._batch_loss(images, self._train.labels[rows])
-            self._optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self._backbone.parameters(), max_norm=5.0)
-            self._optimiser.step()
-            total += loss.item() * len(rows)
-        return Epoch(total / len(self._train), self._validation_loss(), time.monotonic() - started)
+        module = BackboneModule(self._backbone, plan, self._train.labels, steps=steps, seed=seed)
+        workers = self._hardware.workers
+        data = SpecimenData(self._train, self._validation, batch=plan.batch, seed=seed, workers=workers)
+        trainer = self._trainer(folder, history, console)
+        last = path_of(folder, LAST)
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+        except SystemExit:
+            # Lightning ends the process on Ctrl-C and ignores the next; what is to be said then is the command's part.
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from None
 
-    def _validation_loss(self) -> float:
-        self._backbone.eval()
-        total = 0.0
-        with torch.inference_mode():
-            for images, labels in _labelled(self._validation, self._plan.batch):
-                total += self._batch_loss(images, labels).item() * len(images)
-        return total / len(self._validation)
-
-    def _batch_loss(self, images: Images, labels: Images) -> Tensor:
-        image = unit_range(torch.from_numpy(images))
-        with torch.autocast("cpu", torch.bfloat16, enabled=_bfloat16_is_fast()):
-            output = self._backbone(image)
-        loss: Tensor = self._loss(output, torch.from_numpy(labels).float(), image)
-        return loss
-
-    def _set_learning_rate(self, progress: float) -> None:
-        warm_up = min(1.0, progress / _WARM_UP + 1e-3)
-        rate = self._plan.learning_rate * warm_up * (0.5 + 0.5 * math.cos(math.pi * progress))
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+    def _trainer(self, folder: Path, history: History, console: Console | None) -> pl.Trainer:
+        steps = steps_of(len(self._train), self._plan.batch)
+        once_an_epoch: dict[str, Any] = {
+            "dirpath": folder,
+            "enable_version_counter": False,
+            "save_on_train_epoch_end": True,
+        }
+        callbacks = [
+            history,
+            EarlyStopping(_MONITOR, patience=self._plan.patience, check_on_train_epoch_end=True),
+            ModelCheckpoint(filename=BEST, monitor=_MONITOR, save_weights_only=True, **once_an_epoch),
+            # After the best weights: a run that is killed between the two makes them again.
+            ModelCheckpoint(filename=LAST, **once_an_epoch),
+            *([StepBar(console)] if console is not None and console.is_terminal else []),
+        ]
+        return pl.Trainer(
+            **self._hardware.trainer_options(self._plan.precision),
+            max_epochs=self._plan.epochs,
+            gradient_clip_val=_GRADIENT_NORM,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpoints()],
+            logger=TensorBoardLogger(folder, name=TENSORBOARD, version=""),
+            log_every_n_steps=min(_LOGGED_STEPS, steps),
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
 
 
 def weights_digest(backbone: nn.Module) -> str:
@@ -108,10 +131,5 @@ def weights_digest(backbone: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _labelled(subset: Subset, size: int) -> Iterator[tuple[Images, Images]]:
-    for number, images in enumerate(subset.batches(size)):
-        yield images, subset.labels[number * size : number * size + len(images)]
-
-
-def _bfloat16_is_fast() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported())
+def _rows_digest(subset: Subset) -> str:
+    return hashlib.sha256(subset.rows.tobytes() + subset.labels.tobytes()).hexdigest()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+"""Lightning's names: all in 32 bits, or layers in 16 bits with weights kept in 32."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +15,9 @@ class Plan:
 
     AdamW, one warm-up and a cosine decay of `learning_rate`; `epochs` at most, ended early after `patience` epochs
     without a smaller validation loss. `weight_decay` is the dense layers' L2 regularisation of the paper, for all
-    weights. `reconstruction_weight` multiplies the autoencoder's mean squared error.
+    weights. `reconstruction_weight` multiplies the autoencoder's mean squared error. `front_end_rate` multiplies the
+    learning rate of a front end that is trained, `head_weight_decay` is the heads' own. `precision` None is the
+    hardware's: `training.fit.hardware`.
     """
 
     epochs: int
@@ -21,6 +26,9 @@ class Plan:
     learning_rate: float
     weight_decay: float
     reconstruction_weight: float = 0.0
+    front_end_rate: float = 1.0
+    head_weight_decay: float | None = None
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True)
