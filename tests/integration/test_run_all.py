@@ -1,4 +1,4 @@
-"""`xray run all`: five services under one command."""
+"""`xray run all`: six services under one command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def test_all_services_run_are_started_again_and_stop_cleanly(stack: Stack, tmp_p
     said = tmp_path / "said"
     command = [sys.executable, "-m", "services.cli.main", "run", "all", "--logs", str(tmp_path / "logs")]
     with said.open("w") as output:
-        process = subprocess.Popen(command, env=os.environ | stack.environment(), stderr=output, start_new_session=True)
+        environment = os.environ | stack.environment() | {"XRAY_MONITOR_FOLDER": str(tmp_path / "tables")}
+        process = subprocess.Popen(command, env=environment, stderr=output, start_new_session=True)
     try:
         wait_for("All services are ready", said, process)
         child_of(process, "intake").kill()
