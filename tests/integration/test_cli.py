@@ -45,6 +45,11 @@ class Cli:
         assert answer.exit_code == exit_code, answer.output
         return answer.stdout
 
+    def errors(self, *arguments: object, exit_code: int = 0) -> str:
+        answer = CliRunner().invoke(app, [str(one) for one in arguments], env=self.environment, catch_exceptions=False)
+        assert answer.exit_code == exit_code, answer.output
+        return answer.stderr
+
     def json(self, *arguments: object, exit_code: int = 0) -> list[Any]:
         return [json.loads(line) for line in self(*arguments, "--json", exit_code=exit_code).splitlines()]
 

@@ -1,0 +1,31 @@
+"""How far a backfill has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.cli.backfill.cursor import Cursors, Standing
+
+
+def test_it_goes_on_where_it_was_also_after_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "cursors.jsonl"
+    with Cursors(path) as cursors:
+        assert cursors.standing("experiment") == Standing("*", 0)
+        cursors.advance("experiment", Standing("AoE1", 200))
+        cursors.advance("impc_images", Standing("AoE2", 10))
+        cursors.advance("experiment", Standing("AoE3", 400))
+    path.write_bytes(path.read_bytes()[:-20])
+    with Cursors(path) as cursors:
+        assert cursors.standing("experiment") == Standing("AoE1", 200)
+        assert cursors.standing("impc_images") == Standing("AoE2", 10)
+        cursors.advance("impc_images", Standing("AoE4", 20))
+    assert Cursors(path).standing("impc_images") == Standing("AoE4", 20)
+    assert Cursors(path, restart=True).standing("impc_images") == Standing("*", 0)
+
+
+def test_what_was_finished_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "cursors.jsonl"
+    with Cursors(path) as cursors:
+        cursors.advance("experiment", Standing("AoE1", 200))
+        cursors.advance("experiment", None)
+    assert Cursors(path).standing("experiment") == Standing("*", 0)
