@@ -37,6 +37,7 @@ _UNITS: Final = (
     ("_bytes", "bytes"),
     ("_info", "1"),
     ("_difference", "0 to 1"),
+    ("_index", "index"),
     ("_ready", "0 or 1"),
 )
 
@@ -44,6 +45,11 @@ _UNITS: Final = (
 def metrics_of(module: ModuleType) -> list[MetricWrapperBase]:
     """Return the metrics that a module defines, in its order."""
     return [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
+
+
+def names_of(module: ModuleType) -> set[str]:
+    """Return the names of these metrics; a counter's without `_total`."""
+    return {one.name for metric in metrics_of(module) for one in metric.describe()}
 
 
 def page() -> str:

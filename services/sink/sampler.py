@@ -23,7 +23,10 @@ log = structlog.get_logger()
 WINDOW: Final = timedelta(days=7)
 SAMPLE_SECONDS: Final = 30.0
 _REST: Final = 50
-"""So many times as long as the queries took nothing is asked: at most 2 % of the time, however large the ledger."""
+_LONGEST_SECONDS: Final = 240.0
+"""Fifty times as long as the queries took nothing is asked, so that a large ledger has its rest, but four minutes at
+most: an alert takes older gauges for stale.
+"""
 _IN_FLIGHT: Final = {"uncalled", "unseen"}
 FATES: Final = ("called", "incomplete", "rejected", "skipped", "in_flight")
 
@@ -56,7 +59,8 @@ class LedgerSampler:
                     sample(connection)
             except PipelineError as error:
                 log.warning("gauges not taken from the ledger", why=str(error))
-            if self._stop.wait(max(SAMPLE_SECONDS, _REST * (time.monotonic() - started))):
+            rest = _REST * (time.monotonic() - started)
+            if self._stop.wait(min(_LONGEST_SECONDS, max(SAMPLE_SECONDS, rest))):
                 return
 
 

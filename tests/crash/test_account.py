@@ -22,7 +22,7 @@ from kafka.structs import OffsetAndMetadata
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from deploy.metrics_page import SECTIONS, metrics_of
+from deploy.metrics_page import SECTIONS, names_of
 from services.cli.demo.cohort import Wanted, rendering
 from services.cli.demo.display import Display
 from services.cli.demo.sending import Account, Sending, send
@@ -161,9 +161,9 @@ def test_rows_that_vanish_from_the_ledger_are_missed(system: Deployment) -> None
 def test_every_documented_metric_is_exported_and_no_other(system: Deployment) -> None:
     exported = {name: scraped(system, name) for name in PIPELINE}
     for name in PIPELINE:
-        documented = {metric.describe()[0].name for metric in metrics_of(SECTIONS[0][1])}
-        for title, module in SECTIONS[1:]:
-            documented |= {metric.describe()[0].name for metric in metrics_of(module)} if title == name else set()
+        documented = {
+            metric for title, module in SECTIONS if title in {"Every service", name} for metric in names_of(module)
+        }
         assert exported[name].keys() == documented, name
         assert {metric for metric, count in exported[name].items() if not count} <= QUIET, name
 
@@ -205,3 +205,30 @@ def test_one_grep_follows_a_specimen_through_every_service(system: Deployment) -
 
 def logs(system: Deployment) -> list[Path]:
     return [system.services._log(name) for name in PIPELINE]
+
+
+def test_a_specimen_is_traced_by_any_of_its_ids_through_every_service(system: Deployment) -> None:
+    specimen, call_id, event_id, digest = system.query(
+        "select biological_sample_id, call_id, image_event_id, image_sha256 from current_call "
+        "join view using (biological_sample_id) order by sequence limit 1"
+    )[0]
+    code, document = xray(system, "trace", specimen)
+    assert (code, document["state"]["state"], document["topics_cut_short"]) == (0, "called", [])
+    steps = document["timeline"]
+    assert {step["stage"] for step in steps} >= {"centre", *PIPELINE}
+    assert [step["at"] for step in steps] == sorted(step["at"] for step in steps)
+    assert all(step["place"] for step in steps if step["stage"] != "sink")
+    assert document["objects"]
+    assert all(one["there"] for one in document["objects"])
+    for kind, beginning in {"call": call_id[:16], "event": event_id[:16], "image": digest}.items():
+        found = xray(system, "trace", beginning)[1]
+        assert (found["biological_sample_id"], found["found_by"]) == (specimen, kind)
+
+
+def test_a_specimen_that_the_ledger_does_not_know_yet_is_found_on_the_topic(system: Deployment) -> None:
+    system.services.stop(["sink"])
+    system.announce(system.upload(mouse("account-early", seed=65, images=1)))
+    code, document = xray(system, "trace", "account-early")
+    assert (code, len(document["timeline"])) == (0, 2)
+    system.services.start(["sink"])
+    system.wait_for({"account-early": 2})

@@ -134,7 +134,7 @@ def deployed(folder: Path, environment: Mapping[str, str] | None = None) -> Iter
         deployment = Deployment(stack, folder / "logs", environment or {})
         list(prepare(deployment.settings))
         with deployment.services:
-            deployment.services.wait_ready()
+            deployment.services.wait_ready(seconds=180)
             yield deployment
     finally:
         stack.down()

@@ -17,5 +17,5 @@ _LOOK_BACK: Final = timedelta(days=1)
 def on_the_topic(settings: Settings, specimen: str) -> list[Step]:
     """Return the announcements of the last day."""
     present = now()
-    sightings = look(settings, specimen, {IMAGES: [(present - _LOOK_BACK, present)]})
+    sightings = look(settings, specimen, [(IMAGES, [(present - _LOOK_BACK, present)])])
     return [seen(one) for one in sightings.records]

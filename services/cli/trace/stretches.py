@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -50,12 +50,12 @@ def partition_of(key: str, count: int) -> int:
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % count
 
 
-def look(settings: Settings, specimen: str, windows: Mapping[Topic, Sequence[Window]]) -> Sightings:
+def look(settings: Settings, specimen: str, windows: Iterable[tuple[Topic, Sequence[Window]]]) -> Sightings:
     """Read the windows of each topic; raises Retriable when the broker is away."""
     found: list[Sighting] = []
     count, cut_short = 0, []
     with reader(settings) as consumer:
-        for topic, wanted in windows.items():
+        for topic, wanted in windows:
             numbers = partitions(consumer, topic.name)
             where = numbers[partition_of(specimen, len(numbers))]
             left = MOST_RECORDS

@@ -31,7 +31,7 @@ class Step:
     key: str | None = None
 
 
-def windows(history: SpecimenHistory) -> dict[Topic, list[Window]]:
+def windows(history: SpecimenHistory) -> list[tuple[Topic, list[Window]]]:
     """Return when records of this specimen must have been published, as far as the ledger tells."""
     calls = [record.call for record in history.calls]
     rested_on = {(call.preprocessing_version, view.image_sha256) for call in calls for view in call.views}
@@ -41,13 +41,13 @@ def windows(history: SpecimenHistory) -> dict[Topic, list[Window]]:
         for view in history.views
         if (view.preprocessing_version, view.image_sha256) not in rested_on
     ]
-    return {
-        VIEWS: [(view.produced_at, view.produced_at + _PUBLISHED) for view in history.views],
-        SPECIMENS: sets,
-        TENSORS: sets,
-        CALLS: [(call.produced_at, call.produced_at + _PUBLISHED) for call in calls],
-        REJECTED: [(one.produced_at, one.produced_at + _PUBLISHED) for one in history.rejections],
-    }
+    return [
+        (VIEWS, [(view.produced_at, view.produced_at + _PUBLISHED) for view in history.views]),
+        (SPECIMENS, sets),
+        (TENSORS, sets),
+        (CALLS, [(call.produced_at, call.produced_at + _PUBLISHED) for call in calls]),
+        (REJECTED, [(one.produced_at, one.produced_at + _PUBLISHED) for one in history.rejections]),
+    ]
 
 
 def timeline(history: SpecimenHistory, sightings: Sequence[Sighting]) -> list[Step]:
