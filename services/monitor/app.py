@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from services.common.events import CentreStatistics
 from services.common.topics import STATISTICS
 from services.monitor import metrics
 from services.monitor.closing import due
+from services.monitor.cluster import TABLE, Cluster, app_name
 from services.monitor.counter import READS, STAGE, Counting
 from services.monitor.history import History
 from services.monitor.progress import Progress
@@ -26,16 +28,9 @@ from services.monitor.tables import WindowTable
 log = structlog.get_logger()
 
 TICK_SECONDS: Final = 1.0
-_TABLE: Final = {"driver": "rocksdict", "block_cache_size": 8 << 20, "write_buffer_size": 4 << 20}
+EXIT_BROKEN: Final = 1
+_STORE: Final = {"driver": "rocksdict", "block_cache_size": 8 << 20, "write_buffer_size": 4 << 20}
 """Faust's default cache is 2 GiB a partition."""
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """What the monitor must know of the Kafka cluster: its id, and the partitions of every topic that it reads."""
-
-    id: str
-    partitions: int
 
 
 class Monitor:
@@ -46,7 +41,7 @@ class Monitor:
         self._settings = settings
         self._windows = settings.windows()
         self.app = _app(settings, cluster)
-        table = self.app.Table("windows", key_type=str, partitions=cluster.partitions, options=dict(_TABLE))
+        table = self.app.Table(TABLE, key_type=str, partitions=cluster.partitions, options=dict(_STORE))
         self._table = WindowTable(table, cluster.partitions)
         self._counting = Counting(self._table, self._windows)
         self._progress = Progress(self.app, cluster.partitions)
@@ -67,9 +62,7 @@ class Monitor:
 
         async def count(stream: Any) -> None:
             async for event in stream.events():
-                message = event.message
-                self._counting.take(message.topic, message.partition, message.timestamp, message.value)
-                self._progress.note(message)
+                self._count(event.message)
 
         async def recovered() -> None:
             self._counting.recovered()
@@ -80,6 +73,16 @@ class Monitor:
         self.app.agent(source, name=STAGE, concurrency=1)(count)
         table.on_recover(recovered)
         self.app.timer(interval=TICK_SECONDS)(close)
+
+    def _count(self, message: Any) -> None:
+        """Count a record, or end the process: Faust would acknowledge a record whose counting failed."""
+        try:
+            self._counting.take(message.topic, message.partition, message.timestamp, message.value)
+            self._progress.note(message)
+        except Exception:
+            log.critical("stopped", why="could not count", topic=message.topic, offset=message.offset, exc_info=True)
+            logging.shutdown()
+            os._exit(EXIT_BROKEN)
 
     async def _tick(self) -> None:
         """Close what is due; a server that is away only delays it."""
@@ -122,7 +125,7 @@ class Monitor:
 
 
 def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
-    name = settings.group_prefix + STAGE
+    name = app_name(settings)
     # Faust makes only the last folder of the path.
     folder: Path = settings.monitor_folder.expanduser() / cluster.id / name
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,17 +10,14 @@ from typing import Any, TypeVar
 
 import faust
 import structlog
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
 
 from services.common import http, logs, metrics
 from services.common.errors import Fatal, Retriable
 from services.common.loop.backoff import delays
 from services.common.loop.lag import lag_exported
 from services.common.process import EXIT_FATAL, EXIT_OK, SILENT_SECONDS
-from services.common.settings import Settings
-from services.common.topics import STATISTICS
-from services.monitor.app import Cluster, Monitor
+from services.monitor.app import Monitor
+from services.monitor.cluster import prepare
 from services.monitor.counter import READS, STAGE
 from services.monitor.quiet import quieten
 from services.monitor.settings import MonitorSettings
@@ -56,7 +53,7 @@ def run_monitor(settings: MonitorSettings) -> int:
         with http.serve(settings.http_host, settings.http_port, http.Health(state.live, state.not_ready)) as port:
             metrics.started(STAGE, lambda: state.not_ready() is None)
             log.info("started", http_port=port, pid=os.getpid())
-            state.monitor = Monitor(settings, _insist(lambda: look_at_cluster(settings), state))
+            state.monitor = Monitor(settings, _insist(lambda: prepare(settings), state))
             with lag_exported(settings, STAGE, list(READS)):
                 code = _work(state.monitor.app)
     except Fatal as fatal:
@@ -69,30 +66,6 @@ def run_monitor(settings: MonitorSettings) -> int:
         code = EXIT_OK
     log.info("stopped", why="asked to" if code == EXIT_OK else "Faust has crashed")
     return code
-
-
-def look_at_cluster(settings: Settings) -> Cluster:
-    """Ask for id and partitions; raises Fatal when a topic is missing or counts differ, Retriable without Kafka."""
-    try:
-        admin: Any = KafkaAdminClient(
-            bootstrap_servers=settings.kafka_bootstrap.split(","), bootstrap_timeout_ms=10_000
-        )
-        try:
-            missing = sorted({*READS, STATISTICS.name} - set(admin.list_topics()))
-            if missing:
-                msg = f"topics {', '.join(missing)} do not exist; run `xray init`"
-                raise Fatal(msg)
-            counts = {one["name"]: len(one["partitions"]) for one in admin.describe_topics(list(READS))}
-            cluster: str = admin.describe_cluster()["cluster_id"]
-        finally:
-            admin.close()
-    except KafkaError as error:
-        msg = f"no Kafka broker at {settings.kafka_bootstrap} (XRAY_KAFKA_BOOTSTRAP): {error!r}"
-        raise Retriable(msg, server="kafka", kind=type(error).__name__) from error
-    if len(set(counts.values())) > 1:
-        msg = f"the topics need the same partition count, but have {counts}"
-        raise Fatal(msg)
-    return Cluster(cluster, counts.popitem()[1])
 
 
 def _insist(action: Callable[[], T], state: _State) -> T:

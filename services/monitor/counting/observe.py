@@ -74,7 +74,7 @@ def _call(event: PhenotypeCall) -> Iterator[str]:
     yield "calls"
     if event.abnormal:
         yield f"positive:{LABEL_ORDER[0]}"
-    yield from (f"positive:{label}" for label, positive in zip(event.labels, event.vector, strict=True) if positive)
+    yield from (f"positive:{label}" for label, positive in zip(event.labels, event.vector, strict=False) if positive)
     if event.uncertain:
         yield "uncertain"
     if event.disagreement:
