@@ -1,0 +1,143 @@
+"""One panel by matplotlib, in the manner of Grafana."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from deploy.grafana.observed import Run
+from deploy.grafana.screen import Kind, Panel, Unit
+from deploy.prometheus.server import Series
+
+_NAMED: Final = 9
+"""Series that a legend names; the others are drawn without."""
+_BARS: Final = 12
+_COLOURS: Final = (
+    "#5794f2", "#73bf69", "#f2cc0c", "#ff780a", "#b877d9", "#e02f44", "#37872d", "#1f60c4", "#8ab8ff", "#fa6400",
+)  # fmt: skip
+Named = tuple[str, Series]
+
+
+def draw_panel(axis: Axes, panel: Panel, run: Run) -> None:
+    """Draw a panel's series, the largest first."""
+    axis.set_title(panel.title, loc="left", size=10)
+    axis.set_facecolor("white")
+    found = [
+        (legend_of(query.legend, series.labels), series)
+        for query in panel.queries
+        for series in run.over(query.expression)
+        if newest(series) is not None
+    ]
+    found.sort(key=lambda named: newest(named[1]) or 0.0, reverse=True)
+    _DRAW[panel.kind](axis, panel, found)
+
+
+def legend_of(template: str, labels: Mapping[str, str]) -> str:
+    """Put labels into a legend's braces."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda use: labels.get(use[1], ""), template).strip()
+
+
+def newest(series: Series) -> float | None:
+    """Return the newest finite value."""
+    return next((value for _, value in reversed(series.points) if math.isfinite(value)), None)
+
+
+def worded(value: float, unit: Unit) -> str:
+    """Return a value as Grafana writes it, nearly."""
+    if unit is Unit.SECONDS:
+        return _seconds(value)
+    if unit is Unit.SHARE:
+        return f"{value:.1%}" if abs(value) < 0.1 else f"{value:.0%}"
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {letter}{_SUFFIX[unit]}"
+    return f"{value:.3g} {_SUFFIX[unit]}".strip()
+
+
+_SUFFIX: Final = {
+    Unit.COUNT: "",
+    Unit.BYTES: "B",
+    Unit.BYTES_RATE: "B/s",
+    Unit.PER_SECOND: "/s",
+    Unit.PER_HOUR: "/h",
+}
+
+
+def _seconds(value: float) -> str:
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {word}"
+    return f"{value:.3g} s" if abs(value) >= 1 or value == 0 else f"{value * 1000:.3g} ms"
+
+
+def _lines(axis: Axes, panel: Panel, found: list[Named]) -> None:
+    begin = min((series.points[0][0] for _, series in found), default=0.0)
+    for number, (name, series) in enumerate(found):
+        minutes = [(at - begin) / 60 for at, _ in series.points]
+        values = [value for _, value in series.points]
+        label = name if number < _NAMED else "_"
+        axis.plot(minutes, values, color=_COLOURS[number % len(_COLOURS)], linewidth=1.2, label=label)
+    if panel.limit is not None and axis.get_ylim()[1] > panel.limit / 3:
+        axis.axhline(panel.limit, color="#e02f44", linestyle="--", linewidth=1)
+    axis.set_ylim(bottom=0)
+    axis.yaxis.set_major_locator(MaxNLocator(5))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: worded(value, panel.unit)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} min"))
+    axis.tick_params(labelsize=7.5)
+    axis.grid(color="#e4e7eb", linewidth=0.6)
+    axis.spines[["top", "right"]].set_visible(False)
+    if any(name for name, _ in found):
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=7, frameon=False)
+
+
+def _bars(axis: Axes, panel: Panel, found: list[Named]) -> None:
+    shown = found[:_BARS]
+    values = [newest(series) or 0.0 for _, series in shown]
+    colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(shown))]
+    places = range(len(shown))
+    axis.barh(places, values, color=colours, height=0.7)
+    for place, value in zip(places, values, strict=True):
+        axis.text(value, place, f" {worded(value, panel.unit)}", va="center", size=8)
+    axis.set_yticks(places, [name for name, _ in shown], size=8)
+    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.set_xticks([])
+    axis.margins(x=0.15)
+    axis.spines[["top", "right", "bottom"]].set_visible(False)
+    if len(found) > len(shown):
+        axis.set_xlabel(f"and {len(found) - len(shown)} smaller", size=7.5)
+
+
+def _numbers(axis: Axes, panel: Panel, found: list[Named]) -> None:
+    axis.set_axis_off()
+    for number, (name, series) in enumerate(found):
+        value = newest(series) or 0.0
+        colour = "#e02f44" if panel.limit is not None and value >= panel.limit else "#37872d"
+        place = (number + 0.5) / len(found)
+        axis.text(place, 0.5, worded(value, panel.unit), ha="center", va="center", size=16, color=colour)
+        axis.text(place, 0.08, name, ha="center", va="center", size=8)
+
+
+def _table(axis: Axes, panel: Panel, found: list[Named]) -> None:
+    axis.set_axis_off()
+    names = sorted({label for _, series in found for label in series.labels if label != "__name__"})
+    cells = [
+        [*(series.labels.get(name, "")[:16] for name in names), worded(newest(series) or 0.0, panel.unit)]
+        for _, series in found
+    ]
+    if cells:
+        drawn = axis.table(cells, colLabels=[*names, "value"], loc="upper center", cellLoc="left", edges="horizontal")
+        drawn.auto_set_font_size(False)
+        drawn.set_fontsize(8)
+
+
+_DRAW: Final[dict[Kind, Callable[[Axes, Panel, list[Named]], None]]] = {
+    Kind.LINES: _lines,
+    Kind.BARS: _bars,
+    Kind.NUMBERS: _numbers,
+    Kind.TABLE: _table,
+}

@@ -1,0 +1,118 @@
+"""A real run to look at: real servers and services, simulated mice, and a Prometheus that scrapes them all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deploy.local.stack import Stack
+from deploy.prometheus.server import Prometheus, Series, Target, scraping
+from services.cli.demo.cohort import Wanted, rendering
+from services.cli.demo.display import Display
+from services.cli.demo.sending import Sending, send
+from services.cli.demo.submissions import Submission
+from services.cli.environment import settings_of
+from services.cli.output import errors
+from services.cli.pipeline import SERVICES, Processes
+from services.cli.setup import prepare
+
+WINDOW_SECONDS: Final = 15
+"""The monitor's window, a day in earnest."""
+_MONITOR: Final = {
+    "XRAY_MONITOR_WINDOW_SECONDS": str(WINDOW_SECONDS),
+    "XRAY_MONITOR_GRACE_SECONDS": "3",
+    "XRAY_MONITOR_LEAST_COUNT": "3",
+}
+_PATIENCE_SECONDS: Final = 180.0
+_SETTLED_SECONDS: Final = 180.0
+_RATE_INTERVAL: Final = "20s"
+_STEP_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A Prometheus that saw everything, and when it began and ended (Unix time)."""
+
+    prometheus: Prometheus
+    begin: float
+    end: float
+
+    def over(self, expression: str) -> list[Series]:
+        """Evaluate a panel's expression over the run."""
+        return self.prometheus.over(_filled(expression), self.begin, self.end, _STEP_SECONDS)
+
+
+@contextmanager
+def observed(stack: Stack, folder: Path, specimens: int, times: int) -> Iterator[Run]:
+    """Send a cohort some times through services on a stack that runs, Triton away for a moment in the second."""
+    environment = stack.environment() | _MONITOR | {"XRAY_MONITOR_FOLDER": str(folder / "monitor")}
+    settings = settings_of(environment)
+    display = Display(errors())
+    with rendering(folder / "cohort", Wanted(specimens, seed=1)) as cohort:
+        list(prepare(settings))
+        with Processes(SERVICES, environment, folder / "logs") as services:
+            services.wait_ready(_PATIENCE_SECONDS)
+            submissions = cohort.result()
+            begin = time.time()
+            with scraping(folder / "prometheus", targets(stack, services)) as prometheus:
+                sending = Sending(settings, folder, _PATIENCE_SECONDS, services.mend)
+                for number in range(times):
+                    with _triton_away(stack, prometheus, away=number == 1):
+                        _send(sending, submissions, display)
+                _settle(prometheus)
+                yield Run(prometheus, begin, time.time())
+
+
+def targets(stack: Stack, services: Processes) -> list[Target]:
+    """What is scraped in containers, here on this machine's ports."""
+    ours = [Target("services", services.port(name), {"service": name}) for name in SERVICES]
+    servers = [Target(name, stack.servers[name].ports["metrics"], {}) for name in ("triton", "seaweedfs")]
+    return ours + servers
+
+
+def _send(sending: Sending, submissions: list[Submission], display: Display) -> None:
+    result = send(sending, submissions, display)
+    if result.outcome.missing:
+        raise RuntimeError(f"no call for {', '.join(result.outcome.missing)}")
+
+
+@contextmanager
+def _triton_away(stack: Stack, prometheus: Prometheus, *, away: bool) -> Iterator[None]:
+    """Stop Triton and start it again once a service has missed it, so that there are failed tries to be seen."""
+    if not away:
+        yield
+        return
+    stack.stop("triton")
+    back = threading.Thread(target=_start_when_missed, args=[stack, prometheus])
+    back.start()
+    try:
+        yield
+    finally:
+        back.join()
+
+
+def _start_when_missed(stack: Stack, prometheus: Prometheus) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS / 4
+    while not prometheus.now('xray_server_errors_total{server="triton"}') and time.monotonic() < deadline:
+        time.sleep(0.5)
+    stack.start("triton")
+
+
+def _settle(prometheus: Prometheus) -> None:
+    """Wait until the monitor has compared a window with those before, and the ledger has been asked once more."""
+    deadline = time.monotonic() + _SETTLED_SECONDS
+    asked = "time() - xray_ledger_sampled_timestamp_seconds < 5"
+    while not (prometheus.now("xray_centre_drift_index") and prometheus.now(asked)):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the monitor has judged no window, or nobody has asked the ledger")
+        time.sleep(1)
+
+
+def _filled(expression: str) -> str:
+    """Put values into Grafana's variables, as Grafana would with "All" centres chosen."""
+    return expression.replace("$__rate_interval", _RATE_INTERVAL).replace("$centre", ".*")

@@ -1,0 +1,132 @@
+"""A Prometheus of one's own on this machine, and what it is asked: for the tests and the docs' pictures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from deploy.local.ports import LOOPBACK, choose
+from deploy.prometheus.programs import program
+from services.cli.pipeline.tied import tied
+
+SCRAPE_SECONDS: Final = 1
+_RULES: Final = Path(__file__).with_name("rules")
+_READY_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to scrape: a port of this machine under a job's name and further labels."""
+
+    job: str
+    port: int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an answer: its labels, and (Unix time, value) pairs."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+class QueryRefused(Exception):
+    """Prometheus did not take an expression; its own words."""
+
+
+class Prometheus:
+    """A running Prometheus."""
+
+    def __init__(self, url: str) -> None:
+        """Name where it answers."""
+        self.url = url
+
+    def over(self, expression: str, begin: float, end: float, step: float) -> list[Series]:
+        """Evaluate from `begin` to `end` (Unix time) every `step` seconds. Raises QueryRefused."""
+        found = self._ask("query_range", query=expression, start=begin, end=end, step=step)["result"]
+        return [Series(one["metric"], tuple((at, float(value)) for at, value in one["values"])) for one in found]
+
+    def now(self, expression: str) -> list[Series]:
+        """Evaluate at this moment. Raises QueryRefused."""
+        found = self._ask("query", query=expression)["result"]
+        return [Series(one["metric"], ((one["value"][0], float(one["value"][1])),)) for one in found]
+
+    def _ask(self, what: str, **parameters: object) -> Any:
+        url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own server
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise QueryRefused(f"{json.load(error)['error']}: {parameters}") from error
+
+    def answers(self) -> bool:
+        """Tell whether it is ready."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:  # noqa: S310 - our own server
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+@contextmanager
+def scraping(folder: Path, targets: list[Target]) -> Iterator[Prometheus]:
+    """Run Prometheus with the deployed rules, its data and log in `folder`; it ends with this process at the latest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (port,) = choose(1)
+    configuration = folder / "prometheus.yml"
+    configuration.write_text(yaml.safe_dump(_configuration(targets)))
+    command = [
+        str(program("prometheus")),
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+    ]
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(tied(command), stdout=log, stderr=log, process_group=0)  # noqa: S603 - our own words
+    try:
+        server = Prometheus(f"http://{LOOPBACK}:{port}")
+        _wait(server, process, folder / "prometheus.log")
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(server: Prometheus, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while not server.answers():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"Prometheus did not start: {log.read_text()[-1000:]}")
+        time.sleep(0.1)
+
+
+def _configuration(targets: list[Target]) -> dict[str, object]:
+    jobs = sorted({target.job for target in targets})
+    every = f"{SCRAPE_SECONDS}s"
+    return {
+        "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
+        "rule_files": [str(_RULES / "*.yml")],
+        "scrape_configs": [
+            {
+                "job_name": job,
+                "static_configs": [
+                    {"targets": [f"{LOOPBACK}:{target.port}"], "labels": dict(target.labels)}
+                    for target in targets
+                    if target.job == job
+                ],
+            }
+            for job in jobs
+        ],
+    }
