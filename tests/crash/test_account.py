@@ -42,16 +42,20 @@ QUIET = {"xray_retries", "xray_server_errors", "xray_records_rejected", "xray_re
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployed(tmp_path_factory.mktemp("account")) as deployment:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("account")
+
+
+@pytest.fixture(scope="module")
+def system(folder: Path) -> Iterator[Deployment]:
+    with deployed(folder) as deployment:
         yield deployment
 
 
 @pytest.fixture(scope="module")
-def sent(system: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Account:
+def sent(system: Deployment, folder: Path) -> Account:
     """The demo's cohort, every service killed once while it was under way."""
-    folder = tmp_path_factory.mktemp("cohort")
-    with rendering(folder, Wanted(SPECIMENS, seed=3, side=700)) as cohort:
+    with rendering(folder / "cohort", Wanted(SPECIMENS, seed=3, side=700)) as cohort:
         submissions = cohort.result()
     killer = threading.Thread(target=kill_each, args=(system,))
     killer.start()
@@ -193,18 +197,19 @@ def test_lag_is_told_in_records_and_in_seconds_until_the_group_commits(system: D
     assert before.seconds > 2 > after.seconds >= 0
 
 
-def test_one_grep_follows_a_specimen_through_every_service(system: Deployment) -> None:
+def test_one_grep_follows_a_specimen_through_every_service(system: Deployment, folder: Path) -> None:
     ((specimen, call_id),) = system.query(
         "select biological_sample_id, call_id from current_call order by sequence limit 1"
     )
-    lines = [json.loads(line) for log in logs(system) for line in log.read_text().splitlines() if specimen in line]
+    lines = [
+        json.loads(line)
+        for log in (folder / "logs").glob("*.log")
+        for line in log.read_text().splitlines()
+        if specimen in line
+    ]
     assert {line["stage"] for line in lines} >= {"intake", "assembler", "fuser", "classifier", "sink"}
     assert {line.get("call_id") for line in lines if line["stage"] == "classifier"} == {call_id}
     assert all(line["image_event_id"] for line in lines if line["stage"] == "intake")
-
-
-def logs(system: Deployment) -> list[Path]:
-    return [system.services._log(name) for name in PIPELINE]
 
 
 def test_a_specimen_is_traced_by_any_of_its_ids_through_every_service(system: Deployment) -> None:

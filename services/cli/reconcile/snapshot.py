@@ -88,7 +88,8 @@ def take(settings: ServiceSettings, since: datetime | None = None) -> Snapshot:
             read(consumer, {where: Stretch(beginnings[where], ends[where]) for where in beginnings}),
             {where.partition: committed["intake"].get(where, 0) for where in beginnings},
         )
-        under_way = _under_way(read(consumer, {w: s for w, s in stretches.items() if w.topic != IMAGES.name}))
+        unread = {where: one for where, one in stretches.items() if where.topic != IMAGES.name}
+        under_way = _under_way(read(consumer, unread), committed["assembler"])
     under_way.events |= again
     return Snapshot(
         announcements,
@@ -156,21 +157,23 @@ def _announced(
     return announcements, unreadable, waiting
 
 
-def _under_way(records: Iterable[Any]) -> UnderWay:
+def _under_way(records: Iterable[Any], assembled: Offsets) -> UnderWay:
     found = UnderWay()
     for record in records:
+        waits = record.offset >= assembled.get(TopicPartition(record.topic, record.partition), 0)
         try:
-            _note(found, record)
+            _note(found, record, waits_for_assembler=waits)
         except Rejected:
             continue  # its reader refuses it; that it names no image is all that counts here
     return found
 
 
-def _note(found: UnderWay, record: Any) -> None:
+def _note(found: UnderWay, record: Any, *, waits_for_assembler: bool) -> None:
     if record.topic == VIEWS.name:
         view = parse_event(ViewReady, record.value)
         found.events.add(view.image_event_id)
-        found.specimens.add((view.biological_sample_id, view.preprocessing_version))
+        if waits_for_assembler:
+            found.specimens.add((view.biological_sample_id, view.preprocessing_version))
     elif record.topic == REJECTED.name:
         _note_rejection(found, parse_event(Rejection, record.value))
     else:
