@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
 from training.data.bone_truth import CHANNELS, SIDE
+from training.data.inputs import Input, seen, seen_bones
 from training.data.recipe import Recipe
 from training.data.split import Part, part_of
 
@@ -75,7 +76,7 @@ class Subset:
     """Specimens of one part.
 
     `rows` of `images` (uint8 [all, side, side, 3]) and of `bones` (uint8 [all, 2, channels, 28, 28]; None for real
-    mice, of whom nobody knows it), labels uint8 [n, 14] and centres [n].
+    mice, of whom nobody knows it), labels uint8 [n, 14] and centres [n]; `input` is what `pictures` shows of them.
     """
 
     images: Images
@@ -83,14 +84,23 @@ class Subset:
     rows: NDArray[np.int64]
     labels: NDArray[np.uint8]
     centres: tuple[str, ...]
+    input: Input = "MV"
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    def pictures(self, positions: NDArray[np.int64] | slice) -> Images:
+        """Tensors uint8 [chosen, side, side, 3] of specimens of this part."""
+        return seen(self.images[self.rows[positions]], self.input)
+
+    def bone_truth(self, positions: NDArray[np.int64]) -> Images | None:
+        """Bone truth uint8 [chosen, 2, channels, 28, 28] of specimens of this part, if it is known."""
+        return None if self.bones is None else seen_bones(self.bones[self.rows[positions]], self.input)
+
     def batches(self, size: int) -> Iterator[Images]:
         """Yield the images in order, `size` at a time."""
         for start in range(0, len(self), size):
-            yield self.images[self.rows[start : start + size]]
+            yield self.pictures(slice(start, start + size))
 
 
 class SetFolder:
@@ -126,8 +136,8 @@ class SetFolder:
         with self._lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(entry)) + "\n")
 
-    def subset(self, part: Part) -> Subset:
-        """Return the usable specimens of a part."""
+    def subset(self, part: Part, which: Input = "MV") -> Subset:
+        """Return the usable specimens of a part, as a model sees them that reads `which`."""
         chosen = [entry for entry in self.entries() if entry.usable and part_of(entry.specimen) == part]
         return Subset(
             self.images,
@@ -135,6 +145,7 @@ class SetFolder:
             np.array([entry.index for entry in chosen], dtype=np.int64),
             np.array([entry.labels for entry in chosen], dtype=np.uint8).reshape(-1, len(LABEL_ORDER)),
             tuple(entry.centre for entry in chosen),
+            which,
         )
 
     def digest(self) -> str:

@@ -76,9 +76,7 @@ class Specimens(Dataset[Batch]):
         self._seed = seed
 
     def __getitem__(self, draw: Draw) -> Batch:
-        rows = self._subset.rows[draw.rows]
-        images = self._subset.images[rows]
-        bones = None if self._subset.bones is None else self._subset.bones[rows]
+        images, bones = self._subset.pictures(draw.rows), self._subset.bone_truth(draw.rows)
         if self._seed is not None:
             random = np.random.default_rng((self._seed, draw.epoch, draw.step, draw.process))
             images, bones = augment(images, bones, random)

@@ -81,3 +81,18 @@ def test_digest_does_not_depend_on_the_order_of_making(tmp_path: Path) -> None:
         forward.add(_entry(index), None)
         backward.add(_entry(2 - index), None)
     assert forward.digest() == backward.digest()
+
+
+def test_single_view_hides_the_other_and_the_blended_edges(tmp_path: Path) -> None:
+    store = _filled(tmp_path, 40)
+    both = store.subset("train")
+    lateral = store.subset("train", "LAT")
+    chosen = np.array([2, 3])
+    assert (both.pictures(chosen) > 0).all()
+    pictures, bones = lateral.pictures(chosen), lateral.bone_truth(chosen)
+    assert bones is not None
+    assert np.array_equal(pictures[..., 1], both.pictures(chosen)[..., 1])
+    assert not pictures[..., [0, 2]].any()
+    assert not bones[:, 0].any()
+    assert (bones[:, 1] > 0).all()
+    assert np.array_equal(np.concatenate(list(lateral.batches(3))), lateral.pictures(slice(None)))
