@@ -8,17 +8,21 @@ import pytest
 from services.common.labels import CALL_LABELS
 from training.labels import by_parameter
 from training.labels.curation.ranges import ANATOMICAL
-from training.phantom.abnormalities.catalogue import CATALOGUE
+from training.phantom.abnormalities.catalogue import CATALOGUE, GROUP
 from training.phantom.abnormalities.counts import normal_counts
 from training.phantom.anatomy.mouse import build_mouse
 from training.phantom.anatomy.plan import normal_plan
 from training.phantom.anatomy.pose import DV, LAT, draw_pose
+from training.phantom.centres import UNSEEN_CENTRES
 from training.phantom.imaging.projection import Thickness, extent, picture_axes, thicknesses
 from training.phantom.imaging.rays import Grid
-from training.phantom.prevalence import Prevalence
+from training.phantom.observations import SHOWN
+from training.phantom.prevalence import PUBLIC, Prevalence
 from training.phantom.specimen import Specimen, make_specimen
 
 SEED = 4
+LEAST_MOVED = 0.4
+"""Cubic millimetres of bone within the picture's plane, in every view that the table of observations names."""
 COUNTED = ("vertebra_count",)  # one vertebra more or less has no degree
 
 
@@ -41,7 +45,7 @@ def normal() -> dict[str, Thickness]:
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_an_abnormality_moves_bone_near_the_altered_parts(kind: str, normal: dict[str, Thickness]) -> None:
     specimen = make_specimen(SEED, kinds={kind: 0.8})
-    moved = 0.0
+    moved = {}
     for view in (DV, LAT):
         altered = projected(specimen, view)
         assert altered.boxes, "no altered bone is in the picture"
@@ -49,10 +53,13 @@ def test_an_abnormality_moves_bone_near_the_altered_parts(kind: str, normal: dic
         near = np.zeros(change.shape, dtype=bool)
         for box in altered.boxes.values():
             near[max(box.top - 8, 0) : box.bottom + 8, max(box.left - 8, 0) : box.right + 8] = True
-        moved = max(moved, float(change[near].sum()) * 0.25**2)
+        moved[view] = float(change[near].sum()) * 0.25**2
         if near.mean() < 0.2:
             assert change[near].mean() > change[~near].mean()
-    assert moved > 0.4, "less than half a cubic millimetre of bone has moved"
+    shown = {view for identifier in specimen.abnormal_parameter_ids for view in SHOWN[identifier].views}
+    assert all(moved[view] > LEAST_MOVED for view in shown)
+    if len(shown) == 1:
+        assert moved[shown.pop()] > 0.5 * sum(moved.values()), "the other view shows it better"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CATALOGUE if kind not in COUNTED])
@@ -108,6 +115,40 @@ def test_prevalence_is_kept() -> None:
     assert 0.4 < np.mean([make_specimen(seed).level1 for seed in range(400)]) < 0.6
     assert 0.05 < np.mean([make_specimen(seed, prevalence=rare).level1 for seed in range(400)]) < 0.16
     assert all(1 <= len(make_specimen(seed, abnormal=True).findings) <= 3 for seed in range(50))
+
+
+def test_the_public_record_s_prevalence_is_kept() -> None:
+    assert 0.015 < np.mean([make_specimen(seed, prevalence=PUBLIC).level1 for seed in range(1000)]) < 0.05
+    abnormal = (make_specimen(seed, abnormal=True, prevalence=PUBLIC) for seed in range(1000))
+    calls = np.array([specimen.call for specimen in abnormal if not specimen.abnormal_elsewhere])
+    shares = dict(zip(CALL_LABELS, calls.mean(axis=0), strict=True))
+    assert shares["Spine"] == pytest.approx(0.931, abs=0.03)
+    assert shares["Whole-body"] == pytest.approx(0.411, abs=0.04)
+    assert shares["Ribcage"] == pytest.approx(0.299, abs=0.04)
+
+
+def test_the_group_of_a_kind_is_the_level_2_class_that_it_sets() -> None:
+    for kind in CATALOGUE:
+        classes = {
+            by_parameter()[i].level2
+            for seed in range(12)
+            for i in make_specimen(seed, kinds={kind: 0.7}).abnormal_parameter_ids
+        }
+        assert GROUP[kind] in classes
+        assert classes <= ({"Spine", "Ribcage"} if kind == "vertebra_count" else {GROUP[kind]})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CATALOGUE if kind.endswith(("digit", "digits", "dactyly"))])
+def test_abnormal_digits_can_come_together(kind: str) -> None:
+    for seed in range(6):
+        specimen = make_specimen(seed, kinds={kind: 1.0, "missing_digit": 1.0, "joined_digits": 1.0})
+        build_mouse(specimen.plan(), draw_pose(DV, np.random.default_rng(seed)), seed)
+
+
+def test_unseen_centres_are_drawn_only_when_asked_for() -> None:
+    assert UNSEEN_CENTRES
+    assert not {make_specimen(seed).centre for seed in range(200)} & set(UNSEEN_CENTRES)
+    assert {make_specimen(seed, centres=UNSEEN_CENTRES).centre for seed in range(60)} == set(UNSEEN_CENTRES)
 
 
 def test_count_observations_are_those_that_a_scorer_would_find_out_of_range() -> None:

@@ -12,7 +12,17 @@ import pytest
 from pydicom.pixels.processing import apply_rescale, apply_voi
 
 from services.common.errors import Rejected
-from training.phantom import CENTRES, EncodedImage, Radiograph, cohort, encode, make_specimen, render, style_of
+from training.phantom import (
+    CENTRES,
+    STYLES,
+    EncodedImage,
+    Radiograph,
+    cohort,
+    encode,
+    make_specimen,
+    render,
+    style_of,
+)
 
 SIDE = 400
 SEEDS = range(4)
@@ -37,7 +47,7 @@ def decoded(image: EncodedImage) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("centre", [c for c in CENTRES if style_of(c).storage.kind == "dicom"])
+@pytest.mark.parametrize("centre", [c for c in STYLES if style_of(c).storage.kind == "dicom"])
 def test_dicom_decodes_back(centre: str, seed: int) -> None:
     image, radiograph = file_of(centre, seed)
     storage = style_of(centre).storage
@@ -56,7 +66,7 @@ def test_dicom_decodes_back(centre: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("centre", [c for c in CENTRES if style_of(c).storage.kind != "dicom"])
+@pytest.mark.parametrize("centre", [c for c in STYLES if style_of(c).storage.kind != "dicom"])
 def test_pictures_decode_back(centre: str, seed: int) -> None:
     image, radiograph = file_of(centre, seed)
     pixels = decoded(image)
@@ -89,7 +99,7 @@ def test_alpha_and_dark_bone_come_up() -> None:
     assert {int(np.median(decoded(image)[-6:]) > 127) for image in files_of("ICS", 10)} == {0, 1}
 
 
-@pytest.mark.parametrize("centre", CENTRES)
+@pytest.mark.parametrize("centre", STYLES)
 def test_the_same_seed_gives_the_same_file(centre: str) -> None:
     assert file_of(centre, 1)[0] == file_of(centre, 1)[0]
 

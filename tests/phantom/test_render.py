@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from services.common.errors import Rejected
-from training.phantom import CENTRES, VIEWS, Radiograph, make_specimen, render, render_pair
+from training.phantom import STYLES, VIEWS, Radiograph, make_specimen, render, render_pair
 
 SIDE = 500
 
@@ -88,7 +88,7 @@ def test_the_head_of_a_plain_lateral_faces_left_with_its_back_up() -> None:
     assert ends[0] > ends[1], "the thin tail must be on the right"
 
 
-@pytest.mark.parametrize("centre", CENTRES)
+@pytest.mark.parametrize("centre", STYLES)
 def test_the_whole_animal_lies_inside_the_exposed_field(centre: str) -> None:
     for radiograph in render_pair(make_specimen(11, centre=centre), 2, side=SIDE):
         animal, field = radiograph.animal, radiograph.collimated

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.anatomy.pose import DV, LAT
-from training.phantom.centres import CENTRES, style_of
+from training.phantom.centres import STYLES, style_of
 from training.phantom.files.display import display, quantise
 from training.phantom.imaging.radiograph import Radiograph
 from training.phantom.imaging.technique import FOREPAW, HINDQUARTERS, SKULL_DV, SKULL_LAT, TROUBLES
@@ -46,7 +46,7 @@ def write_contact_sheet(path: Path, seed: int = 1) -> None:
 
 
 def _pictures(seed: int) -> Iterator[tuple[Radiograph, str]]:
-    for number, centre in enumerate(CENTRES):
+    for number, centre in enumerate(STYLES):
         specimen = make_specimen(seed * 1000 + number, centre=centre, abnormal=False)
         for view in (DV, LAT):
             yield render(specimen, view, 0), f"{centre} {view}"
