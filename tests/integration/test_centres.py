@@ -1,0 +1,150 @@
+"""Centres' submissions and IMPC's archive, into the real Kafka and the real object storage."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+
+from deploy.local.stack import Stack
+from services.cli.broker import reader
+from services.common.events import ImageEvent, parse_event
+from services.common.keys import original_key
+from services.common.store import ObjectStore
+from services.common.topics import IMAGES
+from services.submissions import specimen_id
+from services.submissions.observations import PREFIX
+from tests.cli.backfill.documents import image_document, observation_document, serving
+from tests.cli.push.files import write_picture
+from tests.integration.test_cli import Cli
+from tests.submissions.submissions import experiment, medium, observed, submission
+
+pytestmark = pytest.mark.integration
+
+DORSAL, LATERAL = "IMPC_XRY_034_001", "IMPC_XRY_048_001"
+
+
+@pytest.fixture(scope="module")
+def cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    command = Cli(stack, tmp_path_factory.mktemp("state"))
+    command("init")
+    return command
+
+
+def events(cli: Cli, specimens: set[str]) -> list[ImageEvent]:
+    """Everything that was announced of these specimens."""
+    with reader(cli.settings) as consumer:
+        partitions = [TopicPartition(IMAGES.name, one) for one in consumer.partitions_for_topic(IMAGES.name)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning()
+        ends: dict[TopicPartition, int] = consumer.end_offsets(partitions)
+        found: list[ImageEvent] = []
+        while any(consumer.position(one) < end for one, end in ends.items()):
+            for records in consumer.poll(timeout_ms=1000).values():
+                found += [parse_event(ImageEvent, record.value) for record in records]
+    return [event for event in found if event.biological_sample_id in specimens]
+
+
+def outcomes(said: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(one["outcome"] for one in said)
+
+
+def stored_labels(cli: Cli, out: Path) -> dict[str, dict[str, str]]:
+    """What `xray train labels --stored` makes of everything that is kept."""
+    cli("train", "labels", "--stored", "--out", out)
+    with (out / "labels.csv").open(encoding="utf-8", newline="") as file:
+        return {row["biological_sample_id"]: row for row in csv.DictReader(file)}
+
+
+def test_a_submission_is_pushed_once_accounted_for_and_mended(cli: Cli, tmp_path: Path) -> None:
+    for number, name in enumerate(("1.png", "2.png", "3.png")):
+        write_picture(tmp_path / "scans" / name, grey=10 + number)
+    first = experiment(
+        "int-1", observed("IMPC_XRY_056_001", "yes"), medium(DORSAL, "1.png"), medium(LATERAL, "2.png", "late.png")
+    )
+    second = experiment("int-2", observed("IMPC_XRY_056_001", "no"), medium(DORSAL, "3.png"))
+    good, bad = tmp_path / "good.xml", tmp_path / "bad.xml"
+    good.write_text(submission(first, second), encoding="utf-8")
+    bad.write_text(submission(first)[:-30], encoding="utf-8")
+    push = ("push", "--dcc", good, "--media", tmp_path / "scans")
+    one, two = (str(specimen_id(None, None, "JAX", name)) for name in ("int-1", "int-2"))
+
+    said = cli.json(*push, bad, exit_code=1)
+    assert [(entry["file"], entry["reason"]) for entry in said if entry["outcome"] == "failed"] == [
+        (str(bad), "not_xml"),
+        ("late.png", "media_missing"),
+    ]
+    assert "line 12" in said[0]["words"]
+    assert outcomes(said) == {"failed": 2, "kept": 1, "pushed": 3, "account": 2}
+    assert [entry["received"] for entry in said if entry["outcome"] == "account"] == [
+        {"DV": 1, "LAT": 1, "other": 0},
+        {"DV": 1, "LAT": 0, "other": 0},
+    ]
+    announced = events(cli, {one, two})
+    assert sorted((event.biological_sample_id, event.parameter_stable_id) for event in announced) == sorted(
+        [(one, DORSAL), (one, LATERAL), (two, DORSAL)]
+    )
+    (key,) = {event.metadata["submission"] for event in announced}
+    assert ObjectStore(cli.settings).get(key) == good.read_bytes()
+
+    again = cli.json(*push, exit_code=1)
+    assert outcomes(again) == {"failed": 1, "done_before": 4, "account": 2}
+    assert "already there" in cli.errors(*push, exit_code=1)
+    assert len(events(cli, {one, two})) == 3
+
+    write_picture(tmp_path / "scans" / "late.png", grey=20)
+    assert outcomes(cli.json(*push)) == {"done_before": 4, "pushed": 1, "account": 2}
+    labels = stored_labels(cli, tmp_path / "labels")
+    assert (labels[one]["level1"], labels[two]["level1"]) == ("1", "0")
+
+
+def test_a_killed_backfill_goes_on_where_it_was(cli: Cli, tmp_path: Path) -> None:
+    images = [image_document(number) for number in range(300)]
+    images[7] |= {"omero_id": -1}
+    del images[8]["biological_sample_id"]
+    wanted = {str(one["omero_id"]) for number, one in enumerate(images) if number not in {7, 8}}
+    specimens = {str(one["biological_sample_id"]) for one in images if "biological_sample_id" in one}
+    with serving(images, [observation_document(number) for number in range(300)]) as server:
+        server.faults["/solr/impc_images/select"].extend([503, "half"])
+        server.faults["/solr/experiment/select"].extend(["cut"])
+        server.faults["/media/1003"].extend([500, "half"])
+        backfill = ("backfill", "--solr", server.url, "--rate", "100", "--json")
+        process = cli.process(*backfill)
+        assert process.stdout is not None
+        said: Counter[str] = Counter()
+        while said["pushed"] < 230:
+            said[json.loads(process.stdout.readline())["outcome"]] += 1
+        process.kill()
+        process.communicate()
+        assert said == {"kept": 1, "left_out": 2, "pushed": 230}
+        before = sum(server.requests.values())
+
+        resumed = outcomes([json.loads(line) for line in cli(*backfill).splitlines()])
+        assert resumed["done_before"] >= 30
+        assert resumed["pushed"] == 100 - resumed["done_before"]
+        assert sum(server.requests.values()) < before + 100
+        announced = events(cli, specimens)
+        assert {event.metadata["omero_id"] for event in announced} == wanted
+        assert len({event.event_id for event in announced}) == len(wanted)
+        assert len(announced) <= len(wanted) + 8
+        store = ObjectStore(cli.settings)
+        for event in announced[:5]:
+            data = store.get(original_key(event.sha256 or ""))
+            assert data == server.pictures[event.metadata["omero_id"]]
+            assert hashlib.sha256(data).hexdigest() == event.sha256
+
+        kept = store.keys(PREFIX)
+        downloads = {path: number for path, number in server.requests.items() if path.startswith("/media/")}
+        third = outcomes([json.loads(line) for line in cli(*backfill).splitlines()])
+        assert third == {"done_before": len(wanted) + 1, "left_out": 2}
+        assert {path: n for path, n in server.requests.items() if path.startswith("/media/")} == downloads
+        assert store.keys(PREFIX) == kept
+        assert len(events(cli, specimens)) == len(announced)
+    labels = stored_labels(cli, tmp_path / "labels")
+    assert {labels["183800"]["level1"], labels["183801"]["level1"]} == {"0", "1"}
