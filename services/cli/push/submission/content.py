@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from services.common.events import ImageKind
 from services.submissions.observations import observations_key
 from services.submissions.views import EXPECTED, kind_of
 
+ASSOCIATIONS: Final = "parameter_associations"
 KINDS: Final[tuple[ImageKind, ...]] = ("DV", "LAT", "other")
 
 
@@ -34,6 +35,15 @@ class Named:
         """One file named twice under one parameter is one picture."""
         return self.parameter_stable_id, str(self.planned.source)
 
+    def joined(self, later: Named) -> Named:
+        """This one, with the parameter associations of both."""
+        if not isinstance(self.planned, Image) or not isinstance(later.planned, Image):
+            return self
+        both = [one.metadata.get(ASSOCIATIONS, "") for one in (self.planned, later.planned)]
+        associations = ",".join(dict.fromkeys(filter(None, ",".join(both).split(","))))
+        metadata = {**self.planned.metadata} | ({ASSOCIATIONS: associations} if associations else {})
+        return replace(self, planned=replace(self.planned, metadata=metadata))
+
 
 @dataclass
 class Animal:
@@ -49,12 +59,22 @@ class Animal:
     line: int
     examined: bool = False
     observations: int = 0
-    named: list[Named] = field(default_factory=list)
+    pictures: dict[tuple[str, str], Named] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+
+    @property
+    def named(self) -> list[Named]:
+        """The pictures, in the order in which they are named."""
+        return list(self.pictures.values())
+
+    def name(self, picture: Named) -> None:
+        """Add a picture, or what is new of one that was named before."""
+        earlier = self.pictures.get(picture.identity)
+        self.pictures[picture.identity] = earlier.joined(picture) if earlier else picture
 
     def expected(self) -> dict[ImageKind, int]:
         """How many pictures of each view should come: those that are named, at least those that are required."""
-        named = Counter(one.kind for one in self.named)
+        named = Counter(one.kind for one in self.pictures.values())
         return {kind: max(named[kind], EXPECTED.get(kind, 0) if self.examined else 0) for kind in KINDS}
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from services.cli.push.image import Image, LeftOut, checked
 from services.cli.push.source import Source
-from services.cli.push.submission.content import Animal, Named, Submission
+from services.cli.push.submission.content import ASSOCIATIONS, Animal, Named, Submission
 from services.cli.push.submission.media import Remote, locate
 from services.common.errors import Rejected
 from services.submissions import MAXIMUM_SIZE, Experiment, Medium, missing_reason, read_experiments, specimen_id
@@ -51,10 +51,11 @@ def leave_out_shared(submissions: Iterable[Submission]) -> None:
         for one in animal.named:
             owners[str(one.planned.source)].add(animal.biological_sample_id)
     for animal in animals:
-        for number, one in enumerate(animal.named):
+        for one in animal.named:
             if isinstance(one.planned, Image) and len(owners[str(one.planned.source)]) > 1:
                 words = "named for several specimens; a picture is of one"
-                animal.named[number] = replace(one, planned=LeftOut(one.planned.source, "media_shared", words))
+                planned = LeftOut(one.planned.source, "media_shared", words)
+                animal.pictures[one.identity] = replace(one, planned=planned)
 
 
 class _Planner:
@@ -92,8 +93,7 @@ class _Planner:
                 view = kind if kind in {"DV", "LAT"} else medium.parameter
                 animal.remarks.append(f"{view}: {missing_reason(medium.status, None)}")
             else:
-                named = Named(medium.line, medium.parameter, self._planned(animal, medium, experiment))
-                _name(animal, named)
+                animal.name(Named(medium.line, medium.parameter, self._planned(animal, medium, experiment)))
 
     def _planned(self, animal: Animal, medium: Medium, experiment: Experiment) -> Image | LeftOut:
         uri = medium.uri or ""
@@ -106,7 +106,7 @@ class _Planner:
             "experiment": experiment.experiment_id,
             "uri": uri,
             "file_type": medium.file_type,
-            "parameter_associations": ",".join(medium.associations),
+            ASSOCIATIONS: ",".join(medium.associations),
             "status": medium.status,
             "submission": self.submission.key,
         }
@@ -120,24 +120,6 @@ class _Planner:
             metadata={name: _plain(value) for name, value in stated.items() if value},
         )
         return checked(image)
-
-
-def _name(animal: Animal, named: Named) -> None:
-    for number, earlier in enumerate(animal.named):
-        if earlier.identity == named.identity:
-            animal.named[number] = _joined(earlier, named)
-            return
-    animal.named.append(named)
-
-
-def _joined(earlier: Named, later: Named) -> Named:
-    """The earlier one, with the associations of both."""
-    if not isinstance(earlier.planned, Image) or not isinstance(later.planned, Image):
-        return earlier
-    both = [one.metadata.get("parameter_associations", "") for one in (earlier.planned, later.planned)]
-    associations = ",".join(dict.fromkeys(filter(None, ",".join(both).split(","))))
-    metadata = {**earlier.planned.metadata} | ({"parameter_associations": associations} if associations else {})
-    return replace(earlier, planned=replace(earlier.planned, metadata=metadata))
 
 
 def _day(text: str | None) -> datetime | None:
