@@ -21,6 +21,7 @@ from training.phantom.specimen import make_specimen
 _TILE: Final = 260
 _CAPTION: Final = 20
 _COLUMNS: Final = 6
+_QUALITY: Final = 85
 _SHOWN: Final = (
     ("scoliosis", DV),
     ("kyphosis", LAT),
@@ -34,14 +35,14 @@ _SHOWN: Final = (
 
 
 def write_contact_sheet(path: Path, seed: int = 1) -> None:
-    """Write the sheet as PNG or JPEG by the path's suffix."""
+    """Write the sheet as JPEG, below 500 kB."""
     tiles = [_tile(radiograph, caption, number) for number, (radiograph, caption) in enumerate(_pictures(seed))]
     blank = np.zeros_like(tiles[0])
     tiles += [blank] * (-len(tiles) % _COLUMNS)
     rows = [np.hstack(tiles[start : start + _COLUMNS]) for start in range(0, len(tiles), _COLUMNS)]
-    done, data = cv2.imencode(path.suffix, np.vstack(rows))
+    done, data = cv2.imencode(".jpg", np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
-        raise RuntimeError(f"OpenCV could not write {path.suffix}")
+        raise RuntimeError("OpenCV could not write a JPEG")
     path.write_bytes(data.tobytes())
 
 
