@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from deploy.schemas.channels import DELIVERY, Channel, channel_of
-from deploy.schemas.examples import EXAMPLES
+from deploy.schemas.examples import examples_of
 from deploy.schemas.json_schema import Schema, json_schema, models
 from services import __version__
 from services.common.settings import Settings
@@ -115,7 +115,7 @@ def _message(channel: Channel) -> dict[str, Any]:
         },
         "examples": [
             {"name": f"{event.__name__}{number}", "payload": example.model_dump(mode="json", exclude_none=True)}
-            for number, example in enumerate(EXAMPLES[event], start=1)
+            for number, example in enumerate(examples_of(event), start=1)
         ],
     }
 

@@ -173,7 +173,7 @@ STATISTICS: Final = CentreStatistics(
     reference_windows=28,
     produced_at=datetime(2026, 3, 2, 11, tzinfo=UTC),
 )
-EXAMPLES: Final[dict[type[Event], tuple[Event, ...]]] = {
+_EXAMPLES: Final[dict[type[Event], tuple[Event, ...]]] = {
     ImageEvent: (*IMAGES, _FEWEST_FIELDS),
     ViewReady: VIEWS,
     SpecimenReady: (READY,),
@@ -183,3 +183,12 @@ EXAMPLES: Final[dict[type[Event], tuple[Event, ...]]] = {
     CentreStatistics: (STATISTICS,),
     ModelActivation: (ACTIVATION,),
 }
+
+
+def examples_of(event: type[Event]) -> tuple[Event, ...]:
+    """Return the examples of an event; raises LookupError that says where to write one."""
+    found = _EXAMPLES.get(event)
+    if found is None:
+        msg = f"{event.__name__} has no example: write one in deploy/schemas/examples.py"
+        raise LookupError(msg)
+    return found

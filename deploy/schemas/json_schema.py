@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from deploy.schemas.examples import EXAMPLES
+from deploy.schemas.examples import examples_of
 from deploy.schemas.meanings import meaning
 from services.common.events import Event
 
@@ -44,7 +44,7 @@ def json_schema(event: type[Event]) -> Schema:
     _add_patterns(event, schema["properties"])
     for name, model in models(schema):
         _describe(name, model)
-    examples = [example.model_dump(mode="json", exclude_none=True) for example in EXAMPLES[event]]
+    examples = [example.model_dump(mode="json", exclude_none=True) for example in examples_of(event)]
     identity = f"urn:mouse-xray-phenotyping:{file_name(event).removesuffix('.json').replace('.', ':')}"
     return {"$schema": DIALECT, "$id": identity, **schema, "examples": examples}
 

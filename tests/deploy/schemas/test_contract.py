@@ -11,14 +11,14 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from deploy.schemas import contract
 from deploy.schemas.channels import channel_of
-from deploy.schemas.examples import EXAMPLES
+from deploy.schemas.examples import examples_of
 from deploy.schemas.json_schema import file_name
 from deploy.schemas.meanings import meaning
 from services.common.events import Event, parse_event
-from services.common.topics import TOPICS
+from services.common.topics import TOPICS, Topic
 
 EVENTS = [topic.event for topic in TOPICS]
-CASES = [pytest.param(event, example, id=type(example).__name__) for event in EVENTS for example in EXAMPLES[event]]
+CASES = [pytest.param(event, example, id=type(example).__name__) for event in EVENTS for example in examples_of(event)]
 
 
 def schema_of(event: type[Event]) -> Any:
@@ -69,6 +69,16 @@ def test_the_examples_tell_one_story() -> None:
     assert [view.image_event_id for view in VIEWS] == [image.event_id for image in IMAGES]
     assert CALL.views == TENSOR.views == READY.views
     assert CALL.tensor_sha256 == TENSOR.tensor_sha256
+
+
+def test_a_new_event_is_told_what_it_lacks() -> None:
+    class Review(Event):
+        """A new event."""
+
+    with pytest.raises(LookupError, match=r"Review has no example.*examples\.py"):
+        examples_of(Review)
+    with pytest.raises(LookupError, match=r"phenotype\.reviews is not described.*channels\.py"):
+        channel_of(Topic("phenotype.reviews", Review, "a test"))
 
 
 def test_a_field_without_a_meaning_is_named_with_the_mend() -> None:
