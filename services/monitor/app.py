@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import faust
 import structlog
 from aiokafka.errors import KafkaError
 
+from services.common import metrics as common_metrics
 from services.common.errors import Retriable
 from services.common.events import CentreStatistics
 from services.common.topics import STATISTICS
@@ -23,7 +25,7 @@ from services.monitor.counter import READS, STAGE, Counting
 from services.monitor.history import History
 from services.monitor.progress import Progress
 from services.monitor.settings import MonitorSettings
-from services.monitor.tables import WindowTable
+from services.monitor.tables import Window, WindowTable
 
 log = structlog.get_logger()
 
@@ -50,6 +52,7 @@ class Monitor:
         self._statistics = self.app.topic(STATISTICS.name, key_serializer="raw", value_serializer="raw", partitions=1)
         self._since = time.time()
         self._shown = False
+        self._published: dict[Window, float] = {}
         self.waiting: str | None = "starting"
         """Why no window could be closed at present, for the readiness check."""
         self.last_beat = time.monotonic()
@@ -67,12 +70,17 @@ class Monitor:
         async def recovered() -> None:
             self._counting.recovered()
 
+        async def beat() -> None:
+            self.last_beat = time.monotonic()
+            common_metrics.beat(STAGE, len(self._progress.assigned()))
+
         async def close() -> None:
             await self._tick()
 
         self.app.agent(source, name=STAGE, concurrency=1)(count)
         table.on_recover(recovered)
-        self.app.timer(interval=TICK_SECONDS)(close)
+        for task in (beat, close):
+            self.app.timer(interval=TICK_SECONDS)(task)
 
     def _count(self, message: Any) -> None:
         """Count a record, or end the process: Faust would acknowledge a record whose counting failed."""
@@ -86,13 +94,12 @@ class Monitor:
 
     async def _tick(self) -> None:
         """Close what is due; a server that is away only delays it."""
-        self.last_beat = time.monotonic()
         try:
             self.waiting = self._progress.hindrance()
             if self.waiting is None:
                 await self._close()
-        except (Retriable, KafkaError) as error:
-            self.waiting = f"Kafka away: {error}"
+        except (Retriable, KafkaError, TimeoutError) as error:
+            self.waiting = f"Kafka away: {error!r}"
             log.warning("could not close windows, will try again", why=self.waiting)
 
     async def _close(self) -> None:
@@ -102,10 +109,9 @@ class Monitor:
                 metrics.closed(window)
             self._shown = True
         present = time.time()
-        if not any(self._windows.closed(start, present) for start, _ in self._counting.grown):
+        if not self._closable(present):
             return
-        watermark = await self._progress.watermark(present)
-        closable = {one for one in self._counting.grown if self._windows.closed(one[0], watermark)}
+        closable = self._closable(await self._progress.watermark(present))
         await asyncio.to_thread(self._history.refresh)
         self._counting.grown -= closable
         try:
@@ -115,11 +121,23 @@ class Monitor:
             self._counting.grown |= closable
             raise
 
+    def _closable(self, now: float) -> set[Window]:
+        """Return the closed windows that have grown; one that grows on is not published again before another grace."""
+        return {
+            window
+            for window in self._counting.grown
+            if self._windows.closed(window[0], now)
+            and self._published.get(window, -math.inf) + self._windows.grace <= time.monotonic()
+        }
+
     async def _publish(self, window: CentreStatistics) -> None:
-        again = self._history.total(window.centre, int(window.window_start.timestamp())) > 0
+        start = int(window.window_start.timestamp())
+        again = self._history.total(window.centre, start) > 0
         await (await self._statistics.send(key=window.key.encode(), value=window.encode()))
         metrics.PUBLISHED.labels("again" if again else "first").inc()
-        metrics.closed(window)
+        self._published[start, window.centre] = time.monotonic()
+        if self._history.is_newest(window):
+            metrics.closed(window)
         drifted = [one.measure for one in window.drift if one.drifted]
         log.info("window closed", centre=window.centre, start=str(window.window_start), drifted=drifted, again=again)
 

@@ -53,6 +53,10 @@ class History:
         earlier = self._of_centre.get(centre, {})
         return [earlier[one] for one in sorted(earlier) if one < start][-windows:]
 
+    def is_newest(self, window: CentreStatistics) -> bool:
+        """Tell whether no later window of its centre was published."""
+        return max(self._of_centre.get(window.centre, {}), default=0) <= window.window_start.timestamp()
+
     def newest(self) -> Iterator[CentreStatistics]:
         """Yield each centre's newest window."""
         for windows in self._of_centre.values():

@@ -21,11 +21,11 @@ class Progress:
 
     def hindrance(self) -> str | None:
         """Say why windows cannot be closed at present, or None."""
-        if self._app.rebalancing or not self._assigned():
+        if self._app.rebalancing or not self.assigned():
             return "waiting for its partitions"
         if self._app.in_recovery:
             return "reading its tables back"
-        missing = self._wanted - len(self._assigned())
+        missing = self._wanted - len(self.assigned())
         return f"another worker holds {missing} partitions; run one monitor a deployment" if missing else None
 
     async def watermark(self, present: float) -> float:
@@ -33,7 +33,7 @@ class Progress:
 
         A window that a backlog still adds to is not closed half counted.
         """
-        assigned = self._assigned()
+        assigned = self.assigned()
         ends = await self._app.consumer.highwaters(*assigned)
         behind = [where for where in assigned if await self._next(where) < (ends.get(where) or 0)]
         return min([present, *(self._read.get((where.topic, where.partition), (0, 0.0))[1] for where in behind)])
@@ -44,5 +44,6 @@ class Progress:
             return noted[0]
         return int(await self._app.consumer.position(where) or 0)
 
-    def _assigned(self) -> list[Any]:
+    def assigned(self) -> list[Any]:
+        """Return the partitions of the source topics that this worker holds."""
         return [where for where in self._app.consumer.assignment() if where.topic in READS]

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.common.events import CentreStatistics
+from services.monitor.counting.statistics import statistics
+from services.monitor.drift.judge import Rule, judged
+
+RULE = Rule(least_count=50, least_shift=0.2)
+
+
+def window(start: int = 0, **counters: int) -> CentreStatistics:
+    named = {name.replace("__", ":"): count for name, count in counters.items()}
+    return statistics("JAX", start, 3600, named)
+
+
+def contrasts(low: int, high: int, **more: int) -> dict[str, Any]:
+    return {"accepted": low + high, "score__contrast__2": low, "score__contrast__6": high, **more}
+
+
+def drifted(one: CentreStatistics) -> set[str]:
+    return {drift.measure for drift in one.drift if drift.drifted}
+
+
+def test_the_same_pictures_are_no_drift() -> None:
+    found = judged(window(**contrasts(60, 40)), [window(**contrasts(120, 80)), window(**contrasts(61, 39))], RULE)
+    assert found.reference_windows == 2
+    assert {drift.measure: drift.count for drift in found.drift} == {"outcome": 100, "score.contrast": 100}
+    assert {drift.reference_count for drift in found.drift} == {300}
+    assert not drifted(found)
+
+
+def test_other_pictures_are() -> None:
+    found = judged(window(**contrasts(10, 90)), [window(**contrasts(120, 80))], RULE)
+    assert drifted(found) == {"score.contrast"}
+
+
+@pytest.mark.parametrize(
+    ("change", "measure"),
+    [
+        ({"accepted": 50, "rejected__blank": 50}, "outcome"),
+        ({"calls": 100, "positive__Spine": 60}, "positive.Spine"),
+        ({"calls": 100, "uncertain": 90, "positive__Spine": 10}, "uncertain"),
+        ({"calls": 100, "disagreement": 70, "positive__Spine": 10}, "disagreement"),
+    ],
+)
+def test_every_measure_is_watched(change: dict[str, int], measure: str) -> None:
+    reference = window(accepted=200, calls=200, positive__Spine=20, uncertain=20, disagreement=10)
+    assert drifted(judged(window(**change), [reference], RULE)) >= {measure}
+
+
+def test_few_observations_are_not_judged() -> None:
+    many, few = contrasts(120, 80), contrasts(4, 45)
+    assert judged(window(**few), [window(**many)], RULE).drift == ()
+    assert judged(window(**many), [window(**few)], RULE).drift == ()
+    assert judged(window(**many), [], RULE).drift == ()
+
+
+def test_a_small_but_certain_shift_is_no_drift() -> None:
+    """55 % against 50 % of 10,000 is beyond chance; nobody would change a detector's settings for it."""
+    found = judged(window(**contrasts(5500, 4500)), [window(**contrasts(5000, 5000))], RULE)
+    assert not drifted(found)
+
+
+def test_histograms_with_other_edges_are_left_out_of_the_reference() -> None:
+    before = window(**contrasts(10, 190))
+    moved = before.scores["contrast"].model_copy(update={"edges": tuple(range(len(before.scores["contrast"].edges)))})
+    found = judged(window(**contrasts(120, 80)), [before.model_copy(update={"scores": {"contrast": moved}})], RULE)
+    assert {drift.measure for drift in found.drift} == {"outcome"}
