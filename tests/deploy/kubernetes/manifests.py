@@ -1,0 +1,46 @@
+"""The manifests as `kubectl apply --kustomize` would send them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.compose_file import CLONE
+
+FOLDER = CLONE / "deploy" / "kubernetes"
+
+
+@cache
+def manifests() -> tuple[dict[str, Any], ...]:
+    """Every object, built by kustomize itself; skips where neither kubectl nor kustomize is installed."""
+    if kubectl := shutil.which("kubectl"):
+        command = [kubectl, "kustomize", str(FOLDER)]
+    elif kustomize := shutil.which("kustomize"):
+        command = [kustomize, "build", str(FOLDER)]
+    else:
+        pytest.skip("neither kubectl nor kustomize is installed")
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr[:2000]
+    return tuple(yaml.safe_load_all(answer.stdout))
+
+
+def of_kind(kind: str) -> dict[str, dict[str, Any]]:
+    """Objects of one kind by name."""
+    return {one["metadata"]["name"]: one for one in manifests() if one["kind"] == kind}
+
+
+def container(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The one container of a Deployment or Job."""
+    (found,) = deployment["spec"]["template"]["spec"]["containers"]
+    result: dict[str, Any] = found
+    return result
+
+
+def pods() -> dict[str, dict[str, Any]]:
+    """Pod templates of Deployments and Jobs by the object's name."""
+    return {name: one["spec"]["template"] for kind in ("Deployment", "Job") for name, one in of_kind(kind).items()}
