@@ -85,3 +85,13 @@ def test_one_specimen_and_what_is_new_are_cheap_through_the_queries(large: Conne
     assert len(queries.rejections(large, reason="view_blank", limit=20)) == 20
     assert queries.current_calls(large, since=datetime.now(UTC) + timedelta(days=1)) == []
     assert _rows_read(large) - before <= 200
+
+
+def test_the_fates_of_recent_images_are_read_without_the_older_ones(large: Connection) -> None:
+    large.execute("update image set announced_at = now() - interval '1 year' where biological_sample_id <> 'S77'")
+    large.execute("update rejection set recorded_at = now() - interval '1 year'")
+    large.execute("analyze")
+    before = _rows_read(large)
+    (found,) = queries.fate_counts(large, since=datetime.now(UTC) - timedelta(days=7))
+    assert (found.centre, found.images) == ("C5", 2)
+    assert _rows_read(large) - before <= 200

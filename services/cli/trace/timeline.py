@@ -11,7 +11,7 @@ from services.cli.calls.words import called
 from services.cli.trace.stretches import Sighting, Window
 from services.common.events import ImageEvent, PhenotypeCall, Rejection, SpecimenReady, TensorReady, ViewReady
 from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS, Topic
-from services.sink.queries import SpecimenHistory
+from services.sink.queries import RejectionSummary, SpecimenHistory
 
 _PUBLISHED: Final = timedelta(minutes=1)
 """After an event was made: a batch is published within."""
@@ -63,8 +63,9 @@ def _announced(history: SpecimenHistory) -> Iterator[Step]:
 
 
 def _image(event: ImageEvent, at: datetime, where: str) -> Step:
-    what = f"announced {event.parameter_stable_id} by {event.centre}: {event.image_uri}"
-    return Step(at, "centre", what, event.event_id, where)
+    picture = f", picture {event.sha256[:12]}" if event.sha256 else ""
+    name = event.metadata.get("file_name", event.image_uri)
+    return Step(at, "centre", f"announced {event.parameter_stable_id}{picture}: {name}", event.event_id, where)
 
 
 def _recorded(history: SpecimenHistory) -> Iterator[Step]:
@@ -86,7 +87,7 @@ def _unseen(history: SpecimenHistory, sightings: Sequence[Sighting]) -> Iterator
             yield _call(record.call, None)
     for one in history.rejections:
         if one.rejection_id not in seen:
-            yield Step(one.produced_at, one.stage, f"refused, {one.reason}: {one.words}", one.rejection_id)
+            yield _refusal(one, None)
 
 
 def _about(sighting: Sighting) -> str:
@@ -112,8 +113,7 @@ def seen(sighting: Sighting) -> Step:
         case PhenotypeCall():
             return _call(event, where)
         case Rejection():
-            what = f"refused, {event.reason}: {event.words}"
-            return Step(event.produced_at, event.stage, what, event.rejection_id, where)
+            return _refusal(event, where)
     msg = f"no step is made of {type(event).__name__}"
     raise TypeError(msg)
 
@@ -122,6 +122,11 @@ def _view(view: ViewReady, where: str | None) -> Step:
     flags = f" ({', '.join(view.flags)})" if view.flags else ""
     what = f"{view.view} view of {view.image_sha256[:12]} stored{flags}, {view.preprocessing_version}"
     return Step(view.produced_at, "intake", what, view.image_event_id, where, view.view_key)
+
+
+def _refusal(one: Rejection | RejectionSummary, where: str | None) -> Step:
+    of = f" event {one.image_event_id[:12]}" if one.image_event_id else ""
+    return Step(one.produced_at, one.stage, f"refused{of}, {one.reason}: {one.words}", one.rejection_id, where)
 
 
 def _call(call: PhenotypeCall, where: str | None) -> Step:
