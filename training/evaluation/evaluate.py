@@ -23,7 +23,7 @@ class Judged:
     """Calibration and thresholds (from validation specimens) and figures (on test specimens) of one backbone.
 
     `given_abnormal` and `served` are its probabilities of the test specimens, [n, 14] in the order of `LABEL_ORDER`:
-    levels 2 and 3 given abnormal, and as served.
+    levels 2 and 3 given abnormal, and as served. `unseen` are the same two of the specimens of unseen centres.
     """
 
     calibration: Calibration
@@ -31,35 +31,56 @@ class Judged:
     given_abnormal: Numbers
     served: Numbers
     figures: Figures
+    unseen: tuple[Numbers, Numbers] | None = None
 
 
-def judge(backbone: nn.Module, validation: Subset, test: Subset) -> Judged:
-    """Calibrate, choose thresholds, and compute the figures."""
-    logits, labels = predict(backbone, validation), torch.from_numpy(validation.labels)
+def judge(backbone: nn.Module, validation: Subset, test: Subset, unseen: Subset | None = None) -> Judged:
+    """Calibrate, choose thresholds, and compute the figures; `unseen` are specimens of unseen centres, if there are."""
+    logits = predict(backbone, validation), predict(backbone, test)
+    return judge_logits(*logits, validation, test, None if unseen is None else predict(backbone, unseen))
+
+
+def judge_logits(
+    validation_logits: Tensor, test_logits: Tensor, validation: Subset, test: Subset, unseen: Tensor | None = None
+) -> Judged:
+    """Judge uncalibrated logits [n, 14], whatever made them."""
+    labels = torch.from_numpy(validation.labels)
     calibration = Calibration()
-    calibration.fit(logits, labels, scored_labels(labels))
-    thresholds = choose_thresholds(_served(calibration, logits), validation.labels)
-    test_logits = predict(backbone, test)
-    with torch.inference_mode():
-        given_abnormal = torch.sigmoid(calibration(test_logits)).double().numpy()
-    served = _served(calibration, test_logits)
+    calibration.fit(validation_logits, labels, scored_labels(labels))
+    _, served = _probabilities(calibration, validation_logits)
+    thresholds = choose_thresholds(served, validation.labels)
+    given_abnormal, served = _probabilities(calibration, test_logits)
     found = figures(given_abnormal, served, test.labels, test.centres, thresholds)
-    return Judged(calibration, thresholds, given_abnormal, served, found)
+    elsewhere = None if unseen is None else _probabilities(calibration, unseen)
+    return Judged(calibration, thresholds, given_abnormal, served, found, elsewhere)
 
 
-def consensus(judged: Sequence[Judged]) -> tuple[Numbers, Numbers, tuple[float, ...]]:
-    """Mean probabilities [n, 14] given abnormal and as served, and mean thresholds, of all backbones."""
-    return (
-        np.mean([one.given_abnormal for one in judged], axis=0),
-        np.mean([one.served for one in judged], axis=0),
-        tuple(np.mean([one.thresholds for one in judged], axis=0).tolist()),
+@dataclass(frozen=True)
+class Consensus:
+    """Mean probabilities [n, 14] and mean thresholds of several backbones, named as in `Judged`."""
+
+    thresholds: tuple[float, ...]
+    given_abnormal: Numbers
+    served: Numbers
+    unseen: tuple[Numbers, Numbers] | None
+
+
+def consensus(judged: Sequence[Judged]) -> Consensus:
+    """Mean probabilities given abnormal and as served, and mean thresholds, of all backbones."""
+    elsewhere = [one.unseen for one in judged if one.unseen is not None]
+    means = np.mean(elsewhere, axis=0) if elsewhere else None
+    return Consensus(
+        thresholds=tuple(np.mean([one.thresholds for one in judged], axis=0).tolist()),
+        given_abnormal=np.mean([one.given_abnormal for one in judged], axis=0),
+        served=np.mean([one.served for one in judged], axis=0),
+        unseen=None if means is None else (means[0], means[1]),
     )
 
 
 def judge_consensus(judged: Sequence[Judged], test: Subset) -> Figures:
     """Compute the figures of the call: mean probability of all backbones against their mean threshold."""
-    given_abnormal, served, thresholds = consensus(judged)
-    return figures(given_abnormal, served, test.labels, test.centres, thresholds)
+    mean = consensus(judged)
+    return figures(mean.given_abnormal, mean.served, test.labels, test.centres, mean.thresholds)
 
 
 def scored_labels(labels: Tensor) -> Tensor:
@@ -69,6 +90,9 @@ def scored_labels(labels: Tensor) -> Tensor:
     return mask
 
 
-def _served(calibration: Calibration, logits: Tensor) -> Numbers:
+def _probabilities(calibration: Calibration, logits: Tensor) -> tuple[Numbers, Numbers]:
+    """Calibrated probabilities [n, 14]: levels 2 and 3 given abnormal, and as served."""
     with torch.inference_mode():
-        return torch.cat(list(coherent(calibration(logits))), dim=1).double().numpy()
+        calibrated = calibration(logits)
+        served = torch.cat(list(coherent(calibrated)), dim=1)
+    return torch.sigmoid(calibrated).double().numpy(), served.double().numpy()

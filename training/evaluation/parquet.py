@@ -1,7 +1,8 @@
 """Predictions as a Parquet file: a column for each array and label, the origin as JSON in the file's metadata.
 
 Columns: `specimen`, `centre`, `severity` (null if unknown), `label.NAME` (null if missing), `served.NAME` and
-`given_abnormal.NAME` for each of the 14 names of `LABEL_ORDER`.
+`given_abnormal.NAME` for each of the 14 names of `LABEL_ORDER`; `findings` (list of kind and severity) where known;
+`part` (`test` or `unseen`), all of them `test` without it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from pydantic import ValidationError
 
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
-from training.evaluation.predictions import Labels, Mask, Numbers, Origin, Predictions
+from training.evaluation.predictions import Abnormality, Labels, Mask, Numbers, Origin, Predictions
 
 METADATA_KEY: Final = b"origin"
 _MISSING: Final = 255
 """Stands for a null label between Arrow and NumPy."""
+_FINDINGS: Final = pa.list_(pa.struct([("kind", pa.string()), ("severity", pa.float64())]))
+
+_PARTS: Final = ("test", "unseen")
 
 
 def save(predictions: Predictions, path: Path) -> None:
@@ -34,6 +38,11 @@ def save(predictions: Predictions, path: Path) -> None:
         columns[f"label.{label}"] = pa.array(predictions.labels[:, column], mask=~predictions.known[:, column])
         columns[f"served.{label}"] = pa.array(predictions.served[:, column])
         columns[f"given_abnormal.{label}"] = pa.array(predictions.given_abnormal[:, column])
+    if predictions.findings is not None:
+        findings = [[{"kind": one.kind, "severity": one.severity} for one in each] for each in predictions.findings]
+        columns["findings"] = pa.array(findings, _FINDINGS)
+    if predictions.unseen is not None:
+        columns["part"] = pa.array([_PARTS[int(unseen)] for unseen in predictions.unseen], pa.string())
     table = pa.table(columns).replace_schema_metadata({METADATA_KEY: predictions.origin.model_dump_json()})
     temporary = path.with_name(path.name + ".new")
     pq.write_table(table, temporary)
@@ -69,6 +78,8 @@ def _predictions(table: pa.Table) -> Predictions:
         known=labels != _MISSING,
         given_abnormal=_probabilities(table, "given_abnormal"),
         served=_probabilities(table, "served"),
+        findings=_findings(table),
+        unseen=_unseen(table),
     )
 
 
@@ -104,6 +115,25 @@ def _numbers(table: pa.Table, name: str) -> Numbers:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise Rejected("wrong_type", f"column {name!r} must hold numbers", column=name) from None
     return values
+
+
+def _findings(table: pa.Table) -> tuple[tuple[Abnormality, ...], ...] | None:
+    if "findings" not in table.column_names:
+        return None
+    column = table.column("findings")
+    if column.type != _FINDINGS or column.null_count:
+        raise Rejected("wrong_type", f"column 'findings' must hold {_FINDINGS} in every row", column="findings")
+    return tuple(tuple(Abnormality(**finding) for finding in each) for each in column.to_pylist())
+
+
+def _unseen(table: pa.Table) -> Mask | None:
+    if "part" not in table.column_names:
+        return None
+    parts = _names(table, "part")
+    other = sorted(set(parts) - set(_PARTS))
+    if other:
+        raise Rejected("unknown_part", f"part {other[0]!r} is not one of {', '.join(_PARTS)}", part=other[0])
+    return np.asarray(np.array(parts) == _PARTS[1])
 
 
 def _probabilities(table: pa.Table, name: str) -> Numbers:

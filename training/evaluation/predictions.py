@@ -29,7 +29,7 @@ class Origin(BaseModel):
     `input` is the views that the model saw: DV, LAT or MV (both). `thresholds` has 14 entries in the order of
     `LABEL_ORDER`. `training_prevalence` has, for each centre of the training set, the share of positives per label
     (levels 2 and 3 among abnormal specimens; None where nothing was scored): it tells centres that were seen from
-    unseen ones, and what the centre alone gives away.
+    unseen ones, and what the centre alone gives away. A `baseline` stands in the tables, but not in detail.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +40,20 @@ class Origin(BaseModel):
     seed: int
     thresholds: Annotated[tuple[_Probability, ...], _Fourteen]
     training_prevalence: dict[str, Annotated[tuple[_Probability | None, ...], _Fourteen]]
+    baseline: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What tells one run from another: model, configuration, input and seed."""
+        return self.model, self.config, self.input, self.seed
+
+
+@dataclass(frozen=True)
+class Abnormality:
+    """One finding of a simulated specimen: its kind, a key of the simulator's catalogue, and severity in (0, 1]."""
+
+    kind: str
+    severity: float
 
 
 @dataclass(frozen=True)
@@ -48,8 +62,10 @@ class Predictions:
 
     `served` are probabilities as served, `given_abnormal` the same for level 1 and given abnormal for levels 2 and 3,
     both float64 in 0..1. `labels` is uint8 0/1 and counts where the mask `known` is true: a missing label is neither
-    positive nor negative. `severity` is float64 [n], nan if unknown. Raises Rejected `no_specimens`, `wrong_shape`,
-    `not_finite`, `out_of_range`, `invalid_label` or `duplicate_specimen`.
+    positive nor negative. `severity` is float64 [n], nan if unknown. `findings` [n] are what was simulated;
+    None if unknown, as of real mice. `unseen` [n] marks specimens of centres that no training set has, kept apart from
+    the test part; None if there are none. Raises Rejected `no_specimens`, `wrong_shape`, `not_finite`, `out_of_range`,
+    `invalid_label` or `duplicate_specimen`.
     """
 
     origin: Origin
@@ -60,6 +76,8 @@ class Predictions:
     known: Mask
     given_abnormal: Numbers
     served: Numbers
+    findings: tuple[tuple[Abnormality, ...], ...] | None = None
+    unseen: Mask | None = None
 
     def __post_init__(self) -> None:
         count = len(self.specimens)
@@ -67,6 +85,10 @@ class Predictions:
             raise Rejected("no_specimens", "the predictions hold no specimens")
         _check_shape("centres", (len(self.centres),), (count,))
         _check_shape("severity", self.severity.shape, (count,))
+        if self.findings is not None:
+            _check_shape("findings", (len(self.findings),), (count,))
+        if self.unseen is not None:
+            _check_shape("unseen", self.unseen.shape, (count,))
         for name in ("labels", "known", "given_abnormal", "served"):
             _check_shape(name, getattr(self, name).shape, (count, COLUMNS))
         _check_unique(self.specimens)
@@ -85,6 +107,26 @@ class Predictions:
         """Specimens [n] that are known to be abnormal."""
         abnormal: Mask = self.known[:, 0] & (self.labels[:, 0] == 1)
         return abnormal
+
+    def test_part(self) -> Predictions:
+        """The specimens without those of unseen centres; raises Rejected `no_specimens` if none are left."""
+        return self if self.unseen is None else self.only(~self.unseen)
+
+    def only(self, rows: Mask) -> Predictions:
+        """The chosen specimens."""
+        chosen = np.flatnonzero(rows).tolist()
+        return Predictions(
+            origin=self.origin,
+            specimens=tuple(self.specimens[row] for row in chosen),
+            centres=tuple(self.centres[row] for row in chosen),
+            severity=self.severity[rows],
+            labels=self.labels[rows],
+            known=self.known[rows],
+            given_abnormal=self.given_abnormal[rows],
+            served=self.served[rows],
+            findings=None if self.findings is None else tuple(self.findings[row] for row in chosen),
+            unseen=None if self.unseen is None else self.unseen[rows],
+        )
 
     def scored(self, column: int) -> Mask:
         """Specimens [n] that count for a label's AUC: for levels 2 and 3 the abnormal ones, as in the paper."""

@@ -1,4 +1,4 @@
-"""Predictions of a training run's backbones, and of their consensus, on its test specimens."""
+"""Predictions of a training run's models, and of their consensus, on its test specimens."""
 
 from __future__ import annotations
 
@@ -9,47 +9,68 @@ from typing import Final
 import numpy as np
 
 from services.common.labels import LABEL_ORDER
-from training.data.store import Entry, SetFolder, Subset
-from training.evaluation.evaluate import Judged, consensus
+from training.data.inputs import Input
+from training.data.store import SetFolder, Subset
+from training.evaluation.evaluate import Consensus, Judged, consensus
 from training.evaluation.parquet import save
-from training.evaluation.predictions import Numbers, Origin, Predictions
+from training.evaluation.predictions import Abnormality, Numbers, Origin, Predictions
 from training.fit.plan import Configuration
+from training.phantom.centres import CENTRES, UNSEEN_CENTRES
 from training.phantom.specimen import make_specimen
 
 CONSENSUS: Final = "consensus"
+_PARTS: Final = ("train", "validation", "test")
 
 
 def write_predictions(
-    folder: Path, store: SetFolder, judged: Mapping[str, Judged], configuration: Configuration
+    folder: Path,
+    store: SetFolder,
+    judged: Mapping[str, Judged],
+    configuration: Configuration,
+    unseen: SetFolder | None = None,
 ) -> list[Path]:
-    """Write `predictions-NAME.parquet` for each backbone and for `consensus`: mean probability and threshold of all."""
-    test = store.subset("test")
-    entries = _entries(store, test)
+    """Write `predictions-NAME.parquet` for each backbone and for `consensus`: mean probability and threshold of all.
+
+    With `unseen`, a set of centres that no training set has, its specimens follow as a part of their own; `judged` then
+    has their probabilities, of `whole(unseen)`.
+    """
     prevalence = training_prevalence(store.subset("train"))
-    served = {name: (one.given_abnormal, one.served, one.thresholds) for name, one in judged.items()}
-    served[CONSENSUS] = consensus(list(judged.values()))
     paths = []
-    for name, (given_abnormal, probabilities, thresholds) in served.items():
-        predictions = Predictions(
-            origin=Origin(
-                model=name,
-                config=configuration.name,
-                input="MV",
-                seed=configuration.seed,
-                thresholds=thresholds,
-                training_prevalence=prevalence,
-            ),
-            specimens=tuple(entry.specimen for entry in entries),
-            centres=test.centres,
-            severity=_severity(store, entries),
-            labels=test.labels,
-            known=np.ones(test.labels.shape, dtype=np.bool_),
-            given_abnormal=given_abnormal,
-            served=probabilities,
+    for name, one in [*judged.items(), (CONSENSUS, consensus(list(judged.values())))]:
+        origin = Origin(
+            model=name,
+            config=configuration.name,
+            input=configuration.input,
+            seed=configuration.seed,
+            thresholds=one.thresholds,
+            training_prevalence=prevalence,
         )
         paths.append(folder / f"predictions-{name}.parquet")
-        save(predictions, paths[-1])
+        save(as_predictions(origin, one, store, unseen), paths[-1])
     return paths
+
+
+def as_predictions(
+    origin: Origin, judged: Judged | Consensus, store: SetFolder, unseen: SetFolder | None = None
+) -> Predictions:
+    """Probabilities with the truth of the store's test specimens, and of all of `unseen` behind them."""
+    test = _described(origin, store, store.subset("test"), judged.given_abnormal, judged.served)
+    if unseen is None or judged.unseen is None:
+        return test
+    return _joined(test, _described(origin, unseen, whole(unseen), *judged.unseen))
+
+
+def whole(store: SetFolder, which: Input = "MV") -> Subset:
+    """All usable specimens of a set, whatever part they would belong to, as a model sees them that reads `which`."""
+    parts = [store.subset(part) for part in _PARTS]
+    return Subset(
+        store.images,
+        store.bones,
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        tuple(centre for part in parts for centre in part.centres),
+        which,
+    )
 
 
 def training_prevalence(train: Subset) -> dict[str, tuple[float | None, ...]]:
@@ -64,13 +85,49 @@ def training_prevalence(train: Subset) -> dict[str, tuple[float | None, ...]]:
     return found
 
 
-def _entries(store: SetFolder, subset: Subset) -> list[Entry]:
-    by_index = {entry.index: entry for entry in store.entries()}
-    return [by_index[index] for index in subset.rows.tolist()]
+def _described(
+    origin: Origin, store: SetFolder, subset: Subset, given_abnormal: Numbers, served: Numbers
+) -> Predictions:
+    # The same seed makes another mouse at another set of centres, under the same id.
+    prefix = "unseen-" if store.recipe.unseen else ""
+    names = {entry.index: prefix + entry.specimen for entry in store.entries()}
+    findings = _findings(store, subset)
+    return Predictions(
+        origin=origin,
+        specimens=tuple(names[row] for row in subset.rows.tolist()),
+        centres=subset.centres,
+        severity=_severity(findings),
+        labels=subset.labels,
+        known=np.ones(subset.labels.shape, dtype=np.bool_),
+        given_abnormal=given_abnormal,
+        served=served,
+        findings=findings,
+        unseen=np.full(len(subset), store.recipe.unseen),
+    )
 
 
-def _severity(store: SetFolder, entries: Sequence[Entry]) -> Numbers:
-    """Severity of each simulated specimen's gravest finding [n], nan of a normal one."""
-    specimens = [make_specimen(store.recipe.first_seed + entry.index) for entry in entries]
-    gravest = [max((finding.severity for finding in specimen.findings), default=np.nan) for specimen in specimens]
+def _joined(first: Predictions, second: Predictions) -> Predictions:
+    pairs = [(getattr(first, name), getattr(second, name)) for name in _ARRAYS]
+    arrays = {name: np.concatenate(pair) for name, pair in zip(_ARRAYS, pairs, strict=True)}
+    return Predictions(
+        origin=first.origin,
+        specimens=first.specimens + second.specimens,
+        centres=first.centres + second.centres,
+        findings=(first.findings or ()) + (second.findings or ()),
+        **arrays,
+    )
+
+
+_ARRAYS: Final = ("severity", "labels", "known", "given_abnormal", "served", "unseen")
+
+
+def _findings(store: SetFolder, subset: Subset) -> tuple[tuple[Abnormality, ...], ...]:
+    centres = UNSEEN_CENTRES if store.recipe.unseen else CENTRES
+    specimens = [make_specimen(store.recipe.first_seed + row, centres=centres) for row in subset.rows.tolist()]
+    return tuple(tuple(Abnormality(one.kind, one.severity) for one in specimen.findings) for specimen in specimens)
+
+
+def _severity(findings: Sequence[Sequence[Abnormality]]) -> Numbers:
+    """Severity of each specimen's gravest finding [n], nan of a normal one."""
+    gravest = [max((one.severity for one in each), default=np.nan) for each in findings]
     return np.array(gravest, dtype=np.float64)

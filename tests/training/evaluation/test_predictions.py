@@ -13,7 +13,7 @@ from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from tests.training.evaluation.cohort import predictions
 from training.evaluation.parquet import METADATA_KEY, load, save
-from training.evaluation.predictions import Predictions
+from training.evaluation.predictions import Abnormality, Predictions
 
 SPINE = LABEL_ORDER.index("Spine")
 
@@ -38,8 +38,15 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["p.parquet"]
 
 
+def _complete(specimens: int) -> Predictions:
+    """Nothing about the specimens is unknown."""
+    made = predictions(specimens=specimens)
+    findings = tuple((Abnormality("kyphosis", 0.1 * (row + 1)),) * int(made.labels[row, 0]) for row in range(specimens))
+    return replace(made, findings=findings, unseen=np.arange(specimens) % 2 == 1)
+
+
 def test_specimens_are_sorted_when_read(tmp_path: Path) -> None:
-    made = predictions(specimens=4)
+    made = _complete(4)
     arrays = {field.name: getattr(made, field.name)[::-1] for field in fields(made) if field.name != "origin"}
     save(replace(made, **arrays), tmp_path / "p.parquet")
     _same(load(tmp_path / "p.parquet"), made)
@@ -63,9 +70,11 @@ def test_bad_values_are_refused(name: str, place: Any, value: float, reason: str
     assert refusal.value.reason == reason
 
 
-@pytest.mark.parametrize("name", ["centres", "severity", "labels", "known", "given_abnormal", "served"])
+@pytest.mark.parametrize(
+    "name", ["centres", "severity", "labels", "known", "given_abnormal", "served", "findings", "unseen"]
+)
 def test_wrong_shapes_are_refused(name: str) -> None:
-    made = predictions(specimens=10)
+    made = _complete(10)
     with pytest.raises(Rejected, match=f"{name} has shape") as refusal:
         replace(made, **{name: getattr(made, name)[:-1]})
     assert refusal.value.reason == "wrong_shape"
@@ -85,7 +94,7 @@ def test_a_specimen_twice_is_refused() -> None:
 
 
 def test_nothing_is_refused() -> None:
-    made = predictions(specimens=2)
+    made = _complete(2)
     empty = {field.name: getattr(made, field.name)[:0] for field in fields(made) if field.name != "origin"}
     with pytest.raises(Rejected, match="no specimens"):
         replace(made, **empty)

@@ -91,6 +91,10 @@ def _of_run(run: RunFindings) -> list[Drawn]:
     if run.severity:
         title = f"Level-1 AUC by severity, {run.name}"
         figures.append((figure_name("severity", run), lambda path: draw_groups(path, run.severity, title)))
+    if run.kinds:
+        kinds = [one.auc for one in run.kinds]
+        words = f"Level-1 AUC by kind of abnormality, each against all normal specimens, {run.name}"
+        figures.append((figure_name("kinds", run), lambda path: draw_groups(path, kinds, words)))
     return figures
 
 

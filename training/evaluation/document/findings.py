@@ -13,6 +13,7 @@ from training.evaluation.measures.consistency import Consistency, consistency
 from training.evaluation.measures.decisions import Errors, calls, errors
 from training.evaluation.measures.estimate import Estimate
 from training.evaluation.measures.groups import GroupAuc, by_centre, by_severity
+from training.evaluation.measures.kinds import KindFindings, by_kind
 from training.evaluation.measures.ranking import average_precision, resample
 from training.evaluation.measures.reliability import expected_calibration_error
 from training.evaluation.measures.shortcut import CentresAuc, centre_alone, seen_and_unseen
@@ -45,12 +46,13 @@ class RunFindings:
     centres: tuple[GroupAuc, ...]
     seen_and_unseen: tuple[CentresAuc, ...]
     severity: tuple[GroupAuc, ...]
+    kinds: tuple[KindFindings, ...]
     confusion: Confusion
 
 
 @dataclass(frozen=True)
 class Findings:
-    """AUC of all groups, and in detail the lowest seed of each multiview group (of each group if there are none)."""
+    """AUC of all groups, and in detail the lowest seed of each multiview group that is no baseline."""
 
     auc: tuple[tuple[Group, tuple[AucRow, ...]], ...]
     runs: tuple[RunFindings, ...]
@@ -66,17 +68,21 @@ def find(predictions: Sequence[Predictions]) -> Findings:
 
     Raises Rejected `class_absent`, `same_run_twice` or `different_test_sets`.
     """
-    groups = group(predictions)
-    predictions[0].require_both_classes()
-    counts = resample(len(predictions[0]))
-    multiview = [one for one in groups if one.input == "MV"]
+    parts = [one.test_part() for one in predictions]
+    groups = group(parts)
+    parts[0].require_both_classes()
+    counts = resample(len(parts[0]))
+    models = [one for one in groups if not one.runs[0].origin.baseline] or groups
+    multiview = [one for one in models if one.input == "MV"]
+    whole = {one.origin.key: one for one in predictions}
     return Findings(
         auc=tuple((one, tuple(auc_rows(one, counts))) for one in groups),
-        runs=tuple(_run(one.name, one.runs[0]) for one in multiview or groups),
+        runs=tuple(_run(one.name, one.runs[0], whole[one.runs[0].origin.key]) for one in multiview or models),
     )
 
 
-def _run(name: str, run: Predictions) -> RunFindings:
+def _run(name: str, run: Predictions, whole: Predictions) -> RunFindings:
+    """Everything about the test part of a run; `whole` has the specimens of unseen centres as well."""
     called = calls(run.served, run.origin.thresholds)
     known = run.known[:, 0]
     complete = run.abnormal & run.known[:, list(LEVEL_COLUMNS[3])].all(axis=1)
@@ -86,9 +92,10 @@ def _run(name: str, run: Predictions) -> RunFindings:
         labels=tuple(_label(run, called, column) for column in range(len(LABEL_ORDER))),
         consistency=consistency(run.served, run.origin.thresholds),
         abstention=tuple(abstention(run.labels[known, 0], run.served[known, 0], run.origin.thresholds[0])),
-        centres=tuple(by_centre(run)),
-        seen_and_unseen=tuple(seen_and_unseen(run)),
+        centres=tuple(by_centre(whole)),
+        seen_and_unseen=tuple(seen_and_unseen(whole)),
         severity=tuple(by_severity(run)),
+        kinds=tuple(by_kind(run)),
         confusion=confusion(called, run.labels, complete),
     )
 

@@ -11,14 +11,17 @@ from training.evaluation.document.findings import RunFindings
 from training.evaluation.document.markdown import estimate, number, picture, share, table
 from training.evaluation.levels import LEVEL_COLUMNS
 from training.evaluation.measures.abstention import AbstentionPoint
+from training.evaluation.measures.estimate import Estimate
 from training.evaluation.measures.groups import GroupAuc
+from training.evaluation.measures.kinds import SEVERITIES
+from training.evaluation.measures.shortcut import CentresAuc
 
 _SHOWN_SHARES = (1.0, 0.9, 0.75, 0.5)
 
 
 def run_section(run: RunFindings) -> list[str]:
     """Lines about one run, figures included."""
-    parts = _curves, _decisions, _calibration, _consistency, _abstention, _centres, _severity, _confusion
+    parts = _curves, _decisions, _calibration, _consistency, _abstention, _centres, _severity, _kinds, _confusion
     return [f"## {run.name}", "", *(line for part in parts for line in part(run))]
 
 
@@ -97,8 +100,14 @@ def _centres(run: RunFindings) -> list[str]:
     if run.seen_and_unseen:
         rows = [[one.name, str(one.specimens), *map(estimate, one.levels)] for one in run.seen_and_unseen]
         lines += ["Mean AUC of each level at centres that training saw and at those that it did not see:", ""]
+        rows.append(["lost", "", *map(number, _lost(run.seen_and_unseen))])
         lines += table(("centres", "specimens", "level 1", "level 2", "level 3"), rows)
     return lines
+
+
+def _lost(groups: Sequence[CentresAuc]) -> list[float]:
+    seen, unseen = groups
+    return [one.value - other.value for one, other in zip(seen.levels, unseen.levels, strict=True)]
 
 
 def _severity(run: RunFindings) -> list[str]:
@@ -107,6 +116,38 @@ def _severity(run: RunFindings) -> list[str]:
     words = "Level 1; abnormal specimens in ranges of equal number by their severity, each against all normal ones."
     lines = ["### Severity", "", words, "", *_groups("severity", run.severity)]
     return lines + picture(figure_name("severity", run), "Level-1 AUC by severity")
+
+
+def _kinds(run: RunFindings) -> list[str]:
+    if not run.kinds:
+        return []
+    ranges = [f"called abnormal, severity {low:.1f} to {high:.1f}" for low, high in SEVERITIES]
+    rows = [
+        [
+            one.kind,
+            str(sum(one.specimens)),
+            estimate(one.auc.auc),
+            *map(_counted, one.detected, one.specimens),
+            number(one.labels_found, 2),
+        ]
+        for one in run.kinds
+    ]
+    false_alarms = 1 - run.labels[0].errors.specificity.value
+    words = (
+        "Specimens whose only finding is of the kind. AUC is of level 1 against all normal specimens; beside it the "
+        f"share that is called abnormal (of the normal specimens: {share(false_alarms)}). The last column is the share "
+        "of the level-3 labels that the kind sets which are called."
+    )
+    unseen = [f"{one.kind} (n={sum(one.specimens)})" for one in run.kinds if not one.shown_to_be_seen]
+    last = "Nothing shows that this model sees these kinds, whose interval holds 0.5 or lies below: "
+    lines = ["### Kinds of abnormality", "", words, ""]
+    lines += table(("kind", "specimens", "AUC", *ranges, "its level-3 labels called"), rows)
+    lines += [last + ", ".join(unseen) + "." if unseen else "All kinds are told from normal ones.", ""]
+    return lines + picture(figure_name("kinds", run), "Level-1 AUC of each kind of abnormality")
+
+
+def _counted(detected: Estimate, specimens: int) -> str:
+    return f"{detected.value:.2f} of {specimens}" if specimens else "-"
 
 
 def _groups(name: str, groups: Sequence[GroupAuc]) -> list[str]:

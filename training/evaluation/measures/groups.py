@@ -31,7 +31,7 @@ def by_centre(predictions: Predictions) -> list[GroupAuc]:
     centres = np.array(predictions.centres)
     seen = predictions.origin.training_prevalence
     return [
-        _group(predictions, str(name), (centres == name) & predictions.known[:, 0], seen=name in seen)
+        level1_group(predictions, str(name), (centres == name) & predictions.known[:, 0], seen=name in seen)
         for name in np.unique(centres)
     ]
 
@@ -46,10 +46,11 @@ def by_severity(predictions: Predictions, bins: int = SEVERITY_BINS) -> list[Gro
     rows = np.flatnonzero(abnormal)
     order = rows[np.argsort(predictions.severity[rows], kind="stable")]
     parts = [part for part in np.array_split(order, bins) if len(part)]
-    return [_group(predictions, _range(predictions.severity[part]), _with(normal, part)) for part in parts]
+    return [level1_group(predictions, _range(predictions.severity[part]), _with(normal, part)) for part in parts]
 
 
-def _group(predictions: Predictions, name: str, rows: Mask, *, seen: bool | None = None) -> GroupAuc:
+def level1_group(predictions: Predictions, name: str, rows: Mask, *, seen: bool | None = None) -> GroupAuc:
+    """Level-1 AUC among the chosen specimens [n]."""
     truth, scores = predictions.labels[rows, 0], predictions.served[rows, 0]
     estimate = auc_with_interval(truth, scores, resample(max(1, len(truth)))[:, : len(truth)])
     return GroupAuc(name, estimate, len(truth), int((truth == 1).sum()), seen)
