@@ -37,11 +37,20 @@ _SETTINGS: Final[dict[Any, Any]] = {
 @contextmanager
 def drawing(path: Path, title: str, columns: int = 1, size: tuple[float, float] = (8, 5)) -> Iterator[list[Axes]]:
     """Yield axes side by side and write them to `path` as PNG; `size` is in inches at 110 dots per inch."""
+    with grid_drawing(path, title, (1, columns), size) as axes:
+        yield axes[0]
+
+
+@contextmanager
+def grid_drawing(
+    path: Path, title: str, shape: tuple[int, int], size: tuple[float, float]
+) -> Iterator[list[list[Axes]]]:
+    """Yield rows of axes and write them to `path` as PNG; `size` is in inches at 110 dots per inch."""
     with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=size, layout="compressed")
-        axes = figure.subplots(1, columns, squeeze=False)
+        axes = figure.subplots(*shape, squeeze=False)
         figure.suptitle(title, fontsize=14)
-        yield list(axes[0])
+        yield [list(row) for row in axes]
         figure.savefig(path, dpi=_DOTS_PER_INCH, bbox_inches="tight")
 
 
@@ -54,3 +63,11 @@ def line_styles(count: int) -> list[tuple[str, str]]:
     """Colour and dash of `count` curves, no two the same up to 28."""
     colours = islice(cycle(COLOURS), count)
     return [(shade, _LINES[index // len(COLOURS) % len(_LINES)]) for index, shade in enumerate(colours)]
+
+
+def bare(axis: Axes) -> None:
+    """Take ticks, grid and frame away, as under a picture."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
