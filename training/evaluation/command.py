@@ -1,6 +1,6 @@
 """Judge predictions on a test set: one folder with a report, a table and figures.
 
-    xray train evaluate PREDICTIONS.parquet... --out FOLDER
+    xray train evaluate RUN... --out FOLDER
 
 See docs/evaluation.md.
 """
@@ -21,22 +21,25 @@ from training.evaluation.document.figures import draw_all, level_means
 from training.evaluation.document.findings import Findings, find
 from training.evaluation.document.markdown import number
 from training.evaluation.document.page import page
-from training.evaluation.parquet import load
+from training.evaluation.opened.findings import look_inside
+from training.evaluation.sources import read_sources
 from training.evaluation.summary import as_csv
 
 REPORT: Final = "report.md"
 
 HELP: Final = """Judge predictions on a test set.
 
-Each PREDICTIONS file holds the predictions of one trained model;
-python -m training.train writes predictions-NAME.parquet into its run's folder.
-Several files may be several models, configurations, inputs (DV, LAT, MV) or
-seeds: each says itself what it is. All must be of the same test specimens.
+Each RUN is the folder of a training run, of which all predictions are taken
+(predictions-NAME.parquet), or one such file. Several may be several models,
+configurations, inputs (DV, LAT, MV) or seeds: each says itself what it is. All
+must be of the same test specimens.
 
-FOLDER gets report.md, auc.csv and the figures (PNG). The same files give the
-same folder, whatever their order.
+FOLDER gets report.md, auc.csv and the figures (PNG). The same predictions give
+the same folder, whatever their order. Of folders with weights, the models that
+see both views are opened as well (heat on altered bones, reconstructions,
+learning curves, centre from features), which takes minutes.
 
-Example: xray train evaluate runs/*/predictions-*.parquet --out evaluation
+Example: xray train evaluate training/runs/demo --out evaluation
 """
 
 _PICTURE: Final = re.compile(r"\]\(([a-z0-9.-]+\.png)\)")
@@ -46,28 +49,37 @@ _console = Console(stderr=True, highlight=False)
 
 @app.command(help=HELP)
 def evaluate(
-    predictions: Annotated[
-        list[Path], typer.Argument(metavar="PREDICTIONS...", exists=True, dir_okay=False, help="Parquet files.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", exists=True, help="Folders or Parquet files.")],
+    *,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; made when it is not there.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", exists=True, file_okay=False, help="Training set; default: data in each RUN."),
+    ] = None,
+    inside: Annotated[bool, typer.Option(help="Open the models that lie in the folders.")] = True,
 ) -> None:
     """Read all predictions, write the report folder, and say in a few lines what it found."""
     with one_line_errors(_console, "stopped; the same command starts again."):
-        findings = make(predictions, out)
+        findings = make(runs, out, data=data, inside=inside)
     _say(findings, out)
 
 
-def make(files: Sequence[Path], out: Path) -> Findings:
+def make(paths: Sequence[Path], out: Path, *, data: Path | None = None, inside: bool = True) -> Findings:
     """Write the report folder; raises Rejected if the files cannot be read or do not belong together."""
     with _console.status("reading predictions") as status:
-        predictions = [load(path) for path in files]
+        sources = read_sources(paths, data)
         status.update("computing figures of merit and their intervals")
-        findings = find(predictions)
+        findings = find(sources.predictions)
         out.mkdir(parents=True, exist_ok=True)
         _remove_earlier_pictures(out)
         draw_all(findings, out, lambda name: status.update(f"drawing {name}"))
+        opened = [
+            look_inside(folder, run.name, run.predictions, out, status.update)
+            for run in findings.runs
+            if inside and (folder := sources.folder_of(run.predictions.origin)) and folder.can_open(run.predictions)
+        ]
         (out / "auc.csv").write_text(as_csv(findings.auc), encoding="utf-8")
-        (out / REPORT).write_text(page(findings), encoding="utf-8")
+        (out / REPORT).write_text(page(findings, opened), encoding="utf-8")
     return findings
 
 

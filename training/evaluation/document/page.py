@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from services.common.labels import LABEL_ORDER
 from training.evaluation.document.figures import ABSTENTION, INPUTS, LEVEL_MEANS, has_inputs
 from training.evaluation.document.findings import Findings, RunFindings
+from training.evaluation.document.inside import inside_section
 from training.evaluation.document.markdown import estimate, number, picture, table
 from training.evaluation.document.sections import run_section
 from training.evaluation.measures.estimate import Estimate
 from training.evaluation.measures.ranking import RESAMPLES
+from training.evaluation.opened.findings import Opened
 from training.evaluation.paper import MEAN, paper_auc
 from training.evaluation.summary import AucRow, Group
 
@@ -21,14 +24,16 @@ DATA_DIFFER = (
 )
 
 
-def page(findings: Findings) -> str:
-    """The whole page."""
+def page(findings: Findings, inside: Sequence[Opened] = ()) -> str:
+    """The whole page; `inside` are the models that were opened."""
     lines = ["# Evaluation", "", *_test_set(findings), DATA_DIFFER, "", *_auc(findings)]
     lines += ["## Single runs in detail", "", _detail_words(findings), ""]
     lines += picture(ABSTENTION, "Accuracy and AUC against the share of specimens called")
     for run in findings.runs:
         lines += run_section(run)
     lines += _shortcut(findings)
+    for opened in inside:
+        lines += inside_section(opened)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -1,0 +1,1 @@
+"""How a model was trained: its epochs and its time."""

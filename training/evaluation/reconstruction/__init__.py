@@ -1,0 +1,1 @@
+"""How well an autoencoder rebuilds the test specimens' tensors."""
