@@ -16,6 +16,11 @@ _COMMANDS: Final = {
     "models": LazyCommand(
         "training.train:app", "Make the training set, train both models, write Triton's repository.", "Models"
     ),
+    "study": LazyCommand("training.study:app", "Train on several seeds and on single views, for the tables.", "Models"),
+    "combine": LazyCommand(
+        "training.models.combination.command:app", "Judge the paper's other ways of combining the views.", "Models"
+    ),
+    "export": LazyCommand("training.export.command:app", "Write the model repository for another target.", "Models"),
     "evaluate": LazyCommand("training.evaluation.command:app", "Judge predictions on a test set.", "Models"),
 }
 

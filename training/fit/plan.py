@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from training.data.inputs import Input
+
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 """Lightning's names: all in 32 bits, or layers in 16 bits with weights kept in 32."""
 
@@ -42,6 +44,7 @@ class Configuration:
     seed: int
     convnext: Plan
     cae: Plan
+    input: Input = "MV"
 
     def plan(self, backbone: str) -> Plan:
         """Return the schedule of backbone `convnext` or `cae`."""

@@ -1,0 +1,65 @@
+"""`xray train study`: the paper's protocol, several seeds and each input, for the tables of `xray train evaluate`.
+
+    xray train study --config demo
+    xray train evaluate training/runs/demo/study/* --data training/runs/demo/data --out docs/results
+
+Nothing is exported. Stopped at any point, the same command goes on where it ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import click
+import torch
+import typer
+from rich.console import Console
+
+from training.command_errors import one_line_errors
+from training.data.inputs import INPUTS
+from training.evaluation.run import CONSENSUS
+from training.fit.heap import keep_freed_memory
+from training.models.build import BACKBONES
+from training.run import Run, make_data
+from training.train import RUNS, known
+
+app = typer.Typer(add_completion=False)
+_console = Console(stderr=True)
+
+
+@app.command()
+def study(
+    *,
+    config: Annotated[str, typer.Option(help="Configuration to train; its training set is made once.")] = "demo",
+    folder: Annotated[Path, typer.Option(help="Where runs and training sets lie.")] = RUNS,
+    seeds: Annotated[int, typer.Option(min=1, help="How many; the paper has 5.")] = 5,
+    inputs: Annotated[
+        list[str],
+        typer.Option(
+            "--input",
+            click_type=click.Choice(INPUTS),
+            default_factory=lambda: list(INPUTS),
+            help="DV, LAT or MV (both); may be repeated.",
+        ),
+    ],
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
+) -> None:
+    """Train both backbones for every seed on DV alone, on LAT alone and on both views."""
+    configuration = known(config)
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    with one_line_errors(_console, "stopped; the same command goes on from here"):
+        data = make_data(configuration, folder / config, _console)
+        for seed, which in product(range(1, seeds + 1), (which for which in INPUTS if which in inputs)):
+            run = Run(replace(configuration, seed=seed, input=which), folder / config / "study" / f"{which}-{seed}")
+            if (run.folder / f"predictions-{CONSENSUS}.parquet").exists():
+                continue
+            _console.rule(f"seed {seed} of {seeds}, {which}")
+            run.conclude(data, {name: run.train(name, data, _console)[1] for name in BACKBONES})
+
+
+if __name__ == "__main__":
+    app()
