@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,13 +23,13 @@ class Standing:
 class Cursors:
     """One JSON line a finished page, written when all of its documents are done; a torn last line does not count.
 
-    A core that was finished begins anew: what is new since then is found, and what was pushed is skipped.
+    Once all cores are finished they may begin anew: what is new since then is found, and what was pushed is skipped.
     """
 
     def __init__(self, path: Path, *, restart: bool = False) -> None:
         """Read how far each core was, unless all is to begin anew."""
         self.path = path
-        self._standing = {} if restart else _standings(path)
+        self._standing: dict[str, Standing | None] = {} if restart else _standings(path)
 
     def __enter__(self) -> Self:
         """Open for appending."""
@@ -44,25 +45,33 @@ class Cursors:
         """Close."""
         self._file.close()
 
+    def unfinished(self, cores: Sequence[str]) -> list[str]:
+        """Tell which of these cores are still to be done; if none is, all begin anew."""
+        if all(core in self._standing and self._standing[core] is None for core in cores):
+            for core in cores:
+                self.advance(core, Standing())
+        return [core for core in cores if self._standing.get(core, Standing()) is not None]
+
     def standing(self, core: str) -> Standing:
-        """Tell where a core's next page begins."""
-        return self._standing.get(core, Standing())
+        """Tell where the next page of an unfinished core begins."""
+        return self._standing.get(core) or Standing()
 
     def advance(self, core: str, standing: Standing | None) -> None:
         """Note that everything before `standing` is done; None: the core is finished."""
-        self._standing[core] = standing or Standing()
-        now = self._standing[core]
-        self._file.write(json.dumps({"core": core, "cursor": now.cursor, "seen": now.seen}) + "\n")
+        self._standing[core] = standing
+        entry = {"core": core, "cursor": standing and standing.cursor, "seen": standing and standing.seen}
+        self._file.write(json.dumps(entry) + "\n")
         self._file.flush()
 
 
-def _standings(path: Path) -> dict[str, Standing]:
-    found: dict[str, Standing] = {}
+def _standings(path: Path) -> dict[str, Standing | None]:
+    found: dict[str, Standing | None] = {}
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
-                found[str(entry["core"])] = Standing(str(entry["cursor"]), int(entry["seen"]))
+                cursor = entry["cursor"]
+                found[str(entry["core"])] = None if cursor is None else Standing(str(cursor), int(entry["seen"]))
             except (ValueError, KeyError, TypeError):
                 continue
     return found

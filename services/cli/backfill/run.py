@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,9 +37,9 @@ class Backfill:
     telling: Telling
     parallel: int
 
-    def run(self, cores: Iterable[str]) -> None:
-        """Do these cores from where each stands; raises Retriable when a server stays away."""
-        for core in cores:
+    def run(self, cores: Sequence[str]) -> None:
+        """Do what is unfinished of these cores, from where each stands; raises Retriable when a server stays away."""
+        for core in self.cursors.unfinished(cores):
             self._core(core)
 
     def _core(self, core: str) -> None:

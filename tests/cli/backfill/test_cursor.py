@@ -23,9 +23,20 @@ def test_it_goes_on_where_it_was_also_after_a_torn_line(tmp_path: Path) -> None:
     assert Cursors(path, restart=True).standing("impc_images") == Standing("*", 0)
 
 
-def test_what_was_finished_begins_anew(tmp_path: Path) -> None:
+def test_what_was_finished_is_passed_over_until_all_is(tmp_path: Path) -> None:
     path = tmp_path / "cursors.jsonl"
     with Cursors(path) as cursors:
+        assert cursors.unfinished(["experiment", "impc_images"]) == ["experiment", "impc_images"]
         cursors.advance("experiment", Standing("AoE1", 200))
         cursors.advance("experiment", None)
-    assert Cursors(path).standing("experiment") == Standing("*", 0)
+        cursors.advance("impc_images", Standing("AoE2", 10))
+    with Cursors(path) as cursors:
+        assert cursors.unfinished(["experiment", "impc_images"]) == ["impc_images"]
+        cursors.advance("impc_images", None)
+    with Cursors(path) as cursors:
+        assert cursors.unfinished(["experiment", "impc_images"]) == ["experiment", "impc_images"]
+        assert cursors.standing("experiment") == Standing("*", 0)
+        cursors.advance("experiment", Standing("AoE3", 200))
+    with Cursors(path) as cursors:
+        assert cursors.unfinished(["experiment", "impc_images"]) == ["experiment", "impc_images"]
+        assert cursors.standing("experiment") == Standing("AoE3", 200)
