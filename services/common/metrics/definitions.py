@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 # Prometheus' text format has no place for creation times: they would double the number of series.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
