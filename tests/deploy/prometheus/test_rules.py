@@ -29,6 +29,22 @@ def test_prometheus_accepts_its_configuration_and_finds_the_rules() -> None:
     assert said.count("rules found") == len(RULES)
 
 
+def test_prometheus_accepts_the_relabelling_that_the_docs_say_for_kubernetes(tmp_path: Path) -> None:
+    """Only that: Debian's Prometheus is built without discovery on Kubernetes."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", (CLONE / "docs" / "kubernetes.md").read_text(), re.DOTALL)
+    jobs = yaml.safe_load(block)
+    assert all(job.pop("kubernetes_sd_configs") for job in jobs)
+    file = tmp_path / "prometheus.yml"
+    file.write_text(yaml.safe_dump({"scrape_configs": jobs}))
+    assert "SUCCESS" in promtool("check", "config", file)
+
+
+def test_the_docs_list_every_alert() -> None:
+    (table,) = re.findall(r"## Alerts\n(.*?)\n## ", (CLONE / "docs" / "dashboards.md").read_text(), re.DOTALL)
+    listed = re.findall(r"`(\w+)`", table.split("\n\n")[0])
+    assert sorted(listed) == sorted(alerts())
+
+
 @pytest.mark.parametrize("file", TESTS, ids=lambda path: path.name)
 def test_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
     assert "SUCCESS" in promtool("test", "rules", file)
