@@ -7,7 +7,7 @@ BIN := .venv/bin
 PARSER := deploy/schemas/asyncapi-check
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup setup-dev demo up down check check-asyncapi format test test-unit test-integration test-crash bench lock clean
+.PHONY: help setup setup-dev demo up down check check-asyncapi docs format test test-unit test-integration test-crash bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -50,6 +50,9 @@ check: setup-dev check-asyncapi ## Lint, format, types and contracts, as CI runs
 check-asyncapi: ## Read the AsyncAPI document with AsyncAPI's own parser, where Node.js is installed
 	@if ! command -v node > /dev/null; then echo "AsyncAPI's parser was not run: it needs Node.js"; exit; fi; cd $(PARSER) && \
 	if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --ignore-scripts; fi && node check.js ../asyncapi.json
+
+docs: setup-dev ## Build the site of docs/ into build/site; a broken link fails
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 format: setup-dev ## Apply the formatter and the safe lint fixes
 	ruff format .

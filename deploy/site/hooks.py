@@ -1,0 +1,77 @@
+"""MkDocs hooks: pages of docs/ link to files of the repository; these become part of the site.
+
+A link `../NAME` of a page leads out of docs/ on the repository's own pages. Here the file NAME is taken into the site as
+`repository/NAME`, a folder as a page that lists its files, and the link is turned there, so that nothing depends on
+where the repository is published.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+_CLONE: Final = Path(__file__).parents[2]
+_DOCS: Final = _CLONE / "docs"
+_TAKEN: Final = "repository"
+_LINK: Final = re.compile(r"(?<=\]\()([^)#\s:]+)(?=[)#])")
+_FENCED: Final = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Take into the site whatever its pages link to outside docs/, and what those pages link to."""
+    waiting = [path for path in _DOCS.glob("**/*.md")]
+    while waiting:
+        for target in _targets(waiting.pop()):
+            source = _source(target)
+            if target.is_relative_to(_DOCS) or not target.exists() or source in files.src_uris:
+                continue
+            if target.is_dir():
+                files.append(File.generated(config, source, content=_listing(target)))
+            else:
+                files.append(File.generated(config, source, abs_src_path=str(target)))
+            if target.is_dir() or target.suffix == ".md":
+                waiting.append(target)
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn links that lead between docs/ and the rest of the repository to their places in the site."""
+    source = page.file.src_uri
+    taken = source.startswith(f"{_TAKEN}/")
+    folder = (_CLONE / source.removeprefix(f"{_TAKEN}/") if taken else _DOCS / source).parent
+
+    def turned(match: re.Match[str]) -> str:
+        target = _resolved(folder, match[1])
+        return os.path.relpath(_source(target), Path(source).parent) if target.exists() else match[1]
+
+    parts = _FENCED.split(markdown)
+    return "".join(part if index % 2 else _LINK.sub(turned, part) for index, part in enumerate(parts))
+
+
+def _targets(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(child for child in path.iterdir() if child.is_file())
+    return [_resolved(path.parent, link) for link in _LINK.findall(_FENCED.sub("", path.read_text()))]
+
+
+def _resolved(folder: Path, link: str) -> Path:
+    return Path(os.path.normpath(folder / link))
+
+
+def _source(target: Path) -> str:
+    """Place of a file among the site's sources; a folder's is the page that lists it."""
+    if target.is_relative_to(_DOCS):
+        return target.relative_to(_DOCS).as_posix()
+    source = f"{_TAKEN}/{target.relative_to(_CLONE).as_posix()}"
+    return f"{source}/index.md" if target.is_dir() else source
+
+
+def _listing(folder: Path) -> str:
+    lines = (f"- [`{child.name}`]({child.name})" for child in _targets(folder))
+    return "\n".join([f"# {folder.relative_to(_CLONE).as_posix()}/", "", *lines, ""])
