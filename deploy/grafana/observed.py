@@ -56,7 +56,7 @@ def observed(stack: Stack, folder: Path, specimens: int, times: int) -> Iterator
     with rendering(folder / "cohort", Wanted(specimens, seed=1)) as cohort:
         list(prepare(settings))
         with Processes(SERVICES, environment, folder / "logs") as services:
-            services.wait_ready(_PATIENCE_SECONDS)
+            services.wait_ready(2 * _PATIENCE_SECONDS)
             submissions = cohort.result()
             begin = time.time()
             with scraping(folder / "prometheus", targets(stack, services)) as prometheus:

@@ -36,7 +36,7 @@ def team(file: Path) -> dict[str, Any]:
 
 def receiver(file: Path, *labels: str) -> str:
     """Ask amtool who would hear of an alert with these labels."""
-    command = [program("amtool"), "config", "routes", "test", f"--config.file={file}", *labels]
+    command: list[str | Path] = [program("amtool"), "config", "routes", "test", f"--config.file={file}", *labels]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -58,7 +58,7 @@ def test_the_configuration_with_its_password_is_nobody_elses(tmp_path: Path) -> 
 
 
 def test_a_mailbox_without_a_mail_server_is_refused(tmp_path: Path) -> None:
-    command = ["sh", START, tmp_path / "file", "true"]
+    command: list[str | Path] = ["sh", START, tmp_path / "file", "true"]
     environment = {"PATH": "/usr/bin:/bin", "ALERT_EMAIL_TO": "team@example.org"}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert answer.returncode != 0
