@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,7 @@ def services(system: Counted, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_killed_under_load_it_never_counts_too_much_and_counting_anew_is_the_ledger(
-    system: Counted, services: Processes, record_property: Callable[[str, object], None]
+    system: Counted, services: Processes
 ) -> None:
     """Killed three times, once with its disk lost."""
     start = window_start(2)
@@ -57,7 +57,6 @@ def test_killed_under_load_it_never_counts_too_much_and_counting_anew_is_the_led
     window = system.published()[CENTRE, start]
     found = counts_of(window)
     missing = {name: ledger[name] - found[name] for name in ("images", "accepted", "calls", "abnormal")}
-    record_property("missing", missing)
     assert all(count >= 0 for count in missing.values()), f"counted too much: {missing}"
     assert window.interrupted
 
