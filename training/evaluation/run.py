@@ -35,8 +35,9 @@ def write_predictions(
     has their probabilities, of `whole(unseen)`.
     """
     prevalence = training_prevalence(store.subset("train"))
+    models: dict[str, Judged | Consensus] = {**judged, CONSENSUS: consensus(list(judged.values()))}
     paths = []
-    for name, one in [*judged.items(), (CONSENSUS, consensus(list(judged.values())))]:
+    for name, one in models.items():
         origin = Origin(
             model=name,
             config=configuration.name,

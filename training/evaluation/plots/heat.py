@@ -37,13 +37,13 @@ def draw_heat_sheet(path: Path, rows: Sequence[SheetRow], layers: Sequence[str],
     with grid_drawing(path, title, (len(rows), columns), size=(2.15 * columns, 2.25 * len(rows) + 0.7)) as axes:
         for line, row in zip(axes, rows, strict=True):
             line[0].set_ylabel(row.name, fontsize=11)
-            for view, name in enumerate(VIEWS):
+            for view in range(len(VIEWS)):
                 panels = line[view * (1 + len(layers)) :]
-                _picture(panels[0], row, view, None)
-                panels[0].set_title(name, fontsize=11)
-                for panel, layer, heat in zip(panels[1:], layers, row.heats, strict=False):
+                for panel, heat in zip(panels, (None, *row.heats), strict=False):
                     _picture(panel, row, view, heat)
-                    panel.set_title(f"{name}, {layer}", fontsize=10)
+        names = [f"{view}\n{source}" for view in VIEWS for source in ("as it is", *layers)]
+        for panel, name in zip(axes[0], names, strict=True):
+            panel.set_title(name, fontsize=10)
 
 
 def _picture(axis: Axes, row: SheetRow, view: int, heat: NDArray[np.float64] | None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.ticker import MaxNLocator
+
 from training.evaluation.history.epochs import best_epoch
 from training.evaluation.levels import LEVELS
 from training.evaluation.plots.style import CHANCE, GREY, MARKERS, colour, drawing
@@ -22,9 +24,9 @@ def draw_learning(path: Path, epochs: Sequence[Epoch], title: str) -> None:
             values = [one.auroc[index] for one in epochs]
             auc.plot(numbers, values, color=colour(index), marker=MARKERS[index], label=f"level {level}")
         auc.axhline(CHANCE, color=GREY, linestyle="--", label="chance")
-        auc.set_ylabel("AUC on validation specimens, mean of the level")
+        auc.set_ylabel("Validation AUC, mean over the level")
         for axis in (loss, auc):
             axis.axvline(best_epoch(tuple(epochs)), color="black", linestyle=":", label="best epoch")
             axis.set_xlabel("Epoch")
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.legend(loc="best")

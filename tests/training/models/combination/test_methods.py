@@ -23,7 +23,8 @@ def _views(seed: int = 0, specimens: int = 2) -> np.ndarray:
 def test_every_way_makes_a_picture_of_three_channels_of_each_specimen_by_itself(name: str) -> None:
     views = _views()
     made = METHODS[name](views)
-    assert (made.shape, made.dtype) == ((2, 3, SIDE, SIDE), np.uint8)
+    assert made.shape == (2, 3, SIDE, SIDE)
+    assert made.dtype == np.uint8
     assert np.array_equal(made[1:], METHODS[name](views[1:]))
 
 
