@@ -29,6 +29,7 @@ def report(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.integration
 def test_a_run_folder_gives_a_report_that_looks_inside_the_models_whose_weights_are_there(report: Path) -> None:
     text = (report / "report.md").read_text(encoding="utf-8")
     assert re.findall("^## Inside (.*)$", text, re.MULTILINE) == ["cae demo MV, seed 1"]
@@ -43,6 +44,7 @@ def test_a_run_folder_gives_a_report_that_looks_inside_the_models_whose_weights_
     assert "| paper (other data) |  | 0.00139 ± 0.00040 | 0.9204 ± 0.0203 |" in text
 
 
+@pytest.mark.integration
 def test_every_picture_that_the_report_shows_is_there(report: Path) -> None:
     shown = set(re.findall(r"\]\(([^)]+\.png)\)", (report / "report.md").read_text(encoding="utf-8")))
     assert shown == {path.name for path in report.glob("*.png")}
@@ -50,6 +52,7 @@ def test_every_picture_that_the_report_shows_is_there(report: Path) -> None:
     assert {"heat-spine", "heat-abnormal", "maps", "learning", "rebuilt", "rebuilt-examples", "kinds"} <= kinds
 
 
+@pytest.mark.integration
 def test_models_stay_closed_when_asked(run: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [str(run), "--out", str(tmp_path), "--no-inside"])
     assert result.exit_code == 0, result.output

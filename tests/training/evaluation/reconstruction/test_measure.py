@@ -48,7 +48,7 @@ def test_normal_and_abnormal_specimens_are_apart_and_the_error_ranks_them() -> N
     assert found is not None
     groups = {group.name: group for group in found.groups}
     assert {name: group.specimens for name, group in groups.items()} == {"all": 20, "normal": 10, "abnormal": 10}
-    assert groups["normal"].mse == (0, 0)
+    assert groups["normal"].mse == pytest.approx((0, 0))
     assert groups["abnormal"].mse[0] == pytest.approx(0.01, rel=1e-3)
     assert groups["all"].mse[0] == pytest.approx(0.005, rel=1e-3)
     assert groups["abnormal"].ssim[0] < groups["normal"].ssim[0] == pytest.approx(1)
