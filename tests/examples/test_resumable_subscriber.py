@@ -17,12 +17,9 @@ import psycopg
 import pytest
 from kafka import TopicPartition
 from kafka.admin import OffsetSpec
-from psycopg import conninfo, sql
 
 from deploy.local.stack import Stack
 from services.cli.broker import administrator
-from services.cli.environment import settings_of
-from services.cli.setup.topics import ensure_topics
 from services.common.events import PhenotypeCall
 from services.common.loop import Message
 from services.common.loop.transport import KafkaTransport
@@ -34,25 +31,6 @@ pytestmark = pytest.mark.integration
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 GROUP = "phenotype-database"
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Kafka and PostgreSQL, with the topics."""
-    stack = Stack(tmp_path_factory.mktemp("examples"), tied=True)
-    stack.up(["kafka", "postgres"])
-    ensure_topics(settings_of(stack.environment()))
-    yield stack
-    stack.down()
-
-
-@pytest.fixture
-def dsn(servers: Stack) -> str:
-    """Connection string of a subscriber's own database."""
-    server = servers.environment()["XRAY_POSTGRES_DSN"]
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier("subscriber")))
-    return conninfo.make_conninfo(server, dbname="subscriber")
 
 
 @contextmanager
