@@ -49,6 +49,8 @@ class Telling:
         """End with the counts, whatever the end was."""
         self._progress.stop()
         self._summary()
+        if kind is not None:
+            self.remark("not finished; the same command goes on from here")
 
     @property
     def failed(self) -> bool:

@@ -75,8 +75,7 @@ class Backfill:
             for result in results:
                 away = away + 1 if result.reason == SOURCE_AWAY else 0
                 if away == _MOST_AWAY:
-                    msg = f"{result.words}; the same command goes on from here"
-                    raise Retriable(msg)
+                    raise Retriable(result.words or "")
                 self.telling.result(result)
 
     def _keep(self, page: Page) -> None:
