@@ -94,6 +94,7 @@ def _triton_away(stack: Stack, prometheus: Prometheus, *, away: bool) -> Iterato
         yield
     finally:
         back.join()
+        stack.start("triton")  # does nothing where it works
 
 
 def _start_when_missed(stack: Stack, prometheus: Prometheus) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.grafana.__main__ import FOLDER
 from deploy.grafana.observed import Run, observed
+from deploy.grafana.render import picture
+from deploy.grafana.screens import SCREENS
 from deploy.local.stack import Stack
 from deploy.prometheus.server import QueryRefused, Series
 from services.cli.pipeline import SERVICES
@@ -53,6 +56,13 @@ def test_the_rules_watched_the_same_run(run: Run) -> None:
 def test_a_wrong_expression_is_refused(run: Run) -> None:
     with pytest.raises(QueryRefused, match="parse error"):
         run.over("sum by (stage (xray_ready)")
+
+
+def test_the_docs_pictures_can_be_drawn(run: Run, tmp_path: Path) -> None:
+    for screen in SCREENS:
+        path = tmp_path / f"{screen.uid}.png"
+        picture(screen, run, path)
+        assert 20_000 < path.stat().st_size < 300_000
 
 
 def finite(found: list[Series]) -> list[Series]:
