@@ -29,7 +29,8 @@ commit, so a batch that a crash repeats is counted by the process that finished 
 
 `process_resident_memory_bytes`, `process_cpu_seconds_total` and the like come with the client library.
 
-This page is made by `python -m deploy.metrics_page`; a test scrapes every service and compares.
+This page is made by `python -m deploy.metrics_page`; a test scrapes the five services of the pipeline
+and compares.
 """
 _UNITS: Final = (
     ("_timestamp_seconds", "Unix time, s"),
