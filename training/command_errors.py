@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from services.common.errors import Rejected
+from services.common.errors import Fatal, Rejected
 
 INTERRUPTED: Final = 130
 FAILED: Final = 1
@@ -18,7 +18,7 @@ FAILED: Final = 1
 
 @contextmanager
 def one_line_errors(console: Console, when_stopped: str) -> Iterator[None]:
-    """Turn Ctrl-C, bad input and the file system's errors into one line and an exit code."""
+    """Turn Ctrl-C, bad input, a training gone wrong and the file system's errors into one line and an exit code."""
     try:
         yield
     except KeyboardInterrupt:
@@ -27,6 +27,6 @@ def one_line_errors(console: Console, when_stopped: str) -> Iterator[None]:
     except Rejected as error:
         console.print(f"[red]error[/red] {escape(error.words)} \\[{error.reason}]", soft_wrap=True)
         raise typer.Exit(FAILED) from None
-    except OSError as error:
+    except (Fatal, OSError) as error:
         console.print(f"[red]error[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(FAILED) from None

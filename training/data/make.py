@@ -14,6 +14,7 @@ from typing import Final
 
 import cv2
 
+from training.data.check import check_folder, check_tensors
 from training.data.recipe import Recipe
 from training.data.simulated import simulate
 from training.data.store import SetFolder
@@ -25,8 +26,14 @@ Progress = Callable[[int, int], None]
 
 
 def make_training_set(folder: Path, recipe: Recipe, progress: Progress) -> SetFolder:
-    """Make what the folder still misses; raises RecipeMismatchError if it holds another recipe's set."""
+    """Make what the folder still misses.
+
+    Raises RecipeMismatchError if it holds another recipe's set, Rejected if its files are damaged
+    (`training.data.check`).
+    """
+    check_folder(folder, recipe)
     store = SetFolder(folder, recipe)
+    check_tensors(store)
     missing = store.missing()
     done = recipe.specimens - len(missing)
     progress(done, recipe.specimens)

@@ -28,8 +28,8 @@ Images = NDArray[np.uint8]
 _IMAGES = "images.npy"
 _VIEWS = "views.npy"
 _BONES = "bones.npy"
-_LINES = "specimens.jsonl"
-_RECIPE = "recipe.json"
+LINES = "specimens.jsonl"
+RECIPE = "recipe.json"
 
 
 class RecipeMismatchError(RuntimeError):
@@ -108,14 +108,14 @@ class SetFolder:
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.recipe = recipe
-        self._lines = folder / _LINES
+        self._lines = folder / LINES
         folder.mkdir(parents=True, exist_ok=True)
-        _claim(folder / _RECIPE, recipe)
+        _claim(folder / RECIPE, recipe)
         _drop_cut_line(self._lines)
-        count, side = recipe.specimens, recipe.side
-        self.images: Images = _array(folder / _IMAGES, (count, side, side, 3))
-        self.views: Images = _array(folder / _VIEWS, (count, 2, VIEW_SIDE, VIEW_SIDE))
-        self.bones: Images = _array(folder / _BONES, (count, 2, len(CHANNELS), SIDE, SIDE))
+        shapes = array_shapes(recipe)
+        self.images: Images = _array(folder / _IMAGES, shapes[_IMAGES])
+        self.views: Images = _array(folder / _VIEWS, shapes[_VIEWS])
+        self.bones: Images = _array(folder / _BONES, shapes[_BONES])
 
     def entries(self) -> list[Entry]:
         """Return what is done, by index."""
@@ -152,6 +152,16 @@ class SetFolder:
         """SHA-256 of every tensor's digest and labels: equal for equal training sets."""
         lines = [json.dumps(asdict(entry), sort_keys=True) for entry in self.entries()]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def array_shapes(recipe: Recipe) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each array of a recipe's set, all uint8."""
+    count, side = recipe.specimens, recipe.side
+    return {
+        _IMAGES: (count, side, side, 3),
+        _VIEWS: (count, 2, VIEW_SIDE, VIEW_SIDE),
+        _BONES: (count, 2, len(CHANNELS), SIDE, SIDE),
+    }
 
 
 def _array(path: Path, shape: tuple[int, ...]) -> Images:
