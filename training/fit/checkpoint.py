@@ -27,13 +27,14 @@ class Epoch:
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint whole or not at all (Lightning's own may be cut when it lies on another file system)."""
+    """Writes a checkpoint whole or not at all (Lightning's own holds it in memory twice, and may be cut)."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write beside the old file, then take its place."""
+        del storage_options
         new = Path(path).with_suffix(".new")
         new.parent.mkdir(parents=True, exist_ok=True)
-        super().save_checkpoint(checkpoint, new, storage_options)
+        torch.save(checkpoint, new)
         new.replace(path)
 
 

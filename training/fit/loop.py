@@ -132,4 +132,5 @@ def weights_digest(backbone: nn.Module) -> str:
 
 
 def _rows_digest(subset: Subset) -> str:
-    return hashlib.sha256(subset.rows.tobytes() + subset.labels.tobytes()).hexdigest()
+    one_view = b"" if subset.input == "MV" else subset.input.encode()
+    return hashlib.sha256(subset.rows.tobytes() + subset.labels.tobytes() + one_view).hexdigest()
