@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +11,7 @@ from training.models.bridge import ImageBridge
 from training.models.configuration import ConvNeXtSize
 from training.models.front_end import MAP_CHANNELS, FrontEnd
 from training.models.heads import HierarchicalHeads
+from training.models.imagenet import make_convnext
 from training.models.output import Output
 from training.models.pooling import mean_and_deviation
 
@@ -25,11 +23,7 @@ class ConvNeXtDriven(nn.Module):
         super().__init__()
         self.front_end = FrontEnd(size.front_end)
         self.bridge = ImageBridge(size.bridge, size.enlarge)
-        # Layer scale starts near zero to train hundreds of epochs; from scratch in a few it would only hold back.
-        scale: dict[str, Any] = {} if size.convnext_from_imagenet else {"ls_init_value": None}
-        convnext: Any = timm.create_model(
-            size.convnext, pretrained=size.convnext_from_imagenet, num_classes=0, global_pool="fast", **scale
-        )
+        convnext = make_convnext(size.convnext, from_imagenet=size.convnext_from_imagenet)
         self.convnext = convnext
         self.bones = BoneHead(size.bone_width) if size.bone_width else None
         self.pooled_skip = size.pooled_skip

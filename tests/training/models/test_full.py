@@ -1,0 +1,60 @@
+"""The paper's size: 88 million weights, a few steps. ImageNet weights of a ConvNeXt need the network, so none here."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from services.common.errors import Fatal
+from tests.training.synthetic import tiny_subset
+from training.export.graph import PARITY, check_parity, export_onnx
+from training.export.tensorrt_rules import check_tensorrt_rules
+from training.fit.hardware import Hardware
+from training.fit.loop import Fit
+from training.fit.plan import CONFIGURATIONS
+from training.models.calibration import Calibration
+from training.models.configuration import SIZES
+from training.models.convnext import ConvNeXtDriven
+from training.models.imagenet import make_convnext
+from training.models.serving import Serving
+
+FULL = SIZES["full"].convnext
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_missing_imagenet_weights_are_said_and_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(Fatal, match="no ImageNet weights of convnext_atto"):
+        make_convnext("convnext_atto", from_imagenet=True)
+
+
+@pytest.mark.integration
+def test_full_size_trains_a_few_steps_and_exports(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = ConvNeXtDriven(replace(FULL, convnext_from_imagenet=False))
+    assert sum(parameter.numel() for parameter in backbone.parameters()) > 88_000_000
+    before = backbone.bridge.project.weight.detach().clone()
+    plan = replace(CONFIGURATIONS["full"].convnext, epochs=1, batch=2)
+    parts = tiny_subset(4, seed=1, side=224), tiny_subset(4, seed=2, side=224)
+    (epoch,) = Fit(backbone, plan, *parts, seed=1, hardware=Hardware("cpu")).run(tmp_path, lambda *_: None)
+    assert np.isfinite(epoch.train_loss)
+    assert not torch.equal(before, backbone.bridge.project.weight)
+    model = Serving(backbone, Calibration()).eval()
+    file = export_onnx(model)
+    check_tensorrt_rules(file)
+    assert check_parity(file, model, parts[1].images[:1]) <= PARITY
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 6 * 2**20
