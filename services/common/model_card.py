@@ -15,7 +15,9 @@ class ModelCard(BaseModel):
     """Carried as JSON in `config.pbtxt`, parameter `card.<version>` (config.pbtxt is one file for all versions).
 
     `thresholds` and `labels` have 14 entries in the order of `LABEL_ORDER`. A probability within
-    `uncertain_half_width` of its threshold makes a call uncertain for that label.
+    `uncertain_half_width` of its threshold makes a call uncertain for that label. `training_digest` and `data` say what
+    it was trained on, `code_commit` by which code ("+" behind it: with changes that were not committed), `metrics` how
+    good it is on unseen specimens, `limits` what it must not be used for; versions before these fields leave them empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -32,6 +34,11 @@ class ModelCard(BaseModel):
     training_digest: str
     onnx_sha256: str
     description: str
+    code_commit: str = ""
+    data: str = ""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+    golden_sha256: str = ""
 
     @model_validator(mode="after")
     def _labels_in_order(self) -> ModelCard:

@@ -1,5 +1,6 @@
-"""Write a model version into Triton's repository: `<model>/config.pbtxt`, `<model>/<version>/model.{onnx,py}`.
+"""Write a model version into Triton's repository: `<model>/config.pbtxt`, and the files of `<model>/<version>/`.
 
+These are `model.onnx`, the golden inputs, the card to read (`card.md`) and, for `local`, a link to `model.py`.
 `config.pbtxt` is one file for all versions of a model, so every version's card is a parameter of its own.
 """
 
@@ -13,18 +14,26 @@ from tritonclient.grpc import model_config_pb2
 
 from services.common.labels import LEVEL2, LEVEL3
 from services.common.model_card import ModelCard, card_parameter
+from training.export.card import as_markdown
+from training.export.golden import Golden
 from training.export.graph import INPUT, OUTPUTS
+from training.export.targets import MAX_BATCH_SIZE, Target, set_target
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2] / "model_repository"
-MAX_BATCH_SIZE: Final = 32
-INSTANCES: Final = 2
 VERSIONS_KEPT: Final = 2
 """Triton serves the newest version and the one before it: a rollback needs no load."""
 _WIDTHS: Final = dict(zip(OUTPUTS, (1, len(LEVEL2), len(LEVEL3)), strict=True))
 _HEADER: Final = "# Written by training.export.repository; field reference: Triton's model_config.proto.\n"
 
 
-def write_version(card: ModelCard, onnx_file: bytes, repository: Path = REPOSITORY) -> Path:
+def write_version(
+    card: ModelCard,
+    onnx_file: bytes,
+    golden: Golden | None = None,
+    *,
+    repository: Path = REPOSITORY,
+    target: Target = "local",
+) -> Path:
     """Add or replace the version that the card describes; returns the model's directory.
 
     The graph is in place before the configuration names its card, so that Triton never reads half a version.
@@ -32,13 +41,16 @@ def write_version(card: ModelCard, onnx_file: bytes, repository: Path = REPOSITO
     directory = repository / card.model
     version = directory / str(card.version)
     version.mkdir(parents=True, exist_ok=True)
-    _replace(version / "model.onnx", onnx_file)
+    files = {"model.onnx": onnx_file, "card.md": as_markdown(card).encode(), **(golden.files() if golden else {})}
+    for name, data in files.items():
+        _replace(version / name, data)
     link = version / "model.py"
-    if not link.is_symlink():
+    if target == "local" and not link.is_symlink():
         link.symlink_to(Path("../../model.py"))
     path = directory / "config.pbtxt"
     cards = {**read_cards(path), card.version: card}
-    _replace(path, (_HEADER + text_format.MessageToString(_configuration(cards), as_utf8=True)).encode())
+    text = text_format.MessageToString(_configuration(cards, target), as_utf8=True)
+    _replace(path, (_HEADER + text).encode())
     return directory
 
 
@@ -58,12 +70,11 @@ def read_cards(path: Path) -> dict[int, ModelCard]:
     return {card.version: card for card in cards}
 
 
-def _configuration(cards: dict[int, ModelCard]) -> model_config_pb2.ModelConfig:
+def _configuration(cards: dict[int, ModelCard], target: Target) -> model_config_pb2.ModelConfig:
     newest = cards[max(cards)]
     side = newest.tensor_side
     configuration = model_config_pb2.ModelConfig(
         name=newest.model,
-        backend="python",
         max_batch_size=MAX_BATCH_SIZE,
         input=[
             model_config_pb2.ModelInput(name=INPUT, data_type=model_config_pb2.TYPE_UINT8, dims=[side, side, 3]),
@@ -72,12 +83,9 @@ def _configuration(cards: dict[int, ModelCard]) -> model_config_pb2.ModelConfig:
             model_config_pb2.ModelOutput(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
             for name, width in _WIDTHS.items()
         ],
-        instance_group=[
-            model_config_pb2.ModelInstanceGroup(kind=model_config_pb2.ModelInstanceGroup.KIND_CPU, count=INSTANCES)
-        ],
-        dynamic_batching=model_config_pb2.ModelDynamicBatching(),
         model_warmup=[_warm_up(side)],
     )
+    set_target(configuration, target)
     configuration.version_policy.latest.num_versions = VERSIONS_KEPT
     for version, card in sorted(cards.items()):
         configuration.parameters[card_parameter(version)].string_value = card.model_dump_json()

@@ -10,15 +10,24 @@ from services.common.model_card import ModelCard
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from training.data.store import Subset
 from training.evaluation.evaluate import Judged
+from training.export.commit import code_commit
+from training.export.golden import GOLDEN_SPECIMENS, make_golden
 from training.export.graph import check_parity, export_onnx, sha256
 from training.export.repository import write_version
+from training.export.tensorrt_rules import check_tensorrt_rules
 from training.fit.plan import Configuration
 from training.models.build import architecture
 from training.models.serving import Serving
 
 UNCERTAIN_HALF_WIDTH: Final = 0.05
 """Decision: a probability this close to its threshold is marked uncertain."""
-_GOLDEN: Final = 16
+LIMITS: Final = (
+    "Trained and judged on simulated mice only: its figures say nothing about real animals.",
+    "Needs a dorsoventral and a lateral view, made by the preprocessing version above.",
+    "Does not judge limbs, digits and skull; a specimen that is abnormal only there is outside its labels.",
+    "A call supports a biologist's judgement and does not replace it; calls marked uncertain need one.",
+)
+_COMPARED: Final = 16
 """Test specimens on which torch and ONNX Runtime must agree."""
 
 
@@ -35,10 +44,13 @@ def export_version(
 ) -> float:
     """Write graph, card and configuration; returns the largest difference between torch and ONNX Runtime.
 
-    Raises ParityError, and writes nothing, if they differ too much.
+    Raises ParityError if they differ too much, TensorRTRuleError if the graph could not be served on a GPU, and then
+    writes nothing.
     """
     file = export_onnx(model)
-    difference = check_parity(file, model, next(test.batches(_GOLDEN)))
+    check_tensorrt_rules(file)
+    difference = check_parity(file, model, next(test.batches(_COMPARED)))
+    golden = make_golden(file, next(test.batches(GOLDEN_SPECIMENS)))
     card = ModelCard(
         model=name,
         version=version,
@@ -52,9 +64,26 @@ def export_version(
         training_digest=training_digest,
         onnx_sha256=sha256(file),
         description=_description(name, configuration, judged),
+        code_commit=code_commit(),
+        data=f"{configuration.specimens} specimens simulated from seed {configuration.first_seed}",
+        metrics=_metrics(judged),
+        limits=LIMITS,
+        golden_sha256=golden.digest(),
     )
-    write_version(card, file, repository)
+    write_version(card, file, golden, repository=repository)
     return difference
+
+
+def _metrics(judged: Judged) -> dict[str, float]:
+    figures = judged.figures
+    means = {
+        "AUC level 1": figures.level1_auc,
+        "AUC level 2, mean": figures.level2_mean_auc,
+        "AUC level 3, mean": figures.level3_mean_auc,
+    }
+    each = {f"AUC {label.label}": label.auc for label in figures.labels[1:] if label.auc is not None}
+    counts = {"specimens": float(figures.specimens), "abnormal specimens": float(figures.abnormal)}
+    return {name: round(value, 4) for name, value in (means | each | counts).items()}
 
 
 def _description(name: str, configuration: Configuration, judged: Judged) -> str:

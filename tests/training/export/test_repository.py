@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
 from training.export.graph import sha256
-from training.export.repository import MAX_BATCH_SIZE, read_cards, read_configuration, write_version
+from training.export.repository import read_cards, read_configuration, write_version
+from training.export.targets import MAX_BATCH_SIZE
 
 GRAPH = b"a graph"
 
@@ -22,7 +23,7 @@ def _card(version: int, description: str = "two\nlines, a \"quote\", a 'tick' an
 
 
 def test_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    directory = write_version(_card(1), GRAPH, tmp_path)
+    directory = write_version(_card(1), GRAPH, repository=tmp_path)
     assert read_cards(directory / "config.pbtxt") == {1: _card(1)}
     assert (directory / "1" / "model.onnx").read_bytes() == GRAPH
     assert (directory / "1" / "model.py").readlink() == Path("../../model.py")
@@ -30,20 +31,20 @@ def test_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_new_version_keeps_the_old_card_and_both_are_served(tmp_path: Path) -> None:
     for version in (1, 2):
-        directory = write_version(_card(version), GRAPH, tmp_path)
+        directory = write_version(_card(version), GRAPH, repository=tmp_path)
     assert set(read_cards(directory / "config.pbtxt")) == {1, 2}
     assert read_configuration(directory / "config.pbtxt").version_policy.latest.num_versions == 2
 
 
 def test_version_can_be_written_again(tmp_path: Path) -> None:
-    write_version(_card(1), GRAPH, tmp_path)
-    directory = write_version(_card(1, "better"), b"another graph", tmp_path)
+    write_version(_card(1), GRAPH, repository=tmp_path)
+    directory = write_version(_card(1, "better"), b"another graph", repository=tmp_path)
     assert read_cards(directory / "config.pbtxt")[1].description == "better"
-    assert sorted(path.name for path in (directory / "1").iterdir()) == ["model.onnx", "model.py"]
+    assert sorted(path.name for path in (directory / "1").iterdir()) == ["card.md", "model.onnx", "model.py"]
 
 
 def test_configuration_is_what_the_services_expect(tmp_path: Path) -> None:
-    configuration = read_configuration(write_version(_card(1), GRAPH, tmp_path) / "config.pbtxt")
+    configuration = read_configuration(write_version(_card(1), GRAPH, repository=tmp_path) / "config.pbtxt")
     assert configuration.backend == "python"
     assert configuration.max_batch_size == MAX_BATCH_SIZE
     assert configuration.HasField("dynamic_batching")

@@ -1,0 +1,1 @@
+"""What runs inside the serving container, with nothing but its Python."""

@@ -1,0 +1,206 @@
+"""Build the TensorRT plans of a model repository, on the GPU and in the container that will serve them.
+
+    python3 build_plan.py /models
+
+For each version without a plan: check the graph's digest, build a strongly typed engine, assert its precision, run it
+on the golden inputs and compare with ONNX Runtime's answers; only then `model.plan` and `plan.json` (TensorRT version,
+GPU, digests, difference) appear, so that nothing unproved can serve. Needs trtexec and Python 3.10's standard library
+only. An engine loads on the TensorRT version and kind of GPU that built it alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+REQUEST_FILE = "plan_request.json"
+RECORD_FILE = "plan.json"
+PLAN_FILE = "model.plan"
+TRTEXEC_FOLDER = Path("/usr/src/tensorrt/bin")
+HEAVY_LAYERS = ("conv", "gemm", "matmul", "matrixmultiply")
+TYPE_NAMES = {"fp16": ("half", "fp16"), "fp32": ("float", "fp32")}
+
+
+class PlanError(RuntimeError):
+    """A plan cannot be built, or is not what was asked for."""
+
+
+def find_trtexec() -> str:
+    """Return the path of trtexec; raises PlanError if the container has none."""
+    found = shutil.which("trtexec") or shutil.which("trtexec", path=str(TRTEXEC_FOLDER))
+    if found is None:
+        msg = (
+            f"no trtexec on PATH or in {TRTEXEC_FOLDER}: run this in NVIDIA's TensorRT container of the same release "
+            "as the serving container (24.10 with 24.10)"
+        )
+        raise PlanError(msg)
+    return found
+
+
+def build_command(trtexec: str, version: Path, plan: Path, layers: Path, request: dict[str, Any]) -> list[str]:
+    """Words that build an engine from `model.onnx` and list its layers."""
+    name, shape = request["input"], request["shape"]
+    profile = zip(("min", "opt", "max"), request["profile"], strict=True)
+    return [
+        trtexec,
+        f"--onnx={version / 'model.onnx'}",
+        f"--saveEngine={plan}",
+        *(f"--{bound}Shapes={name}:{_by_x([batch, *shape])}" for bound, batch in profile),
+        "--stronglyTyped",
+        # TF32 would be a third precision, which nobody asked for.
+        "--noTF32",
+        "--profilingVerbosity=detailed",
+        f"--exportLayerInfo={layers}",
+        "--skipInference",
+    ]
+
+
+def run_command(trtexec: str, plan: Path, images: Path, outputs: Path, request: dict[str, Any]) -> list[str]:
+    """Words that run an engine on the golden inputs and write what it answers."""
+    name = request["input"]
+    return [
+        trtexec,
+        f"--loadEngine={plan}",
+        f"--shapes={name}:{_by_x([request['golden'], *request['shape']])}",
+        f"--loadInputs={name}:{images}",
+        f"--exportOutput={outputs}",
+        "--iterations=1",
+        "--duration=0",
+        "--warmUp=0",
+    ]
+
+
+def assert_precision(layers: dict[str, Any], precision: str) -> None:
+    """Raise PlanError unless every convolution and matrix product of the engine reads the precision."""
+    heavy = [layer for layer in layers["Layers"] if isinstance(layer, dict) and _is_heavy(layer)]
+    if not heavy:
+        msg = "the list of layers names no convolution or matrix product, so the precision is not known"
+        raise PlanError(msg)
+    wrong = [layer["Name"] for layer in heavy if not _reads(layer, TYPE_NAMES[precision])]
+    if wrong:
+        msg = f"{len(wrong)} of {len(heavy)} heavy layers do not compute in {precision}, the first is {wrong[0]}"
+        raise PlanError(msg)
+
+
+def largest_difference(outputs: list[dict[str, Any]], golden: dict[str, Any]) -> float:
+    """Return by how much the engine's furthest probability differs; raises PlanError if one is missing or no number."""
+    answers = {output["name"]: output["values"] for output in outputs}
+    largest = 0.0
+    for name, rows in golden["outputs"].items():
+        expected = [value for row in rows for value in row]
+        found = answers.get(name, [])
+        if len(found) != len(expected):
+            msg = f"the engine answered {len(found)} values of {name}, expected were {len(expected)}"
+            raise PlanError(msg)
+        differences = [abs(float(left) - right) for left, right in zip(found, expected, strict=True)]
+        if any(difference != difference for difference in differences):  # noqa: PLR0124 - NaN alone differs from itself
+            msg = f"the engine answered NaN in {name}"
+            raise PlanError(msg)
+        largest = max(largest, *differences)
+    return largest
+
+
+def tensorrt_version(log: str) -> str:
+    """Return TensorRT's version as trtexec's log states it; raises PlanError if it does not."""
+    found = re.search(r"TensorRT version: (\d+(?:\.\d+)+)", log) or re.search(r"\[TensorRT v(\d+)\]", log)
+    if found is None:
+        msg = "trtexec's log does not state TensorRT's version"
+        raise PlanError(msg)
+    return found.group(1)
+
+
+def build(version: Path, trtexec: str) -> dict[str, Any]:
+    """Build, prove and put in place the plan of one version; returns its record."""
+    request = json.loads((version / REQUEST_FILE).read_text(encoding="utf-8"))
+    golden = json.loads((version / "golden.json").read_text(encoding="utf-8"))
+    found = _sha256(version / "model.onnx")
+    if found != request["onnx_sha256"]:
+        msg = f"{version / 'model.onnx'} has SHA-256 {found}, asked for was {request['onnx_sha256']}"
+        raise PlanError(msg)
+    with tempfile.TemporaryDirectory(dir=version, prefix=".plan-") as scratch:
+        plan, layers, outputs, images = (Path(scratch) / name for name in ("plan", "layers", "outputs", "images"))
+        log = _run(build_command(trtexec, version, plan, layers, request))
+        assert_precision(json.loads(layers.read_text(encoding="utf-8")), request["precision"])
+        images.write_bytes(gzip.decompress((version / "golden.bin.gz").read_bytes()))
+        _run(run_command(trtexec, plan, images, outputs, request))
+        difference = largest_difference(json.loads(outputs.read_text(encoding="utf-8")), golden)
+        if difference > request["largest_difference"]:
+            msg = (
+                f"the engine differs from ONNX Runtime by {difference:.2e}, allowed is {request['largest_difference']}"
+            )
+            raise PlanError(msg)
+        record = {
+            "tensorrt": tensorrt_version(log),
+            "gpu": _gpu(),
+            "precision": request["precision"],
+            "onnx_sha256": found,
+            "plan_sha256": _sha256(plan),
+            "largest_difference": difference,
+        }
+        (version / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        plan.replace(version / PLAN_FILE)
+    return record
+
+
+def main(words: list[str] | None = None) -> int:
+    """Build every plan that is missing; returns 1 if one cannot be had."""
+    parser = argparse.ArgumentParser(description="Build the TensorRT plans of a model repository.")
+    parser.add_argument("repository", type=Path, help="as written by xray train export --target tensorrt")
+    repository = parser.parse_args(words).repository
+    try:
+        for request in sorted(repository.glob(f"*/*/{REQUEST_FILE}")):
+            version = request.parent
+            if not (version / PLAN_FILE).exists():
+                record = build(version, find_trtexec())
+                sys.stdout.write(f"{version}: built, differs by {record['largest_difference']:.1e}\n")
+    except (PlanError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words, no shell
+    if done.returncode != 0:
+        msg = f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}"
+        raise PlanError(msg)
+    return done.stdout + done.stderr
+
+
+def _gpu() -> str:
+    smi = shutil.which("nvidia-smi")
+    if smi is None:
+        msg = "no nvidia-smi: start the container with its GPU (--gpus all)"
+        raise PlanError(msg)
+    return _run([smi, "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader", "--id=0"]).strip()
+
+
+def _is_heavy(layer: dict[str, Any]) -> bool:
+    kind = str(layer.get("LayerType", "")).lower()
+    return any(word in kind for word in HEAVY_LAYERS)
+
+
+def _reads(layer: dict[str, Any], names: tuple[str, ...]) -> bool:
+    kinds = [str(tensor.get("Format/Datatype", "")).lower() for tensor in layer.get("Inputs", [])]
+    return any(name in kind for kind in kinds for name in names)
+
+
+def _by_x(sizes: list[int]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The models of one repository for another target: same graphs, cards and golden inputs, other configurations."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.common.errors import Rejected
+from training.export.golden import OUTPUTS_FILE, Golden, make_golden, read_golden
+from training.export.graph import INPUT, sha256
+from training.export.job.build_plan import PLAN_FILE, RECORD_FILE, REQUEST_FILE
+from training.export.precision import LARGEST_DIFFERENCE, EnginePrecision, with_precision
+from training.export.repository import read_cards, write_version
+from training.export.targets import PROFILE, Target
+from training.export.tensorrt_rules import check_tensorrt_rules
+
+
+@dataclass(frozen=True)
+class Retargeted:
+    """One version that was written, and by how much its graph differs from the original on the golden inputs."""
+
+    model: str
+    version: int
+    difference: float
+
+
+def retarget(source: Path, target: Target, output: Path, precision: EnginePrecision = "fp32") -> list[Retargeted]:
+    """Write all versions of a repository into another folder, for another target.
+
+    Half precision is put into the graph, and the card then names the graph that is served. Raises Rejected:
+    `same_repository`, `no_models`, `golden_missing`, `precision_too_low` (the graph differs too much).
+    """
+    if output.resolve() == source.resolve():
+        raise Rejected("same_repository", f"{output} is the repository to read from: choose another folder")
+    written = [
+        _write(directory, version, target, output, precision)
+        for directory in sorted(path.parent for path in source.glob("*/config.pbtxt"))
+        for version in sorted(read_cards(directory / "config.pbtxt"))
+    ]
+    if not written:
+        raise Rejected("no_models", f"{source} holds no model: train one, or name another repository")
+    return written
+
+
+def _write(directory: Path, version: int, target: Target, output: Path, precision: EnginePrecision) -> Retargeted:
+    card = read_cards(directory / "config.pbtxt")[version]
+    folder = directory / str(version)
+    golden = _golden(folder)
+    file = with_precision((folder / "model.onnx").read_bytes(), precision)
+    if target == "tensorrt":
+        check_tensorrt_rules(file)
+    difference = golden.largest_difference(make_golden(file, golden.images).outputs)
+    if difference > LARGEST_DIFFERENCE[precision]:
+        limit = LARGEST_DIFFERENCE[precision]
+        words = f"{card.model} {version} in {precision} differs by {difference:.2e}, allowed is {limit}: take fp32"
+        raise Rejected("precision_too_low", words, difference=difference, limit=limit)
+    card = card.model_copy(update={"onnx_sha256": sha256(file)})
+    written = write_version(card, file, golden, repository=output, target=target) / str(version)
+    if target == "tensorrt":
+        _ask_for_plan(written, golden, sha256(file), precision)
+    return Retargeted(card.model, version, difference)
+
+
+def _ask_for_plan(version: Path, golden: Golden, digest: str, precision: EnginePrecision) -> None:
+    request = {
+        "input": INPUT,
+        "shape": golden.images.shape[1:],
+        "golden": len(golden.images),
+        "profile": PROFILE,
+        "precision": precision,
+        "onnx_sha256": digest,
+        "largest_difference": LARGEST_DIFFERENCE[precision],
+    }
+    for stale in (PLAN_FILE, RECORD_FILE):
+        (version / stale).unlink(missing_ok=True)
+    (version / REQUEST_FILE).write_text(json.dumps(request, indent=2) + "\n", encoding="utf-8")
+
+
+def _golden(folder: Path) -> Golden:
+    if not (folder / OUTPUTS_FILE).exists():
+        raise Rejected("golden_missing", f"{folder} has no golden inputs: export the version again")
+    return read_golden(folder)
