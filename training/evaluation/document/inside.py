@@ -8,6 +8,7 @@ import numpy as np
 
 from training.evaluation.document.markdown import estimate, number, picture, share, table
 from training.evaluation.heat.localisation import Localisation
+from training.evaluation.heat.study import FEWEST
 from training.evaluation.history.epochs import best_epoch
 from training.evaluation.opened.findings import Opened
 from training.evaluation.reconstruction.measure import PAPER_MSE, PAPER_SSIM
@@ -44,7 +45,8 @@ def _heat(opened: Opened) -> list[str]:
     sources = [one.source for one in opened.heat]
     lines += [
         "Share of a label's heat in both views that lies on the bones that set it (cells of 28x28), over the specimens "
-        "that have the label, with its 95 % bootstrap interval. *area* is what evenly spread heat has there, *bones* "
+        "that have the label, with its 95 % bootstrap interval (from three specimens on). *area* is what evenly spread "
+        "heat has there, *bones* "
         "what heat has that lies on the skeleton but not where it is altered. A map of both views together counts at "
         "its place in each of them: it cannot tell them apart. Specimens in which nothing speaks for the label have no "
         "heat and are left out. *Bone head* is no Grad-CAM: it is the probability that the model itself gives each "
@@ -72,9 +74,10 @@ def _heat_table(first: str, sources: Sequence[str], columns: Sequence[Sequence[L
 
 def _with_gain(found: Localisation) -> str:
     if not found.specimens:
-        return "-"
+        return "no heat in any"
+    value = estimate(found.heat) if found.specimens >= FEWEST else number(found.heat.value)
     blind = f", {found.blind} without heat" if found.blind else ""
-    return f"{estimate(found.heat)} ({number(found.gain, 1)}{blind})"
+    return f"{value} ({number(found.gain, 1)}{blind})"
 
 
 def _sheets(opened: Opened) -> list[str]:
@@ -123,9 +126,13 @@ def _centre(opened: Opened) -> list[str]:
     words = (
         "A logistic regression from what the heads read to the centre, five-fold cross-validated on the test "
         f"specimens, is right for {right} of {found.specimens} specimens of {found.centres} centres; always naming the "
-        f"commonest centre, for {share(found.chance)}. So far the features hold the centre's manner; whether the "
-        "labels profit from it is what the AUC within centres, at unseen centres and the shortcut check tell."
+        f"commonest centre, for {share(found.chance)}. "
     )
+    if found.accuracy.low > found.chance:
+        words += "So the features hold the centre's manner; whether the labels profit from it is what the AUC within "
+        words += "centres, at unseen centres and the shortcut check tell."
+    else:
+        words += "Nothing shows that the features hold the centre's manner."
     return [*lines, words, ""]
 
 

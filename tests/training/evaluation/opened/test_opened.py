@@ -35,9 +35,7 @@ def test_a_run_folder_gives_a_report_that_looks_inside_the_models_whose_weights_
     assert re.findall("^## Inside (.*)$", text, re.MULTILINE) == ["cae demo MV, seed 1"]
     for section in ("Heat on the altered bones", "Reconstruction", "Centre from the features", "Feature maps"):
         assert f"### {section}" in text
-    assert re.search(
-        r"^\| Abnormal \| 15 \| 0\.\d{3} \| 0\.\d{3} \| 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\) \(", text, re.MULTILINE
-    )
+    assert re.search(r"^\| Abnormal \| 15 \| 0\.\d{3} \| 0\.\d{3} \| .* \| 0\.\d{3} \(0\.\d{3} to", text, re.MULTILINE)
     assert re.search(r"^\| kyphosis \| 15 \|", text, re.MULTILINE)
     assert "| best epoch (smallest validation loss) | 2 |" in text
     assert "| minutes of simulating them | 4.5 |" in text
