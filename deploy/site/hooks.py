@@ -1,8 +1,7 @@
 """MkDocs hooks: pages of docs/ link to files of the repository; these become part of the site.
 
-A link `../NAME` of a page leads out of docs/ on the repository's own pages. Here the file NAME is taken into the site as
-`repository/NAME`, a folder as a page that lists its files, and the link is turned there, so that nothing depends on
-where the repository is published.
+A link `../NAME` of a page leads out of docs/. The file NAME is taken into the site as `repository/NAME`, a folder as a
+page that lists its files, and the link is turned there, so that nothing depends on where the repository is published.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _FENCED: Final = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`)", re.MULTILINE | re.DO
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Take into the site whatever its pages link to outside docs/, and what those pages link to."""
-    waiting = [path for path in _DOCS.glob("**/*.md")]
+    waiting = list(_DOCS.glob("**/*.md"))
     while waiting:
         for target in _targets(waiting.pop()):
             source = _source(target)

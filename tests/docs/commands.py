@@ -1,0 +1,98 @@
+"""Which test runs each command of README and docs, and which commands none runs.
+
+A key stands for the commands that begin with its words and have its options; the longest key decides. A value is the
+test that runs the command with these options (with arguments of its own), or `not run: ` and why. Either way the
+command is read by Click, make or the file system in test_commands.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_CLI: Final = "tests/integration/test_cli.py::"
+_CENTRES: Final = "tests/integration/test_centres.py::"
+_ACCOUNT: Final = "tests/crash/test_account.py::"
+_STACK: Final = "tests/integration/test_stack.py::"
+_FILTERED: Final = "not run: with these filters; without them it is"
+_QUERIES: Final = "not run: with filters; what is asked for is tested by tests/cli/backfill/test_solr.py"
+_ENGINE: Final = "not run: needs a container engine; python -m deploy.containers.trial uses it so"
+_CLUSTER: Final = "not run: needs a cluster"
+_SYSTEM: Final = "not run: a tool of the system, not ours"
+_LONG: Final = "not run: it would take the tests' whole time once more"
+
+TESTS: Final[dict[str, str]] = {
+    # set up
+    "make demo": "not run: it is `make setup` and `xray demo`, which are",
+    "make setup": "not run: it makes the environment that the tests run in",
+    "make setup-dev": "not run: it makes the environment that the tests run in",
+    "make test": _LONG,
+    "make test-unit": _LONG,
+    "make check": _LONG,
+    "source": "not run: opens the environment that the tests run in",
+    "pre-commit install": "not run: changes the clone",
+    "pip install": "not run: what it installs is in the tests' environment",
+    # xray
+    "xray stack up": "not run: by its name; Stack.up, all that it calls, is run by tests/integration/test_stack.py",
+    "xray stack down": "not run: by its name; Stack.down, all that it calls, is run by tests/integration/test_stack.py",
+    "xray stack status": "tests/local/test_command.py::test_status_of_a_stopped_stack_fails_and_says_so",
+    "xray stack logs -f": "not run: it follows until it is interrupted",
+    "xray init": f"{_CLI}test_init_again_changes_nothing",
+    "xray run all": "tests/integration/test_run_all.py::test_all_services_run_are_started_again_and_stop_cleanly",
+    "xray demo --keep": "not run: it leaves servers behind",
+    "xray push": f"{_CLI}test_push_says_what_it_leaves_out_and_why",
+    "xray push --dcc": f"{_CENTRES}test_a_submission_is_pushed_once_accounted_for_and_mended",
+    "xray push --dcc --dry-run": "tests/cli/push/submission/test_page.py::test_the_example_is_true",
+    "xray push --dcc --media": "not run: where it looks is tested by tests/cli/push/submission/test_media.py",
+    "xray backfill --dry-run": "tests/cli/backfill/test_command.py::test_a_dry_run_counts_and_downloads_nothing",
+    "xray backfill --centre --gene": _QUERIES,
+    "xray backfill --view --procedure": _QUERIES,
+    "xray backfill --only --rate": "not run: asks IMPC's own server",
+    "xray calls": f"{_CLI}test_a_call_is_listed_and_shown_with_its_lineage",
+    "xray calls --limit": _FILTERED,
+    "xray calls --follow": f"{_CLI}test_follow_and_the_example_subscriber_print_new_calls",
+    "xray specimens": f"{_CLI}test_specimens_are_counted_and_the_incomplete_ones_named",
+    "xray specimens --centre": _FILTERED,
+    "xray rejections list": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",
+    "xray rejections list --since": _FILTERED,
+    "xray rejections show": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",
+    "xray rejections replay": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",
+    "xray statistics": "tests/monitor/test_service.py::test_counting_anew_agrees",
+    "xray statistics --centre": _FILTERED,
+    "xray status": f"{_CLI}test_status_is_well_and_names_who_waits",
+    "xray reconcile": f"{_ACCOUNT}test_the_account_adds_up_after_every_service_was_killed",
+    "xray reconcile --since": _FILTERED,
+    "xray reconcile --announce-again": (
+        f"{_ACCOUNT}test_an_image_that_intake_was_made_to_pass_over_is_missed_until_it_is_announced_again"
+    ),
+    "xray trace": f"{_ACCOUNT}test_a_specimen_is_traced_by_any_of_its_ids_through_every_service",
+    "xray train labels": "tests/labels/test_command.py::test_all_kinds_of_sources_in_any_order_make_one_set",
+    "xray train labels --stored": f"{_CENTRES}test_a_submission_is_pushed_once_accounted_for_and_mended",
+    "xray train evaluate": (
+        "tests/training/evaluation/test_command.py::"
+        "test_the_folder_holds_a_report_a_table_and_every_figure_that_the_report_shows"
+    ),
+    "xray train combine": (
+        "tests/training/models/combination/test_command.py::test_every_way_is_judged_on_the_same_test_specimens"
+    ),
+    "xray train export --target": "not run: by its name; its files are tested by tests/training/export/test_targets.py",
+    # programs of ours
+    "python -m deploy.containers.trial": "not run: needs a container engine, or root on Debian, and some minutes",
+    "python -m training.train": "not run: it trains for hours; its steps are tested small by tests/training",
+    "python examples/subscriber.py": f"{_CLI}test_follow_and_the_example_subscriber_print_new_calls",
+    "python examples/resumable_subscriber.py": (
+        "tests/examples/test_resumable_subscriber.py::test_the_current_calls_are_kept_through_kill_and_repetition"
+    ),
+    # others
+    "docker compose": _ENGINE,
+    "docker run": "not run: needs a GPU; the job is tested by tests/training/export/test_build_plan.py",
+    "kubectl": _CLUSTER,
+    "kubectl apply": "not run: needs a cluster; what it applies is tested by tests/deploy/kubernetes",
+    "kafka-consumer-groups.sh": "not run: moves a group's offsets by hand; comes with Kafka",
+    "connect-standalone.sh": "not run: by its name; tests/examples/test_kafka_connect.py runs its class, when asked",
+    "psql": "not run: a tool of the system; tests/examples/test_kafka_connect.py makes the tables of the same file",
+    "uv pip compile": "not run: asks a package registry",
+    "export": _SYSTEM,
+    "grep": _SYSTEM,
+    "jq": _SYSTEM,
+    "printf": _SYSTEM,
+}

@@ -1,0 +1,79 @@
+"""The commands that README and docs show, word by word."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+CLONE: Final = Path(__file__).parents[2]
+PAGES: Final = [CLONE / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md")] + sorted(
+    (CLONE / "docs").glob("**/*.md")
+)
+_BLOCK: Final = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_ASSIGNMENT: Final = re.compile(r"[A-Z_][A-Z0-9_]*=.*")
+_BETWEEN: Final = ";&|()<>"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its page, the language after the fence, the text inside."""
+
+    page: str
+    language: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A simple command: no pipe, no comment, no variables set before it."""
+
+    page: str
+    words: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        return " ".join(self.words)
+
+    @property
+    def options(self) -> list[str]:
+        return [word.partition("=")[0] for word in self.words if re.match(r"--?[a-z]", word)]
+
+
+def blocks() -> Iterator[Block]:
+    for page in PAGES:
+        for indent, language, text in _BLOCK.findall(page.read_text(encoding="utf-8")):
+            yield Block(
+                page.relative_to(CLONE).as_posix(), language, re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
+            )
+
+
+def commands() -> list[Command]:
+    """Each command of the shell blocks once, with the first page that shows it."""
+    found = [
+        Command(block.page, words)
+        for block in blocks()
+        if block.language == "bash"
+        for line in block.text.replace("\\\n", " ").splitlines()
+        for words in simple_commands(line)
+    ]
+    return list({command.words: command for command in reversed(found)}.values())
+
+
+def simple_commands(line: str) -> Iterator[tuple[str, ...]]:
+    """The commands of a line, between pipes and the like, without variables that are set before them.
+
+    `FILE=a xray push b | jq .` gives (xray, push, b) and (jq, .).
+    """
+    reader = shlex.shlex(line, posix=True, punctuation_chars=_BETWEEN)
+    reader.whitespace_split = True
+    for between, words in groupby(reader, key=lambda word: set(word) <= set(_BETWEEN)):
+        command = tuple(words)
+        while command and _ASSIGNMENT.fullmatch(command[0]):
+            command = command[1:]
+        if command and not between:
+            yield command
