@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from services.common.preprocessing import TENSOR_SIDE
 from services.fuser.fuse import fuse
 from services.intake.limits import Limits
-from services.intake.standardise import standardise
+from services.intake.standardise import View, standardise
 from training.phantom import encode, make_specimen, render
-from training.phantom.anatomy.pose import DV, LAT
 
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "assets" / "views.jpg"
 _SEED: Final = 11
@@ -22,13 +21,16 @@ _KINDS: Final = {"scoliosis": 0.9}
 _CAPTION: Final = 22
 _QUALITY: Final = 88
 
+DV: Final[View] = "DV"
+LAT: Final[View] = "LAT"
+VIEWS: Final = (DV, LAT)
 Tile = NDArray[np.uint8]
 
 
 def main() -> None:
     """Simulate one scoliotic mouse and draw it as sent, as stored and as the models see it."""
     specimen = make_specimen(_SEED, kinds=_KINDS, centre="ICS")
-    files = {view: encode(render(specimen, view, 0), seed=0).data for view in (DV, LAT)}
+    files = {view: encode(render(specimen, view, 0), seed=0).data for view in VIEWS}
     views = {view: standardise(data, view, Limits()).pixels for view, data in files.items()}
     tensor = fuse([views[DV]], [views[LAT]])
     rows = [

@@ -17,7 +17,7 @@ class ModelCard(BaseModel):
     `thresholds` and `labels` have 14 entries in the order of `LABEL_ORDER`. A probability within
     `uncertain_half_width` of its threshold makes a call uncertain for that label. `training_digest` and `data` say what
     it was trained on, `code_commit` by which code ("+" behind it: with changes that were not committed), `metrics` how
-    good it is on unseen specimens, `limits` what it must not be used for; versions before these fields leave them empty.
+    good it is on unseen specimens, `limits` what it must not be used for; older versions leave them empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

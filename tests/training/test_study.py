@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,8 @@ def _fill(folder: Path, recipe: Recipe) -> None:
         wanted = not specimen.abnormal_elsewhere and any(counts[one] < 2 for one in seen)
         pictures = Pictures(*(random.integers(0, 256, size=shape, dtype=np.uint8) for shape in shapes))
         refused = "" if wanted else "blank"
-        entry = Entry(index, specimen.biological_sample_id, specimen.centre, labels, "d" if wanted else "", refused)
+        digest = hashlib.sha256(pictures.tensor.tobytes()).hexdigest() if wanted else ""
+        entry = Entry(index, specimen.biological_sample_id, specimen.centre, labels, digest, refused)
         store.add(entry, pictures if wanted else None)
         counts.update(seen if wanted else ())
 

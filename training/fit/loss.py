@@ -70,7 +70,7 @@ class HierarchicalLoss(nn.Module):
 
 def _bone_loss(logits: Tensor, bones: Tensor) -> Tensor:
     cells = functional.interpolate(bones.flatten(1, 2).float(), size=logits.shape[-2:], mode="area")
-    truth = (cells > _COVERED).float().unflatten(1, bones.shape[1:3])
+    truth = (cells > _COVERED).float().reshape(logits.shape)
     regions, altered = len(REGIONS), logits.new_tensor(_ALTERED_CELL)
     of_regions = functional.binary_cross_entropy_with_logits(logits[:, :, :regions], truth[:, :, :regions])
     of_altered = functional.binary_cross_entropy_with_logits(

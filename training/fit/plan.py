@@ -71,7 +71,7 @@ CONFIGURATIONS: Final = {
             head_weight_decay=0.3,
         ),
         cae=Plan(
-            epochs=8,
+            epochs=3,
             patience=4,
             batch=32,
             learning_rate=1e-3,
