@@ -31,7 +31,7 @@ def main() -> None:
     """Simulate one scoliotic mouse and draw it as sent, as stored and as the models see it."""
     specimen = make_specimen(_SEED, kinds=_KINDS, centre="ICS")
     files = {view: encode(render(specimen, view, 0), seed=0).data for view in VIEWS}
-    views = {view: standardise(data, view, Limits()).pixels for view, data in files.items()}
+    views = {view: standardise(data, None, Limits()).pixels for view, data in files.items()}
     tensor = fuse([views[DV]], [views[LAT]])
     rows = [
         [_tile(_decoded(files[DV]), "DV, as sent"), _tile(_decoded(files[LAT]), "LAT, as sent")],
