@@ -17,6 +17,7 @@ from deploy.prometheus.server import Series
 _NAMED: Final = 9
 """Series that a legend names; the others are drawn without."""
 _BARS: Final = 12
+"""Bars of a panel, lines of a table."""
 _COLOURS: Final = (
     "#5794f2", "#73bf69", "#f2cc0c", "#ff780a", "#b877d9", "#e02f44", "#37872d", "#1f60c4", "#8ab8ff", "#fa6400",
 )  # fmt: skip
@@ -33,8 +34,11 @@ def draw_panel(axis: Axes, panel: Panel, run: Run) -> None:
         for series in run.over(query.expression)
         if newest(series) is not None
     ]
-    found.sort(key=lambda named: newest(named[1]) or 0.0, reverse=True)
-    _DRAW[panel.kind](axis, panel, found)
+    size = largest if panel.kind is Kind.LINES else newest
+    found.sort(key=lambda named: size(named[1]) or 0.0, reverse=True)
+    _DRAW[panel.kind](axis, panel, found, run.begin)
+    if panel.kind is Kind.LINES:
+        axis.set_xlim(0, (run.end - run.begin) / 60)
 
 
 def legend_of(template: str, labels: Mapping[str, str]) -> str:
@@ -45,6 +49,11 @@ def legend_of(template: str, labels: Mapping[str, str]) -> str:
 def newest(series: Series) -> float | None:
     """Return the newest finite value."""
     return next((value for _, value in reversed(series.points) if math.isfinite(value)), None)
+
+
+def largest(series: Series) -> float | None:
+    """Return the largest finite value."""
+    return max((value for _, value in series.points if math.isfinite(value)), default=None)
 
 
 def worded(value: float, unit: Unit) -> str:
@@ -75,8 +84,7 @@ def _seconds(value: float) -> str:
     return f"{value:.3g} s" if abs(value) >= 1 or value == 0 else f"{value * 1000:.3g} ms"
 
 
-def _lines(axis: Axes, panel: Panel, found: list[Named]) -> None:
-    begin = min((series.points[0][0] for _, series in found), default=0.0)
+def _lines(axis: Axes, panel: Panel, found: list[Named], begin: float) -> None:
     for number, (name, series) in enumerate(found):
         minutes = [(at - begin) / 60 for at, _ in series.points]
         values = [value for _, value in series.points]
@@ -95,7 +103,7 @@ def _lines(axis: Axes, panel: Panel, found: list[Named]) -> None:
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=7, frameon=False)
 
 
-def _bars(axis: Axes, panel: Panel, found: list[Named]) -> None:
+def _bars(axis: Axes, panel: Panel, found: list[Named], _: float) -> None:
     shown = found[:_BARS]
     values = [newest(series) or 0.0 for _, series in shown]
     colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(shown))]
@@ -112,7 +120,7 @@ def _bars(axis: Axes, panel: Panel, found: list[Named]) -> None:
         axis.set_xlabel(f"and {len(found) - len(shown)} smaller", size=7.5)
 
 
-def _numbers(axis: Axes, panel: Panel, found: list[Named]) -> None:
+def _numbers(axis: Axes, panel: Panel, found: list[Named], _: float) -> None:
     axis.set_axis_off()
     for number, (name, series) in enumerate(found):
         value = newest(series) or 0.0
@@ -122,12 +130,12 @@ def _numbers(axis: Axes, panel: Panel, found: list[Named]) -> None:
         axis.text(place, 0.08, name, ha="center", va="center", size=8)
 
 
-def _table(axis: Axes, panel: Panel, found: list[Named]) -> None:
+def _table(axis: Axes, panel: Panel, found: list[Named], _: float) -> None:
     axis.set_axis_off()
     names = sorted({label for _, series in found for label in series.labels if label != "__name__"})
     cells = [
         [*(series.labels.get(name, "")[:16] for name in names), worded(newest(series) or 0.0, panel.unit)]
-        for _, series in found
+        for _, series in found[:_BARS]
     ]
     if cells:
         drawn = axis.table(cells, colLabels=[*names, "value"], loc="upper center", cellLoc="left", edges="horizontal")
@@ -135,7 +143,7 @@ def _table(axis: Axes, panel: Panel, found: list[Named]) -> None:
         drawn.set_fontsize(8)
 
 
-_DRAW: Final[dict[Kind, Callable[[Axes, Panel, list[Named]], None]]] = {
+_DRAW: Final[dict[Kind, Callable[[Axes, Panel, list[Named], float], None]]] = {
     Kind.LINES: _lines,
     Kind.BARS: _bars,
     Kind.NUMBERS: _numbers,

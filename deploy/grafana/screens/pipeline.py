@@ -86,7 +86,7 @@ _TROUBLE: Final = Row(
               ("sum by (stage, server, kind) (rate(xray_server_errors_total[$__rate_interval]))",
                "{{stage}} {{server}} {{kind}}")),
         lines("Free on the object store's disk", "DiskFilling comes at 15 %, DiskAlmostFull at 5 %.", Unit.SHARE,
-              ("min by (name) (name:xray_disk_available:ratio)", "{{name}}"), limit=0.15),
+              ("min(name:xray_disk_available:ratio)", "free"), limit=0.15),
         lines("Requests to the object store", "By kind and HTTP status.", Unit.PER_SECOND,
               ("sum by (type, code) (rate(SeaweedFS_s3_request_total[$__rate_interval]))", "{{type}} {{code}}")),
         lines("Specimens without their other view", "No fault of the system: what centres have yet to send.",
