@@ -17,7 +17,7 @@ CARDS = [
     for name in BACKBONES
     for card in read_cards(REPOSITORY / name / "config.pbtxt").values()
 ]
-LARGEST_BYTES = 20_000_000
+LARGEST_BYTES = 30_000_000
 
 
 def _graph(card: ModelCard) -> bytes:

@@ -52,6 +52,10 @@ def _operators(graph: onnx.GraphProto) -> Iterator[str]:
     unknown = {node.op_type for node in graph.node if not node.domain} - SUPPORTED
     for name in sorted(foreign | unknown):
         yield f"operator {name} is not supported"
+    constant = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "TopK" and node.input[1] not in constant:
+            yield "TopK takes a number that is not a constant"
 
 
 def _types(graph: onnx.GraphProto) -> Iterator[str]:

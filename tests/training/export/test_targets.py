@@ -146,18 +146,17 @@ def test_exported_graph_keeps_tensorrt_rules_also_in_half_precision(graph: bytes
     [
         ("Transpose", TensorProto.UINT8, 18, "cast first"),
         ("Transpose", TensorProto.UINT8, 18, "between operators is uint8"),
-        ("NonZero", TensorProto.FLOAT, 18, "operator NonZero is not supported"),
+        ("Det", TensorProto.FLOAT, 18, "operator Det is not supported"),
         ("Relu", TensorProto.FLOAT, 13, "opset 13 is older"),
     ],
 )
 def test_what_tensorrt_refuses_is_found_without_it(operator: str, kind: int, opset: int, words: str) -> None:
-    found = TensorProto.INT64 if operator == "NonZero" else kind
     nodes = [helper.make_node(operator, ["image"], ["middle"]), helper.make_node("Identity", ["middle"], ["level1"])]
     graph = helper.make_graph(
         nodes,
         "test",
-        [helper.make_tensor_value_info("image", kind, ["batch", 4])],
-        [helper.make_tensor_value_info("level1", found, None)],
+        [helper.make_tensor_value_info("image", kind, ["batch", 4, 4])],
+        [helper.make_tensor_value_info("level1", kind, None)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     with pytest.raises(TensorRTRuleError, match=words):
