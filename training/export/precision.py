@@ -13,7 +13,6 @@ from typing import Final, Literal
 import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
-from onnxruntime.transformers.onnx_model import OnnxModel
 
 EnginePrecision = Literal["fp32", "fp16"]
 

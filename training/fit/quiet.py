@@ -11,6 +11,8 @@ from typing import Final
 _ADVICE: Final = (
     # Two cores are what there is: a worker process would take one from the training itself.
     r"The '\w+' does not have many workers",
+    # A front end's frozen blocks stay in eval mode on purpose.
+    r"Found \d+ module\(s\) in eval mode at the start of training",
     # A resumed run writes where it wrote before.
     r"Checkpoint directory .* exists and is not empty",
     # Lightning's own code uses what torch is about to drop.
