@@ -61,7 +61,7 @@ format: setup-dev ## Apply the formatter and the safe lint fixes
 test: test-unit test-integration test-crash ## Run every test
 
 test-unit: setup-dev ## Run the fast tests that need no server
-	pytest -m "not integration and not crash"
+	pytest --numprocesses 2 -m "not integration and not crash"
 
 test-integration: setup-dev ## Run the tests on the real servers
 	pytest -m integration

@@ -13,7 +13,6 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated
 
-import click
 import torch
 import typer
 from rich.console import Console
@@ -30,6 +29,13 @@ app = typer.Typer(add_completion=False)
 _console = Console(stderr=True)
 
 
+def _one_input(value: str) -> str:
+    if value not in INPUTS:
+        msg = f"{value!r} is not one of {', '.join(INPUTS)}"
+        raise typer.BadParameter(msg)
+    return value
+
+
 @app.command()
 def study(
     *,
@@ -40,7 +46,8 @@ def study(
         list[str],
         typer.Option(
             "--input",
-            click_type=click.Choice(INPUTS),
+            parser=_one_input,
+            metavar="DV|LAT|MV",
             default_factory=lambda: list(INPUTS),
             help="DV, LAT or MV (both); may be repeated.",
         ),

@@ -107,7 +107,8 @@ def _start_when_missed(stack: Stack, prometheus: Prometheus) -> None:
 def _settle(prometheus: Prometheus) -> None:
     """Wait until the monitor has compared a window with those before, and the ledger has been asked once more."""
     deadline = time.monotonic() + _SETTLED_SECONDS
-    asked = "time() - xray_ledger_sampled_timestamp_seconds < 5"
+    # The ledger's first answer, at the start of the sink, was about an empty one.
+    asked = "sum(xray_ledger_images) > 0 and on() time() - xray_ledger_sampled_timestamp_seconds < 5"
     while not (prometheus.now("xray_centre_drift_index") and prometheus.now(asked)):
         if time.monotonic() > deadline:
             raise RuntimeError("the monitor has judged no window, or nobody has asked the ledger")

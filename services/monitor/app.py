@@ -95,9 +95,11 @@ class Monitor:
     async def _tick(self) -> None:
         """Close what is due; a server that is away only delays it."""
         try:
-            self.waiting = self._progress.hindrance()
-            if self.waiting is None:
+            hindrance = self._progress.hindrance()
+            if hindrance is None:
                 await self._close()
+            # Ready only now: the first time, closing also shows what was published before.
+            self.waiting = hindrance
         except (Retriable, KafkaError, TimeoutError) as error:
             self.waiting = f"Kafka away: {error!r}"
             log.warning("could not close windows, will try again", why=self.waiting)
