@@ -20,6 +20,7 @@ ReduceMin ReduceSum Relu Reshape Resize Round Shape Sigmoid Sign Slice Softmax S
 Sub Sum Tanh Tile TopK Transpose Unsqueeze Upsample Where
 """
 SUPPORTED: Final = frozenset(_OPERATORS.split())
+_CONSTANT_SECOND: Final = ("Conv", "ConvTranspose", "TopK")
 SMALLEST_OPSET: Final = 17
 """LayerNormalization is one node from here on."""
 LARGEST_IR: Final = 10
@@ -54,8 +55,8 @@ def _operators(graph: onnx.GraphProto) -> Iterator[str]:
         yield f"operator {name} is not supported"
     constant = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type == "TopK" and node.input[1] not in constant:
-            yield "TopK takes a number that is not a constant"
+        if node.op_type in _CONSTANT_SECOND and node.input[1] not in constant:
+            yield f"{node.op_type} {node.name} reads {node.input[1]}, which must be a constant"
 
 
 def _types(graph: onnx.GraphProto) -> Iterator[str]:

@@ -28,6 +28,7 @@ REQUEST = {
     "golden": 8,
     "profile": [1, 8, 32],
     "precision": "fp16",
+    "kept_in_32_bits": 0,
     "onnx_sha256": "0" * 64,
     "largest_difference": 0.02,
 }
@@ -66,13 +67,16 @@ def test_precision_of_the_built_layers_is_asserted() -> None:
         _layer("gemm", "Row major linear FP16 format"),
         _layer("Reformat", "Float"),
     ]
-    assert_precision({"Layers": half}, "fp16")
-    assert_precision({"Layers": [_layer("CaskConvolution", "Float")]}, "fp32")
+    assert_precision({"Layers": half}, "fp16", 0)
+    assert_precision({"Layers": [_layer("CaskConvolution", "Float")]}, "fp32", 0)
     with pytest.raises(PlanError, match="1 of 2 heavy layers do not compute in fp16"):
-        assert_precision({"Layers": [_layer("CaskConvolution", "Half"), _layer("gemm", "Float")]}, "fp16")
+        assert_precision({"Layers": [_layer("CaskConvolution", "Half"), _layer("gemm", "Float")]}, "fp16", 0)
+    assert_precision({"Layers": [_layer("CaskConvolution", "Half"), _layer("gemm", "Float")]}, "fp16", 1)
+    with pytest.raises(PlanError, match="1 of 1 heavy layers"):
+        assert_precision({"Layers": [_layer("gemm", "Float")]}, "fp16", 1)
     # Without --profilingVerbosity=detailed the list holds names alone.
     with pytest.raises(PlanError, match="precision is not known"):
-        assert_precision({"Layers": ["conv + relu"]}, "fp16")
+        assert_precision({"Layers": ["conv + relu"]}, "fp16", 0)
 
 
 def test_answers_are_compared_value_by_value() -> None:

@@ -130,6 +130,9 @@ def test_half_precision_is_in_the_graph_and_asserted(graph: bytes) -> None:
         assert_precision(graph, "fp16")
     with pytest.raises(PrecisionError, match="asked for was fp32"):
         assert_precision(half, "fp32")
+    assert_precision(with_precision(graph, "fp16", 2), "fp16", 2)
+    with pytest.raises(PrecisionError, match="'FLOAT': 2"):
+        assert_precision(with_precision(graph, "fp16", 2), "fp16", 1)
     assert len(half) < 0.6 * len(graph)
     values = onnx.load_from_string(half).graph
     assert values.input[0].type.tensor_type.elem_type == TensorProto.UINT8
@@ -148,14 +151,16 @@ def test_exported_graph_keeps_tensorrt_rules_also_in_half_precision(graph: bytes
         ("Transpose", TensorProto.UINT8, 18, "between operators is uint8"),
         ("Det", TensorProto.FLOAT, 18, "operator Det is not supported"),
         ("Relu", TensorProto.FLOAT, 13, "opset 13 is older"),
+        ("Conv", TensorProto.FLOAT, 18, "reads weight, which must be a constant"),
     ],
 )
 def test_what_tensorrt_refuses_is_found_without_it(operator: str, kind: int, opset: int, words: str) -> None:
-    nodes = [helper.make_node(operator, ["image"], ["middle"]), helper.make_node("Identity", ["middle"], ["level1"])]
+    read = ["image", "weight"] if operator == "Conv" else ["image"]
+    nodes = [helper.make_node(operator, read, ["middle"]), helper.make_node("Identity", ["middle"], ["level1"])]
     graph = helper.make_graph(
         nodes,
         "test",
-        [helper.make_tensor_value_info("image", kind, ["batch", 4, 4])],
+        [helper.make_tensor_value_info(name, kind, ["batch", 4, 4]) for name in read],
         [helper.make_tensor_value_info("level1", kind, None)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
