@@ -25,7 +25,6 @@ _KEPT_IN_32_BITS: Final = (
     "Max",
     "Min",
     "ReduceLogSumExp",
-    "ReduceLogSumExp",
     "ReduceMax",
     "ReduceMean",
     "Resize",
