@@ -113,6 +113,8 @@ def _settle(prometheus: Prometheus) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError("the monitor has judged no window, or nobody has asked the ledger")
         time.sleep(1)
+    # What appeared last must lie on a step of the queries.
+    time.sleep(2 * _STEP_SECONDS)
 
 
 def _filled(expression: str) -> str:
