@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from services.cli.backfill.solr import START
+from services.cli.push.json_lines import JsonLines, read_lines
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class Standing:
     seen: int = 0
 
 
-class Cursors:
+class Cursors(JsonLines):
     """One JSON line a finished page, written when all of its documents are done; a torn last line does not count.
 
     Once all cores are finished they may begin anew: what is new since then is found, and what was pushed is skipped.
@@ -28,22 +26,8 @@ class Cursors:
 
     def __init__(self, path: Path, *, restart: bool = False) -> None:
         """Read how far each core was, unless all is to begin anew."""
-        self.path = path
+        super().__init__(path)
         self._standing: dict[str, Standing | None] = {} if restart else _standings(path)
-
-    def __enter__(self) -> Self:
-        """Open for appending."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a", encoding="utf-8")
-        if self.path.stat().st_size:
-            self._file.write("\n")  # ends a torn line
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self._file.close()
 
     def unfinished(self, cores: Sequence[str]) -> list[str]:
         """Tell which of these cores are still to be done; if none is, all begin anew."""
@@ -59,19 +43,15 @@ class Cursors:
     def advance(self, core: str, standing: Standing | None) -> None:
         """Note that everything before `standing` is done; None: the core is finished."""
         self._standing[core] = standing
-        entry = {"core": core, "cursor": standing and standing.cursor, "seen": standing and standing.seen}
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()
+        self._append({"core": core, "cursor": standing and standing.cursor, "seen": standing and standing.seen})
 
 
 def _standings(path: Path) -> dict[str, Standing | None]:
     found: dict[str, Standing | None] = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-                cursor = entry["cursor"]
-                found[str(entry["core"])] = None if cursor is None else Standing(str(cursor), int(entry["seen"]))
-            except (ValueError, KeyError, TypeError):
-                continue
+    for entry in read_lines(path):
+        try:
+            cursor = entry["cursor"]
+            found[str(entry["core"])] = None if cursor is None else Standing(str(cursor), int(entry["seen"]))
+        except (ValueError, KeyError, TypeError):
+            continue
     return found

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Self
 
 from services.cli.push.image import Image
+from services.cli.push.json_lines import JsonLines, read_lines
 from services.common.events.base import digest
 
 
@@ -18,7 +16,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xray"
 
 
-class Journal:
+class Journal(JsonLines):
     """One JSON line for every image that was uploaded and whose event the broker acknowledged.
 
     Written at once after each image, so that it is right also after `kill -9`; a torn last line counts as not done.
@@ -27,23 +25,9 @@ class Journal:
 
     def __init__(self, path: Path, *, again: bool = False) -> None:
         """Read what is there, unless everything is to be done `again`."""
-        self.path = path
+        super().__init__(path)
         self._lock = Lock()
         self._done = set() if again else set(_entries(path))
-
-    def __enter__(self) -> Self:
-        """Open for appending."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a", encoding="utf-8")
-        if self.path.stat().st_size:
-            self._file.write("\n")  # ends a torn line
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self._file.close()
 
     def has(self, image: Image) -> bool:
         """Tell whether this image was pushed: the same source with the same statements; raises Rejected without one."""
@@ -51,20 +35,17 @@ class Journal:
 
     def add(self, image: Image, event_id: str) -> None:
         """Note that this image is done."""
-        line = json.dumps({"done": _fingerprint(image), "event_id": event_id, "file": str(image.source)})
+        entry = {"done": _fingerprint(image), "event_id": event_id, "file": str(image.source)}
         with self._lock:
-            self._file.write(line + "\n")
-            self._file.flush()
+            self._append(entry)
 
 
 def _entries(path: Path) -> list[str]:
-    if not path.exists():
-        return []
     entries: list[str] = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for entry in read_lines(path):
         try:
-            entries.append(json.loads(line)["done"])
-        except (ValueError, KeyError, TypeError):
+            entries.append(entry["done"])
+        except (KeyError, TypeError):
             continue
     return entries
 
