@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
@@ -45,7 +44,7 @@ class Fit:
         seed: int,
         hardware: Hardware | None = None,
     ) -> None:
-        self._backbone = backbone.to(memory_format=torch.channels_last)
+        self._backbone = backbone
         self._plan = plan
         self._train = train
         self._validation = validation
