@@ -18,7 +18,7 @@ _COMMANDS: Final = {
     ),
     "study": LazyCommand("training.study:app", "Train on several seeds and on single views, for the tables.", "Models"),
     "combine": LazyCommand(
-        "training.models.combination.command:app", "Judge the paper's other ways of combining the views.", "Models"
+        "training.combination.command:app", "Judge the paper's other ways of combining the views.", "Models"
     ),
     "export": LazyCommand("training.export.command:app", "Write the model repository for another target.", "Models"),
     "evaluate": LazyCommand("training.evaluation.command:app", "Judge predictions on a test set.", "Models"),

@@ -72,7 +72,7 @@ TESTS: Final[dict[str, str]] = {
         "test_the_folder_holds_a_report_a_table_and_every_figure_that_the_report_shows"
     ),
     "xray train combine": (
-        "tests/training/models/combination/test_command.py::test_every_way_is_judged_on_the_same_test_specimens"
+        "tests/training/combination/test_command.py::test_every_way_is_judged_on_the_same_test_specimens"
     ),
     "xray train export --target": "not run: by its name; its files are tested by tests/training/export/test_targets.py",
     # programs of ours

@@ -23,6 +23,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from services.common.errors import Rejected
+from training.combination.classifier import LabelRegressions, left_out_logits
+from training.combination.features import FrozenFeatures, combined_features
+from training.combination.methods import METHODS, UNCOMBINED
 from training.command_errors import one_line_errors
 from training.data.recipe import Recipe
 from training.data.store import SetFolder, Subset
@@ -30,9 +33,6 @@ from training.evaluation.evaluate import judge_logits
 from training.evaluation.parquet import save
 from training.evaluation.predictions import Origin, Predictions
 from training.evaluation.run import as_predictions, training_prevalence
-from training.models.combination.classifier import LabelRegressions, left_out_logits
-from training.models.combination.features import FrozenFeatures, combined_features
-from training.models.combination.methods import METHODS, UNCOMBINED
 
 HELP = """Judge the paper's other ways of combining the views on a training set.
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.combination.methods import Pictures
 from training.data.store import Subset
-from training.models.combination.methods import Pictures
 from training.models.folding import fold_batch_norm
 from training.models.front_end import INPUT_MEAN, INPUT_SCALE, load_imagenet
 from training.models.pooling import mean_and_deviation

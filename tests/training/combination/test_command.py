@@ -9,13 +9,13 @@ from typer.testing import CliRunner
 
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
+from training.combination.classifier import LabelRegressions, left_out_logits
+from training.combination.command import app
+from training.combination.methods import METHODS
 from training.data.bone_truth import CHANNELS, SIDE
 from training.data.recipe import Recipe
 from training.data.store import Entry, Pictures, SetFolder, Subset
 from training.evaluation.parquet import load
-from training.models.combination.classifier import LabelRegressions, left_out_logits
-from training.models.combination.command import app
-from training.models.combination.methods import METHODS
 
 SPECIMENS = 150
 TENSOR_SIDE = 32

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.models.combination.methods import (
+from training.combination.methods import (
     METHODS,
     average,
     gradients,
