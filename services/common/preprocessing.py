@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = "p1"
+VERSION: Final = "p2"
 """Part of every view and tensor key; letters, digits and hyphens only."""
-GENERATION: Final = 1
+GENERATION: Final = 2
 """Orders preprocessing versions in time."""
 VIEW_SIDE: Final = 448
 """Pixels per side of a stored standardised view (uint8, bone bright)."""

@@ -1,5 +1,9 @@
 """Views of one specimen to one compact tensor (paper 3.3): mean DV, mean LAT, blended edges.
 
+Decision: the paper takes the mean of all images of a view. An animal that was laid down anew lies otherwise, and the
+mean of two postures is a double exposure that shows no rib and no vertebra. The mean is therefore of the images that
+show the same posture, see `services.fuser.agreement`.
+
 Every step works on integers or on sums that are exact in float64, so the result is bit-identical whatever the
 order of the views.
 """
@@ -14,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.preprocessing import DV_WEIGHT, TENSOR_SIDE, VIEW_SIDE
+from services.fuser.agreement import agreeing
 
 Image = NDArray[np.uint8]
 
@@ -25,7 +30,7 @@ SMALLEST_COMPONENT: Final = 12
 
 
 def mean_view(views: Sequence[Image]) -> Image:
-    """Mean of uint8 [448, 448] views, rounded half up; raises ValueError for none or for a wrong shape."""
+    """Mean of those uint8 [448, 448] views that agree, rounded half up; raises ValueError for none or a wrong shape."""
     if not views:
         msg = "a mean needs at least one view"
         raise ValueError(msg)
@@ -33,8 +38,9 @@ def mean_view(views: Sequence[Image]) -> Image:
         if view.shape != (VIEW_SIDE, VIEW_SIDE) or view.dtype != np.uint8:
             msg = f"a view must be uint8 [{VIEW_SIDE}, {VIEW_SIDE}], got {view.dtype} {list(view.shape)}"
             raise ValueError(msg)
-    total = np.sum(np.stack(views), axis=0, dtype=np.uint32)
-    return np.asarray((2 * total + len(views)) // (2 * len(views)), dtype=np.uint8)
+    chosen = [views[index] for index in agreeing(views)]
+    total = np.sum(np.stack(chosen), axis=0, dtype=np.uint32)
+    return np.asarray((2 * total + len(chosen)) // (2 * len(chosen)), dtype=np.uint8)
 
 
 def fuse(dorsoventral: Sequence[Image], lateral: Sequence[Image], side: int = TENSOR_SIDE) -> Image:
