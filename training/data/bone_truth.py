@@ -13,18 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from services.common.labels import CALL_LABELS
+from services.common.labels import CALL_LABELS, LEVEL2
 from services.intake.crop import Crop, Pose, warped
 from training.labels import call_vector
+from training.phantom.abnormalities.catalogue import GROUP
 from training.phantom.imaging.bone_map import bone_map
 from training.phantom.imaging.radiograph import Radiograph
 from training.phantom.specimen import Specimen
 
 Maps = NDArray[np.uint8]
 
-SIDE: Final = 28
-"""Cells a side: the resolution of the front end's map."""
-_FINE: Final = 8 * SIDE
+SIDE: Final = 56
+"""Cells a side: twice the resolution of the front end's map of the whole picture, about that of its trunk's."""
+_FINE: Final = 4 * SIDE
 COARSER: Final = 2
 """The truth needs no finer rays than half of the picture's."""
 _LIMBS: Final = ("humerus", "ulna", "radius", "femur", "tibia", "fibula")
@@ -41,33 +42,52 @@ REGIONS: Final[dict[str, tuple[str, ...]]] = {
     "limbs": tuple(f"{name} {side}" for side in _BOTH for name in _LIMBS),
     "paws": tuple(f"{name} {side}" for side in _BOTH for name in ("forepaw", "hindpaw")),
 }
-CHANNELS: Final = (*REGIONS, "altered", *(f"altered: {label}" for label in CALL_LABELS))
+KINDS: Final = tuple(kind for kind, group in GROUP.items() if group in LEVEL2)
+"""Kinds of abnormality that set one of the thirteen labels: they look alike, while a label joins several."""
+CHANNELS: Final = (
+    *REGIONS,
+    "altered",
+    *(f"altered: {label}" for label in CALL_LABELS),
+    *(f"altered by {kind}" for kind in KINDS),
+)
 """Of a view's maps, in order."""
 
 
 def bone_truth(radiograph: Radiograph, specimen: Specimen, provenance: Mapping[str, JsonValue]) -> Maps:
-    """Share of each cell that the bones cover, uint8 [channels, 28, 28], in the standardised view of one picture.
+    """Share of each cell that the bones cover, uint8 [channels, 56, 56], in the standardised view of one picture.
 
     `provenance` is the StandardView's: it says how the picture was turned and framed. A cell that a bone only touches
     is at least 1.
     """
     groups = [*REGIONS.values(), *_altered(specimen)]
-    maps = bone_map(radiograph.mouse, radiograph.grid.coarser(COARSER), groups)
+    named = [number for number, group in enumerate(groups) if group]
+    maps = bone_map(radiograph.mouse, radiograph.grid.coarser(COARSER), [groups[number] for number in named])
     zoom = float(str(provenance["columns"])) / maps.shape[2]
     to_picture = _to_picture(provenance)
     affine = np.column_stack([to_picture[:, :2] / zoom, (to_picture[:, 2] + 0.5) / zoom - 0.5])
-    fine = [warped(one.astype(np.float32), affine, _FINE, beyond=0) for one in maps]
-    cells = [cv2.resize(one, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for one in fine]
-    return np.asarray(np.ceil(np.stack(cells) * 255), dtype=np.uint8)
+    cells = np.zeros((len(groups), SIDE, SIDE), dtype=np.uint8)
+    for number, one in zip(named, maps, strict=True):
+        fine = warped(one.astype(np.float32), affine, _FINE, beyond=0)
+        cells[number] = np.ceil(cv2.resize(fine, (SIDE, SIDE), interpolation=cv2.INTER_AREA) * 255)
+    return cells
 
 
 def _altered(specimen: Specimen) -> list[tuple[str, ...]]:
-    """Altered parts: of any finding, then of the findings that set each label."""
+    """Altered parts: of any finding, of the findings that set each label, of each kind that sets one."""
     by_label: list[tuple[str, ...]] = []
     for column in range(len(CALL_LABELS)):
         chosen = [finding for finding in specimen.findings if call_vector(finding.parameter_ids)[column]]
         by_label.append(tuple(part for finding in chosen for part in finding.parts))
-    return [specimen.altered_parts, *by_label]
+    by_kind = [
+        tuple(
+            part
+            for finding in specimen.findings
+            if finding.kind == kind and finding.parameter_ids
+            for part in finding.parts
+        )
+        for kind in KINDS
+    ]
+    return [specimen.altered_parts, *by_label, *by_kind]
 
 
 def _to_picture(provenance: Mapping[str, JsonValue]) -> NDArray[np.float64]:

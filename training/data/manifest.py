@@ -18,10 +18,8 @@ import pyarrow.parquet as pq
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.data.recipe import Recipe
-from training.data.split import part_of
 from training.data.store import Entry, SetFolder
-from training.phantom.centres import CENTRES, UNSEEN_CENTRES
-from training.phantom.specimen import Specimen, make_specimen
+from training.phantom.specimen import Specimen
 
 _FINDING: Final = pa.struct(
     {"kind": pa.string(), "severity": pa.float32(), "parameter_stable_ids": pa.list_(pa.string())}
@@ -63,7 +61,7 @@ def _row(entry: Entry, recipe: Recipe) -> dict[str, Any]:
         "index": entry.index,
         "specimen": entry.specimen,
         "centre": entry.centre,
-        "split": part_of(entry.specimen),
+        "split": recipe.part(entry.index, entry.specimen),
         **{f"label.{label}": bool(value) for label, value in zip(LABEL_ORDER, entry.labels, strict=True)},
         "findings": [
             {"kind": f.kind, "severity": f.severity, "parameter_stable_ids": f.parameter_ids} for f in specimen.findings
@@ -76,7 +74,7 @@ def _row(entry: Entry, recipe: Recipe) -> dict[str, Any]:
 
 
 def _specimen(entry: Entry, recipe: Recipe) -> Specimen:
-    specimen = make_specimen(recipe.first_seed + entry.index, centres=UNSEEN_CENTRES if recipe.unseen else CENTRES)
+    specimen = recipe.specimen(entry.index)
     drawn = (specimen.biological_sample_id, specimen.centre, (specimen.level1, *specimen.call))
     if drawn != (entry.specimen, entry.centre, entry.labels):
         raise Rejected(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final, Literal
 
-Part = Literal["train", "validation", "test"]
+Part = Literal["train", "validation", "test", "balanced"]
+"""`balanced` is a second test part, harder than `test`: see `training.data.recipe.Recipe`."""
 
 _BUCKETS: Final = 1000
 _TRAIN_END: Final = 700

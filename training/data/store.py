@@ -22,7 +22,7 @@ from services.common.preprocessing import VIEW_SIDE
 from training.data.bone_truth import CHANNELS, SIDE
 from training.data.inputs import Input, seen, seen_bones
 from training.data.recipe import Recipe
-from training.data.split import Part, part_of
+from training.data.split import Part
 
 Images = NDArray[np.uint8]
 _IMAGES = "images.npy"
@@ -63,7 +63,7 @@ class Entry:
 class Pictures:
     """Of one specimen: tensor uint8 [side, side, 3], mean views uint8 [2, 448, 448] (DV, LAT), and bone truth.
 
-    `bones` is uint8 [2, channels, 28, 28]; see `training.data.bone_truth`.
+    `bones` is uint8 [2, channels, 56, 56]; see `training.data.bone_truth`.
     """
 
     tensor: Images
@@ -75,7 +75,7 @@ class Pictures:
 class Subset:
     """Specimens of one part.
 
-    `rows` of `images` (uint8 [all, side, side, 3]) and of `bones` (uint8 [all, 2, channels, 28, 28]; None for real
+    `rows` of `images` (uint8 [all, side, side, 3]) and of `bones` (uint8 [all, 2, channels, 56, 56]; None for real
     mice, of whom nobody knows it), labels uint8 [n, 14] and centres [n]; `input` is what `pictures` shows of them.
     """
 
@@ -94,7 +94,7 @@ class Subset:
         return seen(self.images[self.rows[positions]], self.input)
 
     def bone_truth(self, positions: NDArray[np.int64]) -> Images | None:
-        """Bone truth uint8 [chosen, 2, channels, 28, 28] of specimens of this part, if it is known."""
+        """Bone truth uint8 [chosen, 2, channels, 56, 56] of specimens of this part, if it is known."""
         return None if self.bones is None else seen_bones(self.bones[self.rows[positions]], self.input)
 
     def batches(self, size: int) -> Iterator[Images]:
@@ -108,6 +108,7 @@ class SetFolder:
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.recipe = recipe
+        self.folder = folder
         self._lines = folder / LINES
         folder.mkdir(parents=True, exist_ok=True)
         _claim(folder / RECIPE, recipe)
@@ -138,7 +139,7 @@ class SetFolder:
 
     def subset(self, part: Part, which: Input = "MV") -> Subset:
         """Return the usable specimens of a part, as a model sees them that reads `which`."""
-        chosen = [entry for entry in self.entries() if entry.usable and part_of(entry.specimen) == part]
+        chosen = [entry for entry in self.entries() if entry.usable and self.part(entry) == part]
         return Subset(
             self.images,
             self.bones,
@@ -147,6 +148,10 @@ class SetFolder:
             tuple(entry.centre for entry in chosen),
             which,
         )
+
+    def part(self, entry: Entry) -> Part:
+        """Return the part that a specimen belongs to."""
+        return self.recipe.part(entry.index, entry.specimen)
 
     def digest(self) -> str:
         """SHA-256 of every tensor's digest and labels: equal for equal training sets."""

@@ -9,7 +9,7 @@ import pytest
 from services.common.labels import CALL_LABELS
 from services.intake.limits import Limits
 from services.intake.standardise import View, standardise
-from training.data.bone_truth import CHANNELS, REGIONS, SIDE, Maps, bone_truth
+from training.data.bone_truth import CHANNELS, KINDS, REGIONS, SIDE, Maps, bone_truth
 from training.phantom.files.encode import encode
 from training.phantom.render import render
 from training.phantom.specimen import make_specimen
@@ -44,5 +44,5 @@ def test_only_the_altered_bones_labels_are_marked() -> None:
     assert not normal[len(REGIONS) :].any()
     kinked, _ = _truth(3, "DV", {"tail_kink": 0.8})
     marked = {name for name, one in zip(CHANNELS, kinked, strict=True) if name.startswith("altered") and one.any()}
-    assert marked == {"altered", "altered: Spine", "altered: Caudal"}
-    assert len(CHANNELS) == len(REGIONS) + 1 + len(CALL_LABELS)
+    assert marked == {"altered", "altered: Spine", "altered: Caudal", "altered by tail_kink"}
+    assert len(CHANNELS) == len(REGIONS) + 1 + len(CALL_LABELS) + len(KINDS)

@@ -16,11 +16,9 @@ from services.common.labels import LABEL_ORDER
 from training.data.manifest import SCHEMA, write_manifest
 from training.data.recipe import Recipe
 from training.data.simulated import simulate
-from training.data.split import part_of
 from training.data.store import SetFolder
-from training.phantom.specimen import make_specimen
 
-RECIPE = Recipe(specimens=2, first_seed=12, picture_side=500)
+RECIPE = Recipe(specimens=2, balanced=2, first_seed=12, picture_side=500)
 """One that is abnormal, and one that is so only outside the thirteen labels and has no tensor."""
 
 
@@ -51,9 +49,9 @@ def test_rows_hold_truth_and_digests(store: SetFolder, path: Path) -> None:
     assert any(row["findings"] for row in rows)
     assert any(row["tensor_sha256"] for row in rows)
     for row, entry in zip(rows, store.entries(), strict=True):
-        specimen = make_specimen(RECIPE.first_seed + row["index"])
+        specimen = RECIPE.specimen(row["index"])
         assert row["specimen"] == specimen.biological_sample_id
-        assert row["split"] == part_of(row["specimen"])
+        assert row["split"] == RECIPE.part(row["index"], row["specimen"])
         assert tuple(row[f"label.{label}"] for label in LABEL_ORDER) == (specimen.level1, *specimen.call)
         assert {f["kind"]: round(f["severity"], 3) for f in row["findings"]} == {
             finding.kind: finding.severity for finding in specimen.findings

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from training.data.bone_truth import CHANNELS, SIDE
 from training.data.recipe import Recipe
-from training.data.split import part_of
+from training.data.split import Part, part_of
 from training.data.store import Entry, Pictures, RecipeMismatchError, SetFolder
 
 RECIPE = Recipe(specimens=40, first_seed=5)
@@ -65,6 +66,32 @@ def test_part_depends_on_the_id_alone_and_shares_are_70_20_10() -> None:
     assert abs(parts.count("train") / 5000 - 0.7) < 0.03
     assert abs(parts.count("validation") / 5000 - 0.2) < 0.03
     assert part_of("183808") == part_of("183808")
+
+
+def test_balanced_specimens_are_for_training_and_for_a_harder_test(tmp_path: Path) -> None:
+    recipe = Recipe(specimens=40, first_seed=5, balanced=30)
+    store = SetFolder(tmp_path, recipe)
+    for index in range(40):
+        store.add(_entry(index), None)
+    parts = {part: set(store.subset(part).rows.tolist()) for part in get_args(Part)}
+    balanced = set(range(10, 40))
+    assert parts["balanced"]
+    assert parts["balanced"] <= balanced
+    assert not balanced & (parts["validation"] | parts["test"])
+    assert set.union(*parts.values()) == set(range(40))
+    assert {part_of(f"mouse-{row}") for row in parts["balanced"]} == {"test"}
+
+
+def test_the_record_population_has_more_findings_and_mostly_spines() -> None:
+    recipe = Recipe(specimens=400, first_seed=5, balanced=200)
+    drawn = [recipe.specimen(index) for index in range(400)]
+    abnormal = [[one for one in part if one.level1] for part in (drawn[:200], drawn[200:])]
+    record, balanced = (np.mean([len(one.findings) for one in part]) for part in abnormal)
+    assert record > 2.3
+    assert balanced < 1.8
+    spines = [np.mean([one.call[1] for one in part]) for part in abnormal]
+    assert spines[0] > 0.85 > spines[1]
+    assert 0.4 < len(abnormal[0]) / 200 < 0.6
 
 
 def test_refused_and_elsewhere_abnormal_specimens_are_left_out(tmp_path: Path) -> None:

@@ -1,0 +1,29 @@
+"""Tensors of the stored views' full side, from the mean views of a set: made once, beside its arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from services.common.preprocessing import VIEW_SIDE
+from services.fuser.fuse import fuse
+from training.data.store import Images, SetFolder
+
+
+def finer_images(store: SetFolder) -> Images:
+    """Return uint8 [n, 448, 448, 3]; rows of specimens without pictures are black.
+
+    They are what the fuser makes of the mean views; of several images its edges are those of the mean, as at 224.
+    """
+    path = store.folder / f"images-{VIEW_SIDE}.npy"
+    shape = (len(store.views), VIEW_SIDE, VIEW_SIDE, 3)
+    if not path.exists():
+        new = path.with_suffix(".new.npy")
+        images: Images = np.lib.format.open_memmap(new, mode="w+", dtype=np.uint8, shape=shape)
+        for entry in store.entries():
+            if entry.digest:
+                dorsoventral, lateral = store.views[entry.index]
+                images[entry.index] = fuse([dorsoventral], [lateral], VIEW_SIDE)
+        images.flush()  # type: ignore[attr-defined]
+        new.replace(path)
+    found: Images = np.load(path, mmap_mode="r")
+    return found
