@@ -14,7 +14,7 @@ import onnx
 _OPERATORS: Final = """
 Add And AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose
 DepthToSpace Div Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool
-Greater HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less Log
+Greater GridSample HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less Log
 LogSoftmax MatMul Max MaxPool Min Mul Neg Not Or Pad Pow Reciprocal ReduceLogSumExp ReduceMax ReduceMean
 ReduceMin ReduceSum Relu Reshape Resize Round Shape Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze
 Sub Sum Tanh Tile TopK Transpose Unsqueeze Upsample Where

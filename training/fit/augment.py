@@ -55,4 +55,6 @@ def _moved(image: Images, move: Matrix, border: int) -> Images:
 
 def _moved_maps(maps: Images, move: Matrix) -> Images:
     flat = maps.reshape(-1, *maps.shape[2:])
-    return np.stack([_moved(one, move, cv2.BORDER_CONSTANT) for one in flat]).reshape(maps.shape)
+    # Most channels show nothing: few bones are altered.
+    moved = [_moved(one, move, cv2.BORDER_CONSTANT) if one.any() else one for one in flat]
+    return np.stack(moved).reshape(maps.shape)

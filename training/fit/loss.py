@@ -17,13 +17,14 @@ from torch.nn import functional
 
 from training.data.bone_truth import REGIONS
 from training.models.output import Output
+from training.models.trunk import sample
 
 WEIGHT_LIMITS: Final = (0.2, 8.0)
 """Of a label's positive class: beyond these a handful of specimens would steer the training."""
 
 
-REGION_WEIGHT: Final = 2.0
-ALTERED_WEIGHT: Final = 10.0
+REGION_WEIGHT: Final = 4.0
+ALTERED_WEIGHT: Final = 40.0
 """Of the bone truth's regions and of its altered bones, which cover few cells, beside the labels' loss."""
 _ALTERED_CELL: Final = 4.0
 """Weight of a cell that shows an altered bone against one that does not."""
@@ -52,7 +53,7 @@ class HierarchicalLoss(nn.Module):
     def forward(self, output: Output, labels: Tensor, image: Tensor, bones: Tensor | None) -> Tensor:
         """Compute the loss of a batch.
 
-        Labels float [n, 14], image [n, 3, side, side] in [0, 1], bones uint8 [n, 2, channels, 28, 28] or None.
+        Labels float [n, 14], image [n, 3, side, side] in [0, 1], bones uint8 [n, 2, channels, 56, 56] or None.
         """
         logits, abnormal = output.logits.float(), labels[:, :1]
         loss = functional.binary_cross_entropy_with_logits(logits[:, :1], abnormal)
@@ -63,13 +64,23 @@ class HierarchicalLoss(nn.Module):
         if output.reconstruction is not None:
             error = functional.mse_loss(output.reconstruction.float(), image)
             loss = loss + self.reconstruction_weight * error
-        if output.bones is not None and bones is not None:
-            loss = loss + _bone_loss(output.bones.float(), bones)
+        if bones is not None:
+            loss = loss + _bone_losses(output, bones)
         return loss
 
 
-def _bone_loss(logits: Tensor, bones: Tensor) -> Tensor:
-    cells = functional.interpolate(bones.flatten(1, 2).float(), size=logits.shape[-2:], mode="area")
+def _bone_losses(output: Output, bones: Tensor) -> Tensor:
+    loss = output.logits.new_zeros(())
+    if output.bones is not None:
+        cells = functional.interpolate(bones.flatten(1, 2).float(), size=output.bones.shape[-2:], mode="area")
+        loss = loss + _bone_loss(output.bones.float(), cells)
+    if output.trunk is not None:
+        cells = sample(bones.flatten(0, 1).float(), output.trunk.places.float())
+        loss = loss + _bone_loss(output.trunk.bones.float(), cells)
+    return loss
+
+
+def _bone_loss(logits: Tensor, cells: Tensor) -> Tensor:
     truth = (cells > _COVERED).float().reshape(logits.shape)
     regions, altered = len(REGIONS), logits.new_tensor(_ALTERED_CELL)
     of_regions = functional.binary_cross_entropy_with_logits(logits[:, :, :regions], truth[:, :, :regions])

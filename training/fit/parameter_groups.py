@@ -10,7 +10,7 @@ from training.fit.plan import Plan
 
 FRONT_END: Final = "front_end"
 HEADS: Final = ("heads", "shortcut", "level1", "level2", "level3", "level2_output", "level3_output")
-"""Names of a backbone's children."""
+"""Parts of the names of a backbone's parameters: of front ends wherever they lie, of the heads as its children."""
 
 
 def parameter_groups(backbone: nn.Module, plan: Plan) -> list[dict[str, Any]]:
@@ -19,7 +19,8 @@ def parameter_groups(backbone: nn.Module, plan: Plan) -> list[dict[str, Any]]:
     for name, parameter in backbone.named_parameters():
         child = name.partition(".")[0]
         if parameter.requires_grad:
-            groups[FRONT_END if child == FRONT_END else "heads" if child in HEADS else "body"].append(parameter)
+            part = FRONT_END if FRONT_END in name else "heads" if child in HEADS else "body"
+            groups[part].append(parameter)
     settings: dict[str, dict[str, float]] = {
         "body": {},
         FRONT_END: {"lr": plan.learning_rate * plan.front_end_rate},

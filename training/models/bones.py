@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final
 
 import torch
@@ -14,36 +15,46 @@ EVIDENCE: Final = 4 * (len(CHANNELS) - len(REGIONS))
 """Numbers that `evidence` returns a specimen."""
 _RARE: Final = -4.0
 """Logit a cell starts from: few cells show any one bone, and a start at a half costs epochs."""
-_DILATIONS: Final = (1, 2, 4, 8)
+_DILATIONS: Final = (1, 2, 4, 8, 1)
 _STRONGEST: Final = 98
-"""Of so many cells, one is counted among the strongest: eight of 28x28."""
+"""Of so many cells, one is counted among the strongest: eight of 28x28, six of the trunk's 38x17."""
 
 
 class BoneHead(nn.Sequential):
-    """Map of one view [n, 240, h, w] to logits [n, channels, h, w] in the order of `CHANNELS`; both views share it."""
+    """Map of one view [n, 240, h, w] to logits [n, channels, h, w] in the order of `CHANNELS`; both views share it.
+
+    Dilated convolutions (Yu and Koltun, ICLR 2016, arXiv:1511.07122) add what lies around each cell: which vertebra it
+    is, and what its neighbours look like.
+    """
 
     def __init__(self, width: int) -> None:
-        super().__init__(
-            *_convolution(MAP_CHANNELS, width, kernel=1),
-            *_convolution(width, width, kernel=3),
-            _last(width, len(CHANNELS)),
-        )
+        around = (_Around(width, dilation) for dilation in _DILATIONS)
+        super().__init__(*_convolution(MAP_CHANNELS, width), *around, _last(width, len(CHANNELS)))
 
 
 class CodeBoneHead(nn.Sequential):
-    """An autoencoder's code [n, depth, 2h, 2w] to logits [n, 2 * channels, h, w]: both views lie in one code.
-
-    The code sees ten pixels; dilated convolutions (Yu and Koltun, ICLR 2016, arXiv:1511.07122) add what lies around.
-    """
+    """An autoencoder's code [n, depth, 2h, 2w] to logits [n, 2 * channels, h, w]: both views lie in one code."""
 
     def __init__(self, depth: int, width: int) -> None:
-        around = (layer for dilation in _DILATIONS for layer in _convolution(width, width, kernel=3, dilation=dilation))
-        super().__init__(
-            nn.AvgPool2d(2), *_convolution(depth, width, kernel=1), *around, _last(width, 2 * len(CHANNELS))
-        )
+        around = (_Around(width, dilation) for dilation in _DILATIONS)
+        fine = _convolution(depth, width), [_Around(width, 1), nn.MaxPool2d(2)]
+        super().__init__(*chain(*fine), *around, _last(width, 2 * len(CHANNELS)))
 
 
-def _convolution(inputs: int, outputs: int, *, kernel: int, dilation: int = 1) -> list[nn.Module]:
+class _Around(nn.Module):
+    """Adds to each cell what a dilated 3x3 convolution sees around it."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*_convolution(width, width, kernel=3, dilation=dilation))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[n, width, h, w] to the same shape."""
+        seen: Tensor = self.layers(maps)
+        return maps + seen
+
+
+def _convolution(inputs: int, outputs: int, *, kernel: int = 1, dilation: int = 1) -> list[nn.Module]:
     padding = dilation * (kernel // 2)
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False)
     return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
@@ -57,7 +68,7 @@ def _last(width: int, outputs: int) -> nn.Conv2d:
 
 
 def evidence(bones: Tensor) -> Tensor:
-    """Logits [n, 2, channels, h, w] to [n, EVIDENCE]: of each label in each view, its strongest cells and their sum.
+    """Logits [n, 2, channels, h, w] to [n, EVIDENCE]: of each label and kind in each view, its strongest cells and sum.
 
     A small lesion is a few cells among hundreds; their mean over the picture would drown it.
     """

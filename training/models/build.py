@@ -34,10 +34,5 @@ def architecture(name: str, size: str) -> str:
         code = f"code 56x56x{cae.widths[1]}, pooled to {cae.grid}x{cae.grid}"
         return f"convolutional autoencoder {cae.widths}, {code}{bones}"
     convnext = sizes.convnext
-    pyramid = " with a top-down path from the deeper blocks" if convnext.front_end.pyramid else ""
-    bones = _BONES if convnext.bone_width else ""
-    skip = ", pooled front-end features joined" if convnext.pooled_skip else ""
-    return (
-        f"EfficientNet-Lite0 to block 3b{pyramid}, {convnext.bridge} bridge x{convnext.enlarge}, "
-        f"{convnext.convnext}{bones}{skip}"
-    )
+    bones = f"{_BONES}, of the whole views and of the trunk enlarged" if convnext.bone_width else ""
+    return f"EfficientNet-Lite0 to block 3b, {convnext.bridge} bridge x{convnext.enlarge}, {convnext.convnext}{bones}"

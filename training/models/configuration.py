@@ -13,36 +13,25 @@ Bridge = Literal["bilinear", "subpixel"]
 
 
 @dataclass(frozen=True)
-class FrontEndSize:
-    """Of the EfficientNet that reads each view.
-
-    The first `frozen_blocks` (at most 2) keep their ImageNet weights: they see edges and spots, are the same for every
-    picture, and cost most. `pyramid` adds what the deeper blocks see to the map of block 3b.
-    """
-
-    frozen_blocks: int
-    pyramid: bool
-
-
-@dataclass(frozen=True)
 class ConvNeXtSize:
     """Of the ConvNeXt-driven backbone.
 
-    `enlarge` is how many pixels a side the bridge makes of a cell of the map: the ConvNeXt has a stride-4 stem and so
-    loses nothing at 4 (112 pixels of a 28x28 map); the paper has 224, which is 8. `bone_width` is that of the head
-    that learns where bones and altered bones lie, and hands what it finds to the heads of the labels; 0 leaves it out
-    (docs/models.md). `pooled_skip` joins mean and standard deviation of each of the front end's channels to the
-    ConvNeXt's features. With either, a linear layer leads past the heads, from the features to the logits.
-    `feature_dropout` is of what h1 reads.
+    The first `frozen_blocks` (at most 2) of the EfficientNet that reads each view keep their ImageNet weights: they see
+    edges and spots, are the same for every picture, and cost most. `enlarge` is how many pixels a side the bridge
+    makes of a cell of the map: the ConvNeXt has a stride-4 stem and so loses nothing at 4 (112 pixels of a 28x28 map);
+    the paper has 224, which is 8.
+
+    `bone_width` is that of the heads that learn where bones and altered bones lie, in the whole picture and in the
+    trunk's window (`training.models.trunk`), and hand what they find to the heads of the labels, with a linear layer
+    past these; 0 leaves all of that out (docs/models.md). `feature_dropout` is of what h1 reads.
     """
 
-    front_end: FrontEndSize
+    frozen_blocks: int
     convnext: str
     convnext_from_imagenet: bool
     bridge: Bridge
     enlarge: int
     bone_width: int
-    pooled_skip: bool
     feature_dropout: float
     grid_channels: int
     dense: int
@@ -76,13 +65,12 @@ class ModelSizes:
 SIZES: Final = {
     "small": ModelSizes(
         convnext=ConvNeXtSize(
-            front_end=FrontEndSize(frozen_blocks=2, pyramid=True),
+            frozen_blocks=2,
             convnext="convnext_atto",
             convnext_from_imagenet=False,
             bridge="subpixel",
             enlarge=4,
             bone_width=64,
-            pooled_skip=False,
             feature_dropout=0.2,
             grid_channels=16,
             dense=64,
@@ -91,13 +79,12 @@ SIZES: Final = {
     ),
     "full": ModelSizes(
         convnext=ConvNeXtSize(
-            front_end=FrontEndSize(frozen_blocks=0, pyramid=False),
+            frozen_blocks=0,
             convnext="convnext_base",
             convnext_from_imagenet=True,
             bridge="bilinear",
             enlarge=8,
             bone_width=0,
-            pooled_skip=False,
             feature_dropout=0.0,
             grid_channels=32,
             dense=128,

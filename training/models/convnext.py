@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from services.common.labels import LABEL_ORDER
 from training.models.bones import EVIDENCE, BoneHead, evidence
@@ -12,8 +15,11 @@ from training.models.configuration import ConvNeXtSize
 from training.models.front_end import MAP_CHANNELS, FrontEnd
 from training.models.heads import HierarchicalHeads
 from training.models.imagenet import make_convnext
-from training.models.output import Output
-from training.models.pooling import mean_and_deviation
+from training.models.output import Output, TrunkBones
+from training.models.trunk import cells, levelled, sample, trunk_grid
+
+SIDE: Final = 224
+"""Pixels a side of a whole view as the front end reads it; finer tensors serve the trunk."""
 
 
 class ConvNeXtDriven(nn.Module):
@@ -21,38 +27,54 @@ class ConvNeXtDriven(nn.Module):
 
     def __init__(self, size: ConvNeXtSize) -> None:
         super().__init__()
-        self.front_end = FrontEnd(size.front_end)
+        self.front_end = FrontEnd(size.frozen_blocks)
         self.bridge = ImageBridge(size.bridge, size.enlarge)
         convnext = make_convnext(size.convnext, from_imagenet=size.convnext_from_imagenet)
         self.convnext = convnext
         self.bones = BoneHead(size.bone_width) if size.bone_width else None
-        self.pooled_skip = size.pooled_skip
-        joined = (EVIDENCE if size.bone_width else 0) + (4 * MAP_CHANNELS if size.pooled_skip else 0)
-        features = convnext.num_features + joined
+        self.trunk = TrunkReader(size) if size.bone_width else None
+        features = convnext.num_features + (2 * EVIDENCE if size.bone_width else 0)
         self.standardise = nn.Sequential(nn.BatchNorm1d(features, affine=False), nn.Dropout(size.feature_dropout))
         self.heads = HierarchicalHeads(features, size.grid_channels, size.dense)
-        self.shortcut = nn.Linear(features, len(LABEL_ORDER)) if joined else None
+        self.shortcut = nn.Linear(features, len(LABEL_ORDER)) if size.bone_width else None
 
     def maps(self, image: Tensor) -> Tensor:
-        """Front-end maps of both views: [n, 3, side, side] in [0, 1] to [n, 480, side / 8, side / 8]."""
+        """Front-end maps of both views: [n, 3, side, side] in [0, 1] to [n, 480, 28, 28]."""
         views = image[:, :2].reshape(-1, 1, *image.shape[2:])
-        maps: Tensor = self.front_end(views)
+        finer = image.shape[-1] // SIDE
+        maps: Tensor = self.front_end(functional.avg_pool2d(views, finer) if finer > 1 else views)
         return maps.reshape(-1, 2 * MAP_CHANNELS, *maps.shape[2:])
 
-    def forward_maps(self, maps: Tensor) -> Output:
-        """Run everything behind the front end: [n, 480, h, w] to 14 logits and bone logits [n, 2, channels, h, w]."""
-        features = [self.convnext(self.bridge(maps))]
-        bones = None
-        if self.bones is not None:
-            views = maps.reshape(-1, MAP_CHANNELS, *maps.shape[2:])
-            bones = self.bones(views).unflatten(0, (-1, 2))
-            features.append(evidence(bones))
-        if self.pooled_skip:
-            features += mean_and_deviation(maps)
-        joined = self.standardise(torch.cat(features, dim=1))
-        logits: Tensor = self.heads(joined)
-        return Output(logits if self.shortcut is None else logits + self.shortcut(joined), None, bones)
-
     def forward(self, image: Tensor) -> Output:
-        """Compute the output for [n, 3, side, side] images in [0, 1]."""
-        return self.forward_maps(self.maps(image))
+        """Compute the output for [n, 3, side, side] images in [0, 1]; `side` is 224 or a multiple of it."""
+        maps = self.maps(image)
+        features = [self.convnext(self.bridge(maps))]
+        bones = trunk = None
+        if self.bones is not None and self.trunk is not None:
+            each: Tensor = self.bones(maps.reshape(-1, MAP_CHANNELS, *maps.shape[2:]))
+            bones = each.reshape(-1, 2, *each.shape[1:])
+            trunk = self.trunk(image[:, :2])
+            features += [evidence(bones), evidence(trunk.bones)]
+        return Output(self.classify(torch.cat(features, dim=1)), None, bones, trunk)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Features [n, features] of a specimen to the 14 logits."""
+        joined = self.standardise(features)
+        logits: Tensor = self.heads(joined)
+        return logits if self.shortcut is None else logits + self.shortcut(joined)
+
+
+class TrunkReader(nn.Module):
+    """A second front end and bone head, for the trunk's window of each view."""
+
+    def __init__(self, size: ConvNeXtSize) -> None:
+        super().__init__()
+        self.front_end = FrontEnd(size.frozen_blocks)
+        self.bones = BoneHead(size.bone_width)
+
+    def forward(self, views: Tensor) -> TrunkBones:
+        """Read DV and LAT [n, 2, side, side] in [0, 1]."""
+        grid = trunk_grid(views)
+        window = levelled(sample(views.reshape(-1, 1, *views.shape[2:]), grid))
+        bones: Tensor = self.bones(self.front_end(window))
+        return TrunkBones(bones.reshape(-1, 2, *bones.shape[1:]), cells(grid))

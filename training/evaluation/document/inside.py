@@ -44,7 +44,7 @@ def _heat(opened: Opened) -> list[str]:
         return [*lines, "Nobody knows which bones of these specimens are altered, so nothing is measured.", ""]
     sources = [one.source for one in opened.heat]
     lines += [
-        "Share of a label's heat in both views that lies on the bones that set it (cells of 28x28), over the specimens "
+        "Share of a label's heat in both views that lies on the bones that set it (cells of 56x56), over the specimens "
         "that have the label, with its 95 % bootstrap interval (from three specimens on). *area* is what evenly spread "
         "heat has there, *bones* "
         "what heat has that lies on the skeleton but not where it is altered. A map of both views together counts at "

@@ -9,7 +9,7 @@ import torch
 
 from services.common.labels import LABEL_ORDER
 from tests.training.synthetic import tiny_subset
-from training.data.bone_truth import CHANNELS
+from training.data.bone_truth import CHANNELS, SIDE
 from training.evaluation.heat.maps import heat_maps
 from training.evaluation.heat.sheets import draw_sheets, spread
 from training.evaluation.heat.study import positive_pairs, study
@@ -21,7 +21,7 @@ from training.models.build import build_backbone
 def trained(name: str, specimens: int = 6) -> Trained:
     """An untrained backbone with made-up predictions; the altered bones of every abnormal specimen are known."""
     test = tiny_subset(specimens, seed=1, side=64)
-    bones = np.zeros((specimens, 2, len(CHANNELS), 28, 28), dtype=np.uint8)
+    bones = np.zeros((specimens, 2, len(CHANNELS), SIDE, SIDE), dtype=np.uint8)
     bones[:, :, :5, 10:18] = 200
     bones[test.labels[:, 0] == 1, 0, 10:, 12, 3:9] = 255
     probabilities = np.random.default_rng(3).random(test.labels.shape)
@@ -45,14 +45,16 @@ def convnext() -> Trained:
 def test_the_convnext_gives_a_map_for_each_view_and_one_for_both(convnext: Trained) -> None:
     maps = heat_maps(convnext.backbone, convnext.test.images, np.array([1, 3]), np.array([0, 2]))
     shapes = {one.key: one.heat.shape[:2] for one in maps}
-    assert shapes == {"grad-cam-front-end": (2, 2), "grad-cam-last-stage": (2, 1), "bone-head": (2, 2)}
+    assert shapes == {
+        "grad-cam-front-end": (2, 2), "grad-cam-last-stage": (2, 1), "grad-cam-trunk": (2, 2), "bone-head": (2, 2),
+    }  # fmt: skip
     assert all(np.isfinite(one.heat).all() and one.heat.min() >= 0 for one in maps)
 
 
-def test_the_autoencoders_code_gives_one_map_for_both_views() -> None:
+def test_the_autoencoders_code_gives_one_map_for_both_views_and_the_trunk_lies_in_both() -> None:
     cae = trained("cae")
     maps = heat_maps(cae.backbone, cae.test.images, np.array([1]), np.array([0]))
-    assert {one.key: one.heat.shape[1] for one in maps} == {"grad-cam-code": 1, "bone-head": 2}
+    assert {one.key: one.heat.shape[1] for one in maps} == {"grad-cam-code": 1, "grad-cam-trunk": 2, "bone-head": 2}
 
 
 def test_every_positive_label_with_a_visible_altered_bone_is_looked_at(convnext: Trained) -> None:
@@ -70,7 +72,7 @@ def test_study_has_a_figure_for_each_label_and_kind(convnext: Trained) -> None:
         counts = {one.name: one.specimens + one.blind for one in found.labels}
         assert counts == dict(zip(LABEL_ORDER, convnext.test.labels.sum(axis=0).tolist(), strict=True))
         assert [one.name for one in found.kinds] == ["kyphosis"]
-        area = 6 / (2 * 28 * 28)
+        area = 6 / (2 * SIDE * SIDE)
         assert all(one.area == pytest.approx(area) for one in found.labels if one.specimens)
         assert all(0 <= one.heat.value <= 1 for one in found.labels if one.specimens)
 
