@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from training.data.finer import finer_images
 from training.data.make import make_training_set, refusals
 from training.data.manifest import write_manifest
 from training.data.recipe import Recipe
+from training.data.split import Part
 from training.data.store import SetFolder, Subset
-from training.evaluation.evaluate import Judged, judge, judge_consensus
-from training.evaluation.metrics import Figures
+from training.evaluation.evaluate import Judged, consensus, judge, judge_consensus
+from training.evaluation.metrics import Figures, level_means
 from training.evaluation.report import Report, as_markdown
-from training.evaluation.run import whole, write_predictions
-from training.fit.checkpoint import Epoch
+from training.evaluation.run import BALANCED, UNSEEN, whole, write_predictions
+from training.fit.body import features_of
+from training.fit.checkpoint import FINAL, Epoch, path_of, read_weights, write_final
 from training.fit.hardware import Hardware
+from training.fit.heads import fit_heads
 from training.fit.loop import Fit
 from training.fit.plan import Configuration
 from training.models.build import BACKBONES, build_backbone
 
 UNSEEN_SPECIMENS: Final = 400
 """Simulated at centres that no training set has, to see how far the models carry."""
+LEARNT: Final = ("train", "validation")
+"""Parts that training reads; the others are for judging alone."""
+OTHERS: Final = (BALANCED, UNSEEN)
+"""Sets that are judged besides the test part."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +49,20 @@ class Data:
     def subsets(self, configuration: Configuration) -> dict[str, Subset]:
         """Specimens by part, as a model sees them that reads the configuration's input."""
         which = configuration.input
-        return {
-            "train": self.store.subset("train", which),
-            "validation": self.store.subset("validation", which),
-            "test": self.store.subset("test", which),
-            "unseen": whole(self.unseen, which),
-        }
+        parts = {part: self.store.subset(part, which) for part in get_args(Part)}
+        unseen = whole(self.unseen, which)
+        if configuration.side != self.store.recipe.side:
+            finer = finer_images(self.store)
+            parts = {part: replace(subset, images=finer) for part, subset in parts.items()}
+            unseen = replace(unseen, images=finer_images(self.unseen))
+        return {**parts, UNSEEN: unseen}
 
 
 def make_data(configuration: Configuration, folder: Path, console: Console) -> Data:
-    """Make what the two sets in `folder` still miss, and the training set's manifest."""
-    recipe = Recipe(specimens=configuration.specimens, first_seed=configuration.first_seed)
+    """Make what the two sets in a run's folder, or in that of the run it starts from, still miss, and the manifest."""
+    folder = folder.parent / (configuration.start or folder.name)
+    specimens, balanced = configuration.specimens, configuration.balanced
+    recipe = Recipe(specimens=specimens, balanced=balanced, first_seed=configuration.first_seed)
     unseen = Recipe(specimens=UNSEEN_SPECIMENS, first_seed=configuration.first_seed, unseen=True)
     data = Data(
         _made(folder / "data", recipe, "simulating specimens", console),
@@ -80,25 +91,49 @@ class Run:
     test: dict[str, Figures] = field(default_factory=dict)
 
     def train(self, name: str, data: Data, console: Console) -> tuple[nn.Module, Judged]:
-        """Train one backbone, or go on with it, and judge it."""
+        """Train one backbone and then its heads anew, or go on with it, and judge it."""
         started = time.monotonic()
         parts = data.subsets(self.configuration)
-        torch.manual_seed(self.configuration.seed)
-        backbone = build_backbone(name, self.configuration.size)
-        plan, seed = self.configuration.plan(name), self.configuration.seed
-        fit = Fit(backbone, plan, parts["train"], parts["validation"], seed=seed, hardware=self.hardware)
-        epochs = fit.run(self.folder / name, partial(_say_epoch, console, name), console)
-        judged = judge(backbone, parts["validation"], parts["test"], parts["unseen"])
-        self.epochs[name] = len(epochs)
+        backbone, epochs = self._fitted(name, parts, console)
+        judged = judge(backbone, parts["validation"], parts["test"], {other: parts[other] for other in OTHERS})
+        self.epochs[name] = epochs
         self.minutes[name] = round((time.monotonic() - started) / 60, 1)
         self.test[name] = judged.figures
         return backbone, judged
 
+    def _fitted(self, name: str, parts: dict[str, Subset], console: Console) -> tuple[nn.Module, int]:
+        folder, seed = self.folder / name, self.configuration.seed
+        torch.manual_seed(seed)
+        backbone = build_backbone(name, self.configuration.size)
+        fit = Fit(
+            backbone,
+            self.configuration.plan(name),
+            parts["train"],
+            parts["validation"],
+            seed=seed,
+            hardware=self.hardware,
+        )
+        if self.configuration.start:
+            earlier = self.folder.parent / self.configuration.start / name
+            backbone.load_state_dict(read_weights(earlier, FINAL))
+        epochs = fit.run(folder, partial(_say_epoch, console, name), console)
+        if path_of(folder, FINAL).exists():
+            backbone.load_state_dict(read_weights(folder, FINAL))
+            return backbone, len(epochs)
+        train, validation = (features_of(backbone, parts[part]) for part in LEARNT)
+        torch.manual_seed(seed)
+        of_heads = fit_heads(backbone, build_backbone(name, self.configuration.size), train, validation, seed)
+        console.print(f"{name}: heads trained anew in {of_heads} epochs")
+        write_final(folder, backbone)
+        return backbone, len(epochs)
+
     def conclude(self, data: Data, judged: dict[str, Judged]) -> Report:
         """Judge the consensus; write predictions, `metrics.json` and `metrics.md` into the run's folder."""
         parts = data.subsets(self.configuration)
-        self.test["consensus"] = judge_consensus([judged[name] for name in BACKBONES], parts["test"])
+        test = {**self.test, "consensus": judge_consensus([judged[name] for name in BACKBONES], parts["test"])}
         write_predictions(self.folder, data.store, judged, self.configuration, data.unseen)
+        together = consensus([judged[name] for name in BACKBONES])
+        served = {**{name: one.others for name, one in judged.items()}, "consensus": together.others}
         report = Report(
             configuration=self.configuration.name,
             specimens={part: len(subset) for part, subset in parts.items()},
@@ -106,7 +141,11 @@ class Run:
             training_digest=data.store.digest(),
             epochs=self.epochs,
             minutes=self.minutes,
-            test=self.test,
+            test=test,
+            others={
+                other: {name: level_means(parts[other].labels, *one[other]) for name, one in served.items()}
+                for other in OTHERS
+            },
         )
         (self.folder / "metrics.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (self.folder / "metrics.md").write_text(as_markdown(report), encoding="utf-8")

@@ -1,13 +1,14 @@
 """`xray train study`: the paper's protocol, several seeds and each input, for the tables of `xray train evaluate`.
 
-    xray train study --config demo
-    xray train evaluate training/runs/demo/study/* --data training/runs/demo/data --out docs/results
+    xray train study --config small
+    cd training/runs/small && xray train evaluate . study/* --data data --out ../../../docs/results
 
 Nothing is exported. Stopped at any point, the same command goes on where it ended.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -18,11 +19,12 @@ import typer
 from rich.console import Console
 
 from training.command_errors import one_line_errors
-from training.data.inputs import INPUTS
+from training.data.inputs import INPUTS, Input
 from training.evaluation.run import CONSENSUS
 from training.fit.heap import keep_freed_memory
+from training.heads_study import study_heads, take_bodies, train_bodies
 from training.models.build import BACKBONES
-from training.run import Run, make_data
+from training.run import Data, Run, make_data
 from training.train import RUNS, known
 
 app = typer.Typer(add_completion=False)
@@ -39,7 +41,7 @@ def _one_input(value: str) -> str:
 @app.command()
 def study(
     *,
-    config: Annotated[str, typer.Option(help="Configuration to train; its training set is made once.")] = "demo",
+    config: Annotated[str, typer.Option(help="Configuration to train; its training set is made once.")] = "small",
     folder: Annotated[Path, typer.Option(help="Where runs and training sets lie.")] = RUNS,
     seeds: Annotated[int, typer.Option(min=1, help="How many; the paper has 5.")] = 5,
     inputs: Annotated[
@@ -52,20 +54,44 @@ def study(
             help="DV, LAT or MV (both); may be repeated.",
         ),
     ],
+    heads_only: Annotated[
+        bool,
+        typer.Option(
+            "--heads-only",
+            help="Train the configuration once; then, for each seed and input, only its heads: minutes, not days.",
+        ),
+    ] = False,
+    bodies: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With --heads-only: take the bodies from this model repository instead of training them.",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
 ) -> None:
     """Train both backbones for every seed on DV alone, on LAT alone and on both views."""
     configuration = known(config)
     torch.set_num_threads(threads)
     keep_freed_memory()
+    chosen: list[Input] = [which for which in INPUTS if which in inputs]
     with one_line_errors(_console, "stopped; the same command goes on from here"):
         data = make_data(configuration, folder / config, _console)
-        for seed, which in product(range(1, seeds + 1), (which for which in INPUTS if which in inputs)):
-            run = Run(replace(configuration, seed=seed, input=which), folder / config / "study" / f"{which}-{seed}")
-            if (run.folder / f"predictions-{CONSENSUS}.parquet").exists():
-                continue
-            _console.rule(f"seed {seed} of {seeds}, {which}")
-            run.conclude(data, {name: run.train(name, data, _console)[1] for name in BACKBONES})
+        run = Run(configuration, folder / config)
+        if heads_only:
+            train_bodies(run, data, _console) if bodies is None else take_bodies(run, bodies)
+            study_heads(run, data, range(1, seeds + 1), chosen, _console)
+        else:
+            _study_whole(run, data, range(1, seeds + 1), chosen)
+
+
+def _study_whole(run: Run, data: Data, seeds: range, inputs: Iterable[Input]) -> None:
+    for seed, which in product(seeds, inputs):
+        one = Run(replace(run.configuration, seed=seed, input=which), run.folder / "study" / f"{which}-{seed}")
+        if (one.folder / f"predictions-{CONSENSUS}.parquet").exists():
+            continue
+        _console.rule(f"seed {seed} of {len(seeds)}, {which}")
+        one.conclude(data, {name: one.train(name, data, _console)[1] for name in BACKBONES})
 
 
 if __name__ == "__main__":

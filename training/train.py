@@ -1,6 +1,6 @@
 """Make the training set, train both backbones, judge them and write Triton's model repository.
 
-    python -m training.train --config demo
+    python -m training.train --config small
 
 Stopped at any point (Ctrl-C, a crash), the same command goes on where it ended. See docs/models.md.
 """
@@ -36,7 +36,7 @@ _console = Console(stderr=True)
 @app.command()
 def train(
     *,
-    config: Annotated[str, typer.Option(help=f"One of {', '.join(CONFIGURATIONS)}.")] = "demo",
+    config: Annotated[str, typer.Option(help=f"One of {', '.join(CONFIGURATIONS)}.")] = "small",
     folder: Annotated[Path, typer.Option(help="Where runs and training sets lie.")] = RUNS,
     repository: Annotated[Path, typer.Option(help="Triton's model repository to write to.")] = REPOSITORY,
     version: Annotated[int, typer.Option(min=1, help="Version of both models to write or replace.")] = 1,

@@ -58,7 +58,9 @@ def combine(
     data: Annotated[Path, typer.Argument(metavar="DATA", exists=True, file_okay=False, help="A training set.")],
     *,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; made when it is not there.")],
-    config: Annotated[str, typer.Option(metavar="NAME", help="Runs of one NAME share a table of the report.")] = "demo",
+    config: Annotated[
+        str, typer.Option(metavar="NAME", help="Runs of one NAME share a table of the report.")
+    ] = "small",
 ) -> None:
     """Compute features, fit, judge and write the predictions of each way."""
     with one_line_errors(_console, "stopped; the same command starts again."):

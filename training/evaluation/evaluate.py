@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ class Judged:
     """Calibration and thresholds (from validation specimens) and figures (on test specimens) of one backbone.
 
     `given_abnormal` and `served` are its probabilities of the test specimens, [n, 14] in the order of `LABEL_ORDER`:
-    levels 2 and 3 given abnormal, and as served. `unseen` are the same two of the specimens of unseen centres.
+    levels 2 and 3 given abnormal, and as served. `others` are the same two of further sets of specimens, by name.
     """
 
     calibration: Calibration
@@ -31,17 +32,23 @@ class Judged:
     given_abnormal: Numbers
     served: Numbers
     figures: Figures
-    unseen: tuple[Numbers, Numbers] | None = None
+    others: Mapping[str, tuple[Numbers, Numbers]] = field(default_factory=dict)
 
 
-def judge(backbone: nn.Module, validation: Subset, test: Subset, unseen: Subset | None = None) -> Judged:
-    """Calibrate, choose thresholds, and compute the figures; `unseen` are specimens of unseen centres, if there are."""
+def judge(
+    backbone: nn.Module, validation: Subset, test: Subset, others: Mapping[str, Subset] = MappingProxyType({})
+) -> Judged:
+    """Calibrate, choose thresholds, and compute the figures; `others` are only looked at, such as unseen centres."""
     logits = predict(backbone, validation), predict(backbone, test)
-    return judge_logits(*logits, validation, test, None if unseen is None else predict(backbone, unseen))
+    return judge_logits(*logits, validation, test, {name: predict(backbone, one) for name, one in others.items()})
 
 
 def judge_logits(
-    validation_logits: Tensor, test_logits: Tensor, validation: Subset, test: Subset, unseen: Tensor | None = None
+    validation_logits: Tensor,
+    test_logits: Tensor,
+    validation: Subset,
+    test: Subset,
+    others: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> Judged:
     """Judge uncalibrated logits [n, 14], whatever made them."""
     labels = torch.from_numpy(validation.labels)
@@ -51,7 +58,7 @@ def judge_logits(
     thresholds = choose_thresholds(served, validation.labels)
     given_abnormal, served = _probabilities(calibration, test_logits)
     found = figures(given_abnormal, served, test.labels, test.centres, thresholds)
-    elsewhere = None if unseen is None else _probabilities(calibration, unseen)
+    elsewhere = {name: _probabilities(calibration, one) for name, one in others.items()}
     return Judged(calibration, thresholds, given_abnormal, served, found, elsewhere)
 
 
@@ -62,18 +69,18 @@ class Consensus:
     thresholds: tuple[float, ...]
     given_abnormal: Numbers
     served: Numbers
-    unseen: tuple[Numbers, Numbers] | None
+    others: Mapping[str, tuple[Numbers, Numbers]]
 
 
 def consensus(judged: Sequence[Judged]) -> Consensus:
     """Mean probabilities given abnormal and as served, and mean thresholds, of all backbones."""
-    elsewhere = [one.unseen for one in judged if one.unseen is not None]
-    means = np.mean(elsewhere, axis=0) if elsewhere else None
+    shared = set.intersection(*(set(one.others) for one in judged))
+    means = {name: np.mean([one.others[name] for one in judged], axis=0) for name in sorted(shared)}
     return Consensus(
         thresholds=tuple(np.mean([one.thresholds for one in judged], axis=0).tolist()),
         given_abnormal=np.mean([one.given_abnormal for one in judged], axis=0),
         served=np.mean([one.served for one in judged], axis=0),
-        unseen=None if means is None else (means[0], means[1]),
+        others={name: (mean[0], mean[1]) for name, mean in means.items()},
     )
 
 

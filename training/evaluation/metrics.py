@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from services.common.labels import LABEL_ORDER
 from training.evaluation.levels import LEVEL_COLUMNS
 from training.evaluation.measures.decisions import errors
-from training.evaluation.measures.ranking import auc, auc_with_interval, resample
+from training.evaluation.measures.ranking import auc, auc_or_nan, auc_with_interval, resample
 from training.evaluation.predictions import Labels, Numbers
 
 
@@ -67,6 +67,17 @@ def figures(
             name: auc(labels[centre == name, 0], served[centre == name, 0]) for name in sorted(set(centres))
         },
     )
+
+
+def level_means(labels: Labels, given_abnormal: Numbers, served: Numbers) -> tuple[float, float, float]:
+    """Mean AUC of levels 1, 2 and 3 of arrays [n, 14] as in `figures`; labels without both classes are passed over."""
+    abnormal = labels[:, 0] == 1
+    means = [auc_or_nan(labels[:, 0], served[:, 0])]
+    for level in (2, 3):
+        each = [auc(labels[abnormal, column], given_abnormal[abnormal, column]) for column in LEVEL_COLUMNS[level]]
+        known = [value for value in each if value is not None]
+        means.append(float(np.mean(known)) if known else math.nan)
+    return means[0], means[1], means[2]
 
 
 def _label_figures(

@@ -14,7 +14,10 @@ END: Final = "<!-- end of figures -->"
 
 
 class Report(BaseModel):
-    """Everything that is said about one training run; `test` by backbone, and `consensus`: what is called."""
+    """Everything that is said about one training run; `test` by backbone, and `consensus`: what is called.
+
+    `others` are mean AUC of levels 1, 2 and 3 on further sets of specimens: by set, then as in `test`.
+    """
 
     configuration: str
     specimens: dict[str, int]
@@ -23,6 +26,7 @@ class Report(BaseModel):
     epochs: dict[str, int]
     minutes: dict[str, float]
     test: dict[str, Figures]
+    others: dict[str, dict[str, tuple[float, float, float]]] = {}
 
 
 def as_markdown(report: Report) -> str:
@@ -47,6 +51,9 @@ def as_markdown(report: Report) -> str:
     for centre in first.level1_auc_by_centre:
         values = [_number(report.test[name].level1_auc_by_centre[centre]) for name in names]
         lines.append(_row(f"Level 1, {centre} only", "", values))
+    for other, by_name in report.others.items():
+        values = [" / ".join(_number(level) for level in by_name[name]) for name in names]
+        lines.append(_row(f"Levels 1 / 2 / 3, {other} specimens", "", values))
     return "\n".join(lines) + "\n"
 
 

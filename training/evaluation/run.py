@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 
 from services.common.labels import LABEL_ORDER
 from training.data.inputs import Input
+from training.data.split import Part
 from training.data.store import SetFolder, Subset
 from training.evaluation.evaluate import Consensus, Judged, consensus
 from training.evaluation.parquet import save
 from training.evaluation.predictions import Abnormality, Numbers, Origin, Predictions
 from training.fit.plan import Configuration
-from training.phantom.centres import CENTRES, UNSEEN_CENTRES
-from training.phantom.specimen import make_specimen
 
 CONSENSUS: Final = "consensus"
-_PARTS: Final = ("train", "validation", "test")
+UNSEEN: Final = "unseen"
+BALANCED: Final = "balanced"
+"""Names of the sets that are judged besides the test part, and of the latter's folder of predictions."""
+_PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 
 def write_predictions(
@@ -32,7 +34,8 @@ def write_predictions(
     """Write `predictions-NAME.parquet` for each backbone and for `consensus`: mean probability and threshold of all.
 
     With `unseen`, a set of centres that no training set has, its specimens follow as a part of their own; `judged` then
-    has their probabilities, of `whole(unseen)`.
+    has their probabilities, of `whole(unseen)`. Where it has those of the balanced part, they go into files of the same
+    names in the folder `balanced`: another test set, with a report of its own.
     """
     prevalence = training_prevalence(store.subset("train"))
     models: dict[str, Judged | Consensus] = {**judged, CONSENSUS: consensus(list(judged.values()))}
@@ -48,6 +51,10 @@ def write_predictions(
         )
         paths.append(folder / f"predictions-{name}.parquet")
         save(as_predictions(origin, one, store, unseen), paths[-1])
+        if BALANCED in one.others:
+            (folder / BALANCED).mkdir(exist_ok=True)
+            balanced = _described(origin, store, store.subset("balanced"), *one.others[BALANCED])
+            save(balanced, folder / BALANCED / paths[-1].name)
     return paths
 
 
@@ -56,9 +63,9 @@ def as_predictions(
 ) -> Predictions:
     """Probabilities with the truth of the store's test specimens, and of all of `unseen` behind them."""
     test = _described(origin, store, store.subset("test"), judged.given_abnormal, judged.served)
-    if unseen is None or judged.unseen is None:
+    if unseen is None or UNSEEN not in judged.others:
         return test
-    return _joined(test, _described(origin, unseen, whole(unseen), *judged.unseen))
+    return _joined(test, _described(origin, unseen, whole(unseen), *judged.others[UNSEEN]))
 
 
 def whole(store: SetFolder, which: Input = "MV") -> Subset:
@@ -123,8 +130,7 @@ _ARRAYS: Final = ("severity", "labels", "known", "given_abnormal", "served", "un
 
 
 def _findings(store: SetFolder, subset: Subset) -> tuple[tuple[Abnormality, ...], ...]:
-    centres = UNSEEN_CENTRES if store.recipe.unseen else CENTRES
-    specimens = [make_specimen(store.recipe.first_seed + row, centres=centres) for row in subset.rows.tolist()]
+    specimens = [store.recipe.specimen(row) for row in subset.rows.tolist()]
     return tuple(tuple(Abnormality(one.kind, one.severity) for one in specimen.findings) for specimen in specimens)
 
 

@@ -1,4 +1,7 @@
-"""The files of a training run: `last.ckpt` to go on from, `best.ckpt` with the weights of the best epoch."""
+"""The files of a training run.
+
+`last.ckpt` to go on from, `best.ckpt` with the weights of the best epoch, `final.ckpt` with the heads trained anew.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ from typing import Any, Final
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import nn
 
 from services.common.errors import Rejected
 
 LAST: Final = "last"
 BEST: Final = "best"
+FINAL: Final = "final"
+_PREFIX: Final = "backbone."
 _RUN, _EPOCHS = "run", "epochs"
 
 
@@ -63,8 +69,14 @@ def read_history(folder: Path, run: dict[str, Any]) -> list[Epoch]:
     return [Epoch(**epoch) for epoch in content[_EPOCHS]]
 
 
-def read_weights(folder: Path) -> dict[str, Any]:
-    """Return Lightning's state of the best epoch."""
-    content = torch.load(path_of(folder, BEST), map_location="cpu", weights_only=True)
+def read_weights(folder: Path, name: str) -> dict[str, Any]:
+    """Return a backbone's state from checkpoint `BEST` or `FINAL`."""
+    content = torch.load(path_of(folder, name), map_location="cpu", weights_only=True)
     state: dict[str, Any] = content["state_dict"]
-    return state
+    return {key.removeprefix(_PREFIX): value for key, value in state.items() if key.startswith(_PREFIX)}
+
+
+def write_final(folder: Path, backbone: nn.Module) -> None:
+    """Write `final.ckpt`, whole or not at all."""
+    state = {_PREFIX + key: value for key, value in backbone.state_dict().items()}
+    AtomicCheckpoints().save_checkpoint({"state_dict": state}, path_of(folder, FINAL))

@@ -65,9 +65,7 @@ class Fit:
         if not self._is_over(epochs):
             with quiet_lightning():
                 self._fit(folder, History(run, epochs, on_epoch), console)
-        prefix = "backbone."
-        best = {name.removeprefix(prefix): value for name, value in read_weights(folder).items() if prefix in name}
-        self._backbone.load_state_dict(best)
+        self._backbone.load_state_dict(read_weights(folder, BEST))
         return read_history(folder, run)
 
     def _is_over(self, epochs: list[Epoch]) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from services.common.preprocessing import TENSOR_SIDE, VIEW_SIDE
 from training.data.inputs import Input
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -35,16 +36,24 @@ class Plan:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that `python -m training.train --config NAME` needs; equal configurations give equal models."""
+    """Everything that `python -m training.train --config NAME` needs; equal configurations give equal models.
+
+    Of the `specimens` the last `balanced` are of the balanced population (`training.data.recipe.Recipe`). `side` is
+    that of the tensors that the models take. `start` names the configuration whose trained models are gone on with and
+    whose training set is used; empty to start anew.
+    """
 
     name: str
     size: str
     specimens: int
+    balanced: int
     first_seed: int
     seed: int
     convnext: Plan
     cae: Plan
     input: Input = "MV"
+    side: int = TENSOR_SIDE
+    start: str = ""
 
     def plan(self, backbone: str) -> Plan:
         """Return the schedule of backbone `convnext` or `cae`."""
@@ -54,39 +63,50 @@ class Configuration:
 FIRST_SEED: Final = 2_000_000_000
 """Training specimens have seeds from here on; whoever shows unseen specimens takes smaller ones."""
 
-CONFIGURATIONS: Final = {
-    "demo": Configuration(
-        name="demo",
-        size="small",
-        specimens=6000,
-        first_seed=FIRST_SEED,
-        seed=1,
-        convnext=Plan(
-            epochs=9,
-            patience=4,
-            batch=32,
-            learning_rate=1e-3,
-            weight_decay=0.05,
-            front_end_rate=0.5,
-            head_weight_decay=0.3,
-        ),
-        cae=Plan(
-            epochs=3,
-            patience=4,
-            batch=32,
-            learning_rate=1e-3,
-            weight_decay=0.05,
-            reconstruction_weight=10,
-            head_weight_decay=0.3,
-        ),
+_SMALL: Final = Configuration(
+    name="small",
+    size="small",
+    specimens=8000,
+    balanced=3000,
+    first_seed=FIRST_SEED,
+    seed=1,
+    convnext=Plan(
+        epochs=6,
+        patience=4,
+        batch=16,
+        learning_rate=1e-3,
+        weight_decay=0.05,
+        front_end_rate=0.5,
+        head_weight_decay=0.3,
     ),
-    "full": Configuration(
-        name="full",
-        size="full",
-        specimens=50_000,
-        first_seed=FIRST_SEED,
-        seed=1,
-        convnext=Plan(epochs=100, patience=3, batch=32, learning_rate=1e-4, weight_decay=0.05),
-        cae=Plan(epochs=100, patience=3, batch=32, learning_rate=1e-3, weight_decay=0.01, reconstruction_weight=10),
+    cae=Plan(
+        epochs=3,
+        patience=4,
+        batch=16,
+        learning_rate=1e-3,
+        weight_decay=0.05,
+        reconstruction_weight=10,
+        head_weight_decay=0.3,
     ),
-}
+)
+_FULL: Final = Configuration(
+    name="full",
+    size="full",
+    specimens=50_000,
+    balanced=20_000,
+    first_seed=FIRST_SEED,
+    seed=1,
+    convnext=Plan(epochs=100, patience=3, batch=32, learning_rate=1e-4, weight_decay=0.05),
+    cae=Plan(epochs=100, patience=3, batch=32, learning_rate=1e-3, weight_decay=0.01, reconstruction_weight=10),
+)
+_SMALL_448: Final = replace(
+    _SMALL,
+    name="small-448",
+    side=VIEW_SIDE,
+    start="small",
+    convnext=replace(_SMALL.convnext, epochs=2, learning_rate=3e-4),
+    cae=replace(_SMALL.cae, epochs=2, learning_rate=3e-4),
+)
+"""The same network on tensors of twice the side, gone on with from `small`."""
+
+CONFIGURATIONS: Final = {one.name: one for one in (_SMALL, _SMALL_448, _FULL)}

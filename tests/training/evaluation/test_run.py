@@ -17,10 +17,9 @@ from training.evaluation.parquet import load
 from training.evaluation.run import training_prevalence, write_predictions
 from training.fit.plan import CONFIGURATIONS
 from training.models.calibration import Calibration
-from training.phantom.specimen import make_specimen
 
 FIRST_SEED = 500
-CONFIGURATION = replace(CONFIGURATIONS["demo"], name="tiny", seed=7)
+CONFIGURATION = replace(CONFIGURATIONS["small"], name="tiny", seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SetFolder:
     """The simulator's specimens with their true labels; pictures are left empty, nothing here looks at them."""
     made = SetFolder(tmp_path_factory.mktemp("data"), Recipe(specimens=400, first_seed=FIRST_SEED, side=2))
     for index in reversed(range(made.recipe.specimens)):
-        specimen = make_specimen(FIRST_SEED + index)
+        specimen = made.recipe.specimen(index)
         labels = (specimen.level1, *specimen.call)
         refused = "blank" if index % 9 == 0 else ""
         made.add(Entry(index, specimen.biological_sample_id, specimen.centre, labels, "", refused), None)
@@ -67,7 +66,7 @@ def test_specimens_keep_their_truth_centre_and_severity(store: SetFolder, tmp_pa
     read = load(path)
     assert len(read) == len(store.subset("test")) > 20
     for row, name in enumerate(read.specimens):
-        specimen = make_specimen(int(name) - 100_000)
+        specimen = store.recipe.specimen(int(name) - 100_000 - FIRST_SEED)
         assert read.centres[row] == specimen.centre
         assert tuple(read.labels[row]) == (specimen.level1, *specimen.call)
         severities = [finding.severity for finding in specimen.findings]

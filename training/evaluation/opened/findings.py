@@ -9,7 +9,6 @@ from pathlib import Path
 
 from training.evaluation.features.centre import CentreFromFeatures, centre_from_features
 from training.evaluation.features.maps import draw_maps
-from training.evaluation.features.pooled import pooled_features
 from training.evaluation.heat.sheets import draw_sheets
 from training.evaluation.heat.study import HeatStudy, study
 from training.evaluation.history.epochs import recorded_epochs
@@ -20,6 +19,7 @@ from training.evaluation.plots.reconstruction import draw_histograms
 from training.evaluation.predictions import Predictions
 from training.evaluation.reconstruction.examples import draw_rebuilt
 from training.evaluation.reconstruction.measure import PAPER_MSE, PAPER_SSIM, Reconstruction, reconstruction
+from training.fit.body import features_of
 from training.fit.checkpoint import Epoch
 
 Tell = Callable[[str], None]
@@ -53,7 +53,7 @@ def look_inside(run: RunFolder, name: str, predictions: Predictions, out: Path, 
     tell(f"opening {name}")
     trained = run.open(name, predictions)
     tell(f"centre from the features of {name}")
-    centre = centre_from_features(pooled_features(trained.backbone, trained.test), trained.test.centres)
+    centre = centre_from_features(features_of(trained.backbone, trained.test).values, trained.test.centres)
     tell(f"heat of {name} on altered bones")
     heat = study(trained)
     sheets = draw_sheets(

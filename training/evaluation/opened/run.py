@@ -15,12 +15,11 @@ from training.data.recipe import Recipe
 from training.data.store import SetFolder, Subset
 from training.evaluation.opened.trained import Trained
 from training.evaluation.predictions import Predictions
-from training.fit.checkpoint import BEST, path_of, read_weights
+from training.fit.checkpoint import FINAL, path_of, read_weights
 from training.fit.plan import CONFIGURATIONS
 from training.models.build import BACKBONES, build_backbone
 
 METRICS: Final = "metrics.json"
-_PREFIX: Final = "backbone."
 
 
 class Clock(BaseModel):
@@ -42,7 +41,7 @@ class RunFolder:
     def can_open(self, predictions: Predictions) -> bool:
         """Whether the weights of these predictions are here; a consensus has none, and single views are not shown."""
         model, views = predictions.origin.model, predictions.origin.input
-        return model in BACKBONES and views == "MV" and path_of(self.folder / model, BEST).exists()
+        return model in BACKBONES and views == "MV" and path_of(self.folder / model, FINAL).exists()
 
     def open(self, name: str, predictions: Predictions) -> Trained:
         """Load the backbone of the predictions and its test specimens, in the predictions' order.
@@ -54,10 +53,7 @@ class RunFolder:
             words = f"configuration {origin.config!r} of {self.folder} is not one of {', '.join(CONFIGURATIONS)}"
             raise Rejected("unknown_configuration", words)
         backbone = build_backbone(origin.model, CONFIGURATIONS[origin.config].size)
-        weights = read_weights(self.folder / origin.model)
-        backbone.load_state_dict(
-            {name.removeprefix(_PREFIX): value for name, value in weights.items() if name.startswith(_PREFIX)}
-        )
+        backbone.load_state_dict(read_weights(self.folder / origin.model, FINAL))
         return Trained(name, backbone.eval(), _specimens(self.data, predictions), predictions)
 
     def clock(self) -> Clock | None:

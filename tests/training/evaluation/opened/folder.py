@@ -19,7 +19,7 @@ from training.data.split import part_of
 from training.data.store import Entry, Pictures, SetFolder
 from training.evaluation.parquet import save
 from training.evaluation.predictions import Abnormality, Labels, Predictions
-from training.fit.checkpoint import BEST, LAST, Epoch, path_of
+from training.fit.checkpoint import FINAL, LAST, Epoch, path_of
 from training.models.build import build_backbone
 
 SPECIMENS = 30
@@ -39,10 +39,10 @@ def make_run(folder: Path) -> Path:
     torch.manual_seed(1)
     weights = {f"backbone.{key}": value for key, value in build_backbone("cae", "small").state_dict().items()}
     (folder / "cae").mkdir()
-    torch.save({"state_dict": weights}, path_of(folder / "cae", BEST))
+    torch.save({"state_dict": weights}, path_of(folder / "cae", FINAL))
     torch.save({"run": {}, "epochs": [asdict(epoch) for epoch in EPOCHS]}, path_of(folder / "cae", LAST))
     save(_predictions(names, labels), folder / "predictions-cae.parquet")
-    clock = {"configuration": "demo", "specimens": {"train": 70, "test": SPECIMENS}, "epochs": {"cae": 3}}
+    clock = {"configuration": "small", "specimens": {"train": 70, "test": SPECIMENS}, "epochs": {"cae": 3}}
     (folder / "metrics.json").write_text(json.dumps({**clock, "minutes": {"data": 4.5, "cae": 2.0}}), encoding="utf-8")
     return folder
 
@@ -78,7 +78,7 @@ def _predictions(names: tuple[str, ...], labels: Labels) -> Predictions:
     probabilities = np.random.default_rng(2).random(labels.shape)
     findings = tuple((Abnormality("kyphosis", 0.7),) if labels[row, 0] else () for row in order)
     return Predictions(
-        origin=origin("cae", config="demo"),
+        origin=origin("cae", config="small"),
         specimens=tuple(names[row] for row in order),
         centres=tuple(CENTRES[row % len(CENTRES)] for row in order),
         severity=np.where(labels[order, 0] == 1, 0.7, np.nan),

@@ -1,0 +1,100 @@
+"""Heads trained anew on what a trained network's body makes of the specimens.
+
+The body learns from every cell of the simulator's truth, at a rate that a heads' few thousand labels do not bear for
+long. Its features are computed once; the heads then learn in seconds, and several seeds of them cost no more than one.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.fit.loss import HierarchicalLoss
+from training.fit.parameter_groups import HEADS
+from training.models.output import Output
+
+_BATCH: Final = 128
+_EPOCHS: Final = 60
+_PATIENCE: Final = 8
+_LEARNING_RATE: Final = 1e-3
+_WEIGHT_DECAY: Final = 0.3
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the heads of a backbone read, float32 [n, features], with labels uint8 [n, 14]."""
+
+    values: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+
+
+def fit_heads(backbone: Any, fresh: nn.Module, train: Features, validation: Features, seed: int) -> int:
+    """Replace the heads of `backbone` by those of `fresh`, train them, keep the best epoch's; returns the epochs.
+
+    `fresh` is a backbone of the same kind and size whose weights are those of its start. Ended early after `_PATIENCE`
+    epochs without a smaller validation loss.
+    """
+    for name in HEADS:
+        if hasattr(fresh, name):
+            setattr(backbone, name, getattr(fresh, name))
+    backbone.requires_grad_(False)
+    heads = [parameter for name in HEADS for parameter in _parameters(backbone, name)]
+    optimiser = torch.optim.AdamW(heads, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    loss = HierarchicalLoss(train.labels, reconstruction_weight=0)
+    random = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    best, kept, waited, epoch = float("inf"), {}, 0, 0
+    while waited < _PATIENCE and epoch < _EPOCHS:
+        epoch += 1
+        _epoch(backbone, optimiser, loss, train, random)
+        found = _loss(backbone, loss, validation)
+        waited += 1
+        if found < best:
+            best, waited = found, 0
+            kept = copy.deepcopy(backbone.state_dict())
+    backbone.load_state_dict(kept)
+    backbone.eval()
+    return epoch
+
+
+def _parameters(backbone: nn.Module, name: str) -> list[nn.Parameter]:
+    child = getattr(backbone, name, None)
+    parameters = [] if child is None else list(child.parameters())
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    return parameters
+
+
+def _epoch(
+    backbone: Any, optimiser: torch.optim.Optimizer, loss: nn.Module, train: Features, random: np.random.Generator
+) -> None:
+    backbone.eval()
+    backbone.standardise.train()
+    for name in HEADS:
+        if getattr(backbone, name, None) is not None:
+            getattr(backbone, name).train()
+    order = random.permutation(len(train.labels))
+    for start in range(0, len(order), _BATCH):
+        rows = order[start : start + _BATCH]
+        optimiser.zero_grad()
+        _of(backbone, loss, train, rows).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+
+def _loss(backbone: nn.Module, loss: nn.Module, validation: Features) -> float:
+    backbone.eval()
+    with torch.inference_mode():
+        return float(_of(backbone, loss, validation, np.arange(len(validation.labels))))
+
+
+def _of(backbone: Any, loss: nn.Module, features: Features, rows: NDArray[np.int64]) -> Tensor:
+    labels = torch.from_numpy(features.labels[rows]).float()
+    output = Output(backbone.classify(torch.from_numpy(features.values[rows])))
+    value: Tensor = loss(output, labels, labels, None)
+    return value
