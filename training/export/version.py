@@ -7,7 +7,7 @@ from typing import Final
 
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
-from services.common.preprocessing import TENSOR_SIDE, VERSION
+from services.common.preprocessing import VERSION
 from training.data.store import Subset
 from training.evaluation.evaluate import Judged
 from training.export.commit import code_commit
@@ -15,6 +15,8 @@ from training.export.golden import GOLDEN_SPECIMENS, make_golden
 from training.export.graph import check_parity, export_onnx, sha256
 from training.export.repository import write_version
 from training.export.tensorrt_rules import check_tensorrt_rules
+from training.export.weights import FILE as WEIGHTS
+from training.export.weights import weights_file
 from training.fit.plan import Configuration
 from training.models.build import architecture
 from training.models.serving import Serving
@@ -56,7 +58,7 @@ def export_version(
         version=version,
         architecture=architecture(name, configuration.size),
         preprocessing_version=VERSION,
-        tensor_side=TENSOR_SIDE,
+        tensor_side=configuration.side,
         labels=LABEL_ORDER,
         thresholds=judged.thresholds,
         uncertain_half_width=UNCERTAIN_HALF_WIDTH,
@@ -70,7 +72,8 @@ def export_version(
         limits=LIMITS,
         golden_sha256=golden.digest(),
     )
-    write_version(card, file, golden, repository=repository)
+    directory = write_version(card, file, golden, repository=repository)
+    (directory / str(version) / WEIGHTS).write_bytes(weights_file(model.backbone, configuration.size))
     return difference
 
 

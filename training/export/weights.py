@@ -1,0 +1,57 @@
+"""A version's weights for whoever trains on: `weights.safetensors`, beside the graph that serves.
+
+A graph has its batch normalisations folded away and cannot be trained on. Half precision, which training recovers from
+in its first steps, halves the file; the format holds numbers, no program (https://huggingface.co/docs/safetensors).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from services.common.errors import Rejected
+from training.models.build import build_backbone
+
+FILE: Final = "weights.safetensors"
+_SIZE: Final = "size"
+
+
+def weights_file(backbone: nn.Module, size: str) -> bytes:
+    """Return the file's bytes; `size` is the backbone's, such as `small`."""
+    state = {name: _stored(value) for name, value in backbone.state_dict().items()}
+    return save(state, metadata={_SIZE: size})
+
+
+def read_backbone(version: Path, name: str, size: str) -> nn.Module:
+    """Return backbone `convnext` or `cae` with the weights of a version's folder.
+
+    Raises Rejected `no_weights` if the folder has none, `weights_damaged` if they cannot be read, `weights_differ` if
+    they are of another architecture.
+    """
+    path = version / FILE
+    if not path.exists():
+        raise Rejected("no_weights", f"{version} has no {FILE}: it can serve, but nothing can be trained on from it")
+    try:
+        state = load(path.read_bytes())
+    except SafetensorError as error:
+        raise Rejected("weights_damaged", f"{path} cannot be read: {error}") from error
+    backbone = build_backbone(name, size)
+    try:
+        backbone.load_state_dict(state)  # into the precision that the parameters have
+    except RuntimeError as error:
+        words = f"{path} does not fit {name} of size {size} as the code builds it today: train it anew"
+        raise Rejected("weights_differ", words) from error
+    return backbone
+
+
+def _stored(value: Tensor) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    if not value.is_floating_point():
+        return value
+    limit = torch.finfo(torch.float16).max
+    return value.clamp(-limit, limit).to(torch.float16)
