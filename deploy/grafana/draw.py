@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from deploy.grafana.observed import Run
-from deploy.grafana.screen import Kind, Panel, Unit
+from deploy.grafana.screen import Kind, Panel
+from deploy.grafana.words import largest, legend_of, newest, worded
 from deploy.prometheus.server import Series
 
 _NAMED: Final = 9
 """Series that a legend names; the others are drawn without."""
+_NAME, _DIGEST = 40, 16
+"""Longest label that a table's cell shows whole, and what it shows of longer ones."""
 _BARS: Final = 12
 """Bars of a panel, lines of a table."""
 _COLOURS: Final = (
@@ -39,49 +40,6 @@ def draw_panel(axis: Axes, panel: Panel, run: Run) -> None:
     _DRAW[panel.kind](axis, panel, found, run.begin)
     if panel.kind is Kind.LINES:
         axis.set_xlim(0, (run.end - run.begin) / 60)
-
-
-def legend_of(template: str, labels: Mapping[str, str]) -> str:
-    """Put labels into a legend's braces."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda use: labels.get(use[1], ""), template).strip()
-
-
-def newest(series: Series) -> float | None:
-    """Return the newest finite value."""
-    return next((value for _, value in reversed(series.points) if math.isfinite(value)), None)
-
-
-def largest(series: Series) -> float | None:
-    """Return the largest finite value."""
-    return max((value for _, value in series.points if math.isfinite(value)), default=None)
-
-
-def worded(value: float, unit: Unit) -> str:
-    """Return a value as Grafana writes it, nearly."""
-    if unit is Unit.SECONDS:
-        return _seconds(value)
-    if unit is Unit.SHARE:
-        return f"{value:.1%}" if abs(value) < 0.1 else f"{value:.0%}"
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g} {letter}{_SUFFIX[unit]}"
-    return f"{value:.3g} {_SUFFIX[unit]}".strip()
-
-
-_SUFFIX: Final = {
-    Unit.COUNT: "",
-    Unit.BYTES: "B",
-    Unit.BYTES_RATE: "B/s",
-    Unit.PER_SECOND: "/s",
-    Unit.PER_HOUR: "/h",
-}
-
-
-def _seconds(value: float) -> str:
-    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
-        if abs(value) >= size:
-            return f"{value / size:.3g} {word}"
-    return f"{value:.3g} s" if abs(value) >= 1 or value == 0 else f"{value * 1000:.3g} ms"
 
 
 def _lines(axis: Axes, panel: Panel, found: list[Named], begin: float) -> None:
@@ -134,13 +92,18 @@ def _table(axis: Axes, panel: Panel, found: list[Named], _: float) -> None:
     axis.set_axis_off()
     names = sorted({label for _, series in found for label in series.labels if label != "__name__"})
     cells = [
-        [*(series.labels.get(name, "")[:16] for name in names), worded(newest(series) or 0.0, panel.unit)]
+        [*(_cell(series.labels.get(name, "")) for name in names), worded(newest(series) or 0.0, panel.unit)]
         for _, series in found[:_BARS]
     ]
     if cells:
         drawn = axis.table(cells, colLabels=[*names, "value"], loc="upper center", cellLoc="left", edges="horizontal")
         drawn.auto_set_font_size(False)
         drawn.set_fontsize(8)
+
+
+def _cell(label: str) -> str:
+    """Digests are cut, names are not."""
+    return label if len(label) <= _NAME else label[:_DIGEST]
 
 
 _DRAW: Final[dict[Kind, Callable[[Axes, Panel, list[Named], float], None]]] = {

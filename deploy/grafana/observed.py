@@ -36,15 +36,21 @@ _STEP_SECONDS: Final = 2.0
 
 @dataclass(frozen=True)
 class Run:
-    """A Prometheus that saw everything, and when it began and ended (Unix time)."""
+    """A Prometheus that saw everything, and when it began and ended (Unix time).
+
+    `step` is in seconds; rates are taken over `rate_interval`, which must hold several scrapes.
+    """
 
     prometheus: Prometheus
     begin: float
     end: float
+    step: float = _STEP_SECONDS
+    rate_interval: str = _RATE_INTERVAL
 
     def over(self, expression: str) -> list[Series]:
-        """Evaluate a panel's expression over the run."""
-        return self.prometheus.over(_filled(expression), self.begin, self.end, _STEP_SECONDS)
+        """Evaluate a panel's expression over the run, with all centres chosen in Grafana's variable."""
+        filled = expression.replace("$__rate_interval", self.rate_interval).replace("$centre", ".*")
+        return self.prometheus.over(filled, self.begin, self.end, self.step)
 
 
 @contextmanager
@@ -115,8 +121,3 @@ def _settle(prometheus: Prometheus) -> None:
         time.sleep(1)
     # What appeared last must lie on a step of the queries.
     time.sleep(2 * _STEP_SECONDS)
-
-
-def _filled(expression: str) -> str:
-    """Put values into Grafana's variables, as Grafana would with "All" centres chosen."""
-    return expression.replace("$__rate_interval", _RATE_INTERVAL).replace("$centre", ".*")

@@ -15,7 +15,8 @@ from tests.deploy.compose_file import CLONE, SERVERS, compose, services
 
 OURS = (*SERVICES, "init", "demo")
 OBSERVERS = ("prometheus", "alertmanager", "grafana")
-LASTING = (*SERVICES, *SERVERS, *OBSERVERS)
+LASTING = (*SERVICES, *SERVERS, *OBSERVERS, "triton-gpu")
+PLANS = ("plan-requests", "plans")
 SETTINGS: dict[str, type[BaseSettings]] = {
     **dict.fromkeys(SERVICES, ServiceSettings),
     "intake": IntakeSettings,
@@ -26,7 +27,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
 
 
 def test_it_has_every_service_and_nothing_unknown() -> None:
-    assert set(services()) == {*OURS, *LASTING}
+    assert set(services()) == {*OURS, *LASTING, *PLANS}
     assert all(services()[name]["command"] == ["run", name] for name in SERVICES)
 
 
@@ -103,7 +104,8 @@ def test_health_checks_need_no_shell(name: str) -> None:
 def test_everything_starts_in_order() -> None:
     for name in SERVICES:
         assert services()[name]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
-    assert _waits_for_health("init") == set(SERVERS)
+    assert _waits_for_health("init") == {*SERVERS, "triton-gpu"}
+    assert services()["init"]["depends_on"]["triton-gpu"]["required"] is False
     assert services()["init"]["restart"] == "no"
     assert _waits_for_health("demo") == set(PIPELINE)
     assert services()["demo"]["profiles"] == ["demo"]

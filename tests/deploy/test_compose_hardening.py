@@ -45,8 +45,10 @@ def test_containers_are_labelled_by_kind(name: str) -> None:
 
 
 def test_ports_are_published_on_this_machine_only() -> None:
-    published = [port for service in services().values() for port in service.get("ports", [])]
+    together = {name: service for name, service in services().items() if name != "triton-gpu"}  # in triton's place
+    published = [port for service in together.values() for port in service.get("ports", [])]
     assert published
+    assert services()["triton-gpu"]["ports"] == services()["triton"]["ports"]
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in published)
     assert len({port.split(":")[1] for port in published}) == len(published)
 
@@ -60,7 +62,7 @@ def test_the_published_address_is_one_variable() -> None:
 def test_configuration_is_mounted_read_only() -> None:
     for service in services().values():
         for mount in service.get("volumes", []):
-            assert mount.endswith(":ro") == mount.startswith("."), mount
+            assert mount.endswith(":ro") or not mount.startswith("."), mount
 
 
 def test_names_of_images_say_a_version() -> None:

@@ -14,7 +14,7 @@ from tests.deploy.dockerfile import stages
 
 def test_every_target_of_the_compose_file_is_a_stage() -> None:
     targets = {service["build"]["target"] for service in services().values() if "build" in service}
-    assert targets == {"services", "demo", "triton"}
+    assert targets == {"services", "demo", "training", "triton"}
     assert {*targets, "triton-wheel"} <= set(stages())
 
 
@@ -32,13 +32,21 @@ def test_what_is_copied_exists_and_passes_dockerignore(source: str) -> None:
 
 
 def test_nothing_else_enters_the_build() -> None:
-    for path in ("README.md", ".env", ".git", "training/train.py", "requirements/dev.txt", "tests", "model_repository"):
+    for path in (
+        "README.md",
+        ".env",
+        ".git",
+        "training/runs/demo/run.json",
+        "requirements/dev.txt",
+        "tests",
+        "model_repository",
+    ):
         assert _ignored(path), path
 
 
 def test_packages_are_installed_with_hashes_and_without_building() -> None:
     installs = [run for stage in stages().values() for run in stage.runs if "pip install" in run]
-    assert len(installs) == 4
+    assert len(installs) == 5
     assert all("--require-hashes" in run for run in installs)
     assert all("--only-binary :all:" in run for run in installs if "uv pip" in run)
 

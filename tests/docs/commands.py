@@ -84,6 +84,8 @@ TESTS: Final[dict[str, str]] = {
     ),
     # others
     "docker compose": _ENGINE,
+    "docker compose --profile --scale": "not run: needs a GPU; tests/deploy/test_compose_gpu.py reads the profile",
+    "docker build": "not run: needs a container engine; python -m deploy.containers.trial builds other targets so",
     "docker run": "not run: needs a GPU; the job is tested by tests/training/export/test_build_plan.py",
     "kubectl": _CLUSTER,
     "kubectl apply": "not run: needs a cluster; what it applies is tested by tests/deploy/kubernetes",

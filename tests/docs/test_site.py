@@ -40,6 +40,13 @@ def test_files_that_pages_link_to_come_along(site: Path) -> None:
     assert "image_event.v1.json" in (site / "repository/deploy/schemas/json/index.html").read_text(encoding="utf-8")
 
 
+def test_every_line_of_the_navigation_is_shown(site: Path) -> None:
+    """A README would else become the link of its section's heading, which nobody looks for."""
+    contracts = (site / "contracts.html").read_text(encoding="utf-8")
+    for title in ("Contracts", "Examples", "JSON Schemas"):
+        assert re.search(rf"<span class=\"?md-ellipsis\"?>\s*{title}", contracts), title
+
+
 def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     assert FETCHED.search('<script src="https://cdn.example/x.js">')
     for page in site.glob("**/*.html"):

@@ -2,17 +2,15 @@
 
 With Docker: builds our images, pulls the others. With --stand-ins (root, Debian, podman): builds everything, pulls
 nothing. Ends with 0 when the demo's calls are in PostgreSQL, stay there over `down` and `up`, and Prometheus reaches
-every target.
+every target and answers every query of the dashboards.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,6 +22,9 @@ from deploy.containers.trial.compose_program import compose_program
 from deploy.containers.trial.podman import Podman
 from deploy.containers.trial.standins import ABSENT, PYTHON_IMAGE, build_standins, variables
 from deploy.containers.trial.tools import CLONE, WORK, TrialError, run
+from deploy.grafana.observed import Run
+from deploy.grafana.values import told
+from deploy.prometheus.server import Prometheus, QueryRefused
 from services.cli.output import console
 from services.cli.pipeline import SERVICES
 from services.cli.pipeline.processes import free_port
@@ -75,6 +76,11 @@ class Trial:
     def _down(self) -> None:
         self.compose("--profile", "demo", "down", "--volumes", "--timeout", "40")
 
+    @property
+    def prometheus(self) -> Prometheus:
+        """The composed one."""
+        return Prometheus(f"http://127.0.0.1:{self._ports['PROMETHEUS']}")
+
     def calls(self) -> int:
         """Count the specimens with a call in PostgreSQL."""
         dsn = f"postgresql://xray:trial-only-password@127.0.0.1:{self._ports['POSTGRES']}/xray"
@@ -84,13 +90,10 @@ class Trial:
 
     def targets(self, wanted: int) -> list[str]:
         """Ask Prometheus for its targets that are up, by service; waits until there are as many as wanted."""
-        url = f"http://127.0.0.1:{self._ports['PROMETHEUS']}/api/v1/targets"
         deadline = time.monotonic() + _SCRAPED_SECONDS
         while True:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                active = json.load(answer)["data"]["activeTargets"]
-            labels = [target["labels"] for target in active if target["health"] == "up"]
-            up = sorted(one.get("service", one["job"]) for one in labels)
+            found = self.prometheus.now("up == 1")
+            up = sorted(one.labels.get("service", one.labels["job"]) for one in found)
             if len(up) == wanted or time.monotonic() > deadline:
                 return up
             time.sleep(2)
@@ -122,6 +125,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> int:
     trial = Trial(chosen, engine)
     with _told("docker compose up"):
         stack.enter_context(trial.up(built=options.stand_ins, keep=options.keep))
+    began = time.time()
     first = _sent(trial, _TARGETS)
     with _told("docker compose down, up with two of intake"):
         trial.compose("down")
@@ -129,6 +133,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> int:
         trial.compose("up", "--detach", "--no-build", "--scale", "intake=2", *left_out)
     kept = trial.calls()
     second = _sent(trial, _TARGETS + 1)
+    _panels(Run(trial.prometheus, began, time.time(), step=15, rate_interval="1m"))
     _print(f"specimens with a call: {first}, after down and up {kept}, after another demo {second}")
     return int(not 0 < first == kept < second)
 
@@ -147,6 +152,17 @@ def _sent(trial: Trial, targets: int) -> int:
     if len(up) != targets:
         raise TrialError(f"Prometheus reaches {len(up)} targets, not {targets}")
     return trial.calls()
+
+
+def _panels(run: Run) -> None:
+    """Tell every panel's values. Raises TrialError if Prometheus takes a query for wrong."""
+    try:
+        panels = list(told(run))
+    except QueryRefused as error:
+        raise TrialError(f"Prometheus refuses a panel's query: {error}") from error
+    for panel in panels:
+        _print(str(panel))
+    _print(f"{sum(1 for panel in panels if panel.values)} of {len(panels)} panels have a value")
 
 
 def _built(podman: Podman) -> dict[str, str]:

@@ -14,6 +14,7 @@ from deploy.grafana.__main__ import FOLDER
 from deploy.grafana.observed import Run, observed
 from deploy.grafana.render import picture
 from deploy.grafana.screens import SCREENS
+from deploy.grafana.values import told
 from deploy.local.stack import Stack
 from deploy.prometheus.server import QueryRefused, Series
 from services.cli.pipeline import SERVICES
@@ -40,6 +41,12 @@ def run(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]
 @pytest.mark.parametrize("expression", targets())
 def test_no_panel_is_empty(run: Run, expression: str) -> None:
     assert finite(run.over(expression)), expression
+
+
+def test_every_panel_is_told_in_words(run: Run) -> None:
+    lines = list(told(run))
+    assert [line.panel for line in lines] == [panel.title for screen in SCREENS for panel in screen.panels()]
+    assert all(line.values for line in lines)
 
 
 def test_prometheus_reached_everything(run: Run) -> None:

@@ -1,7 +1,8 @@
-"""The job's own decisions. trtexec and a GPU are not at hand: that it builds is not shown here."""
+"""The job's own decisions and the order of its steps. No GPU is at hand: that TensorRT builds is not shown here."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.training.export import trtexec as stand_in
 from training.export.job import build_plan
 from training.export.job.build_plan import (
     PlanError,
@@ -122,6 +124,57 @@ def test_a_build_that_fails_leaves_no_plan_and_says_why(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="ended with 1"):
         build(tmp_path, "false")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["golden.json", "model.onnx", "plan_request.json"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one version to build, and programs on the PATH that answer for trtexec and nvidia-smi."""
+    version = tmp_path / "repository" / "cae" / "1"
+    version.mkdir(parents=True)
+    (version / "model.onnx").write_bytes(b"graph")
+    request = {**REQUEST, "onnx_sha256": hashlib.sha256(b"graph").hexdigest()}
+    (version / "plan_request.json").write_text(json.dumps(request))
+    (version / "golden.json").write_text(json.dumps(GOLDEN))
+    (version / "golden.bin.gz").write_bytes(gzip.compress(b"images"))
+    for name in ("trtexec", "nvidia-smi"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {stand_in.__file__} "$@"\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("GPU", "H100")
+    monkeypatch.setenv("GOLDEN", str(version / "golden.json"))
+    monkeypatch.setenv("WRONG_BY", "0.001")
+    return tmp_path / "repository"
+
+
+def test_a_plan_that_is_proved_is_recorded_and_stays(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build_plan.main([str(repository)]) == 0
+    version = repository / "cae" / "1"
+    record = json.loads((version / "plan.json").read_text())
+    assert (record["tensorrt"], record["gpu"], record["precision"]) == ("10.5.0", "H100, 9.0, 570.0", "fp16")
+    assert record["largest_difference"] == pytest.approx(0.001)
+    assert record["plan_sha256"] == hashlib.sha256((version / "model.plan").read_bytes()).hexdigest()
+    assert "built, differs by 1.0e-03" in capsys.readouterr().out
+    assert build_plan.main([str(repository)]) == 0
+    assert "the plan that is there serves here" in capsys.readouterr().out
+    assert not list(version.glob(".*")), "scratch folders are left"
+
+
+def test_a_plan_of_another_gpu_is_built_anew(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build_plan.main([str(repository)]) == 0
+    monkeypatch.setenv("GPU", "L40S")
+    assert build_plan.main([str(repository)]) == 0
+    assert "built for another device" in capsys.readouterr().err
+    assert json.loads((repository / "cae" / "1" / "plan.json").read_text())["gpu"] == "L40S, 9.0, 570.0"
+
+
+def test_a_plan_that_no_longer_agrees_is_taken_away(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert build_plan.main([str(repository)]) == 0
+    monkeypatch.setenv("WRONG_BY", "0.3")
+    assert build_plan.main([str(repository)]) == 1
+    assert not (repository / "cae" / "1" / "model.plan").exists()
 
 
 def test_job_runs_with_nothing_but_python_and_names_what_is_missing(tmp_path: Path) -> None:

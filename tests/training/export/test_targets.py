@@ -107,11 +107,13 @@ def test_tensorrt_repository_has_a_request_and_no_plan(repository: Path, tmp_pat
     assert 0 < written.difference < request["largest_difference"]
 
 
-def test_a_new_graph_takes_the_old_plan_away(repository: Path, tmp_path: Path) -> None:
+def test_another_request_takes_the_old_plan_away_and_the_same_one_leaves_it(repository: Path, tmp_path: Path) -> None:
     retarget(repository, "tensorrt", tmp_path)
     plan = tmp_path / "cae" / "3" / "model.plan"
     plan.write_bytes(b"built before")
     retarget(repository, "tensorrt", tmp_path)
+    assert plan.exists()
+    retarget(repository, "tensorrt", tmp_path, "fp16")
     assert not plan.exists()
 
 

@@ -2,10 +2,11 @@
 
     python3 build_plan.py /models
 
-For each version without a plan: check the graph's digest, build a strongly typed engine, assert its precision, run it
-on the golden inputs and compare with ONNX Runtime's answers; only then `model.plan` and `plan.json` (TensorRT version,
-GPU, digests, difference) appear, so that nothing unproved can serve. Needs trtexec and Python 3.10's standard library
-only. An engine loads on the TensorRT version and kind of GPU that built it alone.
+For each version: check the graph's digest, build a strongly typed engine, assert its precision, run it on the golden
+inputs and compare with ONNX Runtime's answers; only then `model.plan` and `plan.json` (TensorRT version, GPU, digests,
+difference) appear, so that nothing unproved can serve. Needs trtexec and Python 3.10's standard library only. An engine
+loads on the TensorRT version and kind of GPU that built it alone, so a plan that is there already is run on the golden
+inputs too, and built anew if it does not load or does not agree.
 """
 
 from __future__ import annotations
@@ -120,26 +121,16 @@ def tensorrt_version(log: str) -> str:
 
 def build(version: Path, trtexec: str) -> dict[str, Any]:
     """Build, prove and put in place the plan of one version; returns its record."""
-    request = json.loads((version / REQUEST_FILE).read_text(encoding="utf-8"))
-    golden = json.loads((version / "golden.json").read_text(encoding="utf-8"))
+    request = _read(version / REQUEST_FILE)
     found = _sha256(version / "model.onnx")
     if found != request["onnx_sha256"]:
         msg = f"{version / 'model.onnx'} has SHA-256 {found}, asked for was {request['onnx_sha256']}"
         raise PlanError(msg)
     with tempfile.TemporaryDirectory(dir=version, prefix=".plan-") as scratch:
-        plan, layers, outputs, images = (Path(scratch) / name for name in ("plan", "layers", "outputs", "images"))
+        plan, layers = Path(scratch) / "plan", Path(scratch) / "layers"
         log = _run(build_command(trtexec, version, plan, layers, request))
-        assert_precision(
-            json.loads(layers.read_text(encoding="utf-8")), request["precision"], request["kept_in_32_bits"]
-        )
-        images.write_bytes(gzip.decompress((version / "golden.bin.gz").read_bytes()))
-        _run(run_command(trtexec, plan, images, outputs, request))
-        difference = largest_difference(json.loads(outputs.read_text(encoding="utf-8")), golden)
-        if difference > request["largest_difference"]:
-            msg = (
-                f"the engine differs from ONNX Runtime by {difference:.2e}, allowed is {request['largest_difference']}"
-            )
-            raise PlanError(msg)
+        assert_precision(_read(layers), request["precision"], request["kept_in_32_bits"])
+        difference = prove(version, plan, trtexec, request)
         record = {
             "tensorrt": tensorrt_version(log),
             "gpu": _gpu(),
@@ -153,21 +144,54 @@ def build(version: Path, trtexec: str) -> dict[str, Any]:
     return record
 
 
+def prove(version: Path, plan: Path, trtexec: str, request: dict[str, Any]) -> float:
+    """Return a plan's difference on the golden inputs; raises PlanError if it does not run or differs too much."""
+    with tempfile.TemporaryDirectory(dir=version, prefix=".proof-") as scratch:
+        images, outputs = Path(scratch) / "images", Path(scratch) / "outputs"
+        images.write_bytes(gzip.decompress((version / "golden.bin.gz").read_bytes()))
+        _run(run_command(trtexec, plan, images, outputs, request))
+        difference = largest_difference(_read(outputs), _read(version / "golden.json"))
+    if difference > request["largest_difference"]:
+        msg = f"the engine differs from ONNX Runtime by {difference:.2e}, allowed is {request['largest_difference']}"
+        raise PlanError(msg)
+    return difference
+
+
+def proved_again(version: Path, trtexec: str) -> bool:
+    """Tell whether the plan that is there serves on this GPU; one that does not is taken away."""
+    plan, record = version / PLAN_FILE, version / RECORD_FILE
+    if not (plan.exists() and record.exists()):
+        return False
+    try:
+        prove(version, plan, trtexec, _read(version / REQUEST_FILE))
+    except PlanError as error:
+        sys.stderr.write(f"{version}: the plan that is there is built anew: {error}\n")
+        plan.unlink()
+        return False
+    return True
+
+
 def main(words: list[str] | None = None) -> int:
-    """Build every plan that is missing; returns 1 if one cannot be had."""
+    """Build every plan that is missing or does not serve here; returns 1 if one cannot be had."""
     parser = argparse.ArgumentParser(description="Build the TensorRT plans of a model repository.")
     parser.add_argument("repository", type=Path, help="as written by xray train export --target tensorrt")
     repository = parser.parse_args(words).repository
     try:
         for request in sorted(repository.glob(f"*/*/{REQUEST_FILE}")):
-            version = request.parent
-            if not (version / PLAN_FILE).exists():
-                record = build(version, find_trtexec())
+            version, trtexec = request.parent, find_trtexec()
+            if proved_again(version, trtexec):
+                sys.stdout.write(f"{version}: the plan that is there serves here\n")
+            else:
+                record = build(version, trtexec)
                 sys.stdout.write(f"{version}: built, differs by {record['largest_difference']:.1e}\n")
     except (PlanError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _run(command: list[str]) -> str:

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from deploy.grafana.draw import legend_of, newest, worded
 from deploy.grafana.screen import Unit
+from deploy.grafana.words import legend_of, newest, worded
 from deploy.prometheus.server import Series
 
 
