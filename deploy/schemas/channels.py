@@ -111,10 +111,10 @@ CHANNELS: Final = (
     Channel(
         topics.ACTIVE_MODELS,
         "name",
-        "`xray init`, and whoever promotes or rolls back a model",
+        "`xray init` and `xray models`",
         "classifier",
         "`activation` counts up; the highest one serves.",
-        _LATEST,
+        _LATEST + " Read committed records only: one that was overtaken while it was written is none.",
     ),
 )
 DELIVERY: Final = "At least once. The records of one key keep their order within a partition; a record may come twice."

@@ -93,6 +93,11 @@ MEANINGS: Final = {
     "name": "The serving set; one record names the versions of all its models.",
     "ModelActivation.activation": "Counts up by one with every promotion and every rollback.",
     "versions": "Version that serves, by name of the model in Triton.",
+    "cards": "SHA-256 of the card of each version: the classifier takes no other.",
+    "earlier": "Sets that served before, the newest first: a rollback returns to the first of them.",
+    "EarlierSet.activation": "Number of the activation that the set served under.",
+    "who": "Who decided it.",
+    "evaluation_key": "Key of the evaluation behind the decision, in object storage.",
     "why": "Why this version serves now.",
 }
 

@@ -52,6 +52,8 @@ class ActiveModels:
             bootstrap_servers=self._settings.kafka_bootstrap.split(","),
             enable_auto_commit=False,
             allow_auto_create_topics=False,
+            # A writer that was shut out in the middle has written nothing (services/models/register.py).
+            isolation_level="read_committed",
         )
         consumer.assign([where])
         consumer.seek_to_beginning(where)

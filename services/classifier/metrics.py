@@ -35,6 +35,14 @@ MODEL: Final = Gauge(
 ACTIVATION: Final = Gauge(
     "xray_model_activation", "Number of the activation in force; every promotion or rollback adds one."
 )
+FALLEN_BACK: Final = Gauge(
+    "xray_model_fallback", "1 while the newest activation's versions cannot serve and earlier ones stand in, or none."
+)
+RELOADS: Final = Counter(
+    "xray_model_reloads_total",
+    "Times that a version which should serve was lost and loaded again.",
+    ["model", "version"],
+)
 
 
 def count_call(call: PhenotypeCall) -> None:

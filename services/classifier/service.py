@@ -9,17 +9,15 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import cast
 
 import numpy as np
-import structlog
 
-from services.classifier.active_models import ActiveModels
 from services.classifier.decide import decide
-from services.classifier.metrics import count_call, show_models
-from services.classifier.triton_client import REQUEST_TENSORS, Backbone, Request, Tensors, connect
+from services.classifier.metrics import count_call
+from services.classifier.serving import Serving, Taken
+from services.classifier.triton_client import REQUEST_TENSORS, Backbone, Request, Tensors
 from services.common import metrics
-from services.common.errors import Rejected
+from services.common.errors import Rejected, Retriable
 from services.common.events import (
     Event,
-    ModelActivation,
     ModelOutput,
     PhenotypeCall,
     Probabilities,
@@ -31,8 +29,6 @@ from services.common.preprocessing import TENSOR_SIDE, VERSION
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
 from services.common.topics import ACTIVE_MODELS, CALLS, TENSORS, Topic
-
-log = structlog.get_logger()
 
 
 class Classifier:
@@ -47,19 +43,16 @@ class Classifier:
         """Prepare; connects at the first use."""
         self._store = ObjectStore(settings, connections=settings.workers)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="read")
-        self._active = ActiveModels(settings)
-        self._client = connect(settings.triton_grpc)
-        self._activation: ModelActivation | None = None
-        self._backbones: list[Backbone] = []
+        self._serving = Serving(settings)
 
     def start(self) -> None:
         """Check the bucket, and the contract of every active model version against this classifier."""
         self._store.check_bucket()
-        self._follow()
+        self._serving.take()
 
     def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
         """Call the newest revision of each specimen in the batch."""
-        activation = self._follow()
+        taken = self._serving.take()
         outcomes: list[Outcome] = [Done(skipped="superseded")] * len(records)
         chosen = sorted(newest_revisions(records))
         tensors = [self._pool.submit(self._read, cast(TensorReady, records[index].event)) for index in chosen]
@@ -73,10 +66,10 @@ class Classifier:
             else:
                 readable.append((index, tensor))
         with metrics.step(self.stage, "infer"):
-            answers = self._infer([tensor for _, tensor in readable])
+            answers = self._infer(taken, [tensor for _, tensor in readable])
         for (index, _), answer in zip(readable, answers, strict=True):
             event = cast(TensorReady, records[index].event)
-            outcomes[index] = answer if isinstance(answer, Rejected) else self._call(event, answer, activation)
+            outcomes[index] = answer if isinstance(answer, Rejected) else _call(event, answer, taken)
         return outcomes
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
@@ -88,18 +81,7 @@ class Classifier:
     def close(self) -> None:
         """End threads and connections."""
         self._pool.shutdown()
-        self._active.close()
-        self._client.close()
-
-    def _follow(self) -> ModelActivation:
-        """Take up the newest activation; a new one is checked before the first tensor goes to it."""
-        newest = self._active.refresh()
-        if self._activation is None or newest.activation != self._activation.activation:
-            self._backbones = [Backbone(self._client, *item) for item in sorted(newest.versions.items())]
-            self._activation = newest
-            show_models(newest.activation, self._backbones)
-            log.info("models taken up", activation=newest.activation, versions=newest.versions)
-        return newest
+        self._serving.close()
 
     def _read(self, event: TensorReady) -> Tensors | Rejected:
         try:
@@ -109,41 +91,46 @@ class Classifier:
         except Rejected as rejected:
             return rejected
 
-    def _infer(self, tensors: Sequence[Tensors]) -> list[list[Probabilities] | Rejected]:
+    def _infer(self, taken: Taken, tensors: Sequence[Tensors]) -> list[list[Probabilities] | Rejected]:
         """Ask every backbone about every tensor, all requests in flight at once; outputs a tensor, by backbone."""
         starts = range(0, len(tensors), REQUEST_TENSORS)
         chunks = [tensors[start : start + REQUEST_TENSORS] for start in starts]
-        requests = [[backbone.request(chunk) for backbone in self._backbones] for chunk in chunks]
         answers: list[list[Probabilities] | Rejected] = []
-        for chunk, asked in zip(chunks, requests, strict=True):
-            answers.extend(_answers(asked, len(chunk)))
+        try:
+            requests = [[backbone.request(chunk) for backbone in taken.backbones] for chunk in chunks]
+            for chunk, asked in zip(chunks, requests, strict=True):
+                answers.extend(_answers(asked, len(chunk)))
+        except Retriable:
+            self._serving.doubt()
+            raise
         return answers
 
-    def _call(self, event: TensorReady, outputs: Sequence[Probabilities], activation: ModelActivation) -> Done:
-        cards = [backbone.card for backbone in self._backbones]
-        decision = decide(outputs, cards)
-        call = PhenotypeCall(
-            call_id=call_id(event, [card.model_dump_json() for card in cards]),
-            biological_sample_id=event.biological_sample_id,
-            centre=event.centre,
-            revision=event.revision,
-            preprocessing_version=event.preprocessing_version,
-            preprocessing_generation=event.preprocessing_generation,
-            activation=activation.activation,
-            vector=decision.vector,
-            abnormal=decision.abnormal,
-            abnormal_elsewhere=decision.abnormal_elsewhere,
-            consensus=decision.consensus,
-            models=tuple(_output(card, output) for card, output in zip(self._backbones, outputs, strict=True)),
-            uncertain=decision.uncertain,
-            disagreement=decision.disagreement,
-            tensor_key=event.tensor_key,
-            tensor_sha256=event.tensor_sha256,
-            views=event.views,
-            announced_at=event.announced_at,
-            produced_at=now(),
-        )
-        return Done((Message(CALLS, call),))
+
+def _call(event: TensorReady, outputs: Sequence[Probabilities], taken: Taken) -> Done:
+    cards = [backbone.card for backbone in taken.backbones]
+    decision = decide(outputs, cards)
+    call = PhenotypeCall(
+        call_id=call_id(event, [card.model_dump_json() for card in cards]),
+        biological_sample_id=event.biological_sample_id,
+        centre=event.centre,
+        revision=event.revision,
+        preprocessing_version=event.preprocessing_version,
+        preprocessing_generation=event.preprocessing_generation,
+        activation=taken.activation,
+        vector=decision.vector,
+        abnormal=decision.abnormal,
+        abnormal_elsewhere=decision.abnormal_elsewhere,
+        consensus=decision.consensus,
+        models=tuple(_output(backbone, output) for backbone, output in zip(taken.backbones, outputs, strict=True)),
+        uncertain=decision.uncertain,
+        disagreement=decision.disagreement,
+        tensor_key=event.tensor_key,
+        tensor_sha256=event.tensor_sha256,
+        views=event.views,
+        announced_at=event.announced_at,
+        produced_at=now(),
+    )
+    return Done((Message(CALLS, call),))
 
 
 def call_id(event: TensorReady, cards: Sequence[str]) -> str:

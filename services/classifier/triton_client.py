@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Sequence
 from typing import Any, Final
@@ -39,11 +40,11 @@ def connect(address: str) -> Any:
 class Backbone:
     """One version of one Triton model."""
 
-    def __init__(self, client: Any, model: str, version: int) -> None:
+    def __init__(self, client: Any, model: str, version: int, pin: str | None = None) -> None:
         """Read and check the version's contract.
 
-        Raises Retriable while Triton or the version is not there, Fatal when names, shapes, label order,
-        preprocessing version or tensor side do not fit this classifier.
+        `pin` is the SHA-256 that the version's card must have. Raises Retriable while Triton or the version is not
+        there, Fatal when names, shapes, label order, preprocessing version, tensor side or pin do not fit.
         """
         self.model, self.version = model, version
         self._client = client
@@ -53,7 +54,14 @@ class Backbone:
         except InferenceServerException as error:
             raise _sorted(f"read the contract of {model} version {version}", error) from error
         _check_tensors(model, metadata)
-        self.card = _card(model, version, config)
+        self.card, self.pin = _card(model, version, config)
+        if pin not in {None, self.pin}:
+            msg = f"{model} version {version} in Triton is not what was promoted: its card has digest {self.pin}"
+            raise Fatal(msg)
+
+    def probe(self) -> None:
+        """Ask for one blank specimen: only a real inference shows that a version serves. Raises as `result` does."""
+        self.request([np.zeros((TENSOR_SIDE, TENSOR_SIDE, 3), np.uint8)]).result()
 
     def request(self, tensors: Sequence[Tensors]) -> Request:
         """Start inference on tensors, uint8 [side, side, 3] each; returns at once."""
@@ -133,7 +141,8 @@ def _check_tensors(model: str, metadata: dict[str, Any]) -> None:
         raise Fatal(msg)
 
 
-def _card(model: str, version: int, config: dict[str, Any]) -> ModelCard:
+def _card(model: str, version: int, config: dict[str, Any]) -> tuple[ModelCard, str]:
+    """Return the card and the SHA-256 of its text."""
     text = config.get("parameters", {}).get(card_parameter(version), {}).get("string_value")
     if text is None:
         msg = f"{model}: config.pbtxt has no parameter {card_parameter(version)!r}; export the model again"
@@ -149,7 +158,7 @@ def _card(model: str, version: int, config: dict[str, Any]) -> ModelCard:
             f"{card.tensor_side}, this pipeline makes {VERSION} at {TENSOR_SIDE}"
         )
         raise Fatal(msg)
-    return card
+    return card, hashlib.sha256(text.encode()).hexdigest()
 
 
 def _sorted(what: str, error: InferenceServerException) -> Exception:

@@ -61,6 +61,9 @@ COMMANDS: Final = {
     "trace": LazyCommand(
         "services.cli.trace.command:app", "Follow one specimen through all services, step by step.", _OPERATE
     ),
+    "models": LazyCommand(
+        "services.cli.models.command:app", "List, add, promote and roll back model versions.", _OPERATE
+    ),
     "stack": LazyCommand("services.cli.stack:app", "Start and stop the servers as local processes.", _OPERATE),
     "train": LazyCommand("training.command:app", "Make label sets, train and judge models.", _TRAIN, "make setup-dev"),
     "demo": LazyCommand("services.cli.demo.command:app", "Send 60 simulated specimens through everything.", _TRY),

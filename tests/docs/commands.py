@@ -12,6 +12,7 @@ from typing import Final
 _CLI: Final = "tests/integration/test_cli.py::"
 _CENTRES: Final = "tests/integration/test_centres.py::"
 _ACCOUNT: Final = "tests/crash/test_account.py::"
+_MODELS: Final = "tests/integration/test_models.py::"
 _STACK: Final = "tests/integration/test_stack.py::"
 _FILTERED: Final = "not run: with these filters; without them it is"
 _QUERIES: Final = "not run: with filters; what is asked for is tested by tests/cli/backfill/test_solr.py"
@@ -52,6 +53,11 @@ TESTS: Final[dict[str, str]] = {
     "xray calls --follow": f"{_CLI}test_follow_and_the_example_subscriber_print_new_calls",
     "xray specimens": f"{_CLI}test_specimens_are_counted_and_the_incomplete_ones_named",
     "xray specimens --centre": _FILTERED,
+    "xray models list": f"{_MODELS}test_an_operator_brings_promotes_and_takes_back_a_version",
+    "xray models show": f"{_MODELS}test_an_operator_brings_promotes_and_takes_back_a_version",
+    "xray models add": f"{_MODELS}test_an_operator_brings_promotes_and_takes_back_a_version",
+    "xray models promote": f"{_MODELS}test_an_operator_brings_promotes_and_takes_back_a_version",
+    "xray models rollback": f"{_MODELS}test_an_operator_brings_promotes_and_takes_back_a_version",
     "xray rejections list": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",
     "xray rejections list --since": _FILTERED,
     "xray rejections show": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",

@@ -99,6 +99,7 @@ def test_the_environment_on_disk_is_the_one_of_the_stack(own: Stack) -> None:
         "XRAY_TRITON_GRPC",
         "XRAY_TRITON_HTTP",
         "XRAY_TRITON_METRICS",
+        "XRAY_MODEL_REPOSITORY",
     ]
 
 

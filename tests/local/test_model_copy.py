@@ -49,5 +49,21 @@ def test_newer_files_come_over_and_what_the_stack_added_stays(source: Path, tmp_
     assert changed_in_copy.read_text(encoding="utf-8") == "with card of version 2"
 
 
+def test_a_newer_configuration_does_not_take_the_card_of_an_added_version(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy"
+    copy_models(source, target)
+    configurations = [root / "convnext" / "config.pbtxt" for root in (source, target)]
+    configurations[0].write_text('key: "card.1" # new', encoding="utf-8")
+    configurations[1].write_text('key: "card.1" key: "card.2"', encoding="utf-8")
+    later = configurations[1].stat().st_mtime + 10
+    os.utime(configurations[0], (later, later))
+    copy_models(source, target)
+    assert "card.2" in configurations[1].read_text(encoding="utf-8")
+    configurations[1].write_text('key: "card.1"', encoding="utf-8")
+    os.utime(configurations[0], (later + 10, later + 10))
+    copy_models(source, target)
+    assert "new" in configurations[1].read_text(encoding="utf-8")
+
+
 def test_no_models_is_no_error(tmp_path: Path) -> None:
     assert copy_models(tmp_path / "missing", tmp_path / "copy") == []

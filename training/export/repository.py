@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2
 
 from services.common.labels import LEVEL2, LEVEL3
 from services.common.model_card import ModelCard, card_parameter
+from services.models.configuration import read_configuration, replace, write_configuration
+from services.models.golden import Golden
 from training.export.card import as_markdown
-from training.export.golden import Golden
 from training.export.graph import INPUT, OUTPUTS
 from training.export.targets import MAX_BATCH_SIZE, Target, set_target
 
@@ -23,7 +23,6 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2] / "model_repository"
 VERSIONS_KEPT: Final = 2
 """Triton serves the newest version and the one before it: a rollback needs no load."""
 _WIDTHS: Final = dict(zip(OUTPUTS, (1, len(LEVEL2), len(LEVEL3)), strict=True))
-_HEADER: Final = "# Written by training.export.repository; field reference: Triton's model_config.proto.\n"
 
 
 def write_version(
@@ -43,20 +42,14 @@ def write_version(
     version.mkdir(parents=True, exist_ok=True)
     files = {"model.onnx": onnx_file, "card.md": as_markdown(card).encode(), **(golden.files() if golden else {})}
     for name, data in files.items():
-        _replace(version / name, data)
+        replace(version / name, data)
     link = version / "model.py"
     if target == "local" and not link.is_symlink():
         link.symlink_to(Path("../../model.py"))
     path = directory / "config.pbtxt"
     cards = {**read_cards(path), card.version: card}
-    text = text_format.MessageToString(_configuration(cards, target), as_utf8=True)
-    _replace(path, (_HEADER + text).encode())
+    write_configuration(path, _configuration(cards, target))
     return directory
-
-
-def read_configuration(path: Path) -> model_config_pb2.ModelConfig:
-    """Parse a `config.pbtxt`; raises `google.protobuf.text_format.ParseError` if it is not one."""
-    return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
 
 
 def read_cards(path: Path) -> dict[int, ModelCard]:
@@ -97,9 +90,3 @@ def _warm_up(side: int) -> model_config_pb2.ModelWarmup:
         data_type=model_config_pb2.TYPE_UINT8, dims=[side, side, 3], zero_data=True
     )
     return model_config_pb2.ModelWarmup(name="one blank specimen", batch_size=1, inputs={INPUT: zeros})
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(data)
-    temporary.replace(path)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.common.errors import Rejected
-from training.export.golden import OUTPUTS_FILE, Golden, make_golden, read_golden
+from services.models.golden import OUTPUTS_FILE, Golden, read_golden
+from training.export.golden import make_golden
 from training.export.graph import INPUT, sha256
 from training.export.job.build_plan import PLAN_FILE, RECORD_FILE, REQUEST_FILE
 from training.export.precision import KEPT_FIRST, LARGEST_DIFFERENCE, EnginePrecision, with_precision

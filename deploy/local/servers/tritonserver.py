@@ -56,12 +56,13 @@ class TritonServer(Server):
                 raise NotReady(f"model {model} is not ready {reason}".rstrip())
 
     def environment(self) -> dict[str, str]:
-        """Name the three endpoints."""
+        """Name the three endpoints and the folder."""
         port = self.ports
         return {
             "XRAY_TRITON_GRPC": f"{LOOPBACK}:{port['grpc']}",
             "XRAY_TRITON_HTTP": f"http://{LOOPBACK}:{port['http']}",
             "XRAY_TRITON_METRICS": f"http://{LOOPBACK}:{port['metrics']}/metrics",
+            "XRAY_MODEL_REPOSITORY": str(self.repository),
         }
 
     def clean_up(self) -> None:

@@ -3,58 +3,57 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
-from tritonclient import grpc
-from tritonclient.utils import InferenceServerException
-
-from services.classifier.active_models import ActiveModels
-from services.cli.broker import publisher
-from services.cli.setup.step import Step
-from services.common.errors import Fatal, Retriable
+from services.classifier.triton_client import Backbone, connect
+from services.cli.setup.step import Outcome, Step
+from services.common.errors import Fatal
 from services.common.events import ModelActivation
 from services.common.events.base import now
 from services.common.settings import Settings
-from services.common.topics import ACTIVE_MODELS
+from services.models.control import ready_versions
+from services.models.register import current, publish
 
 
 def ensure_activation(settings: Settings) -> Step:
     """Publish activation 1 of the newest versions that Triton has loaded, unless some activation is there.
 
-    Raises Retriable when Kafka or Triton is away, Fatal when Triton has no model loaded.
+    An activation that pins no cards is followed by one of the same versions that does. Raises Retriable when Kafka or
+    Triton is away, Fatal when Triton has no model loaded.
     """
-    current = _current(settings)
-    if current is not None:
-        return Step(f"activation {current.activation}", "there", _listing(current.versions))
-    first = ModelActivation(activation=1, versions=served_versions(settings), why="first set-up", produced_at=now())
-    with publisher(settings) as producer:
-        producer.send(ACTIVE_MODELS.name, key=first.key.encode(), value=first.encode()).get(timeout=30)
-    return Step("activation 1", "made", _listing(first.versions))
+    there = current(settings)
+    if there is not None and set(there.cards) >= set(there.versions):
+        return Step(f"activation {there.activation}", "there", _listing(there.versions))
+    made: list[ModelActivation] = []
+
+    def make(newest: ModelActivation | None) -> ModelActivation | None:
+        with closing(connect(settings.triton_grpc)) as client:
+            versions = served_versions(settings, client) if newest is None else newest.versions
+            cards = {model: Backbone(client, model, version).pin for model, version in sorted(versions.items())}
+        made.append(
+            ModelActivation(
+                activation=1 if newest is None else newest.activation + 1,
+                versions=versions,
+                cards=cards,
+                why="first set-up" if newest is None else "the same versions, pinned",
+                who="xray init",
+                produced_at=now(),
+            )
+        )
+        return made[-1]
+
+    publish(settings, make)
+    outcome: Outcome = "made" if there is None else "mended"
+    return Step(f"activation {made[-1].activation}", outcome, _listing(made[-1].versions))
 
 
-def served_versions(settings: Settings) -> dict[str, int]:
+def served_versions(settings: Settings, client: Any) -> dict[str, int]:
     """Ask Triton for the newest loaded version of each of its models."""
-    versions: dict[str, int] = {}
-    try:
-        with closing(grpc.InferenceServerClient(settings.triton_grpc)) as client:
-            index = client.get_model_repository_index(client_timeout=10, as_json=True)
-    except InferenceServerException as error:
-        msg = f"no Triton at {settings.triton_grpc} (XRAY_TRITON_GRPC): {error.message()}"
-        raise Retriable(msg) from error
-    for model in index.get("models", []):
-        if model.get("state") == "READY":
-            versions[model["name"]] = max(int(model["version"]), versions.get(model["name"], 0))
+    versions = {model: max(ready) for model, ready in ready_versions(client).items()}
     if not versions:
         msg = f"Triton at {settings.triton_grpc} has no model loaded; load model_repository/ first"
         raise Fatal(msg)
     return versions
-
-
-def _current(settings: Settings) -> ModelActivation | None:
-    with closing(ActiveModels(settings)) as active:
-        try:
-            return active.refresh()
-        except Fatal:  # this is how it says that the topic holds no activation
-            return None
 
 
 def _listing(versions: dict[str, int]) -> str:

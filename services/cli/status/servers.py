@@ -10,14 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from services.classifier.active_models import ActiveModels
 from services.classifier.triton_client import Backbone, connect
 from services.cli.broker import administrator
 from services.cli.ledger import ledger
 from services.common.errors import PipelineError, Retriable
-from services.common.preprocessing import TENSOR_SIDE
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.sink.migrate import check_migrated
@@ -77,7 +74,7 @@ def _triton(settings: Settings) -> None:
         versions = active.refresh().versions
     with closing(connect(settings.triton_grpc)) as client:
         for model, version in versions.items():
-            Backbone(client, model, version).request([np.zeros((TENSOR_SIDE, TENSOR_SIDE, 3), np.uint8)]).result()
+            Backbone(client, model, version).probe()
 
 
 def _postgres(settings: Settings) -> None:

@@ -1,0 +1,120 @@
+"""The versions that make the calls: those of `models.active`, or, if Triton has lost them, those that served before."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from services.classifier.active_models import ActiveModels
+from services.classifier.metrics import FALLEN_BACK, RELOADS, show_models
+from services.classifier.triton_client import Backbone, connect
+from services.common.errors import Fatal, PipelineError, Rejected, Retriable
+from services.common.events import ModelActivation
+from services.common.events.model import EarlierSet
+from services.common.settings import Settings
+from services.models.control import load, require_live, restart
+
+log = structlog.get_logger()
+AGAIN_SECONDS: Final = 15.0
+"""While earlier versions serve, so often is the newest set tried again."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One set of versions, checked; `newest` is the activation on `models.active` that it serves or stands in for."""
+
+    activation: int
+    newest: int
+    backbones: tuple[Backbone, ...]
+
+
+class Serving:
+    """Follows `models.active` without a restart. A set is checked by a real inference before it gets a tensor."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare; connects at the first use."""
+        self._active = ActiveModels(settings)
+        self._client = connect(settings.triton_grpc)
+        self._taken: Taken | None = None
+        self._doubtful = False
+        self._again_at = 0.0
+
+    def take(self) -> Taken:
+        """Return the set that makes the calls now.
+
+        Raises Retriable while Triton or Kafka is away or no version serves, Fatal when none ever fits this program.
+        """
+        newest = self._active.refresh()
+        taken = self._taken
+        if taken is None or self._doubtful or taken.newest != newest.activation or self._is_due(taken):
+            taken = self._take_up(newest)
+            self._taken, self._doubtful = taken, False
+        return taken
+
+    def doubt(self) -> None:
+        """Have the set checked anew at the next `take`, since it failed to answer."""
+        self._doubtful = True
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._active.close()
+        self._client.close()
+
+    def _is_due(self, taken: Taken) -> bool:
+        return taken.activation != taken.newest and time.monotonic() >= self._again_at
+
+    def _take_up(self, newest: ModelActivation) -> Taken:
+        failures: list[PipelineError] = []
+        for choice in (newest.as_earlier(), *newest.earlier):
+            try:
+                backbones = tuple(self._sound(choice, model) for model in sorted(choice.versions))
+            except (Fatal, Rejected, Retriable) as error:
+                require_live(self._client, error)
+                log.error("versions do not serve", activation=choice.activation, why=str(error))
+                failures.append(error)
+                continue
+            self._show(choice, newest, backbones)
+            return Taken(choice.activation, newest.activation, backbones)
+        FALLEN_BACK.set(1)
+        if all(isinstance(error, Fatal) for error in failures):
+            raise failures[0]
+        msg = f"no version of activation {newest.activation} or before serves: {failures[0]}"
+        raise Retriable(msg, server="triton", kind="no_version")
+
+    def _show(self, choice: EarlierSet, newest: ModelActivation, backbones: tuple[Backbone, ...]) -> None:
+        fallen = choice.activation != newest.activation
+        FALLEN_BACK.set(fallen)
+        self._again_at = time.monotonic() + AGAIN_SECONDS
+        show_models(choice.activation, backbones)
+        log.info("models taken up", activation=choice.activation, versions=choice.versions, fallen_back=fallen)
+
+    def _sound(self, choice: EarlierSet, model: str) -> Backbone:
+        """Return a version that answers; one that does not is loaded again, at last with a new process."""
+        version, pin = choice.versions[model], choice.cards.get(model)
+        if pin is None:
+            msg = f"activation {choice.activation} pins no card of {model} version {version}; run `xray init`"
+            raise Fatal(msg)
+        try:
+            return self._answering(model, version, pin)
+        except Retriable as error:
+            require_live(self._client, error)
+        for mend in (load, restart):
+            RELOADS.labels(model, str(version)).inc()
+            log.warning("model lost, loading it", model=model, version=version, by=mend.__name__)
+            try:
+                mend(self._client, model)
+                return self._answering(model, version, pin)
+            except (Rejected, Retriable) as error:
+                require_live(self._client, error)
+                failure = error
+                if isinstance(error, Rejected) or error.kind in {"NOT_FOUND", "no_probabilities"}:
+                    break
+        raise failure
+
+    def _answering(self, model: str, version: int, pin: str) -> Backbone:
+        backbone = Backbone(self._client, model, version, pin)
+        backbone.probe()
+        return backbone

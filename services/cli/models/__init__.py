@@ -1,0 +1,1 @@
+"""`xray models`: which versions there are, which serve, and changing that."""

@@ -1,0 +1,101 @@
+"""What `xray models list` and `show` say: the repository, Triton and `models.active` side by side."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.classifier.triton_client import connect
+from services.common.errors import Rejected
+from services.common.events import ModelActivation
+from services.common.model_card import ModelCard
+from services.common.settings import Settings
+from services.models.control import ready_versions
+from services.models.inspect import inspect
+from services.models.register import current
+from services.models.repository import ModelRepository
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One version: `role` is active, previous, served or waiting; `card` is None when it has no readable one."""
+
+    model: str
+    version: int
+    role: str
+    ready: bool
+    card: ModelCard | None
+    pin: str | None
+
+    def document(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        card = None if self.card is None else self.card.model_dump(mode="json")
+        facts = {"model": self.model, "version": self.version, "role": self.role, "ready": self.ready}
+        return facts | {"card_sha256": self.pin, "card": card}
+
+
+def listed(settings: Settings) -> list[Listed]:
+    """Return every version in the repository, by model and version."""
+    repository, newest = ModelRepository(settings.model_repository), current(settings)
+    with closing(connect(settings.triton_grpc)) as client:
+        ready = ready_versions(client)
+    return [
+        _listed(repository, newest, ready, model, version)
+        for model in repository.models()
+        for version in repository.versions(model)
+    ]
+
+
+def shown(settings: Settings, model: str, version: int) -> dict[str, Any]:
+    """Return what is known of one version; raises Rejected(`version_missing`)."""
+    found = [one for one in listed(settings) if (one.model, one.version) == (model, version)]
+    if not found:
+        raise Rejected("version_missing", f"the repository has no {model} version {version}: `xray models list`")
+    (one,) = found
+    newest = current(settings)
+    facts: dict[str, Any] = {"role": one.role, "ready in Triton": one.ready, "card SHA-256": one.pin}
+    facts["files"] = _verdict(ModelRepository(settings.model_repository), model, version)
+    if newest is not None and one.role == "active":
+        facts |= {"activation": newest.activation, "since": newest.produced_at.isoformat(), "by": newest.who}
+        facts |= {"why": newest.why, "evaluation": newest.evaluation_key}
+    if one.card is not None:
+        card = one.card
+        facts |= {"description": card.description, "data": card.data, "preprocessing": card.preprocessing_version}
+        facts |= {"training digest": card.training_digest, "limits": " ".join(card.limits)} | card.metrics
+    return facts
+
+
+def _verdict(repository: ModelRepository, model: str, version: int) -> str:
+    try:
+        inspect(repository, model, version)
+    except Rejected as rejected:
+        return str(rejected)
+    return "as its card says"
+
+
+def _listed(
+    repository: ModelRepository, newest: ModelActivation | None, ready: dict[str, set[int]], model: str, version: int
+) -> Listed:
+    text = repository.card_text(model, version)
+    pin = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    role = _role(newest, model, version, served=version in repository.served(model))
+    return Listed(model, version, role, version in ready.get(model, set()), _card(text), pin)
+
+
+def _role(newest: ModelActivation | None, model: str, version: int, *, served: bool) -> str:
+    if newest is not None and newest.versions.get(model) == version:
+        return "active"
+    if newest is not None and newest.earlier and newest.earlier[0].versions.get(model) == version:
+        return "previous"
+    return "served" if served else "waiting"
+
+
+def _card(text: str | None) -> ModelCard | None:
+    try:
+        return None if text is None else ModelCard.model_validate_json(text)
+    except ValidationError:
+        return None

@@ -1,0 +1,55 @@
+"""Triton's model control: load, and what is loaded."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tritonclient.utils import InferenceServerException
+
+from services.common.errors import Rejected, Retriable
+
+LOAD_SECONDS: Final = 120.0
+
+
+def load(client: Any, model: str) -> None:
+    """Have Triton load what the model's configuration names; what serves goes on serving until the new is there.
+
+    Raises Rejected(`load_failed`) with Triton's words, Retriable when Triton is away.
+    """
+    try:
+        client.load_model(model, client_timeout=LOAD_SECONDS)
+    except InferenceServerException as error:
+        require_live(client, error)
+        raise Rejected("load_failed", f"Triton could not load {model}: {error.message()}") from error
+
+
+def restart(client: Any, model: str) -> None:
+    """Unload and load: the only way back for a model whose process has died. Nobody can use it meanwhile."""
+    try:
+        client.unload_model(model, client_timeout=LOAD_SECONDS)
+    except InferenceServerException as error:
+        require_live(client, error)
+    load(client, model)
+
+
+def ready_versions(client: Any) -> dict[str, set[int]]:
+    """Return the versions that Triton calls ready, by model; raises Retriable when it is away."""
+    try:
+        index = client.get_model_repository_index(client_timeout=10, as_json=True)
+    except InferenceServerException as error:
+        msg = f"Triton away, could not list its models (XRAY_TRITON_GRPC): {error.message()}"
+        raise Retriable(msg, server="triton") from error
+    ready: dict[str, set[int]] = {}
+    for model in index.get("models", []):
+        if model.get("state") == "READY":
+            ready.setdefault(model["name"], set()).add(int(model["version"]))
+    return ready
+
+
+def require_live(client: Any, cause: Exception) -> None:
+    """Raise Retriable if it is the server that is away, not a model."""
+    try:
+        client.is_server_live(client_timeout=5)
+    except InferenceServerException as error:
+        msg = f"Triton away (XRAY_TRITON_GRPC): {error.message()}"
+        raise Retriable(msg, server="triton", kind="UNAVAILABLE") from cause

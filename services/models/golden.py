@@ -1,0 +1,68 @@
+"""Golden inputs: specimens and what the training framework's graph makes of them, kept with each version.
+
+Whoever serves the version (Triton with a graph or a TensorRT plan) is asked for the same specimens and compared. A
+version's folder holds `golden.bin.gz`, the images' bytes, and `golden.json`, their shape, digest and outputs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.errors import Rejected
+
+IMAGES_FILE: Final = "golden.bin.gz"
+OUTPUTS_FILE: Final = "golden.json"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Images uint8 [n, side, side, 3], and by output name the float32 [n, width] that ONNX Runtime computed."""
+
+    images: NDArray[np.uint8]
+    outputs: dict[str, NDArray[np.float32]]
+
+    def largest_difference(self, outputs: Mapping[str, NDArray[np.floating[Any]]]) -> float:
+        """Return by how much the furthest probability of another server differs."""
+        return max(float(np.abs(outputs[name] - expected).max()) for name, expected in self.outputs.items())
+
+    def files(self) -> dict[str, bytes]:
+        """Return the two files, the same bytes for the same content."""
+        raw = np.ascontiguousarray(self.images).tobytes()
+        description = {
+            "shape": list(self.images.shape),
+            "images_sha256": hashlib.sha256(raw).hexdigest(),
+            "outputs": {name: values.tolist() for name, values in self.outputs.items()},
+        }
+        return {
+            IMAGES_FILE: gzip.compress(raw, compresslevel=9, mtime=0),
+            OUTPUTS_FILE: (json.dumps(description, indent=1) + "\n").encode(),
+        }
+
+    def digest(self) -> str:
+        """SHA-256 of `golden.json`, which holds the images' own."""
+        return hashlib.sha256(self.files()[OUTPUTS_FILE]).hexdigest()
+
+
+def read_golden(version: Path) -> Golden:
+    """Read the files of a version's folder; raises Rejected `golden_damaged` if they do not belong together."""
+    try:
+        description: dict[str, Any] = json.loads((version / OUTPUTS_FILE).read_bytes())
+        raw = gzip.decompress((version / IMAGES_FILE).read_bytes())
+        digest, shape = description["images_sha256"], description["shape"]
+        outputs = {name: np.array(values, dtype=np.float32) for name, values in description["outputs"].items()}
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Rejected("golden_damaged", f"the golden inputs in {version} cannot be read: {error!r}") from error
+    if hashlib.sha256(raw).hexdigest() != digest:
+        words = f"{version / IMAGES_FILE} does not hold the images that {OUTPUTS_FILE} names: export the version again"
+        raise Rejected("golden_damaged", words)
+    return Golden(np.frombuffer(raw, dtype=np.uint8).reshape(shape), outputs)

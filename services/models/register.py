@@ -1,0 +1,64 @@
+"""Writes `models.active`: one writer at a time, each starting from the newest record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, Final
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, ProducerFencedError
+
+from services.classifier.active_models import ActiveModels
+from services.common.errors import Fatal, Rejected, Retriable
+from services.common.events import ModelActivation
+from services.common.settings import Settings
+from services.common.topics import ACTIVE_MODELS
+
+_WRITER: Final = "models.active"
+_SECONDS: Final = 30
+
+
+def current(settings: Settings) -> ModelActivation | None:
+    """Return the activation in force, None when the topic holds none; raises Retriable when Kafka is away."""
+    with closing(ActiveModels(settings)) as active:
+        try:
+            return active.refresh()
+        except Fatal:  # this is how it says that the topic holds no activation
+            return None
+
+
+def publish(settings: Settings, make: Callable[[ModelActivation | None], ModelActivation | None]) -> bool:
+    """Publish what `make` makes of the newest record; False, and nothing, when it makes none.
+
+    A transaction shuts out whoever began earlier and has not finished, so that no two records follow the same one.
+    Raises Rejected(`activation_overtaken`) for the one that is shut out, Retriable when Kafka is away.
+    """
+    try:
+        with closing(_producer(settings)) as producer:
+            producer.init_transactions()
+            record = make(current(settings))
+            if record is None:
+                return False
+            producer.begin_transaction()
+            producer.send(ACTIVE_MODELS.name, key=record.key.encode(), value=record.encode()).get(timeout=_SECONDS)
+            producer.commit_transaction()
+    except ProducerFencedError as error:
+        words = "another activation was made at the same moment, this one was not: look at it, then try again"
+        raise Rejected("activation_overtaken", words) from error
+    except KafkaError as error:
+        msg = f"Kafka away, could not write {ACTIVE_MODELS.name} (XRAY_KAFKA_BOOTSTRAP): {error!r}"
+        raise Retriable(msg, server="kafka", kind=type(error).__name__) from error
+    return True
+
+
+def _producer(settings: Settings) -> Any:
+    return KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        transactional_id=_WRITER,
+        acks="all",
+        enable_idempotence=True,
+        allow_auto_create_topics=False,
+        transaction_timeout_ms=10_000,
+        max_block_ms=10_000,
+    )

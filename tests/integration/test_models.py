@@ -1,0 +1,220 @@
+"""Versions come, are refused, serve and go back, on the real Triton and the real Kafka, with calls under way."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from kafka import KafkaProducer, TopicPartition
+
+from deploy.local.stack import Stack
+from services.classifier.serving import Serving
+from services.classifier.triton_client import connect
+from services.cli.broker import reader
+from services.cli.pipeline import Processes
+from services.cli.records import Stretch, partitions
+from services.cli.records import read as read_records
+from services.cli.setup import prepare
+from services.common.errors import Rejected
+from services.common.events import (
+    Event,
+    ModelActivation,
+    PhenotypeCall,
+    Rejection,
+    SpecimenView,
+    TensorReady,
+    parse_event,
+)
+from services.common.events.base import now
+from services.common.settings import Settings
+from services.common.store import ObjectStore
+from services.common.topics import ACTIVE_MODELS, CALLS, REJECTED, TENSORS
+from services.fuser.service import npy
+from services.models.add import add_version
+from services.models.admit import admit
+from services.models.promote import promote, roll_back
+from services.models.register import current
+from services.models.repository import ModelRepository
+from tests.integration.test_cli import Cli
+from tests.models.variants import MODEL, committed_golden, not_numbers, reordered, shifted, write_variant
+
+E = TypeVar("E", bound=Event)
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    """A stack of its own: these tests change what Triton serves."""
+    stack = Stack(tmp_path_factory.mktemp("models"), tied=True)
+    try:
+        stack.up()
+        command = Cli(stack, tmp_path_factory.mktemp("state"))
+        list(prepare(command.settings))
+        yield command
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope="module")
+def client(cli: Cli) -> Iterator[Any]:
+    with closing(connect(cli.settings.triton_grpc)) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def repository(cli: Cli) -> ModelRepository:
+    return ModelRepository(cli.settings.model_repository)
+
+
+def brought(repository: ModelRepository, folder: Path, version: int) -> None:
+    add_version(ModelRepository(folder), repository, MODEL, version)
+
+
+def test_a_version_that_answers_wrongly_is_refused_and_nothing_changes(
+    cli: Cli, client: Any, repository: ModelRepository, tmp_path: Path
+) -> None:
+    before = current(cli.settings)
+    write_variant(tmp_path, 90, not_numbers, committed_golden())
+    write_variant(tmp_path, 91, reordered, committed_golden())
+    write_variant(tmp_path, 92, lambda graph: graph.graph.node[0].CopyFrom(graph.graph.node[-1]), committed_golden())
+    for version, reason in ((90, "not_probabilities"), (91, "golden_differs"), (92, "load_failed")):
+        brought(repository, tmp_path, version)
+        with pytest.raises(Rejected) as caught:
+            admit(repository, client, MODEL, version)
+        assert caught.value.reason == reason
+        assert repository.served(MODEL) == [1]
+        repository.remove(MODEL, version)
+    shutil.copytree(repository.folder(MODEL, 1), repository.folder(MODEL, 93))  # half an upload: no card yet
+    with pytest.raises(Rejected, match="card_missing"):
+        admit(repository, client, MODEL, 93)
+    repository.remove(MODEL, 93)
+    assert current(cli.settings) == before
+
+
+def test_under_load_promotions_and_rollbacks_lose_no_call(
+    cli: Cli, client: Any, repository: ModelRepository, tmp_path: Path
+) -> None:
+    for version in (2, 3):
+        write_variant(tmp_path, version, shifted(version / 10))
+        brought(repository, tmp_path, version)
+    stop = threading.Event()
+    sent: list[str] = []
+    with Processes(("classifier",), cli.environment, tmp_path / "logs") as services:
+        services.wait_ready()
+        sender = threading.Thread(target=send, args=(cli.settings, stop, sent))
+        sender.start()
+        try:
+            for number in range(20):
+                serves = current(cli.settings)
+                assert serves is not None
+                chosen = {MODEL: 3 if serves.versions[MODEL] == 2 else 2}
+                promote(cli.settings, client, repository, chosen, why="a test", who="tests")
+                if number % 4 == 3:
+                    roll_back(cli.settings, client, why="a test", who="tests")
+            last = current(cli.settings)
+            assert last is not None
+            started = time.monotonic()
+            while calls(cli.settings)[-1].activation != last.activation:
+                assert time.monotonic() - started < 5
+        finally:
+            stop.set()
+            sender.join()
+        made = wait_for(cli.settings, set(sent))
+    records = {one.activation: one for one in read(cli.settings, ACTIVE_MODELS.name, ModelActivation)}
+    assert len(records) == 26
+    for call in made:
+        versions = {output.model: output.version for output in call.models}
+        assert versions == records[call.activation].versions
+    order = [call.activation for call in made]
+    assert order == sorted(order)
+    assert len(set(order)) > 3
+    assert read(cli.settings, REJECTED.name, Rejection) == []
+
+
+def test_a_deleted_version_falls_back_and_comes_back(cli: Cli, client: Any, repository: ModelRepository) -> None:
+    newest = current(cli.settings)
+    assert newest is not None
+    version = newest.versions[MODEL]
+    with closing(Serving(cli.settings)) as serving:
+        assert serving.take().activation == newest.activation
+        client.unload_model(MODEL)
+        serving.doubt()
+        assert serving.take().activation == newest.activation  # loaded again
+        folder = repository.folder(MODEL, version)
+        aside = folder.with_name(f".aside-{version}")
+        folder.rename(aside)
+        client.load_model(MODEL)
+        serving.doubt()
+        taken = serving.take()
+        assert taken.activation < newest.activation == taken.newest
+        assert version not in {backbone.version for backbone in taken.backbones if backbone.model == MODEL}
+        aside.rename(folder)
+        serving.doubt()
+        assert serving.take().activation == newest.activation
+
+
+def test_an_operator_brings_promotes_and_takes_back_a_version(cli: Cli, tmp_path: Path) -> None:
+    write_variant(tmp_path, 5, shifted(0.5))
+    assert [one["added"] for one in cli.json("models", "add", tmp_path, f"{MODEL}=5")] == [True]
+    assert roles(cli)[5] == "waiting"
+    (record,) = cli.json("models", "promote", f"{MODEL}=5", "--why", "a test", "--who", "the tests")
+    assert record["versions"][MODEL] == 5
+    assert roles(cli)[5] == "active"
+    (shown,) = cli.json("models", "show", MODEL, 5)
+    assert (shown["by"], shown["why"], shown["files"]) == ("the tests", "a test", "as its card says")
+    (back,) = cli.json("models", "rollback", "--why", "another test")
+    assert (back["activation"], back["versions"][MODEL] != 5) == (record["activation"] + 1, True)
+    assert roles(cli)[5] == "served"
+
+
+def roles(cli: Cli) -> dict[int, str]:
+    return {one["version"]: one["role"] for one in cli.json("models", "list") if one["model"] == MODEL}
+
+
+def send(settings: Settings, stop: threading.Event, sent: list[str]) -> None:
+    store, random = ObjectStore(settings), np.random.default_rng(0)
+    data = npy(random.integers(0, 256, size=(224, 224, 3), dtype=np.uint8))
+    digest = hashlib.sha256(data).hexdigest()
+    store.put(f"tensors/{digest}.npy", data)
+    view = SpecimenView(view="DV", image_sha256=digest, view_key="v")
+    with closing(KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)) as producer:
+        while not stop.is_set():
+            event = TensorReady(
+                biological_sample_id=f"m{len(sent)}", centre="JAX", revision=2, views=(view, view),
+                tensor_key=f"tensors/{digest}.npy", tensor_sha256=digest, tensor_side=224, preprocessing_version="p1",
+                preprocessing_generation=1, announced_at=now(), produced_at=now(),
+            )  # fmt: skip
+            producer.send(TENSORS.name, key=b"one partition", value=event.encode()).get(timeout=30)
+            sent.append(event.biological_sample_id)
+            time.sleep(0.2)
+
+
+def read(settings: Settings, topic: str, event: type[E]) -> list[E]:
+    """Read a topic whole."""
+    with reader(settings, isolation_level="read_committed") as consumer:
+        where: list[TopicPartition] = partitions(consumer, topic)
+        ends = consumer.end_offsets(where)
+        stretches = {one: Stretch(0, ends[one]) for one in where}
+        return [parse_event(event, record.value) for record in read_records(consumer, stretches)]
+
+
+def calls(settings: Settings) -> list[PhenotypeCall]:
+    """Return all calls in the order in which their specimens were sent."""
+    return sorted(read(settings, CALLS.name, PhenotypeCall), key=lambda call: int(call.biological_sample_id[1:]))
+
+
+def wait_for(settings: Settings, specimens: set[str]) -> list[PhenotypeCall]:
+    """Wait until each specimen has a call; returns all calls."""
+    deadline = time.monotonic() + 60
+    while {call.biological_sample_id for call in calls(settings)} != specimens:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return calls(settings)
