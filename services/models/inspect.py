@@ -18,7 +18,17 @@ from services.models.repository import ModelRepository
 GRAPH: Final = "model.onnx"
 PROGRAM: Final = "model.py"
 KNOWN: Final = frozenset(
-    {GRAPH, PROGRAM, IMAGES_FILE, OUTPUTS_FILE, "card.md", "model.plan", "plan.json", "plan_request.json"}
+    {
+        GRAPH,
+        PROGRAM,
+        IMAGES_FILE,
+        OUTPUTS_FILE,
+        "card.md",
+        "weights.safetensors",
+        "model.plan",
+        "plan.json",
+        "plan_request.json",
+    }
 )
 """All that a version may hold. Pickles, checkpoints and code of its own are refused by not being named here."""
 _BYTECODE: Final = "__pycache__"
