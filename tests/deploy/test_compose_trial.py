@@ -26,6 +26,10 @@ def test_stand_ins_take_the_place_of_every_third_party_image() -> None:
     assert {name: replaced[name]["image"] for name in SERVERS} == {name: image(name) for name in SERVERS}
 
 
+def test_nothing_waits_for_what_is_left_out() -> None:
+    assert not [name for name, one in services().items() if set(ABSENT) & set(one.get("depends_on", ()))]
+
+
 def test_every_stand_in_has_its_stage() -> None:
     names = re.findall(r"^FROM \S+ AS (\S+)$", (FOLDER / "standins" / "Dockerfile").read_text(), re.MULTILINE)
     assert tuple(names) == SERVERS

@@ -104,6 +104,11 @@ def _copy_prometheus(context: Path) -> None:
     try:
         for name in names:
             shutil.copy(program(name), context / name)
+        templates = program("alertmanager").parents[1] / "share" / "prometheus" / "alertmanager"
     except ProgramMissing as error:
         raise TrialError(str(error)) from error
+    # Debian's Alertmanager does not start without them; its makers' own has them inside.
+    (context / "alertmanager-templates").mkdir()
+    if templates.is_dir():
+        shutil.copytree(templates, context / "alertmanager-templates", dirs_exist_ok=True)
     os.sync()
