@@ -82,7 +82,7 @@ class TrunkCode(nn.Module):
         windows = levelled(sample(views.reshape(-1, 1, *views.shape[2:]), grid)).reshape(-1, 2, *grid.shape[1:3])
         blend = DV_WEIGHT * windows[:, :1] + (1 - DV_WEIGHT) * windows[:, 1:]
         bones: Tensor = self.bones(self.code(encoder(torch.cat([windows, blend], dim=1))))
-        return TrunkBones(bones.reshape(len(views), 2, -1, *bones.shape[2:]), cells(grid))
+        return TrunkBones(bones.reshape(-1, 2, bones.shape[1] // 2, *bones.shape[2:]), cells(grid))
 
 
 def _halved(inputs: int, outputs: int) -> list[nn.Module]:
