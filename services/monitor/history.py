@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 
 from services.common.errors import Rejected, Retriable
 from services.common.events import CentreStatistics, parse_event
+from services.common.positions import position_of
 from services.common.settings import Settings
 from services.common.topics import STATISTICS
 
@@ -34,7 +35,7 @@ class History:
                 self._consumer = self._connected()
             end = self._consumer.end_offsets([self._where])[self._where]
             deadline = time.monotonic() + _READ_SECONDS
-            while self._consumer.position(self._where) < end:
+            while position_of(self._consumer, self._where) < end:
                 self._read()
                 if time.monotonic() > deadline:
                     msg = f"could not read {STATISTICS.name} to its end in {_READ_SECONDS:.0f} s"

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
 from services.common import metrics
+from services.common.positions import partitions_of, position_of
 from services.common.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -55,16 +56,12 @@ class LagGauge:
 
     def measure(self) -> dict[str, Lag]:
         """Return the lag by topic; raises KafkaError."""
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in self._topics
-            for number in sorted(self._consumer.partitions_for_topic(topic))
-        ]
+        partitions = [where for topic in self._topics for where in partitions_of(self._consumer, topic)]
         ends: Mapping[Any, int] = self._consumer.end_offsets(partitions)
         # Assigned anew, so that the positions are what the group has committed by now.
         self._consumer.unsubscribe()
         self._consumer.assign(partitions)
-        waiting = {where: max(0, ends[where] - self._consumer.position(where)) for where in partitions}
+        waiting = {where: max(0, ends[where] - position_of(self._consumer, where)) for where in partitions}
         oldest = self._oldest([where for where, count in waiting.items() if count])
         present = time.time()
         return {
