@@ -16,6 +16,7 @@ from services.common.errors import Fatal, Rejected
 from services.common.events import SpecimenView, TensorReady
 from services.common.events.base import now
 from services.common.labels import LABEL_ORDER
+from services.common.preprocessing import VERSION
 from services.fuser.service import npy
 from tests.classifier.test_decide import card
 
@@ -89,7 +90,7 @@ def ready(data: bytes, **change: Any) -> TensorReady:
         "tensor_key": "tensors/t",
         "tensor_sha256": hashlib.sha256(data).hexdigest(),
         "tensor_side": 224,
-        "preprocessing_version": "p1",
+        "preprocessing_version": VERSION,
         "preprocessing_generation": 1,
         "announced_at": now(),
         "produced_at": now(),

@@ -7,6 +7,7 @@ from services.classifier.decide import decide
 from services.common.events import Probabilities
 from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2, LEVEL3, PARENTS
 from services.common.model_card import ModelCard
+from services.common.preprocessing import VERSION
 from tests.common.strategies import probabilities
 
 
@@ -15,7 +16,7 @@ def card(threshold: float = 0.5, band: float = 0.05) -> ModelCard:
         model="m",
         version=1,
         architecture="test",
-        preprocessing_version="p1",
+        preprocessing_version=VERSION,
         tensor_side=224,
         labels=LABEL_ORDER,
         thresholds=(threshold,) * 14,

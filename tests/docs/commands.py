@@ -13,6 +13,7 @@ _CLI: Final = "tests/integration/test_cli.py::"
 _CENTRES: Final = "tests/integration/test_centres.py::"
 _ACCOUNT: Final = "tests/crash/test_account.py::"
 _MODELS: Final = "tests/integration/test_models.py::"
+_STUDY: Final = "tests/training/test_study.py::"
 _STACK: Final = "tests/integration/test_stack.py::"
 _FILTERED: Final = "not run: with these filters; without them it is"
 _QUERIES: Final = "not run: with filters; what is asked for is tested by tests/cli/backfill/test_solr.py"
@@ -80,6 +81,8 @@ TESTS: Final[dict[str, str]] = {
     "xray train combine": (
         "tests/training/combination/test_command.py::test_every_way_is_judged_on_the_same_test_specimens"
     ),
+    "xray train study": f"{_STUDY}test_study_trains_judges_and_does_nothing_twice",
+    "xray train study --heads-only": f"{_STUDY}test_heads_only_trains_one_body_and_heads_for_each_seed_and_input",
     "xray train export --target": "not run: by its name; its files are tested by tests/training/export/test_targets.py",
     # programs of ours
     "python -m deploy.containers.trial": "not run: needs a container engine, or root on Debian, and some minutes",
