@@ -34,6 +34,7 @@ from services.common.events import (
     parse_event,
 )
 from services.common.events.base import now
+from services.common.preprocessing import VERSION
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import ACTIVE_MODELS, CALLS, REJECTED, TENSORS
@@ -189,8 +190,8 @@ def send(settings: Settings, stop: threading.Event, sent: list[str]) -> None:
         while not stop.is_set():
             event = TensorReady(
                 biological_sample_id=f"m{len(sent)}", centre="JAX", revision=2, views=(view, view),
-                tensor_key=f"tensors/{digest}.npy", tensor_sha256=digest, tensor_side=224, preprocessing_version="p1",
-                preprocessing_generation=1, announced_at=now(), produced_at=now(),
+                tensor_key=f"tensors/{digest}.npy", tensor_sha256=digest, tensor_side=224,
+                preprocessing_version=VERSION, preprocessing_generation=1, announced_at=now(), produced_at=now(),
             )  # fmt: skip
             producer.send(TENSORS.name, key=b"one partition", value=event.encode()).get(timeout=30)
             sent.append(event.biological_sample_id)

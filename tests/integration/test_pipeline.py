@@ -14,6 +14,7 @@ import pytest
 from services.cli.pipeline import PIPELINE
 from services.common.events import ImageEvent
 from services.common.keys import safe_segment
+from services.common.preprocessing import VERSION
 from tests.pipeline.deployment import Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
 
@@ -65,7 +66,7 @@ def test_hostile_ids_stay_apart_and_safe(system: Deployment) -> None:
     pictures = [picture for seed, name in enumerate(HOSTILE) for picture in mouse(name, seed=seed, images=1)]
     send(system, *pictures)
     system.wait_for(dict.fromkeys(HOSTILE, 2))
-    prefixes = {key.split("/")[2] for key in system.store.keys("views/p1/")}
+    prefixes = {key.split("/")[2] for key in system.store.keys(f"views/{VERSION}/")}
     assert {safe_segment(name) for name in HOSTILE} <= prefixes
 
 

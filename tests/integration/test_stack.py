@@ -92,6 +92,7 @@ def test_the_environment_on_disk_is_the_one_of_the_stack(own: Stack) -> None:
     assert load_environment(own.folder.root) == environment
     assert sorted(environment) == [
         "XRAY_KAFKA_BOOTSTRAP",
+        "XRAY_MODEL_REPOSITORY",
         "XRAY_POSTGRES_DSN",
         "XRAY_S3_ACCESS_KEY",
         "XRAY_S3_ENDPOINT",
@@ -99,7 +100,6 @@ def test_the_environment_on_disk_is_the_one_of_the_stack(own: Stack) -> None:
         "XRAY_TRITON_GRPC",
         "XRAY_TRITON_HTTP",
         "XRAY_TRITON_METRICS",
-        "XRAY_MODEL_REPOSITORY",
     ]
 
 
