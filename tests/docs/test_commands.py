@@ -105,4 +105,5 @@ def test_targets_of_make_modules_and_files_exist() -> None:
 def test_compose_knows_the_containers(command: Command) -> None:
     rest = [word for word in command.words[2:] if not word.startswith("-") and not word.isdigit()]
     verbs = {"ps", "logs", "up", "down", "restart", "stop", "run", "exec", "build"}
-    assert {word.partition("=")[0] for word in rest} <= {*verbs, *services()}
+    profiles = {profile for service in services().values() for profile in service.get("profiles", [])}
+    assert {word.partition("=")[0] for word in rest} <= {*verbs, *services(), *profiles}
