@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import ModelActivation, parse_event
 from services.common.events.model import SERVING_SET
+from services.common.positions import position_of
 from services.common.settings import Settings
 from services.common.topics import ACTIVE_MODELS
 
@@ -34,6 +35,8 @@ class ActiveModels:
             else:
                 self._read(timeout_ms=0)
         except KafkaError as error:
+            self.close()
+            self._consumer = None  # half read, it would not know what serves
             msg = f"could not read {ACTIVE_MODELS.name}: {error!r}"
             raise Retriable(msg, server="kafka", kind=type(error).__name__) from error
         if self._newest is None:
@@ -60,7 +63,7 @@ class ActiveModels:
         end = consumer.end_offsets([where])[where]
         self._consumer = consumer
         deadline = time.monotonic() + READ_SECONDS
-        while consumer.position(where) < end:
+        while position_of(consumer, where) < end:
             self._read(timeout_ms=500)
             if time.monotonic() > deadline:
                 self._consumer = None

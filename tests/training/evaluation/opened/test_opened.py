@@ -32,7 +32,7 @@ def report(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.integration
 def test_a_run_folder_gives_a_report_that_looks_inside_the_models_whose_weights_are_there(report: Path) -> None:
     text = (report / "report.md").read_text(encoding="utf-8")
-    assert re.findall("^## Inside (.*)$", text, re.MULTILINE) == ["cae demo MV, seed 1"]
+    assert re.findall("^## Inside (.*)$", text, re.MULTILINE) == ["cae small MV, seed 1"]
     for section in ("Heat on the altered bones", "Reconstruction", "Centre from the features", "Feature maps"):
         assert f"### {section}" in text
     assert re.search(r"^\| Abnormal \| 15 \| 0\.\d{3} \| 0\.\d{3} \| .* \| 0\.\d{3} \(0\.\d{3} to", text, re.MULTILINE)
@@ -46,7 +46,7 @@ def test_a_run_folder_gives_a_report_that_looks_inside_the_models_whose_weights_
 def test_every_picture_that_the_report_shows_is_there(report: Path) -> None:
     shown = set(re.findall(r"\]\(([^)]+\.png)\)", (report / "report.md").read_text(encoding="utf-8")))
     assert shown == {path.name for path in report.glob("*.png")}
-    kinds = {re.sub(r"-(convnext|cae)-demo.*", "", name) for name in shown}
+    kinds = {re.sub(r"-(convnext|cae)-small.*", "", name) for name in shown}
     assert {"heat-spine", "heat-abnormal", "maps", "learning", "rebuilt", "rebuilt-examples", "kinds"} <= kinds
 
 
