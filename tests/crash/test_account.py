@@ -37,7 +37,14 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(1200)]
 
 SPECIMENS = 12
 TOPICS = [IMAGES.name]
-QUIET = {"xray_retries", "xray_server_errors", "xray_records_rejected", "xray_records_skipped", "xray_written_bytes"}
+QUIET = {
+    "xray_retries",
+    "xray_server_errors",
+    "xray_records_rejected",
+    "xray_records_skipped",
+    "xray_written_bytes",
+    "xray_model_reloads",
+}
 """Metrics that have no sample in a service to which such a thing did not happen."""
 
 
