@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.common.events import PhenotypeCall
+from services.common.labels import LABEL_ORDER
 
 if TYPE_CHECKING:
     from services.classifier.triton_client import Backbone
@@ -22,6 +23,9 @@ LABELS: Final = Counter(
     "Calls by label (`Abnormal` and the thirteen) and finding: `positive`, `uncertain` or `disagreement`.",
     ["label", "finding"],
 )
+for _label in LABEL_ORDER:
+    for _finding in ("positive", "uncertain", "disagreement"):
+        LABELS.labels(_label, _finding)  # a rate begins at nought, not at the first finding
 DIFFERENCE: Final = Histogram(
     "xray_backbone_level1_difference",
     "Largest difference between the backbones' calibrated level-1 probabilities of a call.",
