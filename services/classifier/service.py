@@ -13,7 +13,6 @@ import numpy as np
 from services.classifier.decide import decide
 from services.classifier.metrics import count_call
 from services.classifier.serving import Serving, Taken
-from services.classifier.triton_client import REQUEST_TENSORS, Backbone, Request, Tensors
 from services.common import metrics
 from services.common.errors import Rejected, Retriable
 from services.common.events import (
@@ -29,6 +28,7 @@ from services.common.preprocessing import TENSOR_SIDE, VERSION
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
 from services.common.topics import ACTIVE_MODELS, CALLS, TENSORS, Topic
+from services.models.triton_client import REQUEST_TENSORS, Backbone, Request, Tensors
 
 
 class Classifier:

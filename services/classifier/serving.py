@@ -8,14 +8,14 @@ from typing import Final
 
 import structlog
 
-from services.classifier.active_models import ActiveModels
 from services.classifier.metrics import FALLEN_BACK, RELOADS, show_models
-from services.classifier.triton_client import Backbone, connect
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 from services.common.events import ModelActivation
 from services.common.events.model import EarlierSet
 from services.common.settings import Settings
+from services.models.active_models import ActiveModels
 from services.models.control import load, require_live, restart
+from services.models.triton_client import Backbone, connect
 
 log = structlog.get_logger()
 AGAIN_SECONDS: Final = 15.0

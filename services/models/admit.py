@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.classifier.triton_client import REQUEST_TENSORS, Backbone
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Probabilities
 from services.models.control import load, require_live
 from services.models.golden import Golden
 from services.models.inspect import Inspected, inspect
 from services.models.repository import ModelRepository
+from services.models.triton_client import REQUEST_TENSORS, Backbone
 
 GOLDEN_DIFFERENCE: Final = 1e-3
 """Largest difference of a probability between the real server and the training framework's graph."""

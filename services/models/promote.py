@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.classifier.triton_client import Backbone
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import ModelActivation
 from services.common.events.base import now
@@ -15,6 +14,7 @@ from services.models.admit import admit
 from services.models.control import load, require_live
 from services.models.register import publish
 from services.models.repository import ModelRepository
+from services.models.triton_client import Backbone
 
 
 def promote(

@@ -9,11 +9,11 @@ from typing import Any, Final
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, ProducerFencedError
 
-from services.classifier.active_models import ActiveModels
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import ModelActivation
 from services.common.settings import Settings
 from services.common.topics import ACTIVE_MODELS
+from services.models.active_models import ActiveModels
 
 _WRITER: Final = "models.active"
 _SECONDS: Final = 30

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from services.classifier.service import _tensor, call_id
-from services.classifier.triton_client import Backbone
 from services.common.errors import Fatal, Rejected
 from services.common.events import SpecimenView, TensorReady
 from services.common.events.base import now
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VERSION
 from services.fuser.service import npy
+from services.models.triton_client import Backbone
 from tests.classifier.test_decide import card
 
 

@@ -17,7 +17,6 @@ from kafka import KafkaProducer, TopicPartition
 
 from deploy.local.stack import Stack
 from services.classifier.serving import Serving
-from services.classifier.triton_client import connect
 from services.cli.broker import reader
 from services.cli.pipeline import Processes
 from services.cli.records import Stretch, partitions
@@ -44,6 +43,7 @@ from services.models.admit import admit
 from services.models.promote import promote, roll_back
 from services.models.register import current
 from services.models.repository import ModelRepository
+from services.models.triton_client import connect
 from tests.integration.test_cli import Cli
 from tests.models.variants import MODEL, committed_golden, not_numbers, reordered, shifted, write_variant
 

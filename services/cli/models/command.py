@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from services.classifier.triton_client import connect
 from services.cli.models.listing import Listed, listed, shown
 from services.cli.output import JsonOption, console, print_json, table
 from services.common.events import ModelActivation
@@ -17,6 +16,7 @@ from services.common.settings import Settings, load
 from services.models.add import add_version
 from services.models.promote import promote, roll_back
 from services.models.repository import ModelRepository
+from services.models.triton_client import connect
 
 app = typer.Typer(
     add_completion=False,

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.classifier.triton_client import connect
 from services.common.errors import Rejected
 from services.common.events import ModelActivation
 from services.common.model_card import ModelCard
@@ -18,6 +17,7 @@ from services.models.control import ready_versions
 from services.models.inspect import inspect
 from services.models.register import current
 from services.models.repository import ModelRepository
+from services.models.triton_client import connect
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-from services.classifier.triton_client import Backbone, connect
 from services.cli.setup.step import Outcome, Step
 from services.common.errors import Fatal
 from services.common.events import ModelActivation
@@ -13,6 +12,7 @@ from services.common.events.base import now
 from services.common.settings import Settings
 from services.models.control import ready_versions
 from services.models.register import current, publish
+from services.models.triton_client import Backbone, connect
 
 
 def ensure_activation(settings: Settings) -> Step:

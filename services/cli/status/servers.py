@@ -10,13 +10,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from services.classifier.active_models import ActiveModels
-from services.classifier.triton_client import Backbone, connect
 from services.cli.broker import administrator
 from services.cli.ledger import ledger
 from services.common.errors import PipelineError, Retriable
 from services.common.settings import Settings
 from services.common.store import ObjectStore
+from services.models.active_models import ActiveModels
+from services.models.triton_client import Backbone, connect
 from services.sink.migrate import check_migrated
 
 Check = tuple[str, str, Callable[[Settings], None]]
