@@ -54,14 +54,15 @@ def figures(
     """
     each = [_label_figures(column, given_abnormal, served, labels, thresholds) for column in range(len(LABEL_ORDER))]
     level1 = auc_with_interval(labels[:, 0], served[:, 0], resample(len(labels)))
+    _, level2, level3 = level_means(labels, given_abnormal, served)
     centre = np.array(centres)
     return Figures(
         specimens=len(labels),
         abnormal=each[0].positives,
         level1_auc=level1.value,
         level1_interval=(level1.low, level1.high),
-        level2_mean_auc=_mean_auc(each, 2),
-        level3_mean_auc=_mean_auc(each, 3),
+        level2_mean_auc=level2,
+        level3_mean_auc=level3,
         labels=each,
         level1_auc_by_centre={
             name: auc(labels[centre == name, 0], served[centre == name, 0]) for name in sorted(set(centres))
@@ -96,11 +97,6 @@ def _label_figures(
         specificity=_known(wrong.specificity.value),
         threshold=thresholds[column],
     )
-
-
-def _mean_auc(labels: Sequence[LabelFigures], level: int) -> float:
-    known = [value for column in LEVEL_COLUMNS[level] if (value := labels[column].auc) is not None]
-    return float(np.mean(known)) if known else math.nan
 
 
 def _known(value: float) -> float | None:
