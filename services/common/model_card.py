@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -54,3 +55,8 @@ class ModelCard(BaseModel):
 def card_parameter(version: int) -> str:
     """Name of the `config.pbtxt` parameter that holds the card of `version`."""
     return f"card.{version}"
+
+
+def card_pin(text: str) -> str:
+    """SHA-256 of a card as it stands in a configuration: what an activation pins."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from services.common.errors import Rejected
-from services.common.model_card import ModelCard
+from services.common.model_card import ModelCard, card_pin
 from services.models.golden import IMAGES_FILE, OUTPUTS_FILE, Golden, read_golden
 from services.models.repository import ModelRepository
 
@@ -45,7 +45,7 @@ class Inspected:
     @property
     def pin(self) -> str:
         """SHA-256 of the card, which holds the digests of graph and golden inputs: what an activation pins."""
-        return hashlib.sha256(self.card_text.encode()).hexdigest()
+        return card_pin(self.card_text)
 
 
 def inspect(repository: ModelRepository, model: str, version: int) -> Inspected:

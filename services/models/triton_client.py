@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,7 +15,7 @@ from tritonclient.utils import InferenceServerException
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Probabilities
 from services.common.labels import LEVEL2, LEVEL3
-from services.common.model_card import ModelCard, card_parameter
+from services.common.model_card import ModelCard, card_parameter, card_pin
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 
 INPUT: Final = "image"
@@ -158,7 +157,7 @@ def _card(model: str, version: int, config: dict[str, Any]) -> tuple[ModelCard, 
             f"{card.tensor_side}, this pipeline makes {VERSION} at {TENSOR_SIDE}"
         )
         raise Fatal(msg)
-    return card, hashlib.sha256(text.encode()).hexdigest()
+    return card, card_pin(text)
 
 
 def _sorted(what: str, error: InferenceServerException) -> Exception:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 
 from services.common.errors import Rejected
 from services.common.events import ModelActivation
-from services.common.model_card import ModelCard
+from services.common.model_card import ModelCard, card_pin
 from services.common.settings import Settings
 from services.models.control import ready_versions
 from services.models.inspect import inspect
@@ -81,7 +80,7 @@ def _listed(
     repository: ModelRepository, newest: ModelActivation | None, ready: dict[str, set[int]], model: str, version: int
 ) -> Listed:
     text = repository.card_text(model, version)
-    pin = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    pin = None if text is None else card_pin(text)
     role = _role(newest, model, version, served=version in repository.served(model))
     return Listed(model, version, role, version in ready.get(model, set()), _card(text), pin)
 
