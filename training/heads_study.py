@@ -12,6 +12,7 @@ from typing import Final
 
 import torch
 from rich.console import Console
+from torch import nn
 
 from training.data.inputs import Input
 from training.data.store import Subset
@@ -21,6 +22,7 @@ from training.export.weights import read_backbone
 from training.fit.body import logits_of, stored_features
 from training.fit.checkpoint import FINAL, read_weights, write_final
 from training.fit.heads import Features, fit_heads
+from training.fit.loop import weights_digest
 from training.models.build import BACKBONES, build_backbone
 from training.run import OTHERS, Data, Run
 
@@ -69,21 +71,26 @@ def _folder(run: Run, which: Input, seed: int) -> Path:
     return run.folder / "study" / f"{which}-{seed}"
 
 
-def _features(run: Run, name: str, which: Input, parts: dict[str, Subset], console: Console) -> dict[str, Features]:
+def _body(run: Run, name: str) -> nn.Module:
     backbone = build_backbone(name, run.configuration.size)
     backbone.load_state_dict(read_weights(run.folder / name, FINAL))
+    return backbone
+
+
+def _features(run: Run, name: str, which: Input, parts: dict[str, Subset], console: Console) -> dict[str, Features]:
+    backbone = _body(run, name)
+    weights = weights_digest(backbone)[:12]
     folder = run.folder / "features"
     folder.mkdir(exist_ok=True)
     found = {}
     for part, subset in parts.items():
         console.print(f"{name}: features of {len(subset)} {part} specimens")
-        found[part] = stored_features(folder / f"{name}-{which}-{part}.npy", backbone, subset)
+        found[part] = stored_features(folder / f"{name}-{weights}-{which}-{part}.npy", backbone, subset)
     return found
 
 
 def _judged(run: Run, name: str, features: dict[str, Features], parts: dict[str, Subset], seed: int) -> Judged:
-    backbone = build_backbone(name, run.configuration.size)
-    backbone.load_state_dict(read_weights(run.folder / name, FINAL))
+    backbone = _body(run, name)
     torch.manual_seed(seed)
     fresh = build_backbone(name, run.configuration.size)
     fit_heads(backbone, fresh, features["train"], features["validation"], seed)
