@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deploy.local import ports
 from deploy.local.errors import StackError
 from deploy.local.locks import locked
+from services.common import ports
 
 CLONE = Path(__file__).resolve().parents[2]
 CACHE = CLONE / ".cache"

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import yaml
 
-from deploy.local.ports import LOOPBACK, choose
 from deploy.prometheus.programs import program
 from services.cli.pipeline.tied import tied
+from services.common.ports import LOOPBACK, choose
 
 SCRAPE_SECONDS: Final = 1
 _RULES: Final = Path(__file__).with_name("rules")

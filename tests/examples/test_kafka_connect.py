@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import time
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +17,7 @@ from psycopg import conninfo
 from deploy.local.stack import Stack
 from deploy.schemas.contract import schemas
 from services.cli.environment import settings_of
+from services.common import ports
 from services.common.loop import Message
 from services.common.loop.transport import KafkaTransport
 from services.common.settings import ServiceSettings
@@ -63,13 +63,6 @@ def test_the_converters_schema_agrees_with_the_contract() -> None:
     assert CONFIGURATION["primary.key.fields"] in {field["field"] for field in fields}
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @wanted
 @pytest.mark.integration
 def test_a_worker_fills_the_table_and_the_view_shows_the_current_calls(
@@ -91,7 +84,7 @@ def test_a_worker_fills_the_table_and_the_view_shows_the_current_calls(
         }
         with closing(KafkaTransport(ServiceSettings.model_validate(settings.model_dump()), "test", [])) as producer:
             producer.publish([Message(CALLS, one) for one in [*calls, *calls[:7]]])
-        with connect.worker(EXAMPLE, tmp_path, variables, free_port()) as process:
+        with connect.worker(EXAMPLE, tmp_path, variables, ports.choose(1)[0]) as process:
             deadline = time.monotonic() + 240
             while database.execute("select count(*) from phenotype_call").fetchone() != (len(calls),):
                 said = (tmp_path / "connect.log").read_text()[-6000:]

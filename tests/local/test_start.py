@@ -16,11 +16,11 @@ import pytest
 from deploy.local.errors import StackError
 from deploy.local.folder import StackFolder
 from deploy.local.locks import locked
-from deploy.local.ports import is_listening
 from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.start import start, stop
 from deploy.local.task import Cancelled, Task
+from services.common.ports import is_listening
 
 LISTEN = """
 import socket, sys

@@ -29,7 +29,7 @@ from deploy.grafana.values import told
 from deploy.prometheus.server import Prometheus, QueryRefused
 from services.cli.output import console
 from services.cli.pipeline import SERVICES
-from services.cli.pipeline.processes import free_port
+from services.common import ports
 
 PROJECT: Final = "xray-trial"
 DOCKERFILE: Final = CLONE / "deploy" / "containers" / "Dockerfile"
@@ -48,11 +48,11 @@ class Trial:
 
         `--scale NAME=0` would not do: Compose pulls the image of a service with no container too.
         """
-        self._ports = {name: free_port() for name in _PORTS}
-        ports = {f"{name}_PORT": str(port) for name, port in self._ports.items()}
+        self._ports = dict(zip(_PORTS, ports.choose(len(_PORTS)), strict=True))
+        addresses = {f"{name}_PORT": str(port) for name, port in self._ports.items()}
         self._file = WORK / "trial.env"
         WORK.mkdir(parents=True, exist_ok=True)
-        self._file.write_text("".join(f"{name}={value}\n" for name, value in (chosen | ports).items()))
+        self._file.write_text("".join(f"{name}={value}\n" for name, value in (chosen | addresses).items()))
         self._left_out = WORK / "left-out.json"
         self._left_out.write_text(json.dumps({"services": {name: {"profiles": ["absent"]} for name in absent}}))
         self._environment = engine
@@ -145,6 +145,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> int:
     kept = trial.calls()
     second = _sent(trial, _TARGETS + 1)
     _panels(Run(trial.prometheus, began, time.time(), step=15, rate_interval="1m"))
+    _print(trial.compose("--profile", "models", "run", "--rm", "--no-deps", "models", "list"))
     _print(f"specimens with a call: {first}, after down and up {kept}, after another demo {second}")
     return int(not 0 < first == kept < second)
 

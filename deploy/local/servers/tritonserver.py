@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.folder import CLONE
-from deploy.local.ports import LOOPBACK
 from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.servers.model_copy import copy_models, model_names
 from deploy.local.servers.triton_environment import triton_environment
 from deploy.local.task import Task
 from deploy.local.versions import TRITON
+from services.common.ports import LOOPBACK
 
 MODEL_REPOSITORY = CLONE / "model_repository"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where Linux keeps POSIX shared memory)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from services.cli.pipeline.tied import tied
+from services.common import ports
 from services.common.errors import Fatal, Retriable
 
 PIPELINE: Final = ("intake", "assembler", "fuser", "classifier", "sink")
@@ -139,7 +139,7 @@ class Processes:
         return self._logs / f"{name}.log"
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
-        self._ports[name] = free_port()
+        [self._ports[name]] = ports.choose(1, taken=self._ports.values())
         service = [sys.executable, "-m", "services.cli.main", "run", name]
         with self._log(name).open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own program, no shell
@@ -159,11 +159,3 @@ class Processes:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
-
-
-def free_port() -> int:
-    """Return a loopback TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from services.cli.pipeline import Processes
+from services.common import ports
 from services.common.errors import Fatal, Retriable
 
 PROGRAM = """
@@ -48,7 +49,9 @@ def test_starts_all_and_ends_them_cleanly(program: Path) -> None:
     with Processes(["intake", "sink"], {"GREETING": "hello"}, program) as processes:
         processes.wait_ready(20)
         pids = [processes.pid(name) for name in ("intake", "sink")]
-        assert processes.port("intake") != processes.port("sink")
+        listening = [processes.port(name) for name in ("intake", "sink")]
+        assert len(set(listening)) == 2
+        assert all(ports.LOWEST <= port <= ports.HIGHEST for port in listening)
         assert all(psutil.pid_exists(pid) for pid in pids)
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert (program / "sink.log").read_text() == "service sink hello\nended cleanly\n"

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from deploy.local import ports
+from services.common import ports
 
 
 def test_chosen_ports_are_distinct_free_and_below_the_ephemeral_range() -> None:
