@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
+_TAKEN: Final = "PreconditionFailed"
+"""Its neighbour, ConditionalRequestConflict, only says that somebody else is writing the key now: to be tried again."""
 _MISCONFIGURED: Final = {"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"}
 
 
@@ -52,6 +54,20 @@ class ObjectStore:
         with _sorted_errors(f"put {key}"):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
 
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Store `data` under a key that nobody has taken yet; False, and nothing is changed, where one has.
+
+        Raises Retriable while somebody else is writing it.
+        """
+        try:
+            with _sorted_errors(f"put {key}"):
+                self._client.put_object(Bucket=self.bucket, Key=key, Body=data, IfNoneMatch="*")
+        except Retriable as error:
+            if error.kind == _TAKEN:
+                return False
+            raise
+        return True
+
     def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes:
         """Read an object; raises Rejected(`object_missing`), or (`file_too_large`) before reading a larger one."""
         with _sorted_errors(f"get {key}"):
@@ -76,6 +92,17 @@ class ObjectStore:
         with _sorted_errors(f"list {prefix}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def etags(self, prefix: str) -> dict[str, str]:
+        """List all keys below `prefix` with their ETags: another one means other bytes."""
+        with _sorted_errors(f"list {prefix}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
+
+    def delete(self, key: str) -> None:
+        """Delete an object; nothing happens where none is. Originals and views are never deleted."""
+        with _sorted_errors(f"delete {key}"):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def create_bucket(self) -> bool:
         """Create the bucket; False when it was there already."""
