@@ -5,6 +5,7 @@ Paper section 4: level 1 is abnormal or not, level 2 the affected part, level 3 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 LEVEL2: Final = ("Ribcage", "Spine", "Whole-body")
@@ -37,3 +38,21 @@ PARENTS: Final = {
     "Other": ("Whole-body",),
 }
 """Level-2 labels that a level-3 label can belong to, by the 53-observation table (Limbs and Skull are not modelled)."""
+
+
+def parents_of(label: str) -> tuple[str, ...]:
+    """Labels of `LABEL_ORDER` of which one at least must be there for this one; none of level 1."""
+    if label in LEVEL2:
+        return LABEL_ORDER[:1]
+    return PARENTS.get(label, ())
+
+
+def contradiction(abnormal: Collection[str], normal: Collection[str]) -> str | None:
+    """Say what cannot be true of one animal: a label that is there while it, or all it could belong to, is not."""
+    for label in sorted(abnormal, key=LABEL_ORDER.index):
+        above = parents_of(label)
+        if label in normal or LABEL_ORDER[0] in normal:
+            return f"{label} cannot be abnormal while {label if label in normal else LABEL_ORDER[0]} is normal"
+        if above and all(parent in normal for parent in above):
+            return f"{label} cannot be abnormal while {' and '.join(above)} {'are' if len(above) > 1 else 'is'} normal"
+    return None

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
-from typer.core import TyperGroup
 
 from services.cli.calls.export.command import export
 from services.cli.calls.follow import new_calls
 from services.cli.calls.lineage import described
 from services.cli.calls.words import COLUMNS, called, row
+from services.cli.default_command import DefaultCommandGroup
 from services.cli.durations import SinceOption
 from services.cli.ledger import ledger
 from services.cli.output import JsonOption, console, moment, print_json, table
@@ -25,13 +25,10 @@ from services.sink.queries import CallRecord, current_calls, specimen_history
 _DEFAULT: Final = "list"
 
 
-class ListUnlessNamed(TyperGroup):
-    """Takes `xray calls ...` for `xray calls list ...` unless another command is named."""
+class ListUnlessNamed(DefaultCommandGroup):
+    """`xray calls ...` is `xray calls list ...`."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the default command before arguments that name none."""
-        named = bool(args) and args[0] in self.commands
-        return super().parse_args(ctx, args if named else [_DEFAULT, *args])
+    default_command = _DEFAULT
 
 
 app = typer.Typer(cls=ListUnlessNamed, add_completion=False, rich_markup_mode="markdown")

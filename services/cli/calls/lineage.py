@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.markup import escape
 
-from services.cli.calls.words import called
+from services.cli.calls.words import called, reviewed
 from services.cli.output import moment, seconds, table
 from services.common.events import PhenotypeCall
 from services.sink.queries import CallRecord, ImageRecord, SpecimenHistory
@@ -20,6 +20,8 @@ def described(history: SpecimenHistory) -> Iterator[RenderableType]:
     if len(history.calls) > 1:
         older = history.calls[1:]
         yield table("Superseded calls", ("revision#", "activation#", "call", "produced"), map(_older, older))
+    if history.reviews:
+        yield reviews(history)
     yield images(history)
     if history.views:
         yield views(history)
@@ -51,6 +53,15 @@ def views(history: SpecimenHistory) -> RenderableType:
         for view in history.views
     )
     return table("Views", columns, rows)
+
+
+def reviews(history: SpecimenHistory) -> RenderableType:
+    """Tabulate what curators said, the newest first."""
+    rows = (
+        (moment(one.review.reviewed_at), one.review.who, reviewed(one.review), one.review.note)
+        for one in history.reviews
+    )
+    return table("Reviews", ("reviewed (UTC)", "who", "verdict", "note"), rows)
 
 
 def rejections(history: SpecimenHistory) -> RenderableType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.common.events import PhenotypeCall
+from services.common.events import PhenotypeCall, Review
 
 
 def called(call: PhenotypeCall) -> str:
@@ -13,6 +13,16 @@ def called(call: PhenotypeCall) -> str:
     if call.abnormal_elsewhere:
         return "abnormal elsewhere"
     return "abnormal" if call.abnormal else "normal"
+
+
+def reviewed(review: Review) -> str:
+    """Say what a review says: `abnormal Spine, Fusion; normal Ribs`."""
+    said = {
+        "abnormal": review.labels("abnormal"),
+        "normal": review.labels("normal"),
+        "withdrawn": review.labels("unknown"),
+    }
+    return "; ".join(f"{verdict} {', '.join(labels)}" for verdict, labels in said.items() if labels)
 
 
 def row(call: PhenotypeCall, *more: object) -> tuple[object, ...]:

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from services.cli.calls.lineage import described
-from services.cli.calls.words import called
+from services.cli.calls.words import called, reviewed
 from services.sink.queries import CallRecord, ImageRecord, SpecimenHistory
-from tests.sink.examples import NOON, call, image, view
+from tests.sink.examples import NOON, call, image, review, view
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,8 @@ def test_the_page_of_a_specimen_shows_hostile_text_as_it_is() -> None:
     page = console.file.getvalue()
     for text in (name, "[bold]x", "Superseded calls", "uncertain, models disagree", "view_contradicts_parameter"):
         assert text in page
+
+
+def test_a_review_in_words_names_verdicts_in_the_order_of_labels() -> None:
+    said = review("1", Fusion="abnormal", Spine="abnormal", Ribs="normal", Joints="unknown")
+    assert reviewed(said) == "abnormal Spine, Fusion; normal Ribs; withdrawn Joints"
