@@ -93,6 +93,23 @@ CHANNELS: Final = (
         "you stored what you read. As many members as partitions at most; all calls of an animal are on one.",
     ),
     Channel(
+        topics.REVIEWS,
+        _SPECIMEN,
+        "curators (`xray review`, or any Kafka producer)",
+        "sink",
+        "Sending a review twice is one review: its identity is a digest of who said what of which specimen when.",
+        "Of each label of a specimen the verdict with the latest `reviewed_at` counts. " + _ANY_GROUP,
+        received=True,
+    ),
+    Channel(
+        topics.SHADOW,
+        _SPECIMEN,
+        "classifier, while a candidate is in shadow",
+        "sink",
+        "The same call beside the same candidate has the same `shadow_id`.",
+        "For judging a candidate: none of its records is a call, and some may be missing. " + _ANY_GROUP,
+    ),
+    Channel(
         topics.REJECTED,
         f"{_SPECIMEN}, or rejection_id where that could not be read",
         "every service",
@@ -113,7 +130,7 @@ CHANNELS: Final = (
         "name",
         "`xray init` and `xray models`",
         "classifier",
-        "`activation` counts up; the highest one serves.",
+        "`activation` counts up by `name`; of `phenotype`, the highest one serves.",
         _LATEST + " Read committed records only: one that was overtaken while it was written is none.",
     ),
 )

@@ -21,13 +21,16 @@ from services.common.events import (
     PhenotypeCall,
     Probabilities,
     Rejection,
+    Review,
     ScoreHistogram,
+    ShadowCall,
     SpecimenReady,
     SpecimenView,
     TensorReady,
     ViewReady,
 )
 from services.common.events.base import View, digest
+from services.common.events.model import SHADOW_SET
 from services.common.events.rejection import rejection_id
 from services.common.preprocessing import GENERATION, TENSOR_SIDE, VERSION
 
@@ -113,14 +116,23 @@ TENSOR: Final = TensorReady(
 ACTIVATION: Final = ModelActivation(
     activation=1, versions={"convnext": 1, "cae": 1}, why="first activation by xray init", produced_at=_after(-3600)
 )
+CANDIDATE: Final = ModelActivation(
+    name=SHADOW_SET,
+    activation=1,
+    versions={"convnext": 2, "cae": 1},
+    share=0.2,
+    why="trained with the reviews of May",
+    who="curator",
+    produced_at=_after(-1800),
+)
 _LEVEL3: Final = (0.03, 0.05, 0.11, 0.02, 0.08, 0.91, 0.04, 0.06, 0.05, 0.12)
 _CONSENSUS: Final = Probabilities(level1=0.97, level2=(0.07, 0.94, 0.21), level3=_LEVEL3)
 
 
-def _output(model: str) -> ModelOutput:
+def _output(model: str, version: int) -> ModelOutput:
     return ModelOutput(
         model=model,
-        version=ACTIVATION.versions[model],
+        version=version,
         calibration_digest=_sha256(f"calibration of {model}"),
         training_digest=_sha256(f"training of {model}"),
         probabilities=_CONSENSUS,
@@ -135,8 +147,27 @@ CALL: Final = PhenotypeCall(
     abnormal=True,
     abnormal_elsewhere=False,
     consensus=_CONSENSUS,
-    models=tuple(_output(model) for model in ACTIVATION.versions),
+    models=tuple(_output(*one) for one in ACTIVATION.versions.items()),
     produced_at=_after(4),
+)
+REVIEW: Final = Review(
+    biological_sample_id=SPECIMEN,
+    call_id=CALL.call_id,
+    verdicts={"Spine": "abnormal", "Fusion": "abnormal", "Shape": "normal"},
+    who="a.curator",
+    note="L5 and L6 are one block; the bend is posture",
+    reviewed_at=_after(86_400),
+)
+SHADOWED: Final = ShadowCall(
+    **CALL.model_dump(exclude={"vector", "models", "disagreement", "views", "announced_at", "produced_at"}),
+    shadow_id=digest("shadow", CALL.call_id, dict(CANDIDATE.versions)),
+    shadow=CANDIDATE.activation,
+    versions=CANDIDATE.versions,
+    vector=(0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1),
+    models=tuple(_output(*one) for one in CANDIDATE.versions.items()),
+    differs=("Other",),
+    seconds=0.12,
+    produced_at=_after(5),
 )
 _REFUSED: Final = IMAGES[0].model_copy(update={"biological_sample_id": "183810"})
 REFUSAL: Final = Rejection(
@@ -179,9 +210,11 @@ _EXAMPLES: Final[dict[type[Event], tuple[Event, ...]]] = {
     SpecimenReady: (READY,),
     TensorReady: (TENSOR,),
     PhenotypeCall: (CALL,),
+    Review: (REVIEW,),
+    ShadowCall: (SHADOWED,),
     Rejection: (REFUSAL,),
     CentreStatistics: (STATISTICS,),
-    ModelActivation: (ACTIVATION,),
+    ModelActivation: (ACTIVATION, CANDIDATE),
 }
 
 

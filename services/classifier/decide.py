@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.events import Probabilities
+from services.common.hierarchy import consensus, pooled
 from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2, LEVEL3, PARENTS
 from services.common.model_card import ModelCard
 
@@ -30,23 +31,25 @@ class Decision:
 def decide(outputs: Sequence[Probabilities], cards: Sequence[ModelCard]) -> Decision:
     """Combine one specimen's outputs of all backbones, in the order of `cards`.
 
-    Consensus is the mean probability against the mean threshold. A level-3 label needs level 1 and one of its
-    level-2 parents; a label whose consensus lies within the mean uncertain band of its threshold is uncertain, one on
-    which single backbones would decide differently is a disagreement.
+    Consensus is the pool of the probabilities against that of the thresholds, weighed by what the cards say. A level-3
+    label needs level 1 and one of its level-2 parents; a label whose consensus lies within the mean uncertain band of
+    its threshold is uncertain, one on which single backbones would decide differently is a disagreement.
     """
     rows = np.array([_row(output) for output in outputs])
     thresholds = np.array([card.thresholds for card in cards], dtype=np.float64)
-    mean, threshold = rows.mean(axis=0), thresholds.mean(axis=0)
-    band = float(np.mean([card.uncertain_half_width for card in cards]))
-    positive = _coherent(mean >= threshold)
+    weights = [card.consensus_weight for card in cards]
+    together = consensus(rows[:, np.newaxis], weights)[0]
+    threshold = pooled(thresholds, weights)
+    band = float(np.average([card.uncertain_half_width for card in cards], weights=weights))
+    positive = _coherent(together >= threshold)
     single = [_coherent(row >= own) for row, own in zip(rows, thresholds, strict=True)]
     vector = tuple(int(value) for value in positive[1:])
     return Decision(
         vector=vector,
         abnormal=bool(positive[0]),
         abnormal_elsewhere=bool(positive[0]) and not any(vector),
-        consensus=_probabilities(mean),
-        uncertain=_named(np.abs(mean - threshold) < band),
+        consensus=_probabilities(together),
+        uncertain=_named(np.abs(together - threshold) < band),
         disagreement=_named(np.ptp(np.array(single, dtype=np.int8), axis=0) > 0),
     )
 

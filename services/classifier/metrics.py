@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.common.events import PhenotypeCall
+from services.common.events import PhenotypeCall, ShadowCall
 from services.common.labels import LABEL_ORDER
 
 if TYPE_CHECKING:
@@ -47,6 +47,37 @@ RELOADS: Final = Counter(
     "Times that a version which should serve was lost and loaded again.",
     ["model", "version"],
 )
+SHADOW_SHARE: Final = Gauge(
+    "xray_shadow_share", "Share of the specimens that the candidate in shadow is asked about; 0 when there is none."
+)
+SHADOW_SPECIMENS: Final = Counter(
+    "xray_shadow_specimens_total",
+    "Called specimens meant for the candidate in shadow: `compared`, `dropped` since it was behind, or `failed`.",
+    ["outcome"],
+)
+for _outcome in ("compared", "dropped", "failed"):
+    SHADOW_SPECIMENS.labels(_outcome)
+SHADOW_ERRORS: Final = Counter(
+    "xray_shadow_errors_total",
+    "Failures of the candidate in shadow or of what it needs, by kind: gRPC's name, `no_probabilities`, `contract`, "
+    "`kafka`, the object store's name, `internal`.",
+    ["kind"],
+)
+SHADOW_FAILING: Final = Gauge(
+    "xray_shadow_failing", "1 from a failure of the candidate in shadow until it answers again, or is stopped."
+)
+SHADOW_DIFFERENCES: Final = Counter(
+    "xray_shadow_differences_total",
+    "Compared specimens of which the candidate decides a label (`Abnormal` and the thirteen) otherwise than the call.",
+    ["label"],
+)
+for _label in LABEL_ORDER:
+    SHADOW_DIFFERENCES.labels(_label)
+SHADOW_SECONDS: Final = Histogram(
+    "xray_shadow_answer_seconds",
+    "Time that Triton took to answer for the candidate in shadow.",
+    buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 
 
 def count_call(call: PhenotypeCall) -> None:
@@ -63,6 +94,14 @@ def count_call(call: PhenotypeCall) -> None:
     DISAGREEMENT.inc(bool(call.disagreement))
     level1 = [model.probabilities.level1 for model in call.models]
     DIFFERENCE.observe(max(level1) - min(level1))
+
+
+def count_shadow(compared: ShadowCall) -> None:
+    """Count a comparison that the broker holds."""
+    SHADOW_SPECIMENS.labels("compared").inc()
+    SHADOW_SECONDS.observe(compared.seconds)
+    for label in compared.differs:
+        SHADOW_DIFFERENCES.labels(label).inc()
 
 
 def show_models(activation: int, backbones: Iterable[Backbone]) -> None:

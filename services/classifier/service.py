@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import cast
 
-import numpy as np
-
 from services.classifier.decide import decide
 from services.classifier.metrics import count_call
+from services.classifier.output import model_output
 from services.classifier.serving import Serving, Taken
+from services.classifier.shadow.shadowing import Shadowing
+from services.classifier.tensors import read_tensor
 from services.common import metrics
 from services.common.errors import Rejected, Retriable
 from services.common.events import (
     Event,
-    ModelOutput,
     PhenotypeCall,
     Probabilities,
     TensorReady,
@@ -27,8 +25,8 @@ from services.common.loop import Done, Message, Outcome, Record, newest_revision
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
-from services.common.topics import ACTIVE_MODELS, CALLS, TENSORS, Topic
-from services.models.triton_client import REQUEST_TENSORS, Backbone, Request, Tensors
+from services.common.topics import ACTIVE_MODELS, CALLS, SHADOW, TENSORS, Topic
+from services.models.triton_client import REQUEST_TENSORS, Request, Tensors
 
 
 class Classifier:
@@ -36,7 +34,7 @@ class Classifier:
 
     stage: str = "classifier"
     inputs: Mapping[str, type[Event]] = {TENSORS.name: TensorReady}
-    outputs: Sequence[Topic] = (CALLS, ACTIVE_MODELS)
+    outputs: Sequence[Topic] = (CALLS, SHADOW, ACTIVE_MODELS)
     observed: Collection[str] = ()
 
     def __init__(self, settings: ServiceSettings) -> None:
@@ -44,15 +42,18 @@ class Classifier:
         self._store = ObjectStore(settings, connections=settings.workers)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="read")
         self._serving = Serving(settings)
+        self._shadowing = Shadowing(settings)
 
     def start(self) -> None:
         """Check the bucket, and the contract of every active model version against this classifier."""
         self._store.check_bucket()
         self._serving.take()
+        self._shadowing.start()
 
     def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
         """Call the newest revision of each specimen in the batch."""
         taken = self._serving.take()
+        self._shadowing.follow(self._serving.shadow)
         outcomes: list[Outcome] = [Done(skipped="superseded")] * len(records)
         chosen = sorted(newest_revisions(records))
         tensors = [self._pool.submit(self._read, cast(TensorReady, records[index].event)) for index in chosen]
@@ -73,15 +74,18 @@ class Classifier:
         return outcomes
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
-        """Count the calls; nothing is remembered between batches."""
+        """Count the calls and offer them to the candidate in shadow; nothing is remembered between batches."""
         for outcome in outcomes:
             for message in outcome.messages if isinstance(outcome, Done) else ():
-                count_call(cast(PhenotypeCall, message.event))
+                call = cast(PhenotypeCall, message.event)
+                count_call(call)
+                self._shadowing.offer(call)
 
     def close(self) -> None:
         """End threads and connections."""
         self._pool.shutdown()
         self._serving.close()
+        self._shadowing.close()
 
     def _read(self, event: TensorReady) -> Tensors | Rejected:
         try:
@@ -100,8 +104,8 @@ class Classifier:
             requests = [[backbone.request(chunk) for backbone in taken.backbones] for chunk in chunks]
             for chunk, asked in zip(chunks, requests, strict=True):
                 answers.extend(_answers(asked, len(chunk)))
-        except Retriable:
-            self._serving.doubt()
+        except Retriable as error:
+            self._serving.doubt(error)
             raise
         return answers
 
@@ -110,7 +114,7 @@ def _call(event: TensorReady, outputs: Sequence[Probabilities], taken: Taken) ->
     cards = [backbone.card for backbone in taken.backbones]
     decision = decide(outputs, cards)
     call = PhenotypeCall(
-        call_id=call_id(event, [card.model_dump_json() for card in cards]),
+        call_id=call_id(event, taken.activation, [card.model_dump_json() for card in cards]),
         biological_sample_id=event.biological_sample_id,
         centre=event.centre,
         revision=event.revision,
@@ -121,7 +125,7 @@ def _call(event: TensorReady, outputs: Sequence[Probabilities], taken: Taken) ->
         abnormal=decision.abnormal,
         abnormal_elsewhere=decision.abnormal_elsewhere,
         consensus=decision.consensus,
-        models=tuple(_output(backbone, output) for backbone, output in zip(taken.backbones, outputs, strict=True)),
+        models=tuple(model_output(*one) for one in zip(taken.backbones, outputs, strict=True)),
         uncertain=decision.uncertain,
         disagreement=decision.disagreement,
         tensor_key=event.tensor_key,
@@ -133,13 +137,14 @@ def _call(event: TensorReady, outputs: Sequence[Probabilities], taken: Taken) ->
     return Done((Message(CALLS, call),))
 
 
-def call_id(event: TensorReady, cards: Sequence[str]) -> str:
-    """Return the identity of a call: this specimen's tensor, seen by exactly these models.
+def call_id(event: TensorReady, activation: int, cards: Sequence[str]) -> str:
+    """Return the identity of a call: this specimen's tensor, seen by exactly these models under this activation.
 
     The specimen is part of it, since two animals may be sent the very same pictures. The whole card is part of it,
-    since thresholds and calibration make the call as much as weights do.
+    since thresholds and calibration make the call as much as weights do. So is the activation, since it ranks calls:
+    after a rollback the versions of before call again, and that call must supersede the one that was taken back.
     """
-    return digest("call", event.biological_sample_id, event.tensor_key, event.tensor_sha256, list(cards))
+    return digest("call", event.biological_sample_id, event.tensor_key, event.tensor_sha256, activation, list(cards))
 
 
 def _answers(asked: Sequence[Request], count: int) -> list[list[Probabilities] | Rejected]:
@@ -150,16 +155,6 @@ def _answers(asked: Sequence[Request], count: int) -> list[list[Probabilities] |
     return [list(outputs) for outputs in zip(*by_backbone, strict=True)]
 
 
-def _output(backbone: Backbone, probabilities: Probabilities) -> ModelOutput:
-    return ModelOutput(
-        model=backbone.model,
-        version=backbone.version,
-        calibration_digest=backbone.card.calibration_digest,
-        training_digest=backbone.card.training_digest,
-        probabilities=probabilities,
-    )
-
-
 def _tensor(event: TensorReady, data: bytes) -> Tensors:
     """Check what was read against what was announced."""
     if (event.preprocessing_version, event.tensor_side) != (VERSION, TENSOR_SIDE):
@@ -167,13 +162,4 @@ def _tensor(event: TensorReady, data: bytes) -> Tensors:
             "preprocessing_version_unknown",
             f"made by {event.preprocessing_version} at {event.tensor_side}, the models take {VERSION} at {TENSOR_SIDE}",
         )
-    found = hashlib.sha256(data).hexdigest()
-    if found != event.tensor_sha256:
-        raise Rejected("tensor_digest_mismatch", f"{event.tensor_key} is not what was announced", found=found)
-    try:
-        tensor = np.load(io.BytesIO(data), allow_pickle=False)
-    except ValueError as error:
-        raise Rejected("tensor_unreadable", f"{event.tensor_key}: {error}") from error
-    if tensor.dtype != np.uint8 or tensor.shape != (TENSOR_SIDE, TENSOR_SIDE, 3):
-        raise Rejected("tensor_shape_wrong", f"{event.tensor_key} is {tensor.dtype} {list(tensor.shape)}")
-    return np.asarray(tensor, dtype=np.uint8)
+    return read_tensor(data, event.tensor_key, event.tensor_sha256)

@@ -20,6 +20,8 @@ from services.models.triton_client import Backbone, connect
 log = structlog.get_logger()
 AGAIN_SECONDS: Final = 15.0
 """While earlier versions serve, so often is the newest set tried again."""
+UNSOUND_SECONDS: Final = 300.0
+"""So long a set is passed over whose answers to real specimens were no probabilities though a probe finds it sound."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Serving:
         self._taken: Taken | None = None
         self._doubtful = False
         self._again_at = 0.0
+        self._unsound_until: dict[int, float] = {}
 
     def take(self) -> Taken:
         """Return the set that makes the calls now.
@@ -54,9 +57,16 @@ class Serving:
             self._taken, self._doubtful = taken, False
         return taken
 
-    def doubt(self) -> None:
+    @property
+    def shadow(self) -> ModelActivation | None:
+        """The newest record of a candidate in shadow, as of the last `take`."""
+        return self._active.shadow
+
+    def doubt(self, error: Retriable) -> None:
         """Have the set checked anew at the next `take`, since it failed to answer."""
         self._doubtful = True
+        if error.kind == "no_probabilities" and self._taken is not None:
+            self._unsound_until[self._taken.activation] = time.monotonic() + UNSOUND_SECONDS
 
     def close(self) -> None:
         """Disconnect."""
@@ -70,6 +80,7 @@ class Serving:
         failures: list[PipelineError] = []
         for choice in (newest.as_earlier(), *newest.earlier):
             try:
+                self._require_sound(choice)
                 backbones = tuple(self._sound(choice, model) for model in sorted(choice.versions))
             except (Fatal, Rejected, Retriable) as error:
                 require_live(self._client, error)
@@ -90,6 +101,11 @@ class Serving:
         self._again_at = time.monotonic() + AGAIN_SECONDS
         show_models(choice.activation, backbones)
         log.info("models taken up", activation=choice.activation, versions=choice.versions, fallen_back=fallen)
+
+    def _require_sound(self, choice: EarlierSet) -> None:
+        if time.monotonic() < self._unsound_until.get(choice.activation, 0.0):
+            msg = f"activation {choice.activation} answered real specimens with no probabilities a moment ago"
+            raise Retriable(msg, server="triton", kind="no_probabilities")
 
     def _sound(self, choice: EarlierSet, model: str) -> Backbone:
         """Return a version that answers; one that does not is loaded again, at last with a new process."""

@@ -16,9 +16,11 @@ class ModelCard(BaseModel):
     """Carried as JSON in `config.pbtxt`, parameter `card.<version>` (config.pbtxt is one file for all versions).
 
     `thresholds` and `labels` have 14 entries in the order of `LABEL_ORDER`. A probability within
-    `uncertain_half_width` of its threshold makes a call uncertain for that label. `training_digest` and `data` say what
-    it was trained on, `code_commit` by which code ("+" behind it: with changes that were not committed), `metrics` how
-    good it is on unseen specimens, `limits` what it must not be used for; older versions leave them empty.
+    `uncertain_half_width` of its threshold makes a call uncertain for that label. `consensus_weight` is how much it
+    says in the consensus, relative to the other models. `training_digest` and `data` say what it was trained on,
+    `code_commit` by which code ("+" behind it: with changes that were not committed), `metrics` how good it is on
+    unseen specimens, `limits` what it must not be used for, `weights_sha256` the weights that training goes on from,
+    `evaluation_key` the decision of the refresh that made it; older versions leave them empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -31,6 +33,7 @@ class ModelCard(BaseModel):
     labels: tuple[str, ...]
     thresholds: tuple[Probability, ...]
     uncertain_half_width: float = Field(ge=0, le=0.5)
+    consensus_weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     calibration_digest: str
     training_digest: str
     onnx_sha256: str
@@ -40,6 +43,8 @@ class ModelCard(BaseModel):
     metrics: dict[str, float] = Field(default_factory=dict)
     limits: tuple[str, ...] = ()
     golden_sha256: str = ""
+    weights_sha256: str = ""
+    evaluation_key: str = ""
 
     @model_validator(mode="after")
     def _labels_in_order(self) -> ModelCard:

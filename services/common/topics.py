@@ -12,6 +12,8 @@ from services.common.events import (
     ModelActivation,
     PhenotypeCall,
     Rejection,
+    Review,
+    ShadowCall,
     SpecimenReady,
     TensorReady,
     ViewReady,
@@ -53,6 +55,14 @@ CALLS: Final = Topic(
     # Deleting after ten years bounds the topic; compaction keeps the newest call of each animal until then.
     config=_deleted_after(3650) | {"cleanup.policy": "compact,delete"},
 )
+REVIEWS: Final = Topic(
+    "phenotype.reviews",
+    Review,
+    "a curator's verdict on a specimen",
+    # Never compacted: a review speaks of some labels, and a later one by somebody else of others; both stand.
+    config=_deleted_after(3650),
+)
+SHADOW: Final = Topic("phenotype.shadow", ShadowCall, "what a candidate would have called", config=_deleted_after(90))
 REJECTED: Final = Topic(
     "xray.rejected",
     Rejection,
@@ -74,4 +84,4 @@ ACTIVE_MODELS: Final = Topic(
     specimen_keyed=False,
     config={"cleanup.policy": "compact"},
 )
-TOPICS: Final = (IMAGES, VIEWS, SPECIMENS, TENSORS, CALLS, REJECTED, STATISTICS, ACTIVE_MODELS)
+TOPICS: Final = (IMAGES, VIEWS, SPECIMENS, TENSORS, CALLS, SHADOW, REVIEWS, REJECTED, STATISTICS, ACTIVE_MODELS)

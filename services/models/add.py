@@ -31,7 +31,7 @@ def add_version(source: ModelRepository, target: ModelRepository, model: str, ve
             if known is not None:
                 return False
             target.remove(model, version)  # an earlier attempt that was cut off before its card
-        _copy(source.folder(model, version), folder, _program(target, model))
+        target.place(_copied(source.folder(model, version), folder, _program(target, model)), folder)
         target.put_card(model, version, inspected.card_text)
     return True
 
@@ -42,14 +42,14 @@ def _program(target: ModelRepository, model: str) -> Path | None:
     return next((program for program in programs if program.is_file()), None)
 
 
-def _copy(source: Path, target: Path, program: Path | None) -> None:
+def _copied(source: Path, target: Path, program: Path | None) -> Path:
     incoming = target.with_name(f"{_INCOMING}{target.name}")
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir()
     files = [source / name for name in sorted(KNOWN - {PROGRAM}) if (source / name).is_file()]
     for file in [*files, *([program] if program else [])]:
         _copy_to_disk(file, incoming / file.name)
-    incoming.rename(target)
+    return incoming
 
 
 def _copy_to_disk(source: Path, target: Path) -> None:

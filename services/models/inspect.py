@@ -17,6 +17,7 @@ from services.models.repository import ModelRepository
 
 GRAPH: Final = "model.onnx"
 PROGRAM: Final = "model.py"
+WEIGHTS: Final = "weights.safetensors"
 KNOWN: Final = frozenset(
     {
         GRAPH,
@@ -24,7 +25,7 @@ KNOWN: Final = frozenset(
         IMAGES_FILE,
         OUTPUTS_FILE,
         "card.md",
-        "weights.safetensors",
+        WEIGHTS,
         "model.plan",
         "plan.json",
         "plan_request.json",
@@ -52,8 +53,8 @@ def inspect(repository: ModelRepository, model: str, version: int) -> Inspected:
     """Check one version's files against its card.
 
     Raises Rejected: `version_missing`, `path_escapes`, `file_unexpected`, `card_missing`, `card_invalid`,
-    `file_missing` (half an upload), `graph_digest_wrong`, `program_differs`, `golden_digest_wrong`, `golden_damaged`,
-    `golden_not_probabilities`.
+    `file_missing` (half an upload), `graph_digest_wrong`, `weights_digest_wrong`, `program_differs`,
+    `golden_digest_wrong`, `golden_damaged`, `golden_not_probabilities`.
     """
     folder = repository.folder(model, version)
     if not folder.is_dir():
@@ -69,6 +70,8 @@ def inspect(repository: ModelRepository, model: str, version: int) -> Inspected:
         (OUTPUTS_FILE, card.golden_sha256, "golden_digest_wrong"),
     ):
         _check_digest(folder / name, digest, reason)
+    if card.weights_sha256:
+        _check_digest(folder / WEIGHTS, card.weights_sha256, "weights_digest_wrong")
     _check_program(repository, model, version)
     golden = read_golden(folder)
     if not all(np.isfinite(rows).all() and rows.min() >= 0 and rows.max() <= 1 for rows in golden.outputs.values()):

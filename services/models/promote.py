@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.common.errors import Fatal, Rejected, Retriable
@@ -12,7 +12,7 @@ from services.common.events.model import KEPT_EARLIER, EarlierSet
 from services.common.settings import Settings
 from services.models.admit import admit
 from services.models.control import load, require_live
-from services.models.register import publish
+from services.models.register import current, publish_next
 from services.models.repository import ModelRepository
 from services.models.triton_client import Backbone
 
@@ -26,15 +26,27 @@ def promote(
     why: str,
     who: str,
     evaluation_key: str | None = None,
+    following: int | None = None,
+    require: Callable[[Mapping[str, int]], None] = lambda _: None,
 ) -> ModelActivation:
     """Admit the chosen versions, then have them make the calls; models that are not named keep their version.
 
-    Raises Rejected (the reasons of `admit`, `serves_already`, `nothing_active`, `activation_overtaken`).
+    `following` is the activation that they were compared with: behind another one they are not promoted. `require` is
+    given the versions of all models, before anything is loaded and again before the record is written, and refuses by
+    raising. Raises Rejected (its reasons, those of `admit`, `serves_already`, `nothing_active`, `retired_meanwhile`,
+    `activation_overtaken`).
     """
+    serving = current(settings)
+    require((serving.versions if serving else {}) | dict(chosen))
     pins = {model: admit(repository, client, model, version).pin for model, version in sorted(chosen.items())}
 
     def follow(newest: ModelActivation) -> ModelActivation:
+        if following not in {None, newest.activation}:
+            words = f"activation {newest.activation} serves, they were compared with {following}: compare them anew"
+            raise Rejected("activation_overtaken", words)
+        repository.require_served(chosen)
         versions, cards = newest.versions | dict(chosen), newest.cards | pins
+        require(versions)
         if (versions, cards) == (newest.versions, newest.cards):
             raise Rejected("serves_already", f"activation {newest.activation} is of these versions already")
         earlier = (newest.as_earlier(), *newest.earlier)[:KEPT_EARLIER]
@@ -42,7 +54,8 @@ def promote(
         record = _record(newest, chosen_set, why=why, who=who)
         return record.model_copy(update={"earlier": earlier, "evaluation_key": evaluation_key})
 
-    return _publish(settings, follow)
+    with repository.locked():  # so that none of the versions is retired meanwhile
+        return publish_next(settings, follow)
 
 
 def roll_back(settings: Settings, client: Any, *, why: str, who: str) -> ModelActivation:
@@ -60,20 +73,7 @@ def roll_back(settings: Settings, client: Any, *, why: str, who: str) -> ModelAc
             _require_served(client, model, version, target.cards.get(model))
         return _record(newest, target, why=why, who=who).model_copy(update={"earlier": tuple(rest)})
 
-    return _publish(settings, follow)
-
-
-def _publish(settings: Settings, follow: Any) -> ModelActivation:
-    made: list[ModelActivation] = []
-
-    def make(newest: ModelActivation | None) -> ModelActivation:
-        if newest is None:
-            raise Rejected("nothing_active", "models.active names no model version; run `xray init`")
-        made.append(follow(newest))
-        return made[-1]
-
-    publish(settings, make)
-    return made[-1]
+    return publish_next(settings, follow)
 
 
 def _record(newest: ModelActivation, chosen: EarlierSet, *, why: str, who: str) -> ModelActivation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, Final
 
 from kafka import KafkaProducer
@@ -28,6 +28,14 @@ def current(settings: Settings) -> ModelActivation | None:
             return None
 
 
+def current_shadow(settings: Settings) -> ModelActivation | None:
+    """Return the newest record of a candidate in shadow, None when there was none; raises Retriable."""
+    with closing(ActiveModels(settings)) as active:
+        with suppress(Fatal):
+            active.refresh()
+        return active.shadow
+
+
 def publish(settings: Settings, make: Callable[[ModelActivation | None], ModelActivation | None]) -> bool:
     """Publish what `make` makes of the newest record; False, and nothing, when it makes none.
 
@@ -50,6 +58,23 @@ def publish(settings: Settings, make: Callable[[ModelActivation | None], ModelAc
         msg = f"Kafka away, could not write {ACTIVE_MODELS.name} (XRAY_KAFKA_BOOTSTRAP): {error!r}"
         raise Retriable(msg, server="kafka", kind=type(error).__name__) from error
     return True
+
+
+def publish_next(settings: Settings, follow: Callable[[ModelActivation], ModelActivation]) -> ModelActivation:
+    """Publish what `follow` makes of the activation in force, and return it.
+
+    Raises as `publish` does, and Rejected(`nothing_active`).
+    """
+    made: list[ModelActivation] = []
+
+    def make(newest: ModelActivation | None) -> ModelActivation:
+        if newest is None:
+            raise Rejected("nothing_active", "models.active names no model version; run `xray init`")
+        made.append(follow(newest))
+        return made[-1]
+
+    publish(settings, make)
+    return made[-1]
 
 
 def _producer(settings: Settings) -> Any:

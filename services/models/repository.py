@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -24,9 +24,9 @@ _RETIRED: Final = ".retired-"
 class ModelRepository:
     """What is in the folder, and which versions Triton is told to serve."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | str) -> None:
         """Look at the folder; raises Fatal when it is not there."""
-        self.root = root.resolve()
+        self.root = Path(root).resolve()
         if not self.root.is_dir():
             msg = f"no model repository at {root}: set XRAY_MODEL_REPOSITORY to the folder that Triton serves from"
             raise Fatal(msg)
@@ -61,7 +61,13 @@ class ModelRepository:
         """Tell Triton to load exactly these versions, at the next load of the model."""
         configuration = self._configuration(model)
         _name_versions(configuration, versions)
-        write_configuration(self.folder(model) / FILE, configuration)
+        self._configure(model, configuration)
+
+    def require_served(self, chosen: Mapping[str, int]) -> None:
+        """Raise Rejected(`retired_meanwhile`) unless Triton is told to load each of these versions."""
+        for model, version in chosen.items():
+            if version not in self.served(model):
+                raise Rejected("retired_meanwhile", f"{model} version {version} was retired a moment ago: try again")
 
     def card_text(self, model: str, version: int) -> str | None:
         """Return the card of a version as it stands in the configuration; its bytes are what a record pins."""
@@ -75,7 +81,11 @@ class ModelRepository:
         configuration = self._configuration(model)
         configuration.parameters[card_parameter(version)].string_value = text
         _name_versions(configuration, served)
-        write_configuration(self.folder(model) / FILE, configuration)
+        self._configure(model, configuration)
+
+    def place(self, incoming: Path, folder: Path) -> None:
+        """Bring a folder that was filled beside it, of a model or a version, to where Triton sees it, whole."""
+        incoming.rename(folder)
 
     def remove(self, model: str, version: int) -> None:
         """Delete a version's folder, first out of Triton's sight and then its files; the card stays as history."""
@@ -91,6 +101,9 @@ class ModelRepository:
         with (self.root / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def _configure(self, model: str, configuration: model_config_pb2.ModelConfig) -> None:
+        write_configuration(self.folder(model) / FILE, configuration)
 
     def _configuration(self, model: str) -> model_config_pb2.ModelConfig:
         path = self.folder(model) / FILE

@@ -39,17 +39,21 @@ def connect(address: str) -> Any:
 class Backbone:
     """One version of one Triton model."""
 
-    def __init__(self, client: Any, model: str, version: int, pin: str | None = None) -> None:
+    def __init__(
+        self, client: Any, model: str, version: int, pin: str | None = None, *, seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         """Read and check the version's contract.
 
-        `pin` is the SHA-256 that the version's card must have. Raises Retriable while Triton or the version is not
-        there, Fatal when names, shapes, label order, preprocessing version, tensor side or pin do not fit.
+        `pin` is the SHA-256 that the version's card must have, `seconds` the longest wait for an answer. Raises
+        Retriable while Triton or the version is not there, Fatal when names, shapes, label order, preprocessing
+        version, tensor side or pin do not fit.
         """
         self.model, self.version = model, version
+        self.seconds = seconds
         self._client = client
         try:
-            metadata = client.get_model_metadata(model, str(version), as_json=True)
-            config = client.get_model_config(model, str(version), as_json=True)["config"]
+            metadata = client.get_model_metadata(model, str(version), as_json=True, client_timeout=seconds)
+            config = client.get_model_config(model, str(version), as_json=True, client_timeout=seconds)["config"]
         except InferenceServerException as error:
             raise _sorted(f"read the contract of {model} version {version}", error) from error
         _check_tensors(model, metadata)
@@ -85,7 +89,7 @@ class Request:
                 self._receive,
                 model_version=str(backbone.version),
                 outputs=[grpc.InferRequestedOutput(name) for name in OUTPUTS],
-                client_timeout=TIMEOUT_SECONDS,
+                client_timeout=backbone.seconds,
             )
         except InferenceServerException as error:
             raise _sorted(f"ask {backbone.model}", error) from error
@@ -96,8 +100,9 @@ class Request:
         Raises Retriable when Triton is away or answers nonsense (a uint8 tensor cannot be at fault for that),
         Rejected(`tensor_refused`) when Triton calls the input invalid.
         """
-        if not self._done.wait(2 * TIMEOUT_SECONDS):
-            msg = f"Triton did not answer for {self._backbone.model} in {2 * TIMEOUT_SECONDS} s"
+        longest = 2 * self._backbone.seconds
+        if not self._done.wait(longest):
+            msg = f"Triton did not answer for {self._backbone.model} in {longest} s"
             raise Retriable(msg, server="triton", kind="no_answer")
         if self._error is not None:
             raise _sorted(f"ask {self._backbone.model} version {self._backbone.version}", self._error)
@@ -123,7 +128,7 @@ def _check_output(backbone: Backbone, name: str, row: Any, shape: tuple[int, int
         got = "nothing" if row is None else f"shape {row.shape}, from {row.min()} to {row.max()}"
         msg = (
             f"{backbone.model} version {backbone.version}: output {name} should be probabilities of shape {shape}, "
-            f"got {got}; nothing is called until a sound version serves"
+            f"got {got}; it can call nothing"
         )
         raise Retriable(msg, server="triton", kind="no_probabilities")
 

@@ -12,10 +12,19 @@ from typing import Any, Final, Literal
 from psycopg.types.json import Json, Jsonb
 
 from services.common.errors import Rejected
-from services.common.events import Event, ImageEvent, PhenotypeCall, Rejection, ViewReady, image_kind
+from services.common.events import (
+    Event,
+    ImageEvent,
+    PhenotypeCall,
+    Rejection,
+    Review,
+    ShadowCall,
+    ViewReady,
+    image_kind,
+)
 from services.common.loop import Record
 
-Table = Literal["image", "view", "image_view", "call", "rejection"]
+Table = Literal["image", "view", "image_view", "call", "shadow_call", "review", "rejection"]
 Row = Mapping[str, Any]
 
 _SCHEMA_VERSION: Final = {"schema_version"}
@@ -53,6 +62,10 @@ def entry(record: Record[Event]) -> Entry:
         case PhenotypeCall():
             seen = Sighting(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
             return Entry("call", _columns(event, "consensus", "models", "views"), seen)
+        case Review():
+            return Entry("review", _columns(event, "verdicts") | {"review_id": event.review_id})
+        case ShadowCall():
+            return Entry("shadow_call", _columns(event, "versions", "consensus", "models"))
         case Rejection():
             return Entry("rejection", _rejection(event))
     msg = f"the ledger has no table for {type(event).__name__}"

@@ -1,4 +1,4 @@
-"""The sink: writes what passes on four topics into the ledger."""
+"""The sink: writes what passes on its topics into the ledger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.common import metrics
 from services.common.events import Event
 from services.common.loop import Done, Outcome, Record
 from services.common.settings import ServiceSettings
-from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS, Topic
+from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, VIEWS, Topic
 from services.sink.ledger import Ledger
 from services.sink.metrics import count_calls
 from services.sink.sampler import LedgerSampler
@@ -18,7 +18,9 @@ class Sink:
     """Handler that publishes nothing: its effects are the rows of the ledger."""
 
     stage: str = "sink"
-    inputs: Mapping[str, type[Event]] = {topic.name: topic.event for topic in (IMAGES, VIEWS, CALLS, REJECTED)}
+    inputs: Mapping[str, type[Event]] = {
+        topic.name: topic.event for topic in (IMAGES, VIEWS, CALLS, SHADOW, REVIEWS, REJECTED)
+    }
     outputs: Sequence[Topic] = ()
     observed: Collection[str] = (IMAGES.name, VIEWS.name)
 

@@ -16,7 +16,7 @@ from services.common.events import SpecimenView, TensorReady
 from services.common.events.base import now
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VERSION
-from services.fuser.service import npy
+from services.fuser.stored import npy
 from services.models.triton_client import Backbone
 from tests.classifier.test_decide import card
 
@@ -30,7 +30,7 @@ class Metadata:
         self.card: dict[str, Any] = card().model_dump() | {"labels": list(LABEL_ORDER)}
         self.parameters: dict[str, Any] | None = None
 
-    def get_model_metadata(self, model: str, version: str, *, as_json: bool) -> dict[str, Any]:
+    def get_model_metadata(self, model: str, version: str, *, as_json: bool, client_timeout: float) -> dict[str, Any]:
         return {
             "inputs": [{"name": "image", "datatype": "UINT8", "shape": ["-1", str(self.side), str(self.side), "3"]}],
             "outputs": [
@@ -38,7 +38,7 @@ class Metadata:
             ],
         }
 
-    def get_model_config(self, model: str, version: str, *, as_json: bool) -> dict[str, Any]:
+    def get_model_config(self, model: str, version: str, *, as_json: bool, client_timeout: float) -> dict[str, Any]:
         parameters = {"card.1": {"string_value": json.dumps(self.card)}} if self.parameters is None else self.parameters
         return {"config": {"parameters": parameters}}
 
@@ -121,14 +121,15 @@ def test_a_pickle_in_a_tensor_is_never_loaded() -> None:
     assert caught.value.reason == "tensor_unreadable"
 
 
-def test_the_call_id_tells_specimens_and_models_apart() -> None:
+def test_the_call_id_tells_specimens_models_and_activations_apart() -> None:
     event = ready(b"x")
     ids = {
-        call_id(event, ["a", "b"]),
-        call_id(event, ["a", "c"]),
-        call_id(event.model_copy(update={"biological_sample_id": "n"}), ["a", "b"]),
-        call_id(event.model_copy(update={"tensor_sha256": "2" * 64}), ["a", "b"]),
+        call_id(event, 1, ["a", "b"]),
+        call_id(event, 2, ["a", "b"]),
+        call_id(event, 1, ["a", "c"]),
+        call_id(event.model_copy(update={"biological_sample_id": "n"}), 1, ["a", "b"]),
+        call_id(event.model_copy(update={"tensor_sha256": "2" * 64}), 1, ["a", "b"]),
     }
-    assert len(ids) == 4
+    assert len(ids) == 5
     later = event.model_copy(update={"produced_at": now(), "centre": "WTSI"})
-    assert call_id(event, ["a", "b"]) == call_id(later, ["a", "b"])
+    assert call_id(event, 1, ["a", "b"]) == call_id(later, 1, ["a", "b"])

@@ -11,7 +11,7 @@ from services.common.preprocessing import VERSION
 from tests.common.strategies import probabilities
 
 
-def card(threshold: float = 0.5, band: float = 0.05) -> ModelCard:
+def card(threshold: float = 0.5, band: float = 0.05, weight: float = 1.0) -> ModelCard:
     return ModelCard(
         model="m",
         version=1,
@@ -21,6 +21,7 @@ def card(threshold: float = 0.5, band: float = 0.05) -> ModelCard:
         labels=LABEL_ORDER,
         thresholds=(threshold,) * 14,
         uncertain_half_width=band,
+        consensus_weight=weight,
         calibration_digest="c",
         training_digest="t",
         onnx_sha256="o",
@@ -65,18 +66,53 @@ def test_abnormal_outside_the_thirteen_is_said() -> None:
     assert not any(decision.vector)
 
 
-def test_the_consensus_is_the_mean_and_doubts_are_named() -> None:
-    decision = decide([output(0.9, Spine=0.9), output(0.9, Spine=0.14)], [card(), card()])
-    assert decision.consensus.level2[1] == 0.52
+def test_the_consensus_has_the_mean_logit_and_doubts_are_named() -> None:
+    decision = decide([output(0.9, Spine=0.8), output(0.9, Spine=0.25)], [card(), card()])
+    assert decision.consensus.level1 == 0.9
+    assert decision.consensus.level2[1] == 0.535898  # odds 4 and 1/3, their geometric mean 1.1547
     assert decision.vector[CALL_LABELS.index("Spine")] == 1
     assert decision.uncertain == ("Spine",)
     assert decision.disagreement == ("Spine",)
 
 
+def test_a_card_says_how_much_its_model_says() -> None:
+    cards = [card(0.5, 0.05, weight=3), card(0.9, 0.01, weight=1)]  # odds of the thresholds 1 and 9, pooled 1.73
+    decision = decide([output(0.9, Spine=0.8), output(0.5, Spine=0.5)], cards)
+    assert decision.consensus.level1 == 0.83861  # odds 9 and 1, pooled 5.2
+    assert decision.consensus.level2[1] == 0.738796  # odds 4 and 1, pooled 2.83
+    assert decision.vector[CALL_LABELS.index("Spine")] == 1
+    assert decision.uncertain == ()
+    other = decide([output(0.9, Spine=0.8), output(0.5, Spine=0.5)], cards[::-1])
+    assert other.consensus.level2[1] == 0.585786  # odds 1.41
+    assert other.vector[CALL_LABELS.index("Spine")] == 0
+
+
+def test_no_model_is_sure_enough_to_silence_another() -> None:
+    decision = decide([output(0.0), output(0.9), output(0.9)], [card(), card(weight=9), card(weight=9)])
+    assert decision.abnormal
+    assert 0.5 < decision.consensus.level1 < 0.9
+
+
+@given(probabilities, probabilities, st.floats(0.01, 100))
+def test_a_consensus_is_coherent_whatever_the_weights(
+    first: Probabilities, second: Probabilities, weight: float
+) -> None:
+    said = decide([first, second], [card(weight=weight), card()]).consensus
+    assert max(said.level2) <= said.level1
+    for place, label in enumerate(LEVEL3):
+        assert said.level3[place] <= max(said.level2[LEVEL2.index(parent)] for parent in PARENTS[label])
+
+
+def test_models_that_see_a_kind_in_different_parts_do_not_make_it_surer_than_either_part() -> None:
+    outputs = [output(0.9, Spine=0.9, Fusion=0.9), output(0.9, Ribcage=0.8, Fusion=0.8)]
+    said = decide(outputs, [card(), card()]).consensus
+    assert said.level3[LEVEL3.index("Fusion")] == max(said.level2) < 0.01
+
+
 def test_thresholds_are_those_of_the_cards() -> None:
-    low, high = card(threshold=0.2), card(threshold=0.4)
-    assert decide([output(0.31), output(0.31)], [low, high]).abnormal
-    assert not decide([output(0.29), output(0.29)], [low, high]).abnormal
+    low, high = card(threshold=0.2), card(threshold=0.4)  # pooled 0.29
+    assert decide([output(0.30), output(0.30)], [low, high]).abnormal
+    assert not decide([output(0.28), output(0.28)], [low, high]).abnormal
 
 
 @given(st.lists(probabilities, min_size=1, max_size=3))

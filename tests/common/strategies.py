@@ -15,12 +15,15 @@ from services.common.events import (
     PhenotypeCall,
     Probabilities,
     Rejection,
+    Review,
     ScoreHistogram,
+    ShadowCall,
     SpecimenReady,
     SpecimenView,
     TensorReady,
     ViewReady,
 )
+from services.common.labels import LABEL_ORDER, contradiction
 
 text = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
 specimen_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=512).filter(str.strip)
@@ -111,6 +114,41 @@ calls = st.builds(
     tensor_key=text,
     tensor_sha256=digests,
 )
+coherent_verdicts = st.dictionaries(
+    st.sampled_from(LABEL_ORDER), st.sampled_from(["abnormal", "normal", "unknown"]), min_size=1
+).filter(
+    lambda said: (
+        contradiction(*([label for label in said if said[label] == one] for one in ("abnormal", "normal"))) is None
+    )
+)
+reviews = st.builds(
+    Review,
+    biological_sample_id=specimen_ids,
+    call_id=st.none() | digests,
+    verdicts=coherent_verdicts,
+    who=text,
+    note=text,
+    reviewed_at=moments,
+)
+shadow_calls = st.builds(
+    ShadowCall,
+    **{name: one for name, one in _set.items() if name not in {"views", "announced_at"}},
+    shadow_id=digests,
+    call_id=digests,
+    activation=st.integers(1, 99),
+    shadow=st.integers(1, 99),
+    versions=st.dictionaries(text, st.integers(1, 99), min_size=1, max_size=3),
+    vector=st.tuples(*[st.integers(0, 1)] * 13),
+    abnormal=st.booleans(),
+    abnormal_elsewhere=st.booleans(),
+    consensus=probabilities,
+    models=st.lists(model_outputs, min_size=1, max_size=2).map(tuple),
+    uncertain=st.lists(text, max_size=3).map(tuple),
+    differs=st.lists(text, max_size=3).map(tuple),
+    seconds=st.floats(0, 1e6),
+    tensor_key=text,
+    tensor_sha256=digests,
+)
 rejections = st.builds(
     Rejection,
     rejection_id=digests,
@@ -135,6 +173,7 @@ activations = st.builds(
     activation=st.integers(1, 99),
     versions=st.dictionaries(text, st.integers(1, 99), min_size=1, max_size=3),
     why=text,
+    share=st.none() | probability,
     produced_at=moments,
 )
 counts = st.integers(0, 2**40)
@@ -165,5 +204,14 @@ statistics = st.builds(
     produced_at=moments,
 )
 every_event = st.one_of(
-    image_events, view_events, specimen_events, tensor_events, calls, rejections, activations, statistics
+    image_events,
+    view_events,
+    specimen_events,
+    tensor_events,
+    calls,
+    shadow_calls,
+    reviews,
+    rejections,
+    activations,
+    statistics,
 )

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import socket
+import struct
 import subprocess
 import sys
+import threading
 
 import pytest
+import structlog
 
 from services.common import health, http
 from services.common.http import Health
@@ -22,6 +26,40 @@ def test_the_reason_of_a_service_that_is_not_ready_is_passed_on() -> None:
     assert "no broker" in found
 
 
+def test_a_probe_that_leaves_before_its_answer_leaves_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    asked, left = threading.Event(), threading.Event()
+
+    def not_ready() -> None:
+        asked.set()
+        left.wait(10)
+
+    with http.serve("127.0.0.1", 0, Health(live=lambda: True, not_ready=not_ready)) as port:
+        probe = socket.create_connection(("127.0.0.1", port))
+        probe.sendall(b"GET /health/ready HTTP/1.0\r\n\r\n")
+        assert asked.wait(10)
+        # Closed with a reset: what is written to it then is a broken pipe.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        probe.close()
+        left.set()
+    said = capsys.readouterr()
+    assert "Traceback" not in said.out + said.err
+
+
+def test_an_answer_that_fails_is_logged_as_an_event() -> None:
+    def broken() -> bool:
+        msg = "no such thread"
+        raise RuntimeError(msg)
+
+    with (
+        structlog.testing.capture_logs() as logs,
+        http.serve("127.0.0.1", 0, Health(live=broken, not_ready=lambda: None)) as port,
+    ):
+        assert health.problem(f"http://127.0.0.1:{port}/health/live") is not None
+    assert [(entry["event"], repr(entry["exc_info"])) for entry in logs] == [
+        ("could not answer", "RuntimeError('no such thread')")
+    ]
+
+
 def test_nobody_listens() -> None:
     with http.serve("127.0.0.1", 0, Health(live=lambda: True, not_ready=lambda: None)) as port:
         pass
@@ -31,8 +69,6 @@ def test_nobody_listens() -> None:
 
 
 def test_a_service_that_hangs_is_a_problem_in_time() -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         found = health.problem(f"http://127.0.0.1:{silent.getsockname()[1]}/health/live", timeout=0.2)
     assert found is not None

@@ -2,66 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import pytest
-from kafka import KafkaProducer, TopicPartition
 
-from deploy.local.stack import Stack
 from services.classifier.serving import Serving
-from services.cli.broker import reader
 from services.cli.pipeline import Processes
-from services.cli.records import Stretch, partitions
-from services.cli.records import read as read_records
-from services.cli.setup import prepare
-from services.common.errors import Rejected
-from services.common.events import (
-    Event,
-    ModelActivation,
-    PhenotypeCall,
-    Rejection,
-    SpecimenView,
-    TensorReady,
-    parse_event,
-)
-from services.common.events.base import now
-from services.common.preprocessing import VERSION
-from services.common.settings import Settings
-from services.common.store import ObjectStore
-from services.common.topics import ACTIVE_MODELS, CALLS, REJECTED, TENSORS
-from services.fuser.service import npy
-from services.models.add import add_version
+from services.common.errors import Rejected, Retriable
+from services.common.events import ModelActivation, Rejection
+from services.common.topics import ACTIVE_MODELS, REJECTED
 from services.models.admit import admit
 from services.models.promote import promote, roll_back
 from services.models.register import current
 from services.models.repository import ModelRepository
 from services.models.triton_client import connect
 from tests.integration.test_cli import Cli
+from tests.models.under_load import Load, brought, calls, lit, read, stack_of_its_own, tensor_keys, wait_for
 from tests.models.variants import MODEL, committed_golden, not_numbers, reordered, shifted, write_variant
 
-E = TypeVar("E", bound=Event)
+LOST = Retriable("lost", server="triton", kind="NOT_FOUND")
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    """A stack of its own: these tests change what Triton serves."""
-    stack = Stack(tmp_path_factory.mktemp("models"), tied=True)
-    try:
-        stack.up()
-        command = Cli(stack, tmp_path_factory.mktemp("state"))
-        list(prepare(command.settings))
+    with stack_of_its_own(tmp_path_factory.mktemp("models")) as command:
         yield command
-    finally:
-        stack.down()
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +44,6 @@ def client(cli: Cli) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def repository(cli: Cli) -> ModelRepository:
     return ModelRepository(cli.settings.model_repository)
-
-
-def brought(repository: ModelRepository, folder: Path, version: int) -> None:
-    add_version(ModelRepository(folder), repository, MODEL, version)
 
 
 def test_a_version_that_answers_wrongly_is_refused_and_nothing_changes(
@@ -106,13 +73,10 @@ def test_under_load_promotions_and_rollbacks_lose_no_call(
     for version in (2, 3):
         write_variant(tmp_path, version, shifted(version / 10))
         brought(repository, tmp_path, version)
-    stop = threading.Event()
-    sent: list[str] = []
+    tensors = tensor_keys(cli.settings, lit(1))
     with Processes(("classifier",), cli.environment, tmp_path / "logs") as services:
         services.wait_ready()
-        sender = threading.Thread(target=send, args=(cli.settings, stop, sent))
-        sender.start()
-        try:
+        with Load(cli.settings, tensors) as load:
             for number in range(20):
                 serves = current(cli.settings)
                 assert serves is not None
@@ -125,10 +89,8 @@ def test_under_load_promotions_and_rollbacks_lose_no_call(
             started = time.monotonic()
             while calls(cli.settings)[-1].activation != last.activation:
                 assert time.monotonic() - started < 5
-        finally:
-            stop.set()
-            sender.join()
-        made = wait_for(cli.settings, set(sent))
+        wait_for(cli.settings, set(load.sent))
+    made = calls(cli.settings)
     records = {one.activation: one for one in read(cli.settings, ACTIVE_MODELS.name, ModelActivation)}
     assert len(records) == 26
     for call in made:
@@ -147,18 +109,18 @@ def test_a_deleted_version_falls_back_and_comes_back(cli: Cli, client: Any, repo
     with closing(Serving(cli.settings)) as serving:
         assert serving.take().activation == newest.activation
         client.unload_model(MODEL)
-        serving.doubt()
+        serving.doubt(LOST)
         assert serving.take().activation == newest.activation  # loaded again
         folder = repository.folder(MODEL, version)
         aside = folder.with_name(f".aside-{version}")
         folder.rename(aside)
         client.load_model(MODEL)
-        serving.doubt()
+        serving.doubt(LOST)
         taken = serving.take()
         assert taken.activation < newest.activation == taken.newest
         assert version not in {backbone.version for backbone in taken.backbones if backbone.model == MODEL}
         aside.rename(folder)
-        serving.doubt()
+        serving.doubt(LOST)
         assert serving.take().activation == newest.activation
 
 
@@ -178,44 +140,3 @@ def test_an_operator_brings_promotes_and_takes_back_a_version(cli: Cli, tmp_path
 
 def roles(cli: Cli) -> dict[int, str]:
     return {one["version"]: one["role"] for one in cli.json("models", "list") if one["model"] == MODEL}
-
-
-def send(settings: Settings, stop: threading.Event, sent: list[str]) -> None:
-    store, random = ObjectStore(settings), np.random.default_rng(0)
-    data = npy(random.integers(0, 256, size=(224, 224, 3), dtype=np.uint8))
-    digest = hashlib.sha256(data).hexdigest()
-    store.put(f"tensors/{digest}.npy", data)
-    view = SpecimenView(view="DV", image_sha256=digest, view_key="v")
-    with closing(KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)) as producer:
-        while not stop.is_set():
-            event = TensorReady(
-                biological_sample_id=f"m{len(sent)}", centre="JAX", revision=2, views=(view, view),
-                tensor_key=f"tensors/{digest}.npy", tensor_sha256=digest, tensor_side=224,
-                preprocessing_version=VERSION, preprocessing_generation=1, announced_at=now(), produced_at=now(),
-            )  # fmt: skip
-            producer.send(TENSORS.name, key=b"one partition", value=event.encode()).get(timeout=30)
-            sent.append(event.biological_sample_id)
-            time.sleep(0.2)
-
-
-def read(settings: Settings, topic: str, event: type[E]) -> list[E]:
-    """Read a topic whole."""
-    with reader(settings, isolation_level="read_committed") as consumer:
-        where: list[TopicPartition] = partitions(consumer, topic)
-        ends = consumer.end_offsets(where)
-        stretches = {one: Stretch(0, ends[one]) for one in where}
-        return [parse_event(event, record.value) for record in read_records(consumer, stretches)]
-
-
-def calls(settings: Settings) -> list[PhenotypeCall]:
-    """Return all calls in the order in which their specimens were sent."""
-    return sorted(read(settings, CALLS.name, PhenotypeCall), key=lambda call: int(call.biological_sample_id[1:]))
-
-
-def wait_for(settings: Settings, specimens: set[str]) -> list[PhenotypeCall]:
-    """Wait until each specimen has a call; returns all calls."""
-    deadline = time.monotonic() + 60
-    while {call.biological_sample_id for call in calls(settings)} != specimens:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    return calls(settings)

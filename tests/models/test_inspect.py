@@ -63,6 +63,11 @@ def other_labels(folder: Path) -> None:
     change_card(folder, labels=labels[:1] + labels[:0:-1])
 
 
+def other_weights(folder: Path) -> None:
+    change_card(folder, weights_sha256="0" * 64)
+    (folder / "weights.safetensors").write_bytes(b"other weights")
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
@@ -72,6 +77,7 @@ def other_labels(folder: Path) -> None:
         (lambda folder: (folder / "golden.json").unlink(), "file_missing"),
         (lambda folder: (folder / "golden.bin.gz").write_bytes(b"half"), "golden_damaged"),
         (other_golden, "golden_digest_wrong"),
+        (other_weights, "weights_digest_wrong"),
         (lambda folder: (folder / "weights.pkl").write_bytes(b"\x80\x04."), "file_unexpected"),
         (linked, "path_escapes"),
         (other_labels, "card_invalid"),

@@ -72,4 +72,6 @@ def ledger(dsn: str) -> Iterator[Ledger]:
 
 def empty(connection: Connection) -> None:
     """Delete every row, as tests that write many examples to one ledger do."""
-    connection.execute("truncate specimen, image, view, image_view, call, rejection restart identity")
+    connection.execute(
+        "truncate specimen, image, view, image_view, call, shadow_call, review, rejection restart identity"
+    )

@@ -15,17 +15,26 @@ from services.common.events import (
     PhenotypeCall,
     Probabilities,
     Rejection,
+    Review,
+    ShadowCall,
     SpecimenView,
     ViewReady,
 )
 from services.common.events.base import View
 from services.common.events.rejection import rejection_id
 from services.common.loop import Record
-from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
+from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, VIEWS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROBABILITIES = Probabilities(level1=0.9, level2=(0.1, 0.8, 0.3), level3=(0.1,) * 10)
-_TOPICS = {ImageEvent: IMAGES, ViewReady: VIEWS, PhenotypeCall: CALLS, Rejection: REJECTED}
+_TOPICS = {
+    ImageEvent: IMAGES,
+    ViewReady: VIEWS,
+    PhenotypeCall: CALLS,
+    ShadowCall: SHADOW,
+    Review: REVIEWS,
+    Rejection: REJECTED,
+}
 
 
 def sha256(text: str) -> str:
@@ -106,6 +115,20 @@ def call(specimen: str, revision: int = 2, generation: int = 1, activation: int 
     return PhenotypeCall.model_validate(values | fields)
 
 
+def shadow_call(specimen: str, *, candidate: int = 4, **fields: Any) -> ShadowCall:
+    """What convnext version `candidate` would have called: Ribcage and not Spine, the only label of `call`."""
+    made = call(specimen, **{name: fields.pop(name) for name in ("revision", "activation") if name in fields})
+    values = made.model_dump(exclude={"disagreement", "views", "announced_at"}) | {
+        "shadow_id": sha256(f"{made.call_id} {candidate}"),
+        "shadow": 1,
+        "versions": {"convnext": candidate, "cae": 3},
+        "vector": (1, 0, 0, *(0,) * 10),
+        "differs": ("Ribcage", "Spine"),
+        "seconds": 0.25,
+    }
+    return ShadowCall.model_validate(values | fields)
+
+
 def rejection(specimen: str | None = "183808", offset: int = 0, **fields: Any) -> Rejection:
     values: dict[str, Any] = {
         "rejection_id": rejection_id("intake", "xray.images", 0, offset),
@@ -126,3 +149,10 @@ def rejection(specimen: str | None = "183808", offset: int = 0, **fields: Any) -
         "produced_at": minutes(1),
     }
     return Rejection.model_validate(values | fields)
+
+
+def review(specimen: str = "183808", who: str = "anna", minute: int = 0, **verdicts: str) -> Review:
+    """Say of labels (`Whole_body` for Whole-body) that they are abnormal, normal or unknown."""
+    named = {label.replace("_", "-"): verdict for label, verdict in verdicts.items()} or {"Spine": "abnormal"}
+    values = {"biological_sample_id": specimen, "verdicts": named, "who": who, "reviewed_at": minutes(minute)}
+    return Review.model_validate(values)

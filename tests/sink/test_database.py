@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from deploy.local.ports import choose
 from services.common.errors import Fatal, Rejected, Retriable
+from services.common.ports import choose
 from services.sink.database import Connection, connect, sorted_errors
 
 

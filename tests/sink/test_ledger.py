@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import Retriable
-from services.common.events import Event, ImageEvent, PhenotypeCall, Rejection, ViewReady
+from services.common.events import Event, ImageEvent, PhenotypeCall, ViewReady
 from services.common.events.base import View
 from services.sink import queries
 from services.sink.database import Connection
@@ -22,7 +22,7 @@ from services.sink.ledger import Ledger
 from services.sink.service import Sink
 from tests.common import strategies
 from tests.sink.conftest import empty
-from tests.sink.examples import call, image, minutes, record, records, rejection, view
+from tests.sink.examples import call, image, minutes, record, records, rejection, review, shadow_call, view
 
 pytestmark = pytest.mark.integration
 T = TypeVar("T")
@@ -273,4 +273,6 @@ def _write_all(dsn: str, events: Sequence[Event]) -> None:
 
 
 def test_the_events_of_every_input_have_a_table(ledger: Ledger) -> None:
-    assert set(Sink.inputs.values()) == {ImageEvent, ViewReady, PhenotypeCall, Rejection}
+    events: list[Event] = [image("a"), view("a"), call("a"), shadow_call("a"), review("a"), rejection("a")]
+    assert {type(event) for event in events} == set(Sink.inputs.values())
+    assert ledger.write(records(events)) == [None] * len(events)

@@ -11,7 +11,7 @@ from services.common.events.base import now
 from services.sink import queries
 from services.sink.database import Connection
 from services.sink.ledger import Ledger
-from tests.sink.examples import NOON, call, image, minutes, record, records, rejection, view
+from tests.sink.examples import NOON, call, image, minutes, record, records, rejection, review, view
 
 pytestmark = pytest.mark.integration
 FAR = datetime.max.replace(tzinfo=NOON.tzinfo) - timedelta(days=9)
@@ -160,3 +160,17 @@ def test_counts_by_centre_and_in_all(ledger: Ledger, reader: Connection) -> None
         queries.CentreCount(None, specimens=0, complete=0, called=0, abnormal=0, rejected=1),
     ]
     assert queries.ledger_count(reader) == queries.LedgerCount(3, 3, 2, 2, 2, 2, minutes(5))
+
+
+def test_reviews_are_kept_once_and_come_with_the_newest_first(ledger: Ledger, reader: Connection) -> None:
+    said = [review("a", "anna", 2, Spine="abnormal"), review("a", "ben", 3, Spine="normal"), review("b", "anna", 1)]
+    ledger.write(records([call("a"), *said]))
+    ledger.write(records(said))
+
+    assert [one.review for one in queries.reviews(reader)] == [said[1], said[0], said[2]]
+    assert [one.review for one in queries.reviews(reader, who="anna", limit=1)] == [said[0]]
+    assert queries.reviews(reader, since=FAR) == []
+    history = queries.specimen_history(reader, "a")
+    assert history is not None
+    assert [one.review_id for one in history.reviews] == [said[1].review_id, said[0].review_id]
+    assert set(queries.current_calls_of(reader, ["a", "b"])) == {"a"}

@@ -17,7 +17,7 @@ from services.common.loop import Record
 from services.common.topics import ACTIVE_MODELS
 from services.sink.ledger import merged
 from services.sink.rows import Sighting, entry, storable
-from tests.sink.examples import NOON, call, image, minutes, record, rejection, view
+from tests.sink.examples import NOON, call, image, minutes, record, rejection, review, view
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,12 @@ def test_merging_sightings_is_a_minimum_whatever_the_order_and_grouping(sighting
 
     assert merged(sightings) == list(expected.values())
     assert in_two_steps == list(expected.values())
+
+
+def test_a_review_is_one_row_under_the_identity_of_what_was_said() -> None:
+    said = review("1", Spine="abnormal", Ribs="unknown")
+    made = entry(record(said))
+
+    assert (made.table, made.sighting) == ("review", None)
+    assert made.row["review_id"] == said.review_id
+    assert made.row["verdicts"].obj == {"Spine": "abnormal", "Ribs": "unknown"}

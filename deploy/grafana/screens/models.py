@@ -58,6 +58,20 @@ _FINDINGS: Final = Row(
     ),
 )  # fmt: skip
 
+_SHADOW: Final = Row(
+    "In shadow",
+    (
+        numbers("Share", "Of the specimens that the candidate is asked about; 0 when there is none.", Unit.SHARE,
+                ("max(xray_shadow_share)", "share")),
+        numbers("Failing", "1 while the candidate does not answer: ShadowFailing. The calls never notice.", Unit.COUNT,
+                ("max(xray_shadow_failing)", "failing"), limit=1),
+        lines("Specimens", "Compared; dropped since the candidate was behind; failed.", Unit.PER_SECOND,
+              ("sum by (outcome) (rate(xray_shadow_specimens_total[$__rate_interval]))", "{{outcome}}")),
+        bars("Decided otherwise than the call", "Specimens since the classifiers started, by label.", Unit.COUNT,
+             ("sum by (label) (xray_shadow_differences_total)", "{{label}}")),
+    ),
+)  # fmt: skip
+
 _TRITON: Final = Row(
     "Triton",
     (
@@ -79,5 +93,8 @@ _TRITON: Final = Row(
 )  # fmt: skip
 
 MODELS: Final = Screen(
-    "xray-models", "Models", "Which versions call, what do they say, how fast are they?", (_ACTIVE, _FINDINGS, _TRITON)
+    "xray-models",
+    "Models",
+    "Which versions call, what do they say, how fast are they?",
+    (_ACTIVE, _FINDINGS, _SHADOW, _TRITON),
 )

@@ -1,19 +1,23 @@
-"""`xray models list|show|add|promote|rollback`."""
+"""`xray models list|show|install|add|shadow|promote|rollback|retire`."""
 
 from __future__ import annotations
 
-import getpass
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from services.cli.models.arguments import Versions, Who, Why, chosen, print_record
+from services.cli.models.comparison import comparisons, label_table, summaries, summary_table
 from services.cli.models.listing import Listed, listed, shown
+from services.cli.models.shadowing import retire_, shadow_, shadowed_before
 from services.cli.output import JsonOption, console, print_json, table
-from services.common.events import ModelActivation
+from services.cli.user import user
 from services.common.settings import Settings, load
 from services.models.add import add_version
+from services.models.install import install_models
+from services.models.place import repository_of
 from services.models.promote import promote, roll_back
 from services.models.repository import ModelRepository
 from services.models.triton_client import connect
@@ -25,13 +29,11 @@ app = typer.Typer(
     help="Model versions: which there are, which make the calls, and changing that without a restart.\n\n"
     "docs/refresh.md explains it for operators.",
 )
-Why = Annotated[str, typer.Option(help="Why, in a sentence; it stands in the record.")]
-Who = Annotated[str | None, typer.Option(help="Who decided it; your user name unless given.")]
 
 
 @app.command("list")
 def list_(*, as_json: JsonOption = False) -> None:
-    """List every version in the repository and whether it serves.
+    """List every version in the repository and whether it serves, and the candidates that were in shadow.
 
     Examples:
 
@@ -45,6 +47,9 @@ def list_(*, as_json: JsonOption = False) -> None:
         return
     columns = ("model", "version#", "role", "in Triton", "preprocessing", "AUC level 1#", "card")
     console().print(table("Model versions", columns, (_cells(row) for row in rows)))
+    found = summaries(settings)
+    if found:
+        console().print(summary_table(found))
 
 
 @app.command()
@@ -54,23 +59,27 @@ def show(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one version: its card with figures and limits, and what is wrong with its files, if anything.
+    """Show one version: its card with figures and limits, what is wrong with its files, how it did in shadow.
 
     Examples:
 
         xray models show convnext 2
     """
-    document = shown(load(Settings), model, version)
+    settings = load(Settings)
+    document = shown(settings, model, version)
+    found = comparisons(settings, model, version)
     if as_json:
-        print_json(document)
+        print_json(document | {"in shadow": [one.document() for one in found]})
         return
     console().print(table(f"{model}, version {version}", ("what", "value"), document.items()))
+    for one in found:
+        console().print(label_table(one))
 
 
 @app.command()
 def add(
     source: Annotated[Path, typer.Argument(help="Model repository that holds the versions, such as a training wrote.")],
-    versions: Annotated[list[str], typer.Argument(help="MODEL=VERSION, one or more.")],
+    versions: Versions,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -80,8 +89,8 @@ def add(
 
         xray models add refreshed/ convnext=2 cae=2
     """
-    target = ModelRepository(load(Settings).model_repository)
-    for model, version in _chosen(versions).items():
+    target = repository_of(load(Settings))
+    for model, version in chosen(versions).items():
         added = add_version(ModelRepository(source), target, model, version)
         if as_json:
             print_json({"model": model, "version": version, "added": added})
@@ -89,13 +98,37 @@ def add(
             typer.echo(f"{model} {version}: {'added' if added else 'was there already'}")
 
 
+@app.command()
+def install(
+    source: Annotated[Path, typer.Argument(help="Model repository to begin with, such as this project's own.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Fill the repository that Triton is to serve from with the models that it lacks; those that are there stay.
+
+    In containers this comes before Triton's start. Further versions of a model: xray models add.
+
+    Examples:
+
+        xray models install model_repository/
+    """
+    installed = install_models(ModelRepository(source), repository_of(load(Settings)))
+    if as_json:
+        print_json({"installed": installed})
+    else:
+        typer.echo(f"installed: {', '.join(installed) or 'nothing, every model is there'}")
+
+
 @app.command("promote")
 def promote_(
-    versions: Annotated[list[str], typer.Argument(help="MODEL=VERSION, one or more.")],
+    versions: Versions,
     *,
     why: Why,
     who: Who = None,
     evaluation: Annotated[str | None, typer.Option(help="Key of the evaluation in object storage.")] = None,
+    after_shadowed: Annotated[
+        int, typer.Option(min=0, help="Refuse unless these versions were in shadow on so many specimens.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Have these versions make the calls, once the real Triton has answered their golden inputs as it should.
@@ -105,20 +138,23 @@ def promote_(
     Examples:
 
         xray models promote convnext=2 cae=2 --why "trained with the reviews of May"
+
+        xray models promote convnext=2 cae=2 --after-shadowed 500 --why "agreed with the calls for a week"
     """
     settings = load(Settings)
-    repository = ModelRepository(settings.model_repository)
+    repository = repository_of(settings)
     with closing(connect(settings.triton_grpc)) as client:
         record = promote(
             settings,
             client,
             repository,
-            _chosen(versions),
+            chosen(versions),
             why=why,
-            who=who or getpass.getuser(),
+            who=who or user(),
             evaluation_key=evaluation,
+            require=shadowed_before(settings, after_shadowed),
         )
-    _print(record, as_json=as_json)
+    print_record(record, f"activation {record.activation}", as_json=as_json)
 
 
 @app.command()
@@ -131,19 +167,12 @@ def rollback(*, why: Why, who: Who = None, as_json: JsonOption = False) -> None:
     """
     settings = load(Settings)
     with closing(connect(settings.triton_grpc)) as client:
-        record = roll_back(settings, client, why=why, who=who or getpass.getuser())
-    _print(record, as_json=as_json)
+        record = roll_back(settings, client, why=why, who=who or user())
+    print_record(record, f"activation {record.activation}", as_json=as_json)
 
 
-def _chosen(arguments: list[str]) -> dict[str, int]:
-    chosen: dict[str, int] = {}
-    for argument in arguments:
-        model, equals, version = argument.partition("=")
-        if not equals or not version.isdigit() or int(version) < 1 or model in chosen:
-            message = f"{argument!r} is not MODEL=VERSION, each model once"
-            raise typer.BadParameter(message, param_hint="VERSIONS")
-        chosen[model] = int(version)
-    return chosen
+app.command("shadow")(shadow_)
+app.command("retire")(retire_)
 
 
 def _cells(row: Listed) -> tuple[object, ...]:
@@ -151,11 +180,3 @@ def _cells(row: Listed) -> tuple[object, ...]:
     auc = card.metrics.get("AUC level 1") if card else None
     version = card.preprocessing_version if card else None
     return (row.model, row.version, row.role, "ready" if row.ready else "", version, auc, (row.pin or "")[:12])
-
-
-def _print(record: ModelActivation, *, as_json: bool) -> None:
-    if as_json:
-        print_json(record)
-        return
-    versions = ", ".join(f"{model} {version}" for model, version in sorted(record.versions.items()))
-    typer.echo(f"activation {record.activation}: {versions}")

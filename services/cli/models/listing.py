@@ -8,20 +8,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from services.cli.models.decided import decided
 from services.common.errors import Rejected
 from services.common.events import ModelActivation
 from services.common.model_card import ModelCard, card_pin
 from services.common.settings import Settings
 from services.models.control import ready_versions
 from services.models.inspect import inspect
-from services.models.register import current
+from services.models.place import repository_of
+from services.models.register import current, current_shadow
 from services.models.repository import ModelRepository
 from services.models.triton_client import connect
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One version: `role` is active, previous, served or waiting; `card` is None when it has no readable one."""
+    """One version: `role` is active, shadow, previous, served or waiting; `card` is None if none is readable."""
 
     model: str
     version: int
@@ -39,11 +41,19 @@ class Listed:
 
 def listed(settings: Settings) -> list[Listed]:
     """Return every version in the repository, by model and version."""
-    repository, newest = ModelRepository(settings.model_repository), current(settings)
+    repository, newest = repository_of(settings), current(settings)
+    shadow = current_shadow(settings)
     with closing(connect(settings.triton_grpc)) as client:
         ready = ready_versions(client)
     return [
-        _listed(repository, newest, ready, model, version)
+        Listed(
+            model,
+            version,
+            _role(newest, shadow, model, version, served=version in repository.served(model)),
+            version in ready.get(model, set()),
+            _card(repository.card_text(model, version)),
+            _pin(repository.card_text(model, version)),
+        )
         for model in repository.models()
         for version in repository.versions(model)
     ]
@@ -55,16 +65,19 @@ def shown(settings: Settings, model: str, version: int) -> dict[str, Any]:
     if not found:
         raise Rejected("version_missing", f"the repository has no {model} version {version}: `xray models list`")
     (one,) = found
-    newest = current(settings)
+    newest, shadow = current(settings), current_shadow(settings)
     facts: dict[str, Any] = {"role": one.role, "ready in Triton": one.ready, "card SHA-256": one.pin}
-    facts["files"] = _verdict(ModelRepository(settings.model_repository), model, version)
+    facts["files"] = _verdict(repository_of(settings), model, version)
     if newest is not None and one.role == "active":
         facts |= {"activation": newest.activation, "since": newest.produced_at.isoformat(), "by": newest.who}
         facts |= {"why": newest.why, "evaluation": newest.evaluation_key}
+    if shadow is not None and one.role == "shadow":
+        facts |= {"share": shadow.share, "since": shadow.produced_at.isoformat(), "by": shadow.who, "why": shadow.why}
     if one.card is not None:
         card = one.card
         facts |= {"description": card.description, "data": card.data, "preprocessing": card.preprocessing_version}
         facts |= {"training digest": card.training_digest, "limits": " ".join(card.limits)} | card.metrics
+        facts |= decided(settings, card.evaluation_key)
     return facts
 
 
@@ -76,18 +89,17 @@ def _verdict(repository: ModelRepository, model: str, version: int) -> str:
     return "as its card says"
 
 
-def _listed(
-    repository: ModelRepository, newest: ModelActivation | None, ready: dict[str, set[int]], model: str, version: int
-) -> Listed:
-    text = repository.card_text(model, version)
-    pin = None if text is None else card_pin(text)
-    role = _role(newest, model, version, served=version in repository.served(model))
-    return Listed(model, version, role, version in ready.get(model, set()), _card(text), pin)
+def _pin(text: str | None) -> str | None:
+    return None if text is None else card_pin(text)
 
 
-def _role(newest: ModelActivation | None, model: str, version: int, *, served: bool) -> str:
+def _role(
+    newest: ModelActivation | None, shadow: ModelActivation | None, model: str, version: int, *, served: bool
+) -> str:
     if newest is not None and newest.versions.get(model) == version:
         return "active"
+    if shadow is not None and shadow.share and shadow.versions.get(model) == version:
+        return "shadow"
     if newest is not None and newest.earlier and newest.earlier[0].versions.get(model) == version:
         return "previous"
     return "served" if served else "waiting"

@@ -2,8 +2,9 @@
 
 xray.images -> ImageEvent      xray.views -> ViewReady     xray.specimens -> SpecimenReady
 xray.tensors -> TensorReady    phenotype.calls -> PhenotypeCall
+phenotype.reviews -> Review
 xray.rejected -> Rejection     models.active -> ModelActivation
-centre.statistics -> CentreStatistics
+centre.statistics -> CentreStatistics               phenotype.shadow -> ShadowCall
 """
 
 from services.common.events.base import Event, parse_event
@@ -11,6 +12,8 @@ from services.common.events.call import ModelOutput, PhenotypeCall, Probabilitie
 from services.common.events.image import ImageEvent, ImageKind, image_kind
 from services.common.events.model import ModelActivation
 from services.common.events.rejection import Rejection
+from services.common.events.review import Review, Verdict
+from services.common.events.shadow import ShadowCall
 from services.common.events.specimen import SpecimenReady, SpecimenView
 from services.common.events.statistics import CentreStatistics, Drift, ScoreHistogram
 from services.common.events.tensor import TensorReady
@@ -27,10 +30,13 @@ __all__ = [
     "PhenotypeCall",
     "Probabilities",
     "Rejection",
+    "Review",
     "ScoreHistogram",
+    "ShadowCall",
     "SpecimenReady",
     "SpecimenView",
     "TensorReady",
+    "Verdict",
     "ViewReady",
     "image_kind",
     "parse_event",

@@ -34,9 +34,11 @@ Text = Annotated[str, AfterValidator(_printable)]
 SpecimenId = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_printable), AfterValidator(_not_blank)]
 """`biological_sample_id`: the join key of all events of an animal. Compared exactly; never trimmed or normalised."""
 Centre = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable), AfterValidator(_not_blank)]
+Person = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable), AfterValidator(_not_blank)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 View = Literal["DV", "LAT"]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Binary = Annotated[int, Field(ge=0, le=1)]
 Moment = Annotated[datetime, AfterValidator(lambda moment: moment if moment.tzinfo else moment.replace(tzinfo=UTC))]
 """A point in time; one without an offset is read as UTC."""
 

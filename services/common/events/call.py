@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.common.events.base import Centre, Event, Moment, Probability, Sha256, SpecimenId, Text
+from services.common.events.base import Binary, Centre, Event, Moment, Probability, Sha256, SpecimenId, Text
 from services.common.events.specimen import SpecimenView
 from services.common.labels import CALL_LABELS, LEVEL2, LEVEL3
-
-_BINARY = Annotated[int, Field(ge=0, le=1)]
 
 
 class Probabilities(BaseModel):
@@ -52,7 +48,7 @@ class PhenotypeCall(Event):
     preprocessing_generation: int = Field(ge=1)
     activation: int = Field(ge=1)
     labels: tuple[Text, ...] = CALL_LABELS
-    vector: tuple[_BINARY, ...] = Field(min_length=13, max_length=13)
+    vector: tuple[Binary, ...] = Field(min_length=13, max_length=13)
     abnormal: bool
     abnormal_elsewhere: bool
     consensus: Probabilities

@@ -6,10 +6,12 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.common.events.base import Event, Moment, Sha256, Text
+from services.common.events.base import Event, Moment, Probability, Sha256, Text
 
 SERVING_SET: Final = "phenotype"
 """One record names the versions of all backbones at once, so that a switch of both is atomic."""
+SHADOW_SET: Final = "shadow"
+"""The candidate set beside it: it makes no call, so its record is another key and leaves the activation as it is."""
 KEPT_EARLIER: Final = 10
 """So many earlier sets travel with a record: compaction drops their own records."""
 
@@ -28,10 +30,11 @@ class EarlierSet(BaseModel):
 
 
 class ModelActivation(Event):
-    """From this record on, these versions make the calls.
+    """From this record on, these versions make the calls; under the name `shadow`, they are asked beside those that do.
 
     `activation` counts up by one with every promotion and every rollback. `versions` maps a Triton model name to the
     version that serves, `cards` to the digest of that version's card, which names graph, thresholds and golden inputs.
+    `share` is set in shadow only: the share of specimens that the candidate is asked about, 0 once it was stopped.
     """
 
     name: Text = SERVING_SET
@@ -42,6 +45,7 @@ class ModelActivation(Event):
     why: Text
     who: Text = ""
     evaluation_key: Text | None = None
+    share: Probability | None = None
     produced_at: Moment
 
     @property

@@ -3,7 +3,14 @@
 All raise Retriable when the database is away and Fatal when the tables are missing. A `since` must carry its time zone.
 """
 
-from services.sink.queries.calls import CallRecord, calls_after, calls_of, current_calls, newest_sequence
+from services.sink.queries.calls import (
+    CallRecord,
+    calls_after,
+    calls_of,
+    current_calls,
+    current_calls_of,
+    newest_sequence,
+)
 from services.sink.queries.counts import CentreCount, LedgerCount, centre_counts, ledger_count
 from services.sink.queries.fates import (
     Fate,
@@ -17,12 +24,28 @@ from services.sink.queries.fates import (
     unreadable_records,
 )
 from services.sink.queries.incomplete import IncompleteCount, incomplete_counts
+from services.sink.queries.recalls import (
+    KnownSpecimen,
+    Selection,
+    StoredImage,
+    count_specimens,
+    outdated_images,
+    specimens_after,
+)
 from services.sink.queries.rejections import (
     RejectionCount,
     RejectionSummary,
     find_rejection,
     rejection_counts,
     rejections,
+)
+from services.sink.queries.reviews import ReviewRecord, reviews
+from services.sink.queries.shadow import (
+    ShadowLabel,
+    ShadowSummary,
+    shadow_labels,
+    shadow_summaries,
+    shadowed_specimens,
 )
 from services.sink.queries.specimens import (
     ImageRecord,
@@ -41,16 +64,24 @@ __all__ = [
     "ImageFate",
     "ImageRecord",
     "IncompleteCount",
+    "KnownSpecimen",
     "LedgerCount",
     "RejectionCount",
     "RejectionSummary",
+    "ReviewRecord",
+    "Selection",
+    "ShadowLabel",
+    "ShadowSummary",
     "SpecimenHistory",
     "SpecimenState",
+    "StoredImage",
     "UnreadableRecord",
     "calls_after",
     "calls_of",
     "centre_counts",
+    "count_specimens",
     "current_calls",
+    "current_calls_of",
     "fate_counts",
     "find_rejection",
     "image_fates",
@@ -58,11 +89,17 @@ __all__ = [
     "incomplete_specimens",
     "ledger_count",
     "newest_sequence",
+    "outdated_images",
     "recorded_images",
     "refused_images",
     "rejection_counts",
     "rejections",
+    "reviews",
+    "shadow_labels",
+    "shadow_summaries",
+    "shadowed_specimens",
     "specimen_history",
     "specimen_state",
+    "specimens_after",
     "unreadable_records",
 ]

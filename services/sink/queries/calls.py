@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,13 @@ def current_calls(
         order by sequence desc limit %(limit)s
     """
     return _records(mappings(connection, query, centre=centre, since=since, abnormal_only=abnormal_only, limit=limit))
+
+
+def current_calls_of(connection: Connection, specimens: Sequence[str]) -> dict[str, PhenotypeCall]:
+    """Return the current call of each of these specimens that has one."""
+    query = "select *, true as current from current_call where biological_sample_id = any(%(specimens)s)"
+    found = _records(mappings(connection, query, specimens=list(specimens)))
+    return {record.call.biological_sample_id: record.call for record in found}
 
 
 def newest_sequence(connection: Connection) -> int:

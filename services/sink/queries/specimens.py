@@ -12,6 +12,7 @@ from services.sink.database import Connection
 from services.sink.queries.calls import CallRecord, calls_of
 from services.sink.queries.read import mappings, rows
 from services.sink.queries.rejections import RejectionSummary, rejections
+from services.sink.queries.reviews import ReviewRecord, reviews
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class SpecimenHistory:
-    """All that the ledger holds of one specimen; `state` is None when only rejections name it."""
+    """All that the ledger holds of one specimen; `state` is None when only rejections or reviews name it."""
 
     state: SpecimenState | None
     images: tuple[ImageRecord, ...]
     views: tuple[ViewReady, ...]
     calls: tuple[CallRecord, ...]
     rejections: tuple[RejectionSummary, ...]
+    reviews: tuple[ReviewRecord, ...] = ()
 
 
 def specimen_state(connection: Connection, biological_sample_id: str) -> SpecimenState | None:
@@ -87,15 +89,16 @@ def incomplete_specimens(
 def specimen_history(
     connection: Connection, biological_sample_id: str, *, most_rejections: int = 100
 ) -> SpecimenHistory | None:
-    """Return images, views, calls with their lineage and rejections of a specimen; None when nothing is known."""
+    """Return images, views, calls with their lineage, rejections and reviews of a specimen; None if it is unknown."""
     history = SpecimenHistory(
         specimen_state(connection, biological_sample_id),
         _images(connection, biological_sample_id),
         _views(connection, biological_sample_id),
         tuple(calls_of(connection, biological_sample_id)),
         tuple(rejections(connection, biological_sample_id=biological_sample_id, limit=most_rejections)),
+        tuple(reviews(connection, biological_sample_id=biological_sample_id)),
     )
-    return history if history.state or history.rejections else None
+    return history if history.state or history.rejections or history.reviews else None
 
 
 def _images(connection: Connection, biological_sample_id: str) -> tuple[ImageRecord, ...]:

@@ -1,0 +1,94 @@
+"""The candidate's versions in Triton, and what they would have called."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from services.classifier.decide import Decision, decide
+from services.classifier.output import model_output
+from services.common.errors import Fatal
+from services.common.events import ModelActivation, PhenotypeCall, Probabilities, ShadowCall
+from services.common.events.base import digest, now
+from services.common.labels import LABEL_ORDER
+from services.models.triton_client import Backbone, Request, Tensors
+
+DEADLINE_SECONDS: Final = 10.0
+"""A request that takes longer has failed. Far over an honest one's time, and far under what a call may wait."""
+
+
+class Candidate:
+    """The set that one record on `models.active` puts in shadow."""
+
+    def __init__(self, client: Any, record: ModelActivation) -> None:
+        """Read the contracts; raises as `Backbone` does, and Fatal when the record pins no card of a model."""
+        self.record = record
+        self._backbones = tuple(_backbone(client, record, model) for model in sorted(record.versions))
+
+    def judge(self, calls: Sequence[PhenotypeCall], tensors: Sequence[Tensors]) -> list[ShadowCall]:
+        """Return what the candidate makes of the tensors of these calls; raises as `Request.result` does.
+
+        A version that took part in a call is not asked again: what it said stands in the call.
+        """
+        started = time.monotonic()
+        known = [[_said(call, backbone) for call in calls] for backbone in self._backbones]
+        requests = [_request(backbone, said, tensors) for backbone, said in zip(self._backbones, known, strict=True)]
+        outputs = [_completed(said, request) for said, request in zip(known, requests, strict=True)]
+        seconds = time.monotonic() - started
+        return [self._compared(call, one, seconds) for call, one in zip(calls, zip(*outputs, strict=True), strict=True)]
+
+    def _compared(self, call: PhenotypeCall, outputs: Sequence[Probabilities], seconds: float) -> ShadowCall:
+        decision = decide(outputs, [backbone.card for backbone in self._backbones])
+        return ShadowCall(
+            shadow_id=digest("shadow", call.call_id, [backbone.pin for backbone in self._backbones]),
+            call_id=call.call_id,
+            biological_sample_id=call.biological_sample_id,
+            centre=call.centre,
+            revision=call.revision,
+            preprocessing_version=call.preprocessing_version,
+            preprocessing_generation=call.preprocessing_generation,
+            activation=call.activation,
+            shadow=self.record.activation,
+            versions=self.record.versions,
+            vector=decision.vector,
+            abnormal=decision.abnormal,
+            abnormal_elsewhere=decision.abnormal_elsewhere,
+            consensus=decision.consensus,
+            models=tuple(model_output(*one) for one in zip(self._backbones, outputs, strict=True)),
+            uncertain=decision.uncertain,
+            differs=differing(call, decision),
+            seconds=seconds,
+            tensor_key=call.tensor_key,
+            tensor_sha256=call.tensor_sha256,
+            produced_at=now(),
+        )
+
+
+def differing(call: PhenotypeCall, decision: Decision) -> tuple[str, ...]:
+    """Return the labels, Abnormal among them, that a decision sees otherwise than a call."""
+    ours, theirs = (call.abnormal, *call.vector), (decision.abnormal, *decision.vector)
+    return tuple(label for label, one, other in zip(LABEL_ORDER, ours, theirs, strict=True) if one != other)
+
+
+def _backbone(client: Any, record: ModelActivation, model: str) -> Backbone:
+    version, pin = record.versions[model], record.cards.get(model)
+    if pin is None:
+        msg = f"the record in shadow pins no card of {model} version {version}; use `xray models shadow`"
+        raise Fatal(msg)
+    return Backbone(client, model, version, pin, seconds=DEADLINE_SECONDS)
+
+
+def _said(call: PhenotypeCall, backbone: Backbone) -> Probabilities | None:
+    wanted = (backbone.model, backbone.version)
+    return next((one.probabilities for one in call.models if (one.model, one.version) == wanted), None)
+
+
+def _request(backbone: Backbone, known: Sequence[Probabilities | None], tensors: Sequence[Tensors]) -> Request | None:
+    missing = [tensor for tensor, said in zip(tensors, known, strict=True) if said is None]
+    return backbone.request(missing) if missing else None
+
+
+def _completed(known: Sequence[Probabilities | None], request: Request | None) -> list[Probabilities]:
+    answers = iter([] if request is None else request.result())
+    return [next(answers) if said is None else said for said in known]

@@ -1,0 +1,41 @@
+"""Fills a place from which Triton is to serve with the models of another repository, before Triton starts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from services.models.configuration import FILE
+from services.models.inspect import KNOWN, inspect
+from services.models.repository import ModelRepository
+
+_INCOMING: Final = ".incoming-"
+
+
+def install_models(source: ModelRepository, target: ModelRepository) -> list[str]:
+    """Copy every model that `target` lacks, all its versions and its configuration; returns their names.
+
+    A model that is there stays as it is, with the versions that were added and promoted since: `add_version` is for
+    further ones. A model appears whole, or not at all. Links to a program become files. Raises Rejected: the reasons
+    of `inspect`.
+    """
+    with target.locked():
+        missing = sorted({*source.models()} - {*target.models()})
+        for model in missing:
+            folder = target.folder(model)
+            target.place(_copied(source, model, folder), folder)
+    return missing
+
+
+def _copied(source: ModelRepository, model: str, folder: Path) -> Path:
+    incoming = folder.with_name(f"{_INCOMING}{model}")
+    shutil.rmtree(incoming, ignore_errors=True)
+    for version in source.versions(model):
+        inspect(source, model, version)
+        (incoming / str(version)).mkdir(parents=True)
+        for file in source.folder(model, version).iterdir():
+            if file.name in KNOWN:
+                shutil.copyfile(file, incoming / str(version) / file.name)
+    shutil.copyfile(source.folder(model) / FILE, incoming / FILE)
+    return incoming

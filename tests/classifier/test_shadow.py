@@ -1,0 +1,234 @@
+"""A candidate in shadow: what it is asked, what it would have called, and that nothing waits for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.classifier import metrics
+from services.classifier.output import model_output
+from services.classifier.shadow import shadowing
+from services.classifier.shadow.candidate import DEADLINE_SECONDS, Candidate
+from services.classifier.shadow.shadowing import QUEUE_CALLS, Shadowing
+from services.common.errors import Fatal, Retriable
+from services.common.events import ModelActivation, PhenotypeCall, ShadowCall, parse_event
+from services.common.events.base import now
+from services.common.events.model import SHADOW_SET
+from services.common.labels import LABEL_ORDER
+from services.common.model_card import card_pin
+from services.common.settings import ServiceSettings
+from services.common.topics import SHADOW
+from services.fuser.stored import npy
+from services.models.triton_client import Backbone
+from tests.classifier.test_decide import card, output
+from tests.sink.examples import call
+
+TENSOR = np.zeros((224, 224, 3), np.uint8)
+QUIET = output(0.1)
+ABNORMAL = output(0.9, Spine=0.9, Shape=0.9)
+
+
+class Versions:
+    """A Triton client of two models whose version 1 answers QUIET and version 2 what `second` says."""
+
+    def __init__(self, second: Callable[[], Any] = lambda: ABNORMAL) -> None:
+        self.second = second
+        self.asked: list[tuple[str, int, int]] = []
+
+    def get_model_metadata(self, model: str, version: str, **_: Any) -> dict[str, Any]:
+        outputs = {"level1": 1, "level2": 3, "level3": 10}
+        return {
+            "inputs": [{"name": "image", "datatype": "UINT8", "shape": ["-1", "224", "224", "3"]}],
+            "outputs": [{"name": name, "datatype": "FP32", "shape": ["-1", str(n)]} for name, n in outputs.items()],
+        }
+
+    def get_model_config(self, model: str, version: str, **_: Any) -> dict[str, Any]:
+        return {"config": {"parameters": {f"card.{version}": {"string_value": text(model, int(version))}}}}
+
+    def async_infer(
+        self, model: str, inputs: list[Any], callback: Callable[[Any, Any], None], *, model_version: str, **_: Any
+    ) -> None:
+        count = inputs[0].shape()[0]
+        self.asked.append((model, int(model_version), count))
+        said = self.second() if model_version == "2" else QUIET
+        rows = {"level1": [[said.level1]] * count, "level2": [said.level2] * count, "level3": [said.level3] * count}
+        callback(Answer(rows), None)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Answer:
+    def __init__(self, rows: dict[str, Any]) -> None:
+        self._rows = rows
+
+    def as_numpy(self, name: str) -> Any:
+        return np.array(self._rows[name], np.float32)
+
+
+def text(model: str, version: int) -> str:
+    return json.dumps(card().model_copy(update={"model": model, "version": version}).model_dump(mode="json"))
+
+
+def record(share: float = 1.0, **versions: int) -> ModelActivation:
+    chosen = {"cae": 1, "convnext": 1} | versions
+    return ModelActivation(
+        name=SHADOW_SET,
+        activation=3,
+        versions=chosen,
+        cards={model: card_pin(text(model, version)) for model, version in chosen.items()},
+        share=share,
+        why="a test",
+        produced_at=now(),
+    )
+
+
+def quiet_call(specimen: str = "1") -> PhenotypeCall:
+    """A normal call by version 1 of both models."""
+    client = Versions()
+    models = tuple(model_output(Backbone(client, model, 1), QUIET) for model in ("cae", "convnext"))
+    return call(specimen, vector=(0,) * 13, abnormal=False, models=models)
+
+
+def test_only_the_versions_that_took_no_part_in_the_call_are_asked() -> None:
+    client = Versions()
+    compared = Candidate(client, record(cae=2)).judge([quiet_call("1"), quiet_call("2")], [TENSOR] * 2)
+    assert client.asked == [("cae", 2, 2)]
+    assert [one.biological_sample_id for one in compared] == ["1", "2"]
+    assert [(output.model, output.version) for output in compared[0].models] == [("cae", 2), ("convnext", 1)]
+    assert compared[0].models[1].probabilities == QUIET
+
+
+def test_what_differs_is_named_in_the_order_of_the_labels() -> None:
+    (compared,) = Candidate(Versions(), record(cae=2, convnext=2)).judge([quiet_call()], [TENSOR])
+    assert compared.abnormal
+    assert compared.differs == tuple(label for label in LABEL_ORDER if label in {"Abnormal", "Spine", "Shape"})
+    called = (compared.abnormal, *compared.vector)
+    flipped = [bool(one) != (label in compared.differs) for label, one in zip(LABEL_ORDER, called, strict=True)]
+    assert flipped == [False] * 14
+
+
+def test_the_same_call_beside_the_same_candidate_has_one_id() -> None:
+    client = Versions()
+    ids = [
+        Candidate(client, chosen).judge([one], [TENSOR])[0].shadow_id
+        for chosen, one in [
+            (record(cae=2), quiet_call("1")),
+            (record(cae=2, share=0.5), quiet_call("1")),
+            (record(cae=2), quiet_call("2")),
+            (record(convnext=2), quiet_call("1")),
+        ]
+    ]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+
+
+def test_another_card_than_the_record_pins_is_not_asked() -> None:
+    chosen = record(cae=2)
+    with pytest.raises(Fatal, match="not what was promoted"):
+        Candidate(Versions(), chosen.model_copy(update={"cards": chosen.cards | {"cae": "0" * 64}}))
+    with pytest.raises(Fatal, match="pins no card of cae version 2"):
+        Candidate(Versions(), chosen.model_copy(update={"cards": {}}))
+
+
+def test_an_answer_that_is_no_probability_compares_nothing() -> None:
+    client = Versions(lambda: output(0.5).model_copy(update={"level1": float("nan")}))
+    with pytest.raises(Retriable) as caught:
+        Candidate(client, record(cae=2)).judge([quiet_call()], [TENSOR])
+    assert caught.value.kind == "no_probabilities"
+
+
+def outcome(name: str) -> float:
+    return float(metrics.SHADOW_SPECIMENS.labels(name)._value.get())
+
+
+@pytest.fixture
+def one() -> Shadowing:
+    return Shadowing(ServiceSettings())
+
+
+def test_a_full_queue_drops_and_counts_at_once(one: Shadowing) -> None:
+    one.follow(record(cae=2))
+    before, started = outcome("dropped"), time.monotonic()
+    for number in range(QUEUE_CALLS + 7):
+        one.offer(quiet_call(str(number)))
+    assert outcome("dropped") - before == 7
+    assert time.monotonic() - started < DEADLINE_SECONDS
+
+
+@pytest.mark.parametrize("chosen", [None, record(share=0.0, cae=2), record()])
+def test_nothing_is_kept_without_a_candidate_that_differs(one: Shadowing, chosen: ModelActivation | None) -> None:
+    one.follow(chosen)
+    one.offer(quiet_call())
+    assert one._queue.empty()
+
+
+class Recorder:
+    """A Kafka producer that holds what it was given at once."""
+
+    def __init__(self) -> None:
+        self.sent: list[ShadowCall] = []
+
+    def send(self, topic: str, *, key: bytes, value: bytes) -> Recorder:
+        assert topic == SHADOW.name
+        self.sent.append(parse_event(ShadowCall, value))
+        assert key.decode() == self.sent[-1].biological_sample_id
+        return self
+
+    def get(self, *, timeout: float) -> None:
+        """The broker has acknowledged it."""
+        assert timeout > 0
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_an_offered_call_is_read_asked_about_and_published(one: Shadowing, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, data = Recorder(), npy(TENSOR)
+    monkeypatch.setattr(shadowing, "connect", lambda _address: Versions())
+    monkeypatch.setattr(shadowing, "producer", lambda _settings: recorder)
+    monkeypatch.setattr(one._store, "get", lambda _key: data)
+    before = outcome("compared")
+    one.start()
+    one.follow(record(cae=2))
+    one.offer(quiet_call("1").model_copy(update={"tensor_sha256": hashlib.sha256(data).hexdigest()}))
+    deadline = time.monotonic() + 30
+    while outcome("compared") == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    one.close()
+    (published,) = recorder.sent
+    assert (published.biological_sample_id, published.shadow, published.versions["cae"]) == ("1", 3, 2)
+    assert outcome("compared") == before + 1
+
+
+def test_any_failure_is_counted_and_the_thread_goes_on(one: Shadowing, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = threading.Event()
+    answers: list[Any] = [ValueError("no one foresaw this"), None]
+
+    def compare(_record: ModelActivation, calls: list[PhenotypeCall]) -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        metrics.SHADOW_SPECIMENS.labels("compared").inc(len(calls))
+        failed.set()
+
+    monkeypatch.setattr(shadowing, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(one, "_compare", compare)
+    before = metrics.SHADOW_ERRORS.labels("internal")._value.get()
+    one.start()
+    time.sleep(0.1)  # it waits for a call already when the candidate comes
+    one.follow(record(cae=2))
+    one.offer(quiet_call("1"))
+    while metrics.SHADOW_ERRORS.labels("internal")._value.get() == before:
+        time.sleep(0.01)
+    one.offer(quiet_call("2"))
+    assert failed.wait(30)
+    one.close()
+    assert outcome("failed") >= 1
