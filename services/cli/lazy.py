@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "specimens": LazyCommand(
         "services.cli.specimens:app", "Show one specimen's state, or those still incomplete.", _DATA
     ),
+    "review": LazyCommand("services.cli.review.command:app", "Correct a call, or confirm it, label by label.", _DATA),
     "rejections": LazyCommand("services.cli.rejections.command:app", "List, show and replay what was refused.", _DATA),
     "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and the first activation.", _OPERATE),
     "run": LazyCommand("services.cli.run:run", "Run one service, or all, in the foreground.", _OPERATE),
@@ -63,6 +64,11 @@ COMMANDS: Final = {
     ),
     "models": LazyCommand(
         "services.cli.models.command:app", "List, add, promote and roll back model versions.", _OPERATE
+    ),
+    "recall": LazyCommand(
+        "services.cli.recall.command:app",
+        "Have past specimens called anew, by new versions or preprocessing.",
+        _OPERATE,
     ),
     "stack": LazyCommand("services.cli.stack:app", "Start and stop the servers as local processes.", _OPERATE),
     "train": LazyCommand("training.command:app", "Make label sets, train and judge models.", _TRAIN, "make setup-dev"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
+log = structlog.get_logger()
 JSON: Final = "application/json"
 
 
@@ -22,6 +25,14 @@ class Health:
 
     live: Callable[[], bool]
     not_ready: Callable[[], str | None]
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log what went wrong as everything is logged; a probe that gave up waiting is nobody's fault."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            log.error("could not answer", client=str(client_address), exc_info=error)
 
 
 @contextmanager
@@ -40,7 +51,7 @@ def serve(host: str, port: int, health: Health) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
             """Keep probes out of the log."""
 
-    server = ThreadingHTTPServer((host, port), Answer)
+    server = _Server((host, port), Answer)
     thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
     thread.start()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
@@ -30,8 +29,8 @@ class Settings(BaseSettings):
     """Bucket that holds originals, views and tensors."""
     triton_grpc: str = "127.0.0.1:8001"
     """Triton's gRPC address, `host:port`."""
-    model_repository: Path = Path("model_repository")
-    """Folder that Triton serves from; only `xray models` reads and writes it."""
+    model_repository: str = "model_repository"
+    """Folder that Triton serves from, or `s3://bucket/prefix`; only `xray models` reads and writes it."""
     postgres_dsn: SecretStr = SecretStr("postgresql://xray@127.0.0.1:5432/xray")
     """PostgreSQL connection string of the ledger."""
     partitions: int = Field(default=8, ge=1, le=1024)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -21,6 +20,7 @@ from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
 from services.common.topics import SPECIMENS, TENSORS, Topic
 from services.fuser.fuse import Image, fuse
+from services.fuser.stored import stored
 
 
 class Fuser(PerRecordHandler):
@@ -53,10 +53,10 @@ class Fuser(PerRecordHandler):
         with metrics.step(self.stage, "read"):
             images = {kind: [self._read(view) for view in event.views if view.view == kind] for kind in ("DV", "LAT")}
         with metrics.step(self.stage, "fuse"):
-            data = npy(fuse(images["DV"], images["LAT"]))
+            tensor = fuse(images["DV"], images["LAT"])
         key = tensor_key(VERSION, TENSOR_SIDE, event.views)
         with metrics.step(self.stage, "store"):
-            self._store.put(key, data)
+            data = stored(self._store, key, tensor)
         metrics.written_bytes(self.stage, "objects", len(data))
         ready = TensorReady(
             biological_sample_id=event.biological_sample_id,
@@ -80,13 +80,6 @@ class Fuser(PerRecordHandler):
         if pixels is None:
             raise Rejected("view_unreadable", f"{view.view_key} is not an image")
         return np.asarray(pixels, dtype=np.uint8)
-
-
-def npy(tensor: Image) -> bytes:
-    """Encode a tensor as a `.npy` file; equal tensors give equal bytes."""
-    buffer = io.BytesIO()
-    np.save(buffer, tensor, allow_pickle=False)
-    return buffer.getvalue()
 
 
 def _check(event: SpecimenReady) -> None:

@@ -48,9 +48,9 @@ class Fetcher:
         """Close idle connections."""
         self._http.clear()
 
-    def is_own(self, uri: str, key: str) -> bool:
-        """Tell whether `uri` is already the object `key` of our bucket."""
-        return uri == f"s3://{self._store.bucket}/{key}"
+    def own(self, key: str) -> str:
+        """Return the address of the object `key` of our bucket."""
+        return f"s3://{self._store.bucket}/{key}"
 
     def _from_s3(self, bucket: str, key: str) -> bytes:
         if bucket not in self._buckets:

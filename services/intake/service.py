@@ -16,6 +16,7 @@ from services.common.events.image import declared_view
 from services.common.keys import original_key, view_key
 from services.common.loop import Done, Message, PerRecordHandler, Record
 from services.common.preprocessing import GENERATION, VERSION
+from services.common.recall import original_of
 from services.common.settings import load
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES, VIEWS, Topic
@@ -55,14 +56,17 @@ class Intake(PerRecordHandler):
         kind = image_kind(event.parameter_stable_id)
         if kind == "other":
             return Done(skipped="not_a_whole_body_parameter")
+        recalled = original_of(record.headers)
+        uri = event.image_uri if recalled is None else self._fetcher.own(original_key(recalled))
         with metrics.step(self.stage, "fetch"):
-            data = self._fetcher.fetch(event.image_uri)
-        metrics.read_bytes(self.stage, "https" if event.image_uri.startswith("https") else "objects", len(data))
+            data = self._fetcher.fetch(uri)
+        metrics.read_bytes(self.stage, "https" if uri.startswith("https") else "objects", len(data))
         sha256 = hashlib.sha256(data).hexdigest()
-        if event.sha256 is not None and event.sha256 != sha256:
-            raise Rejected("digest_mismatch", f"the file's SHA-256 is {sha256}, announced was {event.sha256}")
+        announced = event.sha256 or recalled
+        if announced is not None and announced != sha256:
+            raise Rejected("digest_mismatch", f"the file's SHA-256 is {sha256}, announced was {announced}")
         original = original_key(sha256)
-        if not self._fetcher.is_own(event.image_uri, original):
+        if uri != self._fetcher.own(original):
             self._put(original, data)
         with metrics.step(self.stage, "standardise"):
             view = standardise(data, declared_view(kind), self._limits)

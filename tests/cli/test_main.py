@@ -28,7 +28,7 @@ def test_help_names_every_command_without_importing_any() -> None:
         assert f" {name} " in answer.stdout
 
 
-@pytest.mark.parametrize("name", ["labels", "models", "evaluate"])
+@pytest.mark.parametrize("name", ["labels", "collect", "models", "evaluate"])
 def test_train_has_its_own_commands(name: str) -> None:
     assert name in CliRunner().invoke(main.app, ["train", "--help"]).stdout
     answer = CliRunner().invoke(main.app, ["train", name, "--help"])

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from services.cli.columns import check_columns
 from services.common.errors import Fatal
 
 _REQUIRED: Final = ("file", "biological_sample_id", "parameter_stable_id")
@@ -34,7 +35,7 @@ def read_manifest(manifest: Path) -> list[Row]:
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            _check_columns(manifest, list(reader.fieldnames or ()))
+            check_columns(manifest, reader.fieldnames or (), _REQUIRED, _OPTIONAL)
             rows = [_row(manifest, reader.line_num, line) for line in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"cannot read the manifest {manifest}: {error}"
@@ -46,16 +47,6 @@ def read_manifest(manifest: Path) -> list[Row]:
             raise Fatal(msg)
         seen.add(row.path)
     return rows
-
-
-def _check_columns(manifest: Path, columns: list[str]) -> None:
-    missing = [column for column in _REQUIRED if column not in columns]
-    unknown = [column for column in columns if column not in (*_REQUIRED, *_OPTIONAL)]
-    if missing or unknown:
-        faults = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has unknown {', '.join(unknown)}"] * bool(unknown)
-        columns_are = f"columns are {', '.join(_REQUIRED)} and optionally {', '.join(_OPTIONAL)}"
-        msg = f"{manifest} {' and '.join(faults)}; {columns_are}"
-        raise Fatal(msg)
 
 
 def _row(manifest: Path, line: int, fields: dict[str | None, str | None]) -> Row:

@@ -10,14 +10,14 @@ from kafka.admin import OffsetSpec
 
 from services.cli.broker import administrator
 from services.common.settings import ServiceSettings
-from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, TOPICS, VIEWS
+from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, SPECIMENS, TENSORS, TOPICS, VIEWS
 
 READS: Final = {
     "intake": (IMAGES.name,),
     "assembler": (VIEWS.name,),
     "fuser": (SPECIMENS.name,),
     "classifier": (TENSORS.name,),
-    "sink": (IMAGES.name, VIEWS.name, CALLS.name, REJECTED.name),
+    "sink": (IMAGES.name, VIEWS.name, CALLS.name, SHADOW.name, REVIEWS.name, REJECTED.name),
     "monitor": (IMAGES.name, VIEWS.name, CALLS.name, REJECTED.name),
 }
 """What each service reads; its consumer group bears its name."""

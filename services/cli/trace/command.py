@@ -51,7 +51,7 @@ def trace(
         str,
         typer.Argument(
             metavar="ID",
-            help="Specimen, image event, picture's SHA-256, call or rejection; digests by their beginning.",
+            help="Specimen, image event, picture's SHA-256, call, review or rejection; digests by their beginning.",
         ),
     ],
     *,

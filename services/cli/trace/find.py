@@ -1,4 +1,4 @@
-"""Whose is this id? A specimen's, an image event's, a picture's digest, a call's or a rejection's."""
+"""Whose is this id? A specimen's, an image event's, a picture's digest, a call's, a review's or a rejection's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.common.errors import Rejected
 from services.sink.database import Connection
 from services.sink.queries.read import rows
 
-Kind = Literal["specimen", "event", "image", "call", "rejection"]
+Kind = Literal["specimen", "event", "image", "call", "review", "rejection"]
 _DIGEST: Final = re.compile(r"[0-9a-f]{6,64}")
 _MOST: Final = 5
 
@@ -48,6 +48,8 @@ def _by_digest(connection: Connection, beginning: str) -> list[Found]:
         select 'image', biological_sample_id from view where starts_with(image_sha256, %(beginning)s)
         union all
         select 'call', biological_sample_id from call where starts_with(call_id, %(beginning)s)
+        union all
+        select 'review', biological_sample_id from review where starts_with(review_id, %(beginning)s)
         union all
         select 'rejection', biological_sample_id from rejection
         where starts_with(rejection_id, %(beginning)s) or starts_with(image_event_id, %(beginning)s)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.cli.calls.words import called
+from services.cli.calls.words import called, reviewed
 from services.cli.trace.stretches import Sighting, Window
 from services.common.events import ImageEvent, PhenotypeCall, Rejection, SpecimenReady, TensorReady, ViewReady
 from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS, Topic
@@ -72,6 +72,10 @@ def _recorded(history: SpecimenHistory) -> Iterator[Step]:
     for record in history.calls:
         what = "call recorded in the ledger" + ("" if record.current else ", superseded by now")
         yield Step(record.recorded_at, "sink", what, record.call.call_id)
+    for one_review in history.reviews:
+        review = one_review.review
+        words = f"reviewed by {review.who}: {reviewed(review)}" + (f" ({review.note})" if review.note else "")
+        yield Step(review.reviewed_at, "curator", words, one_review.review_id)
     for one in history.rejections:
         yield Step(one.recorded_at, "sink", "refusal recorded in the ledger", one.rejection_id)
 

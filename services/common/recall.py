@@ -1,0 +1,36 @@
+"""Headers of a record on `xray.images` that recalls a past image under a newer preprocessing version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from services.common.errors import Rejected
+
+RECALL_HEADER: Final = "xray-recall"
+"""The preprocessing version that the image is recalled for; a refusal keeps it, so that it is not recalled again."""
+ORIGINAL_HEADER: Final = "xray-original"
+"""SHA-256 (hex) of the image's original, which lies in object storage; its address may be gone by now."""
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+Headers = Iterable[tuple[str, bytes]]
+
+
+def recall_headers(preprocessing_version: str, image_sha256: str) -> list[tuple[str, bytes]]:
+    """Return the headers that recall an image."""
+    return [(RECALL_HEADER, preprocessing_version.encode()), (ORIGINAL_HEADER, image_sha256.encode())]
+
+
+def original_of(headers: Headers) -> str | None:
+    """Return the digest of the original that a record recalls, None for an ordinary announcement.
+
+    Raises Rejected(`original_unknown`) for a value that is no SHA-256.
+    """
+    for name, value in headers:
+        if name == ORIGINAL_HEADER:
+            text = value.decode(errors="replace")
+            if not _SHA256.fullmatch(text):
+                raise Rejected("original_unknown", f"the header {ORIGINAL_HEADER} holds {text[:80]!r}, no SHA-256")
+            return text
+    return None
