@@ -12,8 +12,9 @@ from services.common.settings import ServiceSettings, Settings
 from services.intake.settings import IntakeSettings
 from services.monitor.settings import MonitorSettings
 from tests.deploy.compose_file import CLONE, SERVERS, compose, services
+from tests.deploy.dockerfile import stages
 
-OURS = (*SERVICES, "init", "demo")
+OURS = (*SERVICES, "init", "install-models", "models", "refresh", "demo")
 OBSERVERS = ("prometheus", "alertmanager", "grafana")
 LASTING = (*SERVICES, *SERVERS, *OBSERVERS, "triton-gpu")
 PLANS = ("plan-requests", "plans")
@@ -21,8 +22,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     **dict.fromkeys(SERVICES, ServiceSettings),
     "intake": IntakeSettings,
     "monitor": MonitorSettings,
-    "init": Settings,
-    "demo": Settings,
+    **dict.fromkeys(("init", "install-models", "models", "refresh", "demo"), Settings),
 }
 
 
@@ -51,6 +51,9 @@ def test_each_container_gets_the_servers_that_it_uses_and_no_other(name: str) ->
         "sink": {"KAFKA_BOOTSTRAP", "POSTGRES_DSN"},
         "monitor": {"KAFKA_BOOTSTRAP"},
         "init": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "TRITON_GRPC", "POSTGRES_DSN"},
+        "install-models": set(),
+        "models": {"KAFKA_BOOTSTRAP", "TRITON_GRPC", "POSTGRES_DSN"},
+        "refresh": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "TRITON_GRPC", "POSTGRES_DSN"},
         "demo": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "POSTGRES_DSN"},
     }
     servers = {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "TRITON_GRPC", "POSTGRES_DSN"}
@@ -116,6 +119,23 @@ def test_triton_loads_every_model_of_the_repository() -> None:
     loaded = {word.removeprefix("--load-model=") for word in command if word.startswith("--load-model=")}
     assert loaded == {configuration.parent.name for configuration in CLONE.glob("model_repository/*/config.pbtxt")}
     assert "--model-control-mode=explicit" in command
+
+
+def test_the_models_that_serve_lie_in_a_volume_that_triton_cannot_write() -> None:
+    """Filled before Triton starts, by the user whose folder the volume takes its owner from; changed by `models`."""
+    install, models, triton = services()["install-models"], services()["models"], services()["triton"]
+    assert install["command"] == ["models", "install", "/source"]
+    assert install["volumes"] == ["./model_repository:/source:ro", "models:/models"]
+    assert triton["depends_on"] == {"install-models": {"condition": "service_completed_successfully"}}
+    assert (triton["volumes"], models["volumes"]) == (["models:/models:ro"], ["models:/models"])
+    assert "--model-repository=/models" in triton["command"]
+    for one in (install, models):
+        assert one["environment"]["XRAY_MODEL_REPOSITORY"] == "/models"
+        assert one["build"]["target"] == "services"
+        assert "user" not in one
+    assert any("install -d -o 10001 -g 10001" in run and "/models" in run for run in stages()["services"].runs)
+    assert models["profiles"] == ["models"]
+    assert models["entrypoint"] == ["python", "-m", "services.cli.main", "models"]
 
 
 def test_messages_as_large_as_the_topics_allow_pass_the_broker() -> None:

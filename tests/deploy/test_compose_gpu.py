@@ -51,7 +51,7 @@ def test_what_one_step_writes_the_next_one_reads() -> None:
 def test_it_serves_as_triton_does() -> None:
     cpu, gpu = services()["triton"], services()["triton-gpu"]
     assert gpu["networks"] == {"default": {"aliases": ["triton"]}}
-    assert {key for key in cpu if cpu[key] != gpu[key]} == {"volumes", "mem_limit"}
+    assert {key for key in cpu if cpu[key] != gpu[key]} == {"volumes", "depends_on", "mem_limit"}
 
 
 def test_the_image_for_it_is_nvidias() -> None:

@@ -41,7 +41,7 @@ def test_containers_are_bounded(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_containers_are_labelled_by_kind(name: str) -> None:
-    assert services()[name]["labels"]["org.mouse-xray.kind"] in {"server", "service", "setup", "demo"}
+    assert services()[name]["labels"]["org.mouse-xray.kind"] in {"server", "service", "setup", "job", "demo"}
 
 
 def test_ports_are_published_on_this_machine_only() -> None:

@@ -37,3 +37,9 @@ def test_the_image_makes_a_sound_configuration_of_the_variables(stack: Stack, tm
     assert "auto.create.topics.enable=false" in properties
     assert "advertised.listeners=INTERNAL://kafka:19092,HOST://localhost:9092" in properties
     assert not any(line.startswith(("broker.id", "heap.opts")) for line in properties)
+
+
+def test_the_broker_is_called_by_the_name_that_it_advertises() -> None:
+    """It connects to itself by that name; its own name a container finds without a name server."""
+    kafka = services()["kafka"]
+    assert f"INTERNAL://{kafka['hostname']}:" in kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"]

@@ -35,12 +35,17 @@ def of_kind(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def container(deployment: dict[str, Any]) -> dict[str, Any]:
-    """The one container of a Deployment or Job."""
-    (found,) = deployment["spec"]["template"]["spec"]["containers"]
+    """The one container of a Deployment, Job or CronJob."""
+    (found,) = _template(deployment)["spec"]["containers"]
     result: dict[str, Any] = found
     return result
 
 
 def pods() -> dict[str, dict[str, Any]]:
-    """Pod templates of Deployments and Jobs by the object's name."""
-    return {name: one["spec"]["template"] for kind in ("Deployment", "Job") for name, one in of_kind(kind).items()}
+    """Pod templates of Deployments, Jobs and CronJobs by the object's name."""
+    return {name: _template(one) for kind in ("Deployment", "Job", "CronJob") for name, one in of_kind(kind).items()}
+
+
+def _template(one: dict[str, Any]) -> dict[str, Any]:
+    template: dict[str, Any] = one["spec"].get("jobTemplate", one)["spec"]["template"]
+    return template

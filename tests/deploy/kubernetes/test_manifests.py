@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.cli.main import EXIT_FAILED, EXIT_MISCONFIGURED
 from services.cli.pipeline import PIPELINE, SERVICES
 from services.common.settings import Settings
 from tests.deploy.compose_file import CLONE, services
@@ -23,9 +24,9 @@ def test_every_service_is_there() -> None:
     assert all(container(deployments[name])["args"] == ["run", name] for name in SERVICES)
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "xray-init"])
+@pytest.mark.parametrize("name", [*SERVICES, "xray-init", "refresh"])
 def test_containers_get_the_same_secrets_as_under_compose(name: str) -> None:
-    pod = (of_kind("Deployment") | of_kind("Job"))[name]
+    pod = (of_kind("Deployment") | of_kind("Job") | of_kind("CronJob"))[name]
     compose = services()["init" if name == "xray-init" else name]["environment"]
     secret = {"XRAY_S3_ACCESS_KEY", "XRAY_S3_SECRET_KEY", "XRAY_POSTGRES_DSN"}
     given = {one["name"]: one for one in container(pod)["env"] if "valueFrom" in one}
@@ -48,7 +49,7 @@ def test_memory_is_that_of_compose(name: str) -> None:
     assert limit.lower().removesuffix("i") == services()[name]["mem_limit"]
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "triton", "xray-init"])
+@pytest.mark.parametrize("name", [*SERVICES, "triton", "xray-init", "refresh"])
 def test_pods_may_do_nothing_special(name: str) -> None:
     pod = pods()[name]["spec"]
     assert pod["automountServiceAccountToken"] is False
@@ -94,10 +95,24 @@ def test_policies_select_pods_that_exist() -> None:
         assert _matched(policy["spec"]["podSelector"]), policy
     assert _matched(policies["nothing"]["spec"]["podSelector"]) == set(pods())
     uses_s3 = {name for name in SERVICES if "XRAY_S3_ENDPOINT" in services()[name]["environment"]}
-    assert _matched(policies["s3"]["spec"]["podSelector"]) == {*uses_s3, "xray-init", "triton"}
-    assert _matched(policies["postgres"]["spec"]["podSelector"]) == {"sink", "xray-init"}
-    assert _matched(policies["kafka"]["spec"]["podSelector"]) == {*SERVICES, "xray-init"}
-    assert _matched(policies["inference"]["spec"]["podSelector"]) == {"classifier", "xray-init"}
+    assert _matched(policies["s3"]["spec"]["podSelector"]) == {*uses_s3, "xray-init", "triton", "refresh"}
+    assert _matched(policies["postgres"]["spec"]["podSelector"]) == {"sink", "xray-init", "refresh"}
+    assert _matched(policies["kafka"]["spec"]["podSelector"]) == {*SERVICES, "xray-init", "refresh"}
+    assert _matched(policies["inference"]["spec"]["podSelector"]) == {"classifier", "xray-init", "refresh"}
+
+
+def test_the_refresh_is_that_of_compose_and_never_runs_twice() -> None:
+    job, compose = of_kind("CronJob")["refresh"], services()["refresh"]
+    given = container(job)["args"]
+    assert given == compose["command"][: len(given)]
+    assert container(job)["image"].partition(":")[0] == compose["image"].partition(":")[0]
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+    mounted = {one["mountPath"] for one in container(job)["volumeMounts"]}
+    assert {mount.rpartition(":")[2] for mount in compose["volumes"]} <= mounted
+    variables = {one["name"]: one.get("value") for one in container(job)["env"]}
+    assert variables["XRAY_MODEL_REPOSITORY"] == compose["environment"]["XRAY_MODEL_REPOSITORY"]
+    (rule,) = job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert rule["onExitCodes"]["values"] == [EXIT_FAILED, EXIT_MISCONFIGURED]
 
 
 def test_triton_loads_every_model_from_s3() -> None:

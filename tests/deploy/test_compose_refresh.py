@@ -1,0 +1,32 @@
+"""Profile refresh: the job beside the services, writing where Triton reads."""
+
+from __future__ import annotations
+
+from typer.main import get_command
+
+from tests.deploy.compose_file import services
+from tests.deploy.dockerfile import DOCKERFILE
+from training.refresh.command import app
+
+
+def test_it_starts_with_its_profile_alone() -> None:
+    assert services()["refresh"]["profiles"] == ["refresh"]
+    assert services()["refresh"]["image"] == services()["plan-requests"]["image"]
+
+
+def test_it_brings_versions_to_the_volume_that_triton_reads() -> None:
+    place = services()["refresh"]["environment"]["XRAY_MODEL_REPOSITORY"]
+    assert f"models:{place}" in services()["refresh"]["volumes"]
+    assert f"models:{place}:ro" in services()["triton"]["volumes"]
+
+
+def test_its_runs_outlive_it() -> None:
+    command = services()["refresh"]["command"]
+    folder = command[command.index("--folder") + 1]
+    assert f"runs:{folder}" in services()["refresh"]["volumes"]
+    assert f"install -d -o 10001 -g 10001 {folder}" in DOCKERFILE.read_text()
+
+
+def test_its_options_exist() -> None:
+    options = {option for parameter in get_command(app).params for option in parameter.opts}
+    assert {word for word in services()["refresh"]["command"] if word.startswith("--")} <= options

@@ -1,0 +1,38 @@
+"""Opinions of models that see a known part of the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.labels import LABEL_ORDER
+from training.refresh.gate import Opinion
+
+Labels = NDArray[np.uint8]
+
+
+def labels_of(specimens: int, seed: int) -> Labels:
+    """Half are abnormal; each of their labels is there by chance."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, size=(specimens, len(LABEL_ORDER)), dtype=np.uint8)
+    labels[:, 0] = np.arange(specimens) % 2
+    labels[labels[:, 0] == 0] = 0
+    return labels
+
+
+def flipped(labels: Labels, share: float = 1.0) -> Labels:
+    """Level 1 of a share of `labels_of`'s specimens the other way round; those that turn abnormal get labels."""
+    others = np.roll(labels_of(len(labels), seed=4), 1, axis=0)
+    chosen = np.random.default_rng(3).uniform(size=len(labels)) < share
+    changed = labels.copy()
+    changed[chosen] = others[chosen]
+    changed[chosen, 0] = 1 - labels[chosen, 0]
+    changed[changed[:, 0] == 0] = 0
+    return changed
+
+
+def opinion_of(labels: Labels, strength: float, seed: int = 0, threshold: float = 0.5) -> Opinion:
+    """A model that mixes so much of the truth with noise; of one seed the noise is the same."""
+    noise = np.random.default_rng(seed).uniform(size=labels.shape)
+    served = np.clip(strength * labels + (1 - strength) * noise, 0, 1)
+    return Opinion(served, (threshold,) * len(LABEL_ORDER))

@@ -1,0 +1,38 @@
+"""Small recorders for the job's own logic; the servers themselves are in tests/integration/test_refresh.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.common.errors import Rejected
+
+
+@dataclass
+class Objects:
+    """What an object store keeps."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, key: str, data: bytes, _content_type: str = "") -> None:
+        self.kept[key] = data
+
+    def get(self, key: str) -> bytes:
+        if key not in self.kept:
+            raise Rejected("object_missing", f"no {key}")
+        return self.kept[key]
+
+    def exists(self, key: str) -> bool:
+        return key in self.kept
+
+
+class Lease:
+    """A lease that nobody takes away."""
+
+    def confirm(self) -> None:
+        return None
+
+
+class Servers:
+    """Where no server is."""
+
+    triton_grpc = "127.0.0.1:1"

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from services.common.errors import Fatal, Rejected, Retriable
+from services.common.settings import Settings
+from training.refresh import watch as module
+from training.refresh.watch import Schedule, watch
+
+LAST = datetime(2026, 5, 1, tzinfo=UTC)
+WEEK = timedelta(days=7)
+
+
+def counted(reviews: int) -> object:
+    return lambda since: reviews if since == LAST else 0
+
+
+@pytest.mark.parametrize(
+    ("after", "later", "reviews", "due"),
+    [
+        (None, WEEK, 0, True),
+        (None, timedelta(days=6), 1000, False),
+        (200, timedelta(days=1), 199, False),
+        (200, timedelta(days=1), 200, True),
+        (200, WEEK, 0, True),
+    ],
+)
+def test_due_after_a_time_or_after_so_many_reviews(
+    after: int | None, later: timedelta, reviews: int, due: bool
+) -> None:
+    schedule = Schedule(WEEK, after)
+    assert schedule.is_due(LAST, LAST + later, counted(reviews)) is due  # type: ignore[arg-type]
+
+
+def test_the_first_one_is_due_at_once() -> None:
+    assert Schedule(WEEK, None).is_due(None, LAST, lambda _since: 0)
+
+
+def test_a_refusal_or_a_server_that_is_away_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = iter([Retriable("PostgreSQL away"), Rejected("refresh_running", "by another"), Fatal("no bucket")])
+
+    def once() -> None:
+        raise next(ends)
+
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    with pytest.raises(Fatal, match="no bucket"):
+        watch(Schedule(timedelta(0), None), Settings(), once, Console(quiet=True))

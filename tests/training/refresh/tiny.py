@@ -1,0 +1,141 @@
+"""A refresh that takes seconds: tiny networks of the real kinds, and specimens whose labels are faint patches."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from services.common.events.base import digest
+from services.common.labels import LABEL_ORDER, PARENTS
+from services.common.preprocessing import TENSOR_SIDE, VERSION
+from tests.training.refresh.opinions import flipped, labels_of
+from training.collect.dataset import DESCRIPTION, EVALUATION, IMAGES, MANIFEST, Dataset
+from training.collect.description import Description, EvaluationCount, LabelCount
+from training.evaluation.evaluate import judge
+from training.export.version import Origin, export_version
+from training.fit.body import features_of
+from training.fit.heads import fit_heads
+from training.fit.plan import REFRESHES, Plan
+from training.models import build
+from training.models.autoencoder import AutoencoderDriven
+from training.models.configuration import SIZES, AutoencoderSize, ConvNeXtSize
+from training.models.serving import Serving
+
+SIZE: Final = "tiny"
+PARTS: Final = ("train",) * 160 + ("validation",) * 60 + ("test",) * 120
+FIRST: Final = 12
+_PLAN: Final = Plan(epochs=2, patience=2, batch=10, learning_rate=1e-3, weight_decay=0.01)
+_AUTOENCODER: Final = AutoencoderSize(widths=(4, 8), grid=7, bone_width=0, dense=64, dropout=0.0)
+_PATCH: Final = 32
+_SHARE: Final = 0.8
+"""Of the specimens with a part's label that have one of its kinds."""
+_FAINT: Final = 14
+"""Grey levels of a patch, in noise of 40."""
+
+Labels = NDArray[np.uint8]
+Images = NDArray[np.uint8]
+
+
+def allow_tiny() -> None:
+    """Let this process build, and refresh, networks of the size `tiny`: for the tests two small autoencoders.
+
+    A ConvNeXt's front end alone would take most of the time of every test that trains.
+    """
+    if SIZE in SIZES:
+        return
+    small = SIZES["small"]
+    SIZES[SIZE] = replace(small, convnext=replace(small.convnext), cae=_AUTOENCODER)
+    REFRESHES[SIZE] = replace(REFRESHES["small"], name="refresh-tiny", size=SIZE, convnext=_PLAN, cae=_PLAN)
+    kinds = vars(build)
+    usual = kinds["ConvNeXtDriven"]
+
+    def convnext(size: ConvNeXtSize) -> nn.Module:
+        backbone: nn.Module = AutoencoderDriven(_AUTOENCODER) if size is SIZES[SIZE].convnext else usual(size)
+        return backbone
+
+    kinds["ConvNeXtDriven"] = convnext
+
+
+def specimens(count: int, seed: int) -> tuple[Images, Labels]:
+    """Noise; each label that a specimen has brightens a patch of its own. No label is there without a parent."""
+    random = np.random.default_rng(seed)
+    labels = labels_of(count, seed)
+    for label, parents in PARENTS.items():
+        part = labels[:, [LABEL_ORDER.index(parent) for parent in parents]].any(axis=1)
+        labels[:, LABEL_ORDER.index(label)] = part & (random.uniform(size=count) < _SHARE)
+    images = random.integers(60, 100, size=(count, TENSOR_SIDE, TENSOR_SIDE, 3), dtype=np.uint8)
+    for column in range(len(LABEL_ORDER)):
+        top, left = (1 + column // 5) * _PATCH, (1 + column % 5) * _PATCH
+        images[labels[:, column] == 1, top : top + _PATCH, left : left + _PATCH] += np.uint8(_FAINT)
+    return images, labels
+
+
+def write_dataset(folder: Path, images: Images, labels: Labels, parts: tuple[str, ...]) -> Dataset:
+    """Write a dataset as `xray train collect` does; its test part is the evaluation set."""
+    folder.mkdir(parents=True)
+    np.save(folder / IMAGES, images)
+    names = [f"mouse-{number}" for number in range(len(labels))]
+    columns = {
+        "specimen": names,
+        "centre": ["JAX" if number % 3 else "BCM" for number in range(len(labels))],
+        "split": parts,
+        "evaluation": [part == "test" for part in parts],
+        **{f"label.{name}": labels[:, column].astype(bool) for column, name in enumerate(LABEL_ORDER)},
+    }
+    pq.write_table(pa.table(columns), folder / MANIFEST)
+    pq.write_table(pa.table({"specimen": [name for name, part in zip(names, parts, strict=True) if part == "test"]}),
+                   folder / EVALUATION)  # fmt: skip
+    description = Description(
+        digest=digest("tiny", json.dumps(labels.tolist()), list(parts)),
+        preprocessing_version=VERSION,
+        tensor_side=TENSOR_SIDE,
+        specimens={part: parts.count(part) for part in set(parts)},
+        centres={},
+        labels={name: LabelCount(positives=0, negatives=0, missing=0) for name in LABEL_ORDER},
+        label_sources={},
+        evaluation=EvaluationCount(
+            generation=1, digest=digest("tiny"), specimens=parts.count("test"), waiting=0, relabelled=0
+        ),
+        left_out={},
+        conflicts={},
+    )
+    (folder / DESCRIPTION).write_text(description.model_dump_json())
+    return Dataset.read(folder)
+
+
+def make_dataset(folder: Path) -> Dataset:
+    """A dataset from which the tiny networks learn all levels."""
+    images, labels = specimens(len(PARTS), seed=11)
+    return write_dataset(folder, images, labels, PARTS)
+
+
+def poisoned(dataset: Dataset, folder: Path) -> Dataset:
+    """The specimens to learn from with flipped labels; the evaluation set's are as they were."""
+    learnt = np.array(dataset.parts) != "test"
+    labels = np.where(learnt[:, None], flipped(dataset.labels), dataset.labels)
+    return write_dataset(folder, dataset.images, labels, dataset.parts)
+
+
+def write_first_version(repository: Path, name: str, version: int, dataset: Dataset) -> None:
+    """Export a version for which the first few training specimens were enough: a refresh gets all of them."""
+    train, validation = dataset.subset("train"), dataset.subset("validation")
+    few = replace(train, rows=train.rows[:FIRST], labels=train.labels[:FIRST], centres=train.centres[:FIRST])
+    torch.manual_seed(1)
+    backbone = build.build_backbone(name, SIZE)
+    learnt, checked = (features_of(backbone, part) for part in (few, validation))
+    fit_heads(backbone, build.build_backbone(name, SIZE), learnt, checked, seed=1)
+    judged = judge(backbone, validation, dataset.evaluation())
+    export_version(
+        Serving(backbone, judged.calibration), judged, dataset.evaluation(), name=name, version=version,
+        configuration=REFRESHES[SIZE], origin=Origin("few", "few specimens", "for a test", ()), repository=repository,
+        target="onnxruntime",
+    )  # fmt: skip
