@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, get_args
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from training.data.finer import finer_images
+from training.data.finer import at_side
 from training.data.make import make_training_set, refusals
 from training.data.manifest import write_manifest
 from training.data.recipe import Recipe
@@ -51,11 +51,8 @@ class Data:
         which = configuration.input
         parts = {part: self.store.subset(part, which) for part in get_args(Part)}
         unseen = whole(self.unseen, which)
-        if configuration.side != self.store.recipe.side:
-            finer = finer_images(self.store)
-            parts = {part: replace(subset, images=finer) for part, subset in parts.items()}
-            unseen = replace(unseen, images=finer_images(self.unseen))
-        return {**parts, UNSEEN: unseen}
+        finer = {part: at_side(subset, self.store, configuration.side) for part, subset in parts.items()}
+        return {**finer, UNSEEN: at_side(unseen, self.unseen, configuration.side)}
 
 
 def make_data(configuration: Configuration, folder: Path, console: Console) -> Data:
@@ -81,11 +78,12 @@ def _made(folder: Path, recipe: Recipe, words: str, console: Console) -> SetFold
 
 @dataclass
 class Run:
-    """Where a run lies and what has come out of it so far."""
+    """Where a run lies and what has come out of it so far; it learns from a `share` of the training specimens."""
 
     configuration: Configuration
     folder: Path
     hardware: Hardware = field(default_factory=Hardware)
+    share: float = 1.0
     epochs: dict[str, int] = field(default_factory=dict)
     minutes: dict[str, float] = field(default_factory=dict)
     test: dict[str, Figures] = field(default_factory=dict)
@@ -93,13 +91,17 @@ class Run:
     def train(self, name: str, data: Data, console: Console) -> tuple[nn.Module, Judged]:
         """Train one backbone and then its heads anew, or go on with it, and judge it."""
         started = time.monotonic()
-        parts = data.subsets(self.configuration)
+        parts = self._parts(data)
         backbone, epochs = self._fitted(name, parts, console)
         judged = judge(backbone, parts["validation"], parts["test"], {other: parts[other] for other in OTHERS})
         self.epochs[name] = epochs
         self.minutes[name] = round((time.monotonic() - started) / 60, 1)
         self.test[name] = judged.figures
         return backbone, judged
+
+    def _parts(self, data: Data) -> dict[str, Subset]:
+        parts = data.subsets(self.configuration)
+        return {part: subset.share(self.share) if part in LEARNT else subset for part, subset in parts.items()}
 
     def _fitted(self, name: str, parts: dict[str, Subset], console: Console) -> tuple[nn.Module, int]:
         folder, seed = self.folder / name, self.configuration.seed
@@ -122,17 +124,18 @@ class Run:
             return backbone, len(epochs)
         train, validation = (features_of(backbone, parts[part]) for part in LEARNT)
         torch.manual_seed(seed)
-        of_heads = fit_heads(backbone, build_backbone(name, self.configuration.size), train, validation, seed)
+        fresh, rules = build_backbone(name, self.configuration.size), self.configuration.plan(name).rules
+        of_heads = fit_heads(backbone, fresh, train, validation, seed=seed, rules=rules)
         console.print(f"{name}: heads trained anew in {of_heads} epochs")
         write_final(folder, backbone)
         return backbone, len(epochs)
 
     def conclude(self, data: Data, judged: dict[str, Judged]) -> Report:
         """Judge the consensus; write predictions, `metrics.json` and `metrics.md` into the run's folder."""
-        parts = data.subsets(self.configuration)
-        test = {**self.test, "consensus": judge_consensus([judged[name] for name in BACKBONES], parts["test"])}
-        write_predictions(self.folder, data.store, judged, self.configuration, data.unseen)
+        parts = self._parts(data)
         together = consensus([judged[name] for name in BACKBONES])
+        test = {**self.test, "consensus": judge_consensus(together, parts["test"])}
+        write_predictions(self.folder, data.store, judged, self.configuration, data.unseen)
         served = {**{name: one.others for name, one in judged.items()}, "consensus": together.others}
         report = Report(
             configuration=self.configuration.name,

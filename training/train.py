@@ -14,11 +14,12 @@ import torch
 import typer
 from rich.console import Console
 
+from services.common.preprocessing import TENSOR_SIDE
 from training.command_errors import one_line_errors
 from training.evaluation.evaluate import Judged
 from training.evaluation.report import as_markdown, put_into_page
 from training.export.repository import REPOSITORY
-from training.export.version import export_version
+from training.export.version import export_version, simulated
 from training.fit.hardware import Accelerator, Hardware
 from training.fit.heap import keep_freed_memory
 from training.fit.plan import CONFIGURATIONS, Configuration
@@ -38,8 +39,18 @@ def train(
     *,
     config: Annotated[str, typer.Option(help=f"One of {', '.join(CONFIGURATIONS)}.")] = "small",
     folder: Annotated[Path, typer.Option(help="Where runs and training sets lie.")] = RUNS,
-    repository: Annotated[Path, typer.Option(help="Triton's model repository to write to.")] = REPOSITORY,
+    repository: Annotated[
+        Path | None,
+        typer.Option(
+            help="Triton's model repository to write to.",
+            show_default="model_repository; the run's own for a share or for tensors of another side",
+        ),
+    ] = None,
     version: Annotated[int, typer.Option(min=1, help="Version of both models to write or replace.")] = 1,
+    share: Annotated[
+        float,
+        typer.Option(min=0.01, max=1, help="Learn from this share of the specimens only: to see what more buy."),
+    ] = 1.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
     accelerator: Annotated[Accelerator, typer.Option(help="What trains; auto is a GPU if there is one.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="How many of it; each takes a share of every batch.")] = 1,
@@ -49,12 +60,15 @@ def train(
     configuration = known(config)
     torch.set_num_threads(threads)
     keep_freed_memory()
-    run = Run(configuration, folder / config, Hardware(accelerator, devices, workers))
+    own = folder / config if share == 1 else folder / config / f"share-{share:g}"
+    run = Run(configuration, own, Hardware(accelerator, devices, workers), share)
+    served = share == 1 and configuration.side == TENSOR_SIDE
+    written = repository or (REPOSITORY if served else own / REPOSITORY.name)
     with one_line_errors(_console, "stopped; the same command goes on from here"):
-        data = make_data(configuration, run.folder, _console)
-        judged = {name: _train_and_export(run, name, data, repository, version) for name in BACKBONES}
+        data = make_data(configuration, folder / config, _console)
+        judged = {name: _train_and_export(run, name, data, written, version) for name in BACKBONES}
         report = run.conclude(data, judged)
-    if repository == REPOSITORY:
+    if written == REPOSITORY:
         put_into_page(PAGE, report)
     _console.print(as_markdown(report), markup=False)
 
@@ -72,11 +86,11 @@ def _train_and_export(run: Run, name: str, data: Data, repository: Path, version
     difference = export_version(
         Serving(backbone, judged.calibration),
         judged,
-        data.store.subset("test"),
+        data.subsets(run.configuration)["test"],
         name=name,
         version=version,
         configuration=run.configuration,
-        training_digest=data.store.digest(),
+        origin=simulated(name, run.configuration, judged, data.store.digest(), share=run.share),
         repository=repository,
     )
     _console.print(f"{name}: exported, differs from ONNX Runtime by {difference:.1e}")

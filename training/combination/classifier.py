@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from services.common.labels import LABEL_ORDER
+from training.data.missing import scored
 from training.data.store import Subset
 
 STRENGTH: Final = 0.003
@@ -23,13 +24,9 @@ class LabelRegressions:
         """Fit on features [n, features] and labels [n, 14], each with both classes among what it is fitted on."""
         self._scale = StandardScaler().fit(features)
         standard = self._scale.transform(features)
-        abnormal = labels[:, 0] == 1
+        rows = scored(labels)
         self._models = [
-            _fitted(
-                standard if column == 0 else standard[abnormal],
-                labels[:, column] if column == 0 else labels[abnormal, column],
-            )
-            for column in range(len(LABEL_ORDER))
+            _fitted(standard[rows[:, column]], labels[rows[:, column], column]) for column in range(len(LABEL_ORDER))
         ]
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:

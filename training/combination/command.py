@@ -41,7 +41,7 @@ projection, principal components, gradients, and the bare channels) the combined
 pictures go through the frozen front end and a logistic regression a label.
 FOLDER gets predictions-NAME.parquet of each, for xray train evaluate.
 
-Example: xray train combine training/runs/demo/data --out training/runs/combined
+Example: xray train combine training/runs/small/data --out training/runs/combined
 """
 
 Parts = tuple[Subset, Subset, Subset]

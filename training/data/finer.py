@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from services.common.preprocessing import VIEW_SIDE
 from services.fuser.fuse import fuse
-from training.data.store import Images, SetFolder
+from training.data.store import Images, SetFolder, Subset
+
+
+def at_side(subset: Subset, store: SetFolder, side: int) -> Subset:
+    """The subset of a set with tensors of the side that a model takes: the set's own, or the stored views'."""
+    return replace(subset, images=finer_images(store)) if side == VIEW_SIDE else subset
 
 
 def finer_images(store: SetFolder) -> Images:

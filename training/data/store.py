@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +76,8 @@ class Subset:
     """Specimens of one part.
 
     `rows` of `images` (uint8 [all, side, side, 3]) and of `bones` (uint8 [all, 2, channels, 56, 56]; None for real
-    mice, of whom nobody knows it), labels uint8 [n, 14] and centres [n]; `input` is what `pictures` shows of them.
+    mice, of whom nobody knows it), labels uint8 [n, 14] of 0, 1 and `training.data.missing.MISSING`, and centres [n];
+    `input` is what `pictures` shows of them.
     """
 
     images: Images
@@ -88,6 +89,12 @@ class Subset:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def share(self, share: float) -> Subset:
+        """A share (0 to 1) of it, evenly spread over its rows: half is every second specimen."""
+        chosen = np.flatnonzero(np.diff(np.floor(np.arange(len(self) + 1) * share)))
+        centres = tuple(self.centres[position] for position in chosen.tolist())
+        return replace(self, rows=self.rows[chosen], labels=self.labels[chosen], centres=centres)
 
     def pictures(self, positions: NDArray[np.int64] | slice) -> Images:
         """Tensors uint8 [chosen, side, side, 3] of specimens of this part."""

@@ -39,7 +39,7 @@ the same folder, whatever their order. Of folders with weights, the models that
 see both views are opened as well (heat on altered bones, reconstructions,
 learning curves, centre from features), which takes minutes.
 
-Example: xray train evaluate training/runs/demo --out evaluation
+Example: xray train evaluate training/runs/small --out evaluation
 """
 
 _PICTURE: Final = re.compile(r"\]\(([a-z0-9.-]+\.png)\)")

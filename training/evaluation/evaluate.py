@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from services.common.hierarchy import consensus as consensus_of
+from services.common.hierarchy import pooled
+from training.data.missing import scored
 from training.data.store import Subset
 from training.evaluation.metrics import Figures, figures
 from training.evaluation.predictions import Numbers
 from training.evaluation.thresholds import choose_thresholds
+from training.evaluation.weight import consensus_weight
 from training.fit.predict import predict
 from training.models.calibration import Calibration
 from training.models.hierarchy import coherent
@@ -23,6 +26,7 @@ from training.models.hierarchy import coherent
 class Judged:
     """Calibration and thresholds (from validation specimens) and figures (on test specimens) of one backbone.
 
+    `weight` is its weight in the consensus (`training.evaluation.weight`).
     `given_abnormal` and `served` are its probabilities of the test specimens, [n, 14] in the order of `LABEL_ORDER`:
     levels 2 and 3 given abnormal, and as served. `others` are the same two of further sets of specimens, by name.
     """
@@ -32,6 +36,7 @@ class Judged:
     given_abnormal: Numbers
     served: Numbers
     figures: Figures
+    weight: float
     others: Mapping[str, tuple[Numbers, Numbers]] = field(default_factory=dict)
 
 
@@ -49,22 +54,26 @@ def judge_logits(
     validation: Subset,
     test: Subset,
     others: Mapping[str, Tensor] = MappingProxyType({}),
+    *,
+    calibrated: bool = True,
 ) -> Judged:
-    """Judge uncalibrated logits [n, 14], whatever made them."""
+    """Judge uncalibrated logits [n, 14], whatever made them; not `calibrated`, they are taken at their word."""
     labels = torch.from_numpy(validation.labels)
     calibration = Calibration()
-    calibration.fit(validation_logits, labels, scored_labels(labels))
+    if calibrated:
+        calibration.fit(validation_logits, labels, torch.from_numpy(scored(validation.labels)))
     _, served = _probabilities(calibration, validation_logits)
     thresholds = choose_thresholds(served, validation.labels)
+    weight = consensus_weight(served, validation.labels)
     given_abnormal, served = _probabilities(calibration, test_logits)
     found = figures(given_abnormal, served, test.labels, test.centres, thresholds)
     elsewhere = {name: _probabilities(calibration, one) for name, one in others.items()}
-    return Judged(calibration, thresholds, given_abnormal, served, found, elsewhere)
+    return Judged(calibration, thresholds, given_abnormal, served, found, weight, elsewhere)
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """Mean probabilities [n, 14] and mean thresholds of several backbones, named as in `Judged`."""
+    """Pooled probabilities [n, 14] and thresholds of several backbones, named as in `Judged`."""
 
     thresholds: tuple[float, ...]
     given_abnormal: Numbers
@@ -73,28 +82,26 @@ class Consensus:
 
 
 def consensus(judged: Sequence[Judged]) -> Consensus:
-    """Mean probabilities given abnormal and as served, and mean thresholds, of all backbones."""
+    """Probabilities given abnormal and as served, and thresholds, of all backbones pooled by their weights."""
     shared = set.intersection(*(set(one.others) for one in judged))
-    means = {name: np.mean([one.others[name] for one in judged], axis=0) for name in sorted(shared)}
+    weights = [one.weight for one in judged]
     return Consensus(
-        thresholds=tuple(np.mean([one.thresholds for one in judged], axis=0).tolist()),
-        given_abnormal=np.mean([one.given_abnormal for one in judged], axis=0),
-        served=np.mean([one.served for one in judged], axis=0),
-        others={name: (mean[0], mean[1]) for name, mean in means.items()},
+        thresholds=tuple(pooled([one.thresholds for one in judged], weights).tolist()),
+        given_abnormal=pooled([one.given_abnormal for one in judged], weights),
+        served=consensus_of([one.served for one in judged], weights),
+        others={
+            name: (
+                pooled([one.others[name][0] for one in judged], weights),
+                consensus_of([one.others[name][1] for one in judged], weights),
+            )
+            for name in sorted(shared)
+        },
     )
 
 
-def judge_consensus(judged: Sequence[Judged], test: Subset) -> Figures:
-    """Compute the figures of the call: mean probability of all backbones against their mean threshold."""
-    mean = consensus(judged)
-    return figures(mean.given_abnormal, mean.served, test.labels, test.centres, mean.thresholds)
-
-
-def scored_labels(labels: Tensor) -> Tensor:
-    """Mask [n, 14] of what counts: level 1 everywhere, levels 2 and 3 on abnormal specimens."""
-    mask = labels[:, :1].bool().expand(-1, labels.shape[1]).clone()
-    mask[:, 0] = True
-    return mask
+def judge_consensus(called: Consensus, test: Subset) -> Figures:
+    """Compute the figures of the call: pooled probabilities of all backbones against their pooled thresholds."""
+    return figures(called.given_abnormal, called.served, test.labels, test.centres, called.thresholds)
 
 
 def _probabilities(calibration: Calibration, logits: Tensor) -> tuple[Numbers, Numbers]:

@@ -9,17 +9,19 @@ import numpy as np
 from pydantic import BaseModel
 
 from services.common.labels import LABEL_ORDER
+from training.data.missing import known, scored
 from training.evaluation.levels import LEVEL_COLUMNS
 from training.evaluation.measures.decisions import errors
-from training.evaluation.measures.ranking import auc, auc_or_nan, auc_with_interval, resample
-from training.evaluation.predictions import Labels, Numbers
+from training.evaluation.measures.ranking import auc, auc_with_interval, resample
+from training.evaluation.predictions import Labels, Mask, Numbers
 
 
 class LabelFigures(BaseModel):
     """One label on the test specimens.
 
     `auc` is over all specimens for level 1 and over the abnormal ones for levels 2 and 3, as in the paper;
-    `auc_all` is over all specimens, of the probability that is served. None where one class is missing.
+    `auc_all` is over all specimens, of the probability that is served. None where one class is missing. Specimens whose
+    label is not known count nowhere.
     """
 
     label: str
@@ -53,7 +55,8 @@ def figures(
     probabilities as served, and the truth.
     """
     each = [_label_figures(column, given_abnormal, served, labels, thresholds) for column in range(len(LABEL_ORDER))]
-    level1 = auc_with_interval(labels[:, 0], served[:, 0], resample(len(labels)))
+    rows = known(labels[:, 0])
+    level1 = auc_with_interval(labels[rows, 0], served[rows, 0], resample(int(rows.sum())))
     _, level2, level3 = level_means(labels, given_abnormal, served)
     centre = np.array(centres)
     return Figures(
@@ -65,19 +68,20 @@ def figures(
         level3_mean_auc=level3,
         labels=each,
         level1_auc_by_centre={
-            name: auc(labels[centre == name, 0], served[centre == name, 0]) for name in sorted(set(centres))
+            name: _auc(labels[:, 0], served[:, 0], rows & (centre == name)) for name in sorted(set(centres))
         },
     )
 
 
 def level_means(labels: Labels, given_abnormal: Numbers, served: Numbers) -> tuple[float, float, float]:
     """Mean AUC of levels 1, 2 and 3 of arrays [n, 14] as in `figures`; labels without both classes are passed over."""
-    abnormal = labels[:, 0] == 1
-    means = [auc_or_nan(labels[:, 0], served[:, 0])]
-    for level in (2, 3):
-        each = [auc(labels[abnormal, column], given_abnormal[abnormal, column]) for column in LEVEL_COLUMNS[level]]
-        known = [value for value in each if value is not None]
-        means.append(float(np.mean(known)) if known else math.nan)
+    counted = scored(labels)
+    means = []
+    for level, columns in LEVEL_COLUMNS.items():
+        scores = served if level == 1 else given_abnormal
+        each = [_auc(labels[:, column], scores[:, column], counted[:, column]) for column in columns]
+        values = [value for value in each if value is not None]
+        means.append(float(np.mean(values)) if values else math.nan)
     return means[0], means[1], means[2]
 
 
@@ -85,19 +89,23 @@ def _label_figures(
     column: int, given_abnormal: Numbers, served: Numbers, labels: Labels, thresholds: Sequence[float]
 ) -> LabelFigures:
     truth, probabilities = labels[:, column], served[:, column]
-    abnormal = labels[:, 0] == 1
+    # Missing labels are neither 0 nor 1, and so no errors.
     wrong = errors(probabilities >= thresholds[column], truth)
-    auc_all = auc(truth, probabilities)
+    auc_all = _auc(truth, probabilities, known(truth))
     return LabelFigures(
         label=LABEL_ORDER[column],
-        positives=int(truth.sum()),
-        auc=auc_all if column == 0 else auc(truth[abnormal], given_abnormal[abnormal, column]),
+        positives=int((truth == 1).sum()),
+        auc=auc_all if column == 0 else _auc(truth, given_abnormal[:, column], scored(labels)[:, column]),
         auc_all=auc_all,
-        sensitivity=_known(wrong.sensitivity.value),
-        specificity=_known(wrong.specificity.value),
+        sensitivity=_number(wrong.sensitivity.value),
+        specificity=_number(wrong.specificity.value),
         threshold=thresholds[column],
     )
 
 
-def _known(value: float) -> float | None:
+def _auc(truth: Labels, scores: Numbers, rows: Mask) -> float | None:
+    return auc(truth[rows], scores[rows])
+
+
+def _number(value: float) -> float | None:
     return None if math.isnan(value) else value

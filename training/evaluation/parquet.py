@@ -17,11 +17,10 @@ from pydantic import ValidationError
 
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
+from training.data.missing import MISSING, known
 from training.evaluation.predictions import Abnormality, Labels, Mask, Numbers, Origin, Predictions
 
 METADATA_KEY: Final = b"origin"
-_MISSING: Final = 255
-"""Stands for a null label between Arrow and NumPy."""
 _FINDINGS: Final = pa.list_(pa.struct([("kind", pa.string()), ("severity", pa.float64())]))
 
 _PARTS: Final = ("test", "unseen")
@@ -74,8 +73,8 @@ def _predictions(table: pa.Table) -> Predictions:
         specimens=_names(table, "specimen"),
         centres=_names(table, "centre"),
         severity=_numbers(table, "severity"),
-        labels=np.where(labels == _MISSING, 0, labels).astype(np.uint8),
-        known=labels != _MISSING,
+        labels=np.where(known(labels), labels, 0).astype(np.uint8),
+        known=known(labels),
         given_abnormal=_probabilities(table, "given_abnormal"),
         served=_probabilities(table, "served"),
         findings=_findings(table),
@@ -146,4 +145,4 @@ def _labels(table: pa.Table) -> Labels:
     missing: Mask = np.isnan(values)
     if not np.isin(values[~missing], (0, 1)).all():
         raise Rejected("invalid_label", "labels must be 0, 1 or null")
-    return np.where(missing, _MISSING, values).astype(np.uint8)
+    return np.where(missing, MISSING, values).astype(np.uint8)

@@ -10,6 +10,7 @@ import numpy as np
 
 from services.common.labels import LABEL_ORDER
 from training.data.inputs import Input
+from training.data.missing import known, scored
 from training.data.split import Part
 from training.data.store import SetFolder, Subset
 from training.evaluation.evaluate import Consensus, Judged, consensus
@@ -31,7 +32,7 @@ def write_predictions(
     configuration: Configuration,
     unseen: SetFolder | None = None,
 ) -> list[Path]:
-    """Write `predictions-NAME.parquet` for each backbone and for `consensus`: mean probability and threshold of all.
+    """Write `predictions-NAME.parquet` for each backbone and for `consensus`: all of them pooled.
 
     With `unseen`, a set of centres that no training set has, its specimens follow as a part of their own; `judged` then
     has their probabilities, of `whole(unseen)`. Where it has those of the balanced part, they go into files of the same
@@ -87,9 +88,9 @@ def training_prevalence(train: Subset) -> dict[str, tuple[float | None, ...]]:
     centres = np.array(train.centres)
     for centre in sorted(set(train.centres)):
         labels = train.labels[centres == centre]
-        abnormal = labels[labels[:, 0] == 1]
-        means = abnormal.mean(axis=0).tolist() if len(abnormal) else [None] * len(LABEL_ORDER)
-        found[centre] = (float(labels[:, 0].mean()), *means[1:])
+        counted = scored(labels)
+        columns = [labels[counted[:, column], column] for column in range(len(LABEL_ORDER))]
+        found[centre] = tuple(float(values.mean()) if len(values) else None for values in columns)
     return found
 
 
@@ -106,7 +107,7 @@ def _described(
         centres=subset.centres,
         severity=_severity(findings),
         labels=subset.labels,
-        known=np.ones(subset.labels.shape, dtype=np.bool_),
+        known=known(subset.labels),
         given_abnormal=given_abnormal,
         served=served,
         findings=findings,

@@ -29,8 +29,8 @@ class Sources:
 def read_sources(paths: Sequence[Path], data: Path | None) -> Sources:
     """Read files, and of each folder its `predictions-*.parquet`.
 
-    `data` is the training set of all runs, by default the folder `data` of each. Raises Rejected `no_predictions` for a
-    folder without such files, and all that reading a file raises.
+    `data` is the training set of all runs, by default the folder `data` of each, or of the run that it goes on from.
+    Raises Rejected `no_predictions` for a folder without such files, and all that reading a file raises.
     """
     predictions: list[Predictions] = []
     folders: dict[tuple[str, str, str, int], RunFolder] = {}
@@ -38,7 +38,7 @@ def read_sources(paths: Sequence[Path], data: Path | None) -> Sources:
         found = [load(file) for file in _files(path)]
         predictions += found
         if path.is_dir():
-            run = RunFolder(path, data or path / "data")
+            run = RunFolder(path, data)
             folders |= {one.origin.key: run for one in found}
     return Sources(tuple(predictions), folders)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABEL_ORDER
+from training.data.missing import known
 
 DEFAULT: Final = 0.5
 """Of a label that no validation specimen has, or all have."""
@@ -16,13 +17,15 @@ DEFAULT: Final = 0.5
 def choose_thresholds(probabilities: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[float, ...]:
     """Return 14 thresholds for probabilities and labels [n, 14], each with the largest Matthews correlation.
 
-    That coefficient weighs both kinds of error under any prevalence (Chicco and Jurman, BMC Genomics 2020, 21:6).
+    Each is chosen on the specimens whose label is known. That coefficient weighs both kinds of error under any
+    prevalence (Chicco and Jurman, BMC Genomics 2020, 21:6).
     """
-    return tuple(_best(probabilities[:, column], labels[:, column]) for column in range(len(LABEL_ORDER)))
+    columns = [(column, known(labels[:, column])) for column in range(len(LABEL_ORDER))]
+    return tuple(_best(probabilities[rows, column], labels[rows, column]) for column, rows in columns)
 
 
 def _best(scores: NDArray[np.float64], truth: NDArray[np.uint8]) -> float:
-    if truth.min() == truth.max():
+    if not len(truth) or truth.min() == truth.max():
         return DEFAULT
     values = np.unique(scores)
     candidates = (values[1:] + values[:-1]) / 2

@@ -15,7 +15,10 @@ def as_markdown(card: ModelCard) -> str:
         "Code": f"commit `{card.code_commit}`" if card.code_commit else "not recorded",
         "Graph": f"SHA-256 `{card.onnx_sha256}`",
         "Golden inputs": f"SHA-256 `{card.golden_sha256}`" if card.golden_sha256 else "none",
+        "Weights": f"SHA-256 `{card.weights_sha256}`" if card.weights_sha256 else "not recorded",
+        "Decision": f"`{card.evaluation_key}` in object storage" if card.evaluation_key else "none",
         "Calibration": f"digest `{card.calibration_digest}`, per label, on validation specimens",
+        "Weight in the consensus": f"{card.consensus_weight:.3g}",
         "Uncertain": f"within {card.uncertain_half_width} of a threshold",
     }
     parts = [

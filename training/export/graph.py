@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -27,13 +28,13 @@ class ParityError(RuntimeError):
     """The exported graph does not compute what the trained network computes."""
 
 
-def export_onnx(model: Serving) -> bytes:
-    """Return the ONNX file: `image` UINT8 [batch, 224, 224, 3] to the FP32 outputs `level1`, `level2`, `level3`.
+def export_onnx(model: Serving, side: int = TENSOR_SIDE) -> bytes:
+    """Return the ONNX file: `image` UINT8 [batch, side, side, 3] to the FP32 outputs `level1`, `level2`, `level3`.
 
     The file is checked by ONNX and has its weights inside.
     """
     model.eval()
-    example = torch.zeros(2, TENSOR_SIDE, TENSOR_SIDE, 3, dtype=torch.uint8)
+    example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=1024)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -76,12 +77,21 @@ def sha256(file: bytes) -> str:
 
 
 def run_onnx(file: bytes, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Run ONNX Runtime on one thread: uint8 [n, 224, 224, 3] to the three outputs."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    outputs: list[NDArray[np.float32]] = session.run(list(OUTPUTS), {INPUT: images})
+    """Run ONNX Runtime on one thread: uint8 [n, side, side, 3] to the three outputs."""
+    (outputs,) = run_onnx_batches(file, [images])
     return outputs
+
+
+def run_onnx_batches(
+    file: bytes, batches: Iterable[NDArray[np.uint8]], threads: int = 1
+) -> Iterator[list[NDArray[np.float32]]]:
+    """Run it on one batch after the other."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    for images in batches:
+        outputs: list[NDArray[np.float32]] = session.run(list(OUTPUTS), {INPUT: images})
+        yield outputs
 
 
 def check_parity(file: bytes, model: Serving, images: NDArray[np.uint8]) -> float:

@@ -1,6 +1,7 @@
 """Write a model version into Triton's repository: `<model>/config.pbtxt`, and the files of `<model>/<version>/`.
 
-These are `model.onnx`, the golden inputs, the card to read (`card.md`) and, for `local`, a link to `model.py`.
+These are `model.onnx`, the golden inputs, the card to read (`card.md`) and, for `local`, a link to the program
+`model.py`, which a repository without one gets from the project's.
 `config.pbtxt` is one file for all versions of a model, so every version's card is a parameter of its own.
 """
 
@@ -15,6 +16,7 @@ from services.common.labels import LEVEL2, LEVEL3
 from services.common.model_card import ModelCard, card_parameter
 from services.models.configuration import read_configuration, replace, write_configuration
 from services.models.golden import Golden
+from services.models.inspect import PROGRAM
 from training.export.card import as_markdown
 from training.export.graph import INPUT, OUTPUTS
 from training.export.targets import MAX_BATCH_SIZE, Target, set_target
@@ -43,13 +45,20 @@ def write_version(
     files = {"model.onnx": onnx_file, "card.md": as_markdown(card).encode(), **(golden.files() if golden else {})}
     for name, data in files.items():
         replace(version / name, data)
-    link = version / "model.py"
-    if target == "local" and not link.is_symlink():
-        link.symlink_to(Path("../../model.py"))
+    if target == "local":
+        _link_program(repository, version)
     path = directory / "config.pbtxt"
     cards = {**read_cards(path), card.version: card}
     write_configuration(path, _configuration(cards, target))
     return directory
+
+
+def _link_program(repository: Path, version: Path) -> None:
+    program, link = repository / PROGRAM, version / PROGRAM
+    if not program.exists():
+        replace(program, (REPOSITORY / PROGRAM).read_bytes())
+    if not link.is_symlink():
+        link.symlink_to(Path("../..") / PROGRAM)
 
 
 def read_cards(path: Path) -> dict[int, ModelCard]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from training.export.precision import KEPT_FIRST, LARGEST_DIFFERENCE, EnginePrec
 from training.export.repository import read_cards, write_version
 from training.export.targets import PROFILE, Target
 from training.export.tensorrt_rules import check_tensorrt_rules
+from training.export.weights import FILE as WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def _write(directory: Path, version: int, target: Target, output: Path, precisio
         check_tensorrt_rules(file)
     card = card.model_copy(update={"onnx_sha256": sha256(file)})
     written = write_version(card, file, golden, repository=output, target=target) / str(version)
+    if (folder / WEIGHTS).exists():
+        shutil.copyfile(folder / WEIGHTS, written / WEIGHTS)  # the card pins them, and training goes on from them
     if target == "tensorrt":
         _ask_for_plan(written, golden, sha256(file), precision, kept)
     return Retargeted(card.model, version, difference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from training.export.commit import code_commit
 from training.export.golden import GOLDEN_SPECIMENS, make_golden
 from training.export.graph import check_parity, export_onnx, sha256
 from training.export.repository import write_version
+from training.export.targets import Target
 from training.export.tensorrt_rules import check_tensorrt_rules
 from training.export.weights import FILE as WEIGHTS
 from training.export.weights import weights_file
@@ -33,6 +35,30 @@ _COMPARED: Final = 16
 """Test specimens on which torch and ONNX Runtime must agree."""
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a card says of where a version comes from; see `services.common.model_card.ModelCard`."""
+
+    training_digest: str
+    data: str
+    description: str
+    limits: tuple[str, ...]
+    evaluation_key: str = ""
+
+
+def simulated(
+    name: str, configuration: Configuration, judged: Judged, training_digest: str, *, share: float = 1
+) -> Origin:
+    """Origin of a version that was trained from the start, on simulated mice or a share of them."""
+    of_them = "" if share == 1 else f"{share:.0%} of "
+    return Origin(
+        training_digest=training_digest,
+        data=f"{of_them}{configuration.specimens} specimens simulated from seed {configuration.first_seed}",
+        description=_description(name, configuration, judged),
+        limits=LIMITS,
+    )
+
+
 def export_version(
     model: Serving,
     judged: Judged,
@@ -41,18 +67,20 @@ def export_version(
     name: str,
     version: int,
     configuration: Configuration,
-    training_digest: str,
+    origin: Origin,
     repository: Path,
+    target: Target = "local",
 ) -> float:
     """Write graph, card and configuration; returns the largest difference between torch and ONNX Runtime.
 
     Raises ParityError if they differ too much, TensorRTRuleError if the graph could not be served on a GPU, and then
     writes nothing.
     """
-    file = export_onnx(model)
+    file = export_onnx(model, configuration.side)
     check_tensorrt_rules(file)
     difference = check_parity(file, model, next(test.batches(_COMPARED)))
     golden = make_golden(file, next(test.batches(GOLDEN_SPECIMENS)))
+    weights = weights_file(model.backbone, configuration.size)
     card = ModelCard(
         model=name,
         version=version,
@@ -62,18 +90,21 @@ def export_version(
         labels=LABEL_ORDER,
         thresholds=judged.thresholds,
         uncertain_half_width=UNCERTAIN_HALF_WIDTH,
+        consensus_weight=judged.weight,
         calibration_digest=judged.calibration.digest(),
-        training_digest=training_digest,
+        training_digest=origin.training_digest,
         onnx_sha256=sha256(file),
-        description=_description(name, configuration, judged),
+        description=origin.description,
         code_commit=code_commit(),
-        data=f"{configuration.specimens} specimens simulated from seed {configuration.first_seed}",
+        data=origin.data,
         metrics=_metrics(judged),
-        limits=LIMITS,
+        limits=origin.limits,
         golden_sha256=golden.digest(),
+        weights_sha256=sha256(weights),
+        evaluation_key=origin.evaluation_key,
     )
-    directory = write_version(card, file, golden, repository=repository)
-    (directory / str(version) / WEIGHTS).write_bytes(weights_file(model.backbone, configuration.size))
+    directory = write_version(card, file, golden, repository=repository, target=target)
+    (directory / str(version) / WEIGHTS).write_bytes(weights)
     return difference
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
@@ -27,15 +27,23 @@ def weights_file(backbone: nn.Module, size: str) -> bytes:
     return save(state, metadata={_SIZE: size})
 
 
+def read_size(version: Path) -> str:
+    """Return the size of the backbone in a version's folder; raises Rejected `no_weights`, `weights_damaged`."""
+    path = _path(version)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {})[_SIZE])
+    except (SafetensorError, KeyError) as error:
+        raise Rejected("weights_damaged", f"{path} cannot be read, or names no size: {error}") from error
+
+
 def read_backbone(version: Path, name: str, size: str) -> nn.Module:
     """Return backbone `convnext` or `cae` with the weights of a version's folder.
 
     Raises Rejected `no_weights` if the folder has none, `weights_damaged` if they cannot be read, `weights_differ` if
     they are of another architecture.
     """
-    path = version / FILE
-    if not path.exists():
-        raise Rejected("no_weights", f"{version} has no {FILE}: it can serve, but nothing can be trained on from it")
+    path = _path(version)
     try:
         state = load(path.read_bytes())
     except SafetensorError as error:
@@ -47,6 +55,13 @@ def read_backbone(version: Path, name: str, size: str) -> nn.Module:
         words = f"{path} does not fit {name} of size {size} as the code builds it today: train it anew"
         raise Rejected("weights_differ", words) from error
     return backbone
+
+
+def _path(version: Path) -> Path:
+    path = version / FILE
+    if not path.exists():
+        raise Rejected("no_weights", f"{version} has no {FILE}: it can serve, but nothing can be trained on from it")
+    return path
 
 
 def _stored(value: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.data.bone_truth import CHANNELS, SIDE
+from training.data.missing import MISSING
 from training.data.store import Subset
 
 SMALLEST_SIDE = 32
@@ -58,12 +59,12 @@ def _check_labels(part: str, subset: Subset) -> None:
             f"{part} labels must be {list(expected)} (one row a specimen), got {list(shape)}: write the manifest again"
         )
         raise Rejected("wrong_label_shape", words, part=part, shape=list(shape))
-    wrong = np.argwhere(~np.isin(subset.labels, (0, 1)))
+    wrong = np.argwhere(~np.isin(subset.labels, (0, 1, MISSING)))
     if len(wrong):
         number, label = (int(index) for index in wrong[0])
         words = (
-            f"{LABEL_ORDER[label]} of {part} specimen {number} is {subset.labels[number, label]}, not 0 or 1: "
-            "leave the specimen out or complete its label"
+            f"{LABEL_ORDER[label]} of {part} specimen {number} is {subset.labels[number, label]}, "
+            f"not 0, 1 or {MISSING} (missing): leave the specimen out or complete its label"
         )
         raise Rejected("label_not_binary", words, part=part, specimen=number, label=LABEL_ORDER[label])
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from training.fit.loss import HierarchicalLoss
 from training.fit.parameter_groups import HEADS
+from training.fit.rules import LEVELS, RULES, Rules
 from training.models.output import Output
 
 _BATCH: Final = 128
@@ -34,7 +35,9 @@ class Features:
     labels: NDArray[np.uint8]
 
 
-def fit_heads(backbone: Any, fresh: nn.Module, train: Features, validation: Features, seed: int) -> int:
+def fit_heads(
+    backbone: Any, fresh: nn.Module, train: Features, validation: Features, *, seed: int, rules: Rules = RULES
+) -> int:
     """Replace the heads of `backbone` by those of `fresh`, train them, keep the best epoch's; returns the epochs.
 
     `fresh` is a backbone of the same kind and size whose weights are those of its start. Ended early after `_PATIENCE`
@@ -43,10 +46,17 @@ def fit_heads(backbone: Any, fresh: nn.Module, train: Features, validation: Feat
     for name in HEADS:
         if hasattr(fresh, name):
             setattr(backbone, name, getattr(fresh, name))
+    stages = [LEVELS] if rules.together else [(level,) for level in LEVELS]
+    return sum(_fit_levels(backbone, levels, train, validation, seed=seed, rules=rules) for levels in stages)
+
+
+def _fit_levels(
+    backbone: Any, levels: tuple[int, ...], train: Features, validation: Features, *, seed: int, rules: Rules
+) -> int:
     backbone.requires_grad_(False)
-    heads = [parameter for name in HEADS for parameter in _parameters(backbone, name)]
+    heads = [parameter for name in HEADS for parameter in _parameters(backbone, name, levels)]
     optimiser = torch.optim.AdamW(heads, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-    loss = HierarchicalLoss(train.labels, reconstruction_weight=0)
+    loss = HierarchicalLoss(train.labels, 0, rules, levels)
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     best, kept, waited, epoch = float("inf"), {}, 0, 0
@@ -63,19 +73,30 @@ def fit_heads(backbone: Any, fresh: nn.Module, train: Features, validation: Feat
     return epoch
 
 
-def _parameters(backbone: nn.Module, name: str) -> list[nn.Parameter]:
-    child = getattr(backbone, name, None)
-    parameters = [] if child is None else list(child.parameters())
+def _parameters(backbone: nn.Module, head: str, levels: tuple[int, ...]) -> list[nn.Parameter]:
+    child = getattr(backbone, head, None)
+    named = [] if child is None else child.named_parameters(head)
+    parameters = [parameter for name, parameter in named if levels == LEVELS or _level_of(name) in levels]
     for parameter in parameters:
         parameter.requires_grad_(True)
     return parameters
 
 
+def _level_of(name: str) -> int:
+    """Level of a head's parameter; what lies before level 1's output belongs to level 1."""
+    return next((level for level in LEVELS if f"level{level}" in name), 1)
+
+
 def _epoch(
-    backbone: Any, optimiser: torch.optim.Optimizer, loss: nn.Module, train: Features, random: np.random.Generator
+    backbone: Any,
+    optimiser: torch.optim.Optimizer,
+    loss: HierarchicalLoss,
+    train: Features,
+    random: np.random.Generator,
 ) -> None:
     backbone.eval()
-    backbone.standardise.train()
+    # Frozen levels must go on seeing what they have learnt from.
+    backbone.standardise.train(bool(loss.counted[0]))
     for name in HEADS:
         if getattr(backbone, name, None) is not None:
             getattr(backbone, name).train()

@@ -1,12 +1,13 @@
-"""The loss of all levels at once.
+"""The loss of all levels, and of what else a backbone learns.
 
 Decision: the paper trains level after level and freezes what came before; here one loss trains all, because behind
 frozen level-1 features (32 numbers chosen to tell abnormal from normal) levels 2 and 3 cannot see what differs
-among the abnormal.
+among the abnormal (`training.studies.variants` compares the two).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -15,13 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from services.common.labels import LEVEL2, LEVEL3
 from training.data.bone_truth import REGIONS
+from training.data.missing import MISSING, known
+from training.fit.rules import LEVELS, RULES, Rules, losses
 from training.models.output import Output
 from training.models.trunk import sample
-
-WEIGHT_LIMITS: Final = (0.2, 8.0)
-"""Of a label's positive class: beyond these a handful of specimens would steer the training."""
-
 
 REGION_WEIGHT: Final = 4.0
 ALTERED_WEIGHT: Final = 40.0
@@ -33,40 +33,53 @@ _COVERED: Final = 10
 
 
 class HierarchicalLoss(nn.Module):
-    """Binary cross-entropy (level 1: all specimens, levels 2 and 3: abnormal ones), and of what a backbone adds.
+    """Cross-entropy of all labels, levels 2 and 3 by `rules`, and of what a backbone adds.
 
-    That is the rebuilt image's error, and cross-entropy of where bones and altered bones lie. In levels 2 and 3 each
-    label's positives and negatives weigh the same (within `WEIGHT_LIMITS`), after the counts in the training labels
-    (uint8 [n, 14]).
+    That is the rebuilt image's error, and cross-entropy of where bones and altered bones lie. How frequent a label is
+    comes from the training labels (uint8 [n, 14]). Missing labels, and those of other than the `levels`, count nothing.
     """
 
-    positive_weight: Tensor
+    positives: Tensor
+    counted: Tensor
 
-    def __init__(self, labels: NDArray[np.uint8], reconstruction_weight: float) -> None:
+    def __init__(
+        self,
+        labels: NDArray[np.uint8],
+        reconstruction_weight: float,
+        rules: Rules = RULES,
+        levels: Sequence[int] = LEVELS,
+    ) -> None:
         super().__init__()
-        abnormal = labels[labels[:, 0] == 1, 1:].astype(np.float64)
-        positives = abnormal.sum(axis=0)
-        weight = np.clip((len(abnormal) - positives) / np.maximum(positives, 1), *WEIGHT_LIMITS)
-        self.register_buffer("positive_weight", torch.tensor(weight, dtype=torch.float32))
+        learnt = labels[labels[:, 0] == 1, 1:] if rules.conditional else labels[:, 1:]
+        share = (learnt == 1).sum(axis=0) / np.maximum(known(learnt).sum(axis=0), 1)
+        self.register_buffer("positives", torch.tensor(share, dtype=torch.float32))
+        counted = [1 in levels, *[2 in levels] * len(LEVEL2), *[3 in levels] * len(LEVEL3)]
+        self.register_buffer("counted", torch.tensor(counted))
         self.reconstruction_weight = reconstruction_weight
+        self.rules = rules
 
     def forward(self, output: Output, labels: Tensor, image: Tensor, bones: Tensor | None) -> Tensor:
         """Compute the loss of a batch.
 
-        Labels float [n, 14], image [n, 3, side, side] in [0, 1], bones uint8 [n, 2, channels, 56, 56] or None.
+        Labels float [n, 14] of 0, 1 and `MISSING`, image [n, 3, side, side] in [0, 1], bones uint8 [n, 2, channels, 56,
+        56] or None.
         """
-        logits, abnormal = output.logits.float(), labels[:, :1]
-        loss = functional.binary_cross_entropy_with_logits(logits[:, :1], abnormal)
-        each = functional.binary_cross_entropy_with_logits(
-            logits[:, 1:], labels[:, 1:], pos_weight=self.positive_weight, reduction="none"
-        )
-        loss = loss + (each * abnormal).sum() / (abnormal.sum().clamp(min=1) * each.shape[1])
+        logits, counted = output.logits.float(), (labels != MISSING) & self.counted
+        truth = labels * (labels != MISSING)
+        level1 = functional.binary_cross_entropy_with_logits(logits[:, :1], truth[:, :1], reduction="none")
+        below = losses(logits[:, 1:], truth[:, 1:], self.positives, self.rules.balance)
+        teaches = truth[:, :1] == 1 if self.rules.conditional else torch.ones_like(truth[:, :1], dtype=torch.bool)
+        loss = _mean(level1, counted[:, :1]) + _mean(below, counted[:, 1:] & teaches)
         if output.reconstruction is not None:
             error = functional.mse_loss(output.reconstruction.float(), image)
             loss = loss + self.reconstruction_weight * error
         if bones is not None:
             loss = loss + _bone_losses(output, bones)
         return loss
+
+
+def _mean(values: Tensor, counted: Tensor) -> Tensor:
+    return (values * counted).sum() / counted.sum().clamp(min=1)
 
 
 def _bone_losses(output: Output, bones: Tensor) -> Tensor:

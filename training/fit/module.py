@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MultilabelAUROC
 
 from services.common.labels import LABEL_ORDER, LEVEL2
+from training.data.missing import MISSING
 from training.fit.batches import Batch
 from training.fit.loss import HierarchicalLoss
 from training.fit.parameter_groups import parameter_groups
@@ -42,7 +43,7 @@ class BackboneModule(pl.LightningModule):
         super().__init__()
         self.backbone = backbone
         self._plan = plan
-        self._loss = HierarchicalLoss(train_labels, plan.reconstruction_weight)
+        self._loss = HierarchicalLoss(train_labels, plan.reconstruction_weight, plan.rules)
         self._auroc = MultilabelAUROC(len(LABEL_ORDER), average=None, ignore_index=_IGNORED)
         self._steps = steps
         self._seed = seed
@@ -63,7 +64,8 @@ class BackboneModule(pl.LightningModule):
         loss, logits = self._run(batch)
         self.log("validation_loss", loss, batch_size=len(batch.images), sync_dist=True)
         truth = batch.labels.int()
-        truth[truth[:, 0] == 0, 1:] = _IGNORED
+        truth[truth[:, 0] != 1, 1:] = _IGNORED
+        truth[truth == MISSING] = _IGNORED
         self._auroc.update(torch.sigmoid(logits.float()), truth)
 
     def on_validation_epoch_end(self) -> None:

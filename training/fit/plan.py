@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VIEW_SIDE
 from training.data.inputs import Input
+from training.fit.rules import RULES, Rules
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 """Lightning's names: all in 32 bits, or layers in 16 bits with weights kept in 32."""
@@ -20,7 +21,7 @@ class Plan:
     without a smaller validation loss. `weight_decay` is the dense layers' L2 regularisation of the paper, for all
     weights. `reconstruction_weight` multiplies the autoencoder's mean squared error. `front_end_rate` multiplies the
     learning rate of a front end that is trained, `head_weight_decay` is the heads' own. `precision` None is the
-    hardware's: `training.fit.hardware`.
+    hardware's: `training.fit.hardware`. `rules` say what levels 2 and 3 learn from: `training.fit.rules`.
     """
 
     epochs: int
@@ -32,6 +33,7 @@ class Plan:
     front_end_rate: float = 1.0
     head_weight_decay: float | None = None
     precision: Precision | None = None
+    rules: Rules = RULES
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ _SMALL: Final = Configuration(
         head_weight_decay=0.3,
     ),
     cae=Plan(
-        epochs=3,
+        epochs=10,
         patience=4,
         batch=16,
         learning_rate=1e-3,
@@ -110,3 +112,22 @@ _SMALL_448: Final = replace(
 """The same network on tensors of twice the side, gone on with from `small`."""
 
 CONFIGURATIONS: Final = {one.name: one for one in (_SMALL, _SMALL_448, _FULL)}
+
+_REFRESH_SMALL: Final = replace(
+    _SMALL,
+    name="refresh-small",
+    convnext=replace(_SMALL.convnext, epochs=3, patience=2, learning_rate=2e-4),
+    cae=replace(_SMALL.cae, epochs=3, patience=2, learning_rate=2e-4),
+)
+_REFRESH_FULL: Final = replace(
+    _FULL,
+    name="refresh-full",
+    convnext=replace(_FULL.convnext, epochs=10, learning_rate=2e-5),
+    cae=replace(_FULL.cae, epochs=10, learning_rate=2e-4),
+)
+REFRESHES: Final = {one.size: one for one in (_REFRESH_SMALL, _REFRESH_FULL)}
+"""How the refresh trains on from a serving version of each size: few epochs, at a fifth of the first rate.
+
+The specimens are those of a dataset; `specimens`, `balanced` and `first_seed`, which say how to simulate some, are not
+read.
+"""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -123,3 +124,13 @@ def test_single_view_hides_the_other_and_the_blended_edges(tmp_path: Path) -> No
     assert not bones[:, 0].any()
     assert (bones[:, 1] > 0).all()
     assert np.array_equal(np.concatenate(list(lateral.batches(3))), lateral.pictures(slice(None)))
+
+
+@pytest.mark.parametrize(("share", "chosen"), [(1.0, [0, 1, 2, 3, 4, 5]), (0.5, [1, 3, 5]), (0.34, [2, 5]), (0.1, [])])
+def test_a_share_is_spread_evenly(tmp_path: Path, share: float, chosen: list[int]) -> None:
+    whole = _filled(tmp_path, 40).subset("validation")
+    first = replace(whole, rows=whole.rows[:6], labels=whole.labels[:6], centres=tuple("abcdef"))
+    part = first.share(share)
+    assert part.rows.tolist() == [first.rows[position] for position in chosen]
+    assert part.centres == tuple("abcdef"[position] for position in chosen)
+    assert len(part.labels) == len(part) == len(chosen)

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from services.common.labels import LABEL_ORDER
+from training.data.missing import MISSING, scored
 from training.data.store import Subset
-from training.evaluation.evaluate import Judged, judge_consensus, scored_labels
+from training.evaluation.evaluate import Judged, consensus, judge_consensus
 from training.evaluation.measures.ranking import auc
 from training.evaluation.metrics import figures
 from training.evaluation.report import BEGIN, END, Report, as_markdown, put_into_page
 from training.evaluation.thresholds import DEFAULT, choose_thresholds, matthews
+from training.evaluation.weight import LEAST, consensus_weight
 from training.models.calibration import Calibration
 
 
@@ -65,30 +66,68 @@ def test_levels_2_and_3_are_scored_among_abnormal_specimens() -> None:
     assert auc(labels[:, 0], given[:, 1]) == 0.0
 
 
-def _judged(level1: list[float], threshold: float, labels: np.ndarray) -> Judged:
+def _judged(level1: list[float], threshold: float, labels: np.ndarray, weight: float = 1.0) -> Judged:
     scores = np.tile(np.array(level1)[:, None], (1, 14))
     thresholds = (threshold,) * 14
     found = figures(scores, scores, labels, ["JAX"] * len(scores), thresholds)
-    return Judged(Calibration(), thresholds, scores, scores, found)
+    return Judged(Calibration(), thresholds, scores, scores, found, weight)
 
 
-def test_consensus_is_the_mean_probability_against_the_mean_threshold() -> None:
+def test_consensus_is_the_pooled_probability_against_the_pooled_threshold() -> None:
     labels = np.zeros((4, 14), dtype=np.uint8)
     labels[2:, 0] = 1
     backbones = [_judged([0.2, 0.7, 0.5, 0.9], 0.4, labels), _judged([0.5, 0.1, 0.6, 0.8], 0.6, labels)]
     test = Subset(np.zeros((0,), dtype=np.uint8), None, np.arange(4), labels, ("JAX",) * 4)
-    result = judge_consensus(backbones, test)
+    result = judge_consensus(consensus(backbones), test)
     assert [one.figures.level1_auc for one in backbones] == [0.75, 1.0]
     assert result.level1_auc == 1.0
     assert result.labels[0].threshold == pytest.approx(0.5)
     assert (result.labels[0].sensitivity, result.labels[0].specificity) == (1.0, 1.0)
 
 
+def test_consensus_weighs_backbones_by_what_they_told() -> None:
+    labels = np.zeros((4, 14), dtype=np.uint8)
+    labels[2:, 0] = 1
+    backbones = [_judged([0.2, 0.7, 0.5, 0.9], 0.4, labels, 3), _judged([0.6, 0.3, 0.1, 0.5], 0.8, labels)]
+    together = consensus(backbones)
+    odds = np.array([(1 / 4) ** 0.75 * 1.5**0.25, (7 / 3) ** 0.75 * (3 / 7) ** 0.25, (1 / 9) ** 0.25, 9**0.75])
+    assert together.served[:, 0] == pytest.approx(odds / (1 + odds))
+    assert together.given_abnormal[:, 5] == pytest.approx(odds / (1 + odds))
+    threshold = (2 / 3) ** 0.75 * 4**0.25
+    assert together.thresholds == pytest.approx((threshold / (1 + threshold),) * 14)
+
+
+def test_weight_is_the_share_of_uncertainty_taken_away() -> None:
+    labels = np.zeros((400, 14), dtype=np.uint8)
+    labels[::2, :13] = 1
+    told = np.where(labels == 1, 0.9, 0.1)
+    assert consensus_weight(told, labels) == pytest.approx(1 - np.log(0.9) / np.log(0.5), abs=1e-4)
+    assert consensus_weight(labels.astype(np.float64), labels) == pytest.approx(1, abs=1e-4)
+    assert consensus_weight(1 - told, labels) == consensus_weight(np.full(labels.shape, 0.5), labels) == LEAST
+    unknown = labels.copy()
+    unknown[::3] = MISSING
+    assert consensus_weight(told, unknown) == pytest.approx(consensus_weight(told, labels), abs=0.01)
+    assert consensus_weight(told, np.full_like(labels, MISSING)) == LEAST
+
+
 def test_mask_scores_level_1_everywhere() -> None:
-    mask = scored_labels(torch.tensor([[0] * 14, [1] * 14], dtype=torch.uint8))
+    mask = scored(np.array([[0] * 14, [1] * 14], dtype=np.uint8))
     assert mask[:, 0].all()
     assert not mask[0, 1:].any()
     assert mask[1].all()
+
+
+def test_missing_labels_change_no_figure_no_threshold_and_no_mask() -> None:
+    labels = _labels(60)
+    scores = np.clip(0.5 * labels + np.random.default_rng(1).random(labels.shape) / 2, 0, 1)
+    centres = ["JAX", "BCM"] * 30
+    more = np.concatenate([labels, np.full((20, 14), MISSING, dtype=np.uint8)])
+    with_missing = np.concatenate([scores, np.random.default_rng(2).random((20, 14))])
+    expected = figures(scores, scores, labels, centres, [0.5] * 14)
+    found = figures(with_missing, with_missing, more, centres + ["JAX"] * 20, [0.5] * 14)
+    assert found.model_copy(update={"specimens": 60}) == expected
+    assert choose_thresholds(with_missing, more) == choose_thresholds(scores, labels)
+    assert not scored(more)[60:].any()
 
 
 def test_table_names_every_label_and_replaces_the_old_one_in_a_page(tmp_path: Path) -> None:

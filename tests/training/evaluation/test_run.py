@@ -11,7 +11,7 @@ from services.common.labels import LABEL_ORDER
 from tests.training.evaluation.cohort import CENTRES
 from training.data.recipe import Recipe
 from training.data.store import Entry, SetFolder
-from training.evaluation.evaluate import Judged, judge_consensus
+from training.evaluation.evaluate import Judged, consensus, judge_consensus
 from training.evaluation.metrics import figures
 from training.evaluation.parquet import load
 from training.evaluation.run import training_prevalence, write_predictions
@@ -39,7 +39,7 @@ def _judged(store: SetFolder, seed: int) -> Judged:
     given = np.random.default_rng(seed).random(test.labels.shape)
     thresholds = (seed / 10,) * len(LABEL_ORDER)
     found = figures(given, given / 2, test.labels, test.centres, thresholds)
-    return Judged(Calibration(), thresholds, given, given / 2, found)
+    return Judged(Calibration(), thresholds, given, given / 2, found, weight=seed / 3)
 
 
 def test_files_hold_each_backbone_and_the_consensus_that_is_called(store: SetFolder, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_files_hold_each_backbone_and_the_consensus_that_is_called(store: SetFol
     ]  # fmt: skip
     test = store.subset("test")
     expected = {name: one.figures for name, one in judged.items()}
-    expected["consensus"] = judge_consensus(list(judged.values()), test)
+    expected["consensus"] = judge_consensus(consensus(list(judged.values())), test)
     for path in paths:
         read = load(path)
         origin = read.origin

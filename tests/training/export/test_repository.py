@@ -9,7 +9,7 @@ from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
 from services.models.configuration import read_configuration
 from training.export.graph import sha256
-from training.export.repository import read_cards, write_version
+from training.export.repository import REPOSITORY, read_cards, write_version
 from training.export.targets import MAX_BATCH_SIZE
 
 GRAPH = b"a graph"
@@ -28,6 +28,7 @@ def test_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_cards(directory / "config.pbtxt") == {1: _card(1)}
     assert (directory / "1" / "model.onnx").read_bytes() == GRAPH
     assert (directory / "1" / "model.py").readlink() == Path("../../model.py")
+    assert (tmp_path / "model.py").read_bytes() == (REPOSITORY / "model.py").read_bytes()
 
 
 def test_new_version_keeps_the_old_card_and_both_are_served(tmp_path: Path) -> None:

@@ -80,7 +80,11 @@ def test_card_is_written_to_be_read(repository: Path) -> None:
 
 
 def test_triton_onnxruntime_backend_gets_the_same_contract(repository: Path, tmp_path: Path) -> None:
+    weights = repository / "cae" / "3" / "weights.safetensors"
+    weights.write_bytes(b"what the card pins")
     retarget(repository, "onnxruntime", tmp_path)
+    weights.unlink()
+    assert (tmp_path / "cae" / "3" / weights.name).read_bytes() == b"what the card pins"
     local = read_configuration(repository / "cae" / "config.pbtxt")
     configuration = read_configuration(tmp_path / "cae" / "config.pbtxt")
     assert configuration.backend == "onnxruntime"
@@ -90,7 +94,7 @@ def test_triton_onnxruntime_backend_gets_the_same_contract(repository: Path, tmp
     assert configuration.max_batch_size == local.max_batch_size
     assert read_cards(tmp_path / "cae" / "config.pbtxt") == read_cards(repository / "cae" / "config.pbtxt")
     files = sorted(path.name for path in (tmp_path / "cae" / "3").iterdir())
-    assert files == ["card.md", "golden.bin.gz", "golden.json", "model.onnx"]
+    assert files == ["card.md", "golden.bin.gz", "golden.json", "model.onnx", "weights.safetensors"]
 
 
 def test_tensorrt_repository_has_a_request_and_no_plan(repository: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from tests.training.synthetic import tiny_subset
+from training.data.missing import MISSING
 from training.data.store import Subset
 from training.fit.checks import check_subsets
 
@@ -63,3 +64,8 @@ def test_specimen_in_two_parts_is_refused() -> None:
 
 def test_sound_parts_pass() -> None:
     check_subsets({"train": tiny_subset(24, seed=1), "validation": tiny_subset(12, seed=2)})
+
+
+def test_missing_labels_pass_as_long_as_each_class_is_known_somewhere() -> None:
+    subset = _labels(tiny_subset(24, seed=1), 5, slice(None), MISSING)
+    check_subsets({"train": subset, "validation": tiny_subset(12, seed=2)})

@@ -9,6 +9,7 @@ from training.fit.body import features_of, logits_of
 from training.fit.heads import Features, fit_heads
 from training.fit.loop import weights_digest
 from training.fit.parameter_groups import HEADS
+from training.fit.rules import Rules
 from training.models.build import BACKBONES, build_backbone
 
 
@@ -53,6 +54,23 @@ def test_only_the_heads_change_and_they_learn() -> None:
     scores = logits_of(backbone, validation)[:, 0].numpy()
     abnormal = validation.labels[:, 0] == 1
     assert (scores[abnormal][:, None] > scores[~abnormal]).mean() > 0.95
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_level_after_level_learns_nothing_of_the_levels_below(together: bool) -> None:
+    """Levels 1 and 2 taught with other truths of level 3: only taught together do they notice."""
+    logits = []
+    for shift in (0, 1):
+        backbone = made("convnext", 1)
+        width = backbone.get_submodule("standardise")[0].num_features  # type: ignore[index]
+        assert isinstance(width, int)
+        train, validation = learnable(64, width, 3), learnable(32, width, 4)
+        for features in (train, validation):
+            features.labels[:, 4:] = np.roll(features.labels[:, 4:], 4 * shift, axis=0) * features.labels[:, :1]
+            features.labels[0, 4:] = shift
+        fit_heads(backbone, made("convnext", 2), train, validation, seed=5, rules=Rules(together=together))
+        logits.append(logits_of(backbone, validation)[:, :4])
+    assert torch.equal(*logits) is not together
 
 
 def test_a_seed_gives_the_same_heads() -> None:

@@ -34,6 +34,8 @@ def _training(opened: Opened) -> list[str]:
             rows += [[f"{part} specimens", str(count)] for part, count in opened.clock.specimens.items()]
             rows.append(["minutes of simulating them", number(opened.clock.minutes.get("data"), 1)])
         lines += table(("", ""), rows) + picture(opened.picture("learning"), "Learning curves")
+    else:
+        lines += ["The weights were taken from a model repository, which keeps no record of their epochs.", ""]
     words = "The paper trained on an RTX 3090 Ti in 145 to 165 minutes (ConvNeXt) and 65 to 75 (CAE)."
     return [*lines, words, ""]
 

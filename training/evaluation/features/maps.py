@@ -45,7 +45,7 @@ def _output(backbone: nn.Module, layer: Layer, images: NDArray[np.uint8]) -> NDA
     handle = layer.module.register_forward_hook(keep)
     try:
         with torch.inference_mode():
-            backbone(unit_range(torch.from_numpy(images)))
+            backbone(unit_range(torch.tensor(images)))
     finally:
         handle.remove()
     return kept[0].float().numpy()

@@ -61,7 +61,7 @@ def study(trained: Trained) -> tuple[HeatStudy, ...]:
 
 def positive_pairs(test: Subset, bones: Images) -> Pairs:
     """Every positive label of every specimen, where at least one cell of either view shows an altered bone."""
-    specimens, columns = np.nonzero(test.labels)
+    specimens, columns = np.nonzero(test.labels == 1)
     places = zip(test.rows[specimens].tolist(), columns.tolist(), strict=True)
     chosen = np.flatnonzero([altered_cells(bones[row], column).any() for row, column in places])
     if len(chosen) > MOST_PAIRS:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.common.labels import LABEL_ORDER, LEVEL2, PARENTS
-from training.evaluation.levels import LEVEL_COLUMNS
+from services.common.labels import LABEL_ORDER, parents_of
 from training.evaluation.measures.estimate import Estimate, proportion
 from training.evaluation.predictions import Labels, Mask, Numbers
 
@@ -23,10 +22,7 @@ class Errors:
 
 def parent_columns(column: int) -> tuple[int, ...]:
     """Columns of the labels of which one is needed for this label to be called; none for level 1."""
-    if column in LEVEL_COLUMNS[1]:
-        return ()
-    names = ("Abnormal",) if LABEL_ORDER[column] in LEVEL2 else PARENTS[LABEL_ORDER[column]]
-    return tuple(LABEL_ORDER.index(name) for name in names)
+    return tuple(LABEL_ORDER.index(name) for name in parents_of(LABEL_ORDER[column]))
 
 
 def calls(served: Numbers, thresholds: Sequence[float]) -> Mask:

@@ -11,12 +11,13 @@ import numpy as np
 from pydantic import BaseModel
 
 from services.common.errors import Rejected
+from training.data.finer import at_side
 from training.data.recipe import Recipe
 from training.data.store import SetFolder, Subset
 from training.evaluation.opened.trained import Trained
 from training.evaluation.predictions import Predictions
 from training.fit.checkpoint import FINAL, path_of, read_weights
-from training.fit.plan import CONFIGURATIONS
+from training.fit.plan import CONFIGURATIONS, Configuration
 from training.models.build import BACKBONES, build_backbone
 
 METRICS: Final = "metrics.json"
@@ -33,10 +34,10 @@ class Clock(BaseModel):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder that `xray train models` wrote, and its training set's."""
+    """A folder that `xray train models` wrote; `data` is its training set's where it is not the run's own."""
 
     folder: Path
-    data: Path
+    data: Path | None = None
 
     def can_open(self, predictions: Predictions) -> bool:
         """Whether the weights of these predictions are here; a consensus has none, and single views are not shown."""
@@ -52,9 +53,19 @@ class RunFolder:
         if origin.config not in CONFIGURATIONS:
             words = f"configuration {origin.config!r} of {self.folder} is not one of {', '.join(CONFIGURATIONS)}"
             raise Rejected("unknown_configuration", words)
-        backbone = build_backbone(origin.model, CONFIGURATIONS[origin.config].size)
+        configuration = CONFIGURATIONS[origin.config]
+        backbone = build_backbone(origin.model, configuration.size)
         backbone.load_state_dict(read_weights(self.folder / origin.model, FINAL))
-        return Trained(name, backbone.eval(), _specimens(self.data, predictions), predictions)
+        return Trained(
+            name,
+            backbone.eval(),
+            _specimens(self._data_of(configuration), predictions, configuration.side),
+            predictions,
+        )
+
+    def _data_of(self, configuration: Configuration) -> Path:
+        trained_from = self.folder.parent / configuration.start if configuration.start else self.folder
+        return self.data or trained_from / "data"
 
     def clock(self) -> Clock | None:
         """Size and time of the run; None before it has ended."""
@@ -62,7 +73,7 @@ class RunFolder:
         return Clock.model_validate_json(path.read_bytes()) if path.exists() else None
 
 
-def _specimens(data: Path, predictions: Predictions) -> Subset:
+def _specimens(data: Path, predictions: Predictions, side: int) -> Subset:
     recipe = data / "recipe.json"
     if not recipe.exists():
         raise Rejected("no_training_set", f"{data} holds no training set; name its folder by --data")
@@ -75,4 +86,5 @@ def _specimens(data: Path, predictions: Predictions) -> Subset:
         words = f"the test specimens of {data} are not those of the predictions; name their training set by --data"
         raise Rejected("other_training_set", words)
     centres = tuple(test.centres[number] for number in order.tolist())
-    return replace(test, rows=test.rows[order], labels=test.labels[order], centres=centres)
+    ordered = replace(test, rows=test.rows[order], labels=test.labels[order], centres=centres)
+    return at_side(ordered, store, side)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from training.data.missing import known
 from training.data.store import Subset
 from training.evaluation.measures.estimate import Estimate
 from training.evaluation.measures.ranking import auc_with_interval, resample
@@ -72,15 +73,16 @@ def errors(rebuilt: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _summary(rebuilt: Rebuilt, test: Subset) -> Reconstruction:
-    abnormal = test.labels[:, 0] == 1
-    masks = {"all": np.ones(len(test), dtype=np.bool_), "normal": ~abnormal, "abnormal": abnormal}
+    level1 = test.labels[:, 0]
+    masks = {"all": np.ones(len(test), dtype=np.bool_), "normal": level1 == 0, "abnormal": level1 == 1}
     groups = [
         RebuiltGroup(
             name, int(mask.sum()), _mean_and_deviation(rebuilt.mse[mask]), _mean_and_deviation(rebuilt.ssim[mask])
         )
         for name, mask in masks.items()
     ]
-    auc = auc_with_interval(test.labels[:, 0], rebuilt.mse, resample(len(test)))
+    rows = known(level1)
+    auc = auc_with_interval(level1[rows], rebuilt.mse[rows], resample(int(rows.sum())))
     return Reconstruction(rebuilt, tuple(groups), auc)
 
 

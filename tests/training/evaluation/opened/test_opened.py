@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from services.common.errors import Rejected
 from tests.training.evaluation.opened.folder import EPOCHS, SPECIMENS, make_run
 from training.evaluation.command import app
+from training.evaluation.document.inside import inside_section
+from training.evaluation.features.maps import draw_maps
 from training.evaluation.history.epochs import best_epoch, recorded_epochs
+from training.evaluation.opened.findings import Opened
 from training.evaluation.opened.run import RunFolder
 from training.evaluation.parquet import load
+from training.evaluation.plots.style import drawing
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +63,27 @@ def test_models_stay_closed_when_asked(run: Path, tmp_path: Path) -> None:
     assert "## Inside" not in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
+def test_weights_without_a_record_of_their_training_say_so() -> None:
+    taken = Opened("cae", heat=(), sheets=(), reconstruction=None, centre=None, epochs=(), clock=None)
+    assert "keeps no record of their epochs" in "\n".join(inside_section(taken))
+
+
+def test_pictures_keep_rare_colours(tmp_path: Path) -> None:
+    path = tmp_path / "p.png"
+    greys = np.repeat(np.linspace(0, 1, 240)[:, np.newaxis, np.newaxis], 240, axis=1).repeat(3, axis=2)
+    greys[100:106, 100:106] = (1, 1, 0)
+    with drawing(path, "") as axes:
+        axes[0].imshow(greys)
+    with Image.open(path) as picture:
+        assert picture.mode == "P"
+        drawn = np.asarray(picture.convert("RGB")).astype(int)
+    yellow = (np.abs(drawn - (255, 255, 0)).max(axis=2) < 24).sum()
+    assert yellow > 20
+
+
 def test_specimens_come_in_the_order_of_the_predictions(run: Path) -> None:
     predictions = load(run / "predictions-cae.parquet")
-    trained = RunFolder(run, run / "data").open("cae", predictions)
+    trained = RunFolder(run).open("cae", predictions)
     assert np.array_equal(trained.test.labels, predictions.labels)
     assert trained.test.centres == predictions.centres
     bright = trained.test.images[trained.test.rows][:, 25, 30, 0] == 240
@@ -70,13 +94,26 @@ def test_a_training_set_of_other_specimens_is_refused(run: Path) -> None:
     predictions = load(run / "predictions-cae.parquet")
     other = replace(predictions, specimens=tuple(f"X{number}" for number in range(SPECIMENS)))
     with pytest.raises(Rejected, match="not those of the predictions"):
-        RunFolder(run, run / "data").open("cae", other)
+        RunFolder(run).open("cae", other)
     with pytest.raises(Rejected, match="holds no training set"):
         RunFolder(run, run / "cae").open("cae", predictions)
 
 
+def test_a_run_that_went_on_with_another_is_opened_with_its_specimens_at_its_own_side(tmp_path: Path) -> None:
+    run, finer = make_run(tmp_path / "small"), tmp_path / "small-448"
+    shutil.copytree(run / "cae", finer / "cae")
+    predictions = load(run / "predictions-cae.parquet")
+    described = predictions.origin.model_copy(update={"config": "small-448"})
+    trained = RunFolder(finer).open("cae", replace(predictions, origin=described))
+    assert trained.test.images.shape[1:] == (448, 448, 3)
+    # Pictures that are only read from disk: torch warns of them, and a warning fails the test.
+    draw_maps(tmp_path / "maps.png", trained)
+    assert np.array_equal(trained.test.labels, predictions.labels)
+    assert RunFolder(run).open("cae", predictions).test.images.shape[1:] == (64, 64, 3)
+
+
 def test_a_consensus_and_single_views_have_nothing_to_open(run: Path) -> None:
-    folder = RunFolder(run, run / "data")
+    folder = RunFolder(run)
     predictions = load(run / "predictions-cae.parquet")
     assert folder.can_open(predictions)
     for change in ({"model": "consensus"}, {"model": "convnext"}, {"input": "DV"}):

@@ -1,7 +1,7 @@
 """`xray train study`: the paper's protocol, several seeds and each input, for the tables of `xray train evaluate`.
 
     xray train study --config small
-    cd training/runs/small && xray train evaluate . study/* --data data --out ../../../docs/results
+    xray train evaluate training/runs/small training/runs/small/study/* --data training/runs/small/data --out evaluation
 
 Nothing is exported. Stopped at any point, the same command goes on where it ended.
 """
@@ -22,9 +22,10 @@ from training.command_errors import one_line_errors
 from training.data.inputs import INPUTS, Input
 from training.evaluation.run import CONSENSUS
 from training.fit.heap import keep_freed_memory
-from training.heads_study import study_heads, take_bodies, train_bodies
 from training.models.build import BACKBONES
 from training.run import Data, Run, make_data
+from training.studies.centres import study_centres
+from training.studies.seeds import judge_bodies, study_heads, take_bodies, train_bodies
 from training.train import RUNS, known
 
 app = typer.Typer(add_completion=False)
@@ -79,8 +80,14 @@ def study(
         data = make_data(configuration, folder / config, _console)
         run = Run(configuration, folder / config)
         if heads_only:
-            train_bodies(run, data, _console) if bodies is None else take_bodies(run, bodies)
+            if bodies is None:
+                train_bodies(run, data, _console)
+            else:
+                take_bodies(run, bodies)
+                judge_bodies(run, data, _console)
             study_heads(run, data, range(1, seeds + 1), chosen, _console)
+            if configuration.input in chosen:
+                study_centres(run, data, _console)
         else:
             _study_whole(run, data, range(1, seeds + 1), chosen)
 

@@ -1,0 +1,204 @@
+"""The whole way of a study, on a training set that was made before: train, judge, predictions, report; then again."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from services.models.inspect import inspect
+from services.models.repository import ModelRepository
+from training.data.bone_truth import CHANNELS, SIDE
+from training.data.recipe import Recipe
+from training.data.store import Entry, Pictures, SetFolder
+from training.evaluation.parquet import load
+from training.fit.checkpoint import write_final
+from training.fit.plan import CONFIGURATIONS
+from training.models.build import BACKBONES, build_backbone
+from training.phantom.centres import CENTRES, UNSEEN_CENTRES
+from training.run import UNSEEN_SPECIMENS
+from training.studies.command import app
+from training.studies.variants import variants_of
+from training.studies.variants_command import app as variants
+from training.train import app as train
+
+pytestmark = pytest.mark.integration
+
+SPECIMENS = 900
+BALANCED = 500
+TINY = replace(
+    CONFIGURATIONS["small"],
+    name="tiny",
+    specimens=SPECIMENS,
+    balanced=BALANCED,
+    convnext=replace(CONFIGURATIONS["small"].convnext, epochs=1),
+    cae=replace(CONFIGURATIONS["small"].cae, epochs=1),
+)
+FINER = replace(
+    TINY,
+    name="tiny-448",
+    side=CONFIGURATIONS["small-448"].side,
+    start="tiny",
+)
+
+
+def _fill(folder: Path, recipe: Recipe) -> None:
+    """A set that is done: true labels, pictures of noise, and of most specimens none, because training them is slow."""
+    store = SetFolder(folder, recipe)
+    random = np.random.default_rng(0)
+    shapes = (224, 224, 3), (2, 448, 448), (2, len(CHANNELS), SIDE, SIDE)
+    counts: Counter[tuple[str, int, int]] = Counter()
+    for index in range(recipe.specimens):
+        specimen = recipe.specimen(index)
+        labels = (specimen.level1, *specimen.call)
+        part = recipe.part(index, specimen.biological_sample_id)
+        seen = [(part, column, label) for column, label in enumerate(labels) if column == 0 or labels[0]]
+        wanted = not specimen.abnormal_elsewhere and any(counts[one] < 2 for one in seen)
+        pictures = Pictures(*(random.integers(0, 256, size=shape, dtype=np.uint8) for shape in shapes))
+        refused = "" if wanted else "blank"
+        digest = hashlib.sha256(pictures.tensor.tobytes()).hexdigest() if wanted else ""
+        entry = Entry(index, specimen.biological_sample_id, specimen.centre, labels, digest, refused)
+        store.add(entry, pictures if wanted else None)
+        counts.update(seen if wanted else ())
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of runs whose training sets are done."""
+    folder = tmp_path_factory.mktemp("runs")
+    _fill(folder / "tiny" / "data", Recipe(specimens=SPECIMENS, balanced=BALANCED, first_seed=TINY.first_seed))
+    unseen = Recipe(specimens=UNSEEN_SPECIMENS, first_seed=TINY.first_seed, unseen=True)
+    _fill(folder / "tiny" / "data-unseen", unseen)
+    with pytest.MonkeyPatch.context() as patch:
+        for one in (TINY, FINER):
+            patch.setitem(CONFIGURATIONS, one.name, one)
+        yield folder
+
+
+def _tiny(runs: Path, *options: str, config: str = "tiny") -> list[str]:
+    return ["--config", config, "--threads", "1", "--folder", str(runs), *options]
+
+
+def _files(run: Path) -> dict[str, int]:
+    return _times(run, "predictions-*.parquet")
+
+
+def _times(folder: Path, pattern: str = "*") -> dict[str, int]:
+    return {file.name: file.stat().st_mtime_ns for file in folder.glob(pattern)}
+
+
+def test_study_trains_judges_and_does_nothing_twice(runs: Path) -> None:
+    command = _tiny(runs, "--seeds", "1", "--input", "LAT")
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    run = runs / "tiny" / "study" / "LAT-1"
+    files = _files(run)
+    assert sorted(files) == [f"predictions-{name}.parquet" for name in ("cae", "consensus", "convnext")]
+    predictions = load(run / "predictions-convnext.parquet")
+    assert (predictions.origin.input, predictions.origin.seed) == ("LAT", 1)
+    assert set(predictions.centres) & set(UNSEEN_CENTRES)
+    assert set(predictions.centres) & set(CENTRES)
+    balanced = load(run / "balanced" / "predictions-convnext.parquet")
+    assert not set(balanced.specimens) & set(predictions.specimens)
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert files == _files(run)
+
+
+def test_heads_only_trains_one_body_and_heads_for_each_seed_and_input(runs: Path) -> None:
+    command = _tiny(runs, "--seeds", "2", "--input", "DV", "--input", "MV")
+    done = CliRunner().invoke(app, [*command, "--heads-only"])
+    assert done.exit_code == 0, done.output
+    tiny = runs / "tiny"
+    made = {path.parent.name for path in tiny.glob("study/*/predictions-cae.parquet")} - {"LAT-1"}
+    assert made == {"DV-1", "DV-2", "MV-2"}
+    assert (tiny / "cae" / "final.ckpt").exists()
+    left_out = load(tiny / "study" / "centre-left-out" / "predictions-cae-centre-left-out.parquet")
+    assert left_out.origin.baseline
+    named = load(tiny / "predictions-cae.parquet").specimens
+    assert left_out.specimens == tuple(name for name in named if not name.startswith("unseen-"))
+    served = [load(tiny / part / "predictions-cae.parquet").served for part in (".", "study/MV-2", "study/DV-2")]
+    assert not np.array_equal(served[0], served[1])
+    assert not np.array_equal(served[1], served[2])
+    files = _files(tiny / "study" / "MV-2")
+    assert CliRunner().invoke(app, [*command, "--heads-only"]).exit_code == 0
+    assert files == _files(tiny / "study" / "MV-2")
+
+
+def test_variants_lead_from_the_papers_protocol_to_what_is_served(runs: Path, tmp_path: Path) -> None:
+    table = tmp_path / "variants.csv"
+    command = _tiny(runs, "--seeds", "1", "--out", str(table))
+    done = CliRunner().invoke(variants, command)
+    assert done.exit_code == 0, done.output
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["level"] for row in rows] == ["1", "2", "3"] * (len(rows) // 3)
+    for name in BACKBONES:
+        each = [row["variant"] for row in rows if row["model"] == name]
+        assert list(dict.fromkeys(each)) == [variant.name for variant in variants_of(name)]
+    assert all(0 <= float(row["auc_mean"]) <= 1 for row in rows)
+    assert len({row["auc_mean"] for row in rows if row["model"] == "convnext" and row["level"] == "3"}) > 3
+    kept = _times(runs / "tiny" / "variants")
+    assert len(kept) == len(rows) / 3
+    lost, *others = kept
+    (runs / "tiny" / "variants" / lost).unlink()
+    before = table.read_bytes()
+    assert CliRunner().invoke(variants, command).exit_code == 0
+    assert table.read_bytes() == before
+    after = _times(runs / "tiny" / "variants")
+    assert {name: after[name] for name in others} == {name: kept[name] for name in others}
+    assert after[lost] > kept[lost]
+
+
+def test_models_that_learnt_from_a_share_are_exported_and_lie_apart(runs: Path) -> None:
+    done = CliRunner().invoke(train, _tiny(runs, "--share", "0.99", "--version", "2"))
+    assert done.exit_code == 0, done.output
+    own = runs / "tiny" / "share-0.99"
+    learnt = json.loads((own / "metrics.json").read_text(encoding="utf-8"))["specimens"]
+    data = SetFolder(runs / "tiny" / "data", Recipe(specimens=SPECIMENS, balanced=BALANCED, first_seed=TINY.first_seed))
+    assert learnt["train"] == int(len(data.subset("train")) * 0.99)
+    assert learnt["test"] == len(data.subset("test"))
+    for name in BACKBONES:
+        card = inspect(ModelRepository(own / "model_repository"), name, 2).card
+        assert card.data == "99% of 900 specimens simulated from seed 2000000000"
+
+
+def test_bodies_of_a_repository_are_judged_as_they_are_and_replace_no_others(runs: Path, tmp_path: Path) -> None:
+    repository, trained = tmp_path / "repository", runs / "tiny"
+    assert CliRunner().invoke(train, _tiny(runs, "--repository", str(repository))).exit_code == 0
+    for part in ("data", "data-unseen"):
+        (tmp_path / "tiny").mkdir(exist_ok=True)
+        (tmp_path / "tiny" / part).symlink_to(runs / "tiny" / part)
+    command = ["--heads-only", "--bodies", str(repository), "--seeds", "1", "--input", "MV"]
+    done = CliRunner().invoke(app, _tiny(tmp_path, *command))
+    assert done.exit_code == 0, done.output
+    taken, own = (load(run / "predictions-convnext.parquet") for run in (tmp_path / "tiny", trained))
+    # The repository keeps weights in 16 bits.
+    np.testing.assert_allclose(taken.served, own.served, atol=0.01)
+    assert not (tmp_path / "tiny" / "study" / "MV-1").exists()
+    others = tmp_path / "tiny" / "cae"
+    write_final(others, build_backbone("cae", "small"))
+    kept = (others / "final.ckpt").read_bytes()
+    refused = CliRunner().invoke(app, _tiny(tmp_path, *command))
+    assert refused.exit_code != 0
+    assert "has trained a cae of its own" in refused.output.replace("\n", " ")
+    assert (others / "final.ckpt").read_bytes() == kept
+
+
+def test_finer_models_go_on_with_the_trained_ones_and_lie_apart(runs: Path) -> None:
+    done = CliRunner().invoke(train, _tiny(runs, config="tiny-448"))
+    assert done.exit_code == 0, done.output
+    own = runs / "tiny-448"
+    assert not (own / "data").exists()
+    finer, coarse = (load(run / "predictions-cae.parquet") for run in (own, runs / "tiny"))
+    assert (finer.origin.config, finer.specimens) == ("tiny-448", coarse.specimens)
+    assert not np.array_equal(finer.served, coarse.served)
+    for name in BACKBONES:
+        assert inspect(ModelRepository(own / "model_repository"), name, 1).card.tensor_side == 448
