@@ -58,6 +58,9 @@ format: setup-dev ## Apply the formatter and the safe lint fixes
 	ruff format .
 	ruff check --fix .
 
+# Threads of torch that share a processor with another process spend their time waiting for each other.
+test-unit test-integration test-crash: export OMP_NUM_THREADS = 1
+
 test: test-unit test-integration test-crash ## Run every test
 
 test-unit: setup-dev ## Run the fast tests that need no server

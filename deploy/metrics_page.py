@@ -38,6 +38,7 @@ _UNITS: Final = (
     ("_bytes", "bytes"),
     ("_info", "1"),
     ("_difference", "0 to 1"),
+    ("_share", "0 to 1"),
     ("_index", "index"),
     ("_ready", "0 or 1"),
 )

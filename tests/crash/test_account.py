@@ -44,6 +44,7 @@ QUIET = {
     "xray_records_skipped",
     "xray_written_bytes",
     "xray_model_reloads",
+    "xray_shadow_errors",
 }
 """Metrics that have no sample in a service to which such a thing did not happen."""
 

@@ -13,13 +13,18 @@ _CLI: Final = "tests/integration/test_cli.py::"
 _CENTRES: Final = "tests/integration/test_centres.py::"
 _ACCOUNT: Final = "tests/crash/test_account.py::"
 _MODELS: Final = "tests/integration/test_models.py::"
-_STUDY: Final = "tests/training/test_study.py::"
+_RECALL: Final = "tests/integration/test_recall.py::"
+_REFRESH: Final = "tests/integration/test_refresh.py::"
+_REVIEWS: Final = "tests/integration/test_reviews.py::"
+_SHADOW: Final = "tests/integration/test_shadow.py::"
+_STUDY: Final = "tests/training/test_studies.py::"
 _STACK: Final = "tests/integration/test_stack.py::"
 _FILTERED: Final = "not run: with these filters; without them it is"
 _QUERIES: Final = "not run: with filters; what is asked for is tested by tests/cli/backfill/test_solr.py"
 _ENGINE: Final = "not run: needs a container engine; python -m deploy.containers.trial uses it so"
 _CLUSTER: Final = "not run: needs a cluster"
 _SYSTEM: Final = "not run: a tool of the system, not ours"
+_BODIES: Final = "not run: with the bodies of a model repository; with a run's own it is"
 _LONG: Final = "not run: it would take the tests' whole time once more"
 
 TESTS: Final[dict[str, str]] = {
@@ -52,6 +57,8 @@ TESTS: Final[dict[str, str]] = {
     "xray calls": f"{_CLI}test_a_call_is_listed_and_shown_with_its_lineage",
     "xray calls --limit": _FILTERED,
     "xray calls --follow": f"{_CLI}test_follow_and_the_example_subscriber_print_new_calls",
+    "xray review": f"{_REVIEWS}test_a_review_is_shown_beside_the_call_kept_and_traced",
+    "xray review --file": f"{_REVIEWS}test_a_poisoned_line_costs_no_other_and_sending_again_adds_nothing",
     "xray specimens": f"{_CLI}test_specimens_are_counted_and_the_incomplete_ones_named",
     "xray specimens --centre": _FILTERED,
     "xray models list": f"{_MODELS}test_an_operator_brings_promotes_and_takes_back_a_version",
@@ -59,6 +66,14 @@ TESTS: Final[dict[str, str]] = {
     "xray models add": f"{_MODELS}test_an_operator_brings_promotes_and_takes_back_a_version",
     "xray models promote": f"{_MODELS}test_an_operator_brings_promotes_and_takes_back_a_version",
     "xray models rollback": f"{_MODELS}test_an_operator_brings_promotes_and_takes_back_a_version",
+    "xray models promote --after-shadowed": f"{_SHADOW}test_the_commands_show_it_and_hold_to_it",
+    "xray models shadow": f"{_SHADOW}test_a_candidate_that_answers_nan_changes_no_call",
+    "xray models shadow --stop": f"{_SHADOW}test_a_dead_candidate_is_stopped_and_retired_without_harm",
+    "xray models retire": f"{_SHADOW}test_a_dead_candidate_is_stopped_and_retired_without_harm",
+    "xray recall --dry-run": f"{_RECALL}test_a_new_version_calls_every_past_specimen_and_history_stays",
+    "xray recall --centre --since": f"{_RECALL}test_a_new_version_calls_every_past_specimen_and_history_stays",
+    "xray recall --limit --rate": f"{_RECALL}test_a_new_version_calls_every_past_specimen_and_history_stays",
+    "xray recall --from-originals": f"{_RECALL}test_from_the_originals_every_image_is_standardised_anew",
     "xray rejections list": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",
     "xray rejections list --since": _FILTERED,
     "xray rejections show": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",
@@ -74,6 +89,10 @@ TESTS: Final[dict[str, str]] = {
     "xray trace": f"{_ACCOUNT}test_a_specimen_is_traced_by_any_of_its_ids_through_every_service",
     "xray train labels": "tests/labels/test_command.py::test_all_kinds_of_sources_in_any_order_make_one_set",
     "xray train labels --stored": f"{_CENTRES}test_a_submission_is_pushed_once_accounted_for_and_mended",
+    "xray train collect": f"{_REVIEWS}test_a_dataset_is_collected_the_same_again_and_anew_after_a_verdict",
+    "xray train models --config": "not run: it trains for hours; its steps are tested small by tests/training",
+    "xray train models --share": f"{_STUDY}test_models_that_learnt_from_a_share_are_exported_and_lie_apart",
+    "xray train collect --no-ledger --from-set": "tests/training/collect/test_command.py::test_without_servers",
     "xray train evaluate": (
         "tests/training/evaluation/test_command.py::"
         "test_the_folder_holds_a_report_a_table_and_every_figure_that_the_report_shows"
@@ -83,6 +102,14 @@ TESTS: Final[dict[str, str]] = {
     ),
     "xray train study": f"{_STUDY}test_study_trains_judges_and_does_nothing_twice",
     "xray train study --heads-only": f"{_STUDY}test_heads_only_trains_one_body_and_heads_for_each_seed_and_input",
+    "xray train study --heads-only --bodies": _BODIES,
+    "xray train variants --bodies": _BODIES,
+    "xray train refresh": f"{_REFRESH}test_killed_at_every_step_what_serves_goes_on_and_the_last_run_promotes_once",
+    "xray train refresh --dataset": (
+        f"{_REFRESH}test_killed_at_every_step_what_serves_goes_on_and_the_last_run_promotes_once"
+    ),
+    "xray train refresh --labels": "not run: by its name; what it collects is tested by tests/training/collect",
+    "xray train refresh --watch": "not run: it stays; when it is due is tested by tests/training/refresh/test_watch.py",
     "xray train export --target": "not run: by its name; its files are tested by tests/training/export/test_targets.py",
     # programs of ours
     "python -m deploy.containers.trial": "not run: needs a container engine, or root on Debian, and some minutes",

@@ -93,6 +93,11 @@ class Deployment:
         with psycopg.connect(dsn, row_factory=tuple_row) as connection:
             return connection.execute(statement.encode()).fetchall()
 
+    def execute(self, statements: str) -> None:
+        """Change the ledger behind the system's back."""
+        with psycopg.connect(self.settings.postgres_dsn.get_secret_value()) as connection:
+            connection.execute(statements.encode())
+
     def wait_for(self, revisions: Mapping[str, int], seconds: float = 120) -> dict[str, Call]:
         """Wait until these specimens have a call of this revision; fails with what is missing."""
         deadline = time.monotonic() + seconds
