@@ -14,10 +14,11 @@ from typing import Final
 
 from tritonclient.grpc import model_config_pb2
 
+from services.common.atomic import replace
 from services.common.errors import Fatal, Rejected
 from services.common.settings import Settings
 from services.common.store import ObjectStore
-from services.models.configuration import FILE, replace
+from services.models.configuration import FILE
 from services.models.repository import ModelRepository
 from services.sink.database import connect, sorted_errors
 

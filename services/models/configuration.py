@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2
+
+from services.common.atomic import replace
 
 FILE: Final = "config.pbtxt"
 HEADER: Final = "# Written by this project's programs; field reference: Triton's model_config.proto.\n"
@@ -21,13 +22,3 @@ def read_configuration(path: Path) -> model_config_pb2.ModelConfig:
 def write_configuration(path: Path, configuration: model_config_pb2.ModelConfig) -> None:
     """Replace the file as a whole: whoever reads it sees the old one or the new one."""
     replace(path, (HEADER + text_format.MessageToString(configuration, as_utf8=True)).encode())
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a file beside, on disk, then rename it into place."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

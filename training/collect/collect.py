@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from services.cli.calls.export.atomic import atomic
+from services.common.atomic import atomic
 from services.common.errors import Rejected
 from services.common.settings import Settings
 from services.common.store import ObjectStore

@@ -16,7 +16,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.cli.calls.export.atomic import atomic
+from services.common.atomic import atomic
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from services.common.store import ObjectStore

@@ -24,7 +24,7 @@ def finer_images(store: SetFolder) -> Images:
     path = store.folder / f"images-{VIEW_SIDE}.npy"
     shape = (len(store.views), VIEW_SIDE, VIEW_SIDE, 3)
     if not path.exists():
-        new = path.with_suffix(".new.npy")
+        new = path.with_suffix(".new.npy")  # always the same: a stopped run's gigabytes are written over, not left
         images: Images = np.lib.format.open_memmap(new, mode="w+", dtype=np.uint8, shape=shape)
         for entry in store.entries():
             if entry.digest:

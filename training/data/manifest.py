@@ -15,6 +15,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.common.atomic import atomic
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.data.recipe import Recipe
@@ -49,9 +50,8 @@ def write_manifest(store: SetFolder, path: Path) -> int:
     rows = [_row(entry, store.recipe) for entry in store.entries()]
     metadata = {"recipe": json.dumps(store.recipe.as_dict()), "digest": store.digest()}
     table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata(metadata))
-    temporary = path.with_name(path.name + ".new")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    with atomic(path) as part:
+        pq.write_table(table, part)
     return len(rows)
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from services.common.atomic import atomic
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.data.missing import MISSING, known
@@ -43,9 +44,8 @@ def save(predictions: Predictions, path: Path) -> None:
     if predictions.unseen is not None:
         columns["part"] = pa.array([_PARTS[int(unseen)] for unseen in predictions.unseen], pa.string())
     table = pa.table(columns).replace_schema_metadata({METADATA_KEY: predictions.origin.model_dump_json()})
-    temporary = path.with_name(path.name + ".new")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    with atomic(path) as part:
+        pq.write_table(table, part)
 
 
 def load(path: Path) -> Predictions:

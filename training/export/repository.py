@@ -12,9 +12,10 @@ from typing import Final
 
 from tritonclient.grpc import model_config_pb2
 
+from services.common.atomic import replace
 from services.common.labels import LEVEL2, LEVEL3
 from services.common.model_card import ModelCard, card_parameter
-from services.models.configuration import read_configuration, replace, write_configuration
+from services.models.configuration import read_configuration, write_configuration
 from services.models.golden import Golden
 from services.models.inspect import PROGRAM
 from training.export.card import as_markdown

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from services.common.atomic import atomic
 from training.data.store import Subset
 from training.fit.heads import Features
 from training.models.serving import unit_range
@@ -45,7 +46,6 @@ def logits_of(backbone: Any, features: Features) -> Tensor:
 def stored_features(path: Path, backbone: nn.Module, subset: Subset) -> Features:
     """The same, kept in a file: a second call reads it."""
     if not path.exists():
-        new = path.with_suffix(".new.npy")
-        np.save(new, features_of(backbone, subset).values)
-        new.replace(path)
+        with atomic(path) as part, part.open("wb") as file:
+            np.save(file, features_of(backbone, subset).values)
     return Features(np.load(path), subset.labels)

@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
 
+from services.common.atomic import atomic
 from services.common.errors import Rejected
 
 LAST: Final = "last"
@@ -38,10 +39,9 @@ class AtomicCheckpoints(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write beside the old file, then take its place."""
         del storage_options
-        new = Path(path).with_suffix(".new")
-        new.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(checkpoint, new)
-        new.replace(path)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with atomic(Path(path)) as part:
+            torch.save(checkpoint, part)
 
 
 def path_of(folder: Path, name: str) -> Path:

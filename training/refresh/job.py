@@ -15,9 +15,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from services.common.atomic import replace
 from services.common.errors import Rejected
 from services.common.events import ModelActivation
-from services.models.configuration import replace
 from services.models.decision import Decision, decision_key, read_decision
 from services.models.promote import promote
 from services.models.triton_client import connect

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from services.common.atomic import replace
 from services.common.errors import Fatal
 from services.common.store import ObjectStore
-from services.models.configuration import replace
 from services.models.decision import PREFIX
 
 _FILES: Final = "files"

@@ -12,6 +12,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from services.common.atomic import atomic
 from services.common.errors import Fatal, Rejected
 from training.data.store import Subset
 from training.fit.body import features_of
@@ -66,9 +67,8 @@ def _tell(console: Console, name: str, number: int, epoch: Epoch) -> None:
 
 def write_weights(path: Path, backbone: nn.Module) -> None:
     """Write all weights, whole or not at all."""
-    new = path.with_suffix(".new")
-    save_file({name: value.detach().cpu().contiguous() for name, value in backbone.state_dict().items()}, new)
-    new.replace(path)
+    with atomic(path) as part:
+        save_file({name: value.detach().cpu().contiguous() for name, value in backbone.state_dict().items()}, part)
 
 
 def read_weights(path: Path, name: str, size: str) -> nn.Module:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from services.cli.calls.export.atomic import atomic
+from services.common.atomic import atomic
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Annotated, Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from services.cli.calls.export.atomic import atomic
 from services.cli.calls.export.stored import StoredCall, stored_calls
 from services.cli.ledger import ledger
 from services.cli.output import errors
+from services.common.atomic import atomic
 from services.common.errors import Fatal, Rejected
 from services.common.labels import CALL_LABELS
 from services.common.settings import Settings, load

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli.calls.export.atomic import atomic
 from services.cli.calls.export.terms import meanings
 from services.cli.main import app
 from services.common.labels import CALL_LABELS
@@ -36,25 +35,6 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_read(
     )
     assert answer.exit_code == 2
     assert said in answer.stderr
-
-
-def test_a_failure_leaves_nothing_and_the_older_file_alone(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text("older")
-
-    def fail() -> None:
-        with atomic(path) as part:
-            part.write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert path.read_text() == "older"
-    with atomic(path) as part:
-        part.write_text("newer")
-        assert path.read_text() == "older"
-    assert path.read_text() == "newer"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_every_label_has_its_parameters_and_terms() -> None:

@@ -23,3 +23,9 @@ def atomic(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Give a file new content as a whole: whoever reads it sees the old one or the new one."""
+    with atomic(path) as part:
+        part.write_bytes(data)
