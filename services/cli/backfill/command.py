@@ -63,7 +63,12 @@ def backfill(
     rate: Annotated[float, typer.Option(min=0.01, max=100, help="At most so many requests a second.")] = 2.0,
     parallel: Annotated[int, typer.Option(min=1, max=16, help="Pictures in flight.")] = 4,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin at the first page; what was pushed is still skipped.")
+        bool,
+        typer.Option(
+            "--restart",
+            help="Begin at the first page; what was pushed is still skipped. If this is stopped or killed, go on "
+            "without it.",
+        ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; needs neither Kafka nor S3.")] = False,
     solr: Annotated[str, typer.Option(help="Address of Solr, up to the name of a core.")] = _SOLR,
@@ -79,8 +84,9 @@ def backfill(
     Each original file is downloaded, stored and announced on xray.images. Documents without a picture or without a
     biological_sample_id are named and left out; nothing is invented.
 
-    Stopped, killed or cut off, the same command goes on where it was. Run again later, it looks through all pages and
-    takes what is new. Everything of IMPC is some 170,000 pictures and 3 million observations: begin with --dry-run.
+    Stopped, killed or cut off, the same command without --restart goes on where it was. Run again later, it looks
+    through all pages and takes what is new. Everything of IMPC is some 170,000 pictures and 3 million observations:
+    begin with --dry-run.
 
     Without the controls (wild types, which a --gene leaves out) counts are judged by anatomy: docs/labels.md.
 

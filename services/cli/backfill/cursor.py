@@ -21,17 +21,19 @@ class Standing:
 class Cursors(JsonLines):
     """One JSON line a finished page, written when all of its documents are done; a torn last line does not count.
 
-    Once all cores are finished they may begin anew: what is new since then is found, and what was pushed is skipped.
+    Once all cores are finished, or on request, they begin anew: what is new since then is found, and what was pushed is
+    skipped. The new beginning is noted at once, so that whoever goes on after a kill goes on from it.
     """
 
     def __init__(self, path: Path, *, restart: bool = False) -> None:
-        """Read how far each core was, unless all is to begin anew."""
+        """Read how far each core was."""
         super().__init__(path)
-        self._standing: dict[str, Standing | None] = {} if restart else _standings(path)
+        self._restart = restart
+        self._standing = _standings(path)
 
     def unfinished(self, cores: Sequence[str]) -> list[str]:
-        """Tell which of these cores are still to be done; if none is, all begin anew."""
-        if all(core in self._standing and self._standing[core] is None for core in cores):
+        """Tell which of these cores are still to be done; if none is, or if told to restart, all begin anew."""
+        if self._restart or all(core in self._standing and self._standing[core] is None for core in cores):
             for core in cores:
                 self.advance(core, Standing())
         return [core for core in cores if self._standing.get(core, Standing()) is not None]

@@ -50,7 +50,7 @@ class Telling:
         self._progress.stop()
         self._summary()
         if kind is not None:
-            self.remark("not finished; the same command goes on from here")
+            self.remark("not finished; the same command without --restart goes on from here")
 
     @property
     def failed(self) -> bool:
@@ -60,7 +60,8 @@ class Telling:
     def begin(self, core: str, seen: int) -> None:
         """Begin or go on with a core."""
         self._core = self._progress.add_task(core, total=None, completed=seen)
-        self._began, self._done_here = time.monotonic(), 0
+        self._began = self._told = time.monotonic()
+        self._done_here = 0
         if seen:
             self.remark(f"{core}: going on after {seen} documents")
 
@@ -72,7 +73,8 @@ class Telling:
         if self._progress.disable and time.monotonic() - self._told > _LINE_SECONDS:
             self._told = time.monotonic()
             rate = self._done_here / (self._told - self._began)
-            self.remark(f"{core}: {seen} of {found}, {rate:.1f} a second, {seconds((found - seen) / rate)} left")
+            left = f", {rate:.1f} a second, {seconds((found - seen) / rate)} left" if rate else ""
+            self.remark(f"{core}: {seen} of {found}{left}")
 
     def kept(self, number: int, key: str, *, new: bool) -> None:
         """A page of observations lies in object storage."""
