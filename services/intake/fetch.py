@@ -62,13 +62,13 @@ class Fetcher:
             raise Rejected("source_not_allowed", f"host {host!r} is not in XRAY_HTTPS_HOSTS")
         try:
             return self._download(uri)
-        except SSLError as error:
-            raise Rejected("source_refused", f"{host}: its certificate cannot be trusted: {error}") from error
         except MaxRetryError as error:
             raise Rejected("source_refused", f"{uri}: {error}") from error
         except (LocationValueError, UnicodeError) as error:
             raise Rejected("source_not_allowed", f"{uri}: {error}") from error
         except (HTTPError, OSError) as error:
+            if distrusts_certificate(error):
+                raise Rejected("source_refused", f"{host}: its certificate cannot be trusted: {error}") from error
             msg = f"could not fetch {uri}: {error}"
             raise Retriable(msg, server="https", kind=type(error).__name__) from error
 
@@ -93,3 +93,8 @@ class Fetcher:
             if size > self._limit:
                 raise Rejected("file_too_large", f"{uri} has more than {self._limit} bytes", limit=self._limit)
         return b"".join(pieces)
+
+
+def distrusts_certificate(error: Exception) -> bool:
+    """Tell whether urllib3 refused a host for its certificate; any other handshake that fails may succeed later."""
+    return isinstance(error, SSLError) and any(isinstance(one, ssl.SSLCertVerificationError) for one in error.args)

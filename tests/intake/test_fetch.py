@@ -16,6 +16,7 @@ from services.common.errors import Rejected, Retriable
 from services.common.store import ObjectStore
 from services.intake.fetch import Fetcher
 from services.intake.settings import IntakeSettings
+from tests.intake.tls_hosts import closing_the_handshake
 
 LIMIT = 10_000
 BODIES = {"/image.png": b"picture", "/large": b"x" * (LIMIT + 1), "/short": b"half"}
@@ -99,6 +100,11 @@ def test_what_may_pass_is_tried_again(trusting: Fetcher, host: str, path: str) -
 def test_a_host_that_is_down_is_tried_again(trusting: Fetcher) -> None:
     with pytest.raises(Retriable):
         trusting.fetch("https://localhost:1/image.png")
+
+
+def test_a_handshake_that_the_host_closes_is_tried_again(trusting: Fetcher) -> None:
+    with closing_the_handshake() as address, pytest.raises(Retriable):
+        trusting.fetch(f"{address}/image.png")
 
 
 def test_an_unknown_authority_is_refused(host: str) -> None:

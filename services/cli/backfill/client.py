@@ -9,11 +9,12 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationValueError, SSLError
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from services import __version__
 from services.common.errors import Rejected, Retriable
 from services.common.events.base import now
+from services.intake.fetch import distrusts_certificate
 
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _GONE: Final = frozenset({404, 410})
@@ -66,7 +67,7 @@ class Client:
         """Return the body of a 200 answer, at most `limit` bytes.
 
         Raises Retriable (no, slow, half or 429/5xx answer; a `Retry-After` is honoured by all requests), Rejected
-        `picture_missing` (404, 410), `source_refused` (another status, a certificate) or `file_too_large`.
+        `picture_missing` (404, 410), `source_refused` (another status, a bad certificate) or `file_too_large`.
         """
         self._pace.wait()
         try:
@@ -79,9 +80,9 @@ class Client:
                 raise
             finally:
                 answer.release_conn()
-        except (SSLError, LocationValueError) as error:
-            raise Rejected("source_refused", f"{url}: {error}") from error
         except (HTTPError, OSError) as error:
+            if isinstance(error, LocationValueError) or distrusts_certificate(error):
+                raise Rejected("source_refused", f"{url}: {error}") from error
             msg = f"{url}: {error}"
             raise Retriable(msg) from error
 

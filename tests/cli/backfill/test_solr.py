@@ -17,6 +17,7 @@ from services.cli.push.insist import insist
 from services.common.errors import Fatal, Rejected, Retriable
 from tests.cli.backfill.documents import image_document, observation_document, serving
 from tests.cli.backfill.solr_server import Document, SolrServer
+from tests.intake.tls_hosts import closing_the_handshake, of_unknown_authority
 
 SELECT = "/solr/impc_images/select"
 NEVER = threading.Event()
@@ -59,6 +60,16 @@ def test_a_server_that_stays_away_is_given_up_in_the_end(server: SolrServer) -> 
     server.faults[SELECT].extend([500] * 3)
     with client_of() as client, pytest.raises(Retriable, match="answered 500"):
         insist(lambda: Solr(Query(server.url), client).page(IMAGES, START, 3), NEVER, 3)
+
+
+def test_a_handshake_that_the_server_closes_is_tried_again() -> None:
+    with closing_the_handshake() as address, client_of() as client, pytest.raises(Retriable):
+        Solr(Query(f"{address}/solr"), client).page(IMAGES, START, 3)
+
+
+def test_a_certificate_that_cannot_be_trusted_is_no_reason_to_wait() -> None:
+    with of_unknown_authority() as address, client_of() as client, pytest.raises(Fatal, match="certificate"):
+        Solr(Query(f"{address}/solr"), client).page(IMAGES, START, 3)
 
 
 def test_all_requests_wait_as_long_as_the_server_asks(server: SolrServer) -> None:

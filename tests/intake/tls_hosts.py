@@ -1,0 +1,42 @@
+"""Hosts whose TLS handshake goes wrong, on real sockets of this machine."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import trustme
+
+
+@contextmanager
+def closing_the_handshake() -> Iterator[str]:
+    """The address of a host that hears the client out and closes."""
+    with _answering(lambda connection: connection.recv(1 << 16)) as address:
+        yield address
+
+
+@contextmanager
+def of_unknown_authority() -> Iterator[str]:
+    """The address of a host whose certificate is signed by an authority that nobody knows."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    with _answering(lambda connection: context.wrap_socket(connection, server_side=True)) as address:
+        yield address
+
+
+@contextmanager
+def _answering(answer: Callable[[socket.socket], object]) -> Iterator[str]:
+    def once() -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        thread = threading.Thread(target=once)
+        thread.start()
+        yield f"https://localhost:{server.getsockname()[1]}"
+        thread.join()
