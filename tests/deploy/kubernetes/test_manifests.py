@@ -76,6 +76,12 @@ def test_services_scale_by_their_own_work_up_to_the_partitions(name: str) -> Non
     assert record in {rule.get("record") for rule in _rules()}
 
 
+@pytest.mark.parametrize("name", PIPELINE)
+def test_services_stay_as_many_as_they_are_while_prometheus_is_away(name: str) -> None:
+    """Without `behavior` KEDA would scale all of them to `replicas`."""
+    assert of_kind("ScaledObject")[name]["spec"]["fallback"]["behavior"] == "currentReplicas"
+
+
 def test_only_the_monitor_is_not_scaled_and_it_never_runs_twice() -> None:
     assert set(of_kind("ScaledObject")) == set(PIPELINE) == set(SERVICES) - {"monitor"}
     assert of_kind("Deployment")["monitor"]["spec"]["replicas"] == 1

@@ -20,7 +20,7 @@ from tests.deploy.kubernetes.manifests import manifests, of_kind
 
 OLDEST, NEWEST = "1.30", "1.37"
 CUSTOM = {"keda.sh/v1alpha1", "kafka.strimzi.io/v1"}
-KEDA = "github.com/kedacore/keda/v2@v2.21.0"
+OLDEST_KEDA, NEWEST_KEDA = "2.17", "2.21"
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
@@ -42,8 +42,8 @@ def test_topics_are_those_of_the_code() -> None:
     assert FILE.read_text() == generated()
 
 
-@pytest.fixture(scope="module")
-def keda(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+@pytest.fixture(scope="module", params=[OLDEST_KEDA, NEWEST_KEDA])
+def keda(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The schema of a ScaledObject, out of KEDA's own CRD, by the Go module proxy."""
     go = shutil.which("go")
     if go is None:
@@ -51,7 +51,7 @@ def keda(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("keda")
     environment = os.environ | {"GOMODCACHE": str(folder), "GOFLAGS": "-modcacherw"}
     answer = subprocess.run(
-        [go, "mod", "download", "-json", KEDA],
+        [go, "mod", "download", "-json", f"github.com/kedacore/keda/v2@v{request.param}.0"],
         capture_output=True, text=True, check=False, cwd=folder, env=environment, timeout=200,
     )  # fmt: skip
     if answer.returncode != 0:
