@@ -6,11 +6,27 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from services.common.settings import Settings
+from services.common.store import ObjectStore
+from services.models.bucket import SCHEME
 from services.models.configuration import FILE
 from services.models.inspect import KNOWN, inspect
+from services.models.place import repository_of
 from services.models.repository import ModelRepository
 
 _INCOMING: Final = ".incoming-"
+
+
+def place_to_fill(settings: Settings) -> ModelRepository:
+    """Open the place that XRAY_MODEL_REPOSITORY names; one in object storage gets its bucket if that is missing.
+
+    Nobody else makes it: `xray init` makes the bucket of the pictures only. Raises as `repository_of` does.
+    """
+    place = settings.model_repository
+    bucket, _, prefix = place.removeprefix(SCHEME).rstrip("/").partition("/")
+    if place.startswith(SCHEME) and bucket and prefix:
+        ObjectStore(settings.model_copy(update={"s3_bucket": bucket})).create_bucket()
+    return repository_of(settings)
 
 
 def install_models(source: ModelRepository, target: ModelRepository) -> list[str]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from services.common.errors import Rejected
+from deploy.local.stack import Stack
+from services.cli.environment import settings_of
+from services.cli.main import app
+from services.common.errors import Fatal, Rejected
+from services.common.settings import Settings
+from services.common.store import ObjectStore
 from services.models.add import add_version
 from services.models.inspect import inspect
-from services.models.install import install_models
+from services.models.install import install_models, place_to_fill
 from services.models.repository import ModelRepository
 from tests.models.variants import MODEL, shifted, write_variant
 from training.export.repository import REPOSITORY
@@ -51,3 +58,53 @@ def test_a_model_whose_files_are_not_its_cards_is_not_installed(place: ModelRepo
     with pytest.raises(Rejected) as caught:
         install_models(ModelRepository(tmp_path / "bad"), place)
     assert (caught.value.reason, place.models()) == ("graph_digest_wrong", [])
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Object storage without any bucket, and the ledger's database, whose lock `install` takes."""
+    stack = Stack(tmp_path_factory.mktemp("install"), tied=True)
+    try:
+        stack.up(["seaweedfs", "postgres"])
+        yield settings_of(stack.environment())
+    finally:
+        stack.down()
+
+
+@pytest.mark.integration
+def test_a_place_in_object_storage_gets_its_bucket(
+    servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    settings = servers.model_copy(update={"model_repository": "s3://models/model_repository"})
+    assert install_models(ModelRepository(REPOSITORY), place_to_fill(settings)) == ["cae", "convnext"]
+    assert install_models(ModelRepository(REPOSITORY), place_to_fill(settings)) == []
+    keys = ObjectStore(settings.model_copy(update={"s3_bucket": "models"})).keys("model_repository/")
+    assert {key for key in keys if key.endswith("config.pbtxt")} == {
+        f"model_repository/{model}/config.pbtxt" for model in ("cae", "convnext")
+    }
+
+
+@pytest.mark.integration
+def test_the_command_makes_the_bucket(servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XRAY_MODEL_REPOSITORY", "s3://commanded/model_repository")
+    monkeypatch.setenv("XRAY_S3_ENDPOINT", servers.s3_endpoint)
+    monkeypatch.setenv("XRAY_S3_ACCESS_KEY", servers.s3_access_key)
+    monkeypatch.setenv("XRAY_S3_SECRET_KEY", servers.s3_secret_key.get_secret_value())
+    monkeypatch.setenv("XRAY_POSTGRES_DSN", servers.postgres_dsn.get_secret_value())
+    answer = CliRunner().invoke(app, ["models", "install", str(REPOSITORY)], catch_exceptions=False)
+    assert answer.stdout == "installed: cae, convnext\n"
+
+
+@pytest.mark.integration
+def test_a_place_that_is_none_makes_no_bucket(servers: Settings) -> None:
+    with pytest.raises(Fatal, match="s3://bucket/prefix"):
+        place_to_fill(servers.model_copy(update={"model_repository": "s3://lonely/"}))
+    with pytest.raises(Fatal, match="does not exist"):
+        ObjectStore(servers.model_copy(update={"s3_bucket": "lonely"})).check_bucket()
+
+
+def test_a_folder_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="no model repository"):
+        place_to_fill(Settings(model_repository=str(tmp_path / "none")))

@@ -16,7 +16,7 @@ from services.cli.output import JsonOption, console, print_json, table
 from services.cli.user import user
 from services.common.settings import Settings, load
 from services.models.add import add_version
-from services.models.install import install_models
+from services.models.install import install_models, place_to_fill
 from services.models.place import repository_of
 from services.models.promote import promote, roll_back
 from services.models.repository import ModelRepository
@@ -112,7 +112,7 @@ def install(
 
         xray models install model_repository/
     """
-    installed = install_models(ModelRepository(source), repository_of(load(Settings)))
+    installed = install_models(ModelRepository(source), place_to_fill(load(Settings)))
     if as_json:
         print_json({"installed": installed})
     else:
