@@ -1,12 +1,14 @@
-"""The playbook: a section for every alert, and only commands that exist."""
+"""The playbook: a section for every alert, and only commands that exist, also in containers."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
@@ -15,10 +17,21 @@ from tests.deploy.compose_file import CLONE, services
 from tests.deploy.prometheus.alerts import alerts
 
 PLAYBOOK = (CLONE / "docs" / "playbook.md").read_text()
+STANDS_FOR = {
+    words: container
+    for container, words in re.findall(
+        r"`docker compose run --rm --no-deps (\w+)`\s(?:stands\s)?for\s`(xray[ \w]*)`", PLAYBOOK.partition("\n## ")[0]
+    )
+}
+"""The container that runs the commands that begin with these words."""
 BLOCKS = re.findall(r"```bash\n(.*?)```", PLAYBOOK, re.DOTALL)
-INLINE = [words for words in re.findall(r"`([^`\n]+)`", PLAYBOOK) if words.startswith(("xray ", "docker "))]
+WORDS = {words for words in re.findall(r"`([^`\n]+)`", PLAYBOOK) if words.startswith(("xray ", "docker "))}
+INLINE = WORDS - set(STANDS_FOR)
 COMMANDS = sorted({*"".join(BLOCKS).splitlines(), *INLINE})
 COMPOSE_COMMANDS = {"ps", "logs", "up", "restart", "stop", "run"}
+PROGRAM = ["python", "-m", "services.cli.main"]
+"""The entry point of our images."""
+OPTIONS_WITH_VALUE = {"--user", "--volume"}
 
 
 def sections() -> dict[str, str]:
@@ -59,16 +72,60 @@ def test_other_commands_are_of_compose_and_name_its_containers(line: str) -> Non
     words = shlex.split(line)
     assert words[:2] == ["docker", "compose"]
     assert words[2] in COMPOSE_COMMANDS
+    if words[2] == "run":
+        words, _, _ = taken_apart(words)
     names = [word for word in words[3:] if not word.startswith("-") and not word.isdigit()]
-    containers = {name.partition("=")[0] for name in names} - {"status"}
-    assert containers <= set(services())
+    assert {name.partition("=")[0] for name in names} <= set(services())
 
 
-def parsed(line: str) -> None:
-    """Let Click read a command, options and all, without running it."""
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("docker compose run ")])
+def test_what_runs_in_a_container_parses_and_writes_only_into_a_folder_that_it_is_given(line: str) -> None:
+    words, folders, command = taken_apart(shlex.split(line))
+    if command:
+        entry = services()[words[-1]].get("entrypoint", PROGRAM)
+        context = parsed(shlex.join(["xray", *entry[len(PROGRAM) :], *command]))
+        assert all(any(path.is_relative_to(folder) for folder in folders) for path in paths(context))
+
+
+def test_the_containers_that_stand_for_xray_have_all_that_it_needs() -> None:
+    for words, name in STANDS_FOR.items():
+        assert services()[name].get("entrypoint", PROGRAM) == [*PROGRAM, *words.split()[1:]]
+    servers = {"XRAY_KAFKA_BOOTSTRAP", "XRAY_S3_ENDPOINT", "XRAY_POSTGRES_DSN", "XRAY_TRITON_GRPC"}
+    assert servers <= set(services()[STANDS_FOR["xray"]]["environment"])
+    models = services()[STANDS_FOR["xray models"]]
+    repository = models["environment"]["XRAY_MODEL_REPOSITORY"]
+    assert f"models:{repository}" in models["volumes"], "it must be there, and not read-only"
+    assert f"models:{repository}:ro" in services()["triton"]["volumes"]
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("xray ")])
+def test_no_step_needs_a_file_that_a_container_cannot_see(line: str) -> None:
+    assert all(services()[name]["read_only"] for name in STANDS_FOR.values())
+    assert not paths(parsed(line))
+
+
+def taken_apart(words: list[str]) -> tuple[list[str], list[Path], list[str]]:
+    """`docker compose run` up to the container, the folders that it is given, what runs in it."""
+    folders, rest = [], words[3:]
+    while rest[0].startswith("-"):
+        option = rest.pop(0)
+        value = rest.pop(0) if option in OPTIONS_WITH_VALUE else ""
+        if option == "--volume":
+            folders.append(Path(value.split(":")[1]))
+    return [*words[:3], rest[0]], folders, rest[1:]
+
+
+def paths(context: typer.Context) -> list[Path]:
+    """The files that a command was told to read or write."""
+    return [value for value in context.params.values() if isinstance(value, Path)]
+
+
+def parsed(line: str) -> typer.Context:
+    """Let Click read a command, options and all, without running it; returns what the innermost was given."""
     command: Any = get_command(app)
     words = shlex.split(line)
-    context = command.make_context(words[0], words[1:])
+    context: typer.Context = command.make_context(words[0], words[1:])
     while hasattr(command, "resolve_command"):
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         context = command.make_context(name, rest, parent=context)
+    return context
