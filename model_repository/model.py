@@ -23,19 +23,25 @@ class TritonPythonModel:
     """One instance of one model version."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Load the graph; raises (and so fails the load, the old version serving on) if it is not the card's."""
-        config = json.loads(args["model_config"])
-        graph = (Path(args["model_repository"]) / args["model_version"] / "model.onnx").read_bytes()
-        check_digest(graph, read_card(config, args["model_version"]))
+        """Load the graph, if it is the card's; else answer every request with an error.
+
+        Raising would take the sound versions down with a damaged one: Triton loads all versions of a model or none.
+        """
+        config, version = json.loads(args["model_config"]), args["model_version"]
         self.shape = tuple(int(side) for side in config["input"][0]["dims"])
-        options = onnxruntime.SessionOptions()
-        # Two instances of one thread each serve more than one instance of two threads: Triton schedules the cores.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self.session, self.harm = None, ""
+        try:
+            graph = (Path(args["model_repository"]) / version / "model.onnx").read_bytes()
+            check_digest(graph, read_card(config, version))
+            self.session = open_graph(graph)
+        except Exception as error:  # noqa: BLE001  (whatever ONNX Runtime finds in a file)
+            self.harm = f"version {version} cannot answer: {error}"
+            pb_utils.Logger.log_error(f"{args['model_name']} {self.harm}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer all requests of a batch with one run; a malformed request gets its own error and spoils no other."""
+        if self.session is None:
+            return [failure(self.harm, pb_utils.TritonError.NOT_FOUND) for _ in requests]
         images = [pb_utils.get_input_tensor_by_name(request, INPUT).as_numpy() for request in requests]
         valid = [image for image in images if self.is_valid(image)]
         if not valid:
@@ -60,7 +66,21 @@ class TritonPythonModel:
         words = (
             f"{INPUT} must be uint8 [batch, {', '.join(map(str, self.shape))}], got {image.dtype} {list(image.shape)}"
         )
-        return pb_utils.InferenceResponse(error=pb_utils.TritonError(words, pb_utils.TritonError.INVALID_ARG))
+        return failure(words, pb_utils.TritonError.INVALID_ARG)
+
+
+def open_graph(graph: bytes) -> onnxruntime.InferenceSession:
+    """Make ONNX Runtime's session of a graph; raises what it raises for a damaged one."""
+    options = onnxruntime.SessionOptions()
+    # Two instances of one thread each serve more than one instance of two threads: Triton schedules the cores.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def failure(words: str, code: Any) -> Any:
+    """Wrap the error of one request."""
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(words, code))
 
 
 def answer(outputs: list[np.ndarray]) -> Any:

@@ -1,7 +1,8 @@
-"""Triton's health check: `triton_health.py URL` ends with 0 if every model that was loaded answers an inference.
+"""Triton's health check: `triton_health.py URL` ends with 0 if of every model that was loaded a version answers.
 
 Readiness alone proves little: a model whose Python stub died still counts as ready, while every inference fails (seen
-with Triton 2.51). Standard library and Python 3.10 only, because it runs inside Triton's image.
+with Triton 2.51). One version of each model is enough: a new start would not mend a damaged one, and would take those
+away that make the calls. Standard library and Python 3.10 only, because it runs inside Triton's image.
 """
 
 from __future__ import annotations
@@ -24,27 +25,39 @@ class Unhealthy(Exception):
 def check(url: str, timeout: float = TIMEOUT_SECONDS) -> list[str]:
     """Return the models that answered one blank image each.
 
-    Raises Unhealthy if the server is away, has no model, or any model or version that was loaded does not serve.
+    Raises Unhealthy if the server is away, has no model, or no version of one that was loaded serves.
     """
     server = _Server(url, timeout)
     index: list[dict[str, str]] = server.ask("POST", "/v2/repository/index")
     loaded = [entry for entry in index if entry.get("state")]  # those never asked for have no state
-    failed = [f"{entry['name']} {entry.get('version', '')}: {entry}" for entry in loaded if entry["state"] != "READY"]
-    if failed or not loaded:
-        raise Unhealthy("; ".join(failed) or "no model is loaded")
+    if not loaded:
+        raise Unhealthy("no model is loaded")
     models = sorted({entry["name"] for entry in loaded})
     for model in models:
-        server.infer(model)
+        _check_model(server, model, [entry for entry in loaded if entry["name"] == model])
     return models
+
+
+def _check_model(server: _Server, model: str, versions: list[dict[str, str]]) -> None:
+    failures = [str(entry) for entry in versions if entry["state"] != "READY"]
+    for version in (entry["version"] for entry in versions if entry["state"] == "READY"):
+        try:
+            server.infer(model, version)
+        except Unhealthy as unhealthy:
+            failures.append(str(unhealthy))
+        else:
+            return
+    raise Unhealthy(f"{model}: {'; '.join(failures)}")
 
 
 class _Server:
     def __init__(self, url: str, timeout: float) -> None:
         self._address, self._timeout = urlsplit(url), timeout
 
-    def infer(self, model: str) -> None:
-        """Ask the newest version for a blank image, in the binary form of the KServe protocol (150 kB, not 600)."""
-        (tensor,) = self.ask("GET", f"/v2/models/{model}")["inputs"]
+    def infer(self, model: str, version: str) -> None:
+        """Ask a version for a blank image, in the binary form of the KServe protocol (150 kB, not 600)."""
+        path = f"/v2/models/{model}/versions/{version}"
+        (tensor,) = self.ask("GET", path)["inputs"]
         if tensor["datatype"] != "UINT8":
             raise Unhealthy(f"{model} takes {tensor['datatype']}, not UINT8")
         shape = [max(int(side), 1) for side in tensor["shape"]]
@@ -52,7 +65,7 @@ class _Server:
         described = {"name": tensor["name"], "datatype": "UINT8", "shape": shape}
         header = json.dumps({"inputs": [described | {"parameters": {"binary_data_size": len(blank)}}]}).encode()
         sizes = {"Inference-Header-Content-Length": str(len(header)), "Content-Type": "application/octet-stream"}
-        self.ask("POST", f"/v2/models/{model}/infer", header + blank, sizes)
+        self.ask("POST", f"{path}/infer", header + blank, sizes)
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Any:
         connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=self._timeout)

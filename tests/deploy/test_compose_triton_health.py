@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,12 @@ import pytest
 
 from deploy.containers import triton_health
 from deploy.local.stack import Stack
+from services.models.control import load
+from services.models.repository import ModelRepository
+from services.models.triton_client import connect
 from tests.deploy.compose_file import CLONE
+from tests.models.under_load import brought
+from tests.models.variants import MODEL, shifted, write_variant
 
 pytestmark = pytest.mark.integration
 
@@ -32,6 +38,19 @@ def test_every_model_answers(triton: Stack) -> None:
     assert _program(_url(triton)).returncode == 0
 
 
+def test_a_damaged_version_beside_a_sound_one_is_no_reason_for_a_new_start(triton: Stack, tmp_path: Path) -> None:
+    repository = ModelRepository(triton.environment()["XRAY_MODEL_REPOSITORY"])
+    write_variant(tmp_path, 2, shifted(0.1))
+    brought(repository, tmp_path, 2)
+    graph = repository.folder(MODEL, 2) / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-100])
+    with closing(connect(triton.environment()["XRAY_TRITON_GRPC"])) as client:
+        for versions in ([1, 2], [1]):  # loaded beside it, then unloaded
+            repository.serve(MODEL, versions)
+            load(client, MODEL)
+            assert triton_health.check(_url(triton)) == ["cae", "convnext"]
+
+
 def test_a_dead_stub_is_found_though_triton_says_ready(triton: Stack) -> None:
     import urllib.request
 
@@ -44,7 +63,7 @@ def test_a_dead_stub_is_found_though_triton_says_ready(triton: Stack) -> None:
         assert ready.status == 200
     answer = _program(_url(triton))
     assert answer.returncode == 1
-    assert "/v2/models/cae/infer" in answer.stderr
+    assert "/v2/models/cae/versions/1/infer" in answer.stderr
 
 
 def test_nobody_there() -> None:

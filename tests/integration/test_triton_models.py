@@ -32,10 +32,12 @@ def client(stack: Stack) -> Iterator[Any]:
     connection.close()
 
 
-def _infer(client: Any, name: str, images: NDArray[Any], datatype: str = "UINT8") -> list[NDArray[np.float32]]:
+def _infer(
+    client: Any, name: str, images: NDArray[Any], datatype: str = "UINT8", version: str = ""
+) -> list[NDArray[np.float32]]:
     tensor = grpc.InferInput("image", list(images.shape), datatype)
     tensor.set_data_from_numpy(images)
-    answer = client.infer(name, [tensor], client_timeout=60)
+    answer = client.infer(name, [tensor], model_version=version, client_timeout=60)
     return [answer.as_numpy(output) for output in OUTPUTS]
 
 
@@ -78,15 +80,17 @@ def test_wrong_tensor_is_an_invalid_argument(client: Any, name: str, images: NDA
     _infer(client, name, IMAGES[:1])
 
 
-def test_graph_that_is_not_the_cards_is_not_loaded_and_the_old_one_serves_on(stack: Stack, client: Any) -> None:
+def test_graph_that_is_not_the_cards_answers_with_an_error_and_the_others_serve_on(stack: Stack, client: Any) -> None:
     served = Path(str(stack.servers["triton"].repository)) / "cae"  # type: ignore[attr-defined]
     torn = served / "2"
     shutil.copytree(served / "1", torn)
     (torn / "model.onnx").write_bytes(_newest("cae")[:-100])
     try:
-        with pytest.raises(InferenceServerException, match="card"):
-            client.load_model("cae")
-        _infer(client, "cae", IMAGES[:1])
+        client.load_model("cae")
+        with pytest.raises(InferenceServerException, match="card") as refusal:
+            _infer(client, "cae", IMAGES[:1], version="2")
+        assert refusal.value.status() == "StatusCode.NOT_FOUND"
+        _infer(client, "cae", IMAGES[:1], version="1")
     finally:
         shutil.rmtree(torn)
         client.load_model("cae")

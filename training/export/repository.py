@@ -1,7 +1,7 @@
 """Write a model version into Triton's repository: `<model>/config.pbtxt`, and the files of `<model>/<version>/`.
 
-These are `model.onnx`, the golden inputs, the card to read (`card.md`) and, for `local`, a link to the program
-`model.py`, which a repository without one gets from the project's.
+These are `model.onnx`, the golden inputs, the weights to train on from, the card to read (`card.md`) and, for `local`,
+a link to the program `model.py`, which a repository without one gets from the project's.
 `config.pbtxt` is one file for all versions of a model, so every version's card is a parameter of its own.
 """
 
@@ -17,7 +17,7 @@ from services.common.labels import LEVEL2, LEVEL3
 from services.common.model_card import ModelCard, card_parameter
 from services.models.configuration import read_configuration, write_configuration
 from services.models.golden import Golden
-from services.models.inspect import PROGRAM
+from services.models.inspect import PROGRAM, WEIGHTS
 from training.export.card import as_markdown
 from training.export.graph import INPUT, OUTPUTS
 from training.export.targets import MAX_BATCH_SIZE, Target, set_target
@@ -33,17 +33,21 @@ def write_version(
     onnx_file: bytes,
     golden: Golden | None = None,
     *,
+    weights: bytes | None = None,
     repository: Path = REPOSITORY,
     target: Target = "local",
 ) -> Path:
     """Add or replace the version that the card describes; returns the model's directory.
 
-    The graph is in place before the configuration names its card, so that Triton never reads half a version.
+    `weights` are those to train on from. All files are in place before the configuration names their card, so that
+    nobody reads half a version.
     """
     directory = repository / card.model
     version = directory / str(card.version)
     version.mkdir(parents=True, exist_ok=True)
     files = {"model.onnx": onnx_file, "card.md": as_markdown(card).encode(), **(golden.files() if golden else {})}
+    if weights is not None:
+        files[WEIGHTS] = weights
     for name, data in files.items():
         replace(version / name, data)
     if target == "local":
@@ -86,9 +90,12 @@ def _configuration(cards: dict[int, ModelCard], target: Target) -> model_config_
             model_config_pb2.ModelOutput(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
             for name, width in _WIDTHS.items()
         ],
-        model_warmup=[_warm_up(side)],
     )
     set_target(configuration, target)
+    if target != "local":
+        # A version of the Python backend whose graph is damaged answers with an error. As the answer to a warm-up that
+        # ends the whole server (Triton 2.51: segmentation fault).
+        configuration.model_warmup.append(_warm_up(side))
     configuration.version_policy.latest.num_versions = VERSIONS_KEPT
     for version, card in sorted(cards.items()):
         configuration.parameters[card_parameter(version)].string_value = card.model_dump_json()

@@ -96,7 +96,7 @@ class TritonServer(Server):
         port = self.ports
         return (
             f"--model-repository={self.repository}", f"--backend-directory={backends}",
-            "--model-control-mode=explicit",
+            "--model-control-mode=explicit", "--exit-on-error=false",
             f"--backend-config=python,shm-region-prefix-name={self._region_prefix()}",
             f"--http-address={LOOPBACK}", f"--http-port={port['http']}",
             f"--grpc-address={LOOPBACK}", f"--grpc-port={port['grpc']}",
