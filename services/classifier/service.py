@@ -107,6 +107,7 @@ class Classifier:
         except Retriable as error:
             self._serving.doubt(error)
             raise
+        self._serving.trust()
         return answers
 
 

@@ -19,18 +19,24 @@ from services.models.triton_client import Backbone, connect
 
 log = structlog.get_logger()
 AGAIN_SECONDS: Final = 15.0
-"""While earlier versions serve, so often is the newest set tried again."""
+"""While earlier versions stand in, or none is sound, so often is the newest set tried again."""
 UNSOUND_SECONDS: Final = 300.0
-"""So long a set is passed over whose answers to real specimens were no probabilities though a probe finds it sound."""
+"""So long a set comes last that fails on real specimens though a probe finds it sound."""
+FAILURES: Final = 3
+"""Batches in a row without an answer, each after a probe that was answered, until a set counts as unsound."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """One set of versions, checked; `newest` is the activation on `models.active` that it serves or stands in for."""
+    """One set of versions, checked; `newest` is the activation on `models.active` that it serves or stands in for.
+
+    `troubled` while it stands in, or makes the calls although it failed a moment ago, since no other serves.
+    """
 
     activation: int
     newest: int
     backbones: tuple[Backbone, ...]
+    troubled: bool
 
 
 class Serving:
@@ -42,6 +48,7 @@ class Serving:
         self._client = connect(settings.triton_grpc)
         self._taken: Taken | None = None
         self._doubtful = False
+        self._failures = 0
         self._again_at = 0.0
         self._unsound_until: dict[int, float] = {}
 
@@ -62,10 +69,23 @@ class Serving:
         """The newest record of a candidate in shadow, as of the last `take`."""
         return self._active.shadow
 
+    def trust(self) -> None:
+        """Take note that the set answered real specimens."""
+        self._failures = 0
+        if self._taken is not None:
+            self._unsound_until.pop(self._taken.activation, None)
+
     def doubt(self, error: Retriable) -> None:
-        """Have the set checked anew at the next `take`, since it failed to answer."""
+        """Have the set checked anew at the next `take`, since it failed to answer real specimens.
+
+        One that says no probabilities, or fails time and again, comes behind those that served before.
+        """
         self._doubtful = True
-        if error.kind == "no_probabilities" and self._taken is not None:
+        self._failures += 1
+        if self._taken is None:
+            return
+        once_more = self._taken.activation in self._unsound_until
+        if error.kind == "no_probabilities" or once_more or self._failures >= FAILURES:
             self._unsound_until[self._taken.activation] = time.monotonic() + UNSOUND_SECONDS
 
     def close(self) -> None:
@@ -74,38 +94,39 @@ class Serving:
         self._client.close()
 
     def _is_due(self, taken: Taken) -> bool:
-        return taken.activation != taken.newest and time.monotonic() >= self._again_at
+        return taken.troubled and time.monotonic() >= self._again_at
 
     def _take_up(self, newest: ModelActivation) -> Taken:
         failures: list[PipelineError] = []
-        for choice in (newest.as_earlier(), *newest.earlier):
+        for choice in sorted((newest.as_earlier(), *newest.earlier), key=self._is_unsound):
             try:
-                self._require_sound(choice)
                 backbones = tuple(self._sound(choice, model) for model in sorted(choice.versions))
             except (Fatal, Rejected, Retriable) as error:
                 require_live(self._client, error)
                 log.error("versions do not serve", activation=choice.activation, why=str(error))
                 failures.append(error)
                 continue
-            self._show(choice, newest, backbones)
-            return Taken(choice.activation, newest.activation, backbones)
+            if self._taken is None or self._taken.activation != choice.activation:
+                self._failures = 0
+            troubled = choice.activation != newest.activation or self._is_unsound(choice)
+            taken = Taken(choice.activation, newest.activation, backbones, troubled)
+            self._show(taken)
+            return taken
         FALLEN_BACK.set(1)
         if all(isinstance(error, Fatal) for error in failures):
             raise failures[0]
         msg = f"no version of activation {newest.activation} or before serves: {failures[0]}"
         raise Retriable(msg, server="triton", kind="no_version")
 
-    def _show(self, choice: EarlierSet, newest: ModelActivation, backbones: tuple[Backbone, ...]) -> None:
-        fallen = choice.activation != newest.activation
-        FALLEN_BACK.set(fallen)
+    def _show(self, taken: Taken) -> None:
+        FALLEN_BACK.set(taken.troubled)
         self._again_at = time.monotonic() + AGAIN_SECONDS
-        show_models(choice.activation, backbones)
-        log.info("models taken up", activation=choice.activation, versions=choice.versions, fallen_back=fallen)
+        show_models(taken.activation, taken.backbones)
+        versions = {backbone.model: backbone.version for backbone in taken.backbones}
+        log.info("models taken up", activation=taken.activation, versions=versions, fallen_back=taken.troubled)
 
-    def _require_sound(self, choice: EarlierSet) -> None:
-        if time.monotonic() < self._unsound_until.get(choice.activation, 0.0):
-            msg = f"activation {choice.activation} answered real specimens with no probabilities a moment ago"
-            raise Retriable(msg, server="triton", kind="no_probabilities")
+    def _is_unsound(self, choice: EarlierSet) -> bool:
+        return time.monotonic() < self._unsound_until.get(choice.activation, 0.0)
 
     def _sound(self, choice: EarlierSet, model: str) -> Backbone:
         """Return a version that answers; one that does not is loaded again, at last with a new process."""

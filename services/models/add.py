@@ -31,6 +31,8 @@ def add_version(source: ModelRepository, target: ModelRepository, model: str, ve
             if known is not None:
                 return False
             target.remove(model, version)  # an earlier attempt that was cut off before its card
+        # By number, before the folder is there: a policy of the latest versions would take it in and push one out.
+        target.serve(model, target.served(model))
         target.place(_copied(source.folder(model, version), folder, _program(target, model)), folder)
         target.put_card(model, version, inspected.card_text)
     return True

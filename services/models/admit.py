@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Probabilities
+from services.common.settings import Settings
 from services.models.control import load, require_live
 from services.models.golden import Golden
 from services.models.inspect import Inspected, inspect
+from services.models.register import standing
 from services.models.repository import ModelRepository
 from services.models.triton_client import REQUEST_TENSORS, Backbone
 
@@ -19,28 +22,45 @@ GOLDEN_DIFFERENCE: Final = 1e-3
 
 
 def admit(
-    repository: ModelRepository, client: Any, model: str, version: int, *, allowed: float = GOLDEN_DIFFERENCE
+    repository: ModelRepository,
+    client: Any,
+    model: str,
+    version: int,
+    *,
+    needed: Collection[int] = (),
+    allowed: float = GOLDEN_DIFFERENCE,
 ) -> Inspected:
     """Inspect a version, load it beside those that serve, and compare its answers to its golden inputs.
 
-    `client` is a Triton client. Raises Rejected (the reasons of `inspect`, `load_failed`, `contract_broken`,
-    `not_loaded`, `not_probabilities`, `golden_differs`) and then leaves Triton serving what it served before, Retriable
-    when Triton is away.
+    `client` is a Triton client, `needed` are versions that stay loaded whatever is found. Raises Rejected (the reasons
+    of `inspect`, `load_failed`, `contract_broken`, `not_loaded`, `not_probabilities`, `golden_differs`), Retriable when
+    Triton is away; Triton then goes on with the others, also after an earlier attempt that was killed.
     """
     with repository.locked():
         inspected = inspect(repository, model, version)
-        served = repository.served(model)
-        if version not in served:
-            repository.serve(model, [*served, version])
+        repository.clean(model, version)
+        others = [one for one in repository.served(model) if one != version]
+        repository.serve(model, [*others, version])
         try:
             load(client, model)
             _check_answers(client, model, version, inspected, allowed)
-        except (Rejected, Retriable):
-            if version not in served:
-                repository.serve(model, served)
+        except BaseException:
+            if others and version not in needed:
+                repository.serve(model, others)
                 load(client, model)
             raise
     return inspected
+
+
+def admit_all(
+    settings: Settings, client: Any, repository: ModelRepository, chosen: Mapping[str, int]
+) -> dict[str, str]:
+    """Admit versions by model; returns their pins and raises as `admit` does. What the records name stays loaded."""
+    kept = standing(settings)
+    return {
+        model: admit(repository, client, model, version, needed=kept.get(model, ())).pin
+        for model, version in sorted(chosen.items())
+    }
 
 
 def _check_answers(client: Any, model: str, version: int, inspected: Inspected, allowed: float) -> None:

@@ -19,7 +19,7 @@ from services.common.errors import Fatal, Rejected
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.models.configuration import FILE
-from services.models.repository import ModelRepository
+from services.models.repository import BYTECODE, ModelRepository
 from services.sink.database import connect, sorted_errors
 
 SCHEME: Final = "s3://"
@@ -53,9 +53,13 @@ class BucketRepository(ModelRepository):
 
     def remove(self, model: str, version: int) -> None:
         """Delete a version's objects and its folder; the card stays as history."""
-        for key in self._store.keys(f"{self._prefix}{model}/{version}/"):
-            self._store.delete(key)
+        self._delete(f"{model}/{version}/")
         super().remove(model, version)
+
+    def clean(self, model: str, version: int) -> None:
+        """Delete compiled programs, which nobody but a stranger puts into a bucket."""
+        self._delete(f"{model}/{version}/{BYTECODE}/")
+        super().clean(model, version)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -70,6 +74,10 @@ class BucketRepository(ModelRepository):
     def _configure(self, model: str, configuration: model_config_pb2.ModelConfig) -> None:
         super()._configure(model, configuration)
         self._put(self.folder(model) / FILE)
+
+    def _delete(self, folder: str) -> None:
+        for key in self._store.keys(f"{self._prefix}{folder}"):
+            self._store.delete(key)
 
     def _put(self, path: Path) -> None:
         self._store.put(f"{self._prefix}{path.relative_to(self.root)}", path.read_bytes())

@@ -9,17 +9,23 @@ from tritonclient.utils import InferenceServerException
 from services.common.errors import Rejected, Retriable
 
 LOAD_SECONDS: Final = 120.0
+_TRANSIENT: Final = frozenset({"StatusCode.DEADLINE_EXCEEDED", "StatusCode.UNAVAILABLE", "StatusCode.CANCELLED"})
+"""A server that is busy or ends: nothing is said about the model."""
 
 
 def load(client: Any, model: str) -> None:
     """Have Triton load what the model's configuration names; what serves goes on serving until the new is there.
 
-    Raises Rejected(`load_failed`) with Triton's words, Retriable when Triton is away.
+    Raises Rejected(`load_failed`) with Triton's words, Retriable when Triton is away or takes too long.
     """
     try:
         client.load_model(model, client_timeout=LOAD_SECONDS)
     except InferenceServerException as error:
         require_live(client, error)
+        if error.status() in _TRANSIENT:
+            kind = str(error.status()).removeprefix("StatusCode.")
+            msg = f"Triton did not load {model} in {LOAD_SECONDS:.0f} s: {kind} {error.message()}"
+            raise Retriable(msg, server="triton", kind=kind) from error
         raise Rejected("load_failed", f"Triton could not load {model}: {error.message()}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,13 @@ from pydantic import ValidationError
 from services.common.errors import Rejected
 from services.common.model_card import ModelCard, card_pin
 from services.models.golden import IMAGES_FILE, OUTPUTS_FILE, Golden, read_golden
-from services.models.repository import ModelRepository
+from services.models.repository import BYTECODE, ModelRepository
 
 GRAPH: Final = "model.onnx"
 PROGRAM: Final = "model.py"
 WEIGHTS: Final = "weights.safetensors"
+PLAN: Final = "model.plan"
+PLAN_RECORD: Final = "plan.json"
 KNOWN: Final = frozenset(
     {
         GRAPH,
@@ -26,13 +29,12 @@ KNOWN: Final = frozenset(
         OUTPUTS_FILE,
         "card.md",
         WEIGHTS,
-        "model.plan",
-        "plan.json",
+        PLAN,
+        PLAN_RECORD,
         "plan_request.json",
     }
 )
 """All that a version may hold. Pickles, checkpoints and code of its own are refused by not being named here."""
-_BYTECODE: Final = "__pycache__"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def inspect(repository: ModelRepository, model: str, version: int) -> Inspected:
 
     Raises Rejected: `version_missing`, `path_escapes`, `file_unexpected`, `card_missing`, `card_invalid`,
     `file_missing` (half an upload), `graph_digest_wrong`, `weights_digest_wrong`, `program_differs`,
-    `golden_digest_wrong`, `golden_damaged`, `golden_not_probabilities`.
+    `golden_digest_wrong`, `golden_damaged`, `golden_not_probabilities`, `plan_differs`.
     """
     folder = repository.folder(model, version)
     if not folder.is_dir():
@@ -72,6 +74,7 @@ def inspect(repository: ModelRepository, model: str, version: int) -> Inspected:
         _check_digest(folder / name, digest, reason)
     if card.weights_sha256:
         _check_digest(folder / WEIGHTS, card.weights_sha256, "weights_digest_wrong")
+    _check_plan(folder, card)
     _check_program(repository, model, version)
     golden = read_golden(folder)
     if not all(np.isfinite(rows).all() and rows.min() >= 0 and rows.max() <= 1 for rows in golden.outputs.values()):
@@ -80,8 +83,8 @@ def inspect(repository: ModelRepository, model: str, version: int) -> Inspected:
 
 
 def _check_file(path: Path, root: Path) -> None:
-    if path.name == _BYTECODE and path.is_dir() and not path.is_symlink():
-        return
+    if path.name == BYTECODE and path.is_dir() and not path.is_symlink():
+        return  # of the server; deleted before a version is loaded
     if path.name not in KNOWN:
         known = ", ".join(sorted(KNOWN))
         raise Rejected("file_unexpected", f"{path} does not belong there; a version holds at most {known}")
@@ -108,6 +111,21 @@ def _check_digest(path: Path, expected: str, reason: str) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
         raise Rejected(reason, f"{path} has SHA-256 {found}, its card says {expected or 'none'}", found=found)
+
+
+def _check_plan(folder: Path, card: ModelCard) -> None:
+    """A plan is what its record says, built from the card's graph; the card cannot pin it: each GPU has its own."""
+    if not (folder / PLAN).exists():
+        return
+    try:
+        record = json.loads((folder / PLAN_RECORD).read_bytes())
+        of_graph, digest = record["onnx_sha256"], record["plan_sha256"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        words = f"{folder / PLAN} has no readable {PLAN_RECORD}: build the plan again"
+        raise Rejected("plan_differs", words) from error
+    if of_graph != card.onnx_sha256:
+        raise Rejected("plan_differs", f"{folder / PLAN} was built from another graph than the card's: build it again")
+    _check_digest(folder / PLAN, digest, "plan_differs")
 
 
 def _check_program(repository: ModelRepository, model: str, version: int) -> None:

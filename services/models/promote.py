@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import ModelActivation
 from services.common.events.base import now
-from services.common.events.model import KEPT_EARLIER, EarlierSet
+from services.common.events.model import EarlierSet
 from services.common.settings import Settings
-from services.models.admit import admit
+from services.models.admit import admit_all
 from services.models.control import load, require_live
-from services.models.register import current, publish_next
+from services.models.register import STANDING, current, publish_next, standing
 from services.models.repository import ModelRepository
 from services.models.triton_client import Backbone
 
@@ -33,12 +33,13 @@ def promote(
 
     `following` is the activation that they were compared with: behind another one they are not promoted. `require` is
     given the versions of all models, before anything is loaded and again before the record is written, and refuses by
-    raising. Raises Rejected (its reasons, those of `admit`, `serves_already`, `nothing_active`, `retired_meanwhile`,
+    raising. Of the other versions Triton keeps those that stand by or are in shadow, from its next load on. Raises
+    Rejected (its reasons, those of `admit`, `serves_already`, `nothing_active`, `retired_meanwhile`,
     `activation_overtaken`).
     """
     serving = current(settings)
     require((serving.versions if serving else {}) | dict(chosen))
-    pins = {model: admit(repository, client, model, version).pin for model, version in sorted(chosen.items())}
+    pins = admit_all(settings, client, repository, chosen)
 
     def follow(newest: ModelActivation) -> ModelActivation:
         if following not in {None, newest.activation}:
@@ -49,13 +50,23 @@ def promote(
         require(versions)
         if (versions, cards) == (newest.versions, newest.cards):
             raise Rejected("serves_already", f"activation {newest.activation} is of these versions already")
-        earlier = (newest.as_earlier(), *newest.earlier)[:KEPT_EARLIER]
+        earlier = (newest.as_earlier(), *newest.earlier)[:STANDING]
         chosen_set = EarlierSet(activation=newest.activation + 1, versions=versions, cards=cards)
         record = _record(newest, chosen_set, why=why, who=who)
         return record.model_copy(update={"earlier": earlier, "evaluation_key": evaluation_key})
 
     with repository.locked():  # so that none of the versions is retired meanwhile
-        return publish_next(settings, follow)
+        record = publish_next(settings, follow)
+        _let_go(repository, standing(settings))
+    return record
+
+
+def _let_go(repository: ModelRepository, kept: Mapping[str, Collection[int]]) -> None:
+    for model, versions in kept.items():
+        served = repository.served(model)
+        rest = [one for one in served if one in versions]
+        if rest not in ([], served):
+            repository.serve(model, rest)
 
 
 def roll_back(settings: Settings, client: Any, *, why: str, who: str) -> ModelActivation:

@@ -17,6 +17,8 @@ from services.models.active_models import ActiveModels
 
 _WRITER: Final = "models.active"
 _SECONDS: Final = 30
+STANDING: Final = 2
+"""Earlier sets that stand by in Triton, for rollbacks and for a loss: each takes some 600 MB of its memory."""
 
 
 def current(settings: Settings) -> ModelActivation | None:
@@ -34,6 +36,19 @@ def current_shadow(settings: Settings) -> ModelActivation | None:
         with suppress(Fatal):
             active.refresh()
         return active.shadow
+
+
+def standing(settings: Settings) -> dict[str, set[int]]:
+    """Return the versions of each model that Triton is to keep: serving, standing by, in shadow; raises Retriable."""
+    serving, candidate = current(settings), current_shadow(settings)
+    sets = [] if serving is None else [serving.versions, *(one.versions for one in serving.earlier)]
+    if candidate is not None and candidate.share:
+        sets.append(candidate.versions)
+    kept: dict[str, set[int]] = {}
+    for versions in sets:
+        for model, version in versions.items():
+            kept.setdefault(model, set()).add(version)
+    return kept
 
 
 def publish(settings: Settings, make: Callable[[ModelActivation | None], ModelActivation | None]) -> bool:

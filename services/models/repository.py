@@ -19,6 +19,8 @@ from services.models.configuration import FILE, read_configuration, write_config
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _RETIRED: Final = ".retired-"
+BYTECODE: Final = "__pycache__"
+"""Where the Python of Triton's backend keeps a compiled program, whatever its environment says."""
 
 
 class ModelRepository:
@@ -76,11 +78,9 @@ class ModelRepository:
         return str(parameters[name].string_value) if name in parameters else None
 
     def put_card(self, model: str, version: int, text: str) -> None:
-        """Add a version's card; the versions that are served stay the same, whatever the policy said before."""
-        served = [one for one in self.served(model) if one != version]
+        """Add a version's card; the versions that are served stay the same."""
         configuration = self._configuration(model)
         configuration.parameters[card_parameter(version)].string_value = text
-        _name_versions(configuration, served)
         self._configure(model, configuration)
 
     def place(self, incoming: Path, folder: Path) -> None:
@@ -94,6 +94,19 @@ class ModelRepository:
         shutil.rmtree(gone, ignore_errors=True)
         folder.rename(gone)
         shutil.rmtree(gone)
+
+    def clean(self, model: str, version: int) -> None:
+        """Delete compiled programs: Python may run them without a look at the program that was inspected.
+
+        Raises Rejected(`file_unexpected`) if they cannot be deleted.
+        """
+        path = self.folder(model, version) / BYTECODE
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Rejected("file_unexpected", f"{path} cannot be deleted: {error}") from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

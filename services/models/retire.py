@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from services.common.errors import Rejected, Retriable
+from services.common.errors import Rejected
 from services.common.events import ModelActivation
-from services.common.events.model import KEPT_EARLIER
 from services.common.settings import Settings
 from services.models.control import load
-from services.models.register import current, current_shadow
+from services.models.register import STANDING, current, current_shadow
 from services.models.repository import ModelRepository
 
 
@@ -48,7 +47,7 @@ def _require_unused(newest: ModelActivation, shadow: ModelActivation | None, mod
     if back:
         words = (
             f"{name} stands by as activation {back[0]}, for a rollback or when the versions that serve are lost: "
-            f"it can go when {KEPT_EARLIER} later activations have come between"
+            f"it can go when {STANDING} later activations have come between"
         )
         raise Rejected("stands_by", words)
 
@@ -72,6 +71,6 @@ def _unload(client: Any, repository: ModelRepository, model: str, version: int, 
     repository.serve(model, rest)
     try:
         load(client, model)
-    except (Rejected, Retriable):
+    except Rejected:
         repository.serve(model, served)
         raise

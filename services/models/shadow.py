@@ -15,7 +15,7 @@ from services.common.events import ModelActivation
 from services.common.events.base import now
 from services.common.events.model import SHADOW_SET
 from services.common.settings import Settings
-from services.models.admit import admit
+from services.models.admit import admit_all
 from services.models.register import current_shadow, publish_next
 from services.models.repository import ModelRepository
 
@@ -36,7 +36,7 @@ def shadow(
     it. Raises Rejected (the reasons of `admit`, `serves_already`, `shadows_already`, `nothing_active`,
     `retired_meanwhile`, `activation_overtaken`).
     """
-    pins = {model: admit(repository, client, model, version).pin for model, version in sorted(chosen.items())}
+    pins = admit_all(settings, client, repository, chosen)
 
     def follow(newest: ModelActivation) -> ModelActivation:
         repository.require_served(chosen)

@@ -37,6 +37,7 @@ class Cli:
     """`xray` with the stack's variables; JSON answers parsed."""
 
     def __init__(self, stack: Stack, state: Path) -> None:
+        self.stack = stack
         self.environment = stack.environment() | {"XDG_STATE_HOME": str(state)}
         self.settings = settings_of(self.environment)
 

@@ -28,10 +28,10 @@ from tests.models.under_load import (
     wait_for,
     wait_until,
 )
-from tests.models.variants import MODEL, not_numbers_on_light, shifted, write_variant
+from tests.models.variants import MODEL, failing_on_light, not_numbers_on_light, shifted, write_variant
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
-SOUND, POISONED = 2, 3
+SOUND, POISONED, FAILING = 2, 3, 4
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,8 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         repository = ModelRepository(command.settings.model_repository)
         write_variant(folder / "variants", SOUND, shifted(0.2))
         write_variant(folder / "variants", POISONED, not_numbers_on_light)
-        for version in (SOUND, POISONED):
+        write_variant(folder / "variants", FAILING, failing_on_light)
+        for version in (SOUND, POISONED, FAILING):
             brought(repository, folder / "variants", version)
         yield command
 
@@ -114,13 +115,34 @@ def test_a_triton_without_any_model_is_given_them_back(cli: Cli, services: Proce
     assert not fallen_back(services)
 
 
-def test_one_that_answers_nan_to_real_specimens_only_falls_back(
-    cli: Cli, services: Processes, client: Any, repository: ModelRepository, load: Load
+def test_a_graph_that_is_damaged_while_triton_restarts_falls_back(
+    cli: Cli, services: Processes, repository: ModelRepository, load: Load
+) -> None:
+    """The version before it is loaded from the same configuration; the damaged one must not keep it from that."""
+    newest = current(cli.settings)
+    assert newest is not None
+    graph = repository.folder(MODEL, newest.versions[MODEL]) / "model.onnx"
+    whole = graph.read_bytes()
+    cli.stack.kill("triton")
+    graph.write_bytes(whole[:-100])
+    cli.stack.start("triton")
+    wait_until(lambda: fallen_back(services), 90, "xray_model_fallback")
+    seen = len(load.sent)
+    wait_until(lambda: int(last(cli).biological_sample_id[1:]) > seen, 60, "calls in spite of it")
+    assert called_by(cli, newest.earlier[0].activation)
+    graph.write_bytes(whole)
+    wait_until(lambda: not fallen_back(services), 90, "the promoted version tried again")
+
+
+@pytest.mark.parametrize("harmed", [POISONED, FAILING], ids=["nan", "error"])
+def test_one_that_fails_on_real_specimens_only_falls_back(
+    cli: Cli, services: Processes, client: Any, load: Load, harmed: int
 ) -> None:
     """Neither its golden inputs nor a probe show it: it is admitted and promoted like any other."""
     before = current(cli.settings)
     assert before is not None
-    promoted = promote(cli.settings, client, repository, {MODEL: POISONED}, why="a test", who="tests")
+    repository = ModelRepository(cli.settings.model_repository)
+    promoted = promote(cli.settings, client, repository, {MODEL: harmed}, why="a test", who="tests")
     seen = len(load.sent)
     wait_until(lambda: fallen_back(services), 60, "xray_model_fallback")
     wait_until(lambda: int(last(cli).biological_sample_id[1:]) > seen + 5, 90, "calls in spite of it")
@@ -137,4 +159,4 @@ def test_none_of_the_load_was_lost_or_refused_or_called_by_a_version_that_fails(
     made = wait_for(cli.settings, sent, seconds=120)
     assert read(cli.settings, REJECTED.name, Rejection) == []
     for call in made.values():
-        assert {output.model: output.version for output in call.models}[MODEL] != POISONED
+        assert {output.model: output.version for output in call.models}[MODEL] not in {POISONED, FAILING}

@@ -53,7 +53,7 @@ def test_a_version_that_answers_wrongly_is_refused_and_nothing_changes(
     write_variant(tmp_path, 90, not_numbers, committed_golden())
     write_variant(tmp_path, 91, reordered, committed_golden())
     write_variant(tmp_path, 92, lambda graph: graph.graph.node[0].CopyFrom(graph.graph.node[-1]), committed_golden())
-    for version, reason in ((90, "not_probabilities"), (91, "golden_differs"), (92, "load_failed")):
+    for version, reason in ((90, "not_probabilities"), (91, "golden_differs"), (92, "not_loaded")):
         brought(repository, tmp_path, version)
         with pytest.raises(Rejected) as caught:
             admit(repository, client, MODEL, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -68,6 +69,18 @@ def other_weights(folder: Path) -> None:
     (folder / "weights.safetensors").write_bytes(b"other weights")
 
 
+def with_plan(folder: Path, **changes: str) -> None:
+    graph = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+    record = {"onnx_sha256": graph, "plan_sha256": hashlib.sha256(b"a plan").hexdigest()} | changes
+    (folder / "model.plan").write_bytes(b"a plan")
+    (folder / "plan.json").write_text(json.dumps(record))
+
+
+def test_a_plan_that_is_its_record_s_is_taken(folder: Path) -> None:
+    with_plan(folder)
+    inspect(ModelRepository(folder.parents[1]), MODEL, 2)
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
@@ -79,6 +92,9 @@ def other_weights(folder: Path) -> None:
         (other_golden, "golden_digest_wrong"),
         (other_weights, "weights_digest_wrong"),
         (lambda folder: (folder / "weights.pkl").write_bytes(b"\x80\x04."), "file_unexpected"),
+        (lambda folder: (folder / "model.plan").write_bytes(b"of nobody"), "plan_differs"),
+        (lambda folder: with_plan(folder, plan_sha256="0" * 64), "plan_differs"),
+        (lambda folder: with_plan(folder, onnx_sha256="0" * 64), "plan_differs"),
         (linked, "path_escapes"),
         (other_labels, "card_invalid"),
         (lambda folder: change_card(folder, version=3), "card_invalid"),
@@ -112,3 +128,25 @@ def test_an_added_version_waits_runs_the_old_program_and_never_changes(folder: P
     change_card(folder, description="another")
     with pytest.raises(Rejected, match="version_exists"):
         add_version(source, served, MODEL, 2)
+
+
+def test_adding_pushes_no_version_out_that_serves(tmp_path: Path) -> None:
+    """Under the policy of a fresh export, the newest two, a killed attempt leaves the third unnamed."""
+    target = tmp_path / "served"
+    for version in (1, 2):
+        write_variant(target, version, shifted(0.0))
+    write_variant(tmp_path / "new", 3, shifted(0.1))
+    new, served = ModelRepository(tmp_path / "new"), ModelRepository(target)
+    assert served.served(MODEL) == [1, 2]
+
+    def killed(*_arguments: object) -> None:
+        raise SystemExit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ModelRepository, "put_card", killed)
+        with pytest.raises(SystemExit):
+            add_version(new, served, MODEL, 3)
+    assert served.versions(MODEL) == [1, 2, 3]
+    assert served.served(MODEL) == [1, 2]
+    assert add_version(new, served, MODEL, 3)
+    assert served.served(MODEL) == [1, 2]

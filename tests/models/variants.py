@@ -43,6 +43,24 @@ def not_numbers_on_light(graph: onnx.ModelProto) -> None:
     _harm(graph, logarithm, {"harm.half": np.array(0.5, np.float32)})
 
 
+def failing_on_light(graph: onnx.ModelProto) -> None:
+    """Fail on such a specimen: look up what is beyond the end of a list."""
+    looking_up = [
+        helper.make_node("ReduceMin", ["harm.darkest"], ["harm.any"], keepdims=0),
+        helper.make_node("Min", ["harm.any", "harm.one"], ["harm.light"]),
+        helper.make_node("Mul", ["harm.light", "harm.beyond"], ["harm.wanted"]),
+        helper.make_node("Cast", ["harm.wanted"], ["harm.place"], to=onnx.TensorProto.INT64),
+        helper.make_node("Gather", ["harm.list", "harm.place"], ["harm.found"], axis=0),
+        helper.make_node("Mul", ["harm.darkest", "harm.found"], ["harm.wrong"]),
+    ]
+    constants = {
+        "harm.one": np.array(1, np.float32),
+        "harm.beyond": np.array(7, np.float32),
+        "harm.list": np.zeros(1, np.float32),
+    }
+    _harm(graph, looking_up, constants)
+
+
 def slow_on_light(graph: onnx.ModelProto) -> None:
     """Multiply matrices before answering for such a specimen: 5e12 operations, far over 10 s of any two cores."""
     square = [512, 512]

@@ -1,4 +1,4 @@
-"""Brings a candidate to Triton: exported as a version, added, admitted by its golden inputs, withdrawn if refused."""
+"""Brings a candidate to Triton: exported as a version, added, withdrawn if refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from services.common.errors import Rejected
 from services.models.add import add_version
-from services.models.admit import admit
 from services.models.configuration import FILE
 from services.models.control import load
 from services.models.decision import decision_key
@@ -68,12 +67,6 @@ def add(source: Path, repository: ModelRepository, versions: Mapping[str, int]) 
     """Copy the versions into the repository that serves; raises as `add_version` does."""
     for name, version in versions.items():
         add_version(ModelRepository(source), repository, name, version)
-
-
-def admit_all(repository: ModelRepository, client: Any, versions: Mapping[str, int]) -> None:
-    """Have the real Triton load and prove the versions; raises as `admit` does."""
-    for name, version in versions.items():
-        admit(repository, client, name, version)
 
 
 def withdraw(repository: ModelRepository, client: Any, versions: Mapping[str, int]) -> None:

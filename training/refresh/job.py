@@ -203,8 +203,10 @@ def _promote(run: Run, decision: Decision) -> tuple[Ending, int | None]:
                 following=run.inputs.activation,
             )
     except Rejected as rejected:
-        if rejected.reason != "activation_overtaken":
-            raise
-        place.console.print(f"not promoted: {rejected.words}", soft_wrap=True)
-        return "overtaken", None
+        place.console.print(f"not promoted: {rejected}", soft_wrap=True, markup=False)
+        if rejected.reason == "activation_overtaken":
+            return "overtaken", None
+        # It passed before: somebody has retired or damaged it since. A run that only failed would block all later ones.
+        _withdraw(run, decision)
+        return "refused", None
     return "promoted", record.activation

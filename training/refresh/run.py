@@ -24,6 +24,7 @@ from services.common.errors import Rejected
 from services.common.events.base import now
 from services.common.settings import Settings
 from services.common.store import ObjectStore
+from services.models.admit import admit_all
 from services.models.decision import Comparison, Decision, Reason, decision_key
 from services.models.repository import ModelRepository
 from services.models.triton_client import connect
@@ -32,7 +33,7 @@ from training.evaluation.evaluate import Judged, judge
 from training.fit.hardware import Hardware
 from training.fit.plan import REFRESHES, Configuration
 from training.models.build import BACKBONES
-from training.refresh.bring import add, admit_all, export, next_version, origin_of
+from training.refresh.bring import add, export, next_version, origin_of
 from training.refresh.contradiction import contradictions, expected_of
 from training.refresh.gate import LEVEL_NAMES, Verdict, judge_candidate
 from training.refresh.inputs import Inputs
@@ -214,7 +215,7 @@ class Run:
             return
         self.place.lease.confirm()
         with closing(connect(self.place.settings.triton_grpc)) as client:
-            admit_all(self.place.repository, client, self.versions())
+            admit_all(self.place.settings, client, self.place.repository, self.versions())
         self.journal.write("admit", {})
 
     def _decision(self, reasons: list[Reason]) -> Decision:

@@ -88,9 +88,9 @@ def _killed_at(step: str) -> None:
 def _harmed(repository: Path, name: str) -> None:
     usual = vars(run)["admit_all"]
 
-    def admit_all(where: Any, client: Any, versions: Mapping[str, int]) -> None:
+    def admit_all(settings: Any, client: Any, where: Any, versions: Mapping[str, int]) -> None:
         file = repository / "cae" / str(versions["cae"]) / name
         file.write_bytes(file.read_bytes()[:-1000])
-        usual(where, client, versions)
+        usual(settings, client, where, versions)
 
     pytest.MonkeyPatch().setattr(run, "admit_all", admit_all)

@@ -244,6 +244,19 @@ def test_another_activation_meanwhile_ends_a_stopped_run(world: World, monkeypat
     assert outcome.ending == "promoted"
 
 
+def test_a_candidate_that_was_retired_meanwhile_ends_its_run_and_blocks_no_other(world: World) -> None:
+    def missing(*_arguments: object, **_options: object) -> ModelActivation:
+        raise Rejected("version_missing", "somebody has retired it")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "promote", missing)
+        assert world.refresh().ending == "refused"
+    assert world.done.count("withdraw") == 1
+    assert world.newest().versions == dict.fromkeys(BACKBONES, 1)
+    world.activate(dict.fromkeys(BACKBONES, 7))
+    assert world.refresh().ending == "promoted"
+
+
 def test_what_was_rolled_back_after_a_kill_is_not_promoted_again(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, "end", before=True)

@@ -64,7 +64,7 @@ def test_a_run_learns_passes_the_gate_and_brings_versions_that_are_whole(
     shutil.copytree(served, tmp_path / "models")
     admitted: list[int] = []
 
-    def admit_all(repository: ModelRepository, _client: object, versions: dict[str, int]) -> None:
+    def admit_all(_settings: object, _client: object, repository: ModelRepository, versions: dict[str, int]) -> None:
         for name, version in versions.items():
             card = inspect(repository, name, version).card
             assert (card.training_digest, card.evaluation_key) == (dataset.digest, decision_key(run.inputs.run))
