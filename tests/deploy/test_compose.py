@@ -52,7 +52,7 @@ def test_each_container_gets_the_servers_that_it_uses_and_no_other(name: str) ->
         "monitor": {"KAFKA_BOOTSTRAP"},
         "init": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "TRITON_GRPC", "POSTGRES_DSN"},
         "install-models": set(),
-        "models": {"KAFKA_BOOTSTRAP", "TRITON_GRPC", "POSTGRES_DSN"},
+        "models": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "TRITON_GRPC", "POSTGRES_DSN"},
         "refresh": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "TRITON_GRPC", "POSTGRES_DSN"},
         "demo": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT", "POSTGRES_DSN"},
     }

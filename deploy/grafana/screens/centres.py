@@ -7,6 +7,8 @@ from typing import Final
 from deploy.grafana.screen import Row, Screen, Unit, bars, lines, table
 
 _ONLY: Final = '{centre=~"$centre"}'
+_KNOWN: Final = '{centre=~"$centre", centre!="(unknown)"}'
+"""Without that under which records count that cannot be read: nobody expects anything of it."""
 
 
 def _share(counter: str, labels: str = _ONLY) -> tuple[str, str]:
@@ -57,7 +59,7 @@ _DRIFT: Final = Row(
               (f"topk(10, max by (centre, measure) (xray_centre_drift_index{_ONLY}))", "{{centre}} {{measure}}"),
               width=8),
         bars("Since the last window with images", "CentreSilent comes at four days.", Unit.SECONDS,
-             (f"time() - max by (centre) (xray_centre_window_end_timestamp_seconds{_ONLY})", "{{centre}}")),
+             (f"time() - max by (centre) (xray_centre_window_end_timestamp_seconds{_KNOWN})", "{{centre}}")),
     ),
 )  # fmt: skip
 
