@@ -13,6 +13,10 @@ def named(labels: SpecimenLabels) -> set[str]:
     return {name for name, entry in zip(CALL_LABELS, labels.call, strict=True) if entry}
 
 
+def known(labels: SpecimenLabels) -> set[str]:
+    return {name for name, entry in zip(CALL_LABELS, labels.scored, strict=True) if entry}
+
+
 def test_the_call_is_the_union_and_limbs_add_nothing() -> None:
     labels = labels_of(
         [record("024", "abnormal"), record("056", "yes"), record("011", "fused"), record("027", "normal")]
@@ -50,7 +54,33 @@ def test_free_ontology_takes_its_class_from_the_term(text: str, expected: set[st
 
 def test_an_abnormal_arch_is_of_the_spine_though_the_region_is_not_known() -> None:
     labels = labels_of([record("054", "MP:0004599")])
-    assert labels.scored == tuple(name == "Spine" for name in CALL_LABELS)
+    assert known(labels) == {"Spine"}
+
+
+def test_regions_that_a_term_may_mean_are_not_normal_though_some_vertebrae_are() -> None:
+    vertebrae = [record("070", "normal"), record("071", "normal"), record("019", "no"), record("010", "normal")]
+    assert known(labels_of(vertebrae)) == {"Spine", "Cervical", "Thoracic", "Fusion", "Ribcage", "Ribs"}
+    labels = labels_of([*vertebrae, record("054", "MP:0004599"), record("067", "abnormal")])
+    assert named(labels) == {"Spine", "Caudal"}
+    assert known(labels) == {"Spine", "Caudal", "Fusion", "Ribcage", "Ribs"}
+
+
+def test_a_term_that_no_observation_has_may_mean_any_label_and_one_of_limbs_none() -> None:
+    scored = [record("056", "yes"), record("010", "normal")]
+    assert known(labels_of([*scored, record("054", "MP:0004622")])) == {"Spine", "Shape"}
+    assert known(labels_of([*scored, record("054", "MP:0000559")])) == {"Spine", "Shape", "Ribcage", "Ribs"}
+
+
+def test_labels_behind_a_value_that_cannot_be_read_are_not_normal() -> None:
+    labels = labels_of([record("056", "yes"), record("010", "normal"), record("011", "slightly fused")])
+    assert (labels.level1, named(labels)) == (1, {"Spine", "Shape"})
+    assert known(labels) == {"Spine", "Shape", "Ribs"}
+
+
+def test_free_ontology_that_cannot_be_read_may_have_named_any_label() -> None:
+    scored = [record("056", "yes"), record("010", "normal")]
+    for also in ([], [record("054", "MP:0000160")]):
+        assert known(labels_of([*scored, *also, record("054", "odd ribs")])) == {"Spine", "Shape"}
 
 
 def test_no_phenotypic_analysis_is_missing() -> None:

@@ -72,6 +72,13 @@ def test_the_same_wild_type_twice_counts_once() -> None:
     assert list(found.too_few.values()) == [100]
 
 
+@pytest.mark.parametrize(("late", "counted"), [("13", 100), ("13.0", 100), ("14", 0)])
+def test_a_wild_type_scored_at_two_ages_counts_once_or_contradicts_itself(late: str, counted: int) -> None:
+    found = curate([*wild_types("008", *["13"] * 100), *wild_types("JAXLA_XRY_008_001", *[late] * 100)])
+    assert found.ranges == {}
+    assert sum(found.too_few.values()) == counted
+
+
 def test_wild_types_that_disagree_with_themselves_make_no_range() -> None:
     doubtful = [record("008", value, str(number), group="control") for number in range(130) for value in ("13", "12")]
     found = curate(doubtful)

@@ -9,7 +9,7 @@ from typing import Final
 from services.common.labels import CALL_LABELS
 from services.common.observations import call_vector, observation
 from training.labels.curation.evidence import Evidence, only
-from training.labels.curation.ontology import labels_of_term
+from training.labels.curation.ontology import labels_left_open, labels_of_term
 from training.labels.curation.parameter import resolve
 from training.labels.curation.reference import References
 from training.labels.curation.specimen import Conflict, Disagreement, Exclusion, SpecimenLabels
@@ -99,7 +99,7 @@ def label(decision: Decision, evidence: Evidence) -> SpecimenLabels:
     call = _call(abnormal, decision.terms)
     exclusion = _exclusion(decision, abnormal, call)
     level1: int | None = int(bool(abnormal))
-    scored = _scored(decision.states, call)
+    scored = _scored(decision, call)
     if exclusion not in {None, Exclusion.ELSEWHERE}:
         level1, call, scored = None, NO_CALL, UNKNOWN
     return SpecimenLabels(
@@ -134,9 +134,22 @@ def _exclusion(decision: Decision, abnormal: tuple[str, ...], call: tuple[int, .
     return None if Verdict.NORMAL in states else Exclusion.NOTHING_SCORED
 
 
-def _scored(states: dict[str, str], call: tuple[int, ...]) -> tuple[bool, ...]:
-    normal = _labels_behind({name for name, state in states.items() if state == Verdict.NORMAL})
-    return tuple(bool(entry) or name in normal for name, entry in zip(CALL_LABELS, call, strict=True))
+def _scored(decision: Decision, call: tuple[int, ...]) -> tuple[bool, ...]:
+    """Which labels are known: those that are set, and those scored normal that nothing else may have set."""
+    normal = _labels_behind({name for name, state in decision.states.items() if state == Verdict.NORMAL})
+    known = normal - _left_open(decision)
+    return tuple(bool(entry) or name in known for name, entry in zip(CALL_LABELS, call, strict=True))
+
+
+def _left_open(decision: Decision) -> set[str]:
+    """The labels that a value which could not be read, or a term, may mean without saying so."""
+    found = {name for term in decision.terms for name in labels_left_open(term)}
+    for identifier, _ in decision.unreadable:
+        parameter, _ = resolve(identifier)
+        if parameter is not None:
+            # Free ontology that cannot be read may have named anything.
+            found |= set(CALL_LABELS) if observation(parameter).level2 is None else _labels_behind({parameter})
+    return found
 
 
 def _labels_behind(parameters: set[str]) -> set[str]:

@@ -53,10 +53,12 @@ def references(specimens: Iterable[Evidence]) -> References:
 
 
 def _measurements(values: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, float]]:
+    """One number for each of the 53, over all life stages; none where a wild type has several."""
+    numbers: defaultdict[str, set[float]] = defaultdict(set)
     for identifier, sent in values.items():
         parameter, _ = resolve(identifier)
-        if parameter is None or not is_measured(row := observation(parameter)):
-            continue
-        numbers = {value for value in (number(row, text) for text in sent) if value is not None}
-        if len(numbers) == 1:
-            yield parameter, numbers.pop()
+        if parameter is not None and is_measured(row := observation(parameter)):
+            numbers[parameter].update(value for value in (number(row, text) for text in sent) if value is not None)
+    for parameter, found in numbers.items():
+        if len(found) == 1:
+            yield parameter, found.pop()

@@ -53,7 +53,8 @@ class SpecimenLabels:
     """What is known of one specimen.
 
     `level1` is 1 abnormal, 0 normal, None when neither can be said; `call` has 13 entries 0/1 in the order of
-    CALL_LABELS; `scored` says for each whether it is known: set, or an observation behind it was scored normal.
+    CALL_LABELS; `scored` says for each whether it is known: set, or an observation behind it was scored normal and no
+    unreadable value or term may have meant it.
     `abnormal` names the abnormal observations among the 53, sorted.
     """
 

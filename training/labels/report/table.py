@@ -23,7 +23,7 @@ COLUMNS: Final = (
 
 
 def labels_csv(labels: LabelSet) -> str:
-    """One row a specimen, sorted by id; a label's cell is empty where nothing behind it was scored.
+    """One row a specimen, sorted by id; a label's cell is empty where it is not known (docs/labels.md).
 
     `excluded` is empty for specimens to train on; `level1` is empty where neither normal nor abnormal can be said.
     """
