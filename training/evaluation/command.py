@@ -8,8 +8,9 @@ See docs/evaluation.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
@@ -22,7 +23,9 @@ from training.evaluation.document.findings import Findings, find
 from training.evaluation.document.markdown import number
 from training.evaluation.document.page import page
 from training.evaluation.opened.findings import look_inside
-from training.evaluation.sources import read_sources
+from training.evaluation.opened.run import RunFolder
+from training.evaluation.opened.trained import Trained
+from training.evaluation.sources import Sources, read_sources
 from training.evaluation.summary import as_csv
 
 REPORT: Final = "report.md"
@@ -65,30 +68,51 @@ def evaluate(
 
 
 def make(paths: Sequence[Path], out: Path, *, data: Path | None = None, inside: bool = True) -> Findings:
-    """Write the report folder; raises Rejected if the files cannot be read or do not belong together."""
+    """Write the report folder; whatever ends it before the end, an earlier report stays as it is.
+
+    Raises Rejected if the files cannot be read or do not belong together, and what `RunFolder.open` raises.
+    """
     with _console.status("reading predictions") as status:
         sources = read_sources(paths, data)
         status.update("computing figures of merit and their intervals")
         findings = find(sources.predictions)
+        models = _open(sources, findings, status.update) if inside else []
         out.mkdir(parents=True, exist_ok=True)
-        _remove_earlier_pictures(out)
-        draw_all(findings, out, lambda name: status.update(f"drawing {name}"))
-        opened = [
-            look_inside(folder, run.name, run.predictions, out, status.update)
-            for run in findings.runs
-            if inside and (folder := sources.folder_of(run.predictions.origin)) and folder.can_open(run.predictions)
-        ]
-        (out / "auc.csv").write_text(as_csv(findings.auc), encoding="utf-8")
-        (out / REPORT).write_text(page(findings, opened), encoding="utf-8")
+        # Inside, not beside: FOLDER may be the mount of another file system, into which nothing can be renamed.
+        with TemporaryDirectory(prefix=".new-", dir=out) as folder:
+            made = Path(folder)
+            draw_all(findings, made, lambda name: status.update(f"drawing {name}"))
+            opened = [look_inside(run, trained, made, status.update) for run, trained in models]
+            (made / "auc.csv").write_text(as_csv(findings.auc), encoding="utf-8")
+            (made / REPORT).write_text(page(findings, opened), encoding="utf-8")
+            _replace(out, made)
     return findings
 
 
-def _remove_earlier_pictures(out: Path) -> None:
-    """Remove the pictures of an earlier report: of other models, they would lie beside a report without them."""
-    report = out / REPORT
-    names = _PICTURE.findall(report.read_text(encoding="utf-8")) if report.exists() else []
-    for name in names:
+def _open(sources: Sources, findings: Findings, tell: Callable[[str], None]) -> list[tuple[RunFolder, Trained]]:
+    """Open the models that are to be looked into; raises what `RunFolder.open` raises."""
+    models = []
+    for run in findings.runs:
+        folder = sources.folder_of(run.predictions.origin)
+        if folder is not None and folder.can_open(run.predictions):
+            tell(f"opening {run.name}")
+            models.append((folder, folder.open(run.name, run.predictions)))
+    return models
+
+
+def _replace(out: Path, made: Path) -> None:
+    """Put a whole report in the place of an earlier one, whose other pictures go: they are of other models."""
+    earlier = _pictures(out)
+    files = sorted(made.iterdir(), key=lambda file: (file.name == REPORT, file.name))
+    for file in files:
+        file.replace(out / file.name)
+    for name in earlier - {file.name for file in files}:
         (out / name).unlink(missing_ok=True)
+
+
+def _pictures(out: Path) -> set[str]:
+    report = out / REPORT
+    return set(_PICTURE.findall(report.read_text(encoding="utf-8"))) if report.exists() else set()
 
 
 def _say(findings: Findings, out: Path) -> None:

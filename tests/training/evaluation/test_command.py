@@ -96,6 +96,22 @@ def test_an_earlier_reports_pictures_do_not_stay(files: list[Path], report: Path
     assert set(_content(tmp_path)) == set(_content(report)) | {"mine.png"}
 
 
+def test_stopped_before_its_end_it_leaves_an_earlier_report_as_it_was(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.evaluation.command.page", stop)
+    (tmp_path / "report.md").write_text("![Means](level-means.png)\n![Old](roc-old.png)\n", encoding="utf-8")
+    for name in ("level-means.png", "roc-old.png"):
+        (tmp_path / name).write_bytes(PNG)
+    before = _content(tmp_path)
+    code, _ = _run(files[3], "--out", tmp_path)
+    assert code == 130
+    assert _content(tmp_path) == before
+
+
 def test_unknown_severity_and_missing_labels_are_left_out_of_the_report(tmp_path: Path) -> None:
     made = predictions(specimens=200)
     known = made.known.copy()
