@@ -97,9 +97,7 @@ def training_prevalence(train: Subset) -> dict[str, tuple[float | None, ...]]:
 def _described(
     origin: Origin, store: SetFolder, subset: Subset, given_abnormal: Numbers, served: Numbers
 ) -> Predictions:
-    # The same seed makes another mouse at another set of centres, under the same id.
-    prefix = "unseen-" if store.recipe.unseen else ""
-    names = {entry.index: prefix + entry.specimen for entry in store.entries()}
+    names = {entry.index: entry.specimen for entry in store.entries()}
     findings = _findings(store, subset)
     return Predictions(
         origin=origin,

@@ -29,7 +29,7 @@ class Sources:
 def read_sources(paths: Sequence[Path], data: Path | None) -> Sources:
     """Read files, and of each folder its `predictions-*.parquet`.
 
-    `data` is the training set of all runs, by default the folder `data` of each, or of the run that it goes on from.
+    `data` is the training set of all runs, by default the folder `data` of each, or of the run whose set it uses.
     Raises Rejected `no_predictions` for a folder without such files, and all that reading a file raises.
     """
     predictions: list[Predictions] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VIEW_SIDE
@@ -41,8 +42,8 @@ class Configuration:
     """Everything that `python -m training.train --config NAME` needs; equal configurations give equal models.
 
     Of the `specimens` the last `balanced` are of the balanced population (`training.data.recipe.Recipe`). `side` is
-    that of the tensors that the models take. `start` names the configuration whose trained models are gone on with and
-    whose training set is used; empty to start anew.
+    that of the tensors that the models take. `training_set` names the configuration whose training set is used, `start`
+    the one whose trained models are gone on with; empty for a set of its own, and to start anew.
     """
 
     name: str
@@ -55,7 +56,17 @@ class Configuration:
     cae: Plan
     input: Input = "MV"
     side: int = TENSOR_SIDE
+    training_set: str = ""
     start: str = ""
+
+    @property
+    def served(self) -> bool:
+        """Whether its models are to serve: those of another's training set are made to be compared with that one's."""
+        return not self.training_set
+
+    def data_folder(self, runs: Path) -> Path:
+        """The run's folder, among all runs, in which its training set lies."""
+        return runs / (self.training_set or self.name)
 
     def plan(self, backbone: str) -> Plan:
         """Return the schedule of backbone `convnext` or `cae`."""
@@ -105,13 +116,17 @@ _SMALL_448: Final = replace(
     _SMALL,
     name="small-448",
     side=VIEW_SIDE,
+    training_set="small",
     start="small",
     convnext=replace(_SMALL.convnext, epochs=2, learning_rate=3e-4),
     cae=replace(_SMALL.cae, epochs=2, learning_rate=3e-4),
 )
 """The same network on tensors of twice the side, gone on with from `small`."""
 
-CONFIGURATIONS: Final = {one.name: one for one in (_SMALL, _SMALL_448, _FULL)}
+_SMALL_TENSOR: Final = replace(_SMALL, name="small-tensor", size="small-tensor", training_set="small")
+"""The ConvNeXt of `small` on the fused tensor itself, from nothing."""
+
+CONFIGURATIONS: Final = {one.name: one for one in (_SMALL, _SMALL_448, _SMALL_TENSOR, _FULL)}
 
 _REFRESH_SMALL: Final = replace(
     _SMALL,

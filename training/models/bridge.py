@@ -1,4 +1,4 @@
-"""From both views' maps of 240 channels to the three-channel image that the ConvNeXt reads.
+"""From both views' maps of 240 channels, or from the fused tensor, to the three-channel image that the ConvNeXt reads.
 
 The paper (section 4) does not say how 28x28x240 becomes 224x224x3. Decision: a learned 1x1 projection of both
 views' maps, then either bilinear upsampling, or a sub-pixel rearrangement (Shi et al., CVPR 2016,
@@ -7,17 +7,20 @@ arXiv:1609.05158), which spends the finer pixels on more channels instead of on 
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.configuration import Bridge
 from training.models.front_end import MAP_CHANNELS
 
 
 class ImageBridge(nn.Module):
     """[n, 480, h, w] (DV map, then LAT map) to [n, 3, enlarge * h, enlarge * w]."""
 
-    def __init__(self, kind: Bridge, enlarge: int) -> None:
+    def __init__(self, kind: Literal["bilinear", "subpixel"], enlarge: int) -> None:
         super().__init__()
         self.kind = kind
         self.enlarge = enlarge
@@ -31,3 +34,19 @@ class ImageBridge(nn.Module):
         if self.kind == "subpixel":
             return functional.pixel_shuffle(projected, self.enlarge)
         return functional.interpolate(projected, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False)
+
+
+class TensorBridge(nn.Module):
+    """The fused tensor [n, 3, side, side] in [0, 1], normalised as ImageNet's colours are for a ConvNeXt."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, values in (("mean", IMAGENET_DEFAULT_MEAN), ("spread", IMAGENET_DEFAULT_STD)):
+            self.register_buffer(name, torch.tensor(values).reshape(-1, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Normalise each channel."""
+        return (image - self.mean) / self.spread

@@ -1,15 +1,17 @@
-"""Sizes of the two backbones: `small` trains on two CPU cores, `full` is the paper's (section 4).
+"""Sizes of the two backbones: `small` trains on two CPU cores, `full` has those of the paper (section 4).
 
-Both use the same code; only these numbers differ.
+In `small-tensor` the ConvNeXt of `small` reads the fused tensor itself. All use the same code; only these values
+differ.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-Bridge = Literal["bilinear", "subpixel"]
-"""How the front end's map becomes an image for the ConvNeXt; see `training.models.bridge`."""
+Bridge = Literal["bilinear", "subpixel", "tensor"]
+"""How the front end's map becomes an image for the ConvNeXt; with `tensor` the fused tensor is the image, and there is
+no front end. See `training.models.bridge`."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class ConvNeXtSize:
     `bone_width` is that of the heads that learn where bones and altered bones lie, in the whole picture and in the
     trunk's window (`training.models.trunk`), and hand what they find to the heads of the labels, with a linear layer
     past these; 0 leaves all of that out (docs/models.md). `feature_dropout` is of what h1 reads.
+
+    With the bridge `tensor` there is no EfficientNet: `frozen_blocks` and `enlarge` count nothing, and there can be no
+    bone heads.
     """
 
     frozen_blocks: int
@@ -62,33 +67,35 @@ class ModelSizes:
     cae: AutoencoderSize
 
 
-SIZES: Final = {
-    "small": ModelSizes(
-        convnext=ConvNeXtSize(
-            frozen_blocks=2,
-            convnext="convnext_atto",
-            convnext_from_imagenet=False,
-            bridge="subpixel",
-            enlarge=4,
-            bone_width=64,
-            feature_dropout=0.2,
-            grid_channels=16,
-            dense=64,
-        ),
-        cae=AutoencoderSize(widths=(8, 128), grid=4, bone_width=64, dense=64, dropout=0.5),
+_SMALL: Final = ModelSizes(
+    convnext=ConvNeXtSize(
+        frozen_blocks=2,
+        convnext="convnext_atto",
+        convnext_from_imagenet=False,
+        bridge="subpixel",
+        enlarge=4,
+        bone_width=64,
+        feature_dropout=0.2,
+        grid_channels=16,
+        dense=64,
     ),
-    "full": ModelSizes(
-        convnext=ConvNeXtSize(
-            frozen_blocks=0,
-            convnext="convnext_base",
-            convnext_from_imagenet=True,
-            bridge="bilinear",
-            enlarge=8,
-            bone_width=0,
-            feature_dropout=0.0,
-            grid_channels=32,
-            dense=128,
-        ),
-        cae=AutoencoderSize(widths=(64, 128), grid=7, bone_width=0, dense=256, dropout=0.5),
+    cae=AutoencoderSize(widths=(8, 128), grid=4, bone_width=64, dense=64, dropout=0.5),
+)
+_FULL: Final = ModelSizes(
+    convnext=ConvNeXtSize(
+        frozen_blocks=0,
+        convnext="convnext_base",
+        convnext_from_imagenet=True,
+        bridge="bilinear",
+        enlarge=8,
+        bone_width=0,
+        feature_dropout=0.0,
+        grid_channels=32,
+        dense=128,
     ),
-}
+    cae=AutoencoderSize(widths=(64, 128), grid=7, bone_width=0, dense=256, dropout=0.5),
+)
+_SMALL_TENSOR: Final = replace(
+    _SMALL, convnext=replace(_SMALL.convnext, frozen_blocks=0, bridge="tensor", enlarge=1, bone_width=0)
+)
+SIZES: Final = {"small": _SMALL, "small-tensor": _SMALL_TENSOR, "full": _FULL}

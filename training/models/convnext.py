@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from services.common.errors import Fatal
 from services.common.labels import LABEL_ORDER
 from training.models.bones import EVIDENCE, BoneHead, evidence
-from training.models.bridge import ImageBridge
+from training.models.bridge import ImageBridge, TensorBridge
 from training.models.configuration import ConvNeXtSize
 from training.models.front_end import MAP_CHANNELS, FrontEnd
 from training.models.heads import HierarchicalHeads
@@ -19,16 +20,28 @@ from training.models.output import Output, TrunkBones
 from training.models.trunk import cells, levelled, sample, trunk_grid
 
 SIDE: Final = 224
-"""Pixels a side of a whole view as the front end reads it; finer tensors serve the trunk."""
+"""Pixels a side of a whole view as the network reads it; finer tensors serve the trunk."""
 
 
 class ConvNeXtDriven(nn.Module):
-    """EfficientNet maps of DV and LAT, bridged to an image for a ConvNeXt, then the heads of the three levels."""
+    """EfficientNet maps of DV and LAT, bridged to an image for a ConvNeXt, then the heads of the three levels.
+
+    With the bridge `tensor` the ConvNeXt reads the fused tensor itself. Raises Fatal for a size with that bridge and
+    bone heads, which read the maps.
+    """
 
     def __init__(self, size: ConvNeXtSize) -> None:
         super().__init__()
-        self.front_end = FrontEnd(size.frozen_blocks)
-        self.bridge = ImageBridge(size.bridge, size.enlarge)
+        self.front_end: FrontEnd | None = None
+        self.bridge: ImageBridge | TensorBridge
+        if size.bridge == "tensor":
+            self.bridge = TensorBridge()
+            if size.bone_width:
+                msg = "bone heads read the front end's maps, which the bridge `tensor` has none of: set bone_width to 0"
+                raise Fatal(msg)
+        else:
+            self.front_end = FrontEnd(size.frozen_blocks)
+            self.bridge = ImageBridge(size.bridge, size.enlarge)
         convnext = make_convnext(size.convnext, from_imagenet=size.convnext_from_imagenet)
         self.convnext = convnext
         self.bones = BoneHead(size.bone_width) if size.bone_width else None
@@ -38,16 +51,11 @@ class ConvNeXtDriven(nn.Module):
         self.heads = HierarchicalHeads(features, size.grid_channels, size.dense)
         self.shortcut = nn.Linear(features, len(LABEL_ORDER)) if size.bone_width else None
 
-    def maps(self, image: Tensor) -> Tensor:
-        """Front-end maps of both views: [n, 3, side, side] in [0, 1] to [n, 480, 28, 28]."""
-        views = image[:, :2].reshape(-1, 1, *image.shape[2:])
-        finer = image.shape[-1] // SIDE
-        maps: Tensor = self.front_end(functional.avg_pool2d(views, finer) if finer > 1 else views)
-        return maps.reshape(-1, 2 * MAP_CHANNELS, *maps.shape[2:])
-
     def forward(self, image: Tensor) -> Output:
         """Compute the output for [n, 3, side, side] images in [0, 1]; `side` is 224 or a multiple of it."""
-        maps = self.maps(image)
+        if self.front_end is None:
+            return Output(self.classify(self.convnext(self.bridge(_coarse(image)))))
+        maps = view_maps(self.front_end, image)
         features = [self.convnext(self.bridge(maps))]
         bones = trunk = None
         if self.bones is not None and self.trunk is not None:
@@ -62,6 +70,18 @@ class ConvNeXtDriven(nn.Module):
         joined = self.standardise(features)
         logits: Tensor = self.heads(joined)
         return logits if self.shortcut is None else logits + self.shortcut(joined)
+
+
+def view_maps(front_end: FrontEnd, image: Tensor) -> Tensor:
+    """Front-end maps of both views: [n, 3, side, side] in [0, 1] to [n, 480, 28, 28]."""
+    maps: Tensor = front_end(_coarse(image[:, :2].reshape(-1, 1, *image.shape[2:])))
+    return maps.reshape(-1, 2 * MAP_CHANNELS, *maps.shape[2:])
+
+
+def _coarse(pictures: Tensor) -> Tensor:
+    """Pool [n, channels, side, side] to 224 pixels a side."""
+    finer = pictures.shape[-1] // SIDE
+    return functional.avg_pool2d(pictures, finer) if finer > 1 else pictures
 
 
 class TrunkReader(nn.Module):

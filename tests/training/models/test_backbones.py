@@ -11,7 +11,7 @@ from training.models.autoencoder import AutoencoderDriven
 from training.models.bones import evidence
 from training.models.build import BACKBONES, architecture, build_backbone
 from training.models.configuration import SIZES
-from training.models.convnext import ConvNeXtDriven
+from training.models.convnext import ConvNeXtDriven, view_maps
 from training.models.front_end import MAP_CHANNELS, FrontEnd, load_imagenet
 
 
@@ -51,25 +51,27 @@ def test_folded_grey_front_end_equals_the_published_network_on_a_repeated_grey_v
 
 
 def test_front_end_reads_each_view_by_itself() -> None:
-    backbone = ConvNeXtDriven(SIZES["small"].convnext).eval()
+    front_end = FrontEnd(frozen_blocks=2).eval()
     image = torch.rand(1, 3, 224, 224)
     other_lateral = image.clone()
     other_lateral[:, 1] = torch.rand(1, 224, 224)
     with torch.inference_mode():
-        maps, changed = backbone.maps(image), backbone.maps(other_lateral)
+        maps, changed = view_maps(front_end, image), view_maps(front_end, other_lateral)
     assert torch.equal(maps[:, :MAP_CHANNELS], changed[:, :MAP_CHANNELS])
     assert not torch.equal(maps[:, MAP_CHANNELS:], changed[:, MAP_CHANNELS:])
 
 
 def test_frozen_blocks_get_no_gradient_and_keep_still_in_training() -> None:
     backbone = ConvNeXtDriven(SIZES["small"].convnext).train()
-    before = {name: value.clone() for name, value in backbone.front_end.frozen.state_dict().items()}
+    front_end = backbone.front_end
+    assert front_end is not None
+    before = {name: value.clone() for name, value in front_end.frozen.state_dict().items()}
     output = backbone(torch.rand(2, 3, 224, 224))
     output.logits.sum().backward()
-    assert all(parameter.grad is None for parameter in backbone.front_end.frozen.parameters())
-    after = backbone.front_end.frozen.state_dict()
+    assert all(parameter.grad is None for parameter in front_end.frozen.parameters())
+    after = front_end.frozen.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    learning = [parameter for parameter in backbone.front_end.parameters() if parameter.requires_grad]
+    learning = [parameter for parameter in front_end.parameters() if parameter.requires_grad]
     assert all(parameter.grad is not None for parameter in learning)
     assert learning
 

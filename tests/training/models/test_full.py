@@ -18,6 +18,7 @@ from training.export.tensorrt_rules import check_tensorrt_rules
 from training.fit.hardware import Hardware
 from training.fit.loop import Fit
 from training.fit.plan import CONFIGURATIONS
+from training.models.bridge import ImageBridge
 from training.models.calibration import Calibration
 from training.models.configuration import SIZES
 from training.models.convnext import ConvNeXtDriven
@@ -47,12 +48,14 @@ def test_full_size_trains_a_few_steps_and_exports(tmp_path: Path) -> None:
     torch.manual_seed(0)
     backbone = ConvNeXtDriven(replace(FULL, convnext_from_imagenet=False))
     assert sum(parameter.numel() for parameter in backbone.parameters()) > 87_000_000
-    before = backbone.bridge.project.weight.detach().clone()
+    bridge = backbone.bridge
+    assert isinstance(bridge, ImageBridge)
+    before = bridge.project.weight.detach().clone()
     plan = replace(CONFIGURATIONS["full"].convnext, epochs=1, batch=2)
     parts = tiny_subset(4, seed=1, side=224), tiny_subset(4, seed=2, side=224)
     (epoch,) = Fit(backbone, plan, *parts, seed=1, hardware=Hardware("cpu")).run(tmp_path, lambda *_: None)
     assert np.isfinite(epoch.train_loss)
-    assert not torch.equal(before, backbone.bridge.project.weight)
+    assert not torch.equal(before, bridge.project.weight)
     model = Serving(backbone, Calibration()).eval()
     file = export_onnx(model)
     check_tensorrt_rules(file)

@@ -3,8 +3,8 @@
 The paper explains calls by Grad-CAM on the last convolutional stage. Decision: in the ConvNeXt-driven backbone three
 layers are shown. Its last stage sees both views bridged into one image, so that its heat is one map for both and cannot
 say in which view the evidence lies; the front ends' last convolutions see each view by itself, one the whole of it, one
-the trunk's window (`training.models.trunk`). The autoencoder reads its channels together: its code gives one map for
-both views, of the whole and of the window.
+the trunk's window (`training.models.trunk`). Where it reads the fused tensor itself it has the last stage alone. The
+autoencoder reads its channels together: its code gives one map for both views, of the whole and of the window.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ def layers_of(backbone: nn.Module) -> tuple[Layer, ...]:
     """Layers of a backbone in the order in which it runs them; raises TypeError for an unknown backbone."""
     if isinstance(backbone, ConvNeXtDriven):
         network: Any = backbone.convnext
-        layers = [
-            Layer("front-end", "front end", backbone.front_end, per_view=True),
-            Layer("last-stage", "last ConvNeXt stage", network.stages[-1], per_view=False),
-        ]
+        layers = [Layer("last-stage", "last ConvNeXt stage", network.stages[-1], per_view=False)]
+        if backbone.front_end is not None:
+            layers.insert(0, Layer("front-end", "front end", backbone.front_end, per_view=True))
         if backbone.trunk is not None:
             layers.append(Layer("trunk", "front end, trunk", backbone.trunk.front_end, per_view=True, in_window=True))
         return tuple(layers)

@@ -16,7 +16,6 @@ from training.evaluation.opened.run import Clock, RunFolder
 from training.evaluation.opened.trained import Trained
 from training.evaluation.plots.learning import draw_learning
 from training.evaluation.plots.reconstruction import draw_histograms
-from training.evaluation.predictions import Predictions
 from training.evaluation.reconstruction.examples import draw_rebuilt
 from training.evaluation.reconstruction.measure import PAPER_MSE, PAPER_SSIM, Reconstruction, reconstruction
 from training.fit.body import features_of
@@ -48,10 +47,9 @@ def picture_name(kind: str, name: str) -> str:
     return f"{re.sub(r'[^a-z0-9.]+', '-', f'{kind}-{name}'.lower())}.png"
 
 
-def look_inside(run: RunFolder, name: str, predictions: Predictions, out: Path, tell: Tell) -> Opened:
-    """Open a model, measure it, and write its pictures into the report's folder."""
-    tell(f"opening {name}")
-    trained = run.open(name, predictions)
+def look_inside(run: RunFolder, trained: Trained, out: Path, tell: Tell) -> Opened:
+    """Measure an opened model of a run, and write its pictures into the report's folder."""
+    name = trained.name
     tell(f"centre from the features of {name}")
     centre = centre_from_features(features_of(trained.backbone, trained.test).values, trained.test.centres)
     tell(f"heat of {name} on altered bones")
@@ -60,7 +58,7 @@ def look_inside(run: RunFolder, name: str, predictions: Predictions, out: Path, 
         trained, lambda label: out / picture_name(f"heat-{label}", name), lambda file: tell(f"drawing {file}")
     )
     draw_maps(out / picture_name("maps", name), trained)
-    epochs = recorded_epochs(run.folder / predictions.origin.model)
+    epochs = recorded_epochs(run.folder / trained.predictions.origin.model)
     if epochs:
         draw_learning(out / picture_name("learning", name), epochs, f"Learning curves, {name}")
     tell(f"reconstructions of {name}")

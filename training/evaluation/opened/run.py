@@ -64,8 +64,8 @@ class RunFolder:
         )
 
     def _data_of(self, configuration: Configuration) -> Path:
-        trained_from = self.folder.parent / configuration.start if configuration.start else self.folder
-        return self.data or trained_from / "data"
+        owner = self.folder.parent / configuration.training_set if configuration.training_set else self.folder
+        return self.data or owner / "data"
 
     def clock(self) -> Clock | None:
         """Size and time of the run; None before it has ended."""

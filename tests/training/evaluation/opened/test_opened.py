@@ -99,6 +99,19 @@ def test_a_training_set_of_other_specimens_is_refused(run: Path) -> None:
         RunFolder(run, run / "cae").open("cae", predictions)
 
 
+def test_a_model_that_cannot_be_opened_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    run, out = make_run(tmp_path / "demo"), tmp_path / "report"
+    shutil.rmtree(run / "data")
+    out.mkdir()
+    old = {"report.md": b"![Old](roc-old.png)\n", "roc-old.png": b"a picture"}
+    for name, data in old.items():
+        (out / name).write_bytes(data)
+    result = CliRunner().invoke(app, [str(run), "--out", str(out)], env={"COLUMNS": "300"})
+    assert result.exit_code == 1
+    assert "no_training_set" in result.output
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == old
+
+
 def test_a_run_that_went_on_with_another_is_opened_with_its_specimens_at_its_own_side(tmp_path: Path) -> None:
     run, finer = make_run(tmp_path / "small"), tmp_path / "small-448"
     shutil.copytree(run / "cae", finer / "cae")
