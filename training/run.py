@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from services.common.errors import Rejected
 from training.data.finer import at_side
 from training.data.make import make_training_set, refusals
 from training.data.manifest import write_manifest
@@ -24,7 +25,7 @@ from training.evaluation.metrics import Figures, level_means
 from training.evaluation.report import Report, as_markdown
 from training.evaluation.run import BALANCED, UNSEEN, whole, write_predictions
 from training.fit.body import features_of
-from training.fit.checkpoint import FINAL, Epoch, path_of, read_weights, write_final
+from training.fit.checkpoint import FINAL, LAST, Epoch, path_of, read_weights, write_final
 from training.fit.hardware import Hardware
 from training.fit.heads import fit_heads
 from training.fit.loop import Fit
@@ -55,18 +56,27 @@ class Data:
         return {**finer, UNSEEN: at_side(unseen, self.unseen, configuration.side)}
 
 
-def make_data(configuration: Configuration, folder: Path, console: Console) -> Data:
-    """Make what the two sets in a run's folder, or in that of the run it starts from, still miss, and the manifest."""
-    folder = folder.parent / (configuration.start or folder.name)
-    specimens, balanced = configuration.specimens, configuration.balanced
-    recipe = Recipe(specimens=specimens, balanced=balanced, first_seed=configuration.first_seed)
-    unseen = Recipe(specimens=UNSEEN_SPECIMENS, first_seed=configuration.first_seed, unseen=True)
+def make_data(configuration: Configuration, runs: Path, console: Console) -> Data:
+    """Make what the two sets of a configuration, in the folder of all runs, still miss, and the manifest."""
+    folder = configuration.data_folder(runs)
     data = Data(
-        _made(folder / "data", recipe, "simulating specimens", console),
-        _made(folder / "data-unseen", unseen, "simulating unseen centres", console),
+        _made(folder / "data", training_recipe(configuration), "simulating specimens", console),
+        _made(folder / "data-unseen", unseen_recipe(configuration), "simulating unseen centres", console),
     )
     write_manifest(data.store, folder / "data" / "manifest.parquet")
     return data
+
+
+def training_recipe(configuration: Configuration) -> Recipe:
+    """Mice of the centres that the models learn from."""
+    specimens, balanced = configuration.specimens, configuration.balanced
+    return Recipe(specimens=specimens, balanced=balanced, first_seed=configuration.first_seed)
+
+
+def unseen_recipe(configuration: Configuration) -> Recipe:
+    """Mice of unseen centres, seeds behind those of the training set: of one seed they would be the same mice."""
+    first_seed = configuration.first_seed + configuration.specimens
+    return Recipe(specimens=UNSEEN_SPECIMENS, first_seed=first_seed, unseen=True)
 
 
 def _made(folder: Path, recipe: Recipe, words: str, console: Console) -> SetFolder:
@@ -78,10 +88,14 @@ def _made(folder: Path, recipe: Recipe, words: str, console: Console) -> SetFold
 
 @dataclass
 class Run:
-    """Where a run lies and what has come out of it so far; it learns from a `share` of the training specimens."""
+    """Where a run lies and what has come out of it so far; it learns from a `share` of the training specimens.
+
+    `runs` is the folder of all runs: the one that it goes on from lies there, wherever its own `folder` is.
+    """
 
     configuration: Configuration
     folder: Path
+    runs: Path
     hardware: Hardware = field(default_factory=Hardware)
     share: float = 1.0
     epochs: dict[str, int] = field(default_factory=dict)
@@ -89,7 +103,11 @@ class Run:
     test: dict[str, Figures] = field(default_factory=dict)
 
     def train(self, name: str, data: Data, console: Console) -> tuple[nn.Module, Judged]:
-        """Train one backbone and then its heads anew, or go on with it, and judge it."""
+        """Train one backbone and then its heads anew, or go on with it, and judge it.
+
+        Raises what `Fit.run` raises, and Rejected: `taken_weights` (the folder's weights are not of a training),
+        `not_trained` (the run to go on from has no weights).
+        """
         started = time.monotonic()
         parts = self._parts(data)
         backbone, epochs = self._fitted(name, parts, console)
@@ -105,6 +123,7 @@ class Run:
 
     def _fitted(self, name: str, parts: dict[str, Subset], console: Console) -> tuple[nn.Module, int]:
         folder, seed = self.folder / name, self.configuration.seed
+        _refuse_taken(folder)
         torch.manual_seed(seed)
         backbone = build_backbone(name, self.configuration.size)
         fit = Fit(
@@ -116,8 +135,7 @@ class Run:
             hardware=self.hardware,
         )
         if self.configuration.start:
-            earlier = self.folder.parent / self.configuration.start / name
-            backbone.load_state_dict(read_weights(earlier, FINAL))
+            backbone.load_state_dict(self._trained(self.configuration.start, name))
         epochs = fit.run(folder, partial(_say_epoch, console, name), console)
         if path_of(folder, FINAL).exists():
             backbone.load_state_dict(read_weights(folder, FINAL))
@@ -129,6 +147,16 @@ class Run:
         console.print(f"{name}: heads trained anew in {of_heads} epochs")
         write_final(folder, backbone)
         return backbone, len(epochs)
+
+    def _trained(self, start: str, name: str) -> dict[str, Any]:
+        earlier = self.runs / start / name
+        if not path_of(earlier, FINAL).exists():
+            words = (
+                f"{self.configuration.name} goes on with {name} of {start}, of which {earlier} holds no weights: "
+                f"first `xray train models --config {start}`"
+            )
+            raise Rejected("not_trained", words)
+        return read_weights(earlier, FINAL)
 
     def conclude(self, data: Data, judged: dict[str, Judged]) -> Report:
         """Judge the consensus; write predictions, `metrics.json` and `metrics.md` into the run's folder."""
@@ -153,6 +181,17 @@ class Run:
         (self.folder / "metrics.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (self.folder / "metrics.md").write_text(as_markdown(report), encoding="utf-8")
         return report
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Refuse to train where weights lie that no training left: they would be taken for what it has learnt."""
+    final = path_of(folder, FINAL)
+    if final.exists() and not path_of(folder, LAST).exists():
+        words = (
+            f"{folder} holds weights that were taken from a model repository: train in another --folder, or remove "
+            f"{final}"
+        )
+        raise Rejected("taken_weights", words)
 
 
 def _say_epoch(console: Console, name: str, number: int, epoch: Epoch) -> None:

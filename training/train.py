@@ -14,7 +14,6 @@ import torch
 import typer
 from rich.console import Console
 
-from services.common.preprocessing import TENSOR_SIDE
 from training.command_errors import one_line_errors
 from training.evaluation.evaluate import Judged
 from training.evaluation.report import as_markdown, put_into_page
@@ -43,7 +42,7 @@ def train(
         Path | None,
         typer.Option(
             help="Triton's model repository to write to.",
-            show_default="model_repository; the run's own for a share or for tensors of another side",
+            show_default="model_repository; the run's own for a share, or with another's training set",
         ),
     ] = None,
     version: Annotated[int, typer.Option(min=1, help="Version of both models to write or replace.")] = 1,
@@ -61,11 +60,11 @@ def train(
     torch.set_num_threads(threads)
     keep_freed_memory()
     own = folder / config if share == 1 else folder / config / f"share-{share:g}"
-    run = Run(configuration, own, Hardware(accelerator, devices, workers), share)
-    served = share == 1 and configuration.side == TENSOR_SIDE
+    run = Run(configuration, own, folder, Hardware(accelerator, devices, workers), share)
+    served = share == 1 and configuration.served
     written = repository or (REPOSITORY if served else own / REPOSITORY.name)
     with one_line_errors(_console, "stopped; the same command goes on from here"):
-        data = make_data(configuration, folder / config, _console)
+        data = make_data(configuration, folder, _console)
         judged = {name: _train_and_export(run, name, data, written, version) for name in BACKBONES}
         report = run.conclude(data, judged)
     if written == REPOSITORY:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from services.models.inspect import inspect
@@ -19,12 +20,14 @@ from services.models.repository import ModelRepository
 from training.data.bone_truth import CHANNELS, SIDE
 from training.data.recipe import Recipe
 from training.data.store import Entry, Pictures, SetFolder
+from training.evaluation.heat.layers import layers_of
+from training.evaluation.opened.run import RunFolder
 from training.evaluation.parquet import load
 from training.fit.checkpoint import write_final
 from training.fit.plan import CONFIGURATIONS
 from training.models.build import BACKBONES, build_backbone
 from training.phantom.centres import CENTRES, UNSEEN_CENTRES
-from training.run import UNSEEN_SPECIMENS
+from training.run import Run, make_data, training_recipe, unseen_recipe
 from training.studies.command import app
 from training.studies.variants import variants_of
 from training.studies.variants_command import app as variants
@@ -42,12 +45,9 @@ TINY = replace(
     convnext=replace(CONFIGURATIONS["small"].convnext, epochs=1),
     cae=replace(CONFIGURATIONS["small"].cae, epochs=1),
 )
-FINER = replace(
-    TINY,
-    name="tiny-448",
-    side=CONFIGURATIONS["small-448"].side,
-    start="tiny",
-)
+GOING_ON = replace(TINY, name="tiny-on", training_set="tiny", start="tiny")
+FINER = replace(GOING_ON, name="tiny-448", side=CONFIGURATIONS["small-448"].side)
+TENSOR = replace(TINY, name="tiny-tensor", size="small-tensor", training_set="tiny")
 
 
 def _fill(folder: Path, recipe: Recipe) -> None:
@@ -74,17 +74,38 @@ def _fill(folder: Path, recipe: Recipe) -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of runs whose training sets are done."""
     folder = tmp_path_factory.mktemp("runs")
-    _fill(folder / "tiny" / "data", Recipe(specimens=SPECIMENS, balanced=BALANCED, first_seed=TINY.first_seed))
-    unseen = Recipe(specimens=UNSEEN_SPECIMENS, first_seed=TINY.first_seed, unseen=True)
-    _fill(folder / "tiny" / "data-unseen", unseen)
+    _fill(folder / "tiny" / "data", training_recipe(TINY))
+    _fill(folder / "tiny" / "data-unseen", unseen_recipe(TINY))
     with pytest.MonkeyPatch.context() as patch:
-        for one in (TINY, FINER):
+        for one in (TINY, GOING_ON, FINER, TENSOR):
             patch.setitem(CONFIGURATIONS, one.name, one)
         yield folder
 
 
 def _tiny(runs: Path, *options: str, config: str = "tiny") -> list[str]:
     return ["--config", config, "--threads", "1", "--folder", str(runs), *options]
+
+
+def _link_data(runs: Path, folder: Path) -> None:
+    (folder / "tiny").mkdir()
+    for part in ("data", "data-unseen"):
+        (folder / "tiny" / part).symlink_to(runs / "tiny" / part)
+
+
+def _check_that_nothing_is_trained_over_taken_weights(folder: Path) -> None:
+    final = folder / "tiny" / "convnext" / "final.ckpt"
+    taken = final.read_bytes()
+    refused = CliRunner().invoke(train, _tiny(folder))
+    assert refused.exit_code != 0
+    assert "holds weights that were taken from a model repository" in refused.output
+    assert f"or remove {final}" in refused.output
+    assert (final.read_bytes(), (final.parent / "last.ckpt").exists()) == (taken, False)
+    heads = CliRunner().invoke(app, _tiny(folder, "--heads-only", "--seeds", "1", "--input", "MV"))
+    assert heads.exit_code == 0, heads.output
+    console = Console(quiet=True)
+    going_on = Run(GOING_ON, folder / "tiny-on" / "share-0.99", folder, share=0.99)
+    going_on.train("convnext", make_data(GOING_ON, folder, console), console)
+    assert (going_on.folder / "convnext" / "last.ckpt").exists()
 
 
 def _files(run: Path) -> dict[str, int]:
@@ -122,8 +143,7 @@ def test_heads_only_trains_one_body_and_heads_for_each_seed_and_input(runs: Path
     assert (tiny / "cae" / "final.ckpt").exists()
     left_out = load(tiny / "study" / "centre-left-out" / "predictions-cae-centre-left-out.parquet")
     assert left_out.origin.baseline
-    named = load(tiny / "predictions-cae.parquet").specimens
-    assert left_out.specimens == tuple(name for name in named if not name.startswith("unseen-"))
+    assert left_out.specimens == load(tiny / "predictions-cae.parquet").test_part().specimens
     served = [load(tiny / part / "predictions-cae.parquet").served for part in (".", "study/MV-2", "study/DV-2")]
     assert not np.array_equal(served[0], served[1])
     assert not np.array_equal(served[1], served[2])
@@ -162,7 +182,7 @@ def test_models_that_learnt_from_a_share_are_exported_and_lie_apart(runs: Path) 
     assert done.exit_code == 0, done.output
     own = runs / "tiny" / "share-0.99"
     learnt = json.loads((own / "metrics.json").read_text(encoding="utf-8"))["specimens"]
-    data = SetFolder(runs / "tiny" / "data", Recipe(specimens=SPECIMENS, balanced=BALANCED, first_seed=TINY.first_seed))
+    data = SetFolder(runs / "tiny" / "data", training_recipe(TINY))
     assert learnt["train"] == int(len(data.subset("train")) * 0.99)
     assert learnt["test"] == len(data.subset("test"))
     for name in BACKBONES:
@@ -173,9 +193,7 @@ def test_models_that_learnt_from_a_share_are_exported_and_lie_apart(runs: Path) 
 def test_bodies_of_a_repository_are_judged_as_they_are_and_replace_no_others(runs: Path, tmp_path: Path) -> None:
     repository, trained = tmp_path / "repository", runs / "tiny"
     assert CliRunner().invoke(train, _tiny(runs, "--repository", str(repository))).exit_code == 0
-    for part in ("data", "data-unseen"):
-        (tmp_path / "tiny").mkdir(exist_ok=True)
-        (tmp_path / "tiny" / part).symlink_to(runs / "tiny" / part)
+    _link_data(runs, tmp_path)
     command = ["--heads-only", "--bodies", str(repository), "--seeds", "1", "--input", "MV"]
     done = CliRunner().invoke(app, _tiny(tmp_path, *command))
     assert done.exit_code == 0, done.output
@@ -183,6 +201,7 @@ def test_bodies_of_a_repository_are_judged_as_they_are_and_replace_no_others(run
     # The repository keeps weights in 16 bits.
     np.testing.assert_allclose(taken.served, own.served, atol=0.01)
     assert not (tmp_path / "tiny" / "study" / "MV-1").exists()
+    _check_that_nothing_is_trained_over_taken_weights(tmp_path)
     others = tmp_path / "tiny" / "cae"
     write_final(others, build_backbone("cae", "small"))
     kept = (others / "final.ckpt").read_bytes()
@@ -202,3 +221,40 @@ def test_finer_models_go_on_with_the_trained_ones_and_lie_apart(runs: Path) -> N
     assert not np.array_equal(finer.served, coarse.served)
     for name in BACKBONES:
         assert inspect(ModelRepository(own / "model_repository"), name, 1).card.tensor_side == 448
+
+
+def test_a_study_of_models_that_go_on_with_others_finds_them(runs: Path) -> None:
+    done = CliRunner().invoke(app, _tiny(runs, "--seeds", "1", "--input", "LAT", config="tiny-on"))
+    assert done.exit_code == 0, done.output
+    predictions = load(runs / "tiny-on" / "study" / "LAT-1" / "predictions-convnext.parquet")
+    assert (predictions.origin.config, predictions.origin.input) == ("tiny-on", "LAT")
+
+
+@pytest.mark.parametrize("options", [(), ("--share", "0.99")])
+def test_models_to_go_on_with_that_were_not_trained_are_named(
+    runs: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    _link_data(runs, tmp_path)
+    refused = CliRunner().invoke(train, _tiny(tmp_path, *options, config="tiny-on"))
+    assert refused.exit_code != 0
+    assert f"{tmp_path / 'tiny' / 'convnext'} holds no weights" in refused.output
+    assert "first `xray train models --config tiny`" in refused.output
+    assert "not_trained" in refused.output
+
+
+def test_the_convnext_on_the_tensor_is_trained_on_the_specimens_of_another_and_lies_apart(runs: Path) -> None:
+    before = _times(runs / "tiny" / "convnext")
+    done = CliRunner().invoke(train, _tiny(runs, config="tiny-tensor"))
+    assert done.exit_code == 0, done.output
+    own = runs / "tiny-tensor"
+    assert not (own / "data").exists()
+    assert _times(runs / "tiny" / "convnext") == before
+    card = inspect(ModelRepository(own / "model_repository"), "convnext", 1).card
+    assert card.architecture == "convnext_atto on the fused tensor"
+    predictions = load(own / "predictions-convnext.parquet")
+    assert predictions.specimens == load(runs / "tiny" / "predictions-convnext.parquet").specimens
+    trained = RunFolder(own).open("convnext tiny-tensor", predictions.test_part())
+    assert [layer.key for layer in layers_of(trained.backbone)] == ["last-stage"]
+    refused = CliRunner().invoke(variants, _tiny(runs, "--out", str(own / "variants.csv"), config="tiny-tensor"))
+    assert refused.exit_code != 0
+    assert "no_bone_heads" in refused.output

@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 def make_training_set(folder: Path, recipe: Recipe, progress: Progress) -> SetFolder:
     """Make what the folder still misses.
 
-    Raises RecipeMismatchError if it holds another recipe's set, Rejected if its files are damaged
+    Raises Rejected if it holds another recipe's set (`other_recipe`) or its files are damaged
     (`training.data.check`).
     """
     check_folder(folder, recipe)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
 from training.data.bone_truth import CHANNELS, SIDE
@@ -30,10 +31,6 @@ _VIEWS = "views.npy"
 _BONES = "bones.npy"
 LINES = "specimens.jsonl"
 RECIPE = "recipe.json"
-
-
-class RecipeMismatchError(RuntimeError):
-    """The folder holds a training set of another recipe."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ class Subset:
 
 
 class SetFolder:
-    """Reads and adds to the training set in a folder; raises RecipeMismatchError if it is of another recipe."""
+    """Reads and adds to the training set in a folder; raises Rejected(`other_recipe`)."""
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -206,4 +203,4 @@ def _claim(path: Path, recipe: Recipe) -> None:
     found = json.loads(path.read_text(encoding="utf-8"))
     if found != recipe.as_dict():
         msg = f"{path.parent} holds a training set of recipe {found}, not {recipe.as_dict()}: choose another folder"
-        raise RecipeMismatchError(msg)
+        raise Rejected("other_recipe", msg)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.common.atomic import replace
 from services.common.errors import Rejected
 from services.models.golden import OUTPUTS_FILE, Golden, read_golden
 from training.export.golden import make_golden
@@ -54,11 +54,14 @@ def _write(directory: Path, version: int, target: Target, output: Path, precisio
     if target == "tensorrt":
         check_tensorrt_rules(file)
     card = card.model_copy(update={"onnx_sha256": sha256(file)})
-    written = write_version(card, file, golden, repository=output, target=target) / str(version)
-    if (folder / WEIGHTS).exists():
-        shutil.copyfile(folder / WEIGHTS, written / WEIGHTS)  # the card pins them, and training goes on from them
-    if target == "tensorrt":
-        _ask_for_plan(written, golden, sha256(file), precision, kept)
+    request = _request(golden, card.onnx_sha256, precision, kept) if target == "tensorrt" else None
+    written = output / card.model / str(version)
+    if request is not None:
+        _remove_other_plan(written, request)
+    weights = (folder / WEIGHTS).read_bytes() if (folder / WEIGHTS).exists() else None
+    write_version(card, file, golden, weights=weights, repository=output, target=target)
+    if request is not None:
+        replace(written / REQUEST_FILE, request)
     return Retargeted(card.model, version, difference)
 
 
@@ -74,8 +77,8 @@ def _within_limit(file: bytes, precision: EnginePrecision, golden: Golden) -> tu
     raise Rejected("precision_too_low", words, difference=difference, limit=limit)
 
 
-def _ask_for_plan(version: Path, golden: Golden, digest: str, precision: EnginePrecision, kept: int) -> None:
-    """Write what the plan must be; the plan of the very same request stays."""
+def _request(golden: Golden, digest: str, precision: EnginePrecision, kept: int) -> bytes:
+    """What the plan must be, as JSON."""
     request = {
         "input": INPUT,
         "shape": golden.images.shape[1:],
@@ -86,12 +89,16 @@ def _ask_for_plan(version: Path, golden: Golden, digest: str, precision: EngineP
         "onnx_sha256": digest,
         "largest_difference": LARGEST_DIFFERENCE[precision],
     }
-    file, words = version / REQUEST_FILE, json.dumps(request, indent=2) + "\n"
-    if file.exists() and file.read_text(encoding="utf-8") == words:
+    return (json.dumps(request, indent=2) + "\n").encode()
+
+
+def _remove_other_plan(version: Path, request: bytes) -> None:
+    """Remove the plan of another request before its graph and card change: Triton would serve it under the new card."""
+    file = version / REQUEST_FILE
+    if file.exists() and file.read_bytes() == request:
         return
     for stale in (PLAN_FILE, RECORD_FILE):
         (version / stale).unlink(missing_ok=True)
-    file.write_text(words, encoding="utf-8")
 
 
 def _golden(folder: Path) -> Golden:

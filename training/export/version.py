@@ -17,7 +17,6 @@ from training.export.graph import check_parity, export_onnx, sha256
 from training.export.repository import write_version
 from training.export.targets import Target
 from training.export.tensorrt_rules import check_tensorrt_rules
-from training.export.weights import FILE as WEIGHTS
 from training.export.weights import weights_file
 from training.fit.plan import Configuration
 from training.models.build import architecture
@@ -103,8 +102,7 @@ def export_version(
         weights_sha256=sha256(weights),
         evaluation_key=origin.evaluation_key,
     )
-    directory = write_version(card, file, golden, repository=repository, target=target)
-    (directory / str(version) / WEIGHTS).write_bytes(weights)
+    write_version(card, file, golden, weights=weights, repository=repository, target=target)
     return difference
 
 

@@ -6,6 +6,7 @@ in its first steps, halves the file; the format holds numbers, no program (https
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Final
 
@@ -37,15 +38,20 @@ def read_size(version: Path) -> str:
         raise Rejected("weights_damaged", f"{path} cannot be read, or names no size: {error}") from error
 
 
-def read_backbone(version: Path, name: str, size: str) -> nn.Module:
+def read_backbone(version: Path, name: str, size: str, sha256: str = "") -> nn.Module:
     """Return backbone `convnext` or `cae` with the weights of a version's folder.
 
-    Raises Rejected `no_weights` if the folder has none, `weights_damaged` if they cannot be read, `weights_differ` if
-    they are of another architecture.
+    `sha256` is their digest on the version's card; older cards have none, and nothing is compared. Raises Rejected
+    `no_weights` if the folder has none, `weights_damaged` if they cannot be read or are not those of the digest,
+    `weights_differ` if they are of another architecture.
     """
     path = _path(version)
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 and found != sha256:
+        raise Rejected("weights_damaged", f"{path} has SHA-256 {found}, its card says {sha256}", found=found)
     try:
-        state = load(path.read_bytes())
+        state = load(data)
     except SafetensorError as error:
         raise Rejected("weights_damaged", f"{path} cannot be read: {error}") from error
     backbone = build_backbone(name, size)

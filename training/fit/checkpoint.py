@@ -1,6 +1,7 @@
 """The files of a training run.
 
-`last.ckpt` to go on from, `best.ckpt` with the weights of the best epoch, `final.ckpt` with the heads trained anew.
+`last.ckpt` to go on from, `best.ckpt` with the weights of the best epoch, `final.ckpt` with the heads trained anew. A
+`final.ckpt` without `last.ckpt` was taken from a model repository (`training.studies.seeds`).
 """
 
 from __future__ import annotations

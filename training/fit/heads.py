@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.fit.batches import steps_of
 from training.fit.loss import HierarchicalLoss
 from training.fit.parameter_groups import HEADS
 from training.fit.rules import LEVELS, RULES, Rules
@@ -101,8 +102,8 @@ def _epoch(
         if getattr(backbone, name, None) is not None:
             getattr(backbone, name).train()
     order = random.permutation(len(train.labels))
-    for start in range(0, len(order), _BATCH):
-        rows = order[start : start + _BATCH]
+    # Of equal size but for one: batch normalisation refuses the single specimen that might be left over.
+    for rows in np.array_split(order, steps_of(len(order), _BATCH)):
         optimiser.zero_grad()
         _of(backbone, loss, train, rows).backward()  # type: ignore[no-untyped-call]
         optimiser.step()

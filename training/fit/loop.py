@@ -56,8 +56,8 @@ class Fit:
 
         The folder gets `last.ckpt`, `best.ckpt` and TensorBoard's logs; a terminal's `console` shows a bar of steps.
         Raises Rejected if the specimens cannot be trained on (`training.fit.checks`) or if the folder holds a run of
-        another plan, seed or training set (other_training_run), Fatal if the loss is not a number, KeyboardInterrupt
-        on Ctrl-C.
+        another plan, seed or training set (other_training_run), Fatal if the loss is not a number or the plan teaches
+        level after level, KeyboardInterrupt on Ctrl-C.
         """
         check_subsets({"train": self._train, "validation": self._validation})
         run = {"plan": asdict(self._plan), "seed": self._seed, "specimens": _rows_digest(self._train)}

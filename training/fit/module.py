@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics.classification import MultilabelAUROC
 
+from services.common.errors import Fatal
 from services.common.labels import LABEL_ORDER, LEVEL2
 from training.data.missing import MISSING
 from training.fit.batches import Batch
@@ -34,13 +35,17 @@ class BackboneModule(pl.LightningModule):
     """Trains `backbone` by a plan of `steps` in all.
 
     Logged: `train_loss`, `validation_loss`, `validation_auroc_level{1,2,3}` (means over the labels; levels 2 and 3
-    among abnormal specimens, as in the paper) and `learning_rate`.
+    among abnormal specimens, as in the paper) and `learning_rate`. Raises Fatal for a plan that teaches level after
+    level: the body learns all levels at once.
     """
 
     def __init__(
         self, backbone: nn.Module, plan: Plan, train_labels: NDArray[np.uint8], *, steps: int, seed: int
     ) -> None:
         super().__init__()
+        if not plan.rules.together:
+            msg = "a whole backbone learns all levels at once: give Rules(together=False) to fit_heads alone"
+            raise Fatal(msg)
         self.backbone = backbone
         self._plan = plan
         self._loss = HierarchicalLoss(train_labels, plan.reconstruction_weight, plan.rules)

@@ -31,7 +31,8 @@ class Rules:
     """How levels are taught.
 
     `conditional`: a specimen that is normal teaches levels 2 and 3 nothing, as in the paper's evaluation. `together`:
-    all levels at once; else one after the other, each on what the ones before have learnt, frozen (the paper's way).
+    all levels at once; else one after the other, each on what the ones before have learnt, frozen (the paper's way),
+    which heads alone can do (`training.fit.heads`).
     """
 
     conditional: bool = True

@@ -77,8 +77,8 @@ def study(
     keep_freed_memory()
     chosen: list[Input] = [which for which in INPUTS if which in inputs]
     with one_line_errors(_console, "stopped; the same command goes on from here"):
-        data = make_data(configuration, folder / config, _console)
-        run = Run(configuration, folder / config)
+        data = make_data(configuration, folder, _console)
+        run = Run(configuration, folder / config, folder)
         if heads_only:
             if bodies is None:
                 train_bodies(run, data, _console)
@@ -94,7 +94,8 @@ def study(
 
 def _study_whole(run: Run, data: Data, seeds: range, inputs: Iterable[Input]) -> None:
     for seed, which in product(seeds, inputs):
-        one = Run(replace(run.configuration, seed=seed, input=which), run.folder / "study" / f"{which}-{seed}")
+        configuration = replace(run.configuration, seed=seed, input=which)
+        one = Run(configuration, run.folder / "study" / f"{which}-{seed}", run.runs)
         if (one.folder / f"predictions-{CONSENSUS}.parquet").exists():
             continue
         _console.rule(f"seed {seed} of {len(seeds)}, {which}")

@@ -15,10 +15,12 @@ from rich.console import Console
 from torch import nn
 
 from services.common.errors import Rejected
+from services.models.configuration import FILE
 from training.data.inputs import Input
 from training.data.store import Subset
 from training.evaluation.evaluate import Judged, judge_logits
 from training.evaluation.run import CONSENSUS, write_predictions
+from training.export.repository import read_cards
 from training.export.weights import read_backbone
 from training.fit.body import logits_of, stored_features
 from training.fit.checkpoint import FINAL, path_of, read_weights, write_final
@@ -39,16 +41,24 @@ def train_bodies(run: Run, data: Data, console: Console) -> None:
 def take_bodies(run: Run, repository: Path) -> None:
     """Take the weights of the newest version of each model in a repository.
 
-    Raises Rejected if it has none, or (`other_weights`) if the run has others already.
+    Raises Rejected: `no_models`, the reasons of `read_backbone`, or `other_weights` if the run has others already.
     """
-    for name in BACKBONES:
-        versions = [int(folder.name) for folder in (repository / name).iterdir() if folder.name.isdigit()]
-        backbone = read_backbone(repository / name / str(max(versions)), name, run.configuration.size)
+    backbones = {name: _newest(repository / name, name, run.configuration.size) for name in BACKBONES}
+    for name, backbone in backbones.items():
         if not path_of(run.folder / name, FINAL).exists():
             write_final(run.folder / name, backbone)
         elif weights_digest(body_of(run, name)) != weights_digest(backbone):
             words = f"{run.folder} has trained a {name} of its own, not that of {repository}: name another --folder"
             raise Rejected("other_weights", words)
+
+
+def _newest(model: Path, name: str, size: str) -> nn.Module:
+    # A card outlives its version; a folder without a card is half a version.
+    cards = {version: card for version, card in read_cards(model / FILE).items() if (model / str(version)).is_dir()}
+    if not cards:
+        raise Rejected("no_models", f"{model} holds no version: name another repository, or train the bodies")
+    newest = max(cards)
+    return read_backbone(model / str(newest), name, size, sha256=cards[newest].weights_sha256)
 
 
 def judge_bodies(run: Run, data: Data, console: Console) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.data.store import Subset
 from training.evaluation.evaluate import judge_logits
@@ -26,6 +27,7 @@ from training.fit.loop import weights_digest
 from training.fit.rules import RULES, Rules
 from training.models.bones import EVIDENCE
 from training.models.build import build_backbone
+from training.models.configuration import SIZES
 from training.run import Run
 from training.studies.seeds import body_of
 from training.studies.worth import KeptWorths, Worth
@@ -47,6 +49,14 @@ class Variant:
     rules: Rules = RULES
     shortcut: bool = True
     calibrated: bool = True
+
+
+def check_bone_heads(size: str) -> None:
+    """Raise Rejected(`no_bone_heads`) for a size that lacks the bone heads, without which most variants are one."""
+    sizes = SIZES[size]
+    if not (sizes.convnext.bone_width and sizes.cae.bone_width):
+        words = f"size {size} has no bone heads, whose worth is asked for: take a configuration of size small"
+        raise Rejected("no_bone_heads", words)
 
 
 def variants_of(name: str) -> list[Variant]:

@@ -24,7 +24,7 @@ from training.fit.heap import keep_freed_memory
 from training.models.build import BACKBONES
 from training.run import Run, make_data
 from training.studies.seeds import features_by_part, take_bodies, train_bodies
-from training.studies.variants import variants_of, worth_of
+from training.studies.variants import check_bone_heads, variants_of, worth_of
 from training.studies.worth import Worth
 from training.train import RUNS, known
 
@@ -51,9 +51,10 @@ def variants(
     configuration = known(config)
     torch.set_num_threads(threads)
     keep_freed_memory()
-    run = Run(configuration, folder / config)
+    run = Run(configuration, folder / config, folder)
     with one_line_errors(_console, "stopped; the same command goes on behind the last variant and seed"):
-        data = make_data(configuration, run.folder, _console)
+        check_bone_heads(configuration.size)
+        data = make_data(configuration, folder, _console)
         train_bodies(run, data, _console) if bodies is None else take_bodies(run, bodies)
         parts = {part: subset for part, subset in data.subsets(configuration).items() if part in _JUDGED}
         found: list[Worth] = []

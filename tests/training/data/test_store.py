@@ -7,10 +7,11 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from services.common.errors import Rejected
 from training.data.bone_truth import CHANNELS, SIDE
 from training.data.recipe import Recipe
 from training.data.split import Part, part_of
-from training.data.store import Entry, Pictures, RecipeMismatchError, SetFolder
+from training.data.store import Entry, Pictures, SetFolder
 
 RECIPE = Recipe(specimens=40, first_seed=5)
 
@@ -51,7 +52,7 @@ def test_line_cut_short_by_a_crash_is_made_again(tmp_path: Path) -> None:
 
 def test_refuses_the_folder_of_another_recipe(tmp_path: Path) -> None:
     _filled(tmp_path, 1)
-    with pytest.raises(RecipeMismatchError, match="choose another folder"):
+    with pytest.raises(Rejected, match="choose another folder"):
         SetFolder(tmp_path, Recipe(specimens=40, first_seed=6))
 
 

@@ -45,6 +45,20 @@ def test_version_can_be_written_again(tmp_path: Path) -> None:
     assert sorted(path.name for path in (directory / "1").iterdir()) == ["card.md", "model.onnx", "model.py"]
 
 
+def test_all_files_are_there_before_the_configuration_names_their_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_path: Path, _configuration: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.export.repository.write_configuration", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_version(_card(1), GRAPH, weights=b"weights", repository=tmp_path)
+    version = tmp_path / "cae" / "1"
+    assert {path.name for path in version.iterdir()} == {"card.md", "model.onnx", "model.py", "weights.safetensors"}
+    assert (version / "weights.safetensors").read_bytes() == b"weights"
+
+
 def test_configuration_is_what_the_services_expect(tmp_path: Path) -> None:
     configuration = read_configuration(write_version(_card(1), GRAPH, repository=tmp_path) / "config.pbtxt")
     assert configuration.backend == "python"

@@ -123,6 +123,23 @@ def test_another_request_takes_the_old_plan_away_and_the_same_one_leaves_it(repo
     assert not plan.exists()
 
 
+def test_killed_while_it_writes_no_old_plan_serves_under_a_new_card(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retarget(repository, "tensorrt", tmp_path)
+    version = tmp_path / "cae" / "3"
+    for name in ("model.plan", "plan.json"):
+        (version / name).write_bytes(b"built before")
+
+    def killed(_path: Path, _data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.export.repository.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        retarget(repository, "tensorrt", tmp_path, "fp16")
+    assert not {"model.plan", "plan.json"} & {path.name for path in version.iterdir()}
+
+
 def test_repository_is_not_written_over_itself_nor_without_golden_inputs(repository: Path, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="same_repository"):
         retarget(repository, "tensorrt", repository)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(weights_file(made("cae"), "small")[:-100])
     with pytest.raises(Rejected) as refusal:
         read_backbone(tmp_path, "cae", "small")
+    assert refusal.value.reason == "weights_damaged"
+
+
+def test_other_weights_than_the_cards_are_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(weights_file(made("cae"), "small"))
+    digest = hashlib.sha256((tmp_path / FILE).read_bytes()).hexdigest()
+    read_backbone(tmp_path, "cae", "small", sha256=digest)
+    with pytest.raises(Rejected, match="its card says") as refusal:
+        read_backbone(tmp_path, "cae", "small", sha256="0" * 64)
     assert refusal.value.reason == "weights_damaged"
 
 

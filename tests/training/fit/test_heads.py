@@ -73,6 +73,16 @@ def test_level_after_level_learns_nothing_of_the_levels_below(together: bool) ->
     assert torch.equal(*logits) is not together
 
 
+@pytest.mark.parametrize("specimens", [129, 257])
+def test_one_specimen_more_than_fills_the_batches_is_no_batch_of_its_own(specimens: int) -> None:
+    """Batch normalisation refuses a batch of one."""
+    backbone = made("convnext", 1)
+    width = backbone.get_submodule("standardise")[0].num_features  # type: ignore[index]
+    assert isinstance(width, int)
+    train, validation = learnable(specimens, width, 3), learnable(64, width, 4)
+    assert fit_heads(backbone, made("convnext", 2), train, validation, seed=5) > 0
+
+
 def test_a_seed_gives_the_same_heads() -> None:
     digests = set()
     for _ in range(2):

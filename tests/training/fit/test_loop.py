@@ -16,6 +16,7 @@ from training.fit.hardware import Hardware
 from training.fit.history import OnEpoch
 from training.fit.loop import TENSORBOARD, weights_digest
 from training.fit.predict import predict
+from training.fit.rules import Rules
 
 
 class StoppedError(Exception):
@@ -77,6 +78,12 @@ def test_folder_of_another_plan_is_refused(tmp_path: Path) -> None:
     tiny_fit(tiny_backbone(), replace(PLAN, epochs=1)).run(tmp_path, ignore)
     with pytest.raises(Rejected, match="another plan: choose another folder"):
         tiny_fit(tiny_backbone()).run(tmp_path, ignore)
+
+
+def test_plan_that_teaches_level_after_level_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="learns all levels at once"):
+        tiny_fit(tiny_backbone(), replace(PLAN, rules=Rules(together=False))).run(tmp_path, ignore)
+    assert not (tmp_path / "last.ckpt").exists()
 
 
 def test_loss_that_is_not_a_number_ends_the_training(tmp_path: Path) -> None:
