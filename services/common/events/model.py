@@ -13,7 +13,7 @@ SERVING_SET: Final = "phenotype"
 SHADOW_SET: Final = "shadow"
 """The candidate set beside it: it makes no call, so its record is another key and leaves the activation as it is."""
 KEPT_EARLIER: Final = 10
-"""So many earlier sets travel with a record: compaction drops their own records."""
+"""At most so many earlier sets travel with a record: compaction drops their own records."""
 
 Versions = Annotated[dict[Text, Annotated[int, Field(ge=1)]], Field(min_length=1)]
 Pins = dict[Text, Sha256]
