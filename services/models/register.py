@@ -18,7 +18,7 @@ from services.models.active_models import ActiveModels
 _WRITER: Final = "models.active"
 _SECONDS: Final = 30
 STANDING: Final = 2
-"""Earlier sets that stand by in Triton, for rollbacks and for a loss: each takes some 600 MB of its memory."""
+"""Earlier sets that stand by in Triton, for rollbacks and for a loss: each takes 300 MB of its memory at rest."""
 
 
 def current(settings: Settings) -> ModelActivation | None:
