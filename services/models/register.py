@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka import KafkaProducer
@@ -21,29 +22,39 @@ STANDING: Final = 2
 """Earlier sets that stand by in Triton, for rollbacks and for a loss: each takes 300 MB of its memory at rest."""
 
 
-def current(settings: Settings) -> ModelActivation | None:
-    """Return the activation in force, None when the topic holds none; raises Retriable when Kafka is away."""
+@dataclass(frozen=True)
+class Records:
+    """What `models.active` holds: the activation in force and the newest record of a candidate in shadow, if any."""
+
+    serving: ModelActivation | None
+    shadow: ModelActivation | None
+
+
+def records(settings: Settings) -> Records:
+    """Read the topic once, so that both are of one moment; raises Retriable when Kafka is away."""
     with closing(ActiveModels(settings)) as active:
         try:
-            return active.refresh()
+            return Records(active.refresh(), active.shadow)
         except Fatal:  # this is how it says that the topic holds no activation
-            return None
+            return Records(None, active.shadow)
+
+
+def current(settings: Settings) -> ModelActivation | None:
+    """Return the activation in force, None when the topic holds none; raises Retriable when Kafka is away."""
+    return records(settings).serving
 
 
 def current_shadow(settings: Settings) -> ModelActivation | None:
     """Return the newest record of a candidate in shadow, None when there was none; raises Retriable."""
-    with closing(ActiveModels(settings)) as active:
-        with suppress(Fatal):
-            active.refresh()
-        return active.shadow
+    return records(settings).shadow
 
 
 def standing(settings: Settings) -> dict[str, set[int]]:
     """Return the versions of each model that Triton is to keep: serving, standing by, in shadow; raises Retriable."""
-    serving, candidate = current(settings), current_shadow(settings)
-    sets = [] if serving is None else [serving.versions, *(one.versions for one in serving.earlier)]
-    if candidate is not None and candidate.share:
-        sets.append(candidate.versions)
+    found = records(settings)
+    sets = [] if found.serving is None else [found.serving.versions, *(one.versions for one in found.serving.earlier)]
+    if found.shadow is not None and found.shadow.share:
+        sets.append(found.shadow.versions)
     kept: dict[str, set[int]] = {}
     for versions in sets:
         for model, version in versions.items():

@@ -9,7 +9,7 @@ from services.common.errors import Rejected
 from services.common.events import ModelActivation
 from services.common.settings import Settings
 from services.models.control import load
-from services.models.register import STANDING, current, current_shadow
+from services.models.register import STANDING, records
 from services.models.repository import ModelRepository
 
 
@@ -30,10 +30,10 @@ def retire(
     `model_unknown`, `path_escapes`, `load_failed`, `nothing_active`), Retriable when Triton or Kafka is away.
     """
     with repository.locked():  # a promotion of the same version comes before and is seen, or after and is refused
-        newest = current(settings)
-        if newest is None:
+        found = records(settings)
+        if found.serving is None:
             raise Rejected("nothing_active", "models.active names no model version; run `xray init`")
-        _require_unused(newest, current_shadow(settings), model, version)
+        _require_unused(found.serving, found.shadow, model, version)
         return _take_away(client, repository, model, version, delete=delete)
 
 

@@ -62,7 +62,7 @@ def shadow(
 
 
 def stop_shadow(settings: Settings, *, why: str, who: str) -> ModelActivation:
-    """Ask the candidate no more; it stays loaded until it is promoted or retired, its comparisons stay in the ledger.
+    """Ask the candidate no more; it stays loaded until the next promotion, its comparisons stay in the ledger.
 
     Raises Rejected (`nothing_shadows`, `nothing_active`, `activation_overtaken`).
     """

@@ -10,13 +10,12 @@ from pydantic import ValidationError
 
 from services.cli.models.decided import decided
 from services.common.errors import Rejected
-from services.common.events import ModelActivation
 from services.common.model_card import ModelCard, card_pin
 from services.common.settings import Settings
 from services.models.control import ready_versions
 from services.models.inspect import inspect
 from services.models.place import repository_of
-from services.models.register import current, current_shadow
+from services.models.register import Records, records
 from services.models.repository import ModelRepository
 from services.models.triton_client import connect
 
@@ -41,33 +40,34 @@ class Listed:
 
 def listed(settings: Settings) -> list[Listed]:
     """Return every version in the repository, by model and version."""
-    repository, newest = repository_of(settings), current(settings)
-    shadow = current_shadow(settings)
+    return _listed(settings, repository_of(settings), records(settings))
+
+
+def _listed(settings: Settings, repository: ModelRepository, found: Records) -> list[Listed]:
     with closing(connect(settings.triton_grpc)) as client:
         ready = ready_versions(client)
-    return [
-        Listed(
-            model,
-            version,
-            _role(newest, shadow, model, version, served=version in repository.served(model)),
-            version in ready.get(model, set()),
-            _card(repository.card_text(model, version)),
-            _pin(repository.card_text(model, version)),
-        )
-        for model in repository.models()
-        for version in repository.versions(model)
-    ]
+    rows: list[Listed] = []
+    for model in repository.models():
+        served = repository.served(model)
+        for version in repository.versions(model):
+            text = repository.card_text(model, version)
+            pin = None if text is None else card_pin(text)
+            role = _role(found, model, version, served=version in served)
+            rows.append(Listed(model, version, role, version in ready.get(model, set()), _card(text), pin))
+    return rows
 
 
 def shown(settings: Settings, model: str, version: int) -> dict[str, Any]:
     """Return what is known of one version; raises Rejected(`version_missing`)."""
-    found = [one for one in listed(settings) if (one.model, one.version) == (model, version)]
-    if not found:
+    repository, found = repository_of(settings), records(settings)
+    one = next(
+        (row for row in _listed(settings, repository, found) if (row.model, row.version) == (model, version)), None
+    )
+    if one is None:
         raise Rejected("version_missing", f"the repository has no {model} version {version}: `xray models list`")
-    (one,) = found
-    newest, shadow = current(settings), current_shadow(settings)
+    newest, shadow = found.serving, found.shadow
     facts: dict[str, Any] = {"role": one.role, "ready in Triton": one.ready, "card SHA-256": one.pin}
-    facts["files"] = _verdict(repository_of(settings), model, version)
+    facts["files"] = _verdict(repository, model, version)
     if newest is not None and one.role == "active":
         facts |= {"activation": newest.activation, "since": newest.produced_at.isoformat(), "by": newest.who}
         facts |= {"why": newest.why, "evaluation": newest.evaluation_key}
@@ -89,13 +89,8 @@ def _verdict(repository: ModelRepository, model: str, version: int) -> str:
     return "as its card says"
 
 
-def _pin(text: str | None) -> str | None:
-    return None if text is None else card_pin(text)
-
-
-def _role(
-    newest: ModelActivation | None, shadow: ModelActivation | None, model: str, version: int, *, served: bool
-) -> str:
+def _role(found: Records, model: str, version: int, *, served: bool) -> str:
+    newest, shadow = found.serving, found.shadow
     if newest is not None and newest.versions.get(model) == version:
         return "active"
     if shadow is not None and shadow.share and shadow.versions.get(model) == version:
