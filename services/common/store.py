@@ -89,9 +89,7 @@ class ObjectStore:
 
     def keys(self, prefix: str) -> list[str]:
         """List all keys below `prefix`, in byte order."""
-        with _sorted_errors(f"list {prefix}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            return [item["Key"] for page in pages for item in page.get("Contents", [])]
+        return list(self.etags(prefix))
 
     def etags(self, prefix: str) -> dict[str, str]:
         """List all keys below `prefix` with their ETags: another one means other bytes."""

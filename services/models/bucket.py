@@ -27,15 +27,21 @@ _KNOWN: Final = ".objects.json"
 _LOCK: Final = int.from_bytes(b"models", "big")
 
 
+def bucket_and_prefix(place: str) -> tuple[str, str]:
+    """Take `s3://bucket/prefix` apart; raises Fatal for what is no such place."""
+    bucket, _, prefix = place.removeprefix(SCHEME).rstrip("/").partition("/")
+    if not bucket or not prefix:
+        msg = f"XRAY_MODEL_REPOSITORY is {place!r}; write s3://bucket/prefix"
+        raise Fatal(msg)
+    return bucket, prefix
+
+
 class BucketRepository(ModelRepository):
     """`s3://bucket/prefix`, with the endpoint and keys of the settings."""
 
     def __init__(self, settings: Settings, place: str, copy: Path) -> None:
         """Fetch what is new into the folder `copy`; raises Retriable when the store is away, Fatal for no place."""
-        bucket, _, prefix = place.removeprefix(SCHEME).rstrip("/").partition("/")
-        if not bucket or not prefix:
-            msg = f"XRAY_MODEL_REPOSITORY is {place!r}; write s3://bucket/prefix"
-            raise Fatal(msg)
+        bucket, prefix = bucket_and_prefix(place)
         copy.mkdir(parents=True, exist_ok=True)
         super().__init__(copy)
         self._dsn = settings.postgres_dsn.get_secret_value()

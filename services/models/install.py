@@ -8,7 +8,7 @@ from typing import Final
 
 from services.common.settings import Settings
 from services.common.store import ObjectStore
-from services.models.bucket import SCHEME
+from services.models.bucket import SCHEME, bucket_and_prefix
 from services.models.configuration import FILE
 from services.models.inspect import KNOWN, inspect
 from services.models.place import repository_of
@@ -23,8 +23,8 @@ def place_to_fill(settings: Settings) -> ModelRepository:
     Nobody else makes it: `xray init` makes the bucket of the pictures only. Raises as `repository_of` does.
     """
     place = settings.model_repository
-    bucket, _, prefix = place.removeprefix(SCHEME).rstrip("/").partition("/")
-    if place.startswith(SCHEME) and bucket and prefix:
+    if place.startswith(SCHEME):
+        bucket, _ = bucket_and_prefix(place)
         ObjectStore(settings.model_copy(update={"s3_bucket": bucket})).create_bucket()
     return repository_of(settings)
 

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from services.common.atomic import atomic
+from services.common.atomic import replace
 from services.common.errors import Rejected
 from services.common.settings import Settings
 from services.common.store import ObjectStore
@@ -73,8 +73,7 @@ def collect(
     if chosen is not current or settings is not None:
         evaluations.keep(chosen)
     dataset = write_dataset(out, draft, tensors, _counter("writing", len(draft.rows), progress))
-    with atomic(out / REPORT) as part:
-        part.write_text(as_markdown(draft), encoding="utf-8")
+    replace(out / REPORT, as_markdown(draft).encode())
     if store is not None:
         upload(dataset, store)
     return dataset

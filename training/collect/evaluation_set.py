@@ -16,7 +16,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.common.atomic import atomic
+from services.common.atomic import replace
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from services.common.store import ObjectStore
@@ -113,5 +113,4 @@ class EvaluationSets:
                     f"somebody else has made the evaluation set {chosen.generation} meanwhile: run the command again"
                 )
                 raise Rejected("evaluation_overtaken", words)
-        with atomic(self._file) as part:
-            part.write_bytes(data)
+        replace(self._file, data)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from services.common.atomic import atomic
+from services.common.atomic import replace
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class KeptWorths:
     def add(self, key: str, worth: Worth) -> None:
         """Keep a worth, whole or not at all."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with atomic(self._path(key)) as part:
-            part.write_text(json.dumps(asdict(worth), indent=2) + "\n", encoding="utf-8")
+        replace(self._path(key), (json.dumps(asdict(worth), indent=2) + "\n").encode())
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.cli.models.arguments import listing
 from services.cli.output import moment
 from services.common.errors import PipelineError
 from services.common.settings import Settings
@@ -20,7 +21,7 @@ def decided(settings: Settings, key: str) -> dict[str, Any]:
     except PipelineError as error:
         return {"decision": f"{key} could not be read: {error}"}
     facts = {"decision": decision.outcome, "decided": moment(decision.decided_at), "decision key": key}
-    facts |= {"compared with": ", ".join(f"{model} {version}" for model, version in sorted(decision.active.items()))}
+    facts |= {"compared with": listing(decision.active)}
     facts |= {"judged on": f"{decision.specimens} specimens, {decision.abnormal} abnormal"}
     facts |= {f"gate, {one.name}": one.in_words().partition(": ")[2] for one in decision.comparisons}
     if decision.reasons:
