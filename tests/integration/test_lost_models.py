@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from services.common.topics import REJECTED
 from services.models.promote import promote, roll_back
 from services.models.register import current
 from services.models.repository import ModelRepository
-from services.models.triton_client import connect
 from tests.integration.test_cli import Cli
 from tests.models.under_load import (
     Load,
@@ -45,17 +43,6 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         for version in (SOUND, POISONED, FAILING):
             brought(repository, folder / "variants", version)
         yield command
-
-
-@pytest.fixture(scope="module")
-def client(cli: Cli) -> Iterator[Any]:
-    with closing(connect(cli.settings.triton_grpc)) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def repository(cli: Cli) -> ModelRepository:
-    return ModelRepository(cli.settings.model_repository)
 
 
 @pytest.fixture(scope="module")

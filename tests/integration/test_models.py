@@ -20,7 +20,6 @@ from services.models.admit import admit
 from services.models.promote import promote, roll_back
 from services.models.register import current
 from services.models.repository import ModelRepository
-from services.models.triton_client import connect
 from tests.integration.test_cli import Cli
 from tests.models.under_load import Load, brought, calls, lit, read, stack_of_its_own, tensor_keys, wait_for
 from tests.models.variants import MODEL, committed_golden, not_numbers, reordered, shifted, write_variant
@@ -33,17 +32,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     with stack_of_its_own(tmp_path_factory.mktemp("models")) as command:
         yield command
-
-
-@pytest.fixture(scope="module")
-def client(cli: Cli) -> Iterator[Any]:
-    with closing(connect(cli.settings.triton_grpc)) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def repository(cli: Cli) -> ModelRepository:
-    return ModelRepository(cli.settings.model_repository)
 
 
 def test_a_version_that_answers_wrongly_is_refused_and_nothing_changes(

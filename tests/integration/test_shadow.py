@@ -60,17 +60,6 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 
 
 @pytest.fixture(scope="module")
-def client(cli: Cli) -> Iterator[Any]:
-    with closing(connect(cli.settings.triton_grpc)) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def repository(cli: Cli) -> ModelRepository:
-    return ModelRepository(cli.settings.model_repository)
-
-
-@pytest.fixture(scope="module")
 def services(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     with Processes(("classifier", "sink"), cli.environment, tmp_path_factory.mktemp("logs")) as processes:
         processes.wait_ready(180)

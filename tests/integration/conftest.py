@@ -1,0 +1,26 @@
+"""What the tests of a module's own servers reach them by: each module says as `cli` which servers these are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from services.models.repository import ModelRepository
+from services.models.triton_client import connect
+from tests.integration.test_cli import Cli
+
+
+@pytest.fixture(scope="module")
+def client(cli: Cli) -> Iterator[Any]:
+    """A client of the module's Triton."""
+    with closing(connect(cli.settings.triton_grpc)) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def repository(cli: Cli) -> ModelRepository:
+    """The repository that it serves."""
+    return ModelRepository(cli.settings.model_repository)
