@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from services.cli.demo.cohort import Wanted, rendering
 from services.cli.demo.display import Display
-from services.cli.demo.outcome import Outcome
-from services.cli.demo.sending import Sending, send
-from services.cli.demo.submissions import Submission
 from services.cli.demo.tables import account
 from services.cli.output import console
 from services.common.errors import PipelineError
 from services.common.settings import Settings, load
+from services.demo.cohort import Wanted, rendering
+from services.demo.outcome import Outcome
+from services.demo.sending import Sending, send
+from services.demo.submissions import Submission
 
 SEED: Final = 1
 PATIENCE_SECONDS: Final = 120.0

@@ -12,14 +12,14 @@ from typing import Final
 
 from deploy.local.stack import Stack
 from deploy.prometheus.server import Prometheus, Series, Target, scraping
-from services.cli.demo.cohort import Wanted, rendering
 from services.cli.demo.display import Display
-from services.cli.demo.sending import Sending, send
-from services.cli.demo.submissions import Submission
-from services.cli.environment import settings_of
 from services.cli.output import errors
-from services.cli.pipeline import SERVICES, Processes
-from services.cli.setup import prepare
+from services.demo.cohort import Wanted, rendering
+from services.demo.sending import Sending, send
+from services.demo.submissions import Submission
+from services.operations.environment import settings_of
+from services.operations.pipeline import SERVICES, Processes
+from services.operations.provisioning import prepare
 
 WINDOW_SECONDS: Final = 15
 """The monitor's window, a day in earnest."""

@@ -17,8 +17,8 @@ from typing import Any, Final
 import yaml
 
 from deploy.prometheus.programs import program
-from services.cli.pipeline.tied import tied
 from services.common.ports import LOOPBACK, choose
+from services.common.tied import tied
 
 SCRAPE_SECONDS: Final = 1
 _RULES: Final = Path(__file__).with_name("rules")

@@ -16,7 +16,7 @@ from services.intake.limits import Limits
 from services.intake.standardise import standardise
 from training.models.serving import unit_range
 from training.models.trunk import COLUMNS, ROWS, levelled, sample, trunk_grid
-from training.phantom import encode, make_specimen, render
+from training.simulation import encode, make_specimen, render
 
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "assets" / "trunks.png"
 _SEED: Final = 11

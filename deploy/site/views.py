@@ -13,7 +13,7 @@ from services.common.preprocessing import TENSOR_SIDE
 from services.fuser.fuse import fuse
 from services.intake.limits import Limits
 from services.intake.standardise import View, standardise
-from training.phantom import encode, make_specimen, render
+from training.simulation import encode, make_specimen, render
 
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "assets" / "views.jpg"
 _SEED: Final = 11

@@ -11,7 +11,7 @@ from services.common.events import PhenotypeCall, ShadowCall
 from services.common.labels import LABEL_ORDER
 
 if TYPE_CHECKING:
-    from services.models.triton_client import Backbone
+    from services.registry.triton_client import Backbone
 
 CALLS: Final = Counter("xray_calls_total", "Calls published.")
 UNCERTAIN: Final = Counter("xray_calls_uncertain_total", "Calls with at least one uncertain label.")

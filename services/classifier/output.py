@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.common.events import ModelOutput, Probabilities
-from services.models.triton_client import Backbone
+from services.registry.triton_client import Backbone
 
 
 def model_output(backbone: Backbone, probabilities: Probabilities) -> ModelOutput:

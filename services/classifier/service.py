@@ -14,19 +14,14 @@ from services.classifier.shadow.shadowing import Shadowing
 from services.classifier.tensors import read_tensor
 from services.common import metrics
 from services.common.errors import Rejected, Retriable
-from services.common.events import (
-    Event,
-    PhenotypeCall,
-    Probabilities,
-    TensorReady,
-)
+from services.common.events import Event, PhenotypeCall, Probabilities, TensorReady
 from services.common.events.base import digest, now
 from services.common.loop import Done, Message, Outcome, Record, newest_revisions
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
 from services.common.topics import ACTIVE_MODELS, CALLS, SHADOW, TENSORS, Topic
-from services.models.triton_client import REQUEST_TENSORS, Request, Tensors
+from services.registry.triton_client import REQUEST_TENSORS, Request, Tensors
 
 
 class Classifier:

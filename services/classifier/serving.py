@@ -13,9 +13,9 @@ from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 from services.common.events import ModelActivation
 from services.common.events.model import EarlierSet
 from services.common.settings import Settings
-from services.models.active_models import ActiveModels
-from services.models.control import load, require_live, restart
-from services.models.triton_client import Backbone, connect
+from services.registry.active_models import ActiveModels
+from services.registry.control import load, require_live, restart
+from services.registry.triton_client import Backbone, connect
 
 log = structlog.get_logger()
 AGAIN_SECONDS: Final = 15.0

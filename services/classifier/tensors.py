@@ -9,7 +9,7 @@ import numpy as np
 
 from services.common.errors import Rejected
 from services.common.preprocessing import TENSOR_SIDE
-from services.models.triton_client import Tensors
+from services.registry.triton_client import Tensors
 
 
 def read_tensor(data: bytes, key: str, sha256: str) -> Tensors:

@@ -8,8 +8,8 @@ import typer
 from rich.markup import escape
 
 from services.cli.output import JsonOption, console, print_json
-from services.cli.setup import Step, prepare
 from services.common.settings import Settings, load
+from services.operations.provisioning import Step, prepare
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _COLOURS = {"made": "green", "mended": "yellow", "there": "dim"}

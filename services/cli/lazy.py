@@ -46,34 +46,32 @@ COMMANDS: Final = {
     "specimens": LazyCommand(
         "services.cli.specimens:app", "Show one specimen's state, or those still incomplete.", _DATA
     ),
-    "review": LazyCommand("services.cli.review.command:app", "Correct a call, or confirm it, label by label.", _DATA),
-    "rejections": LazyCommand("services.cli.rejections.command:app", "List, show and replay what was refused.", _DATA),
+    "review": LazyCommand("services.cli.review:app", "Correct a call, or confirm it, label by label.", _DATA),
+    "rejections": LazyCommand("services.cli.rejections:app", "List, show and replay what was refused.", _DATA),
     "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and the first activation.", _OPERATE),
     "run": LazyCommand("services.cli.run:run", "Run one service, or all, in the foreground.", _OPERATE),
-    "status": LazyCommand(
-        "services.cli.status.command:app", "Show topics, consumer lag and the servers' health.", _OPERATE
-    ),
+    "status": LazyCommand("services.cli.status:app", "Show topics, consumer lag and the servers' health.", _OPERATE),
     "statistics": LazyCommand(
-        "services.cli.statistics.command:app", "Show each centre's windows and drift; count them anew.", _OPERATE
+        "services.cli.statistics:app", "Show each centre's windows and drift; count them anew.", _OPERATE
     ),
     "reconcile": LazyCommand(
-        "services.cli.reconcile.command:app", "Account for every announced image, by topics and ledger.", _OPERATE
+        "services.cli.reconcile:app", "Account for every announced image, by topics and ledger.", _OPERATE
     ),
-    "trace": LazyCommand(
-        "services.cli.trace.command:app", "Follow one specimen through all services, step by step.", _OPERATE
-    ),
+    "trace": LazyCommand("services.cli.trace:app", "Follow one specimen through all services, step by step.", _OPERATE),
     "models": LazyCommand(
         "services.cli.models.command:app", "List, add, promote and roll back model versions.", _OPERATE
     ),
     "recall": LazyCommand(
-        "services.cli.recall.command:app",
+        "services.cli.reprocess:app",
         "Have past specimens called anew, by new versions or preprocessing.",
         _OPERATE,
     ),
     "stack": LazyCommand("services.cli.stack:app", "Start and stop the servers as local processes.", _OPERATE),
-    "train": LazyCommand("training.command:app", "Make label sets, train and judge models.", _TRAIN, "make setup-dev"),
+    "train": LazyCommand(
+        "services.cli.train.group:app", "Make label sets, train and judge models.", _TRAIN, "make setup-dev"
+    ),
     "demo": LazyCommand("services.cli.demo.command:app", "Send 60 simulated specimens through everything.", _TRY),
-    "bench": LazyCommand("services.cli.bench.command:app", "Measure the pipeline against a bare loop.", _TRY),
+    "bench": LazyCommand("services.cli.bench:app", "Measure the pipeline against a bare loop.", _TRY),
 }
 
 

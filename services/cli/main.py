@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from services import __version__
-from services.cli.environment import adopt_running_stack
 from services.cli.lazy import LazyGroup
 from services.common.errors import Fatal, PipelineError, Retriable
+from services.operations.environment import adopt_running_stack
 
 EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from services.cli.output import errors
-from services.cli.pipeline import SERVICES, Processes
+from services.operations.pipeline import SERVICES, Processes
 
 _LOOK_SECONDS: Final = 2.0
 """Between two looks at the children: a service that crashed is started again this soon."""

@@ -16,7 +16,7 @@ from services.common.events.image import declared_view
 from services.common.keys import original_key, view_key
 from services.common.loop import Done, Message, PerRecordHandler, Record
 from services.common.preprocessing import GENERATION, VERSION
-from services.common.recall import original_of
+from services.common.reprocess import original_of
 from services.common.settings import load
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES, VIEWS, Topic

@@ -14,9 +14,9 @@ import structlog
 
 from services.common.errors import PipelineError
 from services.common.events.base import now
+from services.ledger.database import Connection, connect
+from services.ledger.queries import FateCount, IncompleteCount, fate_counts, incomplete_counts
 from services.sink import metrics
-from services.sink.database import Connection, connect
-from services.sink.queries import FateCount, IncompleteCount, fate_counts, incomplete_counts
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from services.common.events import Event
 from services.common.loop import Done, Outcome, Record
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, VIEWS, Topic
-from services.sink.ledger import Ledger
+from services.ledger.writer import Ledger
 from services.sink.metrics import count_calls
 from services.sink.sampler import LedgerSampler
 

@@ -17,7 +17,7 @@ from services.common.events.base import now
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VERSION
 from services.fuser.stored import npy
-from services.models.triton_client import Backbone
+from services.registry.triton_client import Backbone
 from tests.classifier.test_decide import card
 
 

@@ -26,9 +26,9 @@ from services.common.model_card import card_pin
 from services.common.settings import ServiceSettings
 from services.common.topics import SHADOW
 from services.fuser.stored import npy
-from services.models.triton_client import Backbone
+from services.registry.triton_client import Backbone
 from tests.classifier.test_decide import card, output
-from tests.sink.examples import call
+from tests.ledger.examples import call
 
 TENSOR = np.zeros((224, 224, 3), np.uint8)
 QUIET = output(0.1)

@@ -86,7 +86,7 @@ def test_a_command_without_its_library_says_what_to_install() -> None:
 
 
 def test_settings_come_from_the_stack_unless_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.cli.environment import adopt_running_stack
+    from services.operations.environment import adopt_running_stack
 
     (tmp_path / "environment").write_text("XRAY_KAFKA_BOOTSTRAP=127.0.0.1:1\nXRAY_S3_ACCESS_KEY=a=b\n")
     monkeypatch.setenv("XRAY_STACK_FOLDER", str(tmp_path))

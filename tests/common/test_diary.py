@@ -16,7 +16,7 @@ from services.common.events import Event
 from services.common.loop import Done, Message, Outcome, Record
 from services.common.topics import CALLS, VIEWS
 from tests.common.test_loop import Recorder, image
-from tests.sink.examples import call, sha256, view
+from tests.ledger.examples import call, sha256, view
 
 
 @pytest.fixture

@@ -23,13 +23,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from deploy.metrics_page import SECTIONS, names_of
-from services.cli.demo.cohort import Wanted, rendering
 from services.cli.demo.display import Display
-from services.cli.demo.sending import Account, Sending, send
-from services.cli.pipeline import PIPELINE
 from services.common.loop.lag import Lag, LagGauge
 from services.common.settings import ServiceSettings
 from services.common.topics import IMAGES
+from services.demo.cohort import Wanted, rendering
+from services.demo.sending import Account, Sending, send
+from services.operations.pipeline import PIPELINE
 from tests.pipeline.deployment import Deployment, deployed
 from tests.pipeline.mice import mouse
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.pipeline import PIPELINE
 from services.common.events import ImageEvent
+from services.operations.pipeline import PIPELINE
 from tests.pipeline.deployment import Call, Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import Stack
-from services.cli.environment import settings_of
-from services.cli.pipeline import PIPELINE, Processes
-from services.cli.setup import prepare
+from services.operations.environment import settings_of
+from services.operations.pipeline import PIPELINE, Processes
+from services.operations.provisioning import prepare
 from tests.deploy.compose_file import CLONE
 
 pytestmark = pytest.mark.integration

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typer.main import get_command
 
+from services.cli.train.refresh import app
 from tests.deploy.compose_file import services
 from tests.deploy.dockerfile import DOCKERFILE
-from training.refresh.command import app
 
 
 def test_it_starts_with_its_profile_alone() -> None:

@@ -14,12 +14,12 @@ import pytest
 
 from deploy.containers import triton_health
 from deploy.local.stack import Stack
-from services.models.control import load
-from services.models.repository import ModelRepository
-from services.models.triton_client import connect
+from services.registry.control import load
+from services.registry.repository import ModelRepository
+from services.registry.triton_client import connect
 from tests.deploy.compose_file import CLONE
-from tests.models.under_load import brought
-from tests.models.variants import MODEL, shifted, write_variant
+from tests.registry.under_load import brought
+from tests.registry.variants import MODEL, shifted, write_variant
 
 pytestmark = pytest.mark.integration
 

@@ -17,10 +17,10 @@ _RECALL: Final = "tests/integration/test_recall.py::"
 _REFRESH: Final = "tests/integration/test_refresh.py::"
 _REVIEWS: Final = "tests/integration/test_reviews.py::"
 _SHADOW: Final = "tests/integration/test_shadow.py::"
-_STUDY: Final = "tests/training/test_studies.py::"
+_STUDY: Final = "tests/training/experiments/test_studies.py::"
 _STACK: Final = "tests/integration/test_stack.py::"
 _FILTERED: Final = "not run: with these filters; without them it is"
-_QUERIES: Final = "not run: with filters; what is asked for is tested by tests/cli/backfill/test_solr.py"
+_QUERIES: Final = "not run: with filters; what is asked for is tested by tests/ingest/backfill/test_solr.py"
 _ENGINE: Final = "not run: needs a container engine; python -m deploy.containers.trial uses it so"
 _CLUSTER: Final = "not run: needs a cluster"
 _SYSTEM: Final = "not run: a tool of the system, not ours"
@@ -41,16 +41,16 @@ TESTS: Final[dict[str, str]] = {
     # xray
     "xray stack up": "not run: by its name; Stack.up, all that it calls, is run by tests/integration/test_stack.py",
     "xray stack down": "not run: by its name; Stack.down, all that it calls, is run by tests/integration/test_stack.py",
-    "xray stack status": "tests/local/test_command.py::test_status_of_a_stopped_stack_fails_and_says_so",
+    "xray stack status": "tests/deploy/local/test_command.py::test_status_of_a_stopped_stack_fails_and_says_so",
     "xray stack logs -f": "not run: it follows until it is interrupted",
     "xray init": f"{_CLI}test_init_again_changes_nothing",
     "xray run all": "tests/integration/test_run_all.py::test_all_services_run_are_started_again_and_stop_cleanly",
     "xray demo --keep": "not run: it leaves servers behind",
     "xray push": f"{_CLI}test_push_says_what_it_leaves_out_and_why",
     "xray push --dcc": f"{_CENTRES}test_a_submission_is_pushed_once_accounted_for_and_mended",
-    "xray push --dcc --dry-run": "tests/cli/push/submission/test_page.py::test_the_example_is_true",
-    "xray push --dcc --media": "not run: where it looks is tested by tests/cli/push/submission/test_media.py",
-    "xray backfill --dry-run": "tests/cli/backfill/test_command.py::test_a_dry_run_counts_and_downloads_nothing",
+    "xray push --dcc --dry-run": "tests/ingest/dcc/test_page.py::test_the_example_is_true",
+    "xray push --dcc --media": "not run: where it looks is tested by tests/ingest/dcc/test_media.py",
+    "xray backfill --dry-run": "tests/ingest/backfill/test_command.py::test_a_dry_run_counts_and_downloads_nothing",
     "xray backfill --centre --gene": _QUERIES,
     "xray backfill --view --procedure": _QUERIES,
     "xray backfill --only --rate": "not run: asks IMPC's own server",
@@ -87,18 +87,18 @@ TESTS: Final[dict[str, str]] = {
         f"{_ACCOUNT}test_an_image_that_intake_was_made_to_pass_over_is_missed_until_it_is_announced_again"
     ),
     "xray trace": f"{_ACCOUNT}test_a_specimen_is_traced_by_any_of_its_ids_through_every_service",
-    "xray train labels": "tests/labels/test_command.py::test_all_kinds_of_sources_in_any_order_make_one_set",
+    "xray train labels": "tests/training/labels/test_command.py::test_all_kinds_of_sources_in_any_order_make_one_set",
     "xray train labels --stored": f"{_CENTRES}test_a_submission_is_pushed_once_accounted_for_and_mended",
     "xray train collect": f"{_REVIEWS}test_a_dataset_is_collected_the_same_again_and_anew_after_a_verdict",
     "xray train models --config": "not run: it trains for hours; its steps are tested small by tests/training",
     "xray train models --share": f"{_STUDY}test_models_that_learnt_from_a_share_are_exported_and_lie_apart",
-    "xray train collect --no-ledger --from-set": "tests/training/collect/test_command.py::test_without_servers",
+    "xray train collect --no-ledger --from-set": "tests/training/datasets/collect/test_command.py::test_without_servers",
     "xray train evaluate": (
         "tests/training/evaluation/test_command.py::"
         "test_the_folder_holds_a_report_a_table_and_every_figure_that_the_report_shows"
     ),
     "xray train combine": (
-        "tests/training/combination/test_command.py::test_every_way_is_judged_on_the_same_test_specimens"
+        "tests/training/experiments/view_fusion/test_command.py::test_every_way_is_judged_on_the_same_test_specimens"
     ),
     "xray train study": f"{_STUDY}test_study_trains_judges_and_does_nothing_twice",
     "xray train study --heads-only": f"{_STUDY}test_heads_only_trains_one_body_and_heads_for_each_seed_and_input",
@@ -108,12 +108,12 @@ TESTS: Final[dict[str, str]] = {
     "xray train refresh --dataset": (
         f"{_REFRESH}test_killed_at_every_step_what_serves_goes_on_and_the_last_run_promotes_once"
     ),
-    "xray train refresh --labels": "not run: by its name; what it collects is tested by tests/training/collect",
+    "xray train refresh --labels": "not run: by its name; what it collects is tested by tests/training/datasets/collect",
     "xray train refresh --watch": "not run: it stays; when it is due is tested by tests/training/refresh/test_watch.py",
     "xray train export --target": "not run: by its name; its files are tested by tests/training/export/test_targets.py",
     # programs of ours
     "python -m deploy.containers.trial": "not run: needs a container engine, or root on Debian, and some minutes",
-    "python -m training.train": "not run: it trains for hours; its steps are tested small by tests/training",
+    "python -m services.cli.train.models": "not run: it trains for hours; its steps are tested small by tests/training",
     "python examples/subscriber.py": f"{_CLI}test_follow_and_the_example_subscriber_print_new_calls",
     "python examples/resumable_subscriber.py": (
         "tests/examples/test_resumable_subscriber.py::test_the_current_calls_are_kept_through_kill_and_repetition"

@@ -9,8 +9,8 @@ import pytest
 from psycopg import conninfo, sql
 
 from deploy.local.stack import Stack
-from services.cli.environment import settings_of
-from services.cli.setup.topics import ensure_topics
+from services.operations.environment import settings_of
+from services.operations.provisioning.topics import ensure_topics
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,14 @@ from psycopg import conninfo
 
 from deploy.local.stack import Stack
 from deploy.schemas.contract import schemas
-from services.cli.environment import settings_of
 from services.common import ports
 from services.common.loop import Message
 from services.common.loop.transport import KafkaTransport
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS
+from services.operations.environment import settings_of
 from tests.examples import connect
-from tests.sink.examples import call
+from tests.ledger.examples import call
 
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "kafka-connect"
 CONFIGURATION: Final = json.loads((EXAMPLE / "jdbc-sink.json").read_text())["config"]

@@ -19,13 +19,13 @@ from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 
 from deploy.local.stack import Stack
-from services.cli.broker import administrator
 from services.common.events import PhenotypeCall
+from services.common.kafka.clients import administrator
 from services.common.loop import Message
 from services.common.loop.transport import KafkaTransport
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS
-from tests.sink.examples import call
+from tests.ledger.examples import call
 
 pytestmark = pytest.mark.integration
 

@@ -15,9 +15,9 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from services.intake.limits import Limits
-from training.phantom.imaging.radiograph import Radiograph
-from training.phantom.render import render
-from training.phantom.specimen import make_specimen
+from training.simulation.imaging.radiograph import Radiograph
+from training.simulation.render import render
+from training.simulation.specimen import make_specimen
 
 LIMITS = Limits(_env_file=None)
 

@@ -12,10 +12,10 @@ from services.intake.animal.find import find
 from services.intake.decode import decode
 from services.intake.standardise import StandardView, View, decode_view, encode_view, standardise
 from tests.intake.files import LIMITS, dicom, encoded, exposure, grey
-from training.phantom.files.encode import encode
-from training.phantom.imaging.radiograph import Radiograph
-from training.phantom.render import render
-from training.phantom.specimen import make_specimen
+from training.simulation.files.encode import encode
+from training.simulation.imaging.radiograph import Radiograph
+from training.simulation.render import render
+from training.simulation.specimen import make_specimen
 
 
 def view_of(picture: Radiograph, declared: View | None = None) -> StandardView:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.models.repository import ModelRepository
-from services.models.triton_client import connect
+from services.registry.repository import ModelRepository
+from services.registry.triton_client import connect
 from tests.integration.test_cli import Cli
 
 

@@ -13,17 +13,17 @@ import pytest
 from kafka import TopicPartition
 
 from deploy.local.stack import Stack
-from services.cli.broker import reader
 from services.common.events import ImageEvent, parse_event
+from services.common.kafka.clients import reader
 from services.common.keys import original_key
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
-from services.submissions import specimen_id
-from services.submissions.observations import PREFIX
-from tests.cli.backfill.documents import image_document, observation_document, serving
-from tests.cli.push.files import write_picture
+from services.ingest.submissions import specimen_id
+from services.ingest.submissions.observations import PREFIX
+from tests.ingest.backfill.documents import image_document, observation_document, serving
+from tests.ingest.push.files import write_picture
+from tests.ingest.submissions.submissions import experiment, medium, observed, submission
 from tests.integration.test_cli import Cli
-from tests.submissions.submissions import experiment, medium, observed, submission
 
 pytestmark = pytest.mark.integration
 

@@ -18,14 +18,14 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from typer.testing import CliRunner
 
 from deploy.local.stack import Stack
-from services.cli.broker import administrator
-from services.cli.environment import settings_of
 from services.cli.main import app
-from services.cli.pipeline import SERVICES, Processes
-from services.cli.rejections.replay import REPLAY_HEADER
-from services.cli.setup.topics import ensure_topics
+from services.common.kafka.clients import administrator
 from services.common.topics import CALLS, IMAGES, VIEWS, Topic
-from tests.cli.push.files import write_picture
+from services.operations.environment import settings_of
+from services.operations.pipeline import SERVICES, Processes
+from services.operations.provisioning.topics import ensure_topics
+from services.operations.replay import REPLAY_HEADER
+from tests.ingest.push.files import write_picture
 from tests.pipeline.mice import mouse
 
 pytestmark = pytest.mark.integration

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from services.cli.pipeline import Processes
 from services.common.events import PhenotypeCall, Rejection
 from services.common.topics import REJECTED
-from services.models.promote import promote, roll_back
-from services.models.register import current
-from services.models.repository import ModelRepository
+from services.operations.pipeline import Processes
+from services.registry.promote import promote, roll_back
+from services.registry.register import current
+from services.registry.repository import ModelRepository
 from tests.integration.test_cli import Cli
-from tests.models.under_load import (
+from tests.registry.under_load import (
     Load,
     brought,
     calls,
@@ -26,7 +26,7 @@ from tests.models.under_load import (
     wait_for,
     wait_until,
 )
-from tests.models.variants import MODEL, failing_on_light, not_numbers_on_light, shifted, write_variant
+from tests.registry.variants import MODEL, failing_on_light, not_numbers_on_light, shifted, write_variant
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 SOUND, POISONED, FAILING = 2, 3, 4

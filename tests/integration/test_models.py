@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from services.classifier.serving import Serving
-from services.cli.pipeline import Processes
 from services.common.errors import Rejected, Retriable
 from services.common.events import ModelActivation, Rejection
 from services.common.topics import ACTIVE_MODELS, REJECTED
-from services.models.admit import admit
-from services.models.promote import promote, roll_back
-from services.models.register import current
-from services.models.repository import ModelRepository
+from services.operations.pipeline import Processes
+from services.registry.admit import admit
+from services.registry.promote import promote, roll_back
+from services.registry.register import current
+from services.registry.repository import ModelRepository
 from tests.integration.test_cli import Cli
-from tests.models.under_load import Load, brought, calls, lit, read, stack_of_its_own, tensor_keys, wait_for
-from tests.models.variants import MODEL, committed_golden, not_numbers, reordered, shifted, write_variant
+from tests.registry.under_load import Load, brought, calls, lit, read, stack_of_its_own, tensor_keys, wait_for
+from tests.registry.variants import MODEL, committed_golden, not_numbers, reordered, shifted, write_variant
 
 LOST = Retriable("lost", server="triton", kind="NOT_FOUND")
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

@@ -11,10 +11,10 @@ from typing import Any
 import psutil
 import pytest
 
-from services.cli.pipeline import PIPELINE
 from services.common.events import ImageEvent
 from services.common.keys import safe_segment
 from services.common.preprocessing import VERSION
+from services.operations.pipeline import PIPELINE
 from tests.pipeline.deployment import Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
 

@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from services.cli.broker import reader
-from services.cli.records import Stretch, partitions, read
 from services.common.errors import Rejected
 from services.common.events import PhenotypeCall, parse_event
+from services.common.kafka.clients import reader
+from services.common.kafka.reading import Stretch, partitions, read
 from services.common.keys import original_key
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.topics import CALLS
-from services.models.add import add_version
-from services.models.promote import promote, roll_back
-from services.models.repository import ModelRepository
-from services.models.triton_client import connect
+from services.registry.add import add_version
+from services.registry.promote import promote, roll_back
+from services.registry.repository import ModelRepository
+from services.registry.triton_client import connect
 from tests.integration.test_cli import Cli
-from tests.models.variants import MODEL, shifted, write_variant
 from tests.pipeline.deployment import Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
+from tests.registry.variants import MODEL, shifted, write_variant
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 

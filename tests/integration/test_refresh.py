@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import Stack
-from services.cli.setup import prepare
 from services.common.errors import Rejected
 from services.common.events import ModelActivation
 from services.common.store import ObjectStore
 from services.common.topics import ACTIVE_MODELS
-from services.models.add import add_version
-from services.models.decision import read_decision
-from services.models.promote import promote
-from services.models.register import current
-from services.models.repository import ModelRepository
-from services.models.triton_client import connect
+from services.operations.provisioning import prepare
+from services.registry.add import add_version
+from services.registry.decision import read_decision
+from services.registry.promote import promote
+from services.registry.register import current
+from services.registry.repository import ModelRepository
+from services.registry.triton_client import connect
 from tests.integration.test_cli import Cli
-from tests.models.under_load import read
+from tests.registry.under_load import read
 from tests.training.refresh.process import context, refresh
 from tests.training.refresh.tiny import allow_tiny, make_dataset, poisoned, write_first_version
-from training.collect.dataset import Dataset
+from training.datasets.collect.dataset import Dataset
 from training.models.build import BACKBONES
 from training.refresh.lease import leased
 

@@ -17,11 +17,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.local.stack import Stack
-from services.cli.broker import publisher
 from services.cli.main import app
-from services.cli.setup.topics import ensure_topics
 from services.common.errors import Rejected
 from services.common.events.base import now
+from services.common.kafka.clients import publisher
 from services.common.labels import LABEL_ORDER
 from services.common.loop import Message
 from services.common.loop.transport import KafkaTransport
@@ -29,14 +28,15 @@ from services.common.preprocessing import GENERATION, VERSION
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS, REVIEWS
 from services.fuser.stored import npy
-from services.sink.migrate import migrate
+from services.ledger.migrate import migrate
+from services.operations.provisioning.topics import ensure_topics
 from tests.integration.test_cli import wait_until
 from tests.integration.test_sink import running
+from tests.ledger.examples import call
 from tests.pipeline.deployment import Deployment
-from tests.sink.examples import call
-from tests.training.collect.making import NORMAL, SPINE, label_set, named
-from training.collect.dataset import Dataset
-from training.data.missing import MISSING
+from tests.training.datasets.collect.making import NORMAL, SPINE, label_set, named
+from training.datasets.collect.dataset import Dataset
+from training.datasets.missing import MISSING
 from training.refresh.watch import Schedule, reviews_since
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]

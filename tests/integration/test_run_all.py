@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from deploy.local.stack import Stack
-from services.cli.environment import settings_of
-from services.cli.setup import prepare
+from services.operations.environment import settings_of
+from services.operations.provisioning import prepare
 
 pytestmark = pytest.mark.integration
 

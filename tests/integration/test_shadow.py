@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
-from services.cli.ledger import ledger
-from services.cli.pipeline import Processes
 from services.common.errors import Rejected
 from services.common.events import ModelActivation, ShadowCall
 from services.common.events.base import now
 from services.common.events.model import SHADOW_SET
 from services.common.topics import SHADOW
-from services.models.control import ready_versions
-from services.models.inspect import inspect
-from services.models.register import current, current_shadow, publish_next
-from services.models.repository import ModelRepository
-from services.models.shadow import shadow, stop_shadow
-from services.models.shadow_share import is_shadowed
-from services.models.triton_client import connect
-from services.sink.queries import shadow_labels, shadow_summaries
+from services.ledger.queries import shadow_labels, shadow_summaries
+from services.ledger.session import ledger
+from services.operations.pipeline import Processes
+from services.registry.control import ready_versions
+from services.registry.inspect import inspect
+from services.registry.register import current, current_shadow, publish_next
+from services.registry.repository import ModelRepository
+from services.registry.shadow import shadow, stop_shadow
+from services.registry.shadow_share import is_shadowed
+from services.registry.triton_client import connect
 from tests.integration.test_cli import Cli
-from tests.models.under_load import (
+from tests.registry.under_load import (
     brought,
     exported,
     lit,
@@ -38,7 +38,7 @@ from tests.models.under_load import (
     wait_for,
     wait_until,
 )
-from tests.models.variants import MODEL, not_numbers_on_light, shifted, slow_on_light, write_variant
+from tests.registry.variants import MODEL, not_numbers_on_light, shifted, slow_on_light, write_variant
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 SPECIMENS = 16

@@ -10,18 +10,18 @@ from contextlib import closing, contextmanager
 import pytest
 
 from deploy.local.stack import Stack
-from services.cli.setup.topics import ensure_topics
-from services.cli.status.topics import topics_and_services
 from services.common.events import Event
 from services.common.loop import BatchLoop, Message
 from services.common.loop.transport import KafkaTransport
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
-from services.sink import queries
-from services.sink.database import connect
-from services.sink.migrate import migrate
+from services.ledger import queries
+from services.ledger.database import connect
+from services.ledger.migrate import migrate
+from services.operations.provisioning.topics import ensure_topics
+from services.operations.status.topics import topics_and_services
 from services.sink.service import Sink
-from tests.sink.examples import call, image, rejection, view
+from tests.ledger.examples import call, image, rejection, view
 
 pytestmark = pytest.mark.integration
 

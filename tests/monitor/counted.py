@@ -16,15 +16,15 @@ import psycopg
 from kafka import KafkaProducer
 
 from deploy.local.stack import Stack
-from services.cli.environment import settings_of
-from services.cli.pipeline import Processes
-from services.cli.setup.topics import ensure_topics
 from services.common.events import CentreStatistics, Event, ImageEvent, PhenotypeCall, Rejection, ViewReady
 from services.common.settings import Settings
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
+from services.ledger.migrate import migrate
 from services.monitor.history import History
-from services.sink.migrate import migrate
-from tests.sink.examples import call, image, rejection, view
+from services.operations.environment import settings_of
+from services.operations.pipeline import Processes
+from services.operations.provisioning.topics import ensure_topics
+from tests.ledger.examples import call, image, rejection, view
 
 LENGTH = 60
 _TOPICS: dict[type[Event], str] = {

@@ -14,7 +14,7 @@ from services.monitor.counting.observe import observe
 from services.monitor.counting.windows import Windows
 from services.monitor.recount import Recount
 from services.monitor.tables import WindowTable
-from tests.sink.examples import NOON, call, image, rejection, view
+from tests.ledger.examples import NOON, call, image, rejection, view
 
 HOUR = Windows(3600, 60, 7200)
 START = HOUR.start_of(NOON)

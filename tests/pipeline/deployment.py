@@ -15,13 +15,13 @@ from kafka import KafkaProducer
 from psycopg.rows import tuple_row
 
 from deploy.local.stack import Stack
-from services.cli.pipeline import PIPELINE, Processes
-from services.cli.setup import prepare
 from services.common.events import ImageEvent
 from services.common.keys import original_key
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
+from services.operations.pipeline import PIPELINE, Processes
+from services.operations.provisioning import prepare
 
 
 @dataclass(frozen=True)

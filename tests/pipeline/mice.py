@@ -14,10 +14,10 @@ from services.common.events import image_kind
 from services.intake.limits import Limits
 from services.intake.standardise import standardise
 from tests.pipeline.deployment import Picture
-from training.phantom.centres import CENTRES
-from training.phantom.files.encode import EncodedImage, encode
-from training.phantom.render import render
-from training.phantom.specimen import make_specimen
+from training.simulation.centres import CENTRES
+from training.simulation.files.encode import EncodedImage, encode
+from training.simulation.render import render
+from training.simulation.specimen import make_specimen
 
 _SIDE = 600
 _NEXT = 100_000

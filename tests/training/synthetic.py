@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from services.common.labels import LABEL_ORDER
-from training.data.bone_truth import CHANNELS, SIDE
-from training.data.store import Subset
+from training.datasets.bone_truth import CHANNELS, SIDE
+from training.datasets.store import Subset
 
 
 def tiny_subset(specimens: int, seed: int, side: int = 48) -> Subset:

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from services.common.hierarchy import consensus as consensus_of
 from services.common.hierarchy import pooled
-from training.data.missing import scored
-from training.data.store import Subset
-from training.evaluation.metrics import Figures, figures
+from training.datasets.missing import scored
+from training.datasets.store import Subset
 from training.evaluation.predictions import Numbers
 from training.evaluation.thresholds import choose_thresholds
 from training.evaluation.weight import consensus_weight
-from training.fit.predict import predict
+from training.metrics.figures import Figures, figures
 from training.models.calibration import Calibration
 from training.models.hierarchy import coherent
+from training.train.predict import predict
 
 
 @dataclass(frozen=True)

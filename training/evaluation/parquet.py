@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from services.common.atomic import atomic
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
-from training.data.missing import MISSING, known
+from training.datasets.missing import MISSING, known
 from training.evaluation.predictions import Abnormality, Labels, Mask, Numbers, Origin, Predictions
 
 METADATA_KEY: Final = b"origin"

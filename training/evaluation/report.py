@@ -7,9 +7,9 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from training.evaluation.metrics import Figures
+from training.metrics.figures import Figures
 
-BEGIN: Final = "<!-- figures: written by training.train -->"
+BEGIN: Final = "<!-- figures: written by services.cli.train.models -->"
 END: Final = "<!-- end of figures -->"
 
 

@@ -9,14 +9,14 @@ from typing import Final, get_args
 import numpy as np
 
 from services.common.labels import LABEL_ORDER
-from training.data.inputs import Input
-from training.data.missing import known, scored
-from training.data.split import Part
-from training.data.store import SetFolder, Subset
+from training.datasets.inputs import Input
+from training.datasets.missing import known, scored
+from training.datasets.split import Part
+from training.datasets.store import SetFolder, Subset
 from training.evaluation.evaluate import Consensus, Judged, consensus
 from training.evaluation.parquet import save
 from training.evaluation.predictions import Abnormality, Numbers, Origin, Predictions
-from training.fit.plan import Configuration
+from training.train.plan import Configuration
 
 CONSENSUS: Final = "consensus"
 UNSEEN: Final = "unseen"

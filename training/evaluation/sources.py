@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.common.errors import Rejected
-from training.evaluation.opened.run import RunFolder
 from training.evaluation.parquet import load
 from training.evaluation.predictions import Origin, Predictions
+from training.explain.inspection.run import RunFolder
 
 PATTERN = "predictions-*.parquet"
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
-from training.evaluation.levels import LEVEL_COLUMNS
-from training.evaluation.measures.estimate import percentile_interval
-from training.evaluation.measures.ranking import Counts, auc_or_nan, resampled_auc
 from training.evaluation.paper import MEAN
 from training.evaluation.predictions import Numbers, Predictions
+from training.metrics.estimate import percentile_interval
+from training.metrics.levels import LEVEL_COLUMNS
+from training.metrics.ranking import Counts, auc_or_nan, resampled_auc
 
 HEADER: Final = ("model", "config", "input", "level", "label", "auc_mean", "auc_sd", "seeds", "specimens")
 _INPUT_ORDER: Final = ("MV", "DV", "LAT")

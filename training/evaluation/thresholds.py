@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABEL_ORDER
-from training.data.missing import known
+from training.datasets.missing import known
 
 DEFAULT: Final = 0.5
 """Of a label that no validation specimen has, or all have."""

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.missing import known
+from training.datasets.missing import known
 
 LEAST: Final = 0.01
 """Of a backbone that tells nothing: it keeps a say, so that a consensus always has a weight."""

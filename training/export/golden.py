@@ -1,4 +1,4 @@
-"""Makes golden inputs: specimens, and what ONNX Runtime makes of them (kept and read by `services.models.golden`)."""
+"""Makes golden inputs: specimens, and what ONNX Runtime makes of them (kept and read by `services.registry.golden`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.models.golden import Golden
+from services.registry.golden import Golden
 from training.export.graph import OUTPUTS, run_onnx
 
 GOLDEN_SPECIMENS: Final = 8

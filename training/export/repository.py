@@ -15,9 +15,9 @@ from tritonclient.grpc import model_config_pb2
 from services.common.atomic import replace
 from services.common.labels import LEVEL2, LEVEL3
 from services.common.model_card import ModelCard, card_parameter
-from services.models.configuration import read_configuration, write_configuration
-from services.models.golden import Golden
-from services.models.inspect import PROGRAM, WEIGHTS
+from services.registry.configuration import read_configuration, write_configuration
+from services.registry.golden import Golden
+from services.registry.inspect import PROGRAM, WEIGHTS
 from training.export.card import as_markdown
 from training.export.graph import INPUT, OUTPUTS
 from training.export.targets import MAX_BATCH_SIZE, Target, set_target

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.common.atomic import replace
 from services.common.errors import Rejected
-from services.models.golden import OUTPUTS_FILE, Golden, read_golden
+from services.registry.golden import OUTPUTS_FILE, Golden, read_golden
 from training.export.golden import make_golden
 from training.export.graph import INPUT, sha256
 from training.export.job.build_plan import PLAN_FILE, RECORD_FILE, REQUEST_FILE

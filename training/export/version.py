@@ -9,7 +9,7 @@ from typing import Final
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
 from services.common.preprocessing import VERSION
-from training.data.store import Subset
+from training.datasets.store import Subset
 from training.evaluation.evaluate import Judged
 from training.export.commit import code_commit
 from training.export.golden import GOLDEN_SPECIMENS, make_golden
@@ -18,9 +18,9 @@ from training.export.repository import write_version
 from training.export.targets import Target
 from training.export.tensorrt_rules import check_tensorrt_rules
 from training.export.weights import weights_file
-from training.fit.plan import Configuration
 from training.models.build import architecture
 from training.models.serving import Serving
+from training.train.plan import Configuration
 
 UNCERTAIN_HALF_WIDTH: Final = 0.05
 """Decision: a probability this close to its threshold is marked uncertain."""

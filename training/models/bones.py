@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from training.data.bone_truth import CHANNELS, REGIONS
+from training.datasets.bone_truth import CHANNELS, REGIONS
 from training.models.front_end import MAP_CHANNELS
 
 EVIDENCE: Final = 4 * (len(CHANNELS) - len(REGIONS))

@@ -23,7 +23,7 @@ class Output(NamedTuple):
     The logits of levels 2 and 3 are conditional on the specimen being abnormal: those levels learn from abnormal
     specimens only. `reconstruction` is an autoencoder's image [n, 3, side, side]; `bones` are logits
     [n, 2, channels, cells, cells] of where bones and altered bones lie in both views, in the order of
-    `training.data.bone_truth.CHANNELS`, `trunk` the same of the trunk's window.
+    `training.datasets.bone_truth.CHANNELS`, `trunk` the same of the trunk's window.
     """
 
     logits: Tensor

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from services.common.errors import Rejected
-from services.models.add import add_version
-from services.models.configuration import FILE
-from services.models.control import load
-from services.models.decision import decision_key
-from services.models.repository import ModelRepository
-from training.data.store import Subset
+from services.registry.add import add_version
+from services.registry.configuration import FILE
+from services.registry.control import load
+from services.registry.decision import decision_key
+from services.registry.repository import ModelRepository
+from training.datasets.store import Subset
 from training.evaluation.evaluate import Judged
-from training.evaluation.metrics import Figures
 from training.export.graph import ParityError
 from training.export.repository import read_cards
 from training.export.tensorrt_rules import TensorRTRuleError
 from training.export.version import Origin, export_version
-from training.fit.plan import Configuration
+from training.metrics.figures import Figures
 from training.models.serving import Serving
 from training.refresh.inputs import Inputs
 from training.refresh.start import Start
+from training.train.plan import Configuration
 
 
 def next_version(repository: ModelRepository, models: tuple[str, ...]) -> int:

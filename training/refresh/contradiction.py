@@ -10,9 +10,9 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from services.models.decision import Reason
-from training.evaluation.levels import LEVEL_COLUMNS
+from services.registry.decision import Reason
 from training.evaluation.predictions import Labels, Numbers
+from training.metrics.levels import LEVEL_COLUMNS
 from training.refresh.gate import LEVEL_NAMES, level_auc
 
 _CHANCE: Final = 0.5

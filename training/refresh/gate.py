@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.errors import Rejected
-from services.models.decision import Comparison, Reason
-from training.data.missing import known, scored
-from training.evaluation.levels import LEVEL_COLUMNS
-from training.evaluation.measures.ranking import Counts, auc_or_nan, resample, resampled_auc
+from services.registry.decision import Comparison, Reason
+from training.datasets.missing import known, scored
 from training.evaluation.predictions import Labels, Numbers
+from training.metrics.levels import LEVEL_COLUMNS
+from training.metrics.ranking import Counts, auc_or_nan, resample, resampled_auc
 
 Rows = NDArray[np.intp]
 
@@ -83,7 +83,7 @@ class _Pair:
 
 
 def judge_candidate(labels: Labels, active: Opinion, candidate: Opinion, rules: Rules, seed: int = 0) -> Verdict:
-    """Compare both on specimens with labels uint8 [n, 14] (`training.data.missing`)."""
+    """Compare both on specimens with labels uint8 [n, 14] (`training.datasets.missing`)."""
     rows = known(labels[:, 0])
     specimens, abnormal = int(rows.sum()), int((labels[:, 0] == 1).sum())
     small = _too_small(specimens, abnormal, rules) or _one_sided(labels, active)

@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.events.base import digest
-from services.models.decision import PREFIX
+from services.registry.decision import PREFIX
 from training.refresh.gate import Rules
 
 _LETTERS: Final = 16

@@ -18,17 +18,17 @@ from pydantic import BaseModel, ConfigDict
 from services.common.atomic import replace
 from services.common.errors import Rejected
 from services.common.events import ModelActivation
-from services.models.decision import Decision, decision_key, read_decision
-from services.models.promote import promote
-from services.models.triton_client import connect
-from training.collect.dataset import Dataset
-from training.fit.plan import REFRESHES
+from services.registry.decision import Decision, decision_key, read_decision
+from services.registry.promote import promote
+from services.registry.triton_client import connect
+from training.datasets.collect.dataset import Dataset
 from training.refresh.bring import withdraw
 from training.refresh.gate import Rules
 from training.refresh.inputs import Inputs
 from training.refresh.journal import Journal
 from training.refresh.run import Place, Run
 from training.refresh.start import active_activation, start_from
+from training.train.plan import REFRESHES
 
 _FILE: Final = "run.json"
 _WHO: Final = "xray train refresh"
@@ -139,7 +139,7 @@ def _made_from(place: Place, newest: ModelActivation, dataset: Dataset) -> Decis
 def _begun(place: Place, wish: Wish, newest: ModelActivation, dataset: Dataset) -> tuple[Run, bool]:
     start = start_from(place.repository, newest.activation, newest.versions, newest.cards)
     if start.size not in REFRESHES:
-        raise Rejected("no_plan", f"training/fit/plan.py has no schedule to refresh networks of size {start.size}")
+        raise Rejected("no_plan", f"training/train/plan.py has no schedule to refresh networks of size {start.size}")
     configuration = REFRESHES[start.size]
     inputs = Inputs(
         dataset_digest=dataset.digest,

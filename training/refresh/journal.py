@@ -15,7 +15,7 @@ from typing import Any, Final
 from services.common.atomic import replace
 from services.common.errors import Fatal
 from services.common.store import ObjectStore
-from services.models.decision import PREFIX
+from services.registry.decision import PREFIX
 
 _FILES: Final = "files"
 

@@ -18,7 +18,7 @@ import psycopg
 
 from services.common.errors import Rejected, Retriable
 from services.common.settings import Settings
-from services.sink.database import Connection, connect, sorted_errors
+from services.ledger.database import Connection, connect, sorted_errors
 
 _KEY: Final = int.from_bytes(b"refresh", "big")
 _TRIES: Final = 20

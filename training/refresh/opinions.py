@@ -10,8 +10,8 @@ import numpy as np
 
 from services.common.hierarchy import consensus as consensus_of
 from services.common.hierarchy import pooled
-from services.models.inspect import GRAPH
-from training.data.store import Subset
+from services.registry.inspect import GRAPH
+from training.datasets.store import Subset
 from training.evaluation.evaluate import Judged, consensus
 from training.evaluation.predictions import Numbers
 from training.export.graph import run_onnx_batches

@@ -24,14 +24,12 @@ from services.common.errors import Rejected
 from services.common.events.base import now
 from services.common.settings import Settings
 from services.common.store import ObjectStore
-from services.models.admit import admit_all
-from services.models.decision import Comparison, Decision, Reason, decision_key
-from services.models.repository import ModelRepository
-from services.models.triton_client import connect
-from training.collect.dataset import Dataset
+from services.registry.admit import admit_all
+from services.registry.decision import Comparison, Decision, Reason, decision_key
+from services.registry.repository import ModelRepository
+from services.registry.triton_client import connect
+from training.datasets.collect.dataset import Dataset
 from training.evaluation.evaluate import Judged, judge
-from training.fit.hardware import Hardware
-from training.fit.plan import REFRESHES, Configuration
 from training.models.build import BACKBONES
 from training.refresh.bring import add, export, next_version, origin_of
 from training.refresh.contradiction import contradictions, expected_of
@@ -42,6 +40,8 @@ from training.refresh.lease import Lease
 from training.refresh.opinions import active_opinion, candidate_opinion, drawn
 from training.refresh.start import Start
 from training.refresh.train import Schooling, read_weights, train_on, write_weights
+from training.train.hardware import Hardware
+from training.train.plan import REFRESHES, Configuration
 
 LOOKED_AT: Final = 1000
 """Training specimens on which labels are compared with what serves, drawn by the seed."""

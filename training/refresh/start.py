@@ -12,9 +12,9 @@ from services.common.errors import Rejected
 from services.common.events import ModelActivation
 from services.common.model_card import ModelCard
 from services.common.settings import Settings
-from services.models.inspect import inspect
-from services.models.register import current
-from services.models.repository import ModelRepository
+from services.registry.inspect import inspect
+from services.registry.register import current
+from services.registry.repository import ModelRepository
 from training.export.weights import read_backbone, read_size
 from training.models.build import BACKBONES
 
@@ -48,7 +48,7 @@ def start_from(
 ) -> Start:
     """Look at the versions' files.
 
-    Raises Rejected: the reasons of `services.models.inspect`, `pin_differs` (the repository does not hold what was
+    Raises Rejected: the reasons of `services.registry.inspect`, `pin_differs` (the repository does not hold what was
     promoted), `backbone_missing`, `no_weights`, `weights_damaged`, `sizes_differ`.
     """
     cards = {name: _card(repository, name, versions, pins) for name in BACKBONES}

@@ -14,15 +14,15 @@ from torch import nn
 
 from services.common.atomic import atomic
 from services.common.errors import Fatal, Rejected
-from training.data.store import Subset
-from training.fit.body import features_of
-from training.fit.checkpoint import Epoch
-from training.fit.hardware import Hardware
-from training.fit.heads import fit_heads
-from training.fit.loop import Fit
-from training.fit.plan import Configuration
+from training.datasets.store import Subset
 from training.models.build import build_backbone
 from training.refresh.start import Start
+from training.train.body import features_of
+from training.train.checkpoint import Epoch
+from training.train.hardware import Hardware
+from training.train.heads import fit_heads
+from training.train.loop import Fit
+from training.train.plan import Configuration
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def train_on(start: Start, name: str, schooling: Schooling) -> nn.Module:
     """Train a backbone on from its serving version, or go on where the folder was left; its heads then by themselves.
 
     The heads go on too: a refresh may bring few specimens, and heads from nothing would forget what the others taught.
-    Raises Rejected: the reasons of `training.fit.checks`, `other_training_run`, `training_failed`.
+    Raises Rejected: the reasons of `training.train.checks`, `other_training_run`, `training_failed`.
     """
     parts = schooling.train, schooling.validation
     plan, seed = schooling.configuration.plan(name), schooling.configuration.seed

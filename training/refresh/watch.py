@@ -14,7 +14,7 @@ from rich.console import Console
 from services.common.errors import Rejected, Retriable
 from services.common.events.base import now
 from services.common.settings import Settings
-from services.sink.database import connect, sorted_errors
+from services.ledger.database import connect, sorted_errors
 
 LOOK_SECONDS: Final = 30.0
 """Between two looks at clock and ledger."""

@@ -28,8 +28,8 @@ from deploy.grafana.observed import Run
 from deploy.grafana.values import told
 from deploy.prometheus.server import Prometheus, QueryRefused
 from services.cli.output import console
-from services.cli.pipeline import SERVICES
 from services.common import ports
+from services.operations.pipeline import SERVICES
 
 PROJECT: Final = "xray-trial"
 DOCKERFILE: Final = CLONE / "deploy" / "containers" / "Dockerfile"

@@ -12,7 +12,7 @@ from services.common.errors import Fatal
 from services.common.events import ModelActivation, PhenotypeCall, Probabilities, ShadowCall
 from services.common.events.base import digest, now
 from services.common.labels import LABEL_ORDER
-from services.models.triton_client import Backbone, Request, Tensors
+from services.registry.triton_client import Backbone, Request, Tensors
 
 DEADLINE_SECONDS: Final = 10.0
 """A request that takes longer has failed. Far over an honest one's time, and far under what a call may wait."""

@@ -23,8 +23,8 @@ from services.common.loop.transport import producer
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
 from services.common.topics import SHADOW
-from services.models.shadow_share import is_shadowed
-from services.models.triton_client import REQUEST_TENSORS, connect
+from services.registry.shadow_share import is_shadowed
+from services.registry.triton_client import REQUEST_TENSORS, connect
 
 log = structlog.get_logger()
 

@@ -11,18 +11,18 @@ from urllib.parse import urlsplit
 
 import typer
 
-from services.cli.backfill.client import Client, Pace
-from services.cli.backfill.count import count, show
-from services.cli.backfill.cursor import Cursors
-from services.cli.backfill.documents import Pictures
 from services.cli.backfill.progress import Telling
-from services.cli.backfill.query import IMAGES, OBSERVATIONS, Query
-from services.cli.backfill.run import Backfill
-from services.cli.backfill.solr import Solr
 from services.cli.output import JsonOption
-from services.cli.push.journal import default_folder
-from services.cli.push.session import Session, session
 from services.common.settings import Settings, load
+from services.ingest.backfill.client import Client, Pace
+from services.ingest.backfill.count import count, show
+from services.ingest.backfill.cursor import Cursors
+from services.ingest.backfill.documents import Pictures
+from services.ingest.backfill.query import IMAGES, OBSERVATIONS, Query
+from services.ingest.backfill.run import Backfill
+from services.ingest.backfill.solr import Solr
+from services.ingest.push.journal import default_folder
+from services.ingest.push.session import Session, session
 from services.intake.limits import Limits
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as TimeLeftColumn
 
 from services.cli.output import errors, print_json, seconds
-from services.cli.push.image import LeftOut
-from services.cli.push.upload import Result
+from services.ingest.push.image import LeftOut
+from services.ingest.push.upload import Result
 
 _MOST_LINES: Final = 20
 """Lines of one reason; all are counted, and --json prints all."""

@@ -10,17 +10,17 @@ from typing import Annotated, Any, Final
 import typer
 from rich.markup import escape
 
-from services.cli.calls.export.command import export
+from services.cli.calls.export import export
 from services.cli.calls.follow import new_calls
 from services.cli.calls.lineage import described
-from services.cli.calls.words import COLUMNS, called, row
 from services.cli.default_command import DefaultCommandGroup
 from services.cli.durations import SinceOption
-from services.cli.ledger import ledger
 from services.cli.output import JsonOption, console, moment, print_json, table
 from services.common.events import PhenotypeCall
+from services.common.events.summary import COLUMNS, called, row
 from services.common.settings import Settings, load
-from services.sink.queries import CallRecord, current_calls, specimen_history
+from services.ledger.queries import CallRecord, current_calls, specimen_history
+from services.ledger.session import ledger
 
 _DEFAULT: Final = "list"
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from kafka import TopicPartition
 
-from services.cli.broker import reader
 from services.common.errors import Fatal, Rejected
 from services.common.events import PhenotypeCall, parse_event
+from services.common.kafka.clients import reader
 from services.common.settings import Settings
 from services.common.topics import CALLS
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.markup import escape
 
-from services.cli.calls.words import called, reviewed
 from services.cli.output import moment, seconds, table
 from services.common.events import PhenotypeCall
-from services.sink.queries import CallRecord, ImageRecord, SpecimenHistory
+from services.common.events.summary import called, reviewed
+from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
 
 
 def described(history: SpecimenHistory) -> Iterator[RenderableType]:

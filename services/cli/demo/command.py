@@ -9,15 +9,15 @@ from typing import Annotated, Final
 
 import typer
 
-from services.cli.demo.cohort import Wanted
 from services.cli.demo.display import Display
-from services.cli.demo.figures import label_figures, quantile
-from services.cli.demo.outcome import Outcome
-from services.cli.demo.run import Options, run
-from services.cli.demo.sending import Account
 from services.cli.demo.tables import account
-from services.cli.environment import CLONE, stack_folder
 from services.cli.output import JsonOption, console, errors, print_json
+from services.demo.cohort import Wanted
+from services.demo.figures import label_figures, quantile
+from services.demo.outcome import Outcome
+from services.demo.run import Options, run
+from services.demo.sending import Account
+from services.operations.environment import CLONE, stack_folder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 

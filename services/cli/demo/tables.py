@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from rich.console import RenderableType
 
-from services.cli.calls.words import called
-from services.cli.demo.figures import LabelFigure, label_figures, quantile
-from services.cli.demo.outcome import Outcome, Specimen
-from services.cli.demo.submissions import ACCEPTED, GOOD
 from services.cli.output import seconds, table
+from services.common.events.summary import called
+from services.demo.figures import LabelFigure, label_figures, quantile
+from services.demo.outcome import Outcome, Specimen
+from services.demo.submissions import ACCEPTED, GOOD
 
 HONEST = (
     "[dim]The models are small demo weights trained on simulated mice; so are these specimens, though unseen ones. "

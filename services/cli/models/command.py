@@ -15,12 +15,12 @@ from services.cli.models.shadowing import retire_, shadow_, shadowed_before
 from services.cli.output import JsonOption, console, print_json, table
 from services.cli.user import user
 from services.common.settings import Settings, load
-from services.models.add import add_version
-from services.models.install import install_models, place_to_fill
-from services.models.place import repository_of
-from services.models.promote import promote, roll_back
-from services.models.repository import ModelRepository
-from services.models.triton_client import connect
+from services.registry.add import add_version
+from services.registry.install import install_models, place_to_fill
+from services.registry.place import repository_of
+from services.registry.promote import promote, roll_back
+from services.registry.repository import ModelRepository
+from services.registry.triton_client import connect
 
 app = typer.Typer(
     add_completion=False,

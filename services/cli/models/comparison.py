@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.table import Table
 
-from services.cli.ledger import ledger
 from services.cli.models.arguments import listing
 from services.cli.output import errors, moment, seconds, table
 from services.common.errors import PipelineError
 from services.common.settings import Settings
-from services.sink.queries import ShadowLabel, ShadowSummary, shadow_labels, shadow_summaries
+from services.ledger.queries import ShadowLabel, ShadowSummary, shadow_labels, shadow_summaries
+from services.ledger.session import ledger
 
 
 @dataclass(frozen=True)

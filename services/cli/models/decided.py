@@ -9,7 +9,7 @@ from services.cli.output import moment
 from services.common.errors import PipelineError
 from services.common.settings import Settings
 from services.common.store import ObjectStore
-from services.models.decision import read_decision
+from services.registry.decision import read_decision
 
 
 def decided(settings: Settings, key: str) -> dict[str, Any]:

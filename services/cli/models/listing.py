@@ -12,12 +12,12 @@ from services.cli.models.decided import decided
 from services.common.errors import Rejected
 from services.common.model_card import ModelCard, card_pin
 from services.common.settings import Settings
-from services.models.control import ready_versions
-from services.models.inspect import inspect
-from services.models.place import repository_of
-from services.models.register import Records, records
-from services.models.repository import ModelRepository
-from services.models.triton_client import connect
+from services.registry.control import ready_versions
+from services.registry.inspect import inspect
+from services.registry.place import repository_of
+from services.registry.register import Records, records
+from services.registry.repository import ModelRepository
+from services.registry.triton_client import connect
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from services.cli.ledger import ledger
 from services.cli.models.arguments import Who, chosen, print_record
 from services.cli.output import JsonOption, print_json
 from services.cli.user import user
 from services.common.errors import Rejected
 from services.common.events import ModelActivation
 from services.common.settings import Settings, load
-from services.models.place import repository_of
-from services.models.retire import retire
-from services.models.shadow import shadow, stop_shadow
-from services.models.triton_client import connect
-from services.sink.queries import shadowed_specimens
+from services.ledger.queries import shadowed_specimens
+from services.ledger.session import ledger
+from services.registry.place import repository_of
+from services.registry.retire import retire
+from services.registry.shadow import shadow, stop_shadow
+from services.registry.triton_client import connect
 
 
 def shadow_(

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from services.cli.output import JsonOption
-from services.cli.push.image import Image, LeftOut
-from services.cli.push.manifest import read_manifest
-from services.cli.push.plan import Given, from_files, from_manifest
 from services.cli.push.report import Report
-from services.cli.push.session import session
-from services.cli.push.submission.run import Options, push_submissions
-from services.cli.push.upload import Result
 from services.common.settings import Settings, load
+from services.ingest.dcc.run import Options, push_submissions
+from services.ingest.push.image import Image, LeftOut
+from services.ingest.push.manifest import read_manifest
+from services.ingest.push.plan import Given, from_files, from_manifest
+from services.ingest.push.session import session
+from services.ingest.push.upload import Result
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 

@@ -18,7 +18,7 @@ from services.common.preprocessing import VERSION
 
 MODEL: Final = Path(__file__).parent.parent / "view_model.onnx"
 CARD: Final = MODEL.with_suffix(".json")
-"""Written by `python -m training.view.train` beside the model: its digest, preprocessing version and test figures."""
+"""Written by `python -m training.view_network.train` beside the model: its digest, preprocessing version and test figures."""
 CLASSES: Final = ("DV", "LAT", "other")
 
 # Signs of the answers on the input as it is, turned by 180 degrees, flipped left to right, flipped top to bottom.
@@ -70,7 +70,9 @@ def view_model() -> ViewModel:
     """Return this process's model; raises Fatal when the file is not the one of this preprocessing version."""
     weights, card = MODEL.read_bytes(), json.loads(CARD.read_text())
     if hashlib.sha256(weights).hexdigest() != card["sha256"] or card["preprocessing_version"] != VERSION:
-        msg = f"{MODEL.name} is not the model of preprocessing {VERSION}; train it: python -m training.view.train"
+        msg = (
+            f"{MODEL.name} is not the model of preprocessing {VERSION}; train it: python -m training.view_network.train"
+        )
         raise Fatal(msg)
     return ViewModel(weights)
 

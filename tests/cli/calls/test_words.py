@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from services.cli.calls.lineage import described
-from services.cli.calls.words import called, reviewed
-from services.sink.queries import CallRecord, ImageRecord, SpecimenHistory
-from tests.sink.examples import NOON, call, image, review, view
+from services.common.events.summary import called, reviewed
+from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
+from tests.ledger.examples import NOON, call, image, review, view
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from services.common.events import ModelActivation
 from services.monitor.counting.histograms import EDGES, bin_of
 from services.monitor.counting.observe import UNKNOWN_CENTRE, observe
-from tests.sink.examples import NOON, call, image, minutes, rejection, view
+from tests.ledger.examples import NOON, call, image, minutes, rejection, view
 
 LATER = NOON + timedelta(days=3)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from services.common.labels import LABEL_ORDER, LEVEL2, LEVEL3, PARENTS
-from training.evaluation.measures.decisions import parent_columns
 from training.evaluation.predictions import Labels, Numbers, Origin, Predictions
+from training.metrics.decisions import parent_columns
 
 CENTRES = ("BCM", "JAX", "UC Davis", "WTSI")
 

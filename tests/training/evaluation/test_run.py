@@ -9,14 +9,14 @@ from sklearn.metrics import roc_auc_score
 
 from services.common.labels import LABEL_ORDER
 from tests.training.evaluation.cohort import CENTRES
-from training.data.recipe import Recipe
-from training.data.store import Entry, SetFolder
+from training.datasets.recipe import Recipe
+from training.datasets.store import Entry, SetFolder
 from training.evaluation.evaluate import Judged, consensus, judge_consensus
-from training.evaluation.metrics import figures
 from training.evaluation.parquet import load
 from training.evaluation.run import training_prevalence, write_predictions
-from training.fit.plan import CONFIGURATIONS
+from training.metrics.figures import figures
 from training.models.calibration import Calibration
+from training.train.plan import CONFIGURATIONS
 
 FIRST_SEED = 500
 CONFIGURATION = replace(CONFIGURATIONS["small"], name="tiny", seed=7)

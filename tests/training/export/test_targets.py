@@ -15,8 +15,8 @@ from tritonclient.grpc import model_config_pb2
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
-from services.models.configuration import read_configuration
-from services.models.golden import Golden, read_golden
+from services.registry.configuration import read_configuration
+from services.registry.golden import Golden, read_golden
 from training.export.golden import GOLDEN_SPECIMENS, make_golden
 from training.export.graph import export_onnx, run_onnx, sha256
 from training.export.precision import PrecisionError, assert_precision, with_precision

@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-from training.data.bone_truth import CHANNELS, REGIONS
+from training.datasets.bone_truth import CHANNELS, REGIONS
 from training.models.autoencoder import AutoencoderDriven
 from training.models.bones import evidence
 from training.models.build import BACKBONES, architecture, build_backbone

@@ -15,15 +15,15 @@ from services.common.errors import Fatal
 from tests.training.synthetic import tiny_subset
 from training.export.graph import PARITY, check_parity, export_onnx
 from training.export.tensorrt_rules import check_tensorrt_rules
-from training.fit.hardware import Hardware
-from training.fit.loop import Fit
-from training.fit.plan import CONFIGURATIONS
 from training.models.bridge import ImageBridge
 from training.models.calibration import Calibration
 from training.models.configuration import SIZES
 from training.models.convnext import ConvNeXtDriven
 from training.models.imagenet import make_convnext
 from training.models.serving import Serving
+from training.train.hardware import Hardware
+from training.train.loop import Fit
+from training.train.plan import CONFIGURATIONS
 
 FULL = SIZES["full"].convnext
 

@@ -19,9 +19,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from services.cli.train.refresh import app
 from tests.training.refresh.tiny import allow_tiny
 from training.refresh import run
-from training.refresh.command import app
 from training.refresh.journal import Journal, Record
 
 SECONDS: Final = 800

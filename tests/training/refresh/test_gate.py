@@ -5,7 +5,7 @@ import pytest
 
 from services.common.errors import Rejected
 from tests.training.refresh.opinions import labels_of, opinion_of
-from training.data.missing import MISSING
+from training.datasets.missing import MISSING
 from training.refresh.gate import SENSITIVITY, Opinion, Rules, judge_candidate
 
 LABELS = labels_of(400, seed=1)

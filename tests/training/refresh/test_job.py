@@ -18,13 +18,12 @@ from services.common.events import ModelActivation
 from services.common.events.base import now
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
-from services.models.decision import Decision, decision_key, read_decision
+from services.registry.decision import Decision, decision_key, read_decision
 from tests.training.refresh.opinions import flipped, opinion_of
 from tests.training.refresh.recorders import Lease, Objects, Servers
 from tests.training.refresh.tiny import SIZE, allow_tiny, specimens, write_dataset
-from training.collect.dataset import Dataset
-from training.data.store import Subset
-from training.fit.hardware import Hardware
+from training.datasets.collect.dataset import Dataset
+from training.datasets.store import Subset
 from training.models.build import BACKBONES, build_backbone
 from training.refresh import job, run
 from training.refresh.gate import Opinion, Rules
@@ -34,6 +33,7 @@ from training.refresh.opinions import candidate_opinion
 from training.refresh.run import Place
 from training.refresh.start import Start
 from training.refresh.train import Schooling
+from training.train.hardware import Hardware
 
 STEPS = ("labels", "convnext", "cae", "judge", "number", "export", "admit", "decide", "promote", "end")
 LOOSE = Rules(auc_margin=0.5, sensitivity_margin=0.5, least_specimens=20, least_abnormal=10, trust_labels=True)

@@ -10,13 +10,12 @@ import pytest
 from rich.console import Console
 
 from services.common.model_card import card_pin
-from services.models.decision import Decision, decision_key
-from services.models.inspect import inspect
-from services.models.repository import ModelRepository
+from services.registry.decision import Decision, decision_key
+from services.registry.inspect import inspect
+from services.registry.repository import ModelRepository
 from tests.training.refresh.recorders import Lease, Objects, Servers
 from tests.training.refresh.tiny import SIZE, allow_tiny, make_dataset, poisoned, write_first_version
-from training.collect.dataset import Dataset
-from training.fit.hardware import Hardware
+from training.datasets.collect.dataset import Dataset
 from training.models.build import BACKBONES
 from training.refresh import run as module
 from training.refresh.gate import Rules
@@ -24,6 +23,7 @@ from training.refresh.inputs import Inputs
 from training.refresh.journal import Journal
 from training.refresh.run import Place, Run
 from training.refresh.start import start_from
+from training.train.hardware import Hardware
 
 pytestmark = pytest.mark.timeout(900)  # it trains four small networks and exports four graphs
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.common.errors import Rejected
 from services.common.model_card import card_pin
-from services.models.repository import ModelRepository
+from services.registry.repository import ModelRepository
 from training.export.repository import REPOSITORY
 from training.models.build import BACKBONES
 from training.refresh.bring import next_version

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from services.submissions import Experiment, missing_reason, read_experiments, specimen_id
+from services.ingest.submissions import Experiment, missing_reason, read_experiments, specimen_id
 from training.labels.sources.record import Item, Place, Record, Skipped
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from services.submissions import missing_reason, specimen_id
+from services.ingest.submissions import missing_reason, specimen_id
 from training.labels.sources.record import Item, Place, Record, Skipped
 
 VALUE_FIELDS: Final = ("category", "data_point", "text_value", "sub_term_id", "value")

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from services.common.errors import Rejected
 from services.common.settings import Settings, load
 from services.common.store import ObjectStore
-from services.submissions.observations import PREFIX
+from services.ingest.submissions.observations import PREFIX
 
 
 def fetch_stored(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,97 @@
+"""Announces specimens whose images lie in the bucket, and waits for their calls in PostgreSQL."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.common.errors import Retriable
+from services.common.events import ImageEvent
+from services.common.kafka.clients import publisher
+from services.common.keys import original_key
+from services.common.settings import Settings
+from services.common.store import ObjectStore
+from services.common.topics import IMAGES
+from services.demo.submissions import Picture, Submission
+from services.ledger.database import Connection
+from services.ledger.queries import calls_of
+from services.ledger.queries.progress import advance
+
+_POLL_SECONDS: Final = 0.1
+_PATIENCE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """One mouse whose DV and LAT lie in the bucket."""
+
+    centre: str
+    images: tuple[tuple[str, str], ...]
+    """Pairs of image parameter and SHA-256."""
+
+
+def upload(store: ObjectStore, submissions: Sequence[Submission]) -> list[Uploaded]:
+    """Store every picture under its digest."""
+    return [Uploaded(one.centre, tuple(_stored(store, picture) for picture in one.pictures)) for one in submissions]
+
+
+def run_through(
+    settings: Settings, connection: Connection, mice: Sequence[Uploaded], count: int, per_second: float | None
+) -> tuple[list[str], float]:
+    """Announce `count` specimens (mice in turn, new ids), at a rate or at once, and wait until nothing is under way.
+
+    Returns the specimens that were called and the seconds from the first announcement to the last row. Raises
+    Retriable when nothing changes for a minute.
+    """
+    run = secrets.token_hex(4)
+    specimens = {f"bench-{run}-{number}": mice[number % len(mice)] for number in range(count)}
+    with publisher(settings) as producer:
+        started = time.perf_counter()
+        announced = _announce(producer, settings.s3_bucket, specimens, per_second)
+    return _wait(connection, list(specimens), announced, started)
+
+
+def latencies(connection: Connection, specimens: Sequence[str]) -> list[float]:
+    """Return for each call the seconds from when its last image was announced to when its row was written."""
+    records = [calls_of(connection, specimen)[0] for specimen in specimens]
+    return [(record.recorded_at - record.call.announced_at).total_seconds() for record in records]
+
+
+def _stored(store: ObjectStore, picture: Picture) -> tuple[str, str]:
+    store.put(original_key(picture.sha256), picture.file.read_bytes())
+    return picture.parameter_stable_id, picture.sha256
+
+
+def _announce(producer: Any, bucket: str, specimens: Mapping[str, Uploaded], per_second: float | None) -> int:
+    announced, started = 0, time.perf_counter()
+    for number, (specimen, mouse) in enumerate(specimens.items()):
+        if per_second is not None:
+            time.sleep(max(0.0, started + number / per_second - time.perf_counter()))
+        for parameter, digest in mouse.images:
+            event = ImageEvent(
+                biological_sample_id=specimen,
+                centre=mouse.centre,
+                parameter_stable_id=parameter,
+                image_uri=f"s3://{bucket}/{original_key(digest)}",
+                sha256=digest,
+            )
+            producer.send(IMAGES.name, key=event.key.encode(), value=event.encode())
+            announced += 1
+    producer.flush()
+    return announced
+
+
+def _wait(connection: Connection, specimens: list[str], announced: int, started: float) -> tuple[list[str], float]:
+    last, changed = None, time.perf_counter()
+    while True:
+        now, at = advance(connection, specimens), time.perf_counter()
+        if now.is_final(announced):
+            return [one for one in specimens if calls_of(connection, one)], at - started
+        if now != last:
+            last, changed = now, at
+        if at - changed > _PATIENCE_SECONDS:
+            raise Retriable(f"nothing happened for {_PATIENCE_SECONDS:.0f} s: {now}, {announced} images announced")
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,149 @@
+"""One run of the benchmark."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.bench.bare import BareResult
+from services.bench.load import Uploaded, latencies, run_through, upload
+from services.bench.memory import MemoryWatch
+from services.common.errors import Fatal
+from services.common.settings import Settings
+from services.common.store import ObjectStore
+from services.common.tied import tied
+from services.demo.cohort import Wanted, rendering
+from services.demo.figures import quantile
+from services.demo.servers import servers
+from services.demo.submissions import Submission
+from services.ledger.database import Connection
+from services.ledger.session import ledger
+from services.operations.environment import CLONE, settings_of
+from services.operations.pipeline import PIPELINE, Processes
+from services.operations.provisioning import prepare
+
+_WARM_UP: Final = 16
+"""Specimens sent first and not counted: connections, caches and lazy imports."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How many specimens at full and at half load, made of how many different mice, of which size."""
+
+    specimens: int
+    mice: Wanted
+    folder: Path
+    stack: Path
+
+
+@dataclass(frozen=True)
+class PipelineFigures:
+    """The whole pipeline: latencies in seconds from a specimen's last image to its row, at `half_load_rate` specimens
+    a second; each service's largest resident memory in bytes and its CPU seconds at full load.
+    """
+
+    called: int
+    seconds: float
+    half_load_rate: float
+    latency_p50: float
+    latency_p99: float
+    latency_of: int
+    resident_bytes: dict[str, int]
+    cpu_seconds: dict[str, float]
+
+    @property
+    def rate(self) -> float:
+        """Specimens a second from the first event to the last row."""
+        return self.called / self.seconds
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured on the same `specimens`; `bare_threads` standardises pictures on all cores."""
+
+    cores: int
+    specimens: int
+    bare: BareResult
+    bare_threads: BareResult
+    pipeline: PipelineFigures
+
+    @property
+    def ratio(self) -> float:
+        """Pipeline over bare loop."""
+        return self.pipeline.rate / self.bare.rate
+
+    @property
+    def ratio_threads(self) -> float:
+        """Pipeline over the bare loop on threads."""
+        return self.pipeline.rate / self.bare_threads.rate
+
+
+def run(options: Options, say: Callable[[str], None]) -> Figures:
+    """Measure the bare loop with everything else stopped, then the pipeline at full and at half load."""
+    with rendering(options.folder / "bench-cohort", options.mice) as cohort:
+        say(f"rendering {options.mice.count} mice, unless they are there")
+        submissions = cohort.result()
+    say("bare loop: one process, one picture at a time, libraries free to use all cores")
+    bare = _bare(submissions, options.specimens, 1)
+    cores = len(os.sched_getaffinity(0))
+    say(f"bare loop, pictures on {cores} threads")
+    bare_threads = _bare(submissions, options.specimens, cores)
+    with servers(options.stack, lambda name, words: say(f"  {name}: {words}")) as environment:
+        settings = settings_of(environment)
+        list(prepare(settings))
+        mice = upload(ObjectStore(settings), submissions)
+        with Processes(PIPELINE, environment, options.folder / "bench-logs") as services:
+            services.wait_ready()
+            with ledger(settings) as connection:
+                pipeline = _pipeline(options.specimens, _Target(settings, connection, services, mice), say)
+    return Figures(cores, options.specimens, bare, bare_threads, pipeline)
+
+
+@dataclass(frozen=True)
+class _Target:
+    settings: Settings
+    connection: Connection
+    services: Processes
+    mice: list[Uploaded]
+
+    def run_through(self, count: int, per_second: float | None = None) -> tuple[list[str], float]:
+        return run_through(self.settings, self.connection, self.mice, count, per_second)
+
+
+def _pipeline(specimens: int, target: _Target, say: Callable[[str], None]) -> PipelineFigures:
+    say(f"pipeline: warming up with {_WARM_UP} specimens")
+    target.run_through(_WARM_UP)
+    say(f"pipeline: {specimens} specimens at once")
+    with MemoryWatch(target.services, PIPELINE) as watch:
+        called, seconds = target.run_through(specimens)
+    half = len(called) / seconds / 2
+    say(f"pipeline: half load, {half:.1f} specimens/s")
+    at_half, _ = target.run_through(specimens // 2, half)
+    measured = latencies(target.connection, at_half)
+    return PipelineFigures(
+        called=len(called),
+        seconds=seconds,
+        half_load_rate=half,
+        latency_p50=quantile(measured, 0.5),
+        latency_p99=quantile(measured, 0.99),
+        latency_of=len(measured),
+        resident_bytes=watch.largest_bytes,
+        cpu_seconds=watch.cpu_seconds,
+    )
+
+
+def _bare(submissions: list[Submission], specimens: int, threads: int) -> BareResult:
+    files = [str(picture.file) for one in submissions for picture in one.pictures]
+    repeat = str(max(1, specimens // len(submissions)))
+    program = [sys.executable, "-m", "services.bench.bare", str(CLONE / "model_repository"), str(threads), repeat]
+    finished = subprocess.run(  # noqa: S603 - our own program, no shell
+        tied([*program, *files]), capture_output=True, text=True, check=False
+    )
+    if finished.returncode:
+        raise Fatal(f"the bare loop failed:\n{finished.stderr[-2000:]}")
+    return BareResult.model_validate_json(finished.stdout)

@@ -1,0 +1,71 @@
+"""`xray bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from services.bench.run import Figures, Options, PipelineFigures, run
+from services.cli.output import JsonOption, console, errors, print_json, seconds, table
+from services.demo.cohort import Wanted
+from services.operations.environment import CLONE, stack_folder
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+_FOLDER: Final = CLONE / ".demo"
+_DIFFERENT_MICE: Final = 40
+
+
+@app.command()
+def bench(
+    *,
+    specimens: Annotated[int, typer.Option(min=20, help="Specimens at full load; half as many at half load.")] = 200,
+    side: Annotated[int, typer.Option(min=300, max=3000, help="Longer side of the images in pixels.")] = 1400,
+    folder: Annotated[Path, typer.Option(help="Images and logs.", show_default=".demo of the clone")] = _FOLDER,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the whole pipeline against a bare loop on the same images and models, in one run.
+
+    The bare loop decodes, checks and fuses a DV and a LAT image a specimen and asks both models by ONNX Runtime: one
+    process, nothing durable. The pipeline is measured from the first published event to the last row in PostgreSQL,
+    with every service a process and every server real; then again at half that rate, for the latency from a
+    specimen's last image to its call in the ledger. Images are rendered and uploaded before any clock starts.
+
+    Run it on a machine that does nothing else, with no other services on the same stack.
+
+    Examples:
+
+        xray bench
+        xray bench --specimens 400 --json | jq .ratio
+    """
+    count = min(_DIFFERENT_MICE, specimens)
+    options = Options(specimens // count * count, Wanted(count, seed=2, side=side, simple=True), folder, stack_folder())
+    progress = errors()
+    figures = run(options, lambda words: progress.print(words, markup=False))
+    if as_json:
+        ratios = {"ratio": figures.ratio, "ratio_threads": figures.ratio_threads}
+        print_json(asdict(figures) | {"pipeline_rate": figures.pipeline.rate, "bare_rate": figures.bare.rate} | ratios)
+        return
+    title = f"{figures.specimens} specimens on {figures.cores} cores"
+    console().print(table(title, ("what", "measured"), _rows(figures)))
+    console().print(table("Services at full load", ("service", "most memory#", "CPU#"), _services(figures.pipeline)))
+
+
+def _rows(figures: Figures) -> Iterator[tuple[str, str]]:
+    bare, pipeline = figures.bare, figures.pipeline
+    yield "bare loop", f"{bare.rate:.2f} specimens/s, {bare.resident_bytes / 1e6:.0f} MB"
+    yield f"bare loop, pictures on {figures.cores} threads", f"{figures.bare_threads.rate:.2f} specimens/s"
+    yield "pipeline, event to row", f"{pipeline.rate:.2f} specimens/s"
+    yield "ratio to the bare loop", f"{figures.ratio:.2f} ({figures.ratio_threads:.2f} to the one on threads)"
+    latency = f"p50 {seconds(pipeline.latency_p50)}, p99 {seconds(pipeline.latency_p99)} of {pipeline.latency_of}"
+    yield f"last image to row, at {pipeline.half_load_rate:.2f} specimens/s", latency
+    if pipeline.called != bare.specimens:
+        yield "CAUTION", f"the pipeline called {pipeline.called}, the bare loop {bare.specimens} specimens"
+
+
+def _services(pipeline: PipelineFigures) -> Iterator[tuple[str, str, str]]:
+    for name, size in pipeline.resident_bytes.items():
+        yield name, f"{size / 1e6:.0f} MB", f"{pipeline.cpu_seconds[name]:.1f} s"

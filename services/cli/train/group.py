@@ -1,0 +1,54 @@
+"""`xray train`: label sets, models, evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+import typer
+
+from services.cli.lazy import LazyCommand, LazyGroup
+
+_COMMANDS: Final = {
+    "labels": LazyCommand(
+        "services.cli.train.labels:app", "Make a label set from observations of centres or of IMPC's Solr.", "Data"
+    ),
+    "collect": LazyCommand(
+        "services.cli.train.collect:app",
+        "Make a dataset from calls, labels and reviews, to train and judge on.",
+        "Data",
+    ),
+    "models": LazyCommand(
+        "services.cli.train.models:app",
+        "Make the training set, train both models, write Triton's repository.",
+        "Models",
+    ),
+    "study": LazyCommand(
+        "services.cli.train.study:app", "Train on several seeds and on single views, for the tables.", "Models"
+    ),
+    "variants": LazyCommand(
+        "services.cli.train.variants:app", "Show what each step beyond the paper's protocol is worth.", "Models"
+    ),
+    "combine": LazyCommand(
+        "services.cli.train.combine:app", "Judge the paper's other ways of combining the views.", "Models"
+    ),
+    "export": LazyCommand("services.cli.train.export:app", "Write the model repository for another target.", "Models"),
+    "refresh": LazyCommand(
+        "services.cli.train.refresh:app", "Train on from what serves; promote what is shown not to be worse.", "Models"
+    ),
+    "evaluate": LazyCommand("services.cli.train.evaluate:app", "Judge predictions on a test set.", "Models"),
+}
+
+
+class TrainGroup(LazyGroup):
+    """The commands of `xray train`."""
+
+    commands_to_load: ClassVar[Mapping[str, LazyCommand]] = _COMMANDS
+
+
+app = typer.Typer(cls=TrainGroup, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+
+
+@app.callback()
+def train() -> None:
+    """Make label sets, train models, judge them. Needs the training extra: `make setup-dev`."""

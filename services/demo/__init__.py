@@ -1,0 +1,1 @@
+"""`xray demo`: simulated specimens through the real system, and an honest account of what came out."""

@@ -1,0 +1,86 @@
+"""Where a picture lies that a submission names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from pydantic import JsonValue
+
+from services.common.errors import Rejected
+from services.ingest.push.source import LocalFile, Source
+
+_FETCHED: Final = frozenset({"s3", "https"})
+_ON_DISK: Final = frozenset({"", "file"})
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A picture at an address; it counts as the same while the address is."""
+
+    uri: str
+    fetch: Callable[[str], bytes]
+
+    def __str__(self) -> str:
+        return self.uri
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the address."""
+        return PurePosixPath(urlsplit(self.uri).path).name or self.uri
+
+    def fingerprint(self) -> tuple[JsonValue, ...]:
+        """The address."""
+        return (self.uri,)
+
+    def read(self) -> bytes:
+        """Fetch; raises what `fetch` raises."""
+        return self.fetch(self.uri)
+
+
+def locate(uri: str, folder: Path, fetch: Callable[[str], bytes]) -> Source:
+    """Find what a submission means by a URI.
+
+    A file below `folder` comes first: a relative path, file:, or the path of any other URI (ftp://host/a/b.dcm is
+    a/b.dcm), also with its %-escapes resolved. Else s3: and https: are fetched. Raises Rejected `media_missing`,
+    `media_outside` (a path that leads out of the folder) or `media_uri`.
+    """
+    try:
+        parts = urlsplit(uri)
+        scheme = parts.scheme if len(parts.scheme) > 1 else ""  # C:\scans\1.dcm has no scheme
+    except ValueError as error:
+        raise Rejected("media_uri", f"{uri!r} is no URI: {error}") from error
+    path = parts.path if scheme else uri
+    below = _below(path, folder, absolute=scheme in _ON_DISK)
+    if below is not None:
+        return LocalFile(below)
+    if scheme in _FETCHED:
+        return Remote(uri, fetch)
+    if scheme in _ON_DISK:
+        raise Rejected("media_missing", f"there is no {path.lstrip('/')} below {folder}; see --media")
+    words = f"{scheme}: is not fetched, and there is no {path.lstrip('/')} below {folder}; see --media"
+    raise Rejected("media_missing", words)
+
+
+def _below(path: str, folder: Path, *, absolute: bool) -> Path | None:
+    """The file of this path below the folder, None when there is none; raises Rejected `media_outside`.
+
+    Links that the folder itself holds are followed: they are its owner's, unlike the path.
+    """
+    root = folder.absolute()
+    for text in dict.fromkeys((path, unquote(path))):
+        if "\0" in text:
+            continue
+        given = text.replace("\\", "/")
+        on_disk = absolute and given.startswith("/") and Path(given).is_file()
+        found = Path(os.path.normpath(given if on_disk else root / given.lstrip("/")))
+        if not found.is_relative_to(root):
+            words = f"{path} lies outside of {folder}; only files below it (--media) are sent"
+            raise Rejected("media_outside", words)
+        if found.is_file():
+            return folder / found.relative_to(root)
+    return None

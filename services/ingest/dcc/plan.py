@@ -1,0 +1,135 @@
+"""From the experiments of a submission to the pictures to push."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from services.common.errors import Rejected
+from services.ingest.dcc.content import ASSOCIATIONS, Animal, Named, Submission
+from services.ingest.dcc.media import Remote, locate
+from services.ingest.push.image import Image, LeftOut, checked
+from services.ingest.push.source import Source
+from services.ingest.submissions import MAXIMUM_SIZE, Experiment, Medium, missing_reason, read_experiments, specimen_id
+from services.ingest.submissions.views import is_xray, kind_of
+
+_LONGEST_METADATA: Final = 1000
+"""Characters: an event stays far below what a broker takes."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read submissions: the folder of the pictures (None: that of the file itself), and how to fetch others."""
+
+    media_folder: Path | None
+    fetch: Callable[[str], bytes]
+
+
+def read_submission(path: Path, reading: Reading) -> Submission:
+    """Read and plan one file; raises Rejected with file, line and mend when it is not a whole good submission."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAXIMUM_SIZE + 1)
+    except OSError as error:
+        raise Rejected("unreadable_source", f"{path}: {error.strerror or error}") from error
+    planner = _Planner(Submission(path, data), reading)
+    for experiment in read_experiments(BytesIO(data), path):
+        planner.add(experiment)
+    return planner.submission
+
+
+def leave_out_shared(submissions: Iterable[Submission]) -> None:
+    """Leave out every file that is named for several specimens: it cannot be told whose picture it is."""
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    animals = [animal for submission in submissions for animal in submission.animals.values()]
+    for animal in animals:
+        for one in animal.named:
+            owners[str(one.planned.source)].add(animal.biological_sample_id)
+    for animal in animals:
+        for one in animal.named:
+            if isinstance(one.planned, Image) and len(owners[str(one.planned.source)]) > 1:
+                words = "named for several specimens; a picture is of one"
+                planned = LeftOut(one.planned.source, "media_shared", words)
+                animal.pictures[one.identity] = replace(one, planned=planned)
+
+
+class _Planner:
+    """Adds the experiments of one file to its submission."""
+
+    def __init__(self, submission: Submission, reading: Reading) -> None:
+        self.submission, self._fetch = submission, reading.fetch
+        self._folder = reading.media_folder or submission.path.parent
+
+    def add(self, experiment: Experiment) -> None:
+        if not is_xray(experiment.procedure) and not (experiment.procedure is None and experiment.status):
+            self.submission.other_procedures += 1
+            return
+        ids = {external: specimen_id(None, None, experiment.centre, external) for external in experiment.specimens}
+        if not ids or None in ids.values():
+            words = "an experiment needs a specimenID and its centre a centreID"
+            self.submission.unclear.append((experiment.line, "no_specimen", words))
+        elif len(ids) > 1 and any(medium.uri for medium in experiment.media):
+            words = f"pictures of {', '.join(ids)} together; give each specimen an experiment of its own"
+            self.submission.unclear.append((experiment.line, "several_specimens", words))
+        else:
+            for external, identifier in ids.items():
+                animal = Animal(external, identifier or "", experiment.centre or "", experiment.line)
+                self._add_to(self.submission.animals.setdefault(animal.biological_sample_id, animal), experiment)
+
+    def _add_to(self, animal: Animal, experiment: Experiment) -> None:
+        animal.observations += len(experiment.values)
+        if experiment.status and not experiment.media:
+            animal.remarks.append(f"not done: {missing_reason(experiment.status, None)}")
+        else:
+            animal.examined = True
+        for medium in experiment.media:
+            if medium.uri is None:
+                kind = kind_of(medium.parameter)
+                view = kind if kind in {"DV", "LAT"} else medium.parameter
+                animal.remarks.append(f"{view}: {missing_reason(medium.status, None)}")
+            else:
+                animal.name(Named(medium.line, medium.parameter, self._planned(animal, medium, experiment)))
+
+    def _planned(self, animal: Animal, medium: Medium, experiment: Experiment) -> Image | LeftOut:
+        uri = medium.uri or ""
+        try:
+            source: Source = locate(uri, self._folder, self._fetch)
+        except Rejected as rejected:
+            return LeftOut(Remote(uri, self._fetch), rejected.reason, rejected.words)
+        stated = {
+            "specimen": animal.specimen,
+            "experiment": experiment.experiment_id,
+            "uri": uri,
+            "file_type": medium.file_type,
+            ASSOCIATIONS: ",".join(medium.associations),
+            "status": medium.status,
+            "submission": self.submission.key,
+        }
+        image = Image(
+            source,
+            animal.biological_sample_id,
+            animal.centre,
+            medium.parameter,
+            increment=medium.increment,
+            acquired_at=_day(experiment.date),
+            metadata={name: _plain(value) for name, value in stated.items() if value},
+        )
+        return checked(image)
+
+
+def _day(text: str | None) -> datetime | None:
+    """Midnight UTC of a date yyyy-MM-dd; None for anything else."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+    except ValueError:
+        return None
+
+
+def _plain(text: str) -> str:
+    """Without control characters, which no event may carry, and not endless."""
+    return "".join(character if character.isprintable() else " " for character in text)[:_LONGEST_METADATA]

@@ -1,0 +1,109 @@
+"""What is to be pushed: every file with what is known of it, or why it is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.ingest.push.hints import parameter_in
+from services.ingest.push.image import Image, LeftOut, checked, file_left_out
+from services.ingest.push.manifest import Row
+from services.ingest.push.source import LocalFile
+from services.ingest.push.tags import Tags, read_tags
+from services.intake.decode.sniff import FileFormat, sniff
+
+_HEAD_BYTES: Final = 132
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says of all files."""
+
+    centre: str
+    biological_sample_id: str | None = None
+    parameter_stable_id: str | None = None
+
+
+def from_manifest(rows: Sequence[Row], within: Sequence[Path], given: Given) -> Iterator[Image | LeftOut]:
+    """Plan the rows of a manifest; with `within`, only those below these paths, and files without a row are named."""
+    roots = [path.absolute() for path in within]
+    for row in rows:
+        if not roots or any(row.path == root or root in row.path.parents for root in roots):
+            yield _from_row(row, given)
+    listed = {row.path for row in rows}
+    for path in files(roots):
+        if path not in listed:
+            file_format = _format(path)
+            not_named = file_left_out(path, "not_in_manifest", "the manifest does not name it")
+            yield file_format if isinstance(file_format, LeftOut) else not_named
+
+
+def from_files(paths: Sequence[Path], given: Given) -> Iterator[Image | LeftOut]:
+    """Plan files by command line, DICOM header and file name, in this order."""
+    for path in files(paths):
+        yield _from_file(path, given)
+
+
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files, and those in folders at any depth, in order; hidden ones in folders are passed over."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        for below in sorted(path.rglob("*")):
+            if below.is_file() and not any(part.startswith(".") for part in below.relative_to(path).parts):
+                yield below
+
+
+def _from_row(row: Row, given: Given) -> Image | LeftOut:
+    if not row.path.is_file():
+        return file_left_out(row.path, "file_missing", "there is no such file")
+    return checked(
+        Image(
+            LocalFile(row.path),
+            row.biological_sample_id,
+            given.centre,
+            row.parameter_stable_id,
+            row.increment,
+            row.acquired_at,
+            row.sha256,
+        )
+    )
+
+
+def _from_file(path: Path, given: Given) -> Image | LeftOut:
+    file_format = _format(path)
+    if isinstance(file_format, LeftOut):
+        return file_format
+    tags = read_tags(path) if file_format is FileFormat.DICOM else Tags()
+    specimen = given.biological_sample_id or tags.biological_sample_id
+    if specimen is None:
+        where = "its PatientID is empty" if file_format is FileFormat.DICOM else f"a {file_format} carries none"
+        words = f"no biological_sample_id: {where}; give --specimen or a --manifest"
+        return file_left_out(path, "specimen_unknown", words)
+    parameter = given.parameter_stable_id or _parameter(path, tags)
+    if parameter is None:
+        words = "neither header nor file name states one view for certain; give --parameter or a --manifest"
+        return file_left_out(path, "parameter_unknown", words)
+    return checked(Image(LocalFile(path), specimen, given.centre, parameter, acquired_at=tags.acquired_at))
+
+
+def _parameter(path: Path, tags: Tags) -> str | None:
+    """Header and file name must not contradict each other."""
+    stated = {parameter for parameter in (tags.parameter_stable_id, parameter_in(path.stem)) if parameter}
+    return stated.pop() if len(stated) == 1 else None
+
+
+def _format(path: Path) -> FileFormat | LeftOut:
+    try:
+        with path.open("rb") as file:
+            found = sniff(file.read(_HEAD_BYTES))
+    except FileNotFoundError:
+        return file_left_out(path, "file_missing", "there is no such file")
+    except OSError as error:
+        return file_left_out(path, "file_unreadable", str(error.strerror or error))
+    if found is None:
+        return file_left_out(path, "not_an_image", "not a DICOM, JPEG, PNG, BMP or TIFF file", failed=False)
+    return found

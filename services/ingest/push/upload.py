@@ -1,0 +1,123 @@
+"""Uploads bytes, then announces them; several at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from services.common.errors import Rejected, Retriable
+from services.common.events import ImageEvent
+from services.common.events.base import now
+from services.common.kafka.clients import sorted_errors
+from services.common.keys import original_key
+from services.common.store import ObjectStore
+from services.common.topics import IMAGES
+from services.ingest.push.image import Image
+from services.ingest.push.journal import Journal
+from services.ingest.push.retry import insist
+
+SOURCE_AWAY: Final = "source_away"
+"""Reason of a failure: the server that the image lies on did not answer over several tries."""
+_ACKNOWLEDGED_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one image."""
+
+    image: Image
+    outcome: Literal["pushed", "done_before", "failed"]
+    event_id: str | None = None
+    image_uri: str | None = None
+    reason: str | None = None
+    words: str | None = None
+
+
+class Uploader:
+    """Pushes images; each is in the bucket before its event is published, and journalled after both.
+
+    `stop` is set while it ends, so that sources cut their own waiting short.
+    """
+
+    def __init__(self, store: ObjectStore, producer: Any, journal: Journal) -> None:
+        """Use an ObjectStore, a KafkaProducer and an open Journal; the caller closes them."""
+        self._store, self._producer, self._journal = store, producer, journal
+        self.stop = threading.Event()
+
+    def push(self, images: Iterable[Image], parallel: int) -> Generator[Result]:
+        """Yield a result for every image, as they finish.
+
+        Closed early (Ctrl-C), it finishes the images in flight and starts no other. Raises Retriable when a server
+        stays away over several tries; a later run goes on from there.
+        """
+        self.stop.clear()
+        with ThreadPoolExecutor(parallel, thread_name_prefix="push") as pool:
+            todo = iter(images)
+            running: set[Future[Result]] = set()
+            try:
+                while True:
+                    while len(running) < 2 * parallel and (image := next(todo, None)) is not None:
+                        running.add(pool.submit(self._push, image))
+                    if not running:
+                        return
+                    finished, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        yield future.result()
+            finally:
+                self.stop.set()
+                pool.shutdown(cancel_futures=True)
+
+    def _push(self, image: Image) -> Result:
+        try:
+            if self._journal.has(image):
+                return Result(image, "done_before")
+            data = self._read(image)
+            event = _event(image, self._store.bucket, hashlib.sha256(data).hexdigest())
+        except Rejected as rejected:
+            return Result(image, "failed", reason=rejected.reason, words=rejected.words)
+        insist(lambda: self._store.put(original_key(event.sha256 or ""), data), self.stop)
+        insist(lambda: self._announce(event), self.stop)
+        self._journal.add(image, event.event_id)
+        return Result(image, "pushed", event.event_id, event.image_uri)
+
+    def _read(self, image: Image) -> bytes:
+        """Read the source; one that stays away costs this image only, unlike our own store."""
+        try:
+            return insist(image.source.read, self.stop)
+        except Retriable as error:
+            if self.stop.is_set():
+                raise
+            raise Rejected(SOURCE_AWAY, str(error)) from error
+
+    def _announce(self, event: ImageEvent) -> None:
+        with sorted_errors("announce an image"):
+            future = self._producer.send(IMAGES.name, key=event.key.encode(), value=event.encode())
+            future.get(timeout=_ACKNOWLEDGED_SECONDS)
+
+
+def _event(image: Image, bucket: str, sha256: str) -> ImageEvent:
+    """Build the event; raises Rejected `digest_mismatch`, or `event_invalid` for a value no event may carry."""
+    if image.sha256 not in {None, sha256}:
+        words = f"the manifest says sha256 {image.sha256}, the file has {sha256}"
+        raise Rejected("digest_mismatch", words)
+    try:
+        return ImageEvent(
+            biological_sample_id=image.biological_sample_id,
+            centre=image.centre,
+            parameter_stable_id=image.parameter_stable_id,
+            image_uri=f"s3://{bucket}/{original_key(sha256)}",
+            sha256=sha256,
+            increment=image.increment,
+            acquired_at=image.acquired_at,
+            metadata={"file_name": image.source.file_name, **image.metadata},
+            produced_at=now(),
+        )
+    except ValidationError as error:
+        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise Rejected("event_invalid", problems) from error

@@ -1,0 +1,178 @@
+"""What became of every announced image: the ledger's half of `xray reconcile`, and the sink's gauges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from services.common.topics import CALLS, SPECIMENS, TENSORS
+from services.ledger.database import Connection
+from services.ledger.queries.read import mappings, rows
+
+Fate = Literal["called", "incomplete", "rejected", "skipped", "uncalled", "unseen"]
+"""`called`: a call rests on it. `incomplete`: it has a view, but the specimen lacks a DV or a LAT one. `rejected`: it
+or the set of views with it was refused. `skipped`: of another parameter (skull, paw, hip). `uncalled`: the views are
+complete, but no call rests on this one. `unseen`: neither a view nor a refusal.
+"""
+
+# An image is judged by its view of the newest preprocessing generation. Without a recorded view (an older ledger was
+# built anew after the topic of views had expired) a call that names the announced digest still counts.
+_FATES: Final = """
+with announced as (
+    select event_id, biological_sample_id, centre, kind, sha256, announced_at, kafka_partition, kafka_offset
+    from image where %(since)s::timestamptz is null or announced_at >= %(since)s
+),
+standardised as (
+    select image_event_id, preprocessing_generation, preprocessing_version, image_sha256
+    from image_view where image_event_id in (select event_id from announced)
+    union all
+    select event_id, preprocessing_generation, preprocessing_version, image_sha256
+    from announced join view using (biological_sample_id)
+    where view.image_event_id = announced.event_id or view.image_sha256 = announced.sha256
+),
+looked_at as (
+    select distinct on (image_event_id) image_event_id, preprocessing_version, image_sha256
+    from standardised
+    order by image_event_id, preprocessing_generation desc, preprocessing_version
+),
+complete as (
+    select biological_sample_id, preprocessing_version, true as yes
+    from view where biological_sample_id in (select biological_sample_id from announced)
+    group by biological_sample_id, preprocessing_version having count(distinct view) = 2
+),
+member as (
+    select distinct call.biological_sample_id, call.preprocessing_version, one ->> 'image_sha256' as image_sha256
+    from call cross join lateral jsonb_array_elements(call.views) as one
+    where call.biological_sample_id in (select biological_sample_id from announced)
+),
+named as (select distinct biological_sample_id, image_sha256 from member),
+refused_set as (
+    select distinct biological_sample_id, preprocessing_version, image_sha256
+    from unnest(%(specimens)s::text[], %(versions)s::text[], %(digests)s::text[])
+        as refused(biological_sample_id, preprocessing_version, image_sha256)
+),
+refused as (
+    select image_event_id, bool_or(source_topic = 'xray.views') as as_view
+    from rejection where image_event_id in (select event_id from announced) group by image_event_id
+),
+fate as (
+    select announced.event_id, announced.biological_sample_id, announced.centre, announced.announced_at,
+        announced.kafka_partition, announced.kafka_offset, looked_at.preprocessing_version, looked_at.image_sha256,
+        case
+            when announced.kind = 'other' then 'skipped'
+            when member.image_sha256 is not null then 'called'
+            when looked_at.image_event_id is null and named.image_sha256 is not null then 'called'
+            when refused_set.image_sha256 is not null or refused.as_view then 'rejected'
+            when looked_at.image_event_id is not null and complete.yes is null then 'incomplete'
+            when looked_at.image_event_id is not null then 'uncalled'
+            when refused.image_event_id is not null then 'rejected'
+            else 'unseen'
+        end as fate
+    from announced
+    left join looked_at on looked_at.image_event_id = announced.event_id
+    left join complete using (biological_sample_id, preprocessing_version)
+    left join member using (biological_sample_id, preprocessing_version, image_sha256)
+    left join refused_set using (biological_sample_id, preprocessing_version, image_sha256)
+    left join named
+        on named.biological_sample_id = announced.biological_sample_id and named.image_sha256 = announced.sha256
+    left join refused on refused.image_event_id = announced.event_id
+)
+"""
+_EACH: Final = "select * from fate order by announced_at, event_id"
+_COUNTED: Final = """
+select centre, fate, count(*) as images, min(announced_at) as oldest from fate group by centre, fate order by 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class ImageFate:
+    """One announcement: where the first record of it lies on `xray.images`, what became of it.
+
+    `preprocessing_version` and `image_sha256` are those of its view, None while it has none.
+    """
+
+    event_id: str
+    biological_sample_id: str
+    centre: str
+    announced_at: datetime
+    kafka_partition: int
+    kafka_offset: int
+    preprocessing_version: str | None
+    image_sha256: str | None
+    fate: Fate
+
+
+@dataclass(frozen=True)
+class FateCount:
+    """Announcements of one centre with the same fate, and when the oldest of them was announced."""
+
+    centre: str
+    fate: Fate
+    images: int
+    oldest: datetime
+
+
+@dataclass(frozen=True)
+class UnreadableRecord:
+    """A record of `xray.images` that could not be read as an announcement and was refused."""
+
+    centre: str | None
+    kafka_partition: int
+    kafka_offset: int
+
+
+def image_fates(connection: Connection, *, since: datetime | None = None) -> list[ImageFate]:
+    """Return every image whose first announcement the broker took after `since`."""
+    return rows(connection, ImageFate, _FATES + _EACH, since=since, **_refused_sets(connection, since))
+
+
+def fate_counts(connection: Connection, *, since: datetime | None = None) -> list[FateCount]:
+    """Count the same by centre and fate."""
+    return rows(connection, FateCount, _FATES + _COUNTED, since=since, **_refused_sets(connection, since))
+
+
+def recorded_images(connection: Connection, event_ids: Sequence[str]) -> set[str]:
+    """Return those of these events that have a row."""
+    query = "select event_id from image where event_id = any(%(events)s)"
+    return {row["event_id"] for row in mappings(connection, query, events=list(event_ids))}
+
+
+def refused_images(connection: Connection, event_ids: Sequence[str]) -> set[str]:
+    """Return those of these events that were refused, by whatever service."""
+    query = "select distinct image_event_id from rejection where image_event_id = any(%(events)s)"
+    return {row["image_event_id"] for row in mappings(connection, query, events=list(event_ids))}
+
+
+def unreadable_records(connection: Connection) -> list[UnreadableRecord]:
+    """Return the positions on `xray.images` whose record was refused as unreadable."""
+    query = """
+        select max(centre) as centre, source_partition as kafka_partition, source_offset as kafka_offset
+        from rejection where source_topic = 'xray.images' and image_event_id is null
+        group by source_partition, source_offset
+    """
+    return rows(connection, UnreadableRecord, query)
+
+
+def _refused_sets(connection: Connection, since: datetime | None) -> dict[str, list[str]]:
+    """Return the views of every revision that was refused as a whole: their specimens, versions and digests."""
+    query = """
+        select original from rejection
+        where source_topic = any(%(topics)s) and original is not null
+          and (%(since)s::timestamptz is null or recorded_at >= %(since)s)
+    """
+    topics = [SPECIMENS.name, TENSORS.name, CALLS.name]
+    found = [one for row in mappings(connection, query, topics=topics, since=since) for one in _views(row["original"])]
+    return {name: [one[index] for one in found] for index, name in enumerate(("specimens", "versions", "digests"))}
+
+
+def _views(original: bytes) -> Iterator[tuple[str, str, str]]:
+    """All three events carry the set in the same fields; a record that is none of them says nothing of any image."""
+    try:
+        fields: dict[str, Any] = json.loads(original)
+        for view in fields["views"]:
+            yield fields["biological_sample_id"], fields["preprocessing_version"], view["image_sha256"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return

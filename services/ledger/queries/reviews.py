@@ -1,0 +1,42 @@
+"""Reviews: what curators said of specimens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.common.events import Review
+from services.ledger.database import Connection
+from services.ledger.queries.read import mappings
+
+
+@dataclass(frozen=True)
+class ReviewRecord:
+    """A review as the ledger has it."""
+
+    review_id: str
+    recorded_at: datetime
+    review: Review
+
+
+def reviews(
+    connection: Connection,
+    *,
+    biological_sample_id: str | None = None,
+    who: str | None = None,
+    since: datetime | None = None,
+    limit: int | None = None,
+) -> list[ReviewRecord]:
+    """Return reviews that match all that is given, the newest verdict first; `since` compares the time of recording.
+
+    Equally old ones are in the order of their ids, so that every reader sees the same one as the newest.
+    """
+    query = """
+        select * from review
+        where (%(specimen)s::text is null or biological_sample_id = %(specimen)s)
+          and (%(who)s::text is null or who = %(who)s)
+          and (%(since)s::timestamptz is null or recorded_at >= %(since)s)
+        order by reviewed_at desc, review_id desc limit %(limit)s
+    """
+    found = mappings(connection, query, specimen=biological_sample_id, who=who, since=since, limit=limit)
+    return [ReviewRecord(row["review_id"], row["recorded_at"], Review.model_validate(row)) for row in found]

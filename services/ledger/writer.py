@@ -1,0 +1,197 @@
+"""Writes to the ledger: every row of a batch in one transaction, and writing again changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from functools import cache
+from operator import itemgetter
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from services.common.errors import Rejected, Retriable
+from services.common.events import Event
+from services.common.loop import Record
+from services.ledger.database import Connection, connect, is_value_error, not_storable, sorted_errors
+from services.ledger.migrate import check_migrated
+from services.ledger.rows import Entry, Row, Sighting, Table, entry
+
+# Rows go in by ascending key, so that two workers on the same specimens wait for each other but never deadlock.
+_KEYS: Final[dict[Table, tuple[str, ...]]] = {
+    "image": ("event_id",),
+    "view": ("biological_sample_id", "preprocessing_version", "view", "image_sha256"),
+    "image_view": ("image_event_id", "preprocessing_version"),
+    "call": ("call_id",),
+    "review": ("review_id",),
+    "shadow_call": ("shadow_id",),
+    "rejection": ("rejection_id",),
+}
+# Minima only, so that no arrival order and no repetition changes the result.
+_SIGHT: Final = """
+insert into specimen as known (biological_sample_id, centre, announced_at, complete_since)
+values (%(biological_sample_id)s, %(centre)s, %(announced_at)s, %(complete_since)s)
+on conflict (biological_sample_id) do update set
+    centre = case
+        when (excluded.announced_at, excluded.centre) < (known.announced_at, known.centre) then excluded.centre
+        else known.centre
+    end,
+    announced_at = least(excluded.announced_at, known.announced_at),
+    complete_since = least(excluded.complete_since, known.complete_since)
+where (excluded.announced_at, excluded.centre) < (known.announced_at, known.centre)
+   or excluded.complete_since < coalesce(known.complete_since, 'infinity')
+"""
+# A set of views is complete within one preprocessing version, from its first DV and its first LAT view on.
+_COMPLETE: Final = """
+with version as (
+    select
+        biological_sample_id,
+        min(announced_at) filter (where view = 'DV') as dv_since,
+        min(announced_at) filter (where view = 'LAT') as lat_since
+    from view
+    where biological_sample_id = any(%s)
+    group by biological_sample_id, preprocessing_version
+),
+complete as (
+    select biological_sample_id, min(greatest(dv_since, lat_since)) as since
+    from version
+    where dv_since is not null and lat_since is not null
+    group by biological_sample_id
+)
+update specimen set complete_since = complete.since
+from complete
+where specimen.biological_sample_id = complete.biological_sample_id
+  and complete.since < coalesce(specimen.complete_since, 'infinity')
+"""
+_IMAGE_VIEW: Final = (
+    "image_event_id",
+    "preprocessing_version",
+    "preprocessing_generation",
+    "biological_sample_id",
+    "view",
+    "image_sha256",
+)
+"""What a view tells of the announcement that gave it; the row in `view` names only the first of them."""
+_ONE_WRITER_OF_CALLS: Final = "select pg_advisory_xact_lock('call'::regclass::oid::bigint)"
+"""Held until commit, so that `call.sequence` grows in the order in which calls become visible to readers."""
+
+
+class Ledger:
+    """The one connection of a sink worker; connects when needed and again after the database was away."""
+
+    def __init__(self, dsn: str) -> None:
+        """Keep the connection string; nothing is sent before the first call."""
+        self._dsn = dsn
+        self._connection: Connection | None = None
+
+    def check(self) -> None:
+        """Raise Retriable when the database is away, Fatal when it is not ready for this program."""
+        with self._connected() as connection:
+            check_migrated(connection)
+
+    def write(self, records: Sequence[Record[Event]]) -> list[Rejected | None]:
+        """Store the batch; it is on disk when this returns. One verdict a record: None, or why it was refused.
+
+        Raises Retriable (nothing was stored, or all: then writing again changes nothing) or Fatal.
+        """
+        prepared = [_prepared(record) for record in records]
+        verdicts = iter(self._store([one for one in prepared if isinstance(one, Entry)]))
+        return [next(verdicts) if isinstance(one, Entry) else one for one in prepared]
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _store(self, entries: Sequence[Entry]) -> list[Rejected | None]:
+        with self._connected() as connection:
+            try:
+                with connection.transaction():
+                    _insert(connection, entries)
+            except psycopg.Error as error:
+                if not is_value_error(error):
+                    raise
+                with connection.transaction():
+                    return [_verdict(connection, one) for one in entries]
+        return [None] * len(entries)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        if self._connection is None:
+            self._connection = connect(self._dsn, "xray-sink")
+        try:
+            with sorted_errors("write to the ledger"):
+                yield self._connection
+        except Retriable:
+            self.close()
+            raise
+
+
+def _prepared(record: Record[Event]) -> Entry | Rejected:
+    try:
+        return entry(record)
+    except Rejected as rejected:
+        return rejected
+
+
+def _verdict(connection: Connection, one: Entry) -> Rejected | None:
+    """Store one row behind a savepoint."""
+    try:
+        with connection.transaction():
+            _insert(connection, [one])
+    except psycopg.Error as error:
+        if is_value_error(error):
+            return not_storable(error)
+        raise
+    return None
+
+
+def _insert(connection: Connection, entries: Sequence[Entry]) -> None:
+    tables: dict[Table, list[Row]] = {table: [] for table in _KEYS}
+    for one in entries:
+        tables[one.table].append(one.row)
+    with connection.cursor() as cursor:
+        sightings = merged(one.sighting for one in entries if one.sighting)
+        if sightings:
+            cursor.executemany(_SIGHT, [asdict(sighting) for sighting in sightings])
+        for table, rows in tables.items():
+            if rows:
+                _insert_rows(cursor, table, rows)
+
+
+def _insert_rows(cursor: psycopg.Cursor[tuple[Any, ...]], table: Table, rows: list[Row]) -> None:
+    if table == "call":
+        cursor.execute(_ONE_WRITER_OF_CALLS)
+    ordered = sorted(rows, key=itemgetter(*_KEYS[table]))
+    cursor.executemany(_insert_statement(table, tuple(ordered[0])), ordered)
+    if table == "view":
+        _insert_rows(cursor, "image_view", [{name: row[name] for name in _IMAGE_VIEW} for row in rows])
+        cursor.execute(_COMPLETE, [sorted({row["biological_sample_id"] for row in rows})])
+
+
+@cache
+def _insert_statement(table: Table, columns: tuple[str, ...]) -> sql.Composed:
+    return sql.SQL("insert into {} ({}) values ({}) on conflict do nothing").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join(map(sql.Placeholder, columns)),
+    )
+
+
+def merged(sightings: Iterable[Sighting]) -> list[Sighting]:
+    """Merge to one sighting a specimen, by the rule of the `specimen` table, in the order of their ids."""
+    known: dict[str, Sighting] = {}
+    for sighting in sightings:
+        name = sighting.biological_sample_id
+        known[name] = _earlier(known[name], sighting) if name in known else sighting
+    return [known[name] for name in sorted(known)]
+
+
+def _earlier(one: Sighting, other: Sighting) -> Sighting:
+    first = min(one, other, key=lambda sighting: (sighting.announced_at, sighting.centre))
+    since: list[datetime] = [moment for moment in (one.complete_since, other.complete_since) if moment is not None]
+    return Sighting(first.biological_sample_id, first.centre, first.announced_at, min(since, default=None))

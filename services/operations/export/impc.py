@@ -1,0 +1,85 @@
+"""Calls as rows in IMPC's manner: one row a specimen and label, with the fields of its Solr core `experiment`.
+
+Names that mean the same there are the same here: biological_sample_id, phenotyping_center, procedure_stable_id,
+parameter_stable_id, category, mp_term_id, mp_term_name. Several values of one cell are separated by semicolons.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from services.common.labels import LABEL_ORDER, LEVEL2
+from services.ledger.queries.export import StoredCall
+from services.operations.export.terms import Meaning, meanings
+
+PROCEDURE: Final = "IMPC_XRY_001"
+COLUMNS: Final = (
+    "biological_sample_id",
+    "phenotyping_center",
+    "procedure_stable_id",
+    "level",
+    "label",
+    "category",
+    "probability",
+    "uncertain",
+    "mp_term_id",
+    "mp_term_name",
+    "parameter_stable_id",
+    "call_id",
+    "current",
+    "revision",
+    "preprocessing_version",
+    "activation",
+    "models",
+    "produced_at",
+)
+_NOTHING: Final = Meaning((), (), ())
+
+
+def write_csv(path: Path, calls: Iterable[StoredCall]) -> None:
+    """Write UTF-8 CSV with a header: fourteen rows a call, level 1 and then the thirteen labels in their order.
+
+    `category` is normal or abnormal, `probability` the consensus. The terms stand with abnormal labels only: the
+    label is one of them.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for stored in calls:
+            writer.writerows(_rows(stored))
+
+
+def _rows(stored: StoredCall) -> Iterator[tuple[object, ...]]:
+    call = stored.call
+    models = ";".join(f"{output.model} {output.version}" for output in call.models)
+    origin = (call.call_id, _word(stored.current), call.revision, call.preprocessing_version, call.activation, models)
+    probabilities = (call.consensus.level1, *call.consensus.level2, *call.consensus.level3)
+    bits = (int(call.abnormal), *call.vector)
+    for label, bit, probability in zip(LABEL_ORDER, bits, probabilities, strict=True):
+        meaning = meanings().get(label, _NOTHING) if bit else _NOTHING
+        yield (
+            call.biological_sample_id,
+            call.centre,
+            PROCEDURE,
+            _level(label),
+            label,
+            "abnormal" if bit else "normal",
+            probability,
+            _word(label in call.uncertain),
+            ";".join(meaning.mp_term_ids),
+            ";".join(meaning.mp_term_names),
+            ";".join(meaning.parameter_stable_ids),
+            *origin,
+            call.produced_at.isoformat(),
+        )
+
+
+def _level(label: str) -> int:
+    return 1 if label == LABEL_ORDER[0] else 2 if label in LEVEL2 else 3
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"

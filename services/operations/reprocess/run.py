@@ -1,0 +1,105 @@
+"""A recall from its first specimen to its last: look, publish, and wait until the ledger has what came of it.
+
+The ledger is the only memory: what it has is not recalled again, so that a run may be killed and begun anew, and
+whatever was under way then comes twice with the same ids.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from services.common.store import ObjectStore
+from services.ledger.database import Connection
+from services.ledger.queries import KnownSpecimen, Selection, specimens_after
+from services.operations.reprocess.progress import Telling
+from services.operations.reprocess.publish import Publisher
+from services.operations.reprocess.source import Found, Source, has_grown
+
+PAGE: Final = 100
+"""Specimens that are asked for at once; what the ledger said of the last is some seconds old when it is published."""
+PATIENCE_SECONDS: Final = 120.0
+"""So long may nothing come of what was published before the run gives up waiting."""
+_LOOK_SECONDS: Final = 1.0
+
+
+def pages(connection: Connection, source: Source, selection: Selection) -> Iterator[list[Found]]:
+    """Yield how all selected specimens stand, in the order of their ids."""
+    after: str | None = None
+    while page := specimens_after(connection, selection, after, limit=PAGE):
+        yield source.look(page)
+        after = page[-1].biological_sample_id
+
+
+class Run:
+    """Publishes what is outdated."""
+
+    def __init__(self, source: Source, store: ObjectStore, publisher: Publisher, telling: Telling) -> None:
+        """Prepare; nothing is published before `run`."""
+        self._source, self._store, self._publisher, self._telling = source, store, publisher, telling
+        self._left: int | None = None
+        self._pending: dict[str, KnownSpecimen] = {}
+
+    def run(self, found: Iterable[Sequence[Found]], limit: int | None) -> list[str]:
+        """Recall of these pages at most `limit` specimens.
+
+        Returns the specimens of which nothing has come although the services have had time for it. Raises Retriable
+        when a server is away, Rejected(`activation_changed`); running again goes on from there.
+        """
+        self._left = limit
+        grown: dict[str, KnownSpecimen] = {}
+        for page in found:
+            for one in page:
+                if one.publications and self._left == 0:
+                    continue
+                if one.publications and not self._publish(one, partial(has_grown, self._store, one)):
+                    grown[one.biological_sample_id] = known(one)
+                self._telling.looked_at(one)
+            self._look_at_pending()
+            if self._left == 0:
+                break
+        # The newer revision of a specimen that has grown is called by the versions that serve, unless it was refused:
+        # only then is its current call published again, when nothing can overtake it any more.
+        self._pending |= grown
+        in_vain = self._settle()
+        for one in self._looked_at([grown[name] for name in in_vain if name in grown]):
+            self._publish(one, lambda: False)
+        return sorted({*in_vain} - {*grown} | {*self._settle()})
+
+    def _publish(self, found: Found, overtaken: Callable[[], bool]) -> bool:
+        if not self._publisher.publish(found, self._telling.held, overtaken):
+            return False
+        self._pending[found.biological_sample_id] = known(found)
+        self._left = None if self._left is None else self._left - 1
+        self._telling.published(found)
+        return True
+
+    def _settle(self) -> list[str]:
+        """Wait for what was published; returns the specimens of which nothing came."""
+        since = time.monotonic()
+        while self._pending and time.monotonic() - since < PATIENCE_SECONDS:
+            before = len(self._pending)
+            time.sleep(_LOOK_SECONDS)
+            self._look_at_pending()
+            if len(self._pending) < before:
+                since = time.monotonic()
+        in_vain = sorted(self._pending)
+        self._pending.clear()
+        return in_vain
+
+    def _look_at_pending(self) -> None:
+        for found in self._looked_at(list(self._pending.values())):
+            if not found.publications:
+                del self._pending[found.biological_sample_id]
+                self._telling.settled()
+
+    def _looked_at(self, specimens: Sequence[KnownSpecimen]) -> Iterator[Found]:
+        for start in range(0, len(specimens), PAGE):
+            yield from self._source.look(specimens[start : start + PAGE])
+
+
+def known(found: Found) -> KnownSpecimen:
+    """Return a specimen without how it stands."""
+    return KnownSpecimen(found.biological_sample_id, found.centre)

@@ -1,0 +1,144 @@
+"""Where a recall begins: at the stored tensors, or at the stored originals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from services.common.errors import Rejected
+from services.common.events import ImageEvent, PhenotypeCall, TensorReady
+from services.common.events.base import now
+from services.common.keys import parse_view_key, specimen_prefix
+from services.common.preprocessing import GENERATION, TENSOR_SIDE, VERSION
+from services.common.reprocess import Headers, recall_headers
+from services.common.store import ObjectStore
+from services.common.topics import IMAGES, TENSORS, Topic
+from services.ledger.database import Connection
+from services.ledger.queries import KnownSpecimen, current_calls_of, outdated_images
+from services.registry.active_models import ActiveModels
+
+Standing = Literal["outdated", "up_to_date", "uncalled", "older_preprocessing"]
+STANDINGS: Final[tuple[Standing, ...]] = ("outdated", "up_to_date", "uncalled", "older_preprocessing")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A record to publish again; its event's key decides the partition."""
+
+    event: TensorReady | ImageEvent
+    headers: Headers = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """How a specimen stands; one that is outdated has publications, all others have none.
+
+    `revision` is that of its current call, None where it is of no matter.
+    """
+
+    biological_sample_id: str
+    centre: str
+    standing: Standing
+    publications: tuple[Publication, ...] = ()
+    revision: int | None = None
+
+
+class Source(Protocol):
+    """What is published again, who reads it, and how specimens stand."""
+
+    topic: Topic
+    reader: str
+
+    def look(self, specimens: Sequence[KnownSpecimen]) -> list[Found]:
+        """Ask the ledger about a page of specimens; one answer each, in their order."""
+
+
+class Tensors:
+    """Tensors of current calls that other versions made than those that serve now; read by the classifier."""
+
+    topic: Topic = TENSORS
+    reader: str = "classifier"
+
+    def __init__(self, connection: Connection, active: ActiveModels) -> None:
+        """Recall for the versions that are active now; raises Fatal when none is, Retriable when Kafka is away."""
+        self._connection, self._active = connection, active
+        self._versions = active.refresh().versions
+
+    def look(self, specimens: Sequence[KnownSpecimen]) -> list[Found]:
+        """See `Source`; raises Rejected(`activation_changed`) when other versions have become active since."""
+        newest = self._active.refresh()
+        if newest.versions != self._versions:
+            words = f"activation {newest.activation} took over meanwhile: recall again, for its versions"
+            raise Rejected("activation_changed", words)
+        calls = current_calls_of(self._connection, [one.biological_sample_id for one in specimens])
+        return [self._found(one, calls.get(one.biological_sample_id)) for one in specimens]
+
+    def _found(self, one: KnownSpecimen, call: PhenotypeCall | None) -> Found:
+        standing = standing_of(call, self._versions)
+        if call is None or standing != "outdated":
+            return Found(one.biological_sample_id, one.centre, standing)
+        publication = Publication(tensor_of(call))
+        return Found(one.biological_sample_id, one.centre, standing, (publication,), call.revision)
+
+
+class Originals:
+    """Images whose views are of an older preprocessing generation; read by intake, which takes the stored original."""
+
+    topic: Topic = IMAGES
+    reader: str = "intake"
+
+    def __init__(self, connection: Connection) -> None:
+        """Recall for the preprocessing of this program."""
+        self._connection = connection
+
+    def look(self, specimens: Sequence[KnownSpecimen]) -> list[Found]:
+        """See `Source`."""
+        names = [one.biological_sample_id for one in specimens]
+        publications: dict[str, list[Publication]] = {}
+        for image in outdated_images(self._connection, names, VERSION, GENERATION):
+            publication = Publication(image.event, recall_headers(VERSION, image.original_sha256))
+            publications.setdefault(image.event.biological_sample_id, []).append(publication)
+        return [_found_images(one, publications.get(one.biological_sample_id, [])) for one in specimens]
+
+
+def standing_of(call: PhenotypeCall | None, versions: Mapping[str, int]) -> Standing:
+    """Judge a specimen by its current call and the versions that serve now."""
+    if call is None:
+        return "uncalled"
+    if call.preprocessing_generation < GENERATION:
+        return "older_preprocessing"
+    made_by = {model.model: model.version for model in call.models}
+    # A call of a newer generation ranks above whatever this program could have made.
+    newer = call.preprocessing_generation > GENERATION
+    return "up_to_date" if newer or made_by == dict(versions) else "outdated"
+
+
+def tensor_of(call: PhenotypeCall) -> TensorReady:
+    """Return the announcement of the tensor that a call of today's preprocessing rests on."""
+    return TensorReady(
+        biological_sample_id=call.biological_sample_id,
+        centre=call.centre,
+        revision=call.revision,
+        views=call.views,
+        tensor_key=call.tensor_key,
+        tensor_sha256=call.tensor_sha256,
+        tensor_side=TENSOR_SIDE,
+        preprocessing_version=call.preprocessing_version,
+        preprocessing_generation=call.preprocessing_generation,
+        announced_at=call.announced_at,
+        produced_at=now(),
+    )
+
+
+def has_grown(store: ObjectStore, found: Found) -> bool:
+    """Tell whether intake has stored a view that the current call does not rest on: a newer revision is on its way."""
+    if found.revision is None:
+        return False
+    listed = store.keys(specimen_prefix(VERSION, found.biological_sample_id))
+    return sum(parse_view_key(key) is not None for key in listed) > found.revision
+
+
+def _found_images(one: KnownSpecimen, publications: Sequence[Publication]) -> Found:
+    standing: Standing = "outdated" if publications else "up_to_date"
+    return Found(one.biological_sample_id, one.centre, standing, tuple(publications))

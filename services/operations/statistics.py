@@ -1,0 +1,62 @@
+"""Counts every window anew from the topics and publishes those that were counted short."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import chain
+from typing import Any
+
+from kafka import TopicPartition
+
+from services.common.errors import Fatal
+from services.common.events import CentreStatistics
+from services.common.kafka.clients import publisher, reader
+from services.common.topics import STATISTICS
+from services.monitor.closing import due
+from services.monitor.counter import READS
+from services.monitor.history import History
+from services.monitor.recount import Recount
+from services.monitor.settings import MonitorSettings
+
+_POLL_MS = 500
+ALL_WINDOWS = 1_000_000
+
+
+def recompute(settings: MonitorSettings) -> list[CentreStatistics]:
+    """Return what was published: closed windows of which the topics hold more than `centre.statistics` says.
+
+    Doing it again publishes nothing. Raises Fatal when a topic is missing, Retriable when Kafka is away.
+    """
+    recount = Recount(settings.windows())
+    for topic, timestamp, value in _records(settings):
+        recount.add(topic, timestamp, value)
+    with (
+        closing(History(settings, settings.monitor_window_seconds, ALL_WINDOWS)) as history,
+        publisher(settings) as producer,
+    ):
+        history.refresh()
+        return list(_published(producer, due(recount.closed(time.time()), recount.counters, history, settings, 0.0)))
+
+
+def _published(producer: Any, windows: Iterator[CentreStatistics]) -> Iterator[CentreStatistics]:
+    for window in windows:
+        producer.send(STATISTICS.name, key=window.key.encode(), value=window.encode()).get(timeout=60)
+        yield window
+
+
+def _records(settings: MonitorSettings) -> Iterator[tuple[str, float, bytes | None]]:
+    """Yield topic, Unix time and value of every record that the topics hold now."""
+    with reader(settings) as consumer:
+        missing = sorted(topic for topic in READS if not consumer.partitions_for_topic(topic))
+        if missing:
+            msg = f"topics {', '.join(missing)} do not exist; run `xray init`"
+            raise Fatal(msg)
+        where = [TopicPartition(topic, number) for topic in READS for number in consumer.partitions_for_topic(topic)]
+        consumer.assign(where)
+        consumer.seek_to_beginning()
+        ends = consumer.end_offsets(where)
+        while any(consumer.position(one) < ends[one] for one in where):
+            for record in chain.from_iterable(consumer.poll(timeout_ms=_POLL_MS).values()):
+                yield record.topic, record.timestamp / 1000, record.value

@@ -1,0 +1,103 @@
+"""Finds a specimen's records on the topics: only in its partition, only around the times that the ledger names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from kafka import TopicPartition
+from kafka.partitioner.default import murmur2
+
+from services.common.errors import Rejected
+from services.common.events import Event, parse_event
+from services.common.kafka.clients import reader
+from services.common.kafka.reading import Stretch, partitions, read
+from services.common.settings import Settings
+from services.common.topics import Topic
+
+MOST_RECORDS: Final = 200_000
+"""Read of one topic at most; a day of a busy partition."""
+_SLACK: Final = timedelta(seconds=2)
+"""Clocks of the services and of their producers' records differ a little."""
+
+Window = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A record of the specimen: when it was published, and where it lies."""
+
+    topic: str
+    partition: int
+    offset: int
+    published_at: datetime
+    event: Event
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """What was found; `cut_short` names topics of which the last part was left out as too long."""
+
+    records: tuple[Sighting, ...]
+    read: int
+    cut_short: tuple[str, ...]
+
+
+def partition_of(key: str, count: int) -> int:
+    """Return the partition of a key, as every Kafka client chooses it (murmur2)."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % count
+
+
+def look(settings: Settings, specimen: str, windows: Iterable[tuple[Topic, Sequence[Window]]]) -> Sightings:
+    """Read the windows of each topic; raises Retriable when the broker is away."""
+    found: list[Sighting] = []
+    count, cut_short = 0, []
+    with reader(settings) as consumer:
+        for topic, wanted in windows:
+            numbers = partitions(consumer, topic.name)
+            where = numbers[partition_of(specimen, len(numbers))]
+            left = MOST_RECORDS
+            for stretch in _stretches(consumer, where, merged(wanted)):
+                length = min(left, stretch.end - stretch.start)
+                if length < stretch.end - stretch.start:
+                    cut_short.append(topic.name)
+                records = read(consumer, {where: Stretch(stretch.start, stretch.start + length)})
+                found.extend(_sightings(records, specimen, topic))
+                left, count = left - length, count + length
+    return Sightings(tuple(found), count, tuple(dict.fromkeys(cut_short)))
+
+
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """Widen windows by two seconds at both ends and merge those that overlap, so that no record is read twice."""
+    result: list[Window] = []
+    for start, end in sorted((start - _SLACK, end + _SLACK) for start, end in windows):
+        if result and start <= result[-1][1]:
+            result[-1] = (result[-1][0], max(result[-1][1], end))
+        else:
+            result.append((start, end))
+    return result
+
+
+def _stretches(consumer: Any, where: TopicPartition, windows: Iterable[Window]) -> Iterator[Stretch]:
+    end_offset = consumer.end_offsets([where])[where]
+
+    def at(moment: datetime) -> int:
+        found = consumer.offsets_for_times({where: int(moment.timestamp() * 1000)})[where]
+        return end_offset if found is None else int(found.offset)
+
+    for start, end in windows:
+        yield Stretch(at(start), at(end))
+
+
+def _sightings(records: Iterable[Any], specimen: str, topic: Topic) -> Iterator[Sighting]:
+    for record in records:
+        if record.key != specimen.encode():
+            continue
+        try:
+            event = parse_event(topic.event, record.value)
+        except Rejected:
+            continue
+        at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        yield Sighting(topic.name, record.partition, record.offset, at, event)

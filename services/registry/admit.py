@@ -1,0 +1,92 @@
+"""Lets a version into Triton: nothing is sent to it before it has answered its golden inputs as it should."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from services.common.errors import Fatal, Rejected, Retriable
+from services.common.events import Probabilities
+from services.common.settings import Settings
+from services.registry.control import load, require_live
+from services.registry.golden import Golden
+from services.registry.inspect import Inspected, inspect
+from services.registry.register import standing
+from services.registry.repository import ModelRepository
+from services.registry.triton_client import REQUEST_TENSORS, Backbone
+
+GOLDEN_DIFFERENCE: Final = 1e-3
+"""Largest difference of a probability between the real server and the training framework's graph."""
+
+
+def admit(
+    repository: ModelRepository,
+    client: Any,
+    model: str,
+    version: int,
+    *,
+    needed: Collection[int] = (),
+    allowed: float = GOLDEN_DIFFERENCE,
+) -> Inspected:
+    """Inspect a version, load it beside those that serve, and compare its answers to its golden inputs.
+
+    `client` is a Triton client, `needed` are versions that stay loaded whatever is found. Raises Rejected (the reasons
+    of `inspect`, `load_failed`, `contract_broken`, `not_loaded`, `not_probabilities`, `golden_differs`), Retriable when
+    Triton is away; Triton then goes on with the others, also after an earlier attempt that was killed.
+    """
+    with repository.locked():
+        inspected = inspect(repository, model, version)
+        repository.clean(model, version)
+        others = [one for one in repository.served(model) if one != version]
+        repository.serve(model, [*others, version])
+        try:
+            load(client, model)
+            _check_answers(client, model, version, inspected, allowed)
+        except BaseException:
+            if others and version not in needed:
+                repository.serve(model, others)
+                load(client, model)
+            raise
+    return inspected
+
+
+def admit_all(
+    settings: Settings, client: Any, repository: ModelRepository, chosen: Mapping[str, int]
+) -> dict[str, str]:
+    """Admit versions by model; returns their pins and raises as `admit` does. What the records name stays loaded."""
+    kept = standing(settings)
+    return {
+        model: admit(repository, client, model, version, needed=kept.get(model, ())).pin
+        for model, version in sorted(chosen.items())
+    }
+
+
+def _check_answers(client: Any, model: str, version: int, inspected: Inspected, allowed: float) -> None:
+    try:
+        backbone = Backbone(client, model, version, inspected.pin)
+        difference = inspected.golden.largest_difference(_ask(backbone, inspected.golden))
+    except Fatal as error:
+        raise Rejected("contract_broken", str(error)) from error
+    except Retriable as error:
+        require_live(client, error)
+        reason = "not_probabilities" if error.kind == "no_probabilities" else "not_loaded"
+        raise Rejected(reason, str(error)) from error
+    if difference > allowed:
+        words = (
+            f"{model} version {version}: its answers to the golden inputs differ by {difference:.2e} from those it was "
+            f"exported with, allowed is {allowed}"
+        )
+        raise Rejected("golden_differs", words, difference=difference, allowed=allowed)
+
+
+def _ask(backbone: Backbone, golden: Golden) -> dict[str, Any]:
+    starts = range(0, len(golden.images), REQUEST_TENSORS)
+    requests = [backbone.request(list(golden.images[start : start + REQUEST_TENSORS])) for start in starts]
+    answers: list[Probabilities] = [answer for request in requests for answer in request.result()]
+    return {
+        "level1": np.array([[answer.level1] for answer in answers]),
+        "level2": np.array([answer.level2 for answer in answers]),
+        "level3": np.array([answer.level3 for answer in answers]),
+    }

@@ -1,0 +1,137 @@
+"""Looks at a version's folder before Triton is asked to load it: complete, unchanged, and nothing else in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from pydantic import ValidationError
+
+from services.common.errors import Rejected
+from services.common.model_card import ModelCard, card_pin
+from services.registry.golden import IMAGES_FILE, OUTPUTS_FILE, Golden, read_golden
+from services.registry.repository import BYTECODE, ModelRepository
+
+GRAPH: Final = "model.onnx"
+PROGRAM: Final = "model.py"
+WEIGHTS: Final = "weights.safetensors"
+PLAN: Final = "model.plan"
+PLAN_RECORD: Final = "plan.json"
+KNOWN: Final = frozenset(
+    {
+        GRAPH,
+        PROGRAM,
+        IMAGES_FILE,
+        OUTPUTS_FILE,
+        "card.md",
+        WEIGHTS,
+        PLAN,
+        PLAN_RECORD,
+        "plan_request.json",
+    }
+)
+"""All that a version may hold. Pickles, checkpoints and code of its own are refused by not being named here."""
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A version whose files are what its card says."""
+
+    card: ModelCard
+    card_text: str
+    golden: Golden
+
+    @property
+    def pin(self) -> str:
+        """SHA-256 of the card, which holds the digests of graph and golden inputs: what an activation pins."""
+        return card_pin(self.card_text)
+
+
+def inspect(repository: ModelRepository, model: str, version: int) -> Inspected:
+    """Check one version's files against its card.
+
+    Raises Rejected: `version_missing`, `path_escapes`, `file_unexpected`, `card_missing`, `card_invalid`,
+    `file_missing` (half an upload), `graph_digest_wrong`, `weights_digest_wrong`, `program_differs`,
+    `golden_digest_wrong`, `golden_damaged`, `golden_not_probabilities`, `plan_differs`.
+    """
+    folder = repository.folder(model, version)
+    if not folder.is_dir():
+        raise Rejected("version_missing", f"{model} has no version {version} in {repository.root}")
+    for path in sorted(folder.iterdir()):
+        _check_file(path, repository.root)
+    text = repository.card_text(model, version)
+    if text is None:
+        raise Rejected("card_missing", f"{model} version {version} has no card in config.pbtxt: add it again")
+    card = _card(model, version, text)
+    for name, digest, reason in (
+        (GRAPH, card.onnx_sha256, "graph_digest_wrong"),
+        (OUTPUTS_FILE, card.golden_sha256, "golden_digest_wrong"),
+    ):
+        _check_digest(folder / name, digest, reason)
+    if card.weights_sha256:
+        _check_digest(folder / WEIGHTS, card.weights_sha256, "weights_digest_wrong")
+    _check_plan(folder, card)
+    _check_program(repository, model, version)
+    golden = read_golden(folder)
+    if not all(np.isfinite(rows).all() and rows.min() >= 0 and rows.max() <= 1 for rows in golden.outputs.values()):
+        raise Rejected("golden_not_probabilities", f"{model} version {version} has golden outputs that are none")
+    return Inspected(card, text, golden)
+
+
+def _check_file(path: Path, root: Path) -> None:
+    if path.name == BYTECODE and path.is_dir() and not path.is_symlink():
+        return  # of the server; deleted before a version is loaded
+    if path.name not in KNOWN:
+        known = ", ".join(sorted(KNOWN))
+        raise Rejected("file_unexpected", f"{path} does not belong there; a version holds at most {known}")
+    if path.is_symlink() and not (path.name == PROGRAM and path.resolve().is_relative_to(root)):
+        raise Rejected("path_escapes", f"{path} is a link to {path.resolve()}; only {PROGRAM} may be one, to inside")
+    if not path.is_file():
+        raise Rejected("file_unexpected", f"{path} is not a file")
+
+
+def _card(model: str, version: int, text: str) -> ModelCard:
+    try:
+        card = ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        raise Rejected("card_invalid", f"{model} version {version}: its card does not fit: {error}") from error
+    if (card.model, card.version) != (model, version):
+        words = f"{model} version {version} carries the card of {card.model} version {card.version}"
+        raise Rejected("card_invalid", words)
+    return card
+
+
+def _check_digest(path: Path, expected: str, reason: str) -> None:
+    if not path.is_file():
+        raise Rejected("file_missing", f"{path} is not there: half an upload, or exported without it")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != expected:
+        raise Rejected(reason, f"{path} has SHA-256 {found}, its card says {expected or 'none'}", found=found)
+
+
+def _check_plan(folder: Path, card: ModelCard) -> None:
+    """A plan is what its record says, built from the card's graph; the card cannot pin it: each GPU has its own."""
+    if not (folder / PLAN).exists():
+        return
+    try:
+        record = json.loads((folder / PLAN_RECORD).read_bytes())
+        of_graph, digest = record["onnx_sha256"], record["plan_sha256"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        words = f"{folder / PLAN} has no readable {PLAN_RECORD}: build the plan again"
+        raise Rejected("plan_differs", words) from error
+    if of_graph != card.onnx_sha256:
+        raise Rejected("plan_differs", f"{folder / PLAN} was built from another graph than the card's: build it again")
+    _check_digest(folder / PLAN, digest, "plan_differs")
+
+
+def _check_program(repository: ModelRepository, model: str, version: int) -> None:
+    """Code is never taken from a candidate: its program must be that of the versions that serve."""
+    own = repository.folder(model, version) / PROGRAM
+    for other in repository.served(model):
+        path = repository.folder(model, other) / PROGRAM
+        if other != version and path.is_file() and (not own.is_file() or own.read_bytes() != path.read_bytes()):
+            raise Rejected("program_differs", f"{own} is not the program that {model} version {other} runs")

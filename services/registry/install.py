@@ -1,0 +1,57 @@
+"""Fills a place from which Triton is to serve with the models of another repository, before Triton starts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from services.common.settings import Settings
+from services.common.store import ObjectStore
+from services.registry.bucket import SCHEME, bucket_and_prefix
+from services.registry.configuration import FILE
+from services.registry.inspect import KNOWN, inspect
+from services.registry.place import repository_of
+from services.registry.repository import ModelRepository
+
+_INCOMING: Final = ".incoming-"
+
+
+def place_to_fill(settings: Settings) -> ModelRepository:
+    """Open the place that XRAY_MODEL_REPOSITORY names; one in object storage gets its bucket if that is missing.
+
+    Nobody else makes it: `xray init` makes the bucket of the pictures only. Raises as `repository_of` does.
+    """
+    place = settings.model_repository
+    if place.startswith(SCHEME):
+        bucket, _ = bucket_and_prefix(place)
+        ObjectStore(settings.model_copy(update={"s3_bucket": bucket})).create_bucket()
+    return repository_of(settings)
+
+
+def install_models(source: ModelRepository, target: ModelRepository) -> list[str]:
+    """Copy every model that `target` lacks, all its versions and its configuration; returns their names.
+
+    A model that is there stays as it is, with the versions that were added and promoted since: `add_version` is for
+    further ones. A model appears whole, or not at all. Links to a program become files. Raises Rejected: the reasons
+    of `inspect`.
+    """
+    with target.locked():
+        missing = sorted({*source.models()} - {*target.models()})
+        for model in missing:
+            folder = target.folder(model)
+            target.place(_copied(source, model, folder), folder)
+    return missing
+
+
+def _copied(source: ModelRepository, model: str, folder: Path) -> Path:
+    incoming = folder.with_name(f"{_INCOMING}{model}")
+    shutil.rmtree(incoming, ignore_errors=True)
+    for version in source.versions(model):
+        inspect(source, model, version)
+        (incoming / str(version)).mkdir(parents=True)
+        for file in source.folder(model, version).iterdir():
+            if file.name in KNOWN:
+                shutil.copyfile(file, incoming / str(version) / file.name)
+    shutil.copyfile(source.folder(model) / FILE, incoming / FILE)
+    return incoming

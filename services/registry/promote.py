@@ -1,0 +1,112 @@
+"""Promotion and rollback: one record on `models.active`, after everything that it names was proven to serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from services.common.errors import Fatal, Rejected, Retriable
+from services.common.events import ModelActivation
+from services.common.events.base import now
+from services.common.events.model import EarlierSet
+from services.common.settings import Settings
+from services.registry.admit import admit_all
+from services.registry.control import load, require_live
+from services.registry.register import STANDING, current, publish_next, standing
+from services.registry.repository import ModelRepository
+from services.registry.triton_client import Backbone
+
+
+def promote(
+    settings: Settings,
+    client: Any,
+    repository: ModelRepository,
+    chosen: Mapping[str, int],
+    *,
+    why: str,
+    who: str,
+    evaluation_key: str | None = None,
+    following: int | None = None,
+    require: Callable[[Mapping[str, int]], None] = lambda _: None,
+) -> ModelActivation:
+    """Admit the chosen versions, then have them make the calls; models that are not named keep their version.
+
+    `following` is the activation that they were compared with: behind another one they are not promoted. `require` is
+    given the versions of all models, before anything is loaded and again before the record is written, and refuses by
+    raising. Of the other versions Triton keeps those that stand by or are in shadow, from its next load on. Raises
+    Rejected (its reasons, those of `admit`, `serves_already`, `nothing_active`, `retired_meanwhile`,
+    `activation_overtaken`).
+    """
+    serving = current(settings)
+    require((serving.versions if serving else {}) | dict(chosen))
+    pins = admit_all(settings, client, repository, chosen)
+
+    def follow(newest: ModelActivation) -> ModelActivation:
+        if following not in {None, newest.activation}:
+            words = f"activation {newest.activation} serves, they were compared with {following}: compare them anew"
+            raise Rejected("activation_overtaken", words)
+        repository.require_served(chosen)
+        versions, cards = newest.versions | dict(chosen), newest.cards | pins
+        require(versions)
+        if (versions, cards) == (newest.versions, newest.cards):
+            raise Rejected("serves_already", f"activation {newest.activation} is of these versions already")
+        earlier = (newest.as_earlier(), *newest.earlier)[:STANDING]
+        chosen_set = EarlierSet(activation=newest.activation + 1, versions=versions, cards=cards)
+        record = _record(newest, chosen_set, why=why, who=who)
+        return record.model_copy(update={"earlier": earlier, "evaluation_key": evaluation_key})
+
+    with repository.locked():  # so that none of the versions is retired meanwhile
+        record = publish_next(settings, follow)
+        _let_go(repository, standing(settings))
+    return record
+
+
+def _let_go(repository: ModelRepository, kept: Mapping[str, Collection[int]]) -> None:
+    for model, versions in kept.items():
+        served = repository.served(model)
+        rest = [one for one in served if one in versions]
+        if rest not in ([], served):
+            repository.serve(model, rest)
+
+
+def roll_back(settings: Settings, client: Any, *, why: str, who: str) -> ModelActivation:
+    """Return to the set that served before; a second rollback goes one further back.
+
+    It needs Triton and Kafka only, no repository. Raises Rejected (`nothing_earlier`, `not_served`, `nothing_active`,
+    `activation_overtaken`).
+    """
+
+    def follow(newest: ModelActivation) -> ModelActivation:
+        if not newest.earlier:
+            raise Rejected("nothing_earlier", f"activation {newest.activation} names no set that served before it")
+        target, *rest = newest.earlier
+        for model, version in target.versions.items():
+            _require_served(client, model, version, target.cards.get(model))
+        return _record(newest, target, why=why, who=who).model_copy(update={"earlier": tuple(rest)})
+
+    return publish_next(settings, follow)
+
+
+def _record(newest: ModelActivation, chosen: EarlierSet, *, why: str, who: str) -> ModelActivation:
+    return ModelActivation(
+        activation=newest.activation + 1,
+        versions=chosen.versions,
+        cards=chosen.cards,
+        why=why,
+        who=who,
+        produced_at=now(),
+    )
+
+
+def _require_served(client: Any, model: str, version: int, pin: str | None) -> None:
+    """Ask a version for a real answer, loading it once if it is not there."""
+    try:
+        try:
+            Backbone(client, model, version, pin).probe()
+        except Retriable as error:
+            require_live(client, error)
+            load(client, model)
+            Backbone(client, model, version, pin).probe()
+    except (Fatal, Retriable) as error:
+        require_live(client, error)
+        raise Rejected("not_served", f"{model} version {version} cannot serve: {error}") from error

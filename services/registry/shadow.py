@@ -1,0 +1,78 @@
+"""Puts a candidate in shadow and takes it out again: one record under its own key on `models.active`.
+
+A record of its own and not a field of the activation: a candidate comes and goes without a new activation, which would
+rank calls anew and have every classifier check what serves; and a promotion or rollback made meanwhile cannot lose it.
+Readers that know no shadow skip the record by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.common.errors import Rejected
+from services.common.events import ModelActivation
+from services.common.events.base import now
+from services.common.events.model import SHADOW_SET
+from services.common.settings import Settings
+from services.registry.admit import admit_all
+from services.registry.register import current_shadow, publish_next
+from services.registry.repository import ModelRepository
+
+
+def shadow(
+    settings: Settings,
+    client: Any,
+    repository: ModelRepository,
+    chosen: Mapping[str, int],
+    *,
+    share: float,
+    why: str,
+    who: str,
+) -> ModelActivation:
+    """Admit the chosen versions, then have them asked about `share` (over 0, to 1) of the specimens; they call nothing.
+
+    Models that are not named take part with the version that serves now. One candidate at a time: another one replaces
+    it. Raises Rejected (the reasons of `admit`, `serves_already`, `shadows_already`, `nothing_active`,
+    `retired_meanwhile`, `activation_overtaken`).
+    """
+    pins = admit_all(settings, client, repository, chosen)
+
+    def follow(newest: ModelActivation) -> ModelActivation:
+        repository.require_served(chosen)
+        before = current_shadow(settings)
+        versions, cards = newest.versions | dict(chosen), newest.cards | pins
+        if (versions, cards) == (newest.versions, newest.cards):
+            raise Rejected("serves_already", f"activation {newest.activation} is of these versions: nothing to compare")
+        if before is not None and (before.versions, before.cards, before.share) == (versions, cards, share):
+            raise Rejected("shadows_already", f"these versions are asked about a share of {share} already")
+        return ModelActivation(
+            name=SHADOW_SET,
+            activation=1 if before is None else before.activation + 1,
+            versions=versions,
+            cards=cards,
+            share=share,
+            why=why,
+            who=who,
+            produced_at=now(),
+        )
+
+    with repository.locked():  # so that none of the versions is retired meanwhile
+        return publish_next(settings, follow)
+
+
+def stop_shadow(settings: Settings, *, why: str, who: str) -> ModelActivation:
+    """Ask the candidate no more; it stays loaded until the next promotion, its comparisons stay in the ledger.
+
+    Raises Rejected (`nothing_shadows`, `nothing_active`, `activation_overtaken`).
+    """
+
+    def follow(_: ModelActivation) -> ModelActivation:
+        before = current_shadow(settings)
+        if before is None or not before.share:
+            raise Rejected("nothing_shadows", "no candidate is in shadow: `xray models list`")
+        number = before.activation + 1
+        ended = {"activation": number, "share": 0.0, "why": why, "who": who, "produced_at": now()}
+        return before.model_copy(update=ended)
+
+    return publish_next(settings, follow)

@@ -1,5 +1,0 @@
-"""The real PostgreSQL of the sink's tests."""
-
-from tests.sink.conftest import _migrated, dsn, ledger, postgres, reader
-
-__all__ = ["_migrated", "dsn", "ledger", "postgres", "reader"]

@@ -1,0 +1,162 @@
+"""Paging through a Solr that errs, stalls and breaks off."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+
+import pytest
+
+from services.common.errors import Fatal, Rejected, Retriable
+from services.ingest.backfill.client import Client, Pace
+from services.ingest.backfill.query import IMAGES, OBSERVATIONS, Query
+from services.ingest.backfill.solr import START, Solr
+from services.ingest.push.retry import insist
+from tests.ingest.backfill.documents import image_document, observation_document, serving
+from tests.ingest.backfill.solr_server import Document, SolrServer
+from tests.intake.tls_hosts import closing_the_handshake, of_unknown_authority
+
+SELECT = "/solr/impc_images/select"
+NEVER = threading.Event()
+
+
+@contextmanager
+def client_of(rate: float = 1000, stop: threading.Event = NEVER, **patience: float) -> Iterator[Client]:
+    with closing(Client(Pace(rate, stop), **patience)) as client:
+        yield client
+
+
+def ids(server: SolrServer, client: Client, query: Query | None = None, core: str = IMAGES, rows: int = 3) -> list[str]:
+    """Every document's id, page by page, each page insisted on."""
+    solr = Solr(query or Query(server.url), client)
+    found: list[str] = []
+    cursor: str | None = START
+    while cursor is not None:
+        page = insist(partial(solr.page, core, cursor, rows), NEVER)
+        found += [document["id"] for document in page.documents]
+        cursor = page.cursor
+    return found
+
+
+@pytest.fixture
+def server() -> Iterator[SolrServer]:
+    with serving([image_document(number) for number in range(10)], []) as running:
+        yield running
+
+
+@pytest.mark.parametrize("fault", [500, 503, 429, "half", "cut", "partial", "slow"])
+def test_every_document_once_whatever_a_page_suffers(server: SolrServer, fault: int | str) -> None:
+    server.retry_after = "0"
+    server.faults[SELECT].extend([fault, 502, fault])
+    with client_of(silence_seconds=0.5) as client:
+        assert ids(server, client) == [f"{number:06d}" for number in range(10)]
+    assert server.requests[SELECT] == 5 + 3
+
+
+def test_a_server_that_stays_away_is_given_up_in_the_end(server: SolrServer) -> None:
+    server.faults[SELECT].extend([500] * 3)
+    with client_of() as client, pytest.raises(Retriable, match="answered 500"):
+        insist(lambda: Solr(Query(server.url), client).page(IMAGES, START, 3), NEVER, 3)
+
+
+def test_a_handshake_that_the_server_closes_is_tried_again() -> None:
+    with closing_the_handshake() as address, client_of() as client, pytest.raises(Retriable):
+        Solr(Query(f"{address}/solr"), client).page(IMAGES, START, 3)
+
+
+def test_a_certificate_that_cannot_be_trusted_is_no_reason_to_wait() -> None:
+    with of_unknown_authority() as address, client_of() as client, pytest.raises(Fatal, match="certificate"):
+        Solr(Query(f"{address}/solr"), client).page(IMAGES, START, 3)
+
+
+def test_all_requests_wait_as_long_as_the_server_asks(server: SolrServer) -> None:
+    server.faults[SELECT].append(429)
+    with client_of() as client:
+        ids(server, client, rows=100)
+    first, second, *_ = server.began
+    assert second - first >= 1
+
+
+def test_no_request_begins_sooner_than_agreed(server: SolrServer) -> None:
+    with client_of(rate=20) as client:
+        started = time.monotonic()
+        threads = [threading.Thread(target=ids, args=(server, client)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(server.began) == 15
+    assert time.monotonic() - started >= 14 / 20
+
+
+def test_waiting_for_a_turn_ends_when_stopped() -> None:
+    stop = threading.Event()
+    pace = Pace(0.01, stop)
+    pace.wait()
+    threading.Timer(0.1, stop.set).start()
+    started = time.monotonic()
+    with pytest.raises(Retriable):
+        pace.wait()
+    assert time.monotonic() - started < 5
+
+
+def test_a_query_that_solr_refuses_is_no_reason_to_wait(server: SolrServer) -> None:
+    with client_of() as client, pytest.raises(Fatal, match="uniqueKey field tie breaker"):
+        Solr(Query(server.url, unique_key="observation_id"), client).page(IMAGES, START, 3)
+    with client_of() as client, pytest.raises(Fatal, match="answered 404"):
+        Solr(Query(server.url.replace("/solr", "/solr/none")), client).count("none")
+
+
+def test_an_answer_that_is_too_large_is_not_read(server: SolrServer) -> None:
+    with client_of() as client, pytest.raises(Rejected) as refusal:
+        client.get(f"{server.url}/impc_images/select?wt=json", 10)
+    assert refusal.value.reason == "file_too_large"
+
+
+def test_an_answer_that_drips_is_cut_off(server: SolrServer) -> None:
+    with client_of(answer_seconds=0) as client, pytest.raises(Retriable, match="not whole"):
+        client.get(f"{server.url}/impc_images/select?wt=json", 10_000)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"views": ("DV",)}, [0, 2]),
+        ({"views": ("other",)}, [5]),
+        ({"centres": ("UC Davis",)}, [2]),
+        ({"centres": ("JAX", "UC Davis")}, [0, 1, 2, 3]),
+        ({"genes": ("Dbn1",)}, [3]),
+        ({"genes": ("MGI:104874",)}, [0, 1, 2]),
+        ({"procedures": ("JAXLA_XRY_001",)}, [1]),
+        ({"centres": ('no"such\\centre',)}, []),
+    ],
+)
+def test_filters(query: dict[str, tuple[str, ...]], expected: list[int]) -> None:
+    documents: list[Document] = [
+        image_document(0),
+        image_document(1, procedure_stable_id="JAXLA_XRY_001", parameter_stable_id="JAXLA_XRY_048_001"),
+        image_document(2, phenotyping_center="UC Davis"),
+        image_document(3, gene_symbol="Dbn1", gene_accession_id="MGI:1931838"),
+        image_document(4, procedure_stable_id="IMPC_CSD_002", parameter_stable_id="IMPC_CSD_085_001"),
+        image_document(5, parameter_stable_id="IMPC_XRY_050_001"),
+    ]
+    with serving(documents, []) as server, client_of() as client:
+        asked = Query(server.url, **query)  # type: ignore[arg-type]
+        assert ids(server, client, asked) == [f"{number:06d}" for number in expected]
+
+
+def test_images_are_no_observations() -> None:
+    observations = [observation_document(0), observation_document(1, observation_type="image_record")]
+    with serving([], observations) as server, client_of() as client:
+        assert ids(server, client, core=OBSERVATIONS) == ["000000"]
+
+
+def test_the_fingerprint_is_that_of_the_question() -> None:
+    one = Query("http://a/solr", centres=("JAX",))
+    assert one.fingerprint() == Query("http://a/solr", centres=("JAX",)).fingerprint()
+    others = [Query("http://b/solr", centres=("JAX",)), Query("http://a/solr"), Query("http://a/solr", genes=("JAX",))]
+    assert len({one.fingerprint(), *(other.fingerprint() for other in others)}) == 4

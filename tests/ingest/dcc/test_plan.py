@@ -1,0 +1,165 @@
+"""From submissions to pictures and the account of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.common.errors import Rejected
+from services.ingest.dcc.account import Account
+from services.ingest.dcc.content import Animal, Submission
+from services.ingest.dcc.plan import Reading, leave_out_shared, read_submission
+from services.ingest.push.image import Image, LeftOut
+from services.ingest.push.source import LocalFile
+from services.ingest.submissions import specimen_id
+from tests.ingest.dcc.test_media import never
+from tests.ingest.submissions.submissions import experiment, medium, observed, submission
+
+NOT_TAKEN = "<parameterStatus>IMPC_PARAMSC_001</parameterStatus>"
+
+
+def planned(folder: Path, text: str, name: str = "s.xml") -> Submission:
+    (folder / name).write_text(text, encoding="utf-8")
+    return read_submission(folder / name, Reading(None, never))
+
+
+def only(found: Submission) -> Animal:
+    (animal,) = found.animals.values()
+    return animal
+
+
+def pictures(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+
+
+def account(capsys: pytest.CaptureFixture[str], *submissions: Submission) -> list[dict[str, object]]:
+    """The account after every planned picture has been received."""
+    kept = Account(submissions)
+    for one in submissions:
+        for animal in one.animals.values():
+            for named in animal.named:
+                if isinstance(named.planned, Image):
+                    kept.note(named.planned)
+    kept.show(as_json=True)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_picture_is_planned_with_everything_that_is_said_of_it(tmp_path: Path) -> None:
+    pictures(tmp_path, "dv.dcm")
+    dorsal = medium("IMPC_XRY_034_001", "dv.dcm", associations=("IMPC_XRY_011_001",))
+    found = planned(tmp_path, submission(experiment("A-1", dorsal)))
+    (one,) = only(found).named
+    assert isinstance(one.planned, Image)
+    assert one.planned == Image(
+        LocalFile(tmp_path / "dv.dcm"),
+        specimen_id(None, None, "JAX", "A-1") or "",
+        "JAX",
+        "IMPC_XRY_034_001",
+        increment="1",
+        acquired_at=datetime(2024, 5, 2, tzinfo=UTC),
+        metadata={
+            "specimen": "A-1",
+            "experiment": "e-A-1",
+            "uri": "dv.dcm",
+            "file_type": "image/dicom",
+            "parameter_associations": "IMPC_XRY_011_001",
+            "submission": found.key,
+        },
+    )
+
+
+def test_received_is_set_against_expected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures(tmp_path, "dv.dcm", "lat.dcm", "skull.dcm", "dv3.dcm")
+    whole = experiment(
+        "whole",
+        observed("IMPC_XRY_056_001", "no"),
+        medium("IMPC_XRY_034_001", "dv.dcm"),
+        medium("IMPC_XRY_048_001", "lat.dcm", "gone.dcm"),
+        medium("IMPC_XRY_050_001", "skull.dcm"),
+    )
+    half = experiment("half", medium("IMPC_XRY_034_001", "dv3.dcm"))
+    excused = experiment("excused", medium("IMPC_XRY_048_001").replace("></", f">{NOT_TAKEN}</"))
+    undone = (
+        '<experiment experimentID="e" dateOfExperiment="2024-05-02"><specimenID>undone</specimenID>'
+        "<statusCode>IMPC_PSC_001</statusCode></experiment>"
+    )
+    said = account(capsys, planned(tmp_path, submission(whole, half, excused, undone)))
+    assert [(one["specimen"], one["expected"], one["received"], one["remarks"]) for one in said] == [
+        ("whole", {"DV": 1, "LAT": 2, "other": 1}, {"DV": 1, "LAT": 1, "other": 1}, []),
+        ("half", {"DV": 1, "LAT": 1, "other": 0}, {"DV": 1, "LAT": 0, "other": 0}, ["no LAT named"]),
+        (
+            "excused",
+            {"DV": 1, "LAT": 1, "other": 0},
+            {"DV": 0, "LAT": 0, "other": 0},
+            ["LAT: IMPC_PARAMSC_001: equipment failed", "no DV named"],
+        ),
+        (
+            "undone",
+            {"DV": 0, "LAT": 0, "other": 0},
+            {"DV": 0, "LAT": 0, "other": 0},
+            ["not done: IMPC_PSC_001"],
+        ),
+    ]
+
+
+def test_a_file_named_twice_under_one_parameter_is_one_picture(tmp_path: Path) -> None:
+    pictures(tmp_path, "dv.dcm")
+    first = medium("IMPC_XRY_034_001", "dv.dcm", associations=("IMPC_XRY_011_001", "IMPC_XRY_018_001"))
+    second = medium("IMPC_XRY_034_001", "dv.dcm", associations=("IMPC_XRY_018_001", "IMPC_XRY_020_001"))
+    (one,) = only(planned(tmp_path, submission(experiment("A-1", first, second)))).named
+    assert isinstance(one.planned, Image)
+    ties = "IMPC_XRY_011_001,IMPC_XRY_018_001,IMPC_XRY_020_001"
+    assert one.planned.metadata["parameter_associations"] == ties
+
+
+def test_a_file_named_for_two_specimens_is_nobody_s(tmp_path: Path) -> None:
+    pictures(tmp_path, "dv.dcm", "own.dcm")
+    both = [
+        experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm"), medium("IMPC_XRY_048_001", "own.dcm")),
+        experiment("A-2", medium("IMPC_XRY_034_001", "./dv.dcm")),
+    ]
+    found = [planned(tmp_path, submission(one), f"{number}.xml") for number, one in enumerate(both)]
+    leave_out_shared(found)
+    plans = [one.planned for each in found for animal in each.animals.values() for one in animal.named]
+    assert [one.reason if isinstance(one, LeftOut) else None for one in plans] == ["media_shared", None, "media_shared"]
+
+
+def test_pictures_of_several_animals_together_are_left_out_and_other_procedures_passed_over(tmp_path: Path) -> None:
+    pictures(tmp_path, "dv.dcm")
+    pair = experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm")).replace(
+        "</specimenID>", "</specimenID><specimenID>A-2</specimenID>"
+    )
+    blood = experiment("A-3", medium("IMPC_HEM_001_001", "slide.jpg"), procedure="IMPC_HEM_001")
+    nobody = experiment(" ", medium("IMPC_XRY_034_001", "dv.dcm"))
+    found = planned(tmp_path, submission(pair, blood, nobody))
+    assert [(line, reason) for line, reason, _ in found.unclear] == [(4, "several_specimens"), (16, "no_specimen")]
+    assert (found.animals, found.other_procedures) == ({}, 1)
+
+
+def test_a_parameter_that_is_no_image_parameter_is_left_out(tmp_path: Path) -> None:
+    pictures(tmp_path, "dv.dcm")
+    (one,) = only(planned(tmp_path, submission(experiment("A-1", medium("HAS_XRY_034_001", "dv.dcm"))))).named
+    assert isinstance(one.planned, LeftOut)
+    assert one.planned.reason == "parameter_unknown"
+
+
+def test_a_file_that_breaks_off_is_refused_as_a_whole_with_its_line(tmp_path: Path) -> None:
+    pictures(tmp_path, "dv.dcm")
+    text = submission(experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm")), experiment("A-2"))
+    with pytest.raises(Rejected, match=r"s\.xml:\d+: not well-formed"):
+        planned(tmp_path, text[:-60])
+    with pytest.raises(Rejected) as refusal:
+        read_submission(tmp_path / "none.xml", Reading(None, never))
+    assert refusal.value.reason == "unreadable_source"
+
+
+def test_a_control_character_in_a_statement_does_not_make_the_event_invalid(tmp_path: Path) -> None:
+    pictures(tmp_path, "dv.dcm")
+    text = submission(experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm")))
+    (one,) = only(planned(tmp_path, text.replace('"e-A-1"', '"e&#10;1"'))).named
+    assert isinstance(one.planned, Image)
+    assert one.planned.metadata["experiment"] == "e 1"

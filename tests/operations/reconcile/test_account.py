@@ -1,0 +1,103 @@
+"""Both sides put together, by hand-made snapshots: what counts as in flight, and what as missing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.ledger.queries import ImageFate, UnreadableRecord
+from services.operations.reconcile.account import COLUMNS, LedgerSide, account
+from services.operations.reconcile.snapshot import Announcement, Place, Snapshot, UnderWay
+
+
+def snapshot(*announced: str, **more: Any) -> Snapshot:
+    """So many announcements at offsets 0, 1, ... of partition 0; every group has taken all of it."""
+    announcements = {
+        name: Announcement(name, f"specimen {name}", "JAX", (0, offset)) for offset, name in enumerate(announced)
+    }
+    unreadable: dict[Place, str | None] = more.pop("unreadable", {})
+    parts: dict[str, Any] = {"under_way": UnderWay(), "ends": {0: 100}, "taken": {0: 100}, "recorded": {0: 100}}
+    return Snapshot(announcements, unreadable, **(parts | more))
+
+
+def fate(event_id: str, word: Any, centre: str = "JAX", offset: int = 0) -> ImageFate:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    return ImageFate(event_id, f"specimen {event_id}", centre, at, 0, offset, "p1", f"sha {event_id}", word)
+
+
+def counted(topics: Snapshot, *fates: ImageFate, **more: Any) -> dict[str, int]:
+    """The total without zeros; the account must add up whatever is in it."""
+    total = asdict(account(topics, LedgerSide(fates, more.pop("unreadable", ()), **more)).total)
+    assert total["announced"] == sum(total[name] for name in COLUMNS if name != "announced")
+    return {name: total[name] for name in COLUMNS if total[name]}
+
+
+def test_every_fate_has_its_column_and_centres_are_kept_apart() -> None:
+    fates = [
+        fate("a", "called"),
+        fate("b", "incomplete"),
+        fate("c", "rejected", "TCP"),
+        fate("d", "skipped", "TCP"),
+    ]
+    result = account(snapshot("a", "b", "c", "d"), LedgerSide(fates, ()))
+    assert [(one.centre, one.announced, one.called, one.incomplete, one.rejected) for one in result.centres] == [
+        ("JAX", 2, 1, 1, 0),
+        ("TCP", 2, 0, 0, 1),
+    ]
+    assert result.missing == ()
+
+
+def test_what_intake_has_yet_to_take_is_in_flight() -> None:
+    waiting = UnderWay(events={"a"})
+    assert counted(snapshot("a", under_way=waiting), fate("a", "unseen")) == {"announced": 1, "in_flight": 1}
+
+
+def test_without_any_outcome_an_image_is_missing() -> None:
+    result = account(snapshot("a"), LedgerSide([fate("a", "unseen")], ()))
+    assert [(one.why, one.event_id, one.partition, one.offset) for one in result.missing] == [("no_outcome", "a", 0, 0)]
+
+
+@pytest.mark.parametrize(
+    "under_way",
+    [
+        UnderWay(specimens={("specimen a", "p1")}),
+        UnderWay(members={("specimen a", "p1", "sha a")}),
+        UnderWay(refused_specimens={"specimen a"}),
+    ],
+)
+def test_a_view_is_in_flight_while_its_set_is_anywhere_between_the_services(under_way: UnderWay) -> None:
+    assert counted(snapshot("a", under_way=under_way), fate("a", "uncalled")) == {"announced": 1, "in_flight": 1}
+
+
+@pytest.mark.parametrize(
+    "under_way",
+    [
+        UnderWay(),
+        UnderWay(specimens={("specimen a", "p2"), ("specimen b", "p1")}),
+        UnderWay(members={("specimen a", "p1", "sha b")}),
+    ],
+)
+def test_another_set_under_way_does_not_hide_a_missing_call(under_way: UnderWay) -> None:
+    assert counted(snapshot("a", under_way=under_way), fate("a", "uncalled")) == {"announced": 1, "missing": 1}
+
+
+def test_an_announcement_that_the_sink_has_yet_to_read_is_in_flight_else_missing() -> None:
+    assert counted(snapshot("a", "b", recorded={0: 1})) == {"announced": 2, "in_flight": 1, "missing": 1}
+    assert counted(snapshot("a", "b"), refused={"a"}) == {"announced": 2, "rejected": 1, "missing": 1}
+
+
+def test_what_was_announced_before_or_after_the_time_asked_for_does_not_count() -> None:
+    assert counted(snapshot("again"), earlier={"again"}) == {}
+    assert counted(snapshot(ends={0: 5}), fate("later", "unseen", offset=5)) == {}
+
+
+def test_unreadable_records_count_by_their_place() -> None:
+    places: dict[Place, str | None] = {(0, 1): "JAX", (0, 2): None, (0, 3): None, (0, 9): None}
+    topics = snapshot(unreadable=places, taken={0: 9}, under_way=UnderWay(refused_places={(0, 3)}))
+    refused = [UnreadableRecord("JAX", 0, 1)]
+    assert counted(topics, unreadable=refused) == {"announced": 4, "rejected": 1, "in_flight": 2, "missing": 1}
+    (missing,) = account(topics, LedgerSide((), refused)).missing
+    assert (missing.why, missing.partition, missing.offset) == ("not_refused", 0, 2)

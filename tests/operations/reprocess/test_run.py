@@ -1,0 +1,164 @@
+"""The run itself, with small recorders for ledger, bucket and broker; the real ones are in tests/integration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import pytest
+
+from services.common.errors import Rejected
+from services.common.events import ModelActivation, PhenotypeCall, SpecimenView
+from services.common.events.base import now
+from services.common.preprocessing import GENERATION, VERSION
+from services.common.reprocess import ORIGINAL_HEADER, original_of, recall_headers
+from services.common.store import ObjectStore
+from services.ledger.database import Connection
+from services.ledger.queries import KnownSpecimen
+from services.operations.reprocess import run as module
+from services.operations.reprocess.progress import Telling
+from services.operations.reprocess.publish import Publisher
+from services.operations.reprocess.run import Run
+from services.operations.reprocess.source import Found, Publication, Source, Tensors, standing_of, tensor_of
+from services.registry.active_models import ActiveModels
+from tests.ledger.examples import call, sha256
+
+OLD = {"convnext": 3, "cae": 3}
+NEW = {"convnext": 4, "cae": 3}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
+
+
+def today(specimen: str, **fields: Any) -> PhenotypeCall:
+    views = tuple(
+        SpecimenView(view=view, image_sha256=sha256(view), view_key=f"views/{VERSION}/{specimen}/{view}")
+        for view in ("DV", "LAT")
+    )
+    return call(specimen, generation=GENERATION, views=views, **fields)
+
+
+def outdated(specimen: str) -> Found:
+    one = today(specimen)
+    return Found(specimen, "JAX", "outdated", (Publication(tensor_of(one)),), one.revision)
+
+
+class World:
+    """What is published is called, unless it is `deaf` to it; specimens in `grown` have a newer revision on its way."""
+
+    def __init__(self, specimens: Sequence[str], *, deaf: Sequence[str] = (), grown: Sequence[str] = ()) -> None:
+        self.outdated = set(specimens)
+        self.deaf, self.grown = set(deaf), set(grown)
+        self.published: list[str] = []
+        self.called_live: set[str] = set()
+
+    def publish(self, found: Found, held: Callable[[int], None], overtaken: Callable[[], bool]) -> bool:
+        if overtaken():
+            return False
+        self.published.append(found.biological_sample_id)
+        if found.biological_sample_id not in self.deaf:
+            self.outdated.discard(found.biological_sample_id)
+        return True
+
+    def look(self, specimens: Sequence[KnownSpecimen]) -> list[Found]:
+        self.outdated -= self.called_live
+        names = [one.biological_sample_id for one in specimens]
+        return [outdated(name) if name in self.outdated else Found(name, "JAX", "up_to_date") for name in names]
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        specimen = prefix.rstrip("/").rpartition("/")[2]
+        images = [("DV", 1), ("LAT", 2), *([("DV", 3)] if specimen in self.grown else [])]
+        return iter([f"{prefix}{view}/{number:064x}.png" for view, number in images])
+
+    def run(self, limit: int | None = None) -> tuple[list[str], Telling]:
+        telling = Telling(len(self.outdated))
+        one = Run(cast(Source, self), cast(ObjectStore, Listed(self)), cast(Publisher, self), telling)
+        pages = [self.look([KnownSpecimen(name, "JAX") for name in sorted(self.outdated)])]
+        return one.run(pages, limit), telling
+
+
+class Listed:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def keys(self, prefix: str) -> list[str]:
+        return list(self._world.keys(prefix))
+
+
+def test_what_is_outdated_is_published_once_and_awaited() -> None:
+    world = World(["a", "b"])
+    in_vain, telling = world.run()
+    assert (in_vain, world.published, world.outdated) == ([], ["a", "b"], set())
+    assert telling.document(dry_run=False)["records"] == 2
+
+
+def test_nothing_that_came_to_nothing_is_hidden() -> None:
+    assert World(["a", "b"], deaf=["b"]).run()[0] == ["b"]
+
+
+def test_the_limit_counts_specimens() -> None:
+    world = World(["a", "b", "c"])
+    _, telling = world.run(limit=2)
+    assert world.published == ["a", "b"]
+    assert telling.document(dry_run=False)["total"]["outdated"] == 2
+
+
+def test_a_specimen_with_a_newer_revision_on_its_way_is_left_to_it() -> None:
+    world = World(["a", "b"], grown=["a"])
+    world.called_live = {"a"}  # its newer revision, by the versions that serve
+    assert world.run()[0] == []
+    assert world.published == ["b"]
+
+
+def test_a_specimen_whose_newer_revision_was_refused_is_recalled_last() -> None:
+    world = World(["a", "b"], grown=["a"])
+    assert world.run()[0] == []
+    assert world.published == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("one", "standing"),
+    [
+        (None, "uncalled"),
+        (today("a"), "outdated"),
+        (call("a", generation=GENERATION - 1), "older_preprocessing"),
+        (call("a", generation=GENERATION + 1), "up_to_date"),
+    ],
+)
+def test_a_specimen_stands_as_its_current_call_says(one: PhenotypeCall | None, standing: str) -> None:
+    assert standing_of(one, NEW) == standing
+
+
+def test_a_call_of_the_very_versions_is_up_to_date_whatever_its_activation() -> None:
+    """After a rollback the calls of before need no recall."""
+    assert standing_of(today("a", activation=1), OLD) == "up_to_date"
+
+
+def test_the_tensor_of_a_call_is_announced_as_it_was() -> None:
+    one = today("a")
+    event = tensor_of(one)
+    assert (event.revision, event.views, event.tensor_key) == (one.revision, one.views, one.tensor_key)
+    assert (event.preprocessing_version, event.announced_at) == (VERSION, one.announced_at)
+
+
+def test_another_activation_meanwhile_ends_the_recall() -> None:
+    records = [ModelActivation(activation=n, versions=v, why="", produced_at=now()) for n, v in ((1, OLD), (2, NEW))]
+
+    class Active:
+        def refresh(self) -> ModelActivation:
+            return records.pop(0)
+
+    source = Tensors(cast(Connection, None), cast(ActiveModels, Active()))
+    with pytest.raises(Rejected) as caught:
+        source.look([KnownSpecimen("a", "JAX")])
+    assert caught.value.reason == "activation_changed"
+
+
+def test_a_recalled_image_names_its_original() -> None:
+    assert original_of(recall_headers("p9", "a" * 64)) == "a" * 64
+    assert original_of([("xray-replay-of", b"x")]) is None
+    with pytest.raises(Rejected, match="original_unknown"):
+        original_of([(ORIGINAL_HEADER, b"../views")])

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+from services.common.events import Event, SpecimenReady, TensorReady
+from services.common.topics import CALLS, SPECIMENS, TENSORS, VIEWS, Topic
+from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
+from services.operations.trace.stretches import Sighting, Window
+from services.operations.trace.timeline import object_keys, timeline, windows
+from tests.ledger.examples import NOON, call, image, minutes, sha256, view
+
+DV = image("m", "dv")
+DV_VIEW = view("m", "DV", "0", image_event_id=DV.event_id)
+CALL = call("m")
+
+
+def history() -> SpecimenHistory:
+    announced = ImageRecord("DV", NOON, 3, 17, DV)
+    return SpecimenHistory(None, (announced,), (DV_VIEW,), (CallRecord(1, minutes(3), True, CALL),), ())
+
+
+def sighting(topic: Topic, event: Event, offset: int = 0) -> Sighting:
+    return Sighting(topic.name, 3, offset, minutes(1), event)
+
+
+def set_ready() -> SpecimenReady:
+    return SpecimenReady.model_validate(CALL.model_dump() | {"produced_at": NOON + timedelta(seconds=70)})
+
+
+def tensor_ready() -> TensorReady:
+    fields = CALL.model_dump() | {"tensor_side": 224, "produced_at": NOON + timedelta(seconds=80)}
+    return TensorReady.model_validate(fields)
+
+
+def test_steps_come_in_order_of_time_with_their_places() -> None:
+    seen = [
+        sighting(CALLS, CALL, 9),
+        sighting(SPECIMENS, set_ready(), 5),
+        sighting(TENSORS, tensor_ready(), 6),
+        sighting(VIEWS, DV_VIEW, 4),
+    ]
+    steps = timeline(history(), seen)
+    assert [(step.stage, step.place) for step in steps] == [
+        ("centre", "xray.images/3/17"),
+        ("intake", "xray.views/3/4"),
+        ("assembler", "xray.specimens/3/5"),
+        ("fuser", "xray.tensors/3/6"),
+        ("classifier", "phenotype.calls/3/9"),
+        ("sink", None),
+    ]
+    assert "convnext 3" in steps[4].what
+    assert "Spine" in steps[4].what
+
+
+def test_what_topics_no_longer_hold_is_told_from_the_ledger() -> None:
+    steps = timeline(history(), [])
+    assert [(step.stage, step.place) for step in steps] == [
+        ("centre", "xray.images/3/17"),
+        ("intake", None),
+        ("classifier", None),
+        ("sink", None),
+    ]
+
+
+def dict_of(found: list[tuple[Topic, list[Window]]]) -> dict[str, list[Window]]:
+    return {topic.name: windows_ for topic, windows_ in found}
+
+
+def test_a_view_that_no_call_rests_on_has_its_set_looked_for() -> None:
+    late = view("m", "LAT", "late", produced_at=minutes(30))
+    known = history()
+    found = dict_of(windows(SpecimenHistory(None, known.images, (DV_VIEW, late), known.calls, ())))
+    starts = [start for start, _ in found[SPECIMENS.name]]
+    assert starts == [CALL.announced_at, minutes(30)]
+    assert len(found[VIEWS.name]) == 2
+
+
+def test_every_object_has_its_key() -> None:
+    assert object_keys(history()) == {
+        DV_VIEW.original_key: "original",
+        DV_VIEW.view_key: "DV view",
+        CALL.tensor_key: "tensor of revision 2",
+    }
+    assert sha256("0") == DV_VIEW.image_sha256

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.cli.models import decided as module
+from services.cli.models.decided import decided
+from services.common.errors import Rejected, Retriable
+from services.common.events.base import now
+from services.common.settings import Settings
+from services.registry.decision import Comparison, Decision, Reason, decision_key, read_decision
+from tests.training.refresh.recorders import Objects
+
+BETTER = Comparison(name="AUC level 1", active=0.9, candidate=0.95, difference=0.05, lowest=0.02, margin=0.01)
+WORSE = BETTER.model_copy(update={"name": "AUC level 2, mean", "difference": -0.02, "lowest": -0.04})
+DECISION = Decision(
+    run="abc", outcome="promote", comparisons=(BETTER,), specimens=400, abnormal=150, candidate={"cae": 3},
+    activation=4, active={"cae": 2, "convnext": 1}, cards={}, dataset_digest="d", evaluation_digest="e",
+    decided_at=now(),
+)  # fmt: skip
+
+
+def stored(data: bytes) -> Any:
+    return Objects({decision_key("abc"): data})
+
+
+def test_a_comparison_says_in_words_what_it_found() -> None:
+    assert (BETTER.worse, WORSE.worse) == (False, True)
+    assert BETTER.in_words() == "AUC level 1: 0.950 against 0.900, +0.050, at least +0.020 (allowed above -0.010)"
+
+
+def test_a_decision_comes_back_as_it_was_written() -> None:
+    assert read_decision(stored(DECISION.model_dump_json().encode()), decision_key("abc")) == DECISION
+
+
+@pytest.mark.parametrize(("data", "reason"), [(b"{}", "decision_unreadable"), (b"no JSON", "decision_unreadable")])
+def test_what_is_no_decision_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(Rejected) as refusal:
+        read_decision(stored(data), decision_key("abc"))
+    assert refusal.value.reason == reason
+
+
+def test_a_refusal_says_why() -> None:
+    reason = Reason(reason="level_worse", words=WORSE.in_words())
+    words = DECISION.model_copy(update={"outcome": "refuse", "reasons": (reason,)}).in_words()
+    assert words.startswith("refuse: level_worse, AUC level 2, mean: 0.950")
+
+
+def test_shown_are_the_gate_s_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ObjectStore", lambda _settings: stored(DECISION.model_dump_json().encode()))
+    shown = decided(Settings(), decision_key("abc"))
+    assert (shown["decision"], shown["compared with"]) == ("promote", "cae 2, convnext 1")
+    assert shown["gate, AUC level 1"].startswith("0.950 against 0.900")
+    assert decided(Settings(), "") == {}
+
+
+def test_a_store_that_is_away_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Away:
+        def get(self, key: str) -> bytes:
+            raise Retriable(f"could not get {key}")
+
+    monkeypatch.setattr(module, "ObjectStore", lambda _settings: Away())
+    assert "could not be read" in decided(Settings(), decision_key("abc"))["decision"]

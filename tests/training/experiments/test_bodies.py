@@ -1,0 +1,50 @@
+"""Bodies that are taken from a model repository instead of being trained."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from services.common.errors import Rejected
+from training.experiments.seeds import take_bodies
+from training.export.repository import REPOSITORY
+from training.export.weights import weights_file
+from training.models.build import BACKBONES, build_backbone
+from training.train.plan import CONFIGURATIONS
+from training.train.run import Run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(CONFIGURATIONS["small"], tmp_path / "small", runs=tmp_path)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(REPOSITORY, tmp_path / "models", symlinks=True))
+
+
+def test_the_newest_whole_version_of_each_model_is_taken(run: Run, repository: Path) -> None:
+    (repository / "cae" / "2").mkdir()
+    take_bodies(run, repository)
+    assert {path.parent.name for path in run.folder.glob("*/final.ckpt")} == set(BACKBONES)
+
+
+def test_weights_that_are_not_those_of_the_card_are_not_taken(run: Run, repository: Path) -> None:
+    torch.manual_seed(1)
+    (repository / "cae" / "1" / "weights.safetensors").write_bytes(
+        weights_file(build_backbone("cae", "small"), "small")
+    )
+    with pytest.raises(Rejected) as refusal:
+        take_bodies(run, repository)
+    assert refusal.value.reason == "weights_damaged"
+    assert not run.folder.exists()
+
+
+def test_a_repository_without_models_is_named(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="holds no version") as refusal:
+        take_bodies(run, tmp_path)
+    assert refusal.value.reason == "no_models"

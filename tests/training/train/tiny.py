@@ -1,0 +1,36 @@
+"""A backbone and a plan that train in a second."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import nn
+
+from tests.training.synthetic import tiny_subset
+from training.models.autoencoder import AutoencoderDriven
+from training.models.configuration import AutoencoderSize
+from training.train.checkpoint import Epoch
+from training.train.hardware import Hardware
+from training.train.loop import Fit
+from training.train.plan import Plan
+
+PLAN: Final = Plan(epochs=3, patience=3, batch=8, learning_rate=5e-3, weight_decay=0.01, reconstruction_weight=1.0)
+STEPS: Final = 3
+"""Of an epoch."""
+_SIZE: Final = AutoencoderSize(widths=(4, 8), grid=2, dense=16, dropout=0.2, bone_width=4)
+
+
+def tiny_backbone() -> nn.Module:
+    """The same weights each time."""
+    torch.manual_seed(0)
+    return AutoencoderDriven(_SIZE)
+
+
+def tiny_fit(backbone: nn.Module, plan: Plan = PLAN, hardware: Hardware | None = None) -> Fit:
+    """24 specimens to train on, 12 to validate."""
+    return Fit(backbone, plan, tiny_subset(24, seed=1), tiny_subset(12, seed=2), seed=7, hardware=hardware)
+
+
+def ignore(_number: int, _epoch: Epoch) -> None:
+    """Nobody waits."""

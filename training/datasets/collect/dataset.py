@@ -1,0 +1,121 @@
+"""A dataset on disk, as training reads it.
+
+    images.npy           uint8 [n, side, side, 3], one row a specimen, memory-mapped
+    manifest.parquet     the same rows: part, labels, where each came from (`training.datasets.collect.manifest`)
+    evaluation.parquet   the fixed evaluation set that it is judged on
+    dataset.json         digest and counts (`training.datasets.collect.description`)
+
+It is never changed once it is there; other tensors or labels make another dataset in a folder of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from services.common.errors import Rejected
+from services.common.labels import LABEL_ORDER
+from training.datasets.collect.description import Description
+from training.datasets.missing import MISSING
+from training.datasets.store import Images, Subset
+
+IMAGES: Final = "images.npy"
+MANIFEST: Final = "manifest.parquet"
+EVALUATION: Final = "evaluation.parquet"
+DESCRIPTION: Final = "dataset.json"
+FILES: Final = (IMAGES, MANIFEST, EVALUATION, DESCRIPTION)
+
+Learnt = Literal["train", "validation"]
+"""Parts that training reads; specimens of the test part are judged on once the evaluation set has taken them up."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One version of the training data; all arrays follow the rows of the manifest, sorted by specimen.
+
+    `images` is uint8 [n, side, side, 3], `labels` uint8 [n, 14] of 0, 1 and `MISSING` in the order of `LABEL_ORDER`,
+    `specimens`, `centres` and `parts` have length n, `evaluated` bool [n] marks the fixed evaluation set.
+    """
+
+    folder: Path
+    description: Description
+    images: Images
+    specimens: tuple[str, ...]
+    centres: tuple[str, ...]
+    parts: tuple[str, ...]
+    labels: NDArray[np.uint8]
+    evaluated: NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, folder: Path) -> Dataset:
+        """Open the dataset in a folder; the images stay on disk.
+
+        Raises Rejected: `no_dataset` where a file is missing, `dataset_damaged` where the files do not agree.
+        """
+        absent = [name for name in FILES if not (folder / name).is_file()]
+        if absent:
+            words = f"{folder} holds no whole dataset, {', '.join(absent)} missing: make one with `xray train collect`"
+            raise Rejected("no_dataset", words, missing=absent)
+        description = _opened(folder, DESCRIPTION, lambda path: Description.model_validate_json(path.read_bytes()))
+        images = _opened(folder, IMAGES, lambda path: np.load(path, mmap_mode="r"))
+        table = _opened(folder, MANIFEST, pq.read_table)
+        dataset: Dataset = _opened(folder, MANIFEST, lambda _path: cls(folder, description, images, **_columns(table)))
+        side = description.tensor_side
+        expected = (sum(description.specimens.values()), side, side, 3)
+        if images.shape != expected or len(dataset.specimens) != len(images) or images.dtype != np.uint8:
+            words = f"{folder}: {IMAGES}, {MANIFEST} and {DESCRIPTION} are not of one dataset: remove it, collect again"
+            raise Rejected("dataset_damaged", words, images=list(images.shape), expected=list(expected))
+        return dataset
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every specimen's tensor, labels and part, the preprocessing version and the evaluation set."""
+        return self.description.digest
+
+    @property
+    def preprocessing_version(self) -> str:
+        """The one that made all tensors."""
+        return self.description.preprocessing_version
+
+    def subset(self, part: Learnt) -> Subset:
+        """The specimens to learn from, or those that calibrate and choose thresholds."""
+        return self._subset(np.array(self.parts) == part)
+
+    def evaluation(self) -> Subset:
+        """The fixed evaluation set: other datasets are judged on the same specimens until it grows by command."""
+        return self._subset(self.evaluated)
+
+    def _subset(self, chosen: NDArray[np.bool_]) -> Subset:
+        rows = np.flatnonzero(chosen)
+        return Subset(self.images, None, rows, self.labels[rows], tuple(self.centres[row] for row in rows.tolist()))
+
+
+def _columns(table: pa.Table) -> dict[str, Any]:
+    labels = [_label(table.column(f"label.{label}")) for label in LABEL_ORDER]
+    return {
+        "specimens": tuple(table.column("specimen").to_pylist()),
+        "centres": tuple(table.column("centre").to_pylist()),
+        "parts": tuple(table.column("split").to_pylist()),
+        "labels": np.stack(labels, axis=1),
+        "evaluated": table.column("evaluation").to_numpy().astype(np.bool_),
+    }
+
+
+def _label(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    return np.array([MISSING if value is None else int(value) for value in column.to_pylist()], dtype=np.uint8)
+
+
+def _opened(folder: Path, name: str, opener: Callable[[Path], Any]) -> Any:
+    try:
+        return opener(folder / name)
+    except (ValidationError, ValueError, KeyError, EOFError, pa.ArrowException) as error:
+        words = f"{folder / name} cannot be read ({error}): remove the dataset and collect it again"
+        raise Rejected("dataset_damaged", words, file=name) from None

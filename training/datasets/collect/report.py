@@ -1,0 +1,76 @@
+"""What went into a dataset, what did not and why, and where people disagree: `report.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from training.datasets.collect.draft import Draft
+
+REPORT: Final = "report.md"
+_NAMED: Final = 50
+"""Specimens of one reason; the count is of all."""
+MEANING: Final = {
+    "abnormal_elsewhere": "abnormal, but in none of the thirteen labels",
+    "conflicting_records": "the centre's records contradict each other, and no review settles it",
+    "identity_conflict": "the id stands for several mice",
+    "level1_unknown": "nobody says whether it is abnormal, so no level can be learnt",
+    "file_too_large": "what lies under its tensor's key is far too large",
+    "no_label": "nobody has said anything of it",
+    "no_tensor": "it has labels, but neither a current call nor a simulated tensor",
+    "nothing_scored": "the label set scored none of its observations",
+    "object_missing": "its tensor is not in object storage",
+    "other_preprocessing": "its current call rests on another preprocessing version: recall it",
+    "refused_by_intake": "simulated pictures that intake refused",
+    "tensor_differs": "its tensor has another digest than its call names",
+    "tensor_shape": "its tensor has another shape",
+    "unreadable_value": "a value of the label set could not be read, and no review settles it",
+}
+"""Of the reasons for which a specimen is left out."""
+
+
+def as_markdown(draft: Draft) -> str:
+    """Write the report; the same draft gives the same text."""
+    description = draft.description()
+    evaluation = description.evaluation
+    parts = ", ".join(f"{number} {part}" for part, number in description.specimens.items())
+    lines = [
+        f"# Dataset {description.digest[:12]}",
+        "",
+        f"{len(draft.rows)} specimens ({parts}), preprocessing {description.preprocessing_version}. Evaluation set "
+        f"{evaluation.generation}: {evaluation.specimens} specimens, {evaluation.relabelled} of them with other labels "
+        f"than they joined with; {evaluation.waiting} test specimens wait outside.",
+        "",
+        *_table(
+            ("label", "abnormal", "normal", "missing"),
+            ((name, one.positives, one.negatives, one.missing) for name, one in description.labels.items()),
+        ),
+        *_table(("source of labels", "labels"), description.label_sources.items()),
+        *_table(("centre", "specimens"), description.centres.items()),
+        "## Left out",
+        "",
+        *_table(
+            ("reason", "specimens", "meaning", "which"), (_left_out(*one) for one in sorted(draft.left_out.items()))
+        ),
+        "## Conflicts",
+        "",
+        *_table(
+            ("specimen", "label", "what", "counts", "overruled"),
+            ((one.specimen, one.label, one.kind, one.kept, one.overruled) for one in draft.conflicts),
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _left_out(reason: str, specimens: Sequence[str]) -> tuple[object, ...]:
+    named = ", ".join(sorted(specimens)[:_NAMED]) + (", ..." if len(specimens) > _NAMED else "")
+    return reason, len(specimens), MEANING[reason], named
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    body = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
+    return [f"| {' | '.join(head)} |", "| --- " * len(head) + "|", *body, ""] if body else ["None.", ""]
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|")

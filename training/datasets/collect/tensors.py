@@ -1,0 +1,104 @@
+"""Tensors from object storage, each fetched once: a folder of files named by their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final
+
+import numpy as np
+
+from services.common.errors import Fatal, Rejected
+from services.common.preprocessing import TENSOR_SIDE
+from services.common.store import ObjectStore
+from training.datasets.collect.specimens import Found
+from training.datasets.store import Images
+
+FOLDER: Final = "tensors"
+SHAPE: Final = (TENSOR_SIDE, TENSOR_SIDE, 3)
+PARALLEL: Final = 8
+_LARGEST: Final = 4 * 1024 * 1024
+"""Bytes; a tensor file has 150 kB."""
+
+
+class Tensors:
+    """Tensors below a folder; what is there already is not fetched again, also after kill -9."""
+
+    def __init__(self, folder: Path, store: ObjectStore | None) -> None:
+        """Keep where they lie; `store` is None without object storage."""
+        self._folder = folder / FOLDER
+        self._store = store
+
+    def fetch(self, wanted: Iterable[Found], done: Callable[[], None]) -> dict[str, Rejected]:
+        """Have every tensor at hand; returns those that cannot be had, by specimen, with the reason.
+
+        Reasons: `object_missing`, `file_too_large`, `tensor_differs`, `tensor_shape`. Raises Retriable when the
+        store is away.
+        """
+        refused: dict[str, Rejected] = {}
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
+            try:
+                for found, error in pool.map(self._fetched, wanted):
+                    if error is not None:
+                        refused[found.specimen] = error
+                    done()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return refused
+
+    def load(self, found: Found) -> Images:
+        """Return the tensor uint8 [side, side, 3] of a specimen that was fetched."""
+        if found.load is not None:
+            return found.load()
+        path = self._path(found)
+        try:
+            return _pixels(found, path.read_bytes())
+        except Rejected as error:
+            raise Rejected(error.reason, f"{path} was damaged: remove it, it is fetched again") from None
+
+    def _fetched(self, found: Found) -> tuple[Found, Rejected | None]:
+        try:
+            if found.load is not None:
+                found.load()
+            else:
+                self._fetch(found)
+        except Rejected as error:
+            return found, error
+        return found, None
+
+    def _fetch(self, found: Found) -> None:
+        path = self._path(found)
+        if path.exists():
+            return
+        if self._store is None or found.tensor_key is None:
+            msg = f"the tensor of {found.specimen} lies in object storage, which this run leaves out"
+            raise Fatal(msg)
+        data = self._store.get(found.tensor_key, limit=_LARGEST)
+        _pixels(found, data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own: two animals that were sent the same files have the same tensor.
+        with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as part:
+            part.write(data)
+        Path(part.name).replace(path)
+
+    def _path(self, found: Found) -> Path:
+        return self._folder / found.tensor_sha256[:2] / f"{found.tensor_sha256}.npy"
+
+
+def _pixels(found: Found, data: bytes) -> Images:
+    if hashlib.sha256(data).hexdigest() != found.tensor_sha256:
+        words = f"{found.tensor_key} is not the tensor that the call of {found.specimen} names"
+        raise Rejected("tensor_differs", words)
+    try:
+        pixels: Images = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise Rejected("tensor_shape", f"{found.tensor_key} is no array: {error}") from None
+    if pixels.shape != SHAPE or pixels.dtype != np.uint8:
+        words = f"{found.tensor_key} is {pixels.dtype} {list(pixels.shape)}, not uint8 {list(SHAPE)}"
+        raise Rejected("tensor_shape", words)
+    return pixels

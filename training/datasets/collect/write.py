@@ -1,0 +1,98 @@
+"""Writes a dataset: whole or not at all, the same rows as the same bytes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from services.common.labels import LABEL_ORDER
+from services.common.preprocessing import VERSION
+from services.common.store import ObjectStore
+from training.datasets.collect.dataset import DESCRIPTION, EVALUATION, IMAGES, MANIFEST, Dataset
+from training.datasets.collect.draft import Draft, Row
+from training.datasets.collect.report import REPORT, as_markdown
+from training.datasets.collect.tensors import SHAPE, Tensors
+
+SCHEMA: Final = pa.schema(
+    {
+        "specimen": pa.string(),
+        "centre": pa.string(),
+        "split": pa.string(),
+        "evaluation": pa.bool_(),
+        **{f"label.{label}": pa.bool_() for label in LABEL_ORDER},
+        **{f"source.{label}": pa.string() for label in LABEL_ORDER},
+        "reviews": pa.list_(pa.string()),
+        "tensor_key": pa.string(),
+        "tensor_sha256": pa.string(),
+        "images": pa.list_(pa.string()),
+        "call_id": pa.string(),
+        "preprocessing_version": pa.string(),
+    }
+)
+"""Of `manifest.parquet`. `split` is train, validation or test, `evaluation` the fixed evaluation set; a label is null
+where nobody knows it, its source simulated, label set, review or implied; `images` are the SHA-256 of the files."""
+_UNFINISHED: Final = ".unfinished-"
+
+
+def write_dataset(folder: Path, draft: Draft, tensors: Tensors, done: Callable[[], None]) -> Dataset:
+    """Write the dataset into a folder named by its digest below `folder`, or find it there.
+
+    What an earlier run that was killed left unfinished is removed.
+    """
+    for left in folder.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(left)
+    description = draft.description()
+    place = folder / description.digest
+    if not place.exists():
+        unfinished = Path(mkdtemp(prefix=_UNFINISHED, dir=folder))
+        _write_images(unfinished / IMAGES, draft, tensors, done)
+        table = pa.Table.from_pylist([_row(row) for row in draft.rows], schema=SCHEMA)
+        pq.write_table(table, unfinished / MANIFEST)
+        (unfinished / EVALUATION).write_bytes(draft.evaluation.encoded())
+        (unfinished / DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (unfinished / REPORT).write_text(as_markdown(draft), encoding="utf-8")
+        unfinished.chmod(0o755)
+        unfinished.rename(place)
+    return Dataset.read(place)
+
+
+def upload(dataset: Dataset, store: ObjectStore) -> None:
+    """Keep what the dataset is in object storage, under its digest; the description, written last, says that it is."""
+    prefix = f"datasets/{dataset.digest}/"
+    if not store.exists(prefix + DESCRIPTION):
+        for name in (MANIFEST, EVALUATION, REPORT, DESCRIPTION):
+            store.put(prefix + name, (dataset.folder / name).read_bytes())
+
+
+def _write_images(path: Path, draft: Draft, tensors: Tensors, done: Callable[[], None]) -> None:
+    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(draft.rows), *SHAPE))
+    for number, row in enumerate(draft.rows):
+        images[number] = tensors.load(row.found)
+        done()
+    images.flush()
+
+
+def _row(row: Row) -> dict[str, Any]:
+    found, labelled = row.found, row.labelled
+    values = [None if value is None else bool(value) for value in labelled.labels]
+    return {
+        "specimen": found.specimen,
+        "centre": found.centre,
+        "split": found.part,
+        "evaluation": row.evaluation,
+        **{f"label.{label}": value for label, value in zip(LABEL_ORDER, values, strict=True)},
+        **{f"source.{label}": source for label, source in zip(LABEL_ORDER, labelled.sources, strict=True)},
+        "reviews": list(labelled.reviews),
+        "tensor_key": found.tensor_key,
+        "tensor_sha256": found.tensor_sha256,
+        "images": list(found.images),
+        "call_id": found.call_id,
+        "preprocessing_version": VERSION,
+    }

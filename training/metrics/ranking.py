@@ -1,0 +1,83 @@
+"""AUC with bootstrap intervals, and average precision."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from training.evaluation.predictions import Labels, Numbers
+from training.metrics.estimate import Estimate, percentile_interval
+
+Counts = NDArray[np.uint16]
+
+RESAMPLES: Final = 1000
+_BLOCK: Final = 2_000_000
+"""Weights of this many specimens times resamples at once, to bound memory."""
+
+
+def resample(specimens: int, resamples: int = RESAMPLES, seed: int = 0) -> Counts:
+    """Draw specimens with replacement: how often each one is in each bootstrap sample, [resamples, specimens]."""
+    random = np.random.default_rng(seed)
+    drawn = (random.integers(0, specimens, specimens) for _ in range(resamples))
+    return np.stack([np.bincount(rows, minlength=specimens).astype(np.uint16) for rows in drawn])
+
+
+def auc(truth: Labels, scores: Numbers) -> float | None:
+    """Area under the ROC curve (Mann-Whitney U, ties count half), or None if a class is missing."""
+    positives = int(truth.sum())
+    negatives = len(truth) - positives
+    if not positives or not negatives:
+        return None
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    wins = ranks[truth == 1].sum() - positives * (positives + 1) / 2
+    return float(wins / (positives * negatives))
+
+
+def auc_or_nan(truth: Labels, scores: Numbers) -> float:
+    """Area under the ROC curve of truth and scores [n]; nan if a class is missing."""
+    value = auc(truth, scores)
+    return math.nan if value is None else value
+
+
+def resampled_auc(truth: Labels, scores: Numbers, counts: Counts) -> Numbers:
+    """AUC in each bootstrap sample [resamples], from truth and scores [n] and counts [resamples, n].
+
+    The Mann-Whitney U of weighted specimens, ties count half; nan for a sample without both classes.
+    """
+    if not len(truth):
+        return np.full(len(counts), math.nan)
+    rows = max(1, _BLOCK // len(truth))
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-math.inf))
+    blocks = [counts[start : start + rows, order] for start in range(0, len(counts), rows)]
+    return np.concatenate([_weighted_auc(truth[order], block, starts) for block in blocks])
+
+
+def auc_with_interval(truth: Labels, scores: Numbers, counts: Counts) -> Estimate:
+    """AUC of truth and scores [n] with its 95 % bootstrap interval over specimens."""
+    return percentile_interval(auc_or_nan(truth, scores), resampled_auc(truth, scores, counts))
+
+
+def average_precision(truth: Labels, scores: Numbers) -> float:
+    """Area under the precision-recall curve by steps; chance is the share of positives; nan without both classes."""
+    if not len(truth) or truth.min() == truth.max():
+        return math.nan
+    return float(average_precision_score(truth, scores))
+
+
+def _weighted_auc(truth: Labels, counts: Counts, starts: NDArray[np.intp]) -> Numbers:
+    """AUC per row of counts; specimens are sorted by score, `starts` are the first of each group of equal scores."""
+    weights = counts.astype(np.float64)
+    positive = np.add.reduceat(weights * (truth == 1), starts, axis=1)
+    negative = np.add.reduceat(weights * (truth == 0), starts, axis=1)
+    below = np.cumsum(negative, axis=1) - negative
+    wins = (positive * (below + negative / 2)).sum(axis=1)
+    pairs = positive.sum(axis=1) * negative.sum(axis=1)
+    values = np.full(len(counts), math.nan)
+    np.divide(wins, pairs, out=values, where=pairs > 0)
+    return values

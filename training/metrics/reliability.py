@@ -1,0 +1,49 @@
+"""Whether a probability of 0.7 comes true seven times in ten."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from training.evaluation.predictions import Labels, Numbers
+from training.metrics.estimate import Estimate, proportion
+
+BINS: Final = 10
+
+
+@dataclass(frozen=True)
+class ReliabilityPoint:
+    """One bin: mean probability, share of positives with Wilson's interval, number of specimens."""
+
+    probability: float
+    positives: Estimate
+    specimens: int
+
+
+def reliability(truth: Labels, probabilities: Numbers, bins: int = BINS) -> list[ReliabilityPoint]:
+    """Bins of equal mass, by rising probability, of truth and probabilities [n]; fewer when n < bins.
+
+    Equal mass, because bins of equal width are nearly empty where a rare label never goes (Nguyen and O'Connor, 2015).
+    """
+    order = np.argsort(probabilities, kind="stable")
+    parts = np.array_split(order, min(bins, len(order))) if len(order) else []
+    return [
+        ReliabilityPoint(
+            probability=float(probabilities[part].mean()),
+            positives=proportion(int(truth[part].sum()), len(part)),
+            specimens=len(part),
+        )
+        for part in parts
+    ]
+
+
+def expected_calibration_error(truth: Labels, probabilities: Numbers, bins: int = BINS) -> float:
+    """Mean distance in 0..1 of probability and share of positives over bins of equal mass; nan without specimens."""
+    points = reliability(truth, probabilities, bins)
+    total = sum(point.specimens for point in points)
+    if not total:
+        return math.nan
+    return sum(point.specimens * abs(point.probability - point.positives.value) for point in points) / total

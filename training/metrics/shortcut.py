@@ -1,0 +1,64 @@
+"""What the centre gives away, and what is lost at centres that training never saw."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.evaluation.predictions import Mask, Numbers, Predictions
+from training.metrics.estimate import Estimate, percentile_interval
+from training.metrics.levels import LEVEL_COLUMNS
+from training.metrics.ranking import Counts, auc_or_nan, auc_with_interval, resample, resampled_auc
+
+
+@dataclass(frozen=True)
+class CentresAuc:
+    """Mean AUC of levels 1, 2 and 3 on the specimens of the centres that training saw, or did not see."""
+
+    name: str
+    specimens: int
+    levels: tuple[Estimate, ...]
+
+
+def centre_alone(predictions: Predictions, column: int) -> Estimate:
+    """AUC of a label predicted by the prevalence that its centre has in the training set; 0.5 gives nothing away.
+
+    A centre that was not seen, or not scored there, gets the mean of the others; nan if no centre has a prevalence.
+    """
+    prevalence = {name: values[column] for name, values in predictions.origin.training_prevalence.items()}
+    known = [value for value in prevalence.values() if value is not None]
+    scored = predictions.scored(column)
+    if not known or not scored.any():
+        return Estimate(math.nan, math.nan, math.nan)
+    mean = float(np.mean(known))
+    values = [prevalence.get(centre) for centre in predictions.centres]
+    scores = np.array([mean if value is None else value for value in values])
+    return auc_with_interval(predictions.labels[scored, column], scores[scored], resample(int(scored.sum())))
+
+
+def seen_and_unseen(predictions: Predictions) -> list[CentresAuc]:
+    """Two rows, or none where training saw all centres of the test set or none of them."""
+    names = predictions.origin.training_prevalence
+    seen = np.array([centre in names for centre in predictions.centres])
+    if seen.all() or not seen.any():
+        return []
+    return [_level_means(predictions, seen, "in training"), _level_means(predictions, ~seen, "not in training")]
+
+
+def _level_means(predictions: Predictions, rows: Mask, name: str) -> CentresAuc:
+    counts = resample(int(rows.sum()))
+    levels = (_level_mean(predictions, rows, columns, counts) for columns in LEVEL_COLUMNS.values())
+    return CentresAuc(name, int(rows.sum()), tuple(levels))
+
+
+def _level_mean(predictions: Predictions, rows: Mask, columns: range, counts: Counts) -> Estimate:
+    values: list[float] = []
+    resampled: list[Numbers] = []
+    for column in columns:
+        scored = predictions.scored(column)[rows]
+        truth, scores = predictions.labels[rows, column][scored], predictions.scores(column)[rows][scored]
+        values.append(auc_or_nan(truth, scores))
+        resampled.append(resampled_auc(truth, scores, counts[:, scored]))
+    return percentile_interval(float(np.mean(values)), np.mean(resampled, axis=0))

@@ -1,0 +1,37 @@
+"""Simulated mice: specimens with known truth, their radiographs, and the files that centres would send."""
+
+from training.simulation.centres import CENTRES, STYLES, UNSEEN_CENTRES, CentreStyle, style_of
+from training.simulation.cohort import SpecimenSubmission, SubmittedImage, cohort
+from training.simulation.contact_sheet import write_contact_sheet
+from training.simulation.files.encode import PARAMETER_OF_VIEW, EncodedImage, encode
+from training.simulation.imaging.radiograph import Box, Radiograph
+from training.simulation.imaging.technique import TROUBLES, VIEWS
+from training.simulation.prevalence import BALANCED, PUBLIC, Prevalence
+from training.simulation.render import render, render_pair
+from training.simulation.specimen import Specimen, make_specimen
+
+__all__ = [
+    "BALANCED",
+    "CENTRES",
+    "PARAMETER_OF_VIEW",
+    "PUBLIC",
+    "STYLES",
+    "TROUBLES",
+    "UNSEEN_CENTRES",
+    "VIEWS",
+    "Box",
+    "CentreStyle",
+    "EncodedImage",
+    "Prevalence",
+    "Radiograph",
+    "Specimen",
+    "SpecimenSubmission",
+    "SubmittedImage",
+    "cohort",
+    "encode",
+    "make_specimen",
+    "render",
+    "render_pair",
+    "style_of",
+    "write_contact_sheet",
+]

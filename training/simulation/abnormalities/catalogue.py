@@ -1,0 +1,98 @@
+"""Every abnormality that can be drawn, how often each is, and the observations each makes abnormal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from training.simulation.abnormalities import limbs, ribcage, skull, spine
+from training.simulation.abnormalities.finding import Alter, Finding, parameter_id
+from training.simulation.anatomy.plan import Plan
+
+CATALOGUE: Final[Mapping[str, Alter]] = MappingProxyType(
+    {
+        "scoliosis": spine.scoliosis,
+        "kyphosis": spine.kyphosis,
+        "lordosis": spine.lordosis,
+        "vertebral_fusion": spine.vertebral_fusion,
+        "process_fusion": spine.process_fusion,
+        "abnormal_processes": spine.abnormal_processes,
+        "misshapen_vertebrae": spine.misshapen_vertebrae,
+        "transitional_vertebra": spine.transitional_vertebra,
+        "vertebra_count": spine.vertebra_count,
+        "tail_kink": spine.tail_kink,
+        "short_tail": spine.short_tail,
+        "rib_number": ribcage.rib_number,
+        "missing_cranial_rib": ribcage.missing_cranial_rib,
+        "rib_fusion": ribcage.rib_fusion,
+        "wavy_ribs": ribcage.wavy_ribs,
+        "ribcage_shape": ribcage.narrow_ribcage,
+        "joints": limbs.joints,
+        "pelvis": limbs.pelvis,
+        "scapula": limbs.scapula,
+        "clavicle": limbs.clavicle,
+        "humerus": limbs.long_bone("humerus", ("021",), shortening=0.3, bow=0.12),
+        "radius": limbs.long_bone("radius", ("022",), shortening=0.25, bow=0.12),
+        "ulna": limbs.long_bone("ulna", ("023",), shortening=0.25, bow=0.12),
+        "femur": limbs.long_bone("femur", ("024",), shortening=0.3, bow=0.13),
+        "tibia": limbs.long_bone("tibia", ("025", "033"), shortening=0.3, bow=0.13),
+        "fibula": limbs.long_bone("fibula", ("026",), shortening=0.45, bow=0.3),
+        "extra_digit": limbs.extra_digit,
+        "missing_digit": limbs.missing_digit,
+        "short_digits": limbs.short_digits,
+        "joined_digits": limbs.joined_digits,
+        "polysyndactyly": limbs.polysyndactyly,
+        "damaged_digits": limbs.damaged_digits,
+        "skull_shape": skull.domed_skull,
+        "zygomatic_bone": skull.thin_zygoma,
+        "maxilla": skull.crooked_snout,
+        "mandible": skull.short_mandible,
+        "teeth": skull.overgrown_teeth,
+    }
+)
+"""Kinds in the order they are applied: those that change the count of vertebrae after those that bend them."""
+
+WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        **dict.fromkeys(CATALOGUE, 1.0),
+        **dict.fromkeys(("vertebral_fusion", "scoliosis", "kyphosis", "vertebra_count", "joints"), 2.0),
+        **dict.fromkeys(("humerus", "radius", "ulna", "fibula", "zygomatic_bone", "teeth"), 0.3),
+        **dict.fromkeys(("extra_digit", "missing_digit", "short_digits", "joined_digits", "mandible", "maxilla"), 0.3),
+        **dict.fromkeys(("polysyndactyly", "damaged_digits"), 0.3),
+        **dict.fromkeys(("skull_shape", "femur", "tibia"), 0.5),
+    }
+)
+"""How often each kind is drawn, relative to the others: every label has enough examples to be learnt."""
+
+
+GROUP: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(CATALOGUE, "Spine"),
+        **dict.fromkeys(("rib_number", "missing_cranial_rib", "rib_fusion", "wavy_ribs", "ribcage_shape"), "Ribcage"),
+        **dict.fromkeys(("joints", "pelvis", "scapula", "clavicle"), "Whole-body"),
+        **dict.fromkeys(("humerus", "radius", "ulna", "femur", "tibia", "fibula"), "Limbs"),
+        **dict.fromkeys(("extra_digit", "missing_digit", "short_digits", "joined_digits"), "Limbs"),
+        **dict.fromkeys(("polysyndactyly", "damaged_digits"), "Limbs"),
+        **dict.fromkeys(("skull_shape", "zygomatic_bone", "maxilla", "mandible", "teeth"), "Skull"),
+    }
+)
+"""Level-2 class that each kind sets (a missing thoracic vertebra sets Ribcage too, by its ribs)."""
+
+
+def choose_kinds(count: int, rng: np.random.Generator, weights: Mapping[str, float]) -> tuple[str, ...]:
+    """`count` different kinds drawn by weight, in the catalogue's order."""
+    names = list(CATALOGUE)
+    share = np.array([weights.get(name, 0.0) for name in names])
+    chosen = rng.choice(len(names), size=count, replace=False, p=share / share.sum())
+    return tuple(names[i] for i in sorted(chosen.tolist()))
+
+
+def apply(plan: Plan, kind: str, severity: float, seed: int) -> Finding:
+    """Alter the plan by one kind; which side, region and level follow from the seed."""
+    rng = np.random.default_rng((seed, 11, list(CATALOGUE).index(kind)))
+    altered = CATALOGUE[kind](plan, severity, rng)
+    identifiers = tuple(sorted(parameter_id(number) for number in altered.observations))
+    return Finding(kind, severity, identifiers, altered.parts)

@@ -1,0 +1,40 @@
+"""What an abnormality leaves behind: altered measures in the plan, and the observations it makes abnormal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.simulation.anatomy.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One abnormality of one specimen.
+
+    `kind` is a key of the catalogue, `severity` lies in (0, 1], `parameter_ids` are the IMPReSS observations that a
+    scorer would call abnormal, `parts` the names of the altered bones.
+    """
+
+    kind: str
+    severity: float
+    parameter_ids: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """What one abnormality did to a plan: numbers of the observations (as in IMPC_XRY_019_001) and altered bones."""
+
+    observations: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+Alter = Callable[[Plan, float, np.random.Generator], Alteration]
+
+
+def parameter_id(number: str) -> str:
+    """The stable id of an observation number: 019 is IMPC_XRY_019_001."""
+    return f"IMPC_XRY_{number}_001"

@@ -1,0 +1,128 @@
+"""Abnormalities of girdles, long bones, joints and digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from training.simulation.abnormalities.finding import Alter, Alteration
+from training.simulation.anatomy.plan import SIDES, Plan
+
+DigitChange = Callable[[list[float]], list[float]]
+
+
+def _sides(rng: np.random.Generator) -> tuple[str, ...]:
+    return (SIDES, ("L",), ("R",))[int(rng.integers(0, 3))]
+
+
+def joints(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """Swollen joints with spurs: knees, ankles, elbows or wrists, one kind or two."""
+    names = rng.choice(["femur", "tibia", "humerus", "radius"], size=1 + int(severity > 0.6), replace=False)
+    parts = [f"{name} {side}" for name in names.tolist() for side in _sides(rng)]
+    for part in parts:
+        plan.bones[part].swelling = 0.5 + severity
+    return Alteration(("027",), tuple(parts))
+
+
+def pelvis(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """A short, flared and turned pelvis on one or both sides."""
+    sides = _sides(rng)
+    for side in sides:
+        bone = plan.bones[f"ilium {side}"]
+        bone.length *= 1.0 - 0.14 - 0.26 * severity
+        bone.bow = 0.25 + 0.55 * severity
+        bone.shift = -6.0 - 16.0 * severity
+    return Alteration(("012",), tuple(f"pelvis {side}" for side in sides))
+
+
+def scapula(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """A small, narrow or raised scapula."""
+    sides = _sides(rng)
+    for side in sides:
+        bone = plan.bones[f"scapula {side}"]
+        bone.length *= 0.86 - 0.4 * severity
+        bone.bow = 0.4 + 0.6 * severity
+        bone.shift = float(rng.normal(0.0, 3.0))
+    return Alteration(("006",), tuple(f"scapula {side}" for side in sides))
+
+
+def clavicle(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """A clavicle that ends early or is absent."""
+    sides = _sides(rng)
+    for side in sides:
+        bone = plan.bones[f"clavicle {side}"]
+        bone.length = 0.0 if severity > 0.75 else bone.length * (0.75 - 0.5 * severity)
+    return Alteration(("007",), tuple(f"scapula {side}" for side in sides))
+
+
+def long_bone(name: str, observations: tuple[str, ...], shortening: float, bow: float) -> Alter:
+    """The abnormality of one long bone: shorter and bowed on one or both sides."""
+
+    def alter(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+        sides = _sides(rng)
+        for side in sides:
+            bone = plan.bones[f"{name} {side}"]
+            bone.length *= 1.0 - shortening * (0.35 + 0.65 * severity)
+            bone.bow = bow * (0.4 + 0.6 * severity)
+            bone.radius *= 1.0 + 0.18 * severity
+        return Alteration(observations, tuple(f"{name} {side}" for side in sides))
+
+    return alter
+
+
+def extra_digit(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """A sixth digit on one or more paws (polydactyly)."""
+    return _digits(plan, severity, rng, "028", lambda digits: [*digits, 0.8 + 0.2 * severity])
+
+
+def missing_digit(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """One or two digits absent from one or more paws (oligodactyly)."""
+    keep = 5 - 1 - int(severity > 0.6)
+    return _digits(plan, severity, rng, "028", lambda digits: digits[:keep])
+
+
+def short_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """Short phalanges (brachydactyly)."""
+    return _digits(plan, severity, rng, "030", lambda digits: [d * (0.75 - 0.5 * severity) for d in digits])
+
+
+def joined_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """Neighbouring digits joined by bone (syndactyly)."""
+    altered = _digits(plan, severity, rng, "029", list)
+    for part in altered.parts:
+        plan.paws[part].joined = [(2, 3)] if severity < 0.7 else [(1, 2), (2, 3)]
+        plan.paws[part].spread = 1.0 - 0.5 * severity
+    return altered
+
+
+def polysyndactyly(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """A sixth digit joined by bone to its neighbour, to two of them when severe."""
+    altered = _digits(plan, severity, rng, "062", lambda digits: [*digits, 0.6 + 0.4 * severity])
+    for part in altered.parts:
+        paw = plan.paws[part]
+        last = len(paw.digits) - 1
+        paw.joined = [(last - 1, last)] if severity < 0.7 else [(last - 2, last - 1), (last - 1, last)]
+        paw.spread = 1.0 - 0.25 * severity
+    return Alteration(("028", *altered.observations), altered.parts)
+
+
+def damaged_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    """One to three digits of a paw that have lost their claw bone, or all phalanges when severe."""
+    altered = _digits(plan, severity, rng, "031", list)
+    left = 3 - int(severity > 0.4) - int(severity > 0.75)
+    for part in altered.parts:
+        count = len(plan.paws[part].digits)
+        hurt = rng.choice(count, size=min(1 + round(2 * severity), count), replace=False)
+        plan.paws[part].kept = dict.fromkeys(hurt.tolist(), left)
+    return altered
+
+
+def _digits(plan: Plan, severity: float, rng: np.random.Generator, observation: str, change: DigitChange) -> Alteration:
+    limb = str(rng.choice(["fore", "hind"]))
+    parts = [f"{limb}paw {side}" for side in _sides(rng)]
+    if severity > 0.8:
+        parts += [f"{'hind' if limb == 'fore' else 'fore'}paw {side}" for side in SIDES]
+    for part in parts:
+        plan.paws[part].digits = change(plan.paws[part].digits)
+    return Alteration((observation,), tuple(parts))

@@ -1,0 +1,74 @@
+"""A posed mouse: all its bones and soft tissue in the world, ready to be projected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulation.anatomy.girdles import build_pelvis, build_shoulder
+from training.simulation.anatomy.limbs import build_forelimb, build_hindlimb
+from training.simulation.anatomy.plan import SIDES, Plan
+from training.simulation.anatomy.pose import Pose
+from training.simulation.anatomy.ribcage import build_ribcage
+from training.simulation.anatomy.skull import build_skull
+from training.simulation.anatomy.soft_tissue import LIMBS, SoftTissue, add_limb
+from training.simulation.anatomy.spine import build_column, lay_column
+from training.simulation.anatomy.trunk import add_head, add_organs, add_trunk
+from training.simulation.solids import Ellipsoids, Frame, Points, Solids, Tubes
+
+
+@dataclass(frozen=True, slots=True)
+class Mouse:
+    """One posed mouse: its bones with their part numbers, soft tissue with group numbers, and organs.
+
+    `nose` and `rump` (3,) are the points that give the head's direction.
+    """
+
+    tubes: Tubes
+    ellipsoids: Ellipsoids
+    parts: dict[str, int]
+    soft: Ellipsoids
+    soft_group: NDArray[np.int64]
+    organs: Ellipsoids
+    nose: Points
+    rump: Points
+
+
+def build_mouse(plan: Plan, pose: Pose, texture_seed: int) -> Mouse:
+    """Pose the plan: spine first, then everything that hangs from it. `texture_seed` places gut and outline details."""
+    rng = np.random.default_rng((texture_seed, 7))
+    bone, soft = Solids(plan.scale), SoftTissue(Solids(plan.scale), Solids(plan.scale))
+    column = lay_column(plan, pose)
+    build_column(bone, column)
+    build_ribcage(bone, plan, column)
+    skull = _skull_frame(column.frames[0], pose)
+    build_skull(bone, plan, skull)
+    add_trunk(soft, plan, pose, column, rng)
+    add_head(soft, plan, pose, skull)
+    for number, side in enumerate(SIDES):
+        shoulder = build_shoulder(bone, plan, pose, column, side)
+        add_limb(soft, build_forelimb(bone, plan, pose, side, shoulder), hind=False, group=LIMBS[number])
+        hip = build_pelvis(bone, plan, column, side)
+        add_limb(soft, build_hindlimb(bone, plan, pose, side, hip), hind=True, group=LIMBS[2 + number])
+    add_organs(soft, plan, column, rng)
+    nose = skull.at([22.5 * plan.skull.length, 0.0, 1.0])
+    rump = next(f for v, f in zip(reversed(column.vertebrae), reversed(column.frames), strict=True) if v.region == "S")
+    return Mouse(
+        tubes=bone.all_tubes(),
+        ellipsoids=bone.all_ellipsoids(),
+        parts=bone.parts,
+        soft=soft.solids.all_ellipsoids(),
+        soft_group=soft.groups(),
+        organs=soft.organs.all_ellipsoids(),
+        nose=nose * plan.scale,
+        rump=rump.origin * plan.scale,
+    )
+
+
+def _skull_frame(atlas: Frame, pose: Pose) -> Frame:
+    """The occipital condyles lie just cranial to the atlas; the skull keeps its own pitch, whatever the neck's."""
+    heading = np.arctan2(atlas.axes[1, 0], atlas.axes[0, 0])
+    level = Frame(atlas.at([0.9, 0.0, 0.4]), np.eye(3))
+    return level.turned(yaw=float(np.degrees(heading)), pitch=pose.skull_pitch)

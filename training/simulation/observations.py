@@ -1,0 +1,107 @@
+"""Which of the 53 observations the simulated mice can have, and in which view each shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from training.simulation.abnormalities.catalogue import CATALOGUE, apply
+from training.simulation.abnormalities.finding import parameter_id
+from training.simulation.anatomy.plan import Plan, normal_plan
+from training.simulation.anatomy.pose import DV, LAT
+
+BOTH: Final = (DV, LAT)
+_SEEDS: Final = 60
+"""Enough that every region and side is drawn of a kind that has several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Views in which an observation shows, none if it is not drawn, and what makes it hard to see, or impossible."""
+
+    views: tuple[str, ...]
+    remark: str = ""
+
+
+_COUNT: Final = "to be counted, no shape tells it"
+_SMALL: Final = "of a paw 15 mm long: best in a close-up"
+_HIDDEN: Final = "behind the other side's in LAT"
+_SHOWN: Final[Mapping[str, Shown]] = MappingProxyType(
+    {
+        "001": Shown(BOTH),
+        "002": Shown((DV,), _HIDDEN),
+        "003": Shown(BOTH, "bent in DV, short in both"),
+        "004": Shown(BOTH, "better in LAT"),
+        "005": Shown(BOTH, "better in LAT"),
+        "006": Shown(BOTH, "better in DV"),
+        "007": Shown(BOTH, "0.4 mm thick, before the shoulder: a faint line"),
+        "008": Shown((DV,), f"{_COUNT}; {_HIDDEN}"),
+        "009": Shown((DV,), f"{_COUNT}; {_HIDDEN}"),
+        "010": Shown(BOTH),
+        "011": Shown(BOTH),
+        "012": Shown(BOTH),
+        "013": Shown(BOTH, f"{_COUNT}: one vertebra of 1.2 mm"),
+        "014": Shown(BOTH, f"{_COUNT}, with its ribs"),
+        "015": Shown(BOTH, _COUNT),
+        "016": Shown(BOTH, f"{_COUNT}; between the hip bones"),
+        "017": Shown(BOTH, "the tail is short"),
+        "018": Shown(BOTH),
+        "019": Shown(BOTH),
+        "020": Shown(BOTH, "transverse ones in DV, spinous ones in LAT"),
+        "021": Shown(BOTH),
+        "022": Shown(BOTH),
+        "023": Shown(BOTH),
+        "024": Shown(BOTH),
+        "025": Shown(BOTH),
+        "026": Shown(BOTH, "0.4 mm thick"),
+        "027": Shown(BOTH),
+        "028": Shown(BOTH, _SMALL),
+        "029": Shown(BOTH, _SMALL),
+        "030": Shown(BOTH, _SMALL),
+        "031": Shown(BOTH, _SMALL),
+        "033": Shown(BOTH, "needs a reference length of the centre"),
+        "054": Shown((), "free text: its class follows from the term sent with it"),
+        "055": Shown(BOTH, "scoliosis in DV, kyphosis and lordosis in LAT"),
+        "056": Shown((DV,), "a lateral bend"),
+        "057": Shown((LAT,), "a dorsal bend; DV only sees it foreshortened"),
+        "058": Shown((LAT,), "a ventral bend; DV only sees it foreshortened"),
+        "059": Shown(BOTH, "width in DV, depth in LAT"),
+        "060": Shown(BOTH, "better in DV: wings up to the ilium"),
+        "061": Shown(BOTH, "better in LAT; a dense midline in DV"),
+        "062": Shown(BOTH, _SMALL),
+        "063": Shown(BOTH, "processes 1 mm long"),
+        "064": Shown(BOTH, "among the ribs in DV"),
+        "065": Shown(BOTH),
+        "066": Shown(BOTH, "between the hip bones"),
+        "067": Shown(BOTH),
+        "068": Shown((DV,), f"under the shoulder; {_HIDDEN}"),
+        "069": Shown(BOTH),
+        "070": Shown(BOTH),
+        "071": Shown(BOTH),
+        "072": Shown(BOTH),
+        "073": Shown(BOTH, "between the hip bones; the tail turns"),
+        "074": Shown(BOTH),
+    }
+)
+SHOWN: Final[Mapping[str, Shown]] = MappingProxyType({parameter_id(n): shown for n, shown in _SHOWN.items()})
+"""By parameter stable id, one for each row of the label table."""
+
+
+@cache
+def drawn_by() -> Mapping[str, tuple[str, ...]]:
+    """Kinds that can make each observation abnormal, by parameter stable id; found by drawing."""
+    found: dict[str, list[str]] = {}
+    for kind in CATALOGUE:
+        drawn = {i for seed in range(_SEEDS) for i in apply(_usual_plan(), kind, 0.7, seed).parameter_ids}
+        for identifier in sorted(drawn):
+            found.setdefault(identifier, []).append(kind)
+    return MappingProxyType({identifier: tuple(kinds) for identifier, kinds in found.items()})
+
+
+def _usual_plan() -> Plan:
+    return normal_plan(np.random.default_rng(0), "female")

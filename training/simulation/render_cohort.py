@@ -1,0 +1,60 @@
+"""Renders part of a cohort into a folder: `python -m training.simulation.render_cohort FOLDER SEED COUNT SIDE SIMPLE`.
+
+A program of its own, so that parts are rendered side by side while the servers start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import cv2
+
+from services.demo.submissions import Picture, Submission
+from training.simulation import BALANCED, SpecimenSubmission, cohort
+
+
+def write_part(folder: Path, seed: int, count: int, side: int | None, *, simple: bool) -> None:
+    """Write `count` submissions: image files, then one JSON each; the same arguments write the same bytes."""
+    cv2.setNumThreads(1)
+    for number, submission in enumerate(cohort(count, seed, side=side, simple=simple, prevalence=BALANCED)):
+        name = f"{seed:04d}-{number:04d}"
+        (folder / name).mkdir(exist_ok=True)
+        written = _written(folder / name, submission)
+        partial = folder / f"{name}.partial"
+        partial.write_text(written.model_dump_json(indent=1))
+        partial.rename(folder / f"{name}.json")
+
+
+def _written(folder: Path, submission: SpecimenSubmission) -> Submission:
+    specimen = submission.specimen
+    pictures: list[Picture] = []
+    for index, sent in enumerate(submission.images):
+        file = folder / f"{index}_{sent.image.file_name}"
+        file.write_bytes(sent.image.data)
+        pictures.append(
+            Picture(
+                file=file,
+                sha256=hashlib.sha256(sent.image.data).hexdigest(),
+                parameter_stable_id=sent.image.parameter_stable_id,
+                increment=str(sent.increment),
+                expected=sent.expected,
+                late=sent.late,
+            )
+        )
+    return Submission(
+        biological_sample_id=specimen.biological_sample_id,
+        centre=specimen.centre,
+        truth=(specimen.level1, *specimen.call),
+        abnormal_elsewhere=specimen.abnormal_elsewhere,
+        call_expected=submission.call_expected,
+        pictures=tuple(pictures),
+    )
+
+
+if __name__ == "__main__":
+    os.nice(10)  # the servers and services that start meanwhile go first
+    folder_, seed_, count_, side_, simple_ = sys.argv[1:]
+    write_part(Path(folder_), int(seed_), int(count_), int(side_) or None, simple=simple_ == "simple")

@@ -1,0 +1,133 @@
+"""Training of one backbone with PyTorch Lightning: deterministic by seed, a checkpoint an epoch, early stopping."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+from rich.console import Console
+from torch import nn
+
+from training.datasets.store import Subset
+from training.train.batches import SpecimenData, steps_of
+from training.train.checkpoint import BEST, LAST, AtomicCheckpoints, Epoch, path_of, read_history, read_weights
+from training.train.checks import check_subsets
+from training.train.hardware import Hardware
+from training.train.history import History, OnEpoch
+from training.train.module import BackboneModule
+from training.train.plan import Plan
+from training.train.progress import StepBar
+from training.train.quiet import quiet_lightning
+
+TENSORBOARD: Final = "tensorboard"
+_GRADIENT_NORM: Final = 5.0
+_MONITOR: Final = "validation_loss"
+_LOGGED_STEPS: Final = 10
+
+
+class Fit:
+    """Training of one backbone in a folder; `run` goes on where an earlier run of the same folder was stopped."""
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        plan: Plan,
+        train: Subset,
+        validation: Subset,
+        *,
+        seed: int,
+        hardware: Hardware | None = None,
+    ) -> None:
+        self._backbone = backbone
+        self._plan = plan
+        self._train = train
+        self._validation = validation
+        self._seed = seed
+        self._hardware = hardware or Hardware()
+
+    def run(self, folder: Path, on_epoch: OnEpoch, console: Console | None = None) -> list[Epoch]:
+        """Train, leave the weights of the best epoch in the backbone and return all epochs.
+
+        The folder gets `last.ckpt`, `best.ckpt` and TensorBoard's logs; a terminal's `console` shows a bar of steps.
+        Raises Rejected if the specimens cannot be trained on (`training.train.checks`) or if the folder holds a run of
+        another plan, seed or training set (other_training_run), Fatal if the loss is not a number or the plan teaches
+        level after level, KeyboardInterrupt on Ctrl-C.
+        """
+        check_subsets({"train": self._train, "validation": self._validation})
+        run = {"plan": asdict(self._plan), "seed": self._seed, "specimens": _rows_digest(self._train)}
+        epochs = read_history(folder, run)
+        if not self._is_over(epochs):
+            with quiet_lightning():
+                self._fit(folder, History(run, epochs, on_epoch), console)
+        self._backbone.load_state_dict(read_weights(folder, BEST))
+        return read_history(folder, run)
+
+    def _is_over(self, epochs: list[Epoch]) -> bool:
+        losses = [epoch.validation_loss for epoch in epochs]
+        waited = len(losses) - 1 - losses.index(min(losses)) if losses else 0
+        return len(losses) >= self._plan.epochs or waited >= self._plan.patience
+
+    def _fit(self, folder: Path, history: History, console: Console | None) -> None:
+        plan, seed = self._plan, self._seed
+        steps = plan.epochs * steps_of(len(self._train), plan.batch)
+        self._backbone.train()
+        module = BackboneModule(self._backbone, plan, self._train.labels, steps=steps, seed=seed)
+        workers = self._hardware.workers
+        data = SpecimenData(self._train, self._validation, batch=plan.batch, seed=seed, workers=workers)
+        trainer = self._trainer(folder, history, console)
+        last = path_of(folder, LAST)
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+        except SystemExit:
+            # Lightning ends the process on Ctrl-C and ignores the next; what is to be said then is the command's part.
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from None
+
+    def _trainer(self, folder: Path, history: History, console: Console | None) -> pl.Trainer:
+        steps = steps_of(len(self._train), self._plan.batch)
+        once_an_epoch: dict[str, Any] = {
+            "dirpath": folder,
+            "enable_version_counter": False,
+            "save_on_train_epoch_end": True,
+        }
+        callbacks = [
+            history,
+            EarlyStopping(_MONITOR, patience=self._plan.patience, check_on_train_epoch_end=True),
+            ModelCheckpoint(filename=BEST, monitor=_MONITOR, save_weights_only=True, **once_an_epoch),
+            # After the best weights: a run that is killed between the two makes them again.
+            ModelCheckpoint(filename=LAST, **once_an_epoch),
+            *([StepBar(console)] if console is not None and console.is_terminal else []),
+        ]
+        return pl.Trainer(
+            **self._hardware.trainer_options(self._plan.precision),
+            max_epochs=self._plan.epochs,
+            gradient_clip_val=_GRADIENT_NORM,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpoints()],
+            logger=TensorBoardLogger(folder, name=TENSORBOARD, version=""),
+            log_every_n_steps=min(_LOGGED_STEPS, steps),
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+
+def weights_digest(backbone: nn.Module) -> str:
+    """SHA-256 of all weights, in order: equal for equal training runs."""
+    digest = hashlib.sha256()
+    for value in backbone.state_dict().values():
+        digest.update(value.contiguous().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _rows_digest(subset: Subset) -> str:
+    one_view = b"" if subset.input == "MV" else subset.input.encode()
+    return hashlib.sha256(subset.rows.tobytes() + subset.labels.tobytes() + one_view).hexdigest()

@@ -1,0 +1,101 @@
+"""Command: simulate mice, train the view network, test it on unseen ones, write services/intake/view_model.onnx."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import cv2
+import onnx
+import torch
+
+from services.common.preprocessing import VERSION
+from services.intake.orient.crop import INPUT_SIDE
+from services.intake.orient.model import CARD, CLASSES, MODEL
+from training.view_network.fit import Fit, fit
+from training.view_network.network import ViewNetwork
+from training.view_network.samples import Sample, Samples, collect, specimen_samples
+from training.view_network.score import score
+
+TRAINING_SEED: Final = 400_000
+TEST_SEED: Final = 480_000
+"""Specimens of test are counted from here; the two ranges never meet."""
+_OPSET: Final = 17
+
+
+def train(specimens: int, test_specimens: int, options: Fit, target: Path) -> dict[str, float]:
+    """Write the model and, beside it, its card; returns the test figures of `score`."""
+    torch.use_deterministic_algorithms(True)
+    _say(f"simulating {specimens} + {test_specimens} specimens")
+    training = simulate(range(TRAINING_SEED, TRAINING_SEED + specimens))
+    network = fit(training, options, _say)
+    export(network, target)
+    figures = score(target, simulate(range(TEST_SEED, TEST_SEED + test_specimens)))
+    card = {
+        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "preprocessing_version": VERSION,
+        "classes": list(CLASSES),
+        "trained_on": f"{specimens} simulated specimens from seed {TRAINING_SEED}",
+        "epochs": options.epochs,
+        "seed": options.seed,
+        "tested_on": f"{test_specimens} simulated specimens from seed {TEST_SEED}",
+        "test": figures,
+    }
+    target.with_suffix(CARD.suffix).write_text(json.dumps(card, indent=2) + "\n")
+    return figures
+
+
+def simulate(seeds: Sequence[int]) -> Samples:
+    """Samples of many specimens, in the order of the seeds, made by all cores."""
+    samples: list[Sample] = []
+    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        for of_one in pool.map(specimen_samples, seeds, chunksize=16):
+            samples.extend(of_one)
+    return collect(samples)
+
+
+def export(network: ViewNetwork, target: Path) -> None:
+    """Write the network as ONNX with a free batch size; raises if the file breaks the format's rules."""
+    example = torch.zeros((4, 1, INPUT_SIDE, INPUT_SIDE), dtype=torch.uint8)
+    with warnings.catch_warnings():
+        # The exporter that needs no further package calls itself deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            (example,),
+            target,
+            input_names=["picture"],
+            output_names=["view", "up", "mirrored"],
+            dynamic_axes={"picture": {0: "n"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(onnx.load(target))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.view_network.train", description=__doc__)
+    parser.add_argument("--specimens", type=int, default=900, help="simulated mice to train on (default %(default)s)")
+    parser.add_argument("--test-specimens", type=int, default=150, help="unseen mice to test on (default %(default)s)")
+    parser.add_argument("--epochs", type=int, default=16, help="passes over the pictures (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of weights and augmentation (default %(default)s)")
+    parser.add_argument("--output", type=Path, default=MODEL, help="where the model goes (default %(default)s)")
+    given = parser.parse_args()
+    figures = train(given.specimens, given.test_specimens, Fit(given.epochs, given.seed), given.output)
+    _say(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
