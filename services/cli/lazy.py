@@ -61,9 +61,9 @@ COMMANDS: Final = {
     "models": LazyCommand(
         "services.cli.models.command:app", "List, add, promote and roll back model versions.", _OPERATE
     ),
-    "recall": LazyCommand(
+    "reprocess": LazyCommand(
         "services.cli.reprocess:app",
-        "Have past specimens called anew, by new versions or preprocessing.",
+        "Re-run calls for past specimens with new models or preprocessing.",
         _OPERATE,
     ),
     "stack": LazyCommand("services.cli.stack:app", "Start and stop the servers as local processes.", _OPERATE),

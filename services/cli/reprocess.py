@@ -1,4 +1,4 @@
-"""`xray recall`."""
+"""`xray reprocess`."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def recall(
 
     Examples:
 
-        xray recall --dry-run
-        xray recall --centre JAX --since 30d
-        xray recall 183808 183809
-        xray recall --from-originals --rate 5
+        xray reprocess --dry-run
+        xray reprocess --centre JAX --since 30d
+        xray reprocess 183808 183809
+        xray reprocess --from-originals --rate 5
     """
     settings = load(ServiceSettings)
     names = tuple(sorted(set(specimens))) if specimens else None

@@ -39,7 +39,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that `python -m services.cli.train.models --config NAME` needs; equal configurations give equal models.
+    """Everything that `xray train models --config NAME` needs; equal configurations give equal models.
 
     Of the `specimens` the last `balanced` are of the balanced population (`training.datasets.recipe.Recipe`). `side` is
     that of the tensors that the models take. `training_set` names the configuration whose training set is used, `start`

@@ -1,6 +1,6 @@
 """Make the training set, train both backbones, judge them and write Triton's model repository.
 
-    python -m services.cli.train.models --config small
+    xray train models --config small
 
 Stopped at any point (Ctrl-C, a crash), the same command goes on where it ended. See docs/models.md.
 """

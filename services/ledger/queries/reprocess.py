@@ -1,4 +1,4 @@
-"""What `xray recall` asks: specimens page by page, their current calls, images without a view of today."""
+"""What `xray reprocess` asks: specimens page by page, their current calls, images without a view of today."""
 
 from __future__ import annotations
 

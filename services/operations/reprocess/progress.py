@@ -1,4 +1,4 @@
-"""What `xray recall` tells: a bar while it works, a table of how the specimens of every centre stood."""
+"""What `xray reprocess` tells: a bar while it works, a table of how the specimens of every centre stood."""
 
 from __future__ import annotations
 

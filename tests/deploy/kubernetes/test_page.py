@@ -9,7 +9,7 @@ from tests.deploy.kubernetes.manifests import container, of_kind
 from tests.deploy.kubernetes.test_schemas import NEWEST_KEDA, OLDEST_KEDA
 
 PAGE = (CLONE / "docs" / "kubernetes.md").read_text()
-(BEFORE,) = re.findall(r"## What must be there before\n(.*?)\n## ", PAGE, re.DOTALL)
+(BEFORE,) = re.findall(r"## Prerequisites\n(.*?)\n## ", PAGE, re.DOTALL)
 
 
 def test_strimzi_may_run_its_pods_where_ours_run_and_acts_on_topics() -> None:

@@ -16,7 +16,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 _PROGRAM = """
 import os, sys
 from pathlib import Path
-from tests.training.fit.tiny import ignore, tiny_backbone, tiny_fit
+from tests.training.train.tiny import ignore, tiny_backbone, tiny_fit
 
 taken = 0
 

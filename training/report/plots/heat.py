@@ -40,13 +40,13 @@ def draw_heat_sheet(path: Path, rows: Sequence[SheetRow], layers: Sequence[str],
             for view in range(len(VIEWS)):
                 panels = line[view * (1 + len(layers)) :]
                 for panel, heat in zip(panels, (None, *row.heats), strict=False):
-                    _picture(panel, row, view, heat)
+                    _overlay(panel, row, view, heat)
         names = [f"{view}\n{source}" for view in VIEWS for source in ("as it is", *layers)]
         for panel, name in zip(axes[0], names, strict=True):
             panel.set_title(name, fontsize=10)
 
 
-def _picture(axis: Axes, row: SheetRow, view: int, heat: NDArray[np.float64] | None) -> None:
+def _overlay(axis: Axes, row: SheetRow, view: int, heat: NDArray[np.float64] | None) -> None:
     side = row.views.shape[-1]
     extent: Any = (0, side, side, 0)
     axis.imshow(row.views[view], cmap="gray", vmin=0, vmax=255, extent=extent)
