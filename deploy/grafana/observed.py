@@ -18,7 +18,7 @@ from services.demo.cohort import Wanted, rendering
 from services.demo.sending import Sending, send
 from services.demo.submissions import Submission
 from services.operations.environment import settings_of
-from services.operations.pipeline import SERVICES, Processes
+from services.operations.processes import SERVICES, Processes
 from services.operations.provisioning import prepare
 
 WINDOW_SECONDS: Final = 15

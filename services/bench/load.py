@@ -1,12 +1,19 @@
-"""Announces specimens whose images lie in the bucket, and waits for their calls in PostgreSQL."""
+"""Announces specimens whose images lie in the bucket, and waits for their calls in PostgreSQL.
+
+The largest resident memory of each service while something runs.
+"""
 
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
+
+import psutil
 
 from services.common.errors import Retriable
 from services.common.events import ImageEvent
@@ -19,6 +26,55 @@ from services.demo.submissions import Picture, Submission
 from services.ledger.database import Connection
 from services.ledger.queries import calls_of
 from services.ledger.queries.progress import advance
+from services.operations.processes import Processes
+
+_EVERY_SECONDS: Final = 0.2
+
+
+class MemoryWatch:
+    """Samples the resident memory of services five times a second between enter and exit."""
+
+    def __init__(self, services: Processes, names: tuple[str, ...]) -> None:
+        """Watch these running services."""
+        self._watched = {name: psutil.Process(services.pid(name)) for name in names}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.largest_bytes: dict[str, int] = dict.fromkeys(names, 0)
+        self.cpu_seconds: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        """Start sampling."""
+        self._before = self._cpu()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End sampling; `cpu_seconds` holds what each service used meanwhile."""
+        self._stop.set()
+        self._thread.join()
+        after = self._cpu()
+        self.cpu_seconds = {name: after[name] - self._before[name] for name in after if name in self._before}
+
+    def _run(self) -> None:
+        while not self._stop.wait(_EVERY_SECONDS):
+            for name, process in self._watched.items():
+                try:
+                    self.largest_bytes[name] = max(self.largest_bytes[name], process.memory_info().rss)
+                except psutil.NoSuchProcess:
+                    continue
+
+    def _cpu(self) -> dict[str, float]:
+        seconds: dict[str, float] = {}
+        for name, process in self._watched.items():
+            try:
+                times = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            seconds[name] = times.user + times.system
+        return seconds
+
 
 _POLL_SECONDS: Final = 0.1
 _PATIENCE_SECONDS: Final = 60.0

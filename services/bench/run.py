@@ -11,20 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from services.bench.bare import BareResult
-from services.bench.load import Uploaded, latencies, run_through, upload
-from services.bench.memory import MemoryWatch
+from services.bench.load import MemoryWatch, Uploaded, latencies, run_through, upload
 from services.common.errors import Fatal
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.tied import tied
 from services.demo.cohort import Wanted, rendering
-from services.demo.figures import quantile
-from services.demo.servers import servers
+from services.demo.outcome import quantile
+from services.demo.run import servers
 from services.demo.submissions import Submission
-from services.ledger.database import Connection
-from services.ledger.session import ledger
+from services.ledger.database import Connection, ledger
 from services.operations.environment import CLONE, settings_of
-from services.operations.pipeline import PIPELINE, Processes
+from services.operations.processes import PIPELINE, Processes
 from services.operations.provisioning import prepare
 
 _WARM_UP: Final = 16

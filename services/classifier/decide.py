@@ -1,4 +1,7 @@
-"""From the backbones' probabilities to one call: consensus, thresholds, hierarchy, doubts (paper section 4)."""
+"""From the backbones' probabilities to one call: consensus, thresholds, hierarchy, doubts (paper section 4).
+
+What one backbone said, with the names that trace it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.events import Probabilities
+from services.common.events import ModelOutput, Probabilities
 from services.common.hierarchy import consensus, pooled
 from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2, LEVEL3, PARENTS
 from services.common.model_card import ModelCard
+from services.registry.triton_client import Backbone
+
+
+def model_output(backbone: Backbone, probabilities: Probabilities) -> ModelOutput:
+    """Return a backbone's probabilities as a call keeps them."""
+    return ModelOutput(
+        model=backbone.model,
+        version=backbone.version,
+        calibration_digest=backbone.card.calibration_digest,
+        training_digest=backbone.card.training_digest,
+        probabilities=probabilities,
+    )
+
 
 Numbers = NDArray[np.float64]
 

@@ -6,12 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import cast
 
-from services.classifier.decide import decide
+from services.classifier.decide import decide, model_output
 from services.classifier.metrics import count_call
-from services.classifier.output import model_output
-from services.classifier.serving import Serving, Taken
+from services.classifier.serving import Serving, Taken, read_tensor
 from services.classifier.shadow.shadowing import Shadowing
-from services.classifier.tensors import read_tensor
 from services.common import metrics
 from services.common.errors import Rejected, Retriable
 from services.common.events import Event, PhenotypeCall, Probabilities, TensorReady

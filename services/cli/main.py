@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from services import __version__
-from services.cli.lazy import LazyGroup
+from services.cli.groups import LazyGroup
 from services.common.errors import Fatal, PipelineError, Retriable
 from services.operations.environment import adopt_running_stack
 

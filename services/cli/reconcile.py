@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from services.cli.durations import moment_or_age
+from services.cli.options import moment_or_age
 from services.cli.output import JsonOption, console, errors, print_json, table
 from services.common.settings import ServiceSettings, load
+from services.ledger.database import ledger
 from services.ledger.queries import image_fates, recorded_images, refused_images, unreadable_records
-from services.ledger.session import ledger
 from services.operations.reconcile.account import (
     COLUMNS,
     WORDS,
@@ -22,9 +22,9 @@ from services.operations.reconcile.account import (
     LedgerSide,
     Missing,
     account,
+    announce_again,
     places,
 )
-from services.operations.reconcile.again import announce_again
 from services.operations.reconcile.snapshot import Snapshot, take
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")

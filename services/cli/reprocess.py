@@ -10,19 +10,16 @@ from typing import Annotated
 
 import typer
 
-from services.cli.durations import moment_or_age
+from services.cli.options import moment_or_age
 from services.cli.output import JsonOption, console, print_json
 from services.common.errors import Rejected
 from services.common.kafka.clients import publisher
 from services.common.settings import ServiceSettings, load
 from services.common.store import ObjectStore
-from services.ledger.database import Connection
+from services.ledger.database import Connection, ledger
 from services.ledger.queries import Selection, count_specimens, specimens_after
-from services.ledger.session import ledger
-from services.operations.reprocess.pace import Pace
 from services.operations.reprocess.progress import Telling
-from services.operations.reprocess.publish import Publisher
-from services.operations.reprocess.run import PATIENCE_SECONDS, Run, pages
+from services.operations.reprocess.run import PATIENCE_SECONDS, Pace, Publisher, Run, pages
 from services.operations.reprocess.source import Found, Originals, Source, Tensors
 from services.registry.active_models import ActiveModels
 

@@ -9,19 +9,16 @@ from typing import Annotated, Any, Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from services.cli.default_command import DefaultCommandGroup
-from services.cli.durations import SinceOption
+from services.cli.groups import DefaultCommandGroup
+from services.cli.options import SinceOption, user
 from services.cli.output import JsonOption, console, errors, moment, print_json, table
-from services.cli.user import user
 from services.common.events.base import now
 from services.common.events.summary import reviewed
 from services.common.labels import LABEL_ORDER
 from services.common.settings import Settings, load
+from services.ledger.database import ledger
 from services.ledger.queries import ReviewRecord, reviews
-from services.ledger.session import ledger
-from services.operations.reviews.compose import VERDICTS
-from services.operations.reviews.file import BadLine, Line, read_lines
-from services.operations.reviews.publish import Reviewed, prepared, publish
+from services.operations.reviews import VERDICTS, BadLine, Line, Reviewed, prepared, publish, read_lines
 
 _DEFAULT: Final = "give"
 Labels = Annotated[str, typer.Option(metavar="LABELS", help="Labels, separated by commas.")]

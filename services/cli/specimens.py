@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from services.cli.calls.lineage import images, rejections, views
-from services.cli.durations import duration
+from services.cli.options import duration
 from services.cli.output import JsonOption, console, moment, print_json, table
 from services.common.settings import Settings, load
-from services.ledger.database import Connection
+from services.ledger.database import Connection, ledger
 from services.ledger.queries import SpecimenState, centre_counts, incomplete_specimens, specimen_history
-from services.ledger.session import ledger
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _COLUMNS = ("specimen", "centre", "state", "since (UTC)", "images#", "DV views#", "LAT views#", "skipped#", "rejected#")

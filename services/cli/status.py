@@ -14,8 +14,7 @@ from services.cli.output import JsonOption, console, print_json, seconds, table
 from services.common.errors import Retriable
 from services.common.loop.backoff import delays
 from services.common.settings import ServiceSettings, load
-from services.operations.status.servers import ServerHealth, check_servers
-from services.operations.status.topics import READS, ServiceState, TopicState, topics_and_services
+from services.operations.status import READS, ServerHealth, ServiceState, TopicState, check_servers, topics_and_services
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _TRIES: Final = 3

@@ -1,10 +1,14 @@
-"""`xray trace`."""
+"""`xray trace`.
+
+A specimen that the ledger does not know: its newest announcements on `xray.images`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -12,14 +16,25 @@ from rich.table import Table
 
 from services.cli.output import JsonOption, console, print_json, seconds, table
 from services.common.errors import Rejected, Retriable
+from services.common.events.base import now
 from services.common.settings import Settings, load
 from services.common.store import ObjectStore
+from services.common.topics import IMAGES
+from services.ledger.database import ledger
 from services.ledger.queries import SpecimenHistory, specimen_history
 from services.ledger.queries.lookup import Kind, find
-from services.ledger.session import ledger
-from services.operations.trace.recent import on_the_topic
 from services.operations.trace.stretches import Sightings, look
-from services.operations.trace.timeline import Step, object_keys, timeline, windows
+from services.operations.trace.timeline import Step, object_keys, seen, timeline, windows
+
+_LOOK_BACK: Final = timedelta(days=1)
+
+
+def on_the_topic(settings: Settings, specimen: str) -> list[Step]:
+    """Return the announcements of the last day."""
+    present = now()
+    sightings = look(settings, specimen, [(IMAGES, [(present - _LOOK_BACK, present)])])
+    return [seen(one) for one in sightings.records]
+
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 

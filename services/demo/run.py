@@ -1,20 +1,45 @@
-"""One run of the demo."""
+"""One run of the demo.
+
+The local stack for the length of a demo or a benchmark, left as it was found.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from deploy.local.stack import Stack
 from services.cli.demo.display import Display
 from services.demo.cohort import Rendering, Wanted, rendering
 from services.demo.sending import Account, Sending, send
-from services.demo.servers import servers
 from services.demo.submissions import Submission
 from services.operations.environment import settings_of
-from services.operations.pipeline import PIPELINE, Processes
+from services.operations.processes import PIPELINE, Processes
 from services.operations.provisioning import prepare
+
+
+@contextmanager
+def servers(folder: Path, say: Callable[[str, str], None], *, keep: bool = False) -> Iterator[dict[str, str]]:
+    """Start the servers that do not run and yield the XRAY_ variables; at the end stop those, unless to `keep` them.
+
+    If none ran before, they also end with this process when it is killed.
+    """
+    before = {server.name for server in Stack(folder).status() if server.state != "stopped"}
+    stack = Stack(folder, tied=not keep and not before)
+    try:
+        stack.up(progress=say)
+        yield stack.environment()
+    finally:
+        if not keep and not before:
+            stack.down(progress=say)
+        elif not keep:
+            for name in sorted(set(stack.servers) - before):
+                stack.stop(name)
+
 
 PATIENCE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.25

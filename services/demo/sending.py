@@ -17,13 +17,11 @@ from services.common.store import ObjectStore
 from services.demo.outcome import Outcome, gather
 from services.demo.pictures import write_contact_sheet, write_refused
 from services.demo.submissions import Submission
-from services.ingest.push.image import Image
+from services.ingest.push.image import Image, LocalFile
 from services.ingest.push.journal import Journal
-from services.ingest.push.source import LocalFile
 from services.ingest.push.upload import Uploader
-from services.ledger.database import Connection
+from services.ledger.database import Connection, ledger
 from services.ledger.queries.progress import Advance, advance
-from services.ledger.session import ledger
 
 _POLL_SECONDS: Final = 0.25
 _UPLOADS: Final = 8

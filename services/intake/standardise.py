@@ -1,27 +1,51 @@
-"""One X-ray file to one standardised view: decode, find the animal, check, orient, frame."""
+"""One X-ray file to one standardised view: decode, find the animal, check, orient, frame.
+
+The stored form of a view: lossless PNG whose bytes depend on the pixels alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from services.common.errors import Rejected
+from services.common.preprocessing import VIEW_SIDE
 from services.intake.animal.find import Found, find
 from services.intake.animal.trunk import find_trunk
-from services.intake.crop import Crop, crop_around
+from services.intake.crop import Crop, crop_around, normalise, render
 from services.intake.decode import decode
-from services.intake.frame import normalise, render
 from services.intake.limits import Limits
-from services.intake.orient.crop import orientation_input
-from services.intake.orient.model import Orientation, view_model
-from services.intake.orient.verdict import Verdict, View, body_angle, decide
-from services.intake.quality.checks import FRAMING_RULES, PICTURE_RULES, check
-from services.intake.quality.scores import measure
+from services.intake.orient import Orientation, Verdict, View, body_angle, decide, orientation_input, view_model
+from services.intake.quality import FRAMING_RULES, PICTURE_RULES, check, measure
 from services.intake.raster import Raster
-from services.intake.view_png import decode_view, encode_view
+
+_FAST: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+
+
+def encode_view(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode uint8 [448, 448] as PNG."""
+    done, encoded = cv2.imencode(".png", pixels, _FAST)
+    if not done:
+        msg = "OpenCV cannot encode a view as PNG"
+        raise RuntimeError(msg)
+    return bytes(encoded)
+
+
+def decode_view(data: bytes) -> NDArray[np.uint8]:
+    """Decode a stored view to uint8 [448, 448]; raises Rejected `view_corrupt` for anything else."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    except cv2.error:
+        pixels = None
+    if pixels is None or pixels.shape != (VIEW_SIDE, VIEW_SIDE) or pixels.dtype != np.uint8:
+        raise Rejected("view_corrupt", f"not a PNG of {VIEW_SIDE}x{VIEW_SIDE} grey pixels")
+    return np.asarray(pixels, dtype=np.uint8)
+
 
 __all__ = ["StandardView", "View", "decode_view", "encode_view", "standardise"]
 

@@ -1,15 +1,47 @@
-"""Connections to PostgreSQL, and its errors sorted by what the caller should do."""
+"""Connections to PostgreSQL, and its errors sorted by what the caller should do.
+
+The ledger for commands that read it.
+
+Run a query and read its rows as dataclasses or dictionaries.
+
+Queries are never prepared: only a plan made for the very values drops the conditions that were left open.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 from psycopg import conninfo
+from psycopg.rows import class_row, dict_row
 
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable
+from services.common.settings import Settings
+
+
+@contextmanager
+def ledger(settings: Settings) -> Iterator[Connection]:
+    """Connect to PostgreSQL; raises Retriable when it is away, Fatal when XRAY_POSTGRES_DSN is wrong."""
+    with closing(connect(settings.postgres_dsn.get_secret_value(), "xray-cli")) as connection:
+        yield connection
+
+
+Row = TypeVar("Row")
+
+
+def rows(connection: Connection, row_type: type[Row], query: LiteralString, **values: Any) -> list[Row]:
+    """Return all rows, each as a `row_type` whose fields are the query's columns."""
+    with sorted_errors("read the ledger"), connection.cursor(row_factory=class_row(row_type)) as cursor:
+        return cursor.execute(query, values, prepare=False).fetchall()
+
+
+def mappings(connection: Connection, query: LiteralString, **values: Any) -> list[Mapping[str, Any]]:
+    """Return all rows, each as a mapping from column to value."""
+    with sorted_errors("read the ledger"), connection.cursor(row_factory=dict_row) as cursor:
+        return [*cursor.execute(query, values, prepare=False)]
+
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

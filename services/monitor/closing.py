@@ -1,15 +1,52 @@
-"""Which windows are due, and their events in the order of time."""
+"""Which windows are due, and their events in the order of time.
+
+Counting anew from the topics: the same counts as the app's, without its table.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 
-from services.common.events import CentreStatistics
-from services.monitor.counting.statistics import statistics
-from services.monitor.drift.judge import Rule, judged
+from services.common.errors import Rejected
+from services.common.events import CentreStatistics, parse_event
+from services.monitor.counter import READS
+from services.monitor.counting import Windows, observe, statistics
+from services.monitor.drift import Rule, judged
 from services.monitor.history import History
 from services.monitor.settings import MonitorSettings
 from services.monitor.tables import Window
+
+
+class Recount:
+    """Counts records in any order; holds every identity in memory (some 150 bytes each)."""
+
+    def __init__(self, windows: Windows) -> None:
+        """Start with no window."""
+        self._windows = windows
+        self._known: set[tuple[int, str]] = set()
+        self._counters: dict[Window, Counter[str]] = {}
+
+    def add(self, topic: str, timestamp: float, value: bytes | None) -> None:
+        """Count a record of a topic that the monitor reads; `timestamp` is Unix time. Unreadable ones are left out."""
+        try:
+            event = parse_event(READS[topic], value)
+        except Rejected:
+            return
+        observation = observe(event, datetime.fromtimestamp(max(0.0, timestamp), UTC))
+        start = self._windows.start_of(observation.moment)
+        if (start, observation.identity) not in self._known:
+            self._known.add((start, observation.identity))
+            self._counters.setdefault((start, observation.centre), Counter()).update(observation.adds)
+
+    def closed(self, now: float) -> list[Window]:
+        """Return the windows whose end and grace are past."""
+        return [window for window in self._counters if self._windows.closed(window[0], now)]
+
+    def counters(self, window: Window) -> Counter[str]:
+        """Return a window's counters."""
+        return self._counters[window]
 
 
 def due(

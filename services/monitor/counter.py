@@ -11,8 +11,7 @@ from services.common.events import Event, parse_event
 from services.common.metrics.definitions import DONE, RECEIVED, SKIPPED
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
 from services.monitor import metrics
-from services.monitor.counting.observe import observe
-from services.monitor.counting.windows import Windows
+from services.monitor.counting import Windows, observe
 from services.monitor.tables import Window, WindowTable
 
 STAGE: Final = "monitor"

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 
 from services.common.errors import Rejected, Retriable
 from services.common.events import CentreStatistics, parse_event
-from services.common.kafka.positions import position_of
+from services.common.kafka.reading import position_of
 from services.common.settings import Settings
 from services.common.topics import STATISTICS
 

@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from services.common.events import CentreStatistics
-from services.monitor.counting.observe import Observation
+from services.monitor.counting import Observation
 
 IMAGES: Final = Counter("xray_centre_images_total", "Images announced.", ["centre"])
 ACCEPTED: Final = Counter("xray_centre_accepted_total", "Images that became a view.", ["centre"])

@@ -8,7 +8,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from services.common.settings import ServiceSettings
-from services.monitor.counting.windows import Windows
+from services.monitor.counting import Windows
 
 _DAY: Final = 24 * 3600
 

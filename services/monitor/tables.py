@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from services.monitor.counting.observe import Observation
+from services.monitor.counting import Observation
 
 COUNTERS: Final = "n"
 IDENTITY: Final = "i"

@@ -14,10 +14,9 @@ from services.common.errors import Fatal
 from services.common.events import CentreStatistics
 from services.common.kafka.clients import publisher, reader
 from services.common.topics import STATISTICS
-from services.monitor.closing import due
+from services.monitor.closing import Recount, due
 from services.monitor.counter import READS
 from services.monitor.history import History
-from services.monitor.recount import Recount
 from services.monitor.settings import MonitorSettings
 
 _POLL_MS = 500

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import ModelActivation, parse_event
 from services.common.events.model import SERVING_SET, SHADOW_SET
-from services.common.kafka.positions import position_of
+from services.common.kafka.reading import position_of
 from services.common.settings import Settings
 from services.common.topics import ACTIVE_MODELS
 

@@ -2,11 +2,15 @@
 
 Triton reads a model's objects anew at each load. A version's objects are there before `config.pbtxt`, one object, names
 it; so nobody reads half a version. A lock of the ledger's database keeps others waiting: it ends with the process.
+
+The model repository that XRAY_MODEL_REPOSITORY names: a folder, or a place in object storage.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,8 +23,21 @@ from services.common.errors import Fatal, Rejected
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.ledger.database import connect, sorted_errors
-from services.registry.configuration import FILE
-from services.registry.repository import BYTECODE, ModelRepository
+from services.registry.repository import BYTECODE, FILE, ModelRepository
+
+
+def repository_of(settings: Settings) -> ModelRepository:
+    """Open it; raises Fatal when there is none, Retriable when the object store is away.
+
+    Of one in object storage a copy is kept in `$XDG_CACHE_HOME/xray/models`, so that only what is new is fetched.
+    """
+    place = settings.model_repository
+    if not place.startswith(SCHEME):
+        return ModelRepository(place)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    name = hashlib.sha256(f"{settings.s3_endpoint} {place}".encode()).hexdigest()[:16]
+    return BucketRepository(settings, place, cache / "xray" / "models" / name)
+
 
 SCHEME: Final = "s3://"
 _KNOWN: Final = ".objects.json"

@@ -8,11 +8,9 @@ from typing import Final
 
 from services.common.settings import Settings
 from services.common.store import ObjectStore
-from services.registry.bucket import SCHEME, bucket_and_prefix
-from services.registry.configuration import FILE
+from services.registry.bucket import SCHEME, bucket_and_prefix, repository_of
 from services.registry.inspect import KNOWN, inspect
-from services.registry.place import repository_of
-from services.registry.repository import ModelRepository
+from services.registry.repository import FILE, ModelRepository
 
 _INCOMING: Final = ".incoming-"
 

@@ -16,7 +16,7 @@ from services.common.events import SpecimenView, TensorReady
 from services.common.events.base import now
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VERSION
-from services.fuser.stored import npy
+from services.fuser.service import npy
 from services.registry.triton_client import Backbone
 from tests.classifier.test_decide import card
 

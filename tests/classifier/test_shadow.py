@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from services.classifier import metrics
-from services.classifier.output import model_output
+from services.classifier.decide import model_output
 from services.classifier.shadow import shadowing
 from services.classifier.shadow.candidate import DEADLINE_SECONDS, Candidate
 from services.classifier.shadow.shadowing import QUEUE_CALLS, Shadowing
@@ -25,7 +25,7 @@ from services.common.labels import LABEL_ORDER
 from services.common.model_card import card_pin
 from services.common.settings import ServiceSettings
 from services.common.topics import SHADOW
-from services.fuser.stored import npy
+from services.fuser.service import npy
 from services.registry.triton_client import Backbone
 from tests.classifier.test_decide import card, output
 from tests.ledger.examples import call

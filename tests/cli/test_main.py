@@ -13,7 +13,8 @@ import typer
 from typer.testing import CliRunner
 
 from services import __version__
-from services.cli import lazy, main
+from services.cli import groups as lazy
+from services.cli import main
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from services.cli.durations import duration, moment_or_age
+from services.cli.options import duration, moment_or_age
 from services.cli.output import moment, print_json, seconds
 
 

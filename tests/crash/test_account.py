@@ -29,7 +29,7 @@ from services.common.settings import ServiceSettings
 from services.common.topics import IMAGES
 from services.demo.cohort import Wanted, rendering
 from services.demo.sending import Account, Sending, send
-from services.operations.pipeline import PIPELINE
+from services.operations.processes import PIPELINE
 from tests.pipeline.deployment import Deployment, deployed
 from tests.pipeline.mice import mouse
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.common.events import ImageEvent
-from services.operations.pipeline import PIPELINE
+from services.operations.processes import PIPELINE
 from tests.pipeline.deployment import Call, Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
 

@@ -16,9 +16,9 @@ from services.common.errors import Retriable
 from services.common.settings import ServiceSettings
 from services.monitor.app import TICK_SECONDS
 from services.monitor.settings import MonitorSettings
-from services.operations.pipeline import Processes
+from services.operations.processes import Processes
 from services.operations.statistics import recompute
-from services.operations.status.topics import topics_and_services
+from services.operations.status import topics_and_services
 from tests.monitor.counted import Counted, counted, counts_of, sendings, window_start
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1200)]

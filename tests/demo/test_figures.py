@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.demo.figures import Judged, auc, label_figures, quantile
+from services.demo.outcome import Judged, auc, label_figures, quantile
 from tests.ledger.examples import call
 
 

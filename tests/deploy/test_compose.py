@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 from services.common.settings import ServiceSettings, Settings
 from services.intake.settings import IntakeSettings
 from services.monitor.settings import MonitorSettings
-from services.operations.pipeline import PIPELINE, SERVICES
+from services.operations.processes import PIPELINE, SERVICES
 from tests.deploy.compose_file import CLONE, SERVERS, compose, services
 from tests.deploy.dockerfile import stages
 

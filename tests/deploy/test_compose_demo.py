@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from services.operations.environment import settings_of
-from services.operations.pipeline import PIPELINE, Processes
+from services.operations.processes import PIPELINE, Processes
 from services.operations.provisioning import prepare
 from tests.deploy.compose_file import CLONE
 

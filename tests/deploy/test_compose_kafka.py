@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.folder import CACHE
-from deploy.local.servers.java import find_java
+from deploy.local.servers.kafka import find_java
 from deploy.local.stack import Stack
 from deploy.local.versions import KAFKA
 from tests.deploy.compose_file import services

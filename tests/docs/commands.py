@@ -92,7 +92,9 @@ TESTS: Final[dict[str, str]] = {
     "xray train collect": f"{_REVIEWS}test_a_dataset_is_collected_the_same_again_and_anew_after_a_verdict",
     "xray train models --config": "not run: it trains for hours; its steps are tested small by tests/training",
     "xray train models --share": f"{_STUDY}test_models_that_learnt_from_a_share_are_exported_and_lie_apart",
-    "xray train collect --no-ledger --from-set": "tests/training/datasets/collect/test_command.py::test_without_servers",
+    "xray train collect --no-ledger --from-set": (
+        "tests/training/datasets/collect/test_command.py::test_without_servers"
+    ),
     "xray train evaluate": (
         "tests/training/evaluation/test_command.py::"
         "test_the_folder_holds_a_report_a_table_and_every_figure_that_the_report_shows"
@@ -108,12 +110,13 @@ TESTS: Final[dict[str, str]] = {
     "xray train refresh --dataset": (
         f"{_REFRESH}test_killed_at_every_step_what_serves_goes_on_and_the_last_run_promotes_once"
     ),
-    "xray train refresh --labels": "not run: by its name; what it collects is tested by tests/training/datasets/collect",
+    "xray train refresh --labels": (
+        "not run: by its name; what it collects is tested by tests/training/datasets/collect"
+    ),
     "xray train refresh --watch": "not run: it stays; when it is due is tested by tests/training/refresh/test_watch.py",
     "xray train export --target": "not run: by its name; its files are tested by tests/training/export/test_targets.py",
     # programs of ours
     "python -m deploy.containers.trial": "not run: needs a container engine, or root on Debian, and some minutes",
-    "python -m services.cli.train.models": "not run: it trains for hours; its steps are tested small by tests/training",
     "python examples/subscriber.py": f"{_CLI}test_follow_and_the_example_subscriber_print_new_calls",
     "python examples/resumable_subscriber.py": (
         "tests/examples/test_resumable_subscriber.py::test_the_current_calls_are_kept_through_kill_and_repetition"

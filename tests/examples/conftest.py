@@ -10,7 +10,7 @@ from psycopg import conninfo, sql
 
 from deploy.local.stack import Stack
 from services.operations.environment import settings_of
-from services.operations.provisioning.topics import ensure_topics
+from services.operations.provisioning import ensure_topics
 
 
 @pytest.fixture(scope="module")

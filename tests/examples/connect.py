@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.folder import CACHE
-from deploy.local.servers.java import find_java
+from deploy.local.servers.kafka import find_java
 from deploy.local.versions import KAFKA
 
 DEBEZIUM: Final = "3.2.0.Final"

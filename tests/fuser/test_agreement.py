@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 
 from services.common.preprocessing import VIEW_SIDE
-from services.fuser.agreement import Image, agreeing
-from services.fuser.fuse import mean_view
+from services.fuser.fuse import Image, agreeing, mean_view
 from tests.fuser.pictures import bone
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.common.preprocessing import TENSOR_SIDE, VERSION, VIEW_SIDE
 from services.fuser.fuse import SMALLEST_COMPONENT, fuse, mean_view
-from services.fuser.stored import npy
+from services.fuser.service import npy
 from tests.fuser.pictures import bone
 
 

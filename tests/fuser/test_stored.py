@@ -10,7 +10,7 @@ import pytest
 from deploy.local.stack import Stack
 from services.common.store import ObjectStore
 from services.fuser.fuse import fuse
-from services.fuser.stored import npy, stored
+from services.fuser.service import npy, stored
 from services.operations.environment import settings_of
 from tests.fuser.pictures import bone
 

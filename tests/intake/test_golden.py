@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from services.common.preprocessing import VERSION
 from services.intake.animal.find import find
-from services.intake.crop import crop_around, head_up
+from services.intake.crop import crop_around, head_up, normalise, render
 from services.intake.decode import decode
-from services.intake.frame import normalise, render
-from services.intake.view_png import decode_view
+from services.intake.standardise import decode_view
 from tests.intake.files import LIMITS, encoded
 
 GOLDEN = Path(__file__).parent / f"golden_{VERSION}.png"

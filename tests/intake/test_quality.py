@@ -9,7 +9,7 @@ import pytest
 
 from services.common.errors import Rejected
 from services.intake.limits import Limits
-from services.intake.quality.checks import FRAMING_RULES, PICTURE_RULES, Rule, check
+from services.intake.quality import FRAMING_RULES, PICTURE_RULES, Rule, check
 from services.intake.standardise import standardise
 from tests.intake.files import LIMITS, encoded, exposure, grey
 

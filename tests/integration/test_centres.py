@@ -19,7 +19,7 @@ from services.common.keys import original_key
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
 from services.ingest.submissions import specimen_id
-from services.ingest.submissions.observations import PREFIX
+from services.ingest.submissions.content import PREFIX
 from tests.ingest.backfill.documents import image_document, observation_document, serving
 from tests.ingest.push.files import write_picture
 from tests.ingest.submissions.submissions import experiment, medium, observed, submission

@@ -22,8 +22,8 @@ from services.cli.main import app
 from services.common.kafka.clients import administrator
 from services.common.topics import CALLS, IMAGES, VIEWS, Topic
 from services.operations.environment import settings_of
-from services.operations.pipeline import SERVICES, Processes
-from services.operations.provisioning.topics import ensure_topics
+from services.operations.processes import SERVICES, Processes
+from services.operations.provisioning import ensure_topics
 from services.operations.replay import REPLAY_HEADER
 from tests.ingest.push.files import write_picture
 from tests.pipeline.mice import mouse

@@ -9,7 +9,7 @@ import pytest
 
 from services.common.events import PhenotypeCall, Rejection
 from services.common.topics import REJECTED
-from services.operations.pipeline import Processes
+from services.operations.processes import Processes
 from services.registry.promote import promote, roll_back
 from services.registry.register import current
 from services.registry.repository import ModelRepository

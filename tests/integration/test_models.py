@@ -15,7 +15,7 @@ from services.classifier.serving import Serving
 from services.common.errors import Rejected, Retriable
 from services.common.events import ModelActivation, Rejection
 from services.common.topics import ACTIVE_MODELS, REJECTED
-from services.operations.pipeline import Processes
+from services.operations.processes import Processes
 from services.registry.admit import admit
 from services.registry.promote import promote, roll_back
 from services.registry.register import current

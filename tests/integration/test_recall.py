@@ -18,7 +18,7 @@ from services.common.kafka.reading import Stretch, partitions, read
 from services.common.keys import original_key
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.topics import CALLS
-from services.registry.add import add_version
+from services.registry.admit import add_version
 from services.registry.promote import promote, roll_back
 from services.registry.repository import ModelRepository
 from services.registry.triton_client import connect

@@ -15,7 +15,7 @@ from services.common.events import ModelActivation
 from services.common.store import ObjectStore
 from services.common.topics import ACTIVE_MODELS
 from services.operations.provisioning import prepare
-from services.registry.add import add_version
+from services.registry.admit import add_version
 from services.registry.decision import read_decision
 from services.registry.promote import promote
 from services.registry.register import current

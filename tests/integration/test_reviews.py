@@ -27,9 +27,9 @@ from services.common.loop.transport import KafkaTransport
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS, REVIEWS
-from services.fuser.stored import npy
+from services.fuser.service import npy
 from services.ledger.migrate import migrate
-from services.operations.provisioning.topics import ensure_topics
+from services.operations.provisioning import ensure_topics
 from tests.integration.test_cli import wait_until
 from tests.integration.test_sink import running
 from tests.ledger.examples import call

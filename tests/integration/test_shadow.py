@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
+from services.classifier.shadow.shadowing import is_shadowed
 from services.common.errors import Rejected
 from services.common.events import ModelActivation, ShadowCall
 from services.common.events.base import now
 from services.common.events.model import SHADOW_SET
 from services.common.topics import SHADOW
+from services.ledger.database import ledger
 from services.ledger.queries import shadow_labels, shadow_summaries
-from services.ledger.session import ledger
-from services.operations.pipeline import Processes
+from services.operations.processes import Processes
 from services.registry.control import ready_versions
 from services.registry.inspect import inspect
 from services.registry.register import current, current_shadow, publish_next
 from services.registry.repository import ModelRepository
 from services.registry.shadow import shadow, stop_shadow
-from services.registry.shadow_share import is_shadowed
 from services.registry.triton_client import connect
 from tests.integration.test_cli import Cli
 from tests.registry.under_load import (

@@ -18,8 +18,8 @@ from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
 from services.ledger import queries
 from services.ledger.database import connect
 from services.ledger.migrate import migrate
-from services.operations.provisioning.topics import ensure_topics
-from services.operations.status.topics import topics_and_services
+from services.operations.provisioning import ensure_topics
+from services.operations.status import topics_and_services
 from services.sink.service import Sink
 from tests.ledger.examples import call, image, rejection, view
 

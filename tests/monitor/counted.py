@@ -22,8 +22,8 @@ from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
 from services.ledger.migrate import migrate
 from services.monitor.history import History
 from services.operations.environment import settings_of
-from services.operations.pipeline import Processes
-from services.operations.provisioning.topics import ensure_topics
+from services.operations.processes import Processes
+from services.operations.provisioning import ensure_topics
 from tests.ledger.examples import call, image, rejection, view
 
 LENGTH = 60

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.operations.pipeline import Processes
+from services.operations.processes import Processes
 from tests.monitor.counted import Counted, counted, metric, sendings, window_start
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.events import Event
+from services.monitor.closing import Recount
 from services.monitor.counter import READS
-from services.monitor.counting.observe import observe
-from services.monitor.counting.windows import Windows
-from services.monitor.recount import Recount
+from services.monitor.counting import Windows, observe
 from services.monitor.tables import WindowTable
 from tests.ledger.examples import NOON, call, image, rejection, view
 

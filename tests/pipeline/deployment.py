@@ -20,7 +20,7 @@ from services.common.keys import original_key
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
-from services.operations.pipeline import PIPELINE, Processes
+from services.operations.processes import PIPELINE, Processes
 from services.operations.provisioning import prepare
 
 

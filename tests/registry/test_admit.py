@@ -12,8 +12,7 @@ from tritonclient.utils import InferenceServerException
 from services.common.errors import Rejected, Retriable
 from services.registry import admit as module
 from services.registry import retire
-from services.registry.add import add_version
-from services.registry.admit import admit
+from services.registry.admit import add_version, admit
 from services.registry.control import load
 from services.registry.promote import _let_go
 from services.registry.repository import ModelRepository

@@ -16,13 +16,11 @@ from services.common.errors import Fatal, Rejected
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.operations.environment import settings_of
-from services.registry.add import add_version
-from services.registry.admit import admit
-from services.registry.bucket import BucketRepository
+from services.registry.admit import add_version, admit
+from services.registry.bucket import BucketRepository, repository_of
 from services.registry.control import ready_versions
 from services.registry.inspect import inspect
 from services.registry.install import install_models
-from services.registry.place import repository_of
 from services.registry.repository import ModelRepository
 from services.registry.triton_client import connect
 from tests.registry.variants import MODEL, committed_golden, not_numbers, shifted, write_variant

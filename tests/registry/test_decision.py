@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.cli.models import decided as module
-from services.cli.models.decided import decided
+from services.cli.models import listing as module
+from services.cli.models.listing import decided
 from services.common.errors import Rejected, Retriable
 from services.common.events.base import now
 from services.common.settings import Settings

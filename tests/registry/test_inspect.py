@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected
-from services.registry.add import add_version
-from services.registry.configuration import read_configuration, write_configuration
+from services.registry.admit import add_version
 from services.registry.inspect import inspect
-from services.registry.repository import ModelRepository
+from services.registry.repository import ModelRepository, read_configuration, write_configuration
 from tests.registry.variants import MODEL, shifted, write_variant
 
 

@@ -14,7 +14,7 @@ from services.common.errors import Fatal, Rejected
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.operations.environment import settings_of
-from services.registry.add import add_version
+from services.registry.admit import add_version
 from services.registry.inspect import inspect
 from services.registry.install import install_models, place_to_fill
 from services.registry.repository import ModelRepository

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.shadow_share import is_shadowed
+from services.classifier.shadow.shadowing import is_shadowed
 from tests.common.strategies import specimen_ids
 
 

@@ -26,10 +26,10 @@ from services.common.preprocessing import VERSION
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import CALLS, TENSORS
-from services.fuser.stored import npy
-from services.operations.pipeline import Processes
+from services.fuser.service import npy
+from services.operations.processes import Processes
 from services.operations.provisioning import prepare
-from services.registry.add import add_version
+from services.registry.admit import add_version
 from services.registry.repository import ModelRepository
 from tests.integration.test_cli import Cli
 from tests.registry.variants import MODEL, committed_golden

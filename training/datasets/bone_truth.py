@@ -17,7 +17,7 @@ from services.common.labels import CALL_LABELS, LEVEL2
 from services.intake.crop import Crop, Pose, warped
 from training.labels import call_vector
 from training.simulation.abnormalities.catalogue import GROUP
-from training.simulation.imaging.bone_map import bone_map
+from training.simulation.imaging.projection import bone_map
 from training.simulation.imaging.radiograph import Radiograph
 from training.simulation.specimen import Specimen
 

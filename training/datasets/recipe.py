@@ -1,15 +1,34 @@
-"""What a training set is made of; two sets of the same recipe are equal."""
+"""What a training set is made of; two sets of the same recipe are equal.
+
+The 70/20/10 split by specimen (paper section 4, "Protocol"): by hash, so that adding specimens moves none.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VERSION
-from training.datasets.split import Part, part_of
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
 from training.simulation.prevalence import BALANCED, RECORD
 from training.simulation.specimen import Specimen, make_specimen
+
+Part = Literal["train", "validation", "test", "balanced"]
+"""`balanced` is a second test part, harder than `test`: see `training.datasets.recipe.Recipe`."""
+
+_BUCKETS: Final = 1000
+_TRAIN_END: Final = 700
+_VALIDATION_END: Final = 900
+
+
+def part_of(specimen: str) -> Part:
+    """Return the part that a specimen belongs to, from its id alone."""
+    bucket = int.from_bytes(hashlib.sha256(specimen.encode()).digest()[:8], "big") % _BUCKETS
+    if bucket < _TRAIN_END:
+        return "train"
+    return "validation" if bucket < _VALIDATION_END else "test"
+
 
 PICTURE_SIDE: Final = 900
 """Longer side of the pictures in pixels: twice a view's, which is all a view can show, at a third of the time."""
@@ -20,7 +39,7 @@ class Recipe:
     """`specimens` simulated mice, seeds `first_seed` onwards; pictures of `picture_side`, tensors of `side` pixels.
 
     What occurs together in a mouse is as in the public record; in the last `balanced` of them every kind of
-    abnormality is as frequent as any other, and most have one only (`training.simulation.prevalence`): for training, and
+    abnormality is equally frequent, and most have one only (`training.simulation.prevalence`): for training, and
     as a harder test. With `unseen` they come from the centres that no training set has, for testing only.
     """
 

@@ -22,8 +22,7 @@ from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.inputs import Input, seen, seen_bones
-from training.datasets.recipe import Recipe
-from training.datasets.split import Part
+from training.datasets.recipe import Part, Recipe
 
 Images = NDArray[np.uint8]
 _IMAGES = "images.npy"
@@ -73,7 +72,7 @@ class Subset:
     """Specimens of one part.
 
     `rows` of `images` (uint8 [all, side, side, 3]) and of `bones` (uint8 [all, 2, channels, 56, 56]; None for real
-    mice, of whom nobody knows it), labels uint8 [n, 14] of 0, 1 and `training.datasets.missing.MISSING`, and centres [n];
+    mice, of whom nobody knows it), labels uint8 [n, 14] of 0, 1 and `training.datasets.missing.MISSING`, centres [n].
     `input` is what `pictures` shows of them.
     """
 

@@ -1,32 +1,110 @@
-"""Calibrate a trained backbone on validation specimens and judge it on test specimens."""
+"""Calibrate a trained backbone on validation specimens and judge it on test specimens.
+
+One threshold a label, chosen on validation specimens.
+
+How much a backbone says in the consensus: what it tells on validation specimens.
+
+Run a backbone over specimens.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from services.common.hierarchy import consensus as consensus_of
 from services.common.hierarchy import pooled
-from training.datasets.missing import scored
+from services.common.labels import LABEL_ORDER
+from training.datasets.missing import known, scored
 from training.datasets.store import Subset
 from training.evaluation.predictions import Numbers
-from training.evaluation.thresholds import choose_thresholds
-from training.evaluation.weight import consensus_weight
 from training.metrics.figures import Figures, figures
 from training.models.calibration import Calibration
-from training.models.hierarchy import coherent
-from training.train.predict import predict
+from training.models.heads import coherent
+from training.models.serving import unit_range
+
+DEFAULT: Final = 0.5
+"""Of a label that no validation specimen has, or all have."""
+
+
+def choose_thresholds(probabilities: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[float, ...]:
+    """Return 14 thresholds for probabilities and labels [n, 14], each with the largest Matthews correlation.
+
+    Each is chosen on the specimens whose label is known. That coefficient weighs both kinds of error under any
+    prevalence (Chicco and Jurman, BMC Genomics 2020, 21:6).
+    """
+    columns = [(column, known(labels[:, column])) for column in range(len(LABEL_ORDER))]
+    return tuple(_best(probabilities[rows, column], labels[rows, column]) for column, rows in columns)
+
+
+def _best(scores: NDArray[np.float64], truth: NDArray[np.uint8]) -> float:
+    if not len(truth) or truth.min() == truth.max():
+        return DEFAULT
+    values = np.unique(scores)
+    candidates = (values[1:] + values[:-1]) / 2
+    if not len(candidates):
+        return DEFAULT
+    coefficients = [matthews(scores >= candidate, truth) for candidate in candidates]
+    return round(float(candidates[int(np.argmax(coefficients))]), 6)
+
+
+def matthews(called: NDArray[np.bool_], truth: NDArray[np.uint8]) -> float:
+    """Matthews correlation coefficient of calls and truth, in [-1, 1]; 0 if either has one class only."""
+    if called.min() == called.max() or truth.min() == truth.max():
+        return 0.0
+    return float(np.corrcoef(called.astype(np.float64), truth.astype(np.float64))[0, 1])
+
+
+LEAST: Final = 0.01
+"""Of a backbone that tells nothing: it keeps a say, so that a consensus always has a weight."""
+_CLIP: Final = 1e-6
+
+
+def consensus_weight(probabilities: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:
+    """Share, in 0..1, of the labels' uncertainty that probabilities [n, 14] take away; at least `LEAST`.
+
+    One minus the logarithmic loss over that of the mere prevalence: the proportion of entropy explained (Kent,
+    Biometrika 1983, 70:163), mean over labels of which both classes are known. Measured for each backbone by itself, so
+    that any two versions can serve together.
+    """
+    columns = [(column, known(labels[:, column])) for column in range(labels.shape[1])]
+    each = [(probabilities[rows, column], labels[rows, column]) for column, rows in columns]
+    explained = [
+        1 - _loss(told, truth) / _loss(np.full(len(truth), truth.mean()), truth)
+        for told, truth in each
+        if len(truth) and truth.min() != truth.max()
+    ]
+    return round(max(float(np.mean(explained)), LEAST), 4) if explained else LEAST
+
+
+def _loss(probabilities: NDArray[np.float64], truth: NDArray[np.uint8]) -> float:
+    clipped = np.clip(probabilities, _CLIP, 1 - _CLIP)
+    return float(-np.mean(np.where(truth == 1, np.log(clipped), np.log1p(-clipped))))
+
+
+_BATCH = 32
+
+
+def predict(backbone: nn.Module, subset: Subset) -> Tensor:
+    """Return the uncalibrated logits [n, 14] of a subset, in float32."""
+    backbone.eval()
+    with torch.inference_mode():
+        logits = [backbone(unit_range(torch.from_numpy(batch))).logits for batch in subset.batches(_BATCH)]
+    return torch.cat(logits).clone()
 
 
 @dataclass(frozen=True)
 class Judged:
     """Calibration and thresholds (from validation specimens) and figures (on test specimens) of one backbone.
 
-    `weight` is its weight in the consensus (`training.evaluation.weight`).
+    `weight` is its weight in the consensus (`training.evaluation.evaluate`).
     `given_abnormal` and `served` are its probabilities of the test specimens, [n, 14] in the order of `LABEL_ORDER`:
     levels 2 and 3 given abnormal, and as served. `others` are the same two of further sets of specimens, by name.
     """

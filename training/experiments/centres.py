@@ -20,7 +20,7 @@ from training.evaluation.predictions import Origin
 from training.evaluation.run import as_predictions
 from training.experiments.seeds import features_by_part, with_new_heads
 from training.models.build import BACKBONES
-from training.train.body import logits_of
+from training.train.checkpoint import logits_of
 from training.train.heads import Features
 from training.train.run import LEARNT, Data, Run
 

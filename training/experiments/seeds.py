@@ -15,7 +15,7 @@ from rich.console import Console
 from torch import nn
 
 from services.common.errors import Rejected
-from services.registry.configuration import FILE
+from services.registry.repository import FILE
 from training.datasets.inputs import Input
 from training.datasets.store import Subset
 from training.evaluation.evaluate import Judged, judge_logits
@@ -23,8 +23,7 @@ from training.evaluation.run import CONSENSUS, write_predictions
 from training.export.repository import read_cards
 from training.export.weights import read_backbone
 from training.models.build import BACKBONES, build_backbone
-from training.train.body import logits_of, stored_features
-from training.train.checkpoint import FINAL, path_of, read_weights, write_final
+from training.train.checkpoint import FINAL, logits_of, path_of, read_weights, stored_features, write_final
 from training.train.heads import Features, fit_heads
 from training.train.loop import weights_digest
 from training.train.run import OTHERS, Data, Run

@@ -3,34 +3,74 @@
 The body is one, trained with all that is served; a variant that leaves out the trunk or the bone heads does not let the
 heads read what these found. So a step's worth is that of what the heads are given and how they are taught, not of what
 the body learnt by it.
+
+What a variant of the heads is worth, kept on disk as soon as it is found: a stopped study goes on behind it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 
+from services.common import atomic
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.datasets.store import Subset
 from training.evaluation.evaluate import judge_logits
 from training.experiments.seeds import body_of
-from training.experiments.worth import KeptWorths, Worth
 from training.metrics.figures import level_means
 from training.metrics.reliability import expected_calibration_error
 from training.models.bones import EVIDENCE
 from training.models.build import build_backbone
 from training.models.configuration import SIZES
-from training.train.body import logits_of
+from training.train.checkpoint import logits_of
 from training.train.heads import Features, fit_heads
 from training.train.loop import weights_digest
 from training.train.rules import RULES, Rules
 from training.train.run import Run
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Of one backbone, variant and seed: mean AUC of levels 1, 2, 3, and mean calibration error of the 14 labels."""
+
+    backbone: str
+    variant: str
+    seed: int
+    auc: tuple[float, float, float]
+    calibration_error: float
+
+
+class KeptWorths:
+    """A folder with a JSON file for each; its key names all that the worth follows from."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep them in this folder, which is made when the first is added."""
+        self._folder = folder
+
+    def get(self, key: str) -> Worth | None:
+        """Return the worth of this key; None if it is not known yet."""
+        path = self._path(key)
+        if not path.exists():
+            return None
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return Worth(**{**fields, "auc": tuple(fields["auc"])})
+
+    def add(self, key: str, worth: Worth) -> None:
+        """Keep a worth, whole or not at all."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        atomic.replace(self._path(key), (json.dumps(asdict(worth), indent=2) + "\n").encode())
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.json"
+
 
 EVIDENCES: Final = {"convnext": 2, "cae": 1}
 """Bone heads of each backbone, whose evidence ends its features: on the whole views and on the trunk, or the latter."""

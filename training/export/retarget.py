@@ -14,8 +14,7 @@ from training.export.graph import INPUT, sha256
 from training.export.job.build_plan import PLAN_FILE, RECORD_FILE, REQUEST_FILE
 from training.export.precision import KEPT_FIRST, LARGEST_DIFFERENCE, EnginePrecision, with_precision
 from training.export.repository import read_cards, write_version
-from training.export.targets import PROFILE, Target
-from training.export.tensorrt_rules import check_tensorrt_rules
+from training.export.targets import PROFILE, Target, check_tensorrt_rules
 from training.export.weights import FILE as WEIGHTS
 
 

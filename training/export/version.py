@@ -1,7 +1,12 @@
-"""One trained backbone into one version of Triton's repository."""
+"""One trained backbone into one version of Triton's repository.
+
+The commit of the code that made a model.
+"""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,16 +16,35 @@ from services.common.model_card import ModelCard
 from services.common.preprocessing import VERSION
 from training.datasets.store import Subset
 from training.evaluation.evaluate import Judged
-from training.export.commit import code_commit
 from training.export.golden import GOLDEN_SPECIMENS, make_golden
 from training.export.graph import check_parity, export_onnx, sha256
 from training.export.repository import write_version
-from training.export.targets import Target
-from training.export.tensorrt_rules import check_tensorrt_rules
+from training.export.targets import Target, check_tensorrt_rules
 from training.export.weights import weights_file
 from training.models.build import architecture
 from training.models.serving import Serving
 from training.train.plan import Configuration
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_CODE: Final = ("services", "training")
+CHANGED: Final = "+"
+
+
+def code_commit() -> str:
+    """Return the commit's SHA-1, with "+" behind it if code differs from it; empty outside a git checkout."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return ""
+    return commit + (CHANGED if _git("status", "--porcelain", "--untracked-files=no", "--", *_CODE) else "")
+
+
+def _git(*words: str) -> str:
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    done = subprocess.run([git, *words], cwd=_ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout.strip() if done.returncode == 0 else ""
+
 
 UNCERTAIN_HALF_WIDTH: Final = 0.05
 """Decision: a probability this close to its threshold is marked uncertain."""

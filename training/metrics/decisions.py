@@ -1,15 +1,83 @@
-"""Calls at thresholds: what is published, and how often it is right."""
+"""Calls at thresholds: what is published, and how often it is right.
+
+Which level-3 labels are called on specimens that have only one.
+
+What is gained by leaving the least certain specimens to a person.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.common.labels import LABEL_ORDER, parents_of
 from training.evaluation.predictions import Labels, Mask, Numbers
-from training.metrics.estimate import Estimate, proportion
+from training.metrics.ranking import LEVEL_COLUMNS, Estimate, auc_or_nan, proportion
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Rows are true labels in the order of `LEVEL3`.
+
+    `shares` [10, 11]: of the abnormal specimens whose only level-3 label is the row's, the share that got the column's
+    label; the last column is "none of them". A specimen can get several labels, so a row may sum to more than 1; a row
+    without specimens is nan. `specimens` [10] is their number.
+    """
+
+    shares: Numbers
+    specimens: NDArray[np.int64]
+
+
+def confusion(called: Mask, labels: Labels, scored: Mask) -> Confusion:
+    """Count calls [n, 14] against labels [n, 14] on the specimens of `scored` [n], whose level-3 labels are all known.
+
+    Specimens with two labels are left out: on them a second label is no error.
+    """
+    columns = list(LEVEL_COLUMNS[3])
+    truth, given = labels[scored][:, columns] == 1, called[scored][:, columns]
+    outcome = np.column_stack([given, ~given.any(axis=1)])
+    single = truth.sum(axis=1) == 1
+    rows = [outcome[single & truth[:, index]] for index in range(len(columns))]
+    shares = [row.mean(axis=0) if len(row) else np.full(outcome.shape[1], np.nan) for row in rows]
+    return Confusion(np.array(shares), np.array([len(row) for row in rows], dtype=np.int64))
+
+
+SHARES: Final = tuple(round(0.05 * step, 2) for step in range(2, 21))
+"""Shares of specimens that are called: 0.10, 0.15 ... 1."""
+
+FEWEST_OF_A_CLASS: Final = 5
+"""Below this a single specimen moves the AUC by a fifth or more."""
+
+
+@dataclass(frozen=True)
+class AbstentionPoint:
+    """Accuracy and AUC of the share of specimens that is called; `auc` is nan where too few of a class are left."""
+
+    share: float
+    accuracy: float
+    auc: float
+
+
+def abstention(truth: Labels, probabilities: Numbers, threshold: float) -> list[AbstentionPoint]:
+    """Call the specimens farthest from the threshold first; truth and probabilities are [n], n > 0."""
+    order = np.argsort(-np.abs(probabilities - threshold), kind="stable")
+    right = (probabilities >= threshold) == (truth == 1)
+    points = []
+    for share in SHARES:
+        called = order[: max(1, round(share * len(order)))]
+        accuracy = float(right[called].mean())
+        points.append(AbstentionPoint(share, accuracy, _auc(truth[called], probabilities[called])))
+    return points
+
+
+def _auc(truth: Labels, probabilities: Numbers) -> float:
+    smaller = np.bincount(truth, minlength=2).min()
+    return auc_or_nan(truth, probabilities) if smaller >= FEWEST_OF_A_CLASS else math.nan
 
 
 @dataclass(frozen=True)

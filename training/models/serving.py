@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.models.calibration import Calibration
-from training.models.hierarchy import Probabilities, coherent
+from training.models.heads import Probabilities, coherent
 from training.models.output import Output
 
 

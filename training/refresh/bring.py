@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from services.common.errors import Rejected
-from services.registry.add import add_version
-from services.registry.configuration import FILE
+from services.registry.admit import add_version
 from services.registry.control import load
 from services.registry.decision import decision_key
-from services.registry.repository import ModelRepository
+from services.registry.repository import FILE, ModelRepository
 from training.datasets.store import Subset
 from training.evaluation.evaluate import Judged
 from training.export.graph import ParityError
 from training.export.repository import read_cards
-from training.export.tensorrt_rules import TensorRTRuleError
+from training.export.targets import TensorRTRuleError
 from training.export.version import Origin, export_version
 from training.metrics.figures import Figures
 from training.models.serving import Serving

@@ -12,7 +12,7 @@ from typing import Final
 
 from services.registry.decision import Reason
 from training.evaluation.predictions import Labels, Numbers
-from training.metrics.levels import LEVEL_COLUMNS
+from training.metrics.ranking import LEVEL_COLUMNS
 from training.refresh.gate import LEVEL_NAMES, level_auc
 
 _CHANCE: Final = 0.5

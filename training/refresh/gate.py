@@ -19,8 +19,7 @@ from services.common.errors import Rejected
 from services.registry.decision import Comparison, Reason
 from training.datasets.missing import known, scored
 from training.evaluation.predictions import Labels, Numbers
-from training.metrics.levels import LEVEL_COLUMNS
-from training.metrics.ranking import Counts, auc_or_nan, resample, resampled_auc
+from training.metrics.ranking import LEVEL_COLUMNS, Counts, auc_or_nan, resample, resampled_auc
 
 Rows = NDArray[np.intp]
 

@@ -17,8 +17,7 @@ from services.common.errors import Fatal, Rejected
 from training.datasets.store import Subset
 from training.models.build import build_backbone
 from training.refresh.start import Start
-from training.train.body import features_of
-from training.train.checkpoint import Epoch
+from training.train.checkpoint import Epoch, features_of
 from training.train.hardware import Hardware
 from training.train.heads import fit_heads
 from training.train.loop import Fit

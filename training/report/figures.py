@@ -6,16 +6,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from training.evaluation.paper import MEAN, paper_auc
-from training.metrics.levels import LEVELS
+from training.evaluation.summary import MEAN, paper_auc
+from training.metrics.ranking import LEVELS
 from training.report.findings import Findings, RunFindings
-from training.report.plots.abstention import draw_abstention
-from training.report.plots.confusion import draw_confusion
-from training.report.plots.groups import draw_groups
-from training.report.plots.inputs import draw_inputs
-from training.report.plots.paper import LevelMean, draw_level_means
-from training.report.plots.reliability import draw_reliability
-from training.report.plots.roc import draw_roc
+from training.report.plots.bars import LevelMean, draw_confusion, draw_groups, draw_inputs, draw_level_means
+from training.report.plots.curves import draw_abstention, draw_reliability, draw_roc
 
 LEVEL_MEANS = "level-means.png"
 INPUTS = "inputs.png"

@@ -8,17 +8,11 @@ from dataclasses import dataclass
 from services.common.labels import LABEL_ORDER
 from training.evaluation.predictions import Mask, Predictions
 from training.evaluation.summary import AucRow, Group, auc_rows, group
-from training.metrics.abstention import AbstentionPoint, abstention
-from training.metrics.confusion import Confusion, confusion
-from training.metrics.consistency import Consistency, consistency
-from training.metrics.decisions import Errors, calls, errors
-from training.metrics.estimate import Estimate
-from training.metrics.groups import GroupAuc, by_centre, by_severity
-from training.metrics.kinds import KindFindings, by_kind
-from training.metrics.levels import LEVEL_COLUMNS
-from training.metrics.ranking import average_precision, resample
+from training.metrics.decisions import AbstentionPoint, Confusion, Errors, abstention, calls, confusion, errors
+from training.metrics.groups import GroupAuc, KindFindings, by_centre, by_kind, by_severity
+from training.metrics.ranking import LEVEL_COLUMNS, Estimate, average_precision, resample
 from training.metrics.reliability import expected_calibration_error
-from training.metrics.shortcut import CentresAuc, centre_alone, seen_and_unseen
+from training.metrics.shortcut import CentresAuc, Consistency, centre_alone, consistency, seen_and_unseen
 
 
 @dataclass(frozen=True)

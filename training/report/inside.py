@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.explain.heat.localisation import Localisation
-from training.explain.heat.study import FEWEST
-from training.explain.inspection.findings import Opened
-from training.explain.reconstruction.measure import PAPER_MSE, PAPER_SSIM
-from training.report.epochs import best_epoch
+from training.explain.heat_maps import FEWEST
+from training.explain.inspection import Opened
+from training.explain.localisation import Localisation
+from training.explain.reconstruction import PAPER_MSE, PAPER_SSIM
 from training.report.markdown import estimate, number, picture, share, table
+from training.train.history import best_epoch
 
 
 def inside_section(opened: Opened) -> list[str]:

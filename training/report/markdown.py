@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from training.metrics.estimate import Estimate
+from training.metrics.ranking import Estimate
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

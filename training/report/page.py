@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from services.common.labels import LABEL_ORDER
-from training.evaluation.paper import MEAN, paper_auc
-from training.evaluation.summary import AucRow, Group
-from training.explain.inspection.findings import Opened
-from training.metrics.estimate import Estimate
-from training.metrics.ranking import RESAMPLES
+from training.evaluation.summary import MEAN, AucRow, Group, paper_auc
+from training.explain.inspection import Opened
+from training.metrics.ranking import RESAMPLES, Estimate
 from training.report.figures import ABSTENTION, INPUTS, LEVEL_MEANS, has_inputs
 from training.report.findings import Findings, RunFindings
 from training.report.inside import inside_section

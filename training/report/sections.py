@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.metrics.abstention import AbstentionPoint
-from training.metrics.estimate import Estimate
-from training.metrics.groups import GroupAuc
-from training.metrics.kinds import SEVERITIES
-from training.metrics.levels import LEVEL_COLUMNS
+from training.metrics.decisions import AbstentionPoint
+from training.metrics.groups import SEVERITIES, GroupAuc
+from training.metrics.ranking import LEVEL_COLUMNS, Estimate
 from training.metrics.shortcut import CentresAuc
 from training.report.figures import figure_name
 from training.report.findings import RunFindings

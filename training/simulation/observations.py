@@ -1,15 +1,20 @@
-"""Which of the 53 observations the simulated mice can have, and in which view each shows."""
+"""Writes the table of observations in docs/phantom.md: `python -m training.simulation.observations`.
+
+Which of the 53 observations the simulated mice can have, and in which view each shows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
+from training.labels import Observation, table
 from training.simulation.abnormalities.catalogue import CATALOGUE, apply
 from training.simulation.abnormalities.finding import parameter_id
 from training.simulation.anatomy.plan import Plan, normal_plan
@@ -105,3 +110,36 @@ def drawn_by() -> Mapping[str, tuple[str, ...]]:
 
 def _usual_plan() -> Plan:
     return normal_plan(np.random.default_rng(0), "female")
+
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "phantom.md"
+BEGIN: Final = "<!-- observations: written by python -m training.simulation.observations -->"
+END: Final = "<!-- end of observations -->"
+
+
+def with_table(page: str) -> str:
+    """Return the page with the table between its two marks written anew."""
+    head, rest = page.split(BEGIN)
+    tail = rest.split(END)[1]
+    drawn = sum(row.parameter_stable_id in drawn_by() for row in table())
+    rows = [
+        f"{drawn} of {len(table())} rows are drawn.",
+        "",
+        "| observation | name | labels | drawn by | shows in | remark |",
+        "|---|---|---|---|---|---|",
+        *map(_row, table()),
+    ]
+    return "\n".join([head + BEGIN, *rows, END + tail])
+
+
+def _row(row: Observation) -> str:
+    shown = SHOWN[row.parameter_stable_id]
+    kinds = ", ".join(kind.replace("_", " ") for kind in drawn_by().get(row.parameter_stable_id, ())) or "not drawn"
+    labels = f"{row.level2}: {row.level3}" if row.level2 else "by its term"
+    views = {2: "both", 1: "".join(shown.views), 0: "-"}[len(shown.views)]
+    number = row.parameter_stable_id.split("_")[2]
+    return f"| {number} | {row.name} | {labels} | {kinds} | {views} | {shown.remark} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

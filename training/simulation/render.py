@@ -14,8 +14,7 @@ from training.simulation.anatomy.mouse import Mouse, build_mouse
 from training.simulation.anatomy.plan import SIDES
 from training.simulation.anatomy.pose import DV, LAT, draw_pose
 from training.simulation.centres import CentreStyle, style_of
-from training.simulation.imaging.beam import detect, scatter, transmit
-from training.simulation.imaging.hardware import collimate, place_marker
+from training.simulation.imaging.beam import collimate, detect, place_marker, scatter, transmit
 from training.simulation.imaging.projection import Thickness, extent, picture_axes, thicknesses
 from training.simulation.imaging.radiograph import Box, Radiograph
 from training.simulation.imaging.rays import Grid, Picture

@@ -1,4 +1,7 @@
-"""A simulated specimen: who it is, what is abnormal about it, and the truth its pictures should lead to."""
+"""A simulated specimen: who it is, what is abnormal about it, and the truth its pictures should lead to.
+
+Counts of vertebrae, ribs and digits: two abnormalities may make up for each other.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,30 @@ from typing import Final
 import numpy as np
 
 from training.labels import abnormal_elsewhere, call_vector
+from training.labels.curation.ranges import ANATOMICAL
 from training.simulation.abnormalities.catalogue import apply, choose_kinds
-from training.simulation.abnormalities.counts import normal_counts
-from training.simulation.abnormalities.finding import Finding
+from training.simulation.abnormalities.finding import Finding, parameter_id
+from training.simulation.abnormalities.ribcage import COUNT as RIBS
+from training.simulation.abnormalities.spine import COUNT as VERTEBRAE
 from training.simulation.anatomy.plan import Plan, normal_plan
 from training.simulation.centres import CENTRES
 from training.simulation.prevalence import BALANCED, Prevalence
+
+_DIGITS: Final = "028"
+
+
+def counts(plan: Plan) -> dict[str, int]:
+    """What a scorer would count, by parameter stable id: IMPC_XRY_008, 009, 013 to 017 and 028."""
+    found = {number: len(plan.region(region)) for region, number in VERTEBRAE.items()}
+    found |= {number: sum(rib.side == side for rib in plan.ribs) for side, number in RIBS.items()}
+    found[_DIGITS] = sum(len(paw.digits) for paw in plan.paws.values())
+    return {parameter_id(number): count for number, count in found.items()}
+
+
+def normal_counts(plan: Plan) -> set[str]:
+    """Parameter stable ids of the counts that lie in the anatomical range."""
+    return {identifier for identifier, count in counts(plan).items() if ANATOMICAL[identifier].holds(count)}
+
 
 STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
 

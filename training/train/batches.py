@@ -2,14 +2,20 @@
 
 Every draw of chance comes from (seed, epoch, step, process) and nothing before it, so that an epoch is the same
 whatever ran earlier in the process: a resumed run equals one that was never stopped.
+
+Subsets between processes: NumPy pickles a memory-mapped array as a copy of its file; here the file's name goes.
+
+Small changes of pictures that leave their labels true: shift, rotation, scale, gain. Never a mirror flip.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
+import cv2
 import numpy as np
 import pytorch_lightning as pl
 import torch
@@ -17,9 +23,88 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from training.datasets.store import Subset
-from training.train.augment import augment
-from training.train.shared_arrays import MappedFile, reopened, without_arrays
+from training.datasets.store import Images, Subset
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """A memory-mapped array, to be opened again for reading."""
+
+    name: str
+    offset: int
+    shape: tuple[int, ...]
+
+    def open(self) -> Images:
+        """Map the file."""
+        return np.memmap(self.name, dtype=np.uint8, mode="r", offset=self.offset, shape=self.shape)
+
+
+def without_arrays(subset: Subset) -> tuple[Subset, dict[str, MappedFile]]:
+    """Replace the memory-mapped arrays of a subset by empty ones and tell their files; other arrays stay."""
+    files = {
+        name: MappedFile(str(array.filename), array.offset, array.shape)
+        for name in ("images", "bones")
+        if isinstance(array := getattr(subset, name), np.memmap)
+    }
+    empty: dict[str, Any] = dict.fromkeys(files, np.empty(0, dtype=np.uint8))
+    return replace(subset, **empty), files
+
+
+def reopened(subset: Subset, files: dict[str, MappedFile]) -> Subset:
+    """Undo `without_arrays`, in another process."""
+    arrays: dict[str, Any] = {name: file.open() for name, file in files.items()}
+    return replace(subset, **arrays)
+
+
+Matrix = NDArray[np.float64]
+
+SHIFT: Final = 6 / 224
+"""Share of the side, either way."""
+ROTATION: Final = 4.0
+"""Degrees, either way."""
+SCALE: Final = 0.05
+"""Share, either way."""
+GAIN: Final = 0.15
+"""Share of the grey levels, either way."""
+
+
+def augment(images: Images, bones: Images | None, random: np.random.Generator) -> tuple[Images, Images | None]:
+    """Change each of uint8 [n, side, side, 3] by its own random amounts, and its bone truth in the same way.
+
+    `bones` is uint8 [n, 2, channels, cells, cells]: where bones lie in both views (`training.datasets.bone_truth`).
+    """
+    moves = [_move(random) for _ in images]
+    gains = 1 + GAIN * random.uniform(-1, 1, size=len(images))
+    changed = [
+        cv2.convertScaleAbs(_moved(image, move, cv2.BORDER_REPLICATE), alpha=gain)
+        for image, move, gain in zip(images, moves, gains, strict=True)
+    ]
+    if bones is None:
+        return np.stack(changed), None
+    return np.stack(changed), np.stack([_moved_maps(maps, move) for maps, move in zip(bones, moves, strict=True)])
+
+
+def _move(random: np.random.Generator) -> Matrix:
+    """Affine [2, 3] on coordinates whose unit is the picture's side, from its middle."""
+    right, down, turn, zoom = random.uniform(-1, 1, size=4)
+    matrix = cv2.getRotationMatrix2D((0, 0), turn * ROTATION, 1 + zoom * SCALE)
+    matrix[:, 2] = SHIFT * right, SHIFT * down
+    return np.asarray(matrix, dtype=np.float64)
+
+
+def _moved(image: Images, move: Matrix, border: int) -> Images:
+    side = image.shape[0]
+    middle = np.full(2, (side - 1) / 2)
+    shift = move[:, 2] * side + middle - move[:, :2] @ middle
+    matrix = np.column_stack([move[:, :2], shift])
+    return np.asarray(cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border))
+
+
+def _moved_maps(maps: Images, move: Matrix) -> Images:
+    flat = maps.reshape(-1, *maps.shape[2:])
+    # Most channels show nothing: few bones are altered.
+    moved = [_moved(one, move, cv2.BORDER_CONSTANT) if one.any() else one for one in flat]
+    return np.stack(moved).reshape(maps.shape)
 
 
 class Batch(NamedTuple):

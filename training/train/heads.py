@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from training.models.output import Output
 from training.train.batches import steps_of
 from training.train.loss import HierarchicalLoss
-from training.train.parameter_groups import HEADS
+from training.train.module import HEADS
 from training.train.rules import LEVELS, RULES, Rules
 
 _BATCH: Final = 128

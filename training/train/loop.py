@@ -1,9 +1,18 @@
-"""Training of one backbone with PyTorch Lightning: deterministic by seed, a checkpoint an epoch, early stopping."""
+"""Training of one backbone with PyTorch Lightning: deterministic by seed, a checkpoint an epoch, early stopping.
+
+Lightning's chatter, silenced by name; its errors and every other warning come through.
+
+A bar of an epoch's steps on a terminal.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +21,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from training.datasets.store import Subset
@@ -22,8 +32,72 @@ from training.train.hardware import Hardware
 from training.train.history import History, OnEpoch
 from training.train.module import BackboneModule
 from training.train.plan import Plan
-from training.train.progress import StepBar
-from training.train.quiet import quiet_lightning
+
+_ADVICE: Final = (
+    # Two cores are what there is: a worker process would take one from the training itself.
+    r"The '\w+' does not have many workers",
+    # A front end's frozen blocks stay in eval mode on purpose.
+    r"Found \d+ module\(s\) in eval mode at the start of training",
+    # A resumed run writes where it wrote before.
+    r"Checkpoint directory .* exists and is not empty",
+    # Lightning's own code uses what torch is about to drop.
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+)
+_LOGGERS: Final = ("pytorch_lightning", "lightning_fabric")
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Leave out Lightning's advice and its notes on the machine while training."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in _ADVICE:
+            warnings.filterwarnings("ignore", message=message)
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+class StepBar(pl.Callback):
+    """Shows the steps of the running epoch and when it will end; lines printed on the console appear above it."""
+
+    def __init__(self, console: Console) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._task: TaskID | None = None
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin a new bar."""
+        del pl_module
+        self._progress.start()
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        steps = int(trainer.num_training_batches)
+        self._task = self._progress.add_task(f"epoch {trainer.current_epoch + 1}, step", total=steps)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar."""
+        del trainer, pl_module, outputs, batch
+        if self._task is not None:
+            self._progress.update(self._task, completed=batch_idx + 1)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Remove the bar, also when training ends early."""
+        del trainer, pl_module, stage
+        self._progress.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Remove the bar before the error is told."""
+        del trainer, pl_module, exception
+        self._progress.stop()
+
 
 TENSORBOARD: Final = "tensorboard"
 _GRADIENT_NORM: Final = 5.0

@@ -14,19 +14,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from services.common.errors import Rejected
-from training.datasets.finer import at_side
 from training.datasets.make import make_training_set, refusals
 from training.datasets.manifest import write_manifest
-from training.datasets.recipe import Recipe
-from training.datasets.split import Part
+from training.datasets.recipe import Part, Recipe
+from training.datasets.resolution import at_side
 from training.datasets.store import SetFolder, Subset
 from training.evaluation.evaluate import Judged, consensus, judge, judge_consensus
 from training.evaluation.report import Report, as_markdown
 from training.evaluation.run import BALANCED, UNSEEN, whole, write_predictions
 from training.metrics.figures import Figures, level_means
 from training.models.build import BACKBONES, build_backbone
-from training.train.body import features_of
-from training.train.checkpoint import FINAL, LAST, Epoch, path_of, read_weights, write_final
+from training.train.checkpoint import FINAL, LAST, Epoch, features_of, path_of, read_weights, write_final
 from training.train.hardware import Hardware
 from training.train.heads import fit_heads
 from training.train.loop import Fit

@@ -7,8 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from services.intake.orient.crop import INPUT_SIDE
-from services.intake.orient.model import CLASSES
+from services.intake.orient import CLASSES, INPUT_SIDE
 
 _CHANNELS: Final = (16, 32, 48, 64)
 _REDUCED: Final = 12

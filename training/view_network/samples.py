@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from services.common.errors import Rejected
 from services.intake.animal.find import find
-from services.intake.animal.scout import Mask
-from services.intake.animal.trunk import Trunk, find_trunk
-from services.intake.orient.crop import INPUT_SIDE, orientation_input
-from services.intake.orient.model import CLASSES
+from services.intake.animal.trunk import Mask, Trunk, find_trunk
+from services.intake.orient import CLASSES, INPUT_SIDE, orientation_input
 from services.intake.raster import Raster
 from training.simulation.imaging.radiograph import Radiograph
 from training.simulation.imaging.technique import CUT, FOREPAW, HINDQUARTERS, SKULL_DV, SKULL_LAT

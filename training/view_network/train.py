@@ -1,4 +1,7 @@
-"""Command: simulate mice, train the view network, test it on unseen ones, write services/intake/view_model.onnx."""
+"""Command: simulate mice, train the view network, test it on unseen ones, write services/intake/view_model.onnx.
+
+How well an exported view network does on samples it has not seen.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,50 @@ from pathlib import Path
 from typing import Final
 
 import cv2
+import numpy as np
 import onnx
 import torch
 
 from services.common.preprocessing import VERSION
-from services.intake.orient.crop import INPUT_SIDE
-from services.intake.orient.model import CARD, CLASSES, MODEL
+from services.intake.limits import Limits
+from services.intake.orient import CARD, CLASSES, INPUT_SIDE, MODEL, Orientation, ViewModel
 from training.view_network.fit import Fit, fit
 from training.view_network.network import ViewNetwork
 from training.view_network.samples import Sample, Samples, collect, specimen_samples
-from training.view_network.score import score
+
+
+def score(path: Path, samples: Samples) -> dict[str, float]:
+    """Shares of right answers and of confident wrong ones, by question, judged as intake judges.
+
+    A verdict is confident from the limits' default probabilities on.
+    """
+    model = ViewModel(path.read_bytes())
+    verdicts = [model.orient(picture) for picture in samples.pictures]
+    limits = Limits()
+    whole = samples.view != CLASSES.index("other")
+    chosen = np.array([_best(verdict) for verdict in verdicts])
+    sure = np.array([max(verdict.view.values()) for verdict in verdicts]) >= limits.least_view_probability
+    wrong = chosen != samples.view
+    figures = {
+        "samples": float(len(verdicts)),
+        "view_right": float(1 - wrong.mean()),
+        "view_confident": float(sure.mean()),
+        "view_confident_and_wrong": float((wrong & sure).mean()),
+    }
+    asked = {"up": [verdict.head_up for verdict in verdicts], "mirrored": [verdict.mirrored for verdict in verdicts]}
+    for name, given in asked.items():
+        probability, truth = np.array(given)[whole], getattr(samples, name)[whole] > 0.5
+        confident = np.abs(probability - 0.5) >= limits.least_orientation_probability - 0.5
+        false = (probability > 0.5) != truth
+        figures[f"{name}_right"] = float(1 - false.mean())
+        figures[f"{name}_confident"] = float(confident.mean())
+        figures[f"{name}_confident_and_wrong"] = float((false & confident).mean())
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def _best(verdict: Orientation) -> int:
+    return int(np.argmax([verdict.view[name] for name in CLASSES]))
+
 
 TRAINING_SEED: Final = 400_000
 TEST_SEED: Final = 480_000

@@ -6,8 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from services.classifier.decide import Decision, decide
-from services.classifier.output import model_output
+from services.classifier.decide import Decision, decide, model_output
 from services.common.errors import Fatal
 from services.common.events import ModelActivation, PhenotypeCall, Probabilities, ShadowCall
 from services.common.events.base import digest, now

@@ -2,6 +2,8 @@
 
 Everything here may be lost: a full queue, a candidate that is slow, dead or answers nonsense, a broker that is away.
 It is counted and logged, and the calls never notice.
+
+Which specimens a candidate in shadow is asked about.
 """
 
 from __future__ import annotations
@@ -15,16 +17,28 @@ import structlog
 from kafka.errors import KafkaError
 
 from services.classifier import metrics
+from services.classifier.serving import read_tensor
 from services.classifier.shadow.candidate import Candidate
-from services.classifier.tensors import read_tensor
 from services.common.errors import PipelineError, Rejected, Retriable
 from services.common.events import ModelActivation, PhenotypeCall, ShadowCall
+from services.common.events.base import digest
 from services.common.loop.transport import producer
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
 from services.common.topics import SHADOW
-from services.registry.shadow_share import is_shadowed
 from services.registry.triton_client import REQUEST_TENSORS, connect
+
+_DIGITS: Final = 13
+"""Hexadecimal digits of the digest that are read: as many as a float holds exactly."""
+
+
+def is_shadowed(biological_sample_id: str, share: float) -> bool:
+    """Tell whether a specimen belongs to `share` (0 to 1) of all: by its id alone, so every worker says the same.
+
+    A larger share holds the smaller one; every revision of a specimen is in it or none.
+    """
+    return int(digest("shadow", biological_sample_id)[:_DIGITS], 16) < share * 16**_DIGITS
+
 
 log = structlog.get_logger()
 

@@ -22,7 +22,7 @@ from services.ingest.backfill.query import IMAGES, OBSERVATIONS, Query
 from services.ingest.backfill.run import Backfill
 from services.ingest.backfill.solr import Solr
 from services.ingest.push.journal import default_folder
-from services.ingest.push.session import Session, session
+from services.ingest.push.upload import Session, session
 from services.intake.limits import Limits
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")

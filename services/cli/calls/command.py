@@ -1,26 +1,53 @@
-"""`xray calls [list]`, `xray calls export`."""
+"""`xray calls [list]`, `xray calls export`.
+
+New calls as they come, from the topic itself: what any subscriber sees.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
+from kafka import TopicPartition
 from rich.markup import escape
 
 from services.cli.calls.export import export
-from services.cli.calls.follow import new_calls
 from services.cli.calls.lineage import described
-from services.cli.default_command import DefaultCommandGroup
-from services.cli.durations import SinceOption
+from services.cli.groups import DefaultCommandGroup
+from services.cli.options import SinceOption
 from services.cli.output import JsonOption, console, moment, print_json, table
-from services.common.events import PhenotypeCall
+from services.common.errors import Fatal, Rejected
+from services.common.events import PhenotypeCall, parse_event
 from services.common.events.summary import COLUMNS, called, row
+from services.common.kafka.clients import reader
 from services.common.settings import Settings, load
+from services.common.topics import CALLS
+from services.ledger.database import ledger
 from services.ledger.queries import CallRecord, current_calls, specimen_history
-from services.ledger.session import ledger
+
+_POLL_MS = 500
+
+
+def new_calls(settings: Settings) -> Iterator[PhenotypeCall]:
+    """Yield calls published from now on, until interrupted; records of another schema are passed over."""
+    with reader(settings) as consumer:
+        partitions = consumer.partitions_for_topic(CALLS.name)
+        if not partitions:
+            msg = f"topic {CALLS.name} does not exist; run `xray init`"
+            raise Fatal(msg)
+        consumer.assign([TopicPartition(CALLS.name, partition) for partition in partitions])
+        consumer.seek_to_end()
+        while True:
+            for records in consumer.poll(timeout_ms=_POLL_MS).values():
+                for record in records:
+                    try:
+                        yield parse_event(PhenotypeCall, record.value)
+                    except Rejected:
+                        continue
+
 
 _DEFAULT: Final = "list"
 

@@ -14,8 +14,8 @@ from services.common.atomic import atomic
 from services.common.errors import Fatal, Rejected
 from services.common.labels import CALL_LABELS
 from services.common.settings import Settings, load
+from services.ledger.database import ledger
 from services.ledger.queries.export import StoredCall, stored_calls
-from services.ledger.session import ledger
 
 Writer = Callable[[Path, Iterable[StoredCall]], None]
 FORMATS: Final = (".parquet", ".csv")

@@ -13,8 +13,7 @@ from services.cli.demo.display import Display
 from services.cli.demo.tables import account
 from services.cli.output import JsonOption, console, errors, print_json
 from services.demo.cohort import Wanted
-from services.demo.figures import label_figures, quantile
-from services.demo.outcome import Outcome
+from services.demo.outcome import Outcome, label_figures, quantile
 from services.demo.run import Options, run
 from services.demo.sending import Account
 from services.operations.environment import CLONE, stack_folder

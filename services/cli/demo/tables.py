@@ -8,8 +8,7 @@ from rich.console import RenderableType
 
 from services.cli.output import seconds, table
 from services.common.events.summary import called
-from services.demo.figures import LabelFigure, label_figures, quantile
-from services.demo.outcome import Outcome, Specimen
+from services.demo.outcome import LabelFigure, Outcome, Specimen, label_figures, quantile
 from services.demo.submissions import ACCEPTED, GOOD
 
 HONEST = (

@@ -12,12 +12,12 @@ from services.cli.models.arguments import Versions, Who, Why, chosen, print_reco
 from services.cli.models.comparison import comparisons, label_table, summaries, summary_table
 from services.cli.models.listing import Listed, listed, shown
 from services.cli.models.shadowing import retire_, shadow_, shadowed_before
+from services.cli.options import user
 from services.cli.output import JsonOption, console, print_json, table
-from services.cli.user import user
 from services.common.settings import Settings, load
-from services.registry.add import add_version
+from services.registry.admit import add_version
+from services.registry.bucket import repository_of
 from services.registry.install import install_models, place_to_fill
-from services.registry.place import repository_of
 from services.registry.promote import promote, roll_back
 from services.registry.repository import ModelRepository
 from services.registry.triton_client import connect

@@ -12,8 +12,8 @@ from services.cli.models.arguments import listing
 from services.cli.output import errors, moment, seconds, table
 from services.common.errors import PipelineError
 from services.common.settings import Settings
+from services.ledger.database import ledger
 from services.ledger.queries import ShadowLabel, ShadowSummary, shadow_labels, shadow_summaries
-from services.ledger.session import ledger
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from services.cli.models.arguments import Who, chosen, print_record
+from services.cli.options import user
 from services.cli.output import JsonOption, print_json
-from services.cli.user import user
 from services.common.errors import Rejected
 from services.common.events import ModelActivation
 from services.common.settings import Settings, load
+from services.ledger.database import ledger
 from services.ledger.queries import shadowed_specimens
-from services.ledger.session import ledger
-from services.registry.place import repository_of
+from services.registry.bucket import repository_of
 from services.registry.retire import retire
 from services.registry.shadow import shadow, stop_shadow
 from services.registry.triton_client import connect

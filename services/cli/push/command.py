@@ -13,10 +13,8 @@ from services.cli.push.report import Report
 from services.common.settings import Settings, load
 from services.ingest.dcc.run import Options, push_submissions
 from services.ingest.push.image import Image, LeftOut
-from services.ingest.push.manifest import read_manifest
-from services.ingest.push.plan import Given, from_files, from_manifest
-from services.ingest.push.session import session
-from services.ingest.push.upload import Result
+from services.ingest.push.plan import Given, from_files, from_manifest, read_manifest
+from services.ingest.push.upload import Result, session
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 

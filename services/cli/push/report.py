@@ -11,8 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from services.cli.output import console, errors, print_json
-from services.ingest.push.image import Image, LeftOut
-from services.ingest.push.source import Source
+from services.ingest.push.image import Image, LeftOut, Source
 from services.ingest.push.upload import Result
 
 _OUTCOMES = {"pushed": "pushed", "done_before": "already there", "skipped": "no images", "failed": "not pushed"}

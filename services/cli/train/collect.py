@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from services.cli.train.errors import one_line_errors
+from services.cli.train.group import one_line_errors
 from services.common.settings import Settings, load
 from training.datasets.collect.collect import collect
 from training.datasets.collect.dataset import Dataset

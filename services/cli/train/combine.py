@@ -22,7 +22,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from services.cli.train.errors import one_line_errors
+from services.cli.train.group import one_line_errors
 from services.common.errors import Rejected
 from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, Subset
@@ -30,9 +30,14 @@ from training.evaluation.evaluate import judge_logits
 from training.evaluation.parquet import save
 from training.evaluation.predictions import Origin, Predictions
 from training.evaluation.run import as_predictions, training_prevalence
-from training.experiments.view_fusion.classifier import LabelRegressions, left_out_logits
-from training.experiments.view_fusion.features import FrozenFeatures, combined_features
-from training.experiments.view_fusion.methods import METHODS, UNCOMBINED
+from training.experiments.view_fusion import (
+    METHODS,
+    UNCOMBINED,
+    FrozenFeatures,
+    LabelRegressions,
+    combined_features,
+    left_out_logits,
+)
 
 HELP = """Judge the paper's other ways of combining the views on a training set.
 

@@ -17,12 +17,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from services.cli.train.errors import one_line_errors
-from training.evaluation.sources import Sources, read_sources
+from services.cli.train.group import one_line_errors
+from training.evaluation.run import Sources, read_sources
 from training.evaluation.summary import as_csv
-from training.explain.inspection.findings import look_inside
-from training.explain.inspection.run import RunFolder
-from training.explain.inspection.trained import Trained
+from training.explain.inspection import RunFolder, look_inside
+from training.explain.trained import Trained
 from training.report.figures import draw_all, level_means
 from training.report.findings import Findings, find
 from training.report.markdown import number

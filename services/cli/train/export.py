@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.cli.train.errors import one_line_errors
+from services.cli.train.group import one_line_errors
 from training.export.precision import EnginePrecision
 from training.export.repository import REPOSITORY
 from training.export.retarget import retarget

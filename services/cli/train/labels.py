@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from services.cli.train.errors import one_line_errors
+from services.cli.train.group import one_line_errors
 from services.common.errors import Rejected
 from training.labels.curation import Curation
 from training.labels.report import Report, write
 from training.labels.report.model import Source
 from training.labels.sources import read
-from training.labels.sources.stored import fetch_stored
+from training.labels.sources.read import fetch_stored
 
 HELP: Final = """Make a label set from observations of the X-ray procedure.
 

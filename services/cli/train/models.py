@@ -14,15 +14,14 @@ import torch
 import typer
 from rich.console import Console
 
-from services.cli.train.errors import one_line_errors
+from services.cli.train.group import one_line_errors
 from training.evaluation.evaluate import Judged
 from training.evaluation.report import as_markdown, put_into_page
 from training.export.repository import REPOSITORY
 from training.export.version import export_version, simulated
 from training.models.build import BACKBONES
 from training.models.serving import Serving
-from training.train.hardware import Accelerator, Hardware
-from training.train.heap import keep_freed_memory
+from training.train.hardware import Accelerator, Hardware, keep_freed_memory
 from training.train.plan import CONFIGURATIONS, Configuration
 from training.train.run import Data, Run, make_data
 

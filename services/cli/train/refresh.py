@@ -10,13 +10,13 @@ import torch
 import typer
 from rich.console import Console
 
-from services.cli.durations import duration
+from services.cli.options import duration
 from services.cli.output import JsonOption, print_json
-from services.cli.train.errors import FAILED, one_line_errors
+from services.cli.train.group import FAILED, one_line_errors
 from services.cli.train.models import RUNS
 from services.common.settings import Settings, load
 from services.common.store import ObjectStore
-from services.registry.place import repository_of
+from services.registry.bucket import repository_of
 from training.datasets.collect.collect import collect
 from training.datasets.collect.dataset import Dataset
 from training.refresh.gate import Rules
@@ -24,8 +24,7 @@ from training.refresh.job import Outcome, Wish, refresh
 from training.refresh.lease import leased
 from training.refresh.run import Place
 from training.refresh.watch import Schedule, watch
-from training.train.hardware import Accelerator, Hardware
-from training.train.heap import keep_freed_memory
+from training.train.hardware import Accelerator, Hardware, keep_freed_memory
 
 FOLDER: Final = RUNS / "refresh"
 _STOPPED: Final = "stopped; the same command goes on from here, and what served still serves"

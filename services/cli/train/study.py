@@ -18,14 +18,14 @@ import torch
 import typer
 from rich.console import Console
 
-from services.cli.train.errors import one_line_errors
+from services.cli.train.group import one_line_errors
 from services.cli.train.models import RUNS, known
 from training.datasets.inputs import INPUTS, Input
 from training.evaluation.run import CONSENSUS
 from training.experiments.centres import study_centres
 from training.experiments.seeds import judge_bodies, study_heads, take_bodies, train_bodies
 from training.models.build import BACKBONES
-from training.train.heap import keep_freed_memory
+from training.train.hardware import keep_freed_memory
 from training.train.run import Data, Run, make_data
 
 app = typer.Typer(add_completion=False)

@@ -19,13 +19,12 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from services.cli.train.errors import one_line_errors
+from services.cli.train.group import one_line_errors
 from services.cli.train.models import RUNS, known
 from training.experiments.seeds import features_by_part, take_bodies, train_bodies
-from training.experiments.variants import check_bone_heads, variants_of, worth_of
-from training.experiments.worth import Worth
+from training.experiments.variants import Worth, check_bone_heads, variants_of, worth_of
 from training.models.build import BACKBONES
-from training.train.heap import keep_freed_memory
+from training.train.hardware import keep_freed_memory
 from training.train.run import Run, make_data
 
 app = typer.Typer(add_completion=False)

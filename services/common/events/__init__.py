@@ -8,16 +8,13 @@ centre.statistics -> CentreStatistics               phenotype.shadow -> ShadowCa
 """
 
 from services.common.events.base import Event, parse_event
-from services.common.events.call import ModelOutput, PhenotypeCall, Probabilities
+from services.common.events.call import ModelOutput, PhenotypeCall, Probabilities, ShadowCall
 from services.common.events.image import ImageEvent, ImageKind, image_kind
 from services.common.events.model import ModelActivation
 from services.common.events.rejection import Rejection
 from services.common.events.review import Review, Verdict
-from services.common.events.shadow import ShadowCall
-from services.common.events.specimen import SpecimenReady, SpecimenView
+from services.common.events.specimen import SpecimenReady, SpecimenView, TensorReady, ViewReady
 from services.common.events.statistics import CentreStatistics, Drift, ScoreHistogram
-from services.common.events.tensor import TensorReady
-from services.common.events.view import ViewReady
 
 __all__ = [
     "CentreStatistics",

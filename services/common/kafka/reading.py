@@ -1,4 +1,7 @@
-"""Reads stretches of topics: bounded, outside any group, committing nothing."""
+"""Reads stretches of topics: bounded, outside any group, committing nothing.
+
+What kafka-python answers with None while a slow broker has not told it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,31 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from services.common.errors import Fatal, Retriable
+
+
+def position_of(consumer: Any, where: TopicPartition) -> int:
+    """Return the offset of a partition's next record.
+
+    Raises KafkaTimeoutError if the broker has not told it in time.
+    """
+    position: int | None = consumer.position(where)
+    if position is None:
+        msg = f"the broker did not tell the position in {where.topic} {where.partition} in time"
+        raise KafkaTimeoutError(msg)
+    return position
+
+
+def partitions_of(consumer: Any, topic: str) -> list[TopicPartition]:
+    """Return a topic's partitions in order. Raises KafkaTimeoutError if the broker has not told them in time."""
+    numbers: set[int] | None = consumer.partitions_for_topic(topic)
+    if numbers is None:
+        msg = f"the broker did not tell the partitions of {topic} in time"
+        raise KafkaTimeoutError(msg)
+    return [TopicPartition(topic, number) for number in sorted(numbers)]
+
 
 Offsets = dict[TopicPartition, int]
 _PATIENCE_SECONDS: Final = 30.0
@@ -27,7 +53,7 @@ class Stretch:
 def read(consumer: Any, stretches: Mapping[TopicPartition, Stretch]) -> Iterator[Any]:
     """Yield the records of these stretches, in order within each partition.
 
-    `consumer` is one of `services.common.kafka.clients.reader`. What retention or compaction has removed is passed over.
+    `consumer` is one of `services.common.kafka.clients.reader`. What retention or compaction has removed is skipped.
     Raises Retriable when the broker sends nothing for 30 s.
     """
     waiting = {where: one for where, one in stretches.items() if one.start < one.end}

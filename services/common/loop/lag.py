@@ -18,7 +18,7 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
 from services.common import metrics
-from services.common.kafka.positions import partitions_of, position_of
+from services.common.kafka.reading import partitions_of, position_of
 from services.common.settings import ServiceSettings
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from services.cli.output import console, print_json, seconds, table
 from services.ingest.backfill.query import IMAGES, OBSERVATIONS, Query
 from services.ingest.backfill.solr import Solr
-from services.ingest.push.retry import insist
+from services.ingest.push.upload import insist
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.ingest.backfill.solr import START
-from services.ingest.push.json_lines import JsonLines, read_lines
+from services.ingest.push.journal import JsonLines, read_lines
 
 
 @dataclass(frozen=True)

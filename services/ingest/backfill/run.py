@@ -15,10 +15,8 @@ from services.ingest.backfill.documents import Pictures
 from services.ingest.backfill.query import IMAGES, OBSERVATIONS
 from services.ingest.backfill.solr import Page, Solr
 from services.ingest.push.image import Image
-from services.ingest.push.retry import insist
-from services.ingest.push.session import Session
-from services.ingest.push.upload import SOURCE_AWAY
-from services.ingest.submissions.observations import keep, observations_key
+from services.ingest.push.upload import SOURCE_AWAY, Session, insist
+from services.ingest.submissions.content import keep, observations_key
 
 _PAGE_TRIES: Final = 10
 _MOST_AWAY: Final = 5

@@ -10,8 +10,7 @@ from typing import Final
 
 from services.common.events import ImageKind
 from services.ingest.push.image import Image, LeftOut
-from services.ingest.submissions.observations import observations_key
-from services.ingest.submissions.views import EXPECTED, kind_of
+from services.ingest.submissions.content import EXPECTED, kind_of, observations_key
 
 ASSOCIATIONS: Final = "parameter_associations"
 KINDS: Final[tuple[ImageKind, ...]] = ("DV", "LAT", "other")

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import JsonValue
 
 from services.common.errors import Rejected
-from services.ingest.push.source import LocalFile, Source
+from services.ingest.push.image import LocalFile, Source
 
 _FETCHED: Final = frozenset({"s3", "https"})
 _ON_DISK: Final = frozenset({"", "file"})

@@ -13,10 +13,9 @@ from typing import Final
 from services.common.errors import Rejected
 from services.ingest.dcc.content import ASSOCIATIONS, Animal, Named, Submission
 from services.ingest.dcc.media import Remote, locate
-from services.ingest.push.image import Image, LeftOut, checked
-from services.ingest.push.source import Source
+from services.ingest.push.image import Image, LeftOut, Source, checked
 from services.ingest.submissions import MAXIMUM_SIZE, Experiment, Medium, missing_reason, read_experiments, specimen_id
-from services.ingest.submissions.views import is_xray, kind_of
+from services.ingest.submissions.content import is_xray, kind_of
 
 _LONGEST_METADATA: Final = 1000
 """Characters: an event stays far below what a broker takes."""

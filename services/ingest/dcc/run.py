@@ -16,8 +16,8 @@ from services.ingest.dcc.account import Account
 from services.ingest.dcc.content import Submission
 from services.ingest.dcc.plan import Reading, leave_out_shared, read_submission
 from services.ingest.push.image import Image, LeftOut, file_left_out
-from services.ingest.push.session import session
-from services.ingest.submissions.observations import keep
+from services.ingest.push.upload import session
+from services.ingest.submissions.content import keep
 from services.intake.fetch import Fetcher
 from services.intake.limits import Limits
 from services.intake.settings import IntakeSettings

@@ -1,26 +1,72 @@
-"""Uploads bytes, then announces them; several at a time."""
+"""Uploads bytes, then announces them; several at a time.
+
+Tries again while a server is away.
+
+The servers and the journal of one run that pushes images.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from services.common.errors import Rejected, Retriable
 from services.common.events import ImageEvent
 from services.common.events.base import now
-from services.common.kafka.clients import sorted_errors
+from services.common.kafka.clients import administrator, publisher, sorted_errors
 from services.common.keys import original_key
+from services.common.loop.backoff import delays
+from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
 from services.ingest.push.image import Image
-from services.ingest.push.journal import Journal
-from services.ingest.push.retry import insist
+from services.ingest.push.journal import Journal, default_folder
+
+T = TypeVar("T")
+TRIES: Final = 6
+
+
+def insist(action: Callable[[], T], stop: threading.Event, tries: int = TRIES) -> T:
+    """Do something, again with growing pauses while it raises Retriable; the last try's error goes on.
+
+    A pause ends when `stop` is set, and with it the trying.
+    """
+    for attempt, seconds in enumerate(delays(), start=1):
+        try:
+            return action()
+        except Retriable:
+            if attempt == tries or stop.wait(seconds):
+                raise
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a run works with; `cluster` is the id of the Kafka cluster, to which the journal belongs."""
+
+    store: ObjectStore
+    uploader: Uploader
+    cluster: str
+
+
+@contextmanager
+def session(settings: Settings, parallel: int, *, again: bool = False) -> Iterator[Session]:
+    """Check the bucket, connect to the broker and open the cluster's journal; `again` ignores what it holds."""
+    store = ObjectStore(settings, connections=parallel)
+    store.check_bucket()
+    with administrator(settings) as admin:
+        cluster: str = admin.describe_cluster()["cluster_id"]
+    path = default_folder() / f"pushed-{cluster}.jsonl"
+    with publisher(settings) as producer, Journal(path, again=again) as journal:
+        yield Session(store, Uploader(store, producer, journal), cluster)
+
 
 SOURCE_AWAY: Final = "source_away"
 """Reason of a failure: the server that the image lies on did not answer over several tries."""

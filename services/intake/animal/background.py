@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.intake.animal.scout import Mask, Plane, Scout
+from services.intake.animal.trunk import Mask, Plane, Scout
 
 _LEVELS: Final = 128
 _LEAST_RANGE: Final = 1e-3

@@ -1,17 +1,91 @@
-"""From a decoded picture to its animal: background, blades, polarity, outline."""
+"""From a decoded picture to its animal: background, blades, polarity, outline.
+
+Collimator blades and frames: straight strips along the picture's edges that differ from what lies inside them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from services.common.errors import Rejected
 from services.intake.animal.background import Background, find_background
-from services.intake.animal.blades import open_field
 from services.intake.animal.mask import Animal, find_animal
-from services.intake.animal.scout import Mask, Plane, Scout, scout
+from services.intake.animal.trunk import Mask, Plane, Scout, scout
 from services.intake.raster import Raster
+
+_DEEPEST: Final = 0.35
+"""A strip is looked for up to this part of the side."""
+_UNIFORM_PART: Final = 0.75
+"""Part of a strip's pixels that must lie near the strip's own level."""
+_MOST_FRAMES: Final = 3
+_SHARP_PART: Final = 0.35
+"""Part of a step that must happen between two lines."""
+_TOLERANCE: Final = 0.06
+"""Pixels within this part of the picture's range are near."""
+_JUMP: Final = 0.02
+"""Least step from strip to inside, in parts of the picture's range; it must also be six times the noise of a line."""
+_STEADY: Final = 0.004
+"""Lines that differ by less than this part of the picture's range, and the usual difference, are beyond the step."""
+_LAG: Final = 3
+"""Lines across which the step happens (blades are a little blurred)."""
+
+
+def open_field(scouted: Scout) -> Mask:
+    """Part of the picture that is inside all blades; blades within blades are found one after the other."""
+    values = scouted.values
+    low, high = (float(level) for level in np.percentile(values[::2, ::2], (0.5, 99.5)))
+    top, left, bottom, right = 0, 0, *values.shape
+    for _ in range(_MOST_FRAMES):
+        inner = values[top:bottom, left:right]
+        depths = [_strip_depth(np.rot90(inner, turns), high - low) for turns in range(4)]
+        if not any(depths):
+            break
+        # Turned by a quarter, counter-clockwise, the left edge is what was the top edge, and so on.
+        left, top, right, bottom = left + depths[0], top + depths[1], right - depths[2], bottom - depths[3]
+    field = np.zeros(values.shape, dtype=np.bool_)
+    field[top:bottom, left:right] = True
+    return field
+
+
+def _strip_depth(values: Plane, extent: float) -> int:
+    """Columns of the strip along the left edge; 0 when there is none."""
+    deepest = int(values.shape[1] * _DEEPEST)
+    lines = values[::2, : deepest + _LAG]
+    levels = np.median(lines, axis=0)
+    near = np.abs(lines - levels) <= max(_TOLERANCE * extent, 1e-3)
+    uniform = near.mean(axis=0)
+    steps = np.abs(levels[_LAG:] - levels[:-_LAG])
+    usual = float(np.median(np.abs(np.diff(levels)))) + 1e-6
+    jumps = np.flatnonzero((steps > _JUMP * extent) & (steps > 6 * usual))
+    for jump in jumps:
+        if (uniform[: jump + 1] >= _UNIFORM_PART).mean() >= _UNIFORM_PART:
+            after = _after_step(levels, int(jump), usual + _STEADY * extent)
+            beyond = min(after, lines.shape[1] - 1)
+            return after if _is_edge(levels[jump : beyond + 1], lines[:, jump], lines[:, beyond]) else 0
+    return 0
+
+
+def _is_edge(levels: Plane, strip: Plane, beyond: Plane) -> bool:
+    """Tell a blade's edge: sharp, unlike an animal's flank; along the whole line, unlike an animal that lies across.
+
+    `levels` are the medians of the lines from `strip` to `beyond`.
+    """
+    steps, whole = beyond - strip, abs(float(levels[-1] - levels[0]))
+    usual = float(np.median(steps))
+    along = float((steps * np.sign(usual) > abs(usual) / 2).mean())
+    return float(np.abs(np.diff(levels)).max()) >= _SHARP_PART * whole and along >= _UNIFORM_PART
+
+
+def _after_step(levels: Plane, jump: int, steady: float) -> int:
+    """First line beyond a step that starts near line `jump`: a blade's edge is blurred over some lines."""
+    changes = np.abs(np.diff(levels))
+    line = jump + int(np.argmax(changes[jump : jump + 2 * _LAG]))
+    while line < len(changes) and changes[line] > steady:
+        line += 1
+    return line + 1
 
 
 @dataclass(frozen=True)

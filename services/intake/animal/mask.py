@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.intake.animal.background import Background
-from services.intake.animal.scout import Mask, Plane
+from services.intake.animal.trunk import Mask, Plane
 
 _SURE_NOISE, _SURE_PART = 5.0, 0.08
 _FAINT_NOISE, _FAINT_PART = 3.0, 0.03

@@ -1,4 +1,7 @@
-"""OpenCV's decoder, and its channels to one grey channel."""
+"""OpenCV's decoder, and its channels to one grey channel.
+
+Sizes that a header declares, checked before a decoder may allocate for them.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,20 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from services.common.errors import Rejected
-from services.intake.decode.size import check_size
 from services.intake.errors import corrupt
 from services.intake.limits import Limits
 from services.intake.raster import Grey, Raster, spread
+
+
+def check_size(columns: int, rows: int, frames: int, limits: Limits) -> None:
+    """Raise Rejected `image_too_many_pixels`, `image_too_small` or `too_many_frames`."""
+    if columns * rows > limits.most_pixels:
+        raise Rejected("image_too_many_pixels", "too many pixels", columns=columns, rows=rows, limit=limits.most_pixels)
+    if min(columns, rows) < limits.least_side:
+        raise Rejected("image_too_small", "too few pixels a side", columns=columns, rows=rows, limit=limits.least_side)
+    if frames > limits.most_frames:
+        raise Rejected("too_many_frames", "a cine or a volume, not an X-ray", frames=frames, limit=limits.most_frames)
+
 
 _OPAQUE = 0.5
 """A pixel is transparent below this part of full alpha."""

@@ -7,8 +7,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from services.intake.decode.grey import decode_with_opencv
-from services.intake.decode.size import check_size
+from services.intake.decode.grey import check_size, decode_with_opencv
 from services.intake.decode.sniff import PNG_SIGNATURE
 from services.intake.errors import corrupt, truncated
 from services.intake.limits import Limits

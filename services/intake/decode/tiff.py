@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.common.errors import Rejected
-from services.intake.decode.grey import decode_with_opencv
-from services.intake.decode.size import check_size
+from services.intake.decode.grey import check_size, decode_with_opencv
 from services.intake.errors import corrupt, truncated
 from services.intake.limits import Limits
 from services.intake.raster import Raster

@@ -23,7 +23,6 @@ from services.ledger.queries.fates import (
     refused_images,
     unreadable_records,
 )
-from services.ledger.queries.incomplete import IncompleteCount, incomplete_counts
 from services.ledger.queries.rejections import (
     RejectionCount,
     RejectionSummary,
@@ -49,8 +48,10 @@ from services.ledger.queries.shadow import (
 )
 from services.ledger.queries.specimens import (
     ImageRecord,
+    IncompleteCount,
     SpecimenHistory,
     SpecimenState,
+    incomplete_counts,
     incomplete_specimens,
     specimen_history,
     specimen_state,

@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from services.common.events import PhenotypeCall
-from services.ledger.database import Connection
-from services.ledger.queries.read import mappings
+from services.ledger.database import Connection, mappings
 
 
 @dataclass(frozen=True)

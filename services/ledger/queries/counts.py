@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.ledger.database import Connection
-from services.ledger.queries.read import rows
+from services.ledger.database import Connection, rows
 
 
 @dataclass(frozen=True)

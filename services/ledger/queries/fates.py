@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from services.common.topics import CALLS, SPECIMENS, TENSORS
-from services.ledger.database import Connection
-from services.ledger.queries.read import mappings, rows
+from services.ledger.database import Connection, mappings, rows
 
 Fate = Literal["called", "incomplete", "rejected", "skipped", "uncalled", "unseen"]
 """`called`: a call rests on it. `incomplete`: it has a view, but the specimen lacks a DV or a LAT one. `rejected`: it

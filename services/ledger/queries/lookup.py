@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from services.common.errors import Rejected
-from services.ledger.database import Connection
-from services.ledger.queries.read import rows
+from services.ledger.database import Connection, rows
 
 Kind = Literal["specimen", "event", "image", "call", "review", "rejection"]
 _DIGEST: Final = re.compile(r"[0-9a-f]{6,64}")

@@ -10,8 +10,7 @@ from typing import Any
 
 from services.common.errors import Rejected
 from services.common.events import Rejection
-from services.ledger.database import Connection
-from services.ledger.queries.read import mappings, rows
+from services.ledger.database import Connection, mappings, rows
 
 
 @dataclass(frozen=True)

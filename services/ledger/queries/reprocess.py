@@ -12,8 +12,7 @@ from psycopg.types.json import Jsonb
 
 from services.common.events import ImageEvent
 from services.common.reprocess import RECALL_HEADER
-from services.ledger.database import Connection
-from services.ledger.queries.read import mappings, rows
+from services.ledger.database import Connection, mappings, rows
 
 # An announcement's view is found as in `fates`; a call that names the announced digest stands for a view that the
 # ledger no longer has.

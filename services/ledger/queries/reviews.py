@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.common.events import Review
-from services.ledger.database import Connection
-from services.ledger.queries.read import mappings
+from services.ledger.database import Connection, mappings
 
 
 @dataclass(frozen=True)

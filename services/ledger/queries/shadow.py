@@ -9,8 +9,7 @@ from typing import Final
 
 from psycopg.types.json import Jsonb
 
-from services.ledger.database import Connection
-from services.ledger.queries.read import mappings, rows
+from services.ledger.database import Connection, mappings, rows
 
 _LABELLED: Final = """
 with compared as (select * from current_shadow_call where versions = %(versions)s),

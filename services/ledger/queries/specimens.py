@@ -1,4 +1,7 @@
-"""Specimens: the state of one, the incomplete ones, and the whole history of one."""
+"""Specimens: the state of one, the incomplete ones, and the whole history of one.
+
+How many specimens wait for a view, by centre.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,28 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from services.common.events import ImageEvent, ViewReady
-from services.ledger.database import Connection
+from services.ledger.database import Connection, mappings, rows
 from services.ledger.queries.calls import CallRecord, calls_of
-from services.ledger.queries.read import mappings, rows
 from services.ledger.queries.rejections import RejectionSummary, rejections
 from services.ledger.queries.reviews import ReviewRecord, reviews
+
+
+@dataclass(frozen=True)
+class IncompleteCount:
+    """Specimens of a centre that lack a DV or a LAT view, and the first announcement of the oldest."""
+
+    centre: str
+    specimens: int
+    oldest: datetime
+
+
+def incomplete_counts(connection: Connection) -> list[IncompleteCount]:
+    """Return one row a centre that has incomplete specimens, by name."""
+    query = """
+        select centre, count(*) as specimens, min(announced_at) as oldest
+        from specimen where complete_since is null group by centre order by centre
+    """
+    return rows(connection, IncompleteCount, query)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,10 @@
 
 The ledger is the only memory: what it has is not recalled again, so that a run may be killed and begun anew, and
 whatever was under way then comes twice with the same ids.
+
+Publishes what a recall has found, one record after the other.
+
+Keeps a recall behind live traffic: so many records a second, and none while its reader has work waiting.
 """
 
 from __future__ import annotations
@@ -9,14 +13,89 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+from kafka.errors import KafkaError
+
+from services.common.errors import Retriable
+from services.common.loop.lag import LagGauge
+from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
+from services.common.topics import Topic
 from services.ledger.database import Connection
 from services.ledger.queries import KnownSpecimen, Selection, specimens_after
 from services.operations.reprocess.progress import Telling
-from services.operations.reprocess.publish import Publisher
 from services.operations.reprocess.source import Found, Source, has_grown
+
+_ACKNOWLEDGED_SECONDS: Final = 60
+
+
+class Publisher:
+    """Publishes at its pace."""
+
+    def __init__(self, producer: Any, topic: Topic, pace: Pace) -> None:
+        """Prepare; `producer` is one of `services.common.kafka.clients.publisher`."""
+        self._producer, self._topic, self._pace = producer, topic.name, pace
+
+    def publish(self, found: Found, held: Callable[[int], None], overtaken: Callable[[], bool]) -> bool:
+        """Return True once the broker has all records of a specimen, False when it was `overtaken` meanwhile.
+
+        That is asked last, since live traffic may have come first for long; `held` is told so while it does.
+        """
+        for number, publication in enumerate(found.publications):
+            self._pace.wait(held)
+            if number == 0 and overtaken():
+                return False
+            key, value = publication.event.key.encode(), publication.event.encode()
+            future = self._producer.send(self._topic, key=key, value=value, headers=list(publication.headers))
+            future.get(timeout=_ACKNOWLEDGED_SECONDS)
+        return True
+
+
+MOST_WAITING: Final = 64
+"""Unread records above which a recall waits: two batches, so that a live record waits for no more than these."""
+
+
+class Pace:
+    """Asked before every record."""
+
+    def __init__(self, settings: ServiceSettings, reader: str, topic: Topic, rate: float) -> None:
+        """Watch the group `reader` on `topic`; raises Retriable when the broker is away."""
+        self._interval, self._topic = 1 / rate, topic.name
+        self._next = self._look_at = 0.0
+        try:
+            self._lag = LagGauge(settings, reader, (topic.name,))
+        except KafkaError as error:
+            raise _away(error) from error
+
+    def wait(self, held: Callable[[int], None]) -> None:
+        """Return when the next record may go; `held` is told how many records wait, again and again while they do."""
+        while time.monotonic() >= self._look_at:
+            waiting = self._waiting()
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            if waiting <= MOST_WAITING:
+                break
+            held(waiting)
+            time.sleep(_LOOK_SECONDS)
+        turn = max(self._next, time.monotonic())
+        self._next = turn + self._interval
+        time.sleep(max(0.0, turn - time.monotonic()))
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._lag.close()
+
+    def _waiting(self) -> int:
+        try:
+            return self._lag.measure()[self._topic].records
+        except KafkaError as error:
+            raise _away(error) from error
+
+
+def _away(error: KafkaError) -> Retriable:
+    msg = f"Kafka away, could not tell what waits (XRAY_KAFKA_BOOTSTRAP): {error!r}"
+    return Retriable(msg, server="kafka", kind=type(error).__name__)
+
 
 PAGE: Final = 100
 """Specimens that are asked for at once; what the ledger said of the last is some seconds old when it is published."""

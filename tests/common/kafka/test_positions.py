@@ -8,7 +8,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from services.common.kafka.positions import partitions_of, position_of
+from services.common.kafka.reading import partitions_of, position_of
 
 WHERE = TopicPartition("xray.images", 3)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.errors import StackError
-from deploy.local.servers import java
+from deploy.local.servers import kafka as java
 
 
 def fake_java(folder: Path, says: str) -> Path:

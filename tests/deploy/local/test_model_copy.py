@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.servers.model_copy import copy_models
+from deploy.local.servers.tritonserver import copy_models
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from services.common.errors import Fatal, Rejected, Retriable
 from services.ingest.backfill.client import Client, Pace
 from services.ingest.backfill.query import IMAGES, OBSERVATIONS, Query
 from services.ingest.backfill.solr import START, Solr
-from services.ingest.push.retry import insist
+from services.ingest.push.upload import insist
 from tests.ingest.backfill.documents import image_document, observation_document, serving
 from tests.ingest.backfill.solr_server import Document, SolrServer
 from tests.intake.tls_hosts import closing_the_handshake, of_unknown_authority

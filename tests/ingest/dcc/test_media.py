@@ -8,7 +8,7 @@ import pytest
 
 from services.common.errors import Rejected
 from services.ingest.dcc.media import Remote, locate
-from services.ingest.push.source import LocalFile
+from services.ingest.push.image import LocalFile
 
 
 def never(uri: str) -> bytes:

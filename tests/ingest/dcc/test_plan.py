@@ -12,8 +12,7 @@ from services.common.errors import Rejected
 from services.ingest.dcc.account import Account
 from services.ingest.dcc.content import Animal, Submission
 from services.ingest.dcc.plan import Reading, leave_out_shared, read_submission
-from services.ingest.push.image import Image, LeftOut
-from services.ingest.push.source import LocalFile
+from services.ingest.push.image import Image, LeftOut, LocalFile
 from services.ingest.submissions import specimen_id
 from tests.ingest.dcc.test_media import never
 from tests.ingest.submissions.submissions import experiment, medium, observed, submission

@@ -4,9 +4,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from services.ingest.push.image import Image
+from services.ingest.push.image import Image, LocalFile
 from services.ingest.push.journal import Journal
-from services.ingest.push.source import LocalFile
 from tests.ingest.push.files import write_picture
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Fatal
-from services.ingest.push.manifest import Row, read_manifest
+from services.ingest.push.plan import Row, read_manifest
 
 HEADER = "file,biological_sample_id,parameter_stable_id"
 

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.push.image import Image, LeftOut, file_left_out
-from services.ingest.push.manifest import Row
-from services.ingest.push.plan import Given, from_files, from_manifest
-from services.ingest.push.source import LocalFile
+from services.ingest.push.image import Image, LeftOut, LocalFile, file_left_out
+from services.ingest.push.plan import Given, Row, from_files, from_manifest
 from tests.ingest.push.files import write_dicom, write_picture
 
 JAX = Given("JAX")

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.common.events import ModelActivation
-from services.monitor.counting.histograms import EDGES, bin_of
-from services.monitor.counting.observe import UNKNOWN_CENTRE, observe
+from services.monitor.counting import EDGES, UNKNOWN_CENTRE, bin_of, observe
 from tests.ledger.examples import NOON, call, image, minutes, rejection, view
 
 LATER = NOON + timedelta(days=3)

@@ -6,7 +6,7 @@ import pytest
 
 from services.common.errors import Fatal
 from services.common.settings import load
-from services.monitor.counting.windows import Windows, moment_of
+from services.monitor.counting import Windows, moment_of
 from services.monitor.settings import MonitorSettings
 
 DAY = 24 * 3600

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from services.common.events import CentreStatistics
-from services.monitor.counting.statistics import statistics
-from services.monitor.drift.judge import Rule, judged
+from services.monitor.counting import statistics
+from services.monitor.drift import Rule, judged
 
 RULE = Rule(least_count=50, least_shift=0.2)
 

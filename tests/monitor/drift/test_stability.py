@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils import check_random_state
 
-from services.monitor.drift.stability import chance_limit, chi_squared_quantile, stability_index
+from services.monitor.drift import chance_limit, chi_squared_quantile, stability_index
 
 counts = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 1000), min_size=1)
 

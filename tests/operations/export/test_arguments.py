@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from services.cli.main import app
 from services.common.labels import CALL_LABELS
 from services.common.observations import table
-from services.operations.export.terms import meanings
+from services.operations.export.impc import meanings
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from services.common import ports
 from services.common.errors import Fatal, Retriable
-from services.operations.pipeline import Processes
+from services.operations.processes import Processes
 
 PROGRAM = """
 import http.server, os, signal, sys, threading
@@ -97,7 +97,7 @@ def test_a_service_that_never_gets_ready_is_named(program: Path) -> None:
 
 def test_children_die_with_a_parent_that_is_killed(program: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from services.operations.pipeline import Processes\n"
+        "import sys, time; from pathlib import Path; from services.operations.processes import Processes\n"
         "with Processes(['intake'], {'GREETING': 'hello'}, Path(sys.argv[1])) as processes:\n"
         "    processes.wait_ready(20); print(processes.pid('intake'), flush=True); time.sleep(60)\n"
     )

@@ -17,8 +17,7 @@ from services.ledger.database import Connection
 from services.ledger.queries import KnownSpecimen
 from services.operations.reprocess import run as module
 from services.operations.reprocess.progress import Telling
-from services.operations.reprocess.publish import Publisher
-from services.operations.reprocess.run import Run
+from services.operations.reprocess.run import Publisher, Run
 from services.operations.reprocess.source import Found, Publication, Source, Tensors, standing_of, tensor_of
 from services.registry.active_models import ActiveModels
 from tests.ledger.examples import call, sha256

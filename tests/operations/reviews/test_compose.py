@@ -7,7 +7,7 @@ import pytest
 from services.common.errors import Rejected
 from services.common.events import Review, Verdict
 from services.common.events.base import now
-from services.operations.reviews.compose import compose, labels_in
+from services.operations.reviews import compose, labels_in
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

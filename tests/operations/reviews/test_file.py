@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Fatal
-from services.operations.reviews.file import BadLine, Line, read_lines
+from services.operations.reviews import BadLine, Line, read_lines
 
 CHANGED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

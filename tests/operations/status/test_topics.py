@@ -9,8 +9,8 @@ from services.fuser.service import Fuser
 from services.intake.service import Intake
 from services.monitor.counter import READS as MONITOR_READS
 from services.monitor.counter import STAGE as MONITOR
-from services.operations.pipeline import SERVICES
-from services.operations.status.topics import READS, _lag
+from services.operations.processes import SERVICES
+from services.operations.status import READS, _lag
 from services.sink.service import Sink
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
+from training.datasets.make import simulate
 from training.datasets.manifest import SCHEMA, write_manifest
 from training.datasets.recipe import Recipe
-from training.datasets.simulated import simulate
 from training.datasets.store import SetFolder
 
 RECIPE = Recipe(specimens=2, balanced=2, first_seed=12, picture_side=500)

@@ -9,8 +9,7 @@ import pytest
 
 from services.common.errors import Rejected
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.recipe import Recipe
-from training.datasets.split import Part, part_of
+from training.datasets.recipe import Part, Recipe, part_of
 from training.datasets.store import Entry, Pictures, SetFolder
 
 RECIPE = Recipe(specimens=40, first_seed=5)

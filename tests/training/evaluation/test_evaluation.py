@@ -8,10 +8,17 @@ import pytest
 from services.common.labels import LABEL_ORDER
 from training.datasets.missing import MISSING, scored
 from training.datasets.store import Subset
-from training.evaluation.evaluate import Judged, consensus, judge_consensus
+from training.evaluation.evaluate import (
+    DEFAULT,
+    LEAST,
+    Judged,
+    choose_thresholds,
+    consensus,
+    consensus_weight,
+    judge_consensus,
+    matthews,
+)
 from training.evaluation.report import BEGIN, END, Report, as_markdown, put_into_page
-from training.evaluation.thresholds import DEFAULT, choose_thresholds, matthews
-from training.evaluation.weight import LEAST, consensus_weight
 from training.metrics.figures import figures
 from training.metrics.ranking import auc
 from training.models.calibration import Calibration

@@ -14,12 +14,10 @@ from services.common.hierarchy import limited
 from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL3
 from services.common.model_card import ModelCard
 from tests.training.evaluation.cohort import CENTRES, origin, predictions
-from training.metrics.confusion import confusion
-from training.metrics.consistency import consistency
-from training.metrics.decisions import calls, errors
+from training.metrics.decisions import calls, confusion, errors
 from training.metrics.groups import by_centre, by_severity
-from training.metrics.shortcut import centre_alone, seen_and_unseen
-from training.models.hierarchy import coherent
+from training.metrics.shortcut import centre_alone, consistency, seen_and_unseen
+from training.models.heads import coherent
 
 HALF = (0.5,) * len(LABEL_ORDER)
 

@@ -13,9 +13,8 @@ from sklearn.metrics import roc_auc_score
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from tests.training.evaluation.cohort import origin, predictions
-from training.evaluation.paper import MEAN, paper_auc
 from training.evaluation.predictions import Predictions
-from training.evaluation.summary import HEADER, as_csv, auc_rows, group
+from training.evaluation.summary import HEADER, MEAN, as_csv, auc_rows, group, paper_auc
 from training.metrics.ranking import resample
 
 COUNTS = resample(400, resamples=50)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
-from services.registry.configuration import read_configuration
+from services.registry.repository import read_configuration
 from training.export.graph import sha256
 from training.export.repository import REPOSITORY, read_cards, write_version
 from training.export.targets import MAX_BATCH_SIZE

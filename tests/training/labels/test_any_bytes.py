@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.common.errors import Rejected
 from tests.training.labels.making import curate
 from tests.training.labels.test_centre_xml import SUBMISSION
-from training.labels.report.table import labels_csv
+from training.labels.report.write import labels_csv
 from training.labels.sources import Item, read
 
 STARTS = (

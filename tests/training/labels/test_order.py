@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.training.labels.making import curate, record, wild_types
 from training.labels.report.summary import summarise
-from training.labels.report.table import digest, labels_csv
+from training.labels.report.write import digest, labels_csv
 from training.labels.sources import Item, Place, Skipped
 
 VALUES = ("normal", "abnormal", "Abnormal", "yes", "no", "13", "13.0", "12", "imageOnly", "?", "MP:0000161", None)

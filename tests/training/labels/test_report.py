@@ -13,7 +13,7 @@ from tests.training.labels.making import curate, record, wild_types
 from training.labels.curation import LabelSet
 from training.labels.report import Report, write
 from training.labels.report.model import Source
-from training.labels.report.table import digest, labels_csv
+from training.labels.report.write import digest, labels_csv
 from training.labels.sources import Place, Skipped
 
 SOURCE = Source(file="experiment.jsonl", sha256="0" * 64, entries=14)

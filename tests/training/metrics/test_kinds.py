@@ -12,7 +12,7 @@ from services.common.errors import Rejected
 from tests.training.evaluation.cohort import predictions
 from training.evaluation.parquet import load, save
 from training.evaluation.predictions import Abnormality, Predictions
-from training.metrics.kinds import by_kind
+from training.metrics.groups import by_kind
 from training.report.findings import find
 
 

@@ -14,12 +14,10 @@ import torch
 from services.common.errors import Fatal
 from tests.training.synthetic import tiny_subset
 from training.export.graph import PARITY, check_parity, export_onnx
-from training.export.tensorrt_rules import check_tensorrt_rules
-from training.models.bridge import ImageBridge
+from training.export.targets import check_tensorrt_rules
 from training.models.calibration import Calibration
 from training.models.configuration import SIZES
-from training.models.convnext import ConvNeXtDriven
-from training.models.imagenet import make_convnext
+from training.models.convnext import ConvNeXtDriven, ImageBridge, make_convnext
 from training.models.serving import Serving
 from training.train.hardware import Hardware
 from training.train.loop import Fit

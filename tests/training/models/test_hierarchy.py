@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.labels import LEVEL2, LEVEL3, PARENTS
-from training.models.hierarchy import coherent
+from training.models.heads import coherent
 
 LOGITS = st.lists(st.floats(-60, 60, width=32), min_size=14, max_size=14)
 

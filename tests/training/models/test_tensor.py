@@ -11,16 +11,16 @@ from torch import nn
 from torch.nn import functional
 
 from services.common.errors import Fatal
-from training.explain.heat.maps import heat_maps
+from training.explain.maps import heat_maps
 from training.export.graph import PARITY, check_parity, export_onnx
-from training.export.tensorrt_rules import check_tensorrt_rules
+from training.export.targets import check_tensorrt_rules
 from training.export.weights import weights_file
 from training.models.build import architecture, build_backbone
 from training.models.calibration import Calibration
 from training.models.configuration import SIZES
 from training.models.convnext import ConvNeXtDriven
 from training.models.serving import Serving
-from training.train.parameter_groups import parameter_groups
+from training.train.module import parameter_groups
 from training.train.plan import CONFIGURATIONS
 
 SIZE = "small-tensor"

@@ -18,15 +18,23 @@ from services.common.events.base import digest
 from services.common.labels import LABEL_ORDER, PARENTS
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from tests.training.refresh.opinions import flipped, labels_of
-from training.datasets.collect.dataset import DESCRIPTION, EVALUATION, IMAGES, MANIFEST, Dataset
-from training.datasets.collect.description import Description, EvaluationCount, LabelCount
+from training.datasets.collect.dataset import (
+    DESCRIPTION,
+    EVALUATION,
+    IMAGES,
+    MANIFEST,
+    Dataset,
+    Description,
+    EvaluationCount,
+    LabelCount,
+)
 from training.evaluation.evaluate import judge
 from training.export.version import Origin, export_version
 from training.models import build
 from training.models.autoencoder import AutoencoderDriven
 from training.models.configuration import SIZES, AutoencoderSize, ConvNeXtSize
 from training.models.serving import Serving
-from training.train.body import features_of
+from training.train.checkpoint import features_of
 from training.train.heads import fit_heads
 from training.train.plan import REFRESHES, Plan
 

@@ -9,7 +9,6 @@ from services.common.labels import CALL_LABELS
 from training.labels import by_parameter
 from training.labels.curation.ranges import ANATOMICAL
 from training.simulation.abnormalities.catalogue import CATALOGUE, GROUP
-from training.simulation.abnormalities.counts import normal_counts
 from training.simulation.anatomy.mouse import build_mouse
 from training.simulation.anatomy.plan import normal_plan
 from training.simulation.anatomy.pose import DV, LAT, draw_pose
@@ -18,7 +17,7 @@ from training.simulation.imaging.projection import Thickness, extent, picture_ax
 from training.simulation.imaging.rays import Grid
 from training.simulation.observations import SHOWN
 from training.simulation.prevalence import PUBLIC, Prevalence
-from training.simulation.specimen import Specimen, make_specimen
+from training.simulation.specimen import Specimen, make_specimen, normal_counts
 
 SEED = 4
 LEAST_MOVED = 0.4

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from training.labels import by_parameter
-from training.simulation.observations import SHOWN, drawn_by
-from training.simulation.observations_page import PAGE, with_table
+from training.simulation.observations import PAGE, SHOWN, drawn_by, with_table
 
 
 def test_every_row_of_the_label_table_is_accounted_for() -> None:
@@ -25,6 +24,6 @@ def test_only_the_free_text_is_not_drawn() -> None:
 
 
 def test_the_page_is_what_the_table_says() -> None:
-    """If this fails: `python -m training.simulation.observations_page`."""
+    """If this fails: `python -m training.simulation.observations`."""
     page = PAGE.read_text(encoding="utf-8")
     assert page == with_table(page)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.train.augment import augment
+from training.train.batches import augment
 
 
 def test_same_random_state_same_pictures_and_no_specimen_like_another() -> None:

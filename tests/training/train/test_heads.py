@@ -6,10 +6,10 @@ import torch
 
 from tests.training.synthetic import tiny_subset
 from training.models.build import BACKBONES, build_backbone
-from training.train.body import features_of, logits_of
+from training.train.checkpoint import features_of, logits_of
 from training.train.heads import Features, fit_heads
 from training.train.loop import weights_digest
-from training.train.parameter_groups import HEADS
+from training.train.module import HEADS
 from training.train.rules import Rules
 
 

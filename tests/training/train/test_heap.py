@@ -9,7 +9,7 @@ import pytest
 _TOUCH = """
 import resource, sys
 import numpy as np
-from training.train.heap import keep_freed_memory
+from training.train.hardware import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 np.ones(4_000_000)

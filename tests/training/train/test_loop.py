@@ -11,11 +11,11 @@ from torch import nn
 from services.common.errors import Fatal, Rejected
 from tests.training.synthetic import tiny_subset
 from tests.training.train.tiny import PLAN, ignore, tiny_backbone, tiny_fit
+from training.evaluation.evaluate import predict
 from training.train.checkpoint import Epoch
 from training.train.hardware import Hardware
 from training.train.history import OnEpoch
 from training.train.loop import TENSORBOARD, weights_digest
-from training.train.predict import predict
 from training.train.rules import Rules
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from training.models.build import build_backbone
-from training.train.parameter_groups import parameter_groups
+from training.train.module import parameter_groups
 from training.train.plan import Plan
 
 PLAN = Plan(epochs=1, patience=1, batch=8, learning_rate=1e-3, weight_decay=0.05)

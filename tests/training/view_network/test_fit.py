@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from services.intake.orient.model import CLASSES, ViewModel
-from training.view_network.augment import augmented
-from training.view_network.fit import Fit, fit, to_batch
+from services.intake.orient import CLASSES, ViewModel
+from training.view_network.fit import Fit, augmented, fit, to_batch
 from training.view_network.network import ViewNetwork
 from training.view_network.samples import Samples
-from training.view_network.score import score
-from training.view_network.train import export
+from training.view_network.train import export, score
 
 
 @pytest.fixture(scope="module")

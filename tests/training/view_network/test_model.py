@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from services.common.errors import Fatal
-from services.intake.orient import model
-from services.intake.orient.model import MODEL, view_model
+from services.intake import orient as model
+from services.intake.orient import MODEL, view_model
 from training.view_network.samples import collect, specimen_samples
-from training.view_network.score import score
+from training.view_network.train import score
 
 UNSEEN = collect([sample for seed in range(700_000, 700_020) for sample in specimen_samples(seed)])
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.intake.orient.crop import INPUT_SIDE
-from services.intake.orient.model import CLASSES
+from services.intake.orient import CLASSES, INPUT_SIDE
 from training.view_network.samples import Sample, collect, heading, specimen_samples
 
 

@@ -20,10 +20,9 @@ from training.datasets.collect.dataset import Dataset
 from training.datasets.collect.draft import Draft, Row
 from training.datasets.collect.evaluation_set import EvaluationSet, EvaluationSets
 from training.datasets.collect.label_set import read_label_set
-from training.datasets.collect.merge import Labelled, merge
+from training.datasets.collect.merge import Labelled, Statement, merge, of_labels, of_reviews
 from training.datasets.collect.report import REPORT, as_markdown
 from training.datasets.collect.specimens import Found, called_specimens, simulated_specimens
-from training.datasets.collect.statements import Statement, of_labels, of_reviews
 from training.datasets.collect.tensors import Tensors
 from training.datasets.collect.write import upload, write_dataset
 from training.labels.curation.specimen import Exclusion

@@ -3,9 +3,11 @@
     images.npy           uint8 [n, side, side, 3], one row a specimen, memory-mapped
     manifest.parquet     the same rows: part, labels, where each came from (`training.datasets.collect.manifest`)
     evaluation.parquet   the fixed evaluation set that it is judged on
-    dataset.json         digest and counts (`training.datasets.collect.description`)
+    dataset.json         digest and counts (`training.datasets.collect.dataset`)
 
 It is never changed once it is there; other tensors or labels make another dataset in a folder of its own.
+
+What a dataset is, in figures: the file `dataset.json`.
 """
 
 from __future__ import annotations
@@ -19,13 +21,63 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.common.errors import Rejected
+from services.common.events.base import Sha256
 from services.common.labels import LABEL_ORDER
-from training.datasets.collect.description import Description
 from training.datasets.missing import MISSING
 from training.datasets.store import Images, Subset
+
+
+class LabelCount(BaseModel):
+    """How many specimens of a dataset have a label, have it not, or of how many nobody knows."""
+
+    model_config = ConfigDict(frozen=True)
+
+    positives: int = Field(ge=0)
+    negatives: int = Field(ge=0)
+    missing: int = Field(ge=0)
+
+
+class EvaluationCount(BaseModel):
+    """The fixed evaluation set that a dataset is judged on.
+
+    `generation` counts how often it has grown, `digest` is the SHA-256 of its specimens, `waiting` are labelled
+    specimens of the test part that are not in it yet, `relabelled` those of its specimens whose labels are others now
+    than when they joined.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    generation: int = Field(ge=1)
+    digest: Sha256
+    specimens: int = Field(ge=1)
+    waiting: int = Field(ge=0)
+    relabelled: int = Field(ge=0)
+
+
+class Description(BaseModel):
+    """`dataset.json`: what a dataset holds and what was left out of it.
+
+    `digest` is the SHA-256 over every specimen's tensor, labels and part, the preprocessing version and the evaluation
+    set. `specimens` counts by part, `centres` by centre, `labels` by name of `LABEL_ORDER`, `label_sources` the labels
+    by where they come from, `left_out` specimens by reason.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: Sha256
+    preprocessing_version: str
+    tensor_side: int = Field(ge=32)
+    specimens: dict[str, int]
+    centres: dict[str, int]
+    labels: dict[str, LabelCount]
+    label_sources: dict[str, int]
+    evaluation: EvaluationCount
+    left_out: dict[str, int]
+    conflicts: dict[str, int]
+
 
 IMAGES: Final = "images.npy"
 MANIFEST: Final = "manifest.parquet"

@@ -11,7 +11,7 @@ from typing import Final
 
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import TENSOR_SIDE, VERSION
-from training.datasets.collect.description import Description, EvaluationCount, LabelCount
+from training.datasets.collect.dataset import Description, EvaluationCount, LabelCount
 from training.datasets.collect.evaluation_set import EvaluationSet
 from training.datasets.collect.merge import Conflict, Labelled
 from training.datasets.collect.specimens import Found

@@ -13,7 +13,7 @@ from typing import Final
 from services.common.errors import Rejected
 from services.common.labels import CALL_LABELS
 from training.labels.curation.specimen import Exclusion
-from training.labels.report.table import COLUMNS
+from training.labels.report.write import COLUMNS
 
 FILE: Final = "labels.csv"
 _VALUES: Final[dict[str, int | None]] = {"": None, "0": 0, "1": 1}

@@ -1,13 +1,66 @@
-"""From what was said of a specimen to its labels: the newest verdict wins, the hierarchy holds."""
+"""From what was said of a specimen to its labels: the newest verdict wins, the hierarchy holds.
+
+What is said of a specimen's labels, and by whom: the one form of label sets, simulated truth and reviews.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
+from services.common.events import Verdict
 from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL3, PARENTS, parents_of
-from training.datasets.collect.statements import Statement
+from services.ledger.queries import ReviewRecord
+
+Source = Literal["simulated", "label set", "review"]
+"""In the order in which one overrules the other: truth of simulated mice, a curated label set, a curator's review."""
+_SAID: Final[dict[int, Verdict]] = {0: "normal", 1: "abnormal"}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One verdict on one label; `rank` orders statements, the highest counts.
+
+    `who` is the curator, or the label set's digest; `review_id` is None where it was no review.
+    """
+
+    label: str
+    verdict: Verdict
+    source: Source
+    who: str
+    rank: tuple[int, datetime | None, str]
+    review_id: str | None = None
+
+    def words(self) -> str:
+        """Say it, such as `abnormal (review by anna, 2026-03-01 12:00)`."""
+        at = self.rank[1]
+        by = f"{self.source} by {self.who}, {at:%Y-%m-%d %H:%M}" if at else f"{self.source} {self.who[:12]}"
+        return f"{self.verdict} ({by})"
+
+
+def of_labels(labels: Iterable[int | None], source: Source, who: str, place: int) -> list[Statement]:
+    """Statements of 14 labels 0, 1 or None in the order of `LABEL_ORDER`; of several sets the one given last counts."""
+    return [
+        Statement(label, _SAID[value], source, who, (place, None, ""))
+        for label, value in zip(LABEL_ORDER, labels, strict=True)
+        if value is not None
+    ]
+
+
+def of_reviews(records: Iterable[ReviewRecord], place: int) -> Mapping[str, list[Statement]]:
+    """Statements of reviews by specimen; `place` is above that of every set."""
+    found: dict[str, list[Statement]] = {}
+    for record in records:
+        review = record.review
+        rank = place, review.reviewed_at, record.review_id
+        found.setdefault(review.biological_sample_id, []).extend(
+            Statement(label, verdict, "review", review.who, rank, record.review_id)
+            for label, verdict in review.verdicts.items()
+        )
+    return found
+
 
 Kind = Literal["curators disagree", "review against set", "sets disagree", "hierarchy"]
 """`hierarchy`: two labels cannot both be as they were last said; the older verdict is dropped."""

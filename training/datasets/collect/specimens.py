@@ -16,8 +16,7 @@ from services.common.preprocessing import TENSOR_SIDE, VERSION
 from services.ledger.database import Connection
 from services.ledger.queries.export import stored_calls
 from training.datasets.check import check_folder
-from training.datasets.recipe import Recipe
-from training.datasets.split import part_of
+from training.datasets.recipe import Recipe, part_of
 from training.datasets.store import RECIPE, Entry, Images, SetFolder
 
 Load = Callable[[], Images]

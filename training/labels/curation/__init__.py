@@ -1,6 +1,6 @@
 """From records to the labels of specimens."""
 
-from training.labels.curation.curate import Curation
+from training.labels.curation.decide import Curation
 from training.labels.curation.specimen import Exclusion, LabelSet, SpecimenLabels
 
 __all__ = ["Curation", "Exclusion", "LabelSet", "SpecimenLabels"]

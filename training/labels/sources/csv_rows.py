@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from services.common.errors import Rejected
-from training.labels.sources.fields import SPECIMEN_FIELDS, VALUE_FIELDS, item_of
-from training.labels.sources.record import Item, Place, Skipped
+from training.labels.sources.record import SPECIMEN_FIELDS, VALUE_FIELDS, Item, Place, Skipped, item_of
 
 DELIMITERS: Final = ",;\t"
 MAXIMUM_HEADER: Final = 64 * 1024

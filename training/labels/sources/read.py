@@ -1,16 +1,69 @@
-"""One entry for all sources: what a file is, is told by its content, not by its name."""
+"""One entry for all sources: what a file is, is told by its content, not by its name.
+
+Observations that `xray push --dcc` and `xray backfill` kept in object storage.
+
+The observations of the centres' submissions. Strain and group are not in their schema.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from services.common.errors import Rejected
-from training.labels.sources.centre_xml import read_xml
+from services.common.settings import Settings, load
+from services.common.store import ObjectStore
+from services.ingest.submissions import Experiment, missing_reason, read_experiments, specimen_id
+from services.ingest.submissions.content import PREFIX
 from training.labels.sources.csv_rows import read_csv
-from training.labels.sources.record import Item
+from training.labels.sources.record import Item, Place, Record, Skipped
 from training.labels.sources.solr import read_solr
+
+
+def fetch_stored(folder: Path) -> Iterator[Path]:
+    """Fetch every kept object into a folder, and yield each file; in the order of the keys.
+
+    Raises Rejected `nothing_stored`, Retriable when the store is away, Fatal when it is misconfigured.
+    """
+    store = ObjectStore(load(Settings))
+    keys = store.keys(PREFIX)
+    if not keys:
+        words = f"no observations below {PREFIX} of bucket {store.bucket}; see xray push --dcc and xray backfill"
+        raise Rejected("nothing_stored", words)
+    for key in keys:
+        file = folder / PurePosixPath(key).name
+        file.write_bytes(store.get(key))
+        yield file
+
+
+def read_xml(file: BinaryIO, path: Path) -> Iterator[Item]:
+    """Items of one submission; several specimens of an experiment share its values.
+
+    Raises Rejected `xml_too_large`, `xml_forbidden` (document type, entities), `not_xml` or `not_a_submission`.
+    """
+    for experiment in read_experiments(file, path):
+        place = Place(path.name, experiment.line)
+        if experiment.status and not experiment.values:
+            yield Skipped("procedure_not_done", experiment.status, place)
+            continue
+        for external in experiment.specimens or ("",):
+            yield from _items(experiment, external, place)
+
+
+def _items(experiment: Experiment, external: str, place: Place) -> Iterator[Item]:
+    identifier = specimen_id(None, None, experiment.centre, external)
+    if identifier is None:
+        yield Skipped("no_specimen", "an experiment needs a specimenID and its centre a centreID", place)
+        return
+    for value in experiment.values:
+        where = Place(place.file, value.line)
+        if not value.parameter:
+            yield Skipped("no_parameter", "a parameter has no parameterID", where)
+            continue
+        reason = missing_reason(value.status, value.text)
+        yield Record(identifier, experiment.centre, None, None, value.parameter, value.text, reason, where)
+
 
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 """Byte order marks; of the three sources only XML may be UTF-16."""

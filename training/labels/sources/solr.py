@@ -1,16 +1,26 @@
-"""Documents of IMPC's Solr core `experiment`: a response as saved from the server, or one document a line."""
+"""Documents of IMPC's Solr core `experiment`: a response as saved from the server, or one document a line.
+
+How large an open source is.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from services.common.errors import Rejected
-from training.labels.sources.fields import item_of
-from training.labels.sources.record import Item, Place
-from training.labels.sources.size import size_of
+from training.labels.sources.record import Item, Place, item_of
+
+
+def size_of(file: BinaryIO) -> int:
+    """Bytes of an open file, which is then at its start."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
+
 
 MAXIMUM_RESPONSE: Final = 128 * 1024 * 1024
 """Bytes of one response, which is parsed as a whole; one document a line has no limit but that of a line."""

@@ -12,10 +12,9 @@ from services.common.events import Review
 from services.common.labels import LABEL_ORDER
 from services.ledger.queries import ReviewRecord
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.recipe import Recipe
-from training.datasets.split import Part, part_of
+from training.datasets.recipe import Part, Recipe, part_of
 from training.datasets.store import Entry, Pictures, SetFolder
-from training.labels.report.table import COLUMNS
+from training.labels.report.write import COLUMNS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NORMAL = (0,) * 14

@@ -9,8 +9,7 @@ from services.common.labels import LABEL_ORDER, contradiction
 from services.ledger.queries import ReviewRecord
 from tests.common.strategies import coherent_verdicts
 from tests.training.datasets.collect.making import NORMAL, SPINE, reviewed
-from training.datasets.collect.merge import IMPLIED, Labelled, merge
-from training.datasets.collect.statements import of_labels, of_reviews
+from training.datasets.collect.merge import IMPLIED, Labelled, merge, of_labels, of_reviews
 
 Truth = tuple[int | None, ...]
 NOTHING: Truth = (None,) * 14

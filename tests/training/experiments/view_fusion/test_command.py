@@ -14,8 +14,7 @@ from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe
 from training.datasets.store import Entry, Pictures, SetFolder, Subset
 from training.evaluation.parquet import load
-from training.experiments.view_fusion.classifier import LabelRegressions, left_out_logits
-from training.experiments.view_fusion.methods import METHODS
+from training.experiments.view_fusion import METHODS, LabelRegressions, left_out_logits
 
 SPECIMENS = 150
 TENSOR_SIDE = 32

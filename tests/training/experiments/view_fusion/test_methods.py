@@ -3,14 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.experiments.view_fusion.methods import (
-    METHODS,
-    average,
-    gradients,
-    min_max,
-    principal_components,
-    views_and_mean,
-)
+from training.experiments.view_fusion import METHODS, average, gradients, min_max, principal_components, views_and_mean
 
 SIDE = 16
 

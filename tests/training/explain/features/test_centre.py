@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.explain.features.centre import centre_from_features
+from training.explain.features import centre_from_features
 
 CENTRES = ("JAX", "BCM", "ICS") * 40
 

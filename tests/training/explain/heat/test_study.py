@@ -11,10 +11,9 @@ from services.common.labels import LABEL_ORDER
 from tests.training.synthetic import tiny_subset
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.evaluation.predictions import Abnormality, Origin, Predictions
-from training.explain.heat.maps import heat_maps
-from training.explain.heat.sheets import draw_sheets, spread
-from training.explain.heat.study import positive_pairs, study
-from training.explain.inspection.trained import Trained
+from training.explain.heat_maps import draw_sheets, positive_pairs, spread, study
+from training.explain.maps import heat_maps
+from training.explain.trained import Trained
 from training.models.build import build_backbone
 
 

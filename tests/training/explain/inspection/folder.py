@@ -14,8 +14,7 @@ from services.common.labels import LABEL_ORDER, LEVEL3, PARENTS
 from services.common.preprocessing import VIEW_SIDE
 from tests.training.evaluation.cohort import CENTRES, origin
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.recipe import Recipe
-from training.datasets.split import part_of
+from training.datasets.recipe import Recipe, part_of
 from training.datasets.store import Entry, Pictures, SetFolder
 from training.evaluation.parquet import save
 from training.evaluation.predictions import Abnormality, Labels, Predictions

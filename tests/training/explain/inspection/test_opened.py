@@ -14,12 +14,11 @@ from services.cli.train.evaluate import app
 from services.common.errors import Rejected
 from tests.training.explain.inspection.folder import EPOCHS, SPECIMENS, make_run
 from training.evaluation.parquet import load
-from training.explain.features.maps import draw_maps
-from training.explain.inspection.findings import Opened
-from training.explain.inspection.run import RunFolder
-from training.report.epochs import best_epoch, recorded_epochs
+from training.explain.features import draw_maps
+from training.explain.inspection import Opened, RunFolder
 from training.report.inside import inside_section
 from training.report.plots.style import drawing
+from training.train.history import best_epoch, recorded_epochs
 
 
 @pytest.fixture(scope="module")

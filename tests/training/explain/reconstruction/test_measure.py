@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.synthetic import tiny_subset
-from training.explain.reconstruction.measure import errors, reconstruction
+from training.explain.reconstruction import errors, reconstruction
 from training.models.output import Output
 
 

@@ -1,0 +1,232 @@
+"""The differences between two editions of a schema that break somebody.
+
+A record stays on a topic for years, and readers hold the schema they were built with. So within one schema version
+both must hold: every old record satisfies the new schema, and every new record satisfies the old one. Adding an
+optional field does neither harm, because unknown fields are ignored.
+
+Keywords whose values can be ordered: which way a change goes.
+
+A schema in one form, so that two spellings of the same promise compare as equal.
+
+Whether one edition of a schema keeps the promises of an earlier one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+Direction = Literal["narrowed", "widened"]
+
+
+def _least(before: float | None, after: float | None) -> Direction:
+    return "narrowed" if after is not None and (before is None or after > before) else "widened"
+
+
+def _most(before: float | None, after: float | None) -> Direction:
+    return "narrowed" if after is not None and (before is None or after < before) else "widened"
+
+
+LIMITS: Final[dict[str, Callable[[float | None, float | None], Direction]]] = {
+    "minimum": _least,
+    "exclusiveMinimum": _least,
+    "minLength": _least,
+    "minItems": _least,
+    "minProperties": _least,
+    "maximum": _most,
+    "exclusiveMaximum": _most,
+    "maxLength": _most,
+    "maxItems": _most,
+    "maxProperties": _most,
+}
+"""By keyword, the direction of a change from one value to another; None is no limit. The values differ."""
+
+
+def allowed(schema: Schema, keyword: str) -> frozenset[str] | None:
+    """Return the values of `type` or `enum` as JSON texts, None when all are allowed; a number may be an integer."""
+    value = schema.get(keyword)
+    if value is None:
+        return None
+    values = {json.dumps(one) for one in (value if isinstance(value, list) else [value])}
+    if keyword == "type" and '"number"' in values:
+        values.add('"integer"')
+    return frozenset(values)
+
+
+Schema = dict[str, Any]
+
+_WORDS: Final = frozenset({"title", "description", "examples", "$schema", "$id", "$defs", "$comment", "deprecated"})
+"""Keywords that promise nothing about a value (JSON Schema 2020-12, core 8 and validation 9)."""
+
+
+def normal(schema: Schema) -> Schema:
+    """Return the schema without words, with every `$ref` replaced by what it names and `const` written as `enum`.
+
+    Only references to the schema's own `$defs` occur; models that contain themselves are refused with ValueError.
+    """
+    return _normal(schema, schema.get("$defs", {}), ())
+
+
+def _normal(schema: Schema, definitions: dict[str, Schema], inside: tuple[str, ...]) -> Schema:
+    if "$ref" in schema:
+        name = str(schema["$ref"]).rsplit("/", 1)[-1]
+        if name in inside:
+            msg = f"{name} contains itself; two such schemas cannot be compared"
+            raise ValueError(msg)
+        return _normal(definitions[name], definitions, (*inside, name))
+    kept = {keyword: value for keyword, value in schema.items() if keyword not in _WORDS}
+    if "const" in kept:
+        kept["enum"] = [kept.pop("const")]
+
+    def one(part: Any) -> Any:
+        return _normal(part, definitions, inside) if isinstance(part, dict) else part
+
+    for keyword in ("items", "additionalProperties"):
+        if keyword in kept:
+            kept[keyword] = one(kept[keyword])
+    for keyword in ("prefixItems", "anyOf"):
+        if keyword in kept:
+            kept[keyword] = [one(part) for part in kept[keyword]]
+    if "properties" in kept:
+        kept["properties"] = {name: one(part) for name, part in kept["properties"].items()}
+    return kept
+
+
+__all__ = ["Break", "Kind", "breaks"]
+
+
+class Kind(StrEnum):
+    """How a field changed.
+
+    `removed`, `required` and `narrowed` refuse records that were valid; `widened` allows records that readers of the
+    old schema refuse; `changed` may do both.
+    """
+
+    REMOVED = "removed"
+    REQUIRED = "required"
+    NARROWED = "narrowed"
+    WIDENED = "widened"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, order=True)
+class Break:
+    """One difference; `path` names the field, `[]` an array's items and `*` any other key."""
+
+    path: str
+    kind: Kind
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.path or 'value'}: {self.kind} ({self.words})"
+
+
+_CHILDREN: Final = frozenset({"properties", "required", "items", "prefixItems", "additionalProperties", "anyOf"})
+
+
+def breaks(old: Schema, new: Schema) -> list[Break]:
+    """Return what `new` breaks of `old`, by path; empty when it only adds optional fields or changes words."""
+    return sorted(_value("", normal(old), normal(new)))
+
+
+def _value(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    if old == new:
+        return
+    if "anyOf" in old or "anyOf" in new:
+        yield from _alternatives(path, old, new)
+        return
+    yield from _types(path, old, new)
+    yield from _keywords(path, old, new)
+    yield from _fields(path, old, new)
+    yield from _contents(path, old, new)
+
+
+def _alternatives(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    """Compare the one alternative to null on either side; anything else must be the same."""
+    before, after = _split(old), _split(new)
+    if before is None or after is None:
+        if old != new:
+            yield Break(path, Kind.CHANGED, "its alternatives are others")
+        return
+    if before[1] != after[1]:
+        yield Break(
+            path, Kind.WIDENED if after[1] else Kind.NARROWED, f"null is {'now' if after[1] else 'not'} allowed"
+        )
+    yield from _value(path, before[0], after[0])
+
+
+def _split(schema: Schema) -> tuple[Schema, bool] | None:
+    """Return the schema of values other than null with the default, and whether null is allowed; None if several."""
+    rest = {keyword: value for keyword, value in schema.items() if keyword != "anyOf"}
+    options = schema.get("anyOf", [{}])
+    others = [option for option in options if option.get("type") != "null"]
+    return ({**others[0], **rest}, len(others) < len(options)) if len(others) == 1 else None
+
+
+def _types(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    for what, before, after in (
+        ("types", allowed(old, "type"), allowed(new, "type")),
+        ("values", allowed(old, "enum"), allowed(new, "enum")),
+    ):
+        if before == after:
+            continue
+        words = f"its {what} were {_listed(before)}, are {_listed(after)}"
+        if before is None or (after is not None and after < before):
+            yield Break(path, Kind.NARROWED, words)
+        elif after is None or before < after:
+            yield Break(path, Kind.WIDENED, words)
+        else:
+            yield Break(path, Kind.CHANGED, words)
+
+
+def _keywords(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    for keyword in sorted((old.keys() | new.keys()) - _CHILDREN - {"type", "enum"}):
+        before, after = old.get(keyword), new.get(keyword)
+        if before == after and (keyword in old) == (keyword in new):
+            continue
+        words = f"{keyword} was {before!r}, is {after!r}"
+        yield Break(path, Kind(LIMITS[keyword](before, after)) if keyword in LIMITS else Kind.CHANGED, words)
+
+
+def _fields(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    before, after = old.get("properties", {}), new.get("properties", {})
+    needed_before, needed_after = set(old.get("required", ())), set(new.get("required", ()))
+    for name in before.keys() - after.keys():
+        yield Break(_joined(path, name), Kind.REMOVED, "removed, or renamed")
+    for name in needed_after - needed_before:
+        yield Break(_joined(path, name), Kind.REQUIRED, "older records lack it")
+    for name in (needed_before - needed_after) & after.keys():
+        yield Break(_joined(path, name), Kind.WIDENED, "was required, may be absent now")
+    for name in before.keys() & after.keys():
+        yield from _value(_joined(path, name), before[name], after[name])
+
+
+def _contents(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    yield from _value_or_any(f"{path}[]", old.get("items"), new.get("items"))
+    before, after = old.get("prefixItems", []), new.get("prefixItems", [])
+    if len(before) != len(after):
+        yield Break(path, Kind.CHANGED, f"had {len(before)} fixed positions, has {len(after)}")
+    for position, (one, other) in enumerate(zip(before, after, strict=False)):
+        yield from _value(f"{path}[{position}]", one, other)
+    extra = [schema.get("additionalProperties", True) for schema in (old, new)]
+    yield from _value_or_any(_joined(path, "*"), *extra)
+
+
+def _value_or_any(path: str, old: Any, new: Any) -> Iterator[Break]:
+    """Compare two schemas that may be absent or true (anything goes), or false (nothing does)."""
+    if old is False or new is False:
+        if old is not new:
+            yield Break(path, Kind.NARROWED if new is False else Kind.WIDENED, f"was {old!r}, is {new!r}")
+        return
+    yield from _value(path, old if isinstance(old, dict) else {}, new if isinstance(new, dict) else {})
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _listed(values: frozenset[str] | None) -> str:
+    return "any" if values is None else ", ".join(sorted(values))

@@ -1,0 +1,175 @@
+"""From the network's probabilities to a view, a pose and the flags that a reader should see.
+
+The view network, run in this process on one thread.
+
+What the network sees: the animal alone, its trunk upright, at one size and one tone.
+
+Which view a picture is, where the head is, and whether it is a mirror image: a small network decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from services.common.errors import Fatal, Rejected
+from services.common.preprocessing import VERSION
+from services.intake.animal.find import Found
+from services.intake.animal.trunk import Mask, Trunk, Vector
+from services.intake.crop import Pose, crop_around, head_left, head_up, warped
+from services.intake.limits import Limits
+
+MODEL: Final = Path(__file__).with_name("view_model.onnx")
+CARD: Final = MODEL.with_suffix(".json")
+"""Written by `python -m training.view_network.train` with the model: digest, preprocessing version, test results."""
+CLASSES: Final = ("DV", "LAT", "other")
+
+# Signs of the answers on the input as it is, turned by 180 degrees, flipped left to right, flipped top to bottom.
+_UP_SIGNS: Final = np.array([1, -1, 1, -1])
+_MIRRORED_SIGNS: Final = np.array([1, 1, -1, -1])
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Probabilities of the three classes, of the head lying up in the input, and of a mirror image.
+
+    A picture is mirrored when, head up, a DV has its tail on the right or a LAT its back on the left.
+    """
+
+    view: dict[str, float]
+    head_up: float
+    mirrored: float
+
+
+class ViewModel:
+    """The network in one ONNX Runtime session; deterministic and thread-safe."""
+
+    def __init__(self, weights: bytes) -> None:
+        """Load an ONNX model from its bytes."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+
+    def orient(self, picture: NDArray[np.uint8]) -> Orientation:
+        """Judge an `orientation_input` (uint8 [96, 96]).
+
+        Its mirror images are judged too, so that turning or flipping an animal turns the verdict and nothing else.
+        """
+        four = np.stack([picture, picture[::-1, ::-1], picture[:, ::-1], picture[::-1]])[:, None]
+        view, up, mirrored = (
+            np.asarray(logits, dtype=np.float64) for logits in self._session.run(None, {"picture": four})
+        )
+        mean = view.mean(axis=0)
+        shares = np.exp(mean - mean.max()) / np.exp(mean - mean.max()).sum()
+        return Orientation(
+            {name: float(share) for name, share in zip(CLASSES, shares, strict=True)},
+            _probability(float(_UP_SIGNS @ up[:, 0]) / 4),
+            _probability(float(_MIRRORED_SIGNS @ mirrored[:, 0]) / 4),
+        )
+
+
+@lru_cache(maxsize=1)
+def view_model() -> ViewModel:
+    """Return this process's model; raises Fatal when the file is not the one of this preprocessing version."""
+    weights, card = MODEL.read_bytes(), json.loads(CARD.read_text())
+    if hashlib.sha256(weights).hexdigest() != card["sha256"] or card["preprocessing_version"] != VERSION:
+        msg = (
+            f"{MODEL.name} is not the model of preprocessing {VERSION}; train it: python -m training.view_network.train"
+        )
+        raise Fatal(msg)
+    return ViewModel(weights)
+
+
+def _probability(logit: float) -> float:
+    return float(1 / (1 + np.exp(-logit)))
+
+
+INPUT_SIDE: Final = 96
+_FINE: Final = 2
+"""Samples an input pixel and axis; a scout has some 300 pixels where the network has 96."""
+
+
+def orientation_input(found: Found, trunk: Trunk, shown: Mask | None = None) -> NDArray[np.uint8]:
+    """Return uint8 [96, 96]: the animal within `shown` (its mask by default), the trunk's axis pointing up.
+
+    Which end of the axis is up is arbitrary. Grey is the square root of the excess over the background, so that a faint
+    tail is seen beside bright bone.
+    """
+    mask = found.animal.mask if shown is None else shown
+    crop = crop_around(mask, head_up(trunk.axis), 1)
+    kept = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    tone = np.sqrt(np.clip(found.animal.excess / max(found.animal.contrast, 1e-6), 0, 1)) * kept
+    fine = warped(tone.astype(np.float32), crop.to_picture(INPUT_SIDE * _FINE), INPUT_SIDE * _FINE, beyond=0)
+    small = cv2.resize(fine, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
+    return np.rint(small * 255).astype(np.uint8)
+
+
+View = Literal["DV", "LAT"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The view, how the picture is turned for it, where the head is (unit vector x, y), and what is doubtful."""
+
+    view: View
+    pose: Pose
+    heading: Vector
+    flipped: bool
+    flags: tuple[str, ...]
+
+
+def decide(
+    orientation: Orientation, trunk: Trunk, declared: View | None, *, reaches_edge: bool, limits: Limits
+) -> Verdict:
+    """Choose view and pose; a DV is turned only, a LAT that faces the other way is flipped.
+
+    A close-up shows part of an animal: where the animal does not reach the picture's edge it is DV or LAT.
+    Raises Rejected `not_whole_body` for a believed close-up and `view_unknown` when neither the picture nor the
+    parameter says which view it is.
+    """
+    shares = orientation.view if reaches_edge else _whole_body_only(orientation.view)
+    view, flags = _view(shares, declared, limits)
+    heading = trunk.axis if orientation.head_up >= 0.5 else -trunk.axis
+    sure = limits.least_orientation_probability
+    if max(orientation.head_up, 1 - orientation.head_up) < sure:
+        flags.append("orientation_uncertain")
+    if view == "DV":
+        if orientation.mirrored >= sure:
+            flags.append("mirrored_suspected")
+        return Verdict(view, head_up(heading), heading, flipped=False, flags=tuple(flags))
+    if max(orientation.mirrored, 1 - orientation.mirrored) < sure and "orientation_uncertain" not in flags:
+        flags.append("orientation_uncertain")
+    flipped = orientation.mirrored >= 0.5
+    return Verdict(view, head_left(heading, mirrored=flipped), heading, flipped=flipped, flags=tuple(flags))
+
+
+def body_angle(heading: Vector) -> float:
+    """Degrees between the head's direction in the file and straight up, 0 to 180."""
+    return abs(float(np.degrees(np.arctan2(heading[0], -heading[1]))))
+
+
+def _whole_body_only(shares: dict[str, float]) -> dict[str, float]:
+    whole = shares["DV"] + shares["LAT"]
+    return {"DV": shares["DV"] / whole, "LAT": shares["LAT"] / whole, "other": 0.0}
+
+
+def _view(probabilities: dict[str, float], declared: View | None, limits: Limits) -> tuple[View, list[str]]:
+    shares = {name: round(share, 4) for name, share in probabilities.items()}
+    seen = max(probabilities, key=lambda name: probabilities[name])
+    if probabilities[seen] < limits.least_view_probability:
+        if declared is None:
+            raise Rejected("view_unknown", "no view is declared and the picture does not tell", probabilities=shares)
+        return declared, ["view_uncertain"]
+    if seen == "other":
+        raise Rejected("not_whole_body", "a close-up, not a whole body", probabilities=shares)
+    view: View = "DV" if seen == "DV" else "LAT"
+    return view, [] if declared in (None, view) else ["view_contradicts_parameter"]

@@ -1,0 +1,153 @@
+"""Which score beyond which limit refuses a picture, and with what reason code.
+
+Scores of a found animal's picture, each a number that means the same for every centre and file format.
+
+Quality of a picture: measured scores, and the limits beyond which it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+
+from services.common.errors import Rejected
+from services.intake.animal.find import Found
+from services.intake.animal.mask import Animal
+from services.intake.animal.trunk import Mask, Plane, Trunk
+from services.intake.limits import Limits
+from services.intake.raster import Raster
+
+_BRIGHTEST: Final = 99.9
+_ONE_LEVEL: Final = 1.5 / 255
+"""A pixel is saturated when it is within one level of 255 from the animal's brightest (this percentile)."""
+_OUTLINE: Final = 3
+"""Scout pixels inside and outside the outline that are compared."""
+_STEP_LINES, _STEP_STRIDE, _STEP_PART = 2, 3, 0.85
+"""A step happens within two lines, at this part of (every third of) their pixels: no animal's edge does."""
+
+
+def measure(raster: Raster, found: Found, trunk: Trunk) -> dict[str, float]:
+    """Return every quality score by name; docs/intake.md says what each one means."""
+    animal = found.animal
+    noise = max(animal.noise, 1e-4)
+    return {
+        "stored_range": raster.stored_range,
+        "polarity": found.background.polarity,
+        "contrast": animal.contrast,
+        "signal_to_noise": min(animal.contrast / noise, 1e4),
+        "outline": min(_outline_step(animal) / max(noise, _grain(animal)), 1e4),
+        "tissue_contrast": _tissue_contrast(animal),
+        "saturated": _saturated(raster, found),
+        "step": _step(found),
+        "touching": _touching(animal, found.field),
+        "animals": float(animal.count),
+        "elongation": trunk.elongation,
+    }
+
+
+def _outline_step(animal: Animal) -> float:
+    """Median over the outline of how much brighter a place inside is than its counterpart outside."""
+    kernel = np.ones((2 * _OUTLINE + 1,) * 2, np.uint8)
+    mask = animal.mask.astype(np.uint8)
+    ring = (cv2.dilate(mask, kernel) > 0) & ~animal.mask & ~animal.others
+    rim = animal.mask & (cv2.erode(mask, kernel) == 0)
+    if not ring.any() or not rim.any():
+        return 0.0
+    return float(np.median(animal.excess[rim])) - float(np.median(animal.excess[ring]))
+
+
+def _grain(animal: Animal) -> float:
+    """Standard deviation of the finest structure in the animal; in a stretched blank picture it is what there is."""
+    fine = animal.excess - cv2.GaussianBlur(animal.excess, (5, 5), 0)
+    return 1.4826 * float(np.median(np.abs(fine[animal.mask])))
+
+
+def _tissue_contrast(animal: Animal) -> float:
+    """Spread of the animal's own levels, quartile to 99th percentile, in parts of the latter."""
+    low, high = (float(level) for level in np.percentile(animal.excess[animal.mask], (25, 99)))
+    return (high - low) / max(high, 1e-6)
+
+
+def _saturated(raster: Raster, found: Found) -> float:
+    """Part of the animal at its very brightest level: the end of the scale, wherever the file has it."""
+    rows, columns = found.animal.mask.shape
+    levels = raster.pixels[:: found.factor, :: found.factor][:rows, :columns][found.animal.mask].astype(np.float64)
+    levels *= found.sign / raster.white
+    return float((levels >= np.percentile(levels, _BRIGHTEST) - _ONE_LEVEL).mean())
+
+
+def _step(found: Found) -> float:
+    """Largest jump between lines of the picture that nearly the whole line takes, in parts of the contrast."""
+    rows, columns = np.flatnonzero(found.field.any(axis=1)), np.flatnonzero(found.field.any(axis=0))
+    inside = found.scout.values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return max(_largest_jump(inside), _largest_jump(inside.T)) / max(found.animal.contrast, 1e-6)
+
+
+def _largest_jump(values: Plane) -> float:
+    sampled = values[:, ::_STEP_STRIDE]
+    changes = sampled[_STEP_LINES:] - sampled[:-_STEP_LINES]
+    if not changes.size:
+        return 0.0
+    least, most = np.quantile(changes, (1 - _STEP_PART, _STEP_PART), axis=1)
+    return max(float(least.max()), float(-most.min()), 0.0)
+
+
+def _touching(animal: Animal, field: Mask) -> float:
+    """Length of the animal on the edge of the open field, in parts of the square root of its area.
+
+    Each pixel counts by its level up to the animal's median: skin that thins out at the edge is not cut off.
+    """
+    walled = np.pad(field.astype(np.uint8), 1)
+    rim = field & (cv2.erode(walled, np.ones((3, 3), np.uint8))[1:-1, 1:-1] == 0) & animal.mask
+    levels = animal.excess / max(float(np.median(animal.excess[animal.mask])), 1e-6)
+    return float(np.clip(levels[rim], 0, 1).sum()) / float(np.sqrt(animal.mask.sum()))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Refuse with `reason` when `score` is below (or above) the field `limit` of Limits."""
+
+    reason: str
+    score: str
+    side: Literal["below", "above"]
+    limit: str
+    words: str
+
+    def broken(self, scores: Mapping[str, float], limits: Limits) -> bool:
+        """Tell whether the picture breaks this rule."""
+        value, limit = scores[self.score], float(getattr(limits, self.limit))
+        return value < limit if self.side == "below" else value > limit
+
+
+PICTURE_RULES: Final = (
+    Rule("blank", "stored_range", "below", "least_stored_range", "the stored values hardly differ"),
+    Rule("blank", "outline", "below", "least_outline", "what stands out has no outline"),
+    Rule("low_contrast", "contrast", "below", "least_contrast", "the animal hardly differs from the background"),
+    Rule("over_exposed", "saturated", "above", "most_saturated", "most of the animal is at the end of the scale"),
+    Rule("over_exposed", "tissue_contrast", "below", "least_tissue_contrast", "the animal is a silhouette"),
+    Rule("under_exposed", "signal_to_noise", "below", "least_signal_to_noise", "the animal is lost in noise"),
+    Rule("sharp_steps", "step", "above", "most_step", "the brightness jumps between lines"),
+    Rule("several_animals", "animals", "above", "most_animals", "more than one animal"),
+    Rule(
+        "not_whole_body", "touching", "above", "most_touching_whole_body", "much of the animal is outside the picture"
+    ),
+)
+"""Judged before the view is known: they hold for any X-ray."""
+FRAMING_RULES: Final = (
+    Rule("cut_off", "touching", "above", "most_touching", "the animal reaches beyond the picture"),
+    Rule("animal_too_small", "animal_side", "below", "least_animal_side", "too few pixels across the animal"),
+    Rule("body_angle", "body_angle", "above", "most_body_angle", "the animal lies too far from upright"),
+)
+"""Judged once the picture is known to be no close-up."""
+
+
+def check(rules: tuple[Rule, ...], scores: Mapping[str, float], limits: Limits) -> None:
+    """Raise Rejected for the first broken rule, with the score and its limit in the details."""
+    for rule in rules:
+        if rule.broken(scores, limits):
+            value, limit = round(scores[rule.score], 4), float(getattr(limits, rule.limit))
+            raise Rejected(rule.reason, rule.words, score=rule.score, value=value, limit=limit)

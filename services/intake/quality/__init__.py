@@ -1,1 +1,0 @@
-"""Quality of a picture: measured scores, and the limits beyond which it is refused."""

@@ -1,1 +1,0 @@
-"""From events to counts: what each event adds to which window. Pure functions."""

@@ -1,1 +1,0 @@
-"""Whether a centre's window differs from its earlier ones. Pure functions."""

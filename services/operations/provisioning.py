@@ -1,0 +1,178 @@
+"""All of setup in its order.
+
+The first activation: which model versions make the calls.
+
+Topics with their partition counts and policies, as `services.common.topics` states them.
+
+One thing that setup makes sure of.
+
+What must exist before any service starts: topics, bucket, tables, the first activation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from services.common.errors import Fatal
+from services.common.events import ModelActivation
+from services.common.events.base import now
+from services.common.kafka.clients import administrator
+from services.common.settings import Settings
+from services.common.store import ObjectStore
+from services.common.topics import TOPICS, Topic
+from services.ledger.migrate import migrate
+from services.registry.control import ready_versions
+from services.registry.register import current, publish
+from services.registry.triton_client import Backbone, connect
+
+
+def ensure_activation(settings: Settings) -> Step:
+    """Publish activation 1 of the newest versions that Triton has loaded, unless some activation is there.
+
+    An activation that pins no cards is followed by one of the same versions that does. Raises Retriable when Kafka or
+    Triton is away, Fatal when Triton has no model loaded.
+    """
+    there = current(settings)
+    if there is not None and set(there.cards) >= set(there.versions):
+        return Step(f"activation {there.activation}", "there", _listing(there.versions))
+    made: list[ModelActivation] = []
+
+    def make(newest: ModelActivation | None) -> ModelActivation | None:
+        with closing(connect(settings.triton_grpc)) as client:
+            versions = served_versions(settings, client) if newest is None else newest.versions
+            cards = {model: Backbone(client, model, version).pin for model, version in sorted(versions.items())}
+        made.append(
+            ModelActivation(
+                activation=1 if newest is None else newest.activation + 1,
+                versions=versions,
+                cards=cards,
+                why="first set-up" if newest is None else "the same versions, pinned",
+                who="xray init",
+                produced_at=now(),
+            )
+        )
+        return made[-1]
+
+    publish(settings, make)
+    outcome: Outcome = "made" if there is None else "mended"
+    return Step(f"activation {made[-1].activation}", outcome, _listing(made[-1].versions))
+
+
+def served_versions(settings: Settings, client: Any) -> dict[str, int]:
+    """Ask Triton for the newest loaded version of each of its models."""
+    versions = {model: max(ready) for model, ready in ready_versions(client).items()}
+    if not versions:
+        msg = f"Triton at {settings.triton_grpc} has no model loaded; load model_repository/ first"
+        raise Fatal(msg)
+    return versions
+
+
+def _listing(versions: dict[str, int]) -> str:
+    return ", ".join(f"{model} {version}" for model, version in sorted(versions.items()))
+
+
+def ensure_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[Step]:
+    """Create the topics that are missing and mend the policies of those that are there.
+
+    Raises Fatal when a topic has another partition count (the order of a specimen's events would change), Retriable
+    when the broker is away.
+    """
+    with administrator(settings) as admin:
+        existing = set(admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in existing]
+        if missing:
+            admin.create_topics({topic.name: _options(topic, settings) for topic in missing}, wait_for_metadata=True)
+        found = [topic for topic in topics if topic.name in existing]
+        _check_partitions(admin, found, settings)
+        made = {topic.name: Step(f"topic {topic.name}", "made", _described(topic, settings)) for topic in missing}
+        mended = _mend_policies(admin, found)
+    return [made.get(topic.name) or mended[topic.name] for topic in topics]
+
+
+def _options(topic: Topic, settings: Settings) -> dict[str, Any]:
+    return {
+        "num_partitions": topic.partitions(settings.partitions),
+        "replication_factor": settings.replication,
+        "configs": topic.config,
+    }
+
+
+def _described(topic: Topic, settings: Settings) -> str:
+    return f"{topic.partitions(settings.partitions)} partitions, {topic.config['cleanup.policy']}"
+
+
+def _check_partitions(admin: Any, topics: Sequence[Topic], settings: Settings) -> None:
+    if not topics:
+        return
+    counts = {one["name"]: len(one["partitions"]) for one in admin.describe_topics([topic.name for topic in topics])}
+    wrong = {
+        topic.name: (counts[topic.name], topic.partitions(settings.partitions))
+        for topic in topics
+        if counts[topic.name] != topic.partitions(settings.partitions)
+    }
+    if wrong:
+        listing = ", ".join(f"{name} has {there} partitions, not {wanted}" for name, (there, wanted) in wrong.items())
+        msg = (
+            f"{listing}; all specimen topics need the same count and it cannot change while events are under way. "
+            "Set XRAY_PARTITIONS to the count that is there, or delete the topics"
+        )
+        raise Fatal(msg)
+
+
+def _mend_policies(admin: Any, topics: Sequence[Topic]) -> dict[str, Step]:
+    if not topics:
+        return {}
+    there = admin.describe_configs([_resource(topic) for topic in topics], config_filter="all")["topic"]
+    steps: dict[str, Step] = {}
+    for topic in topics:
+        current = {name: there[topic.name][name]["value"] for name in topic.config}
+        changes = {name: value for name, value in topic.config.items() if current[name] != value}
+        if changes:
+            _alter(admin, topic, changes)
+        detail = ", ".join(f"{name}: {current[name]} -> {value}" for name, value in changes.items())
+        steps[topic.name] = Step(f"topic {topic.name}", "mended" if changes else "there", detail)
+    return steps
+
+
+def _alter(admin: Any, topic: Topic, changes: dict[str, str]) -> None:
+    answer = admin.alter_configs([_resource(topic, changes)])["topic"][topic.name]
+    if answer != "OK":
+        msg = f"Kafka refused to set {changes} on {topic.name}: {answer}; check the access rights"
+        raise Fatal(msg)
+
+
+def _resource(topic: Topic, configs: dict[str, str] | None = None) -> Any:
+    return ConfigResource(ConfigResourceType.TOPIC, topic.name, configs)
+
+
+Outcome = Literal["made", "there", "mended"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was looked at, and whether it was made now, there already, or mended (`detail` says how)."""
+
+    what: str
+    outcome: Outcome
+    detail: str = ""
+
+
+__all__ = ["Step", "prepare"]
+
+
+def prepare(settings: Settings) -> Iterator[Step]:
+    """Create or mend everything that is needed and yield each step when it is done; doing it twice changes nothing.
+
+    Raises Fatal (naming the setting) or Retriable (a server is away); what was made before stays.
+    """
+    yield from ensure_topics(settings)
+    made = ObjectStore(settings).create_bucket()
+    yield Step(f"bucket {settings.s3_bucket}", "made" if made else "there")
+    applied = migrate(settings.postgres_dsn.get_secret_value())
+    yield Step("tables of the ledger", "made" if applied else "there", ", ".join(applied))
+    yield ensure_activation(settings)

@@ -1,1 +1,0 @@
-"""`xray review`: a curator's verdicts, one specimen or a file of them."""

@@ -1,1 +1,0 @@
-"""`xray status`: topics, lag of every service, health of every server."""

@@ -1,1 +1,0 @@
-"""How a model was trained: its epochs and its time."""

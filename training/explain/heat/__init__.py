@@ -1,1 +1,0 @@
-"""Where a model looks: Grad-CAM, and how much of its heat lies on the altered bones."""

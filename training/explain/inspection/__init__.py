@@ -1,1 +1,0 @@
-"""What only the trained model itself can tell: its weights over the pictures of its test specimens."""

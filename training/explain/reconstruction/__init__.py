@@ -1,1 +1,0 @@
-"""How well an autoencoder rebuilds the test specimens' tensors."""
