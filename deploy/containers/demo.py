@@ -14,10 +14,10 @@ from services.cli.demo.tables import account
 from services.cli.output import console
 from services.common.errors import PipelineError
 from services.common.settings import Settings, load
-from services.demo.cohort import Wanted, rendering
-from services.demo.outcome import Outcome
-from services.demo.sending import Sending, send
-from services.demo.submissions import Submission
+from services.demo.cohort import CohortRequest, rendering
+from services.demo.outcome import DemoOutcome
+from services.demo.sending import SendOptions, send
+from services.demo.submissions import DemoSubmission
 
 SEED: Final = 1
 PATIENCE_SECONDS: Final = 120.0
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     count = int(arguments[0]) if arguments else 60
     folder = Path(arguments[1] if len(arguments) > 1 else "/demo")
     display = Display(console())
-    sending = Sending(load(Settings), folder, PATIENCE_SECONDS, mend=tuple)
+    sending = SendOptions(load(Settings), folder, PATIENCE_SECONDS, mend=tuple)
     try:
         submissions = _rendered(folder, count, display)
         with display.shown():
@@ -39,12 +39,12 @@ def main(arguments: list[str]) -> int:
     return _told(outcome)
 
 
-def _rendered(folder: Path, count: int, display: Display) -> list[Submission]:
-    with display.part(f"rendering {count} mice"), rendering(folder / "cohort", Wanted(count, SEED)) as cohort:
+def _rendered(folder: Path, count: int, display: Display) -> list[DemoSubmission]:
+    with display.part(f"rendering {count} mice"), rendering(folder / "cohort", CohortRequest(count, SEED)) as cohort:
         return cohort.result()
 
 
-def _told(outcome: Outcome) -> int:
+def _told(outcome: DemoOutcome) -> int:
     out = console()
     out.width = max(out.width, 140)
     for part in account(outcome):

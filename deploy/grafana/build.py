@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models import common as common_model
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import prometheus as prometheus_model
 
-from deploy.grafana.screen import Kind, Panel, Query, Screen
+from deploy.grafana.screen import Panel, PanelKind, PanelQuery, Screen
 
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="prometheus")
 """The data source of deploy/grafana/provisioning."""
@@ -50,7 +50,7 @@ def dashboard_json(screen: Screen) -> str:
 def _panel(panel: Panel) -> AnyPanel:
     built = _BUILDERS[panel.kind](panel)
     built.title(panel.title).description(panel.explains).datasource(SOURCE).unit(panel.unit)
-    built.span(panel.width).height(_GLANCE_HEIGHT if panel.kind is Kind.NUMBERS else _HEIGHT)
+    built.span(panel.width).height(_GLANCE_HEIGHT if panel.kind is PanelKind.NUMBERS else _HEIGHT)
     if panel.limit is not None:
         built.thresholds(_thresholds(panel.limit))
     for number, query in enumerate(panel.queries):
@@ -90,11 +90,11 @@ def _table(_: Panel) -> table.Panel:
     return table.Panel().show_header(True).with_transformation(hidden)
 
 
-_BUILDERS: Final[dict[Kind, Callable[[Panel], AnyPanel]]] = {
-    Kind.LINES: _lines,
-    Kind.NUMBERS: _numbers,
-    Kind.BARS: _bars,
-    Kind.TABLE: _table,
+_BUILDERS: Final[dict[PanelKind, Callable[[Panel], AnyPanel]]] = {
+    PanelKind.LINES: _lines,
+    PanelKind.NUMBERS: _numbers,
+    PanelKind.BARS: _bars,
+    PanelKind.TABLE: _table,
 }
 
 
@@ -102,9 +102,9 @@ def _newest() -> common.ReduceDataOptions:
     return common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
 
 
-def _target(query: Query, kind: Kind, name: str) -> prometheus.Dataquery:
+def _target(query: PanelQuery, kind: PanelKind, name: str) -> prometheus.Dataquery:
     target = prometheus.Dataquery().expr(query.expression).legend_format(query.legend).ref_id(name)
-    if kind is Kind.TABLE:
+    if kind is PanelKind.TABLE:
         return target.instant().format(prometheus_model.PromQueryFormat.TABLE)
     return target.range()
 

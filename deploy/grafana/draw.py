@@ -8,8 +8,8 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from deploy.grafana.observed import Run
-from deploy.grafana.screen import Kind, Panel
+from deploy.grafana.observed import ObservedRun
+from deploy.grafana.screen import Panel, PanelKind
 from deploy.grafana.words import largest, legend_of, newest, worded
 from deploy.prometheus.server import Series
 
@@ -25,7 +25,7 @@ _COLOURS: Final = (
 Named = tuple[str, Series]
 
 
-def draw_panel(axis: Axes, panel: Panel, run: Run) -> None:
+def draw_panel(axis: Axes, panel: Panel, run: ObservedRun) -> None:
     """Draw a panel's series, the largest first."""
     axis.set_title(panel.title, loc="left", size=10)
     axis.set_facecolor("white")
@@ -35,10 +35,10 @@ def draw_panel(axis: Axes, panel: Panel, run: Run) -> None:
         for series in run.over(query.expression)
         if newest(series) is not None
     ]
-    size = largest if panel.kind is Kind.LINES else newest
+    size = largest if panel.kind is PanelKind.LINES else newest
     found.sort(key=lambda named: size(named[1]) or 0.0, reverse=True)
     _DRAW[panel.kind](axis, panel, found, run.begin)
-    if panel.kind is Kind.LINES:
+    if panel.kind is PanelKind.LINES:
         axis.set_xlim(0, (run.end - run.begin) / 60)
 
 
@@ -106,9 +106,9 @@ def _cell(label: str) -> str:
     return label if len(label) <= _NAME else label[:_DIGEST]
 
 
-_DRAW: Final[dict[Kind, Callable[[Axes, Panel, list[Named], float], None]]] = {
-    Kind.LINES: _lines,
-    Kind.BARS: _bars,
-    Kind.NUMBERS: _numbers,
-    Kind.TABLE: _table,
+_DRAW: Final[dict[PanelKind, Callable[[Axes, Panel, list[Named], float], None]]] = {
+    PanelKind.LINES: _lines,
+    PanelKind.BARS: _bars,
+    PanelKind.NUMBERS: _numbers,
+    PanelKind.TABLE: _table,
 }

@@ -14,9 +14,9 @@ from deploy.local.stack import Stack
 from deploy.prometheus.server import Prometheus, Series, Target, scraping
 from services.cli.demo.display import Display
 from services.cli.output import errors
-from services.demo.cohort import Wanted, rendering
-from services.demo.sending import Sending, send
-from services.demo.submissions import Submission
+from services.demo.cohort import CohortRequest, rendering
+from services.demo.sending import SendOptions, send
+from services.demo.submissions import DemoSubmission
 from services.operations.environment import settings_of
 from services.operations.processes import SERVICES, Processes
 from services.operations.provisioning import prepare
@@ -35,7 +35,7 @@ _STEP_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
-class Run:
+class ObservedRun:
     """A Prometheus that saw everything, and when it began and ended (Unix time).
 
     `step` is in seconds; rates are taken over `rate_interval`, which must hold several scrapes.
@@ -54,24 +54,24 @@ class Run:
 
 
 @contextmanager
-def observed(stack: Stack, folder: Path, specimens: int, times: int) -> Iterator[Run]:
+def observed(stack: Stack, folder: Path, specimens: int, times: int) -> Iterator[ObservedRun]:
     """Send a cohort some times through services on a stack that runs, Triton away for a moment in the second."""
     environment = stack.environment() | _MONITOR | {"XRAY_MONITOR_FOLDER": str(folder / "monitor")}
     settings = settings_of(environment)
     display = Display(errors())
-    with rendering(folder / "cohort", Wanted(specimens, seed=1)) as cohort:
+    with rendering(folder / "cohort", CohortRequest(specimens, seed=1)) as cohort:
         list(prepare(settings))
         with Processes(SERVICES, environment, folder / "logs") as services:
             services.wait_ready(2 * _PATIENCE_SECONDS)
             submissions = cohort.result()
             begin = time.time()
             with scraping(folder / "prometheus", targets(stack, services)) as prometheus:
-                sending = Sending(settings, folder, _PATIENCE_SECONDS, services.mend)
+                sending = SendOptions(settings, folder, _PATIENCE_SECONDS, services.mend)
                 for number in range(times):
                     with _triton_away(stack, prometheus, away=number == 1):
                         _send(sending, submissions, display)
                 _settle(prometheus)
-                yield Run(prometheus, begin, time.time())
+                yield ObservedRun(prometheus, begin, time.time())
 
 
 def targets(stack: Stack, services: Processes) -> list[Target]:
@@ -81,7 +81,7 @@ def targets(stack: Stack, services: Processes) -> list[Target]:
     return ours + servers
 
 
-def _send(sending: Sending, submissions: list[Submission], display: Display) -> None:
+def _send(sending: SendOptions, submissions: list[DemoSubmission], display: Display) -> None:
     result = send(sending, submissions, display)
     if result.outcome.missing:
         raise RuntimeError(f"no call for {', '.join(result.outcome.missing)}")

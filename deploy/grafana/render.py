@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from deploy.grafana.draw import draw_panel
-from deploy.grafana.observed import Run, observed
-from deploy.grafana.screen import COLUMNS, Kind, Row, Screen
+from deploy.grafana.observed import ObservedRun, observed
+from deploy.grafana.screen import COLUMNS, PanelKind, PanelRow, Screen
 from deploy.grafana.screens import SCREENS
 from deploy.local.stack import Stack
 
@@ -30,9 +30,9 @@ _HEADING, _NUMBERS, _PANEL = 0.45, 1.25, 3.1
 """Heights in inches."""
 
 
-def picture(screen: Screen, run: Run, path: Path) -> None:
+def picture(screen: Screen, run: ObservedRun, path: Path) -> None:
     """Draw one dashboard into a PNG of at most 64 colours."""
-    strips: list[Row | str] = []
+    strips: list[PanelRow | str] = []
     for row in screen.rows:
         strips += [row.title, *_strips(row)]
     heights = [_height(strip) for strip in strips]
@@ -52,23 +52,23 @@ def picture(screen: Screen, run: Run, path: Path) -> None:
     Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def _strips(row: Row) -> list[Row]:
+def _strips(row: PanelRow) -> list[PanelRow]:
     """Cut a row where Grafana breaks it: when its grid is full."""
-    strips: list[Row] = []
+    strips: list[PanelRow] = []
     taken = COLUMNS
     for panel in row.panels:
         if taken + panel.width > COLUMNS:
-            strips.append(Row(row.title, ()))
+            strips.append(PanelRow(row.title, ()))
             taken = 0
-        strips[-1] = Row(row.title, (*strips[-1].panels, panel))
+        strips[-1] = PanelRow(row.title, (*strips[-1].panels, panel))
         taken += panel.width
     return strips
 
 
-def _height(strip: Row | str) -> float:
+def _height(strip: PanelRow | str) -> float:
     if isinstance(strip, str):
         return _HEADING
-    return _NUMBERS if all(panel.kind is Kind.NUMBERS for panel in strip.panels) else _PANEL
+    return _NUMBERS if all(panel.kind is PanelKind.NUMBERS for panel in strip.panels) else _PANEL
 
 
 def main(arguments: Sequence[str]) -> int:

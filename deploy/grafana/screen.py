@@ -10,7 +10,7 @@ COLUMNS: Final = 24
 """Width of Grafana's grid."""
 
 
-class Kind(StrEnum):
+class PanelKind(StrEnum):
     """How a panel shows its values: over time, or the newest only (numbers, bars, a table)."""
 
     LINES = "timeseries"
@@ -32,7 +32,7 @@ class Unit(StrEnum):
 
 
 @dataclass(frozen=True)
-class Query:
+class PanelQuery:
     """A PromQL expression; `legend` names its series by labels in braces, Grafana's way: `{{stage}}`."""
 
     expression: str
@@ -45,15 +45,15 @@ class Panel:
 
     title: str
     explains: str
-    kind: Kind
+    kind: PanelKind
     unit: Unit
-    queries: tuple[Query, ...]
+    queries: tuple[PanelQuery, ...]
     width: int = 8
     limit: float | None = None
 
 
 @dataclass(frozen=True)
-class Row:
+class PanelRow:
     """Panels under one heading."""
 
     title: str
@@ -67,7 +67,7 @@ class Screen:
     uid: str
     title: str
     explains: str
-    rows: tuple[Row, ...]
+    rows: tuple[PanelRow, ...]
     by_centre: bool = False
 
     def panels(self) -> tuple[Panel, ...]:
@@ -79,21 +79,21 @@ def lines(
     title: str, explains: str, unit: Unit, *queries: tuple[str, str], width: int = 8, limit: float | None = None
 ) -> Panel:
     """Return a panel over time of (expression, legend) pairs."""
-    return Panel(title, explains, Kind.LINES, unit, tuple(Query(*query) for query in queries), width, limit)
+    return Panel(title, explains, PanelKind.LINES, unit, tuple(PanelQuery(*query) for query in queries), width, limit)
 
 
 def numbers(
     title: str, explains: str, unit: Unit, *queries: tuple[str, str], width: int = 4, limit: float | None = None
 ) -> Panel:
     """Return a panel of the newest values as large numbers."""
-    return Panel(title, explains, Kind.NUMBERS, unit, tuple(Query(*query) for query in queries), width, limit)
+    return Panel(title, explains, PanelKind.NUMBERS, unit, tuple(PanelQuery(*query) for query in queries), width, limit)
 
 
 def bars(title: str, explains: str, unit: Unit, *queries: tuple[str, str], width: int = 8) -> Panel:
     """Return a panel of the newest values as bars."""
-    return Panel(title, explains, Kind.BARS, unit, tuple(Query(*query) for query in queries), width)
+    return Panel(title, explains, PanelKind.BARS, unit, tuple(PanelQuery(*query) for query in queries), width)
 
 
 def table(title: str, explains: str, unit: Unit, *queries: tuple[str, str], width: int = 12) -> Panel:
     """Return a panel of the newest values as a table with a column a label."""
-    return Panel(title, explains, Kind.TABLE, unit, tuple(Query(*query) for query in queries), width)
+    return Panel(title, explains, PanelKind.TABLE, unit, tuple(PanelQuery(*query) for query in queries), width)

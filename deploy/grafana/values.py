@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.grafana.observed import Run
-from deploy.grafana.screen import Kind, Panel
+from deploy.grafana.observed import ObservedRun
+from deploy.grafana.screen import Panel, PanelKind
 from deploy.grafana.screens import SCREENS
 from deploy.grafana.words import largest, legend_of, newest, worded
 from deploy.prometheus.server import Series
@@ -29,15 +29,15 @@ class Told:
         return f"{self.dashboard}: {self.panel}: {self.values or 'no value'}"
 
 
-def told(run: Run) -> Iterator[Told]:
+def told(run: ObservedRun) -> Iterator[Told]:
     """Ask for every panel of every dashboard; the largest series first, lines by their peak. Raises QueryRefused."""
     for screen in SCREENS:
         for panel in screen.panels():
             yield Told(screen.title, panel.title, _values(panel, run))
 
 
-def _values(panel: Panel, run: Run) -> str:
-    value = largest if panel.kind is Kind.LINES else newest
+def _values(panel: Panel, run: ObservedRun) -> str:
+    value = largest if panel.kind is PanelKind.LINES else newest
     found = [
         (number, _name(query.legend, series))
         for query in panel.queries

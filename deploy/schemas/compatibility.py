@@ -95,10 +95,7 @@ def _normal(schema: Schema, definitions: dict[str, Schema], inside: tuple[str, .
     return kept
 
 
-__all__ = ["Break", "Kind", "breaks"]
-
-
-class Kind(StrEnum):
+class ChangeKind(StrEnum):
     """How a field changed.
 
     `removed`, `required` and `narrowed` refuse records that were valid; `widened` allows records that readers of the
@@ -117,7 +114,7 @@ class Break:
     """One difference; `path` names the field, `[]` an array's items and `*` any other key."""
 
     path: str
-    kind: Kind
+    kind: ChangeKind
     words: str
 
     def __str__(self) -> str:
@@ -149,11 +146,13 @@ def _alternatives(path: str, old: Schema, new: Schema) -> Iterator[Break]:
     before, after = _split(old), _split(new)
     if before is None or after is None:
         if old != new:
-            yield Break(path, Kind.CHANGED, "its alternatives are others")
+            yield Break(path, ChangeKind.CHANGED, "its alternatives are others")
         return
     if before[1] != after[1]:
         yield Break(
-            path, Kind.WIDENED if after[1] else Kind.NARROWED, f"null is {'now' if after[1] else 'not'} allowed"
+            path,
+            ChangeKind.WIDENED if after[1] else ChangeKind.NARROWED,
+            f"null is {'now' if after[1] else 'not'} allowed",
         )
     yield from _value(path, before[0], after[0])
 
@@ -175,11 +174,11 @@ def _types(path: str, old: Schema, new: Schema) -> Iterator[Break]:
             continue
         words = f"its {what} were {_listed(before)}, are {_listed(after)}"
         if before is None or (after is not None and after < before):
-            yield Break(path, Kind.NARROWED, words)
+            yield Break(path, ChangeKind.NARROWED, words)
         elif after is None or before < after:
-            yield Break(path, Kind.WIDENED, words)
+            yield Break(path, ChangeKind.WIDENED, words)
         else:
-            yield Break(path, Kind.CHANGED, words)
+            yield Break(path, ChangeKind.CHANGED, words)
 
 
 def _keywords(path: str, old: Schema, new: Schema) -> Iterator[Break]:
@@ -188,18 +187,20 @@ def _keywords(path: str, old: Schema, new: Schema) -> Iterator[Break]:
         if before == after and (keyword in old) == (keyword in new):
             continue
         words = f"{keyword} was {before!r}, is {after!r}"
-        yield Break(path, Kind(LIMITS[keyword](before, after)) if keyword in LIMITS else Kind.CHANGED, words)
+        yield Break(
+            path, ChangeKind(LIMITS[keyword](before, after)) if keyword in LIMITS else ChangeKind.CHANGED, words
+        )
 
 
 def _fields(path: str, old: Schema, new: Schema) -> Iterator[Break]:
     before, after = old.get("properties", {}), new.get("properties", {})
     needed_before, needed_after = set(old.get("required", ())), set(new.get("required", ()))
     for name in before.keys() - after.keys():
-        yield Break(_joined(path, name), Kind.REMOVED, "removed, or renamed")
+        yield Break(_joined(path, name), ChangeKind.REMOVED, "removed, or renamed")
     for name in needed_after - needed_before:
-        yield Break(_joined(path, name), Kind.REQUIRED, "older records lack it")
+        yield Break(_joined(path, name), ChangeKind.REQUIRED, "older records lack it")
     for name in (needed_before - needed_after) & after.keys():
-        yield Break(_joined(path, name), Kind.WIDENED, "was required, may be absent now")
+        yield Break(_joined(path, name), ChangeKind.WIDENED, "was required, may be absent now")
     for name in before.keys() & after.keys():
         yield from _value(_joined(path, name), before[name], after[name])
 
@@ -208,7 +209,7 @@ def _contents(path: str, old: Schema, new: Schema) -> Iterator[Break]:
     yield from _value_or_any(f"{path}[]", old.get("items"), new.get("items"))
     before, after = old.get("prefixItems", []), new.get("prefixItems", [])
     if len(before) != len(after):
-        yield Break(path, Kind.CHANGED, f"had {len(before)} fixed positions, has {len(after)}")
+        yield Break(path, ChangeKind.CHANGED, f"had {len(before)} fixed positions, has {len(after)}")
     for position, (one, other) in enumerate(zip(before, after, strict=False)):
         yield from _value(f"{path}[{position}]", one, other)
     extra = [schema.get("additionalProperties", True) for schema in (old, new)]
@@ -219,7 +220,7 @@ def _value_or_any(path: str, old: Any, new: Any) -> Iterator[Break]:
     """Compare two schemas that may be absent or true (anything goes), or false (nothing does)."""
     if old is False or new is False:
         if old is not new:
-            yield Break(path, Kind.NARROWED if new is False else Kind.WIDENED, f"was {old!r}, is {new!r}")
+            yield Break(path, ChangeKind.NARROWED if new is False else ChangeKind.WIDENED, f"was {old!r}, is {new!r}")
         return
     yield from _value(path, old if isinstance(old, dict) else {}, new if isinstance(new, dict) else {})
 

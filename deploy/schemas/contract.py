@@ -16,7 +16,7 @@ from typing import Any, Final
 from deploy.schemas import page
 from deploy.schemas.asyncapi import document
 from deploy.schemas.channels import channel_of
-from deploy.schemas.compatibility import Kind, Schema, breaks
+from deploy.schemas.compatibility import ChangeKind, Schema, breaks
 from deploy.schemas.json_schema import file_name, json_schema
 from services.common.topics import TOPICS
 
@@ -105,9 +105,9 @@ def _earlier(committed: Path) -> Iterator[tuple[str, str, Schema | None]]:
         yield f"commit {edition.commit}", edition.name, edition.schema
 
 
-def _counts(name: str, kind: Kind) -> bool:
+def _counts(name: str, kind: ChangeKind) -> bool:
     """Whether a change matters: what others write and only we read may widen."""
-    return kind is not Kind.WIDENED or name not in _received()
+    return kind is not ChangeKind.WIDENED or name not in _received()
 
 
 def _received() -> set[str]:

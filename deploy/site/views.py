@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common.events.base import View
 from services.common.preprocessing import TENSOR_SIDE
 from services.fuser.fuse import fuse
 from services.intake.limits import Limits
-from services.intake.standardise import View, standardise
+from services.intake.standardise import standardise
 from training.simulation import encode, make_specimen, render
 
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "assets" / "views.jpg"

@@ -22,7 +22,7 @@ from services.common.keys import original_key
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
-from services.demo.submissions import Picture, Submission
+from services.demo.submissions import DemoPicture, DemoSubmission
 from services.ledger.database import Connection
 from services.ledger.queries import calls_of
 from services.ledger.queries.progress import advance
@@ -81,7 +81,7 @@ _PATIENCE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
-class Uploaded:
+class UploadedImage:
     """One mouse whose DV and LAT lie in the bucket."""
 
     centre: str
@@ -89,13 +89,15 @@ class Uploaded:
     """Pairs of image parameter and SHA-256."""
 
 
-def upload(store: ObjectStore, submissions: Sequence[Submission]) -> list[Uploaded]:
+def upload(store: ObjectStore, submissions: Sequence[DemoSubmission]) -> list[UploadedImage]:
     """Store every picture under its digest."""
-    return [Uploaded(one.centre, tuple(_stored(store, picture) for picture in one.pictures)) for one in submissions]
+    return [
+        UploadedImage(one.centre, tuple(_stored(store, picture) for picture in one.pictures)) for one in submissions
+    ]
 
 
 def run_through(
-    settings: Settings, connection: Connection, mice: Sequence[Uploaded], count: int, per_second: float | None
+    settings: Settings, connection: Connection, mice: Sequence[UploadedImage], count: int, per_second: float | None
 ) -> tuple[list[str], float]:
     """Announce `count` specimens (mice in turn, new ids), at a rate or at once, and wait until nothing is under way.
 
@@ -116,12 +118,12 @@ def latencies(connection: Connection, specimens: Sequence[str]) -> list[float]:
     return [(record.recorded_at - record.call.announced_at).total_seconds() for record in records]
 
 
-def _stored(store: ObjectStore, picture: Picture) -> tuple[str, str]:
+def _stored(store: ObjectStore, picture: DemoPicture) -> tuple[str, str]:
     store.put(original_key(picture.sha256), picture.file.read_bytes())
     return picture.parameter_stable_id, picture.sha256
 
 
-def _announce(producer: Any, bucket: str, specimens: Mapping[str, Uploaded], per_second: float | None) -> int:
+def _announce(producer: Any, bucket: str, specimens: Mapping[str, UploadedImage], per_second: float | None) -> int:
     announced, started = 0, time.perf_counter()
     for number, (specimen, mouse) in enumerate(specimens.items()):
         if per_second is not None:

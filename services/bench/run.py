@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from services.bench.bare import BareResult
-from services.bench.load import MemoryWatch, Uploaded, latencies, run_through, upload
+from services.bench.load import MemoryWatch, UploadedImage, latencies, run_through, upload
 from services.common.errors import Fatal
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.tied import tied
-from services.demo.cohort import Wanted, rendering
+from services.demo.cohort import CohortRequest, rendering
 from services.demo.outcome import quantile
 from services.demo.run import servers
-from services.demo.submissions import Submission
+from services.demo.submissions import DemoSubmission
 from services.ledger.database import Connection, ledger
 from services.operations.environment import CLONE, settings_of
 from services.operations.processes import PIPELINE, Processes
@@ -30,11 +30,11 @@ _WARM_UP: Final = 16
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchOptions:
     """How many specimens at full and at half load, made of how many different mice, of which size."""
 
     specimens: int
-    mice: Wanted
+    mice: CohortRequest
     folder: Path
     stack: Path
 
@@ -61,7 +61,7 @@ class PipelineFigures:
 
 
 @dataclass(frozen=True)
-class Figures:
+class BenchResult:
     """What was measured on the same `specimens`; `bare_threads` standardises pictures on all cores."""
 
     cores: int
@@ -81,7 +81,7 @@ class Figures:
         return self.pipeline.rate / self.bare_threads.rate
 
 
-def run(options: Options, say: Callable[[str], None]) -> Figures:
+def run(options: BenchOptions, say: Callable[[str], None]) -> BenchResult:
     """Measure the bare loop with everything else stopped, then the pipeline at full and at half load."""
     with rendering(options.folder / "bench-cohort", options.mice) as cohort:
         say(f"rendering {options.mice.count} mice, unless they are there")
@@ -99,7 +99,7 @@ def run(options: Options, say: Callable[[str], None]) -> Figures:
             services.wait_ready()
             with ledger(settings) as connection:
                 pipeline = _pipeline(options.specimens, _Target(settings, connection, services, mice), say)
-    return Figures(cores, options.specimens, bare, bare_threads, pipeline)
+    return BenchResult(cores, options.specimens, bare, bare_threads, pipeline)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class _Target:
     settings: Settings
     connection: Connection
     services: Processes
-    mice: list[Uploaded]
+    mice: list[UploadedImage]
 
     def run_through(self, count: int, per_second: float | None = None) -> tuple[list[str], float]:
         return run_through(self.settings, self.connection, self.mice, count, per_second)
@@ -135,7 +135,7 @@ def _pipeline(specimens: int, target: _Target, say: Callable[[str], None]) -> Pi
     )
 
 
-def _bare(submissions: list[Submission], specimens: int, threads: int) -> BareResult:
+def _bare(submissions: list[DemoSubmission], specimens: int, threads: int) -> BareResult:
     files = [str(picture.file) for one in submissions for picture in one.pictures]
     repeat = str(max(1, specimens // len(submissions)))
     program = [sys.executable, "-m", "services.bench.bare", str(CLONE / "model_repository"), str(threads), repeat]

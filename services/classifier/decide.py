@@ -33,7 +33,7 @@ Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Decision:
+class CallDecision:
     """What a call says; `vector` is in the order of CALL_LABELS."""
 
     vector: tuple[int, ...]
@@ -44,7 +44,7 @@ class Decision:
     disagreement: tuple[str, ...]
 
 
-def decide(outputs: Sequence[Probabilities], cards: Sequence[ModelCard]) -> Decision:
+def decide(outputs: Sequence[Probabilities], cards: Sequence[ModelCard]) -> CallDecision:
     """Combine one specimen's outputs of all backbones, in the order of `cards`.
 
     Consensus is the pool of the probabilities against that of the thresholds, weighed by what the cards say. A level-3
@@ -60,7 +60,7 @@ def decide(outputs: Sequence[Probabilities], cards: Sequence[ModelCard]) -> Deci
     positive = _coherent(together >= threshold)
     single = [_coherent(row >= own) for row, own in zip(rows, thresholds, strict=True)]
     vector = tuple(int(value) for value in positive[1:])
-    return Decision(
+    return CallDecision(
         vector=vector,
         abnormal=bool(positive[0]),
         abnormal_elsewhere=bool(positive[0]) and not any(vector),

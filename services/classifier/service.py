@@ -8,7 +8,7 @@ from typing import cast
 
 from services.classifier.decide import decide, model_output
 from services.classifier.metrics import count_call
-from services.classifier.serving import Serving, Taken, read_tensor
+from services.classifier.serving import ActiveModelSet, ModelSetChange, read_tensor
 from services.classifier.shadow.shadowing import Shadowing
 from services.common import metrics
 from services.common.errors import Rejected, Retriable
@@ -34,7 +34,7 @@ class Classifier:
         """Prepare; connects at the first use."""
         self._store = ObjectStore(settings, connections=settings.workers)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="read")
-        self._serving = Serving(settings)
+        self._serving = ActiveModelSet(settings)
         self._shadowing = Shadowing(settings)
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class Classifier:
         except Rejected as rejected:
             return rejected
 
-    def _infer(self, taken: Taken, tensors: Sequence[Tensors]) -> list[list[Probabilities] | Rejected]:
+    def _infer(self, taken: ModelSetChange, tensors: Sequence[Tensors]) -> list[list[Probabilities] | Rejected]:
         """Ask every backbone about every tensor, all requests in flight at once; outputs a tensor, by backbone."""
         starts = range(0, len(tensors), REQUEST_TENSORS)
         chunks = [tensors[start : start + REQUEST_TENSORS] for start in starts]
@@ -104,7 +104,7 @@ class Classifier:
         return answers
 
 
-def _call(event: TensorReady, outputs: Sequence[Probabilities], taken: Taken) -> Done:
+def _call(event: TensorReady, outputs: Sequence[Probabilities], taken: ModelSetChange) -> Done:
     cards = [backbone.card for backbone in taken.backbones]
     decision = decide(outputs, cards)
     call = PhenotypeCall(

@@ -52,7 +52,7 @@ FAILURES: Final = 3
 
 
 @dataclass(frozen=True)
-class Taken:
+class ModelSetChange:
     """One set of versions, checked; `newest` is the activation on `models.active` that it serves or stands in for.
 
     `troubled` while it stands in, or makes the calls although it failed a moment ago, since no other serves.
@@ -64,20 +64,20 @@ class Taken:
     troubled: bool
 
 
-class Serving:
+class ActiveModelSet:
     """Follows `models.active` without a restart. A set is checked by a real inference before it gets a tensor."""
 
     def __init__(self, settings: Settings) -> None:
         """Prepare; connects at the first use."""
         self._active = ActiveModels(settings)
         self._client = connect(settings.triton_grpc)
-        self._taken: Taken | None = None
+        self._taken: ModelSetChange | None = None
         self._doubtful = False
         self._failures = 0
         self._again_at = 0.0
         self._unsound_until: dict[int, float] = {}
 
-    def take(self) -> Taken:
+    def take(self) -> ModelSetChange:
         """Return the set that makes the calls now.
 
         Raises Retriable while Triton or Kafka is away or no version serves, Fatal when none ever fits this program.
@@ -118,10 +118,10 @@ class Serving:
         self._active.close()
         self._client.close()
 
-    def _is_due(self, taken: Taken) -> bool:
+    def _is_due(self, taken: ModelSetChange) -> bool:
         return taken.troubled and time.monotonic() >= self._again_at
 
-    def _take_up(self, newest: ModelActivation) -> Taken:
+    def _take_up(self, newest: ModelActivation) -> ModelSetChange:
         failures: list[PipelineError] = []
         for choice in sorted((newest.as_earlier(), *newest.earlier), key=self._is_unsound):
             try:
@@ -134,7 +134,7 @@ class Serving:
             if self._taken is None or self._taken.activation != choice.activation:
                 self._failures = 0
             troubled = choice.activation != newest.activation or self._is_unsound(choice)
-            taken = Taken(choice.activation, newest.activation, backbones, troubled)
+            taken = ModelSetChange(choice.activation, newest.activation, backbones, troubled)
             self._show(taken)
             return taken
         FALLEN_BACK.set(1)
@@ -143,7 +143,7 @@ class Serving:
         msg = f"no version of activation {newest.activation} or before serves: {failures[0]}"
         raise Retriable(msg, server="triton", kind="no_version")
 
-    def _show(self, taken: Taken) -> None:
+    def _show(self, taken: ModelSetChange) -> None:
         FALLEN_BACK.set(taken.troubled)
         self._again_at = time.monotonic() + AGAIN_SECONDS
         show_models(taken.activation, taken.backbones)

@@ -9,9 +9,9 @@ from typing import Annotated, Final
 
 import typer
 
-from services.bench.run import Figures, Options, PipelineFigures, run
+from services.bench.run import BenchOptions, BenchResult, PipelineFigures, run
 from services.cli.output import JsonOption, console, errors, print_json, seconds, table
-from services.demo.cohort import Wanted
+from services.demo.cohort import CohortRequest
 from services.operations.environment import CLONE, stack_folder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -42,7 +42,9 @@ def bench(
         xray bench --specimens 400 --json | jq .ratio
     """
     count = min(_DIFFERENT_MICE, specimens)
-    options = Options(specimens // count * count, Wanted(count, seed=2, side=side, simple=True), folder, stack_folder())
+    options = BenchOptions(
+        specimens // count * count, CohortRequest(count, seed=2, side=side, simple=True), folder, stack_folder()
+    )
     progress = errors()
     figures = run(options, lambda words: progress.print(words, markup=False))
     if as_json:
@@ -54,7 +56,7 @@ def bench(
     console().print(table("Services at full load", ("service", "most memory#", "CPU#"), _services(figures.pipeline)))
 
 
-def _rows(figures: Figures) -> Iterator[tuple[str, str]]:
+def _rows(figures: BenchResult) -> Iterator[tuple[str, str]]:
     bare, pipeline = figures.bare, figures.pipeline
     yield "bare loop", f"{bare.rate:.2f} specimens/s, {bare.resident_bytes / 1e6:.0f} MB"
     yield f"bare loop, pictures on {figures.cores} threads", f"{figures.bare_threads.rate:.2f} specimens/s"

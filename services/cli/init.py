@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from services.cli.output import JsonOption, console, print_json
 from services.common.settings import Settings, load
-from services.operations.provisioning import Step, prepare
+from services.operations.provisioning import ProvisioningStep, prepare
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _COLOURS = {"made": "green", "mended": "yellow", "there": "dim"}
@@ -34,6 +34,6 @@ def init(as_json: JsonOption = False) -> None:
             _print(step)
 
 
-def _print(step: Step) -> None:
+def _print(step: ProvisioningStep) -> None:
     detail = f"  [dim]{escape(step.detail)}[/]" if step.detail else ""
     console().print(f"[{_COLOURS[step.outcome]}]{step.outcome:>6}[/]  {escape(step.what)}{detail}", soft_wrap=True)

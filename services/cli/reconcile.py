@@ -17,10 +17,10 @@ from services.ledger.queries import image_fates, recorded_images, refused_images
 from services.operations.reconcile.account import (
     COLUMNS,
     WORDS,
-    Account,
     CentreAccount,
     LedgerSide,
     Missing,
+    Reconciliation,
     account,
     announce_again,
     places,
@@ -71,7 +71,7 @@ def reconcile(
         raise typer.Exit(1)
 
 
-def _account(settings: ServiceSettings, since: datetime | None) -> Account:
+def _account(settings: ServiceSettings, since: datetime | None) -> Reconciliation:
     """Take the topics first, then the ledger: so nothing can slip through between the two."""
     topics = take(settings, since)
     return account(topics, _ledger_side(settings, topics, since))
@@ -89,7 +89,7 @@ def _ledger_side(settings: ServiceSettings, topics: Snapshot, since: datetime | 
         )
 
 
-def _document(result: Account, limit: int) -> dict[str, object]:
+def _document(result: Reconciliation, limit: int) -> dict[str, object]:
     return {
         "adds_up": not result.missing,
         "total": asdict(result.total),
@@ -98,7 +98,7 @@ def _document(result: Account, limit: int) -> dict[str, object]:
     }
 
 
-def _print(result: Account, limit: int) -> None:
+def _print(result: Reconciliation, limit: int) -> None:
     out = console()
     columns = ("centre", *(f"{name.replace('_', ' ')}#" for name in COLUMNS))
     rows = [_row(one.centre or "unreadable", one) for one in result.centres]

@@ -18,9 +18,9 @@ from services.common.settings import ServiceSettings, load
 from services.common.store import ObjectStore
 from services.ledger.database import Connection, ledger
 from services.ledger.queries import Selection, count_specimens, specimens_after
-from services.operations.reprocess.progress import Telling
-from services.operations.reprocess.run import PATIENCE_SECONDS, Pace, Publisher, Run, pages
-from services.operations.reprocess.source import Found, Originals, Source, Tensors
+from services.operations.reprocess.progress import ReprocessProgress
+from services.operations.reprocess.run import PATIENCE_SECONDS, Publisher, Reprocessing, ReprocessThrottle, pages
+from services.operations.reprocess.source import OutdatedOriginals, OutdatedTensors, ReprocessSource, SpecimenStatus
 from services.registry.active_models import ActiveModels
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -73,8 +73,10 @@ def recall(
     selection = Selection(names, centre, since, until)
     with ledger(settings) as connection, closing(ActiveModels(settings)) as active:
         _require_known(connection, names)
-        source: Source = Originals(connection) if from_originals else Tensors(connection, active)
-        telling = Telling(count_specimens(connection, selection))
+        source: ReprocessSource = (
+            OutdatedOriginals(connection) if from_originals else OutdatedTensors(connection, active)
+        )
+        telling = ReprocessProgress(count_specimens(connection, selection))
         found = pages(connection, source, selection)
         in_vain: list[str] = []
         if dry_run:
@@ -97,7 +99,7 @@ def _require_known(connection: Connection, names: tuple[str, ...] | None) -> Non
         raise Rejected("specimen_unknown", f"the ledger knows no specimen {listing}; nothing was recalled")
 
 
-def _count(pages_of_found: Iterable[Sequence[Found]], telling: Telling, limit: int | None) -> None:
+def _count(pages_of_found: Iterable[Sequence[SpecimenStatus]], telling: ReprocessProgress, limit: int | None) -> None:
     left = limit
     for one in chain.from_iterable(pages_of_found):
         if one.publications and left == 0:
@@ -108,14 +110,21 @@ def _count(pages_of_found: Iterable[Sequence[Found]], telling: Telling, limit: i
 
 
 @contextmanager
-def _prepared(settings: ServiceSettings, source: Source, telling: Telling, rate: float) -> Iterator[Run]:
+def _prepared(
+    settings: ServiceSettings, source: ReprocessSource, telling: ReprocessProgress, rate: float
+) -> Iterator[Reprocessing]:
     store = ObjectStore(settings)
     store.check_bucket()
-    with publisher(settings) as producer, closing(Pace(settings, source.reader, source.topic, rate)) as pace:
-        yield Run(source, store, Publisher(producer, source.topic, pace), telling)
+    with (
+        publisher(settings) as producer,
+        closing(ReprocessThrottle(settings, source.reader, source.topic, rate)) as pace,
+    ):
+        yield Reprocessing(source, store, Publisher(producer, source.topic, pace), telling)
 
 
-def _tell(telling: Telling, in_vain: list[str], source: Source, *, dry_run: bool, as_json: bool) -> None:
+def _tell(
+    telling: ReprocessProgress, in_vain: list[str], source: ReprocessSource, *, dry_run: bool, as_json: bool
+) -> None:
     if as_json:
         print_json(telling.document(dry_run=dry_run) | {"in_vain": in_vain})
     else:

@@ -18,7 +18,7 @@ from services.common.labels import LABEL_ORDER
 from services.common.settings import Settings, load
 from services.ledger.database import ledger
 from services.ledger.queries import ReviewRecord, reviews
-from services.operations.reviews import VERDICTS, BadLine, Line, Reviewed, prepared, publish, read_lines
+from services.operations.reviews import VERDICTS, BadReviewLine, Reviewed, ReviewLine, prepared, publish, read_lines
 
 _DEFAULT: Final = "give"
 Labels = Annotated[str, typer.Option(metavar="LABELS", help="Labels, separated by commas.")]
@@ -77,7 +77,7 @@ def give(
         _give_many(settings, read_lines(file, curator), file, as_json=as_json)
         return
     said = dict(zip(VERDICTS, (abnormal, normal, unknown), strict=True))
-    good, bad = prepared(settings, [Line(0, specimen or "", said, curator, note, now())])
+    good, bad = prepared(settings, [ReviewLine(0, specimen or "", said, curator, note, now())])
     if bad:
         raise bad[0].error
     publish(settings, [good[0].review], lambda _: None)
@@ -121,7 +121,7 @@ def list_(
     console().print(table(f"{len(found)} reviews", columns, rows))
 
 
-def _give_many(settings: Settings, lines: Sequence[Line | BadLine], file: Path, *, as_json: bool) -> None:
+def _give_many(settings: Settings, lines: Sequence[ReviewLine | BadReviewLine], file: Path, *, as_json: bool) -> None:
     good, bad = prepared(settings, lines)
     columns = TextColumn("sending"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=errors(), transient=True) as progress:

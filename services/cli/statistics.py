@@ -14,7 +14,7 @@ from services.cli.output import JsonOption, console, errors, moment, print_json,
 from services.common.events import CentreStatistics
 from services.common.labels import LABEL_ORDER
 from services.common.settings import load
-from services.monitor.history import History
+from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
 from services.operations.statistics import ALL_WINDOWS, recompute
 
@@ -67,7 +67,7 @@ def statistics(
 
 
 def _windows(settings: MonitorSettings, centre: str | None, last: int) -> list[CentreStatistics]:
-    with closing(History(settings, settings.monitor_window_seconds, ALL_WINDOWS)) as history:
+    with closing(StatisticsHistory(settings, settings.monitor_window_seconds, ALL_WINDOWS)) as history:
         history.refresh()
         newest = sorted(history.newest(), key=lambda window: window.centre)
         return [

@@ -23,13 +23,13 @@ from services.common.topics import IMAGES
 from services.ledger.database import ledger
 from services.ledger.queries import SpecimenHistory, specimen_history
 from services.ledger.queries.lookup import Kind, find
-from services.operations.trace.stretches import Sightings, look
-from services.operations.trace.timeline import Step, object_keys, seen, timeline, windows
+from services.operations.trace.stretches import TraceRecords, look
+from services.operations.trace.timeline import TraceStep, object_keys, seen, timeline, windows
 
 _LOOK_BACK: Final = timedelta(days=1)
 
 
-def on_the_topic(settings: Settings, specimen: str) -> list[Step]:
+def on_the_topic(settings: Settings, specimen: str) -> list[TraceStep]:
     """Return the announcements of the last day."""
     present = now()
     sightings = look(settings, specimen, [(IMAGES, [(present - _LOOK_BACK, present)])])
@@ -55,9 +55,9 @@ class Trace:
     biological_sample_id: str
     found_by: Kind
     history: SpecimenHistory
-    steps: list[Step]
+    steps: list[TraceStep]
     objects: list[StoredObject]
-    sightings: Sightings
+    sightings: TraceRecords
 
 
 @app.command()
@@ -156,7 +156,7 @@ def _print(result: Trace) -> None:
         typer.echo(f"Too many records, not read to the end: {', '.join(result.sightings.cut_short)}", err=True)
 
 
-def _table(steps: list[Step]) -> Table:
+def _table(steps: list[TraceStep]) -> Table:
     gaps = ["", *(seconds((after.at - before.at).total_seconds()) for before, after in pairwise(steps))]
     rows = (
         (step.at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], gap, step.stage, step.what, step.about[:12], step.place)

@@ -21,27 +21,27 @@ class Retriable(PipelineError):
     `server` (kafka, objects, triton, postgres or https) and `kind`, the client's own name for the error, are counted.
     """
 
-    def __init__(self, words: str, *, server: str = "other", kind: str = "other") -> None:
-        """Keep what is counted apart from the words."""
-        super().__init__(words)
+    def __init__(self, message: str, *, server: str = "other", kind: str = "other") -> None:
+        """Keep what is counted apart from the message."""
+        super().__init__(message)
         self.server = server
         self.kind = kind
 
 
 class Fatal(PipelineError):
-    """The process cannot work as configured; the message names the setting and the mend."""
+    """The process cannot work as configured; the message names the setting and how to fix it."""
 
 
 class Rejected(PipelineError):
     """The input is bad and will stay bad.
 
-    `reason` is a stable snake_case code that operators count and centres read; `words` is one sentence for a
+    `reason` is a stable snake_case code that operators count and centres read; `message` is one sentence for a
     person; `details` holds the measured values and limits behind the verdict (JSON-serialisable).
     """
 
-    def __init__(self, reason: str, words: str, **details: Any) -> None:
-        """Keep the code apart from the words, so that counts do not depend on phrasing."""
-        super().__init__(f"{reason}: {words}")
+    def __init__(self, reason: str, message: str, **details: Any) -> None:
+        """Keep the code apart from the message, so that counts do not depend on phrasing."""
+        super().__init__(f"{reason}: {message}")
         self.reason = reason
-        self.words = words
+        self.message = message
         self.details = details

@@ -15,7 +15,7 @@ from typing import Final
 
 from services.common.errors import Fatal
 from services.common.tied import tied
-from services.demo.submissions import Submission, read_submissions
+from services.demo.submissions import DemoSubmission, read_submissions
 
 PARTS: Final = 2
 """Processes that render side by side; each renders its own share with its own seed."""
@@ -26,7 +26,7 @@ _FIRST_SEED: Final = 100
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CohortRequest:
     """Which cohort: `side` is the longer side of all pictures in pixels (None: as each centre sends them);
     `simple` is one good DV and one good LAT a specimen.
     """
@@ -37,10 +37,10 @@ class Wanted:
     simple: bool = False
 
 
-class Rendering:
+class CohortRendering:
     """A cohort that is being rendered by child processes, or was before."""
 
-    def __init__(self, root: Path, wanted: Wanted) -> None:
+    def __init__(self, root: Path, wanted: CohortRequest) -> None:
         """Name the folder; `rendering` starts."""
         name = f"{wanted.count}-{wanted.seed}-{wanted.side or 'full'}-{'simple-' * wanted.simple}{_program_digest()}"
         self._root, self._folder, self._wanted = root, root / name, wanted
@@ -73,7 +73,7 @@ class Rendering:
                 raise Fatal(f"the simulated mice could not be rendered:\n{log}")
         return len(list(self._folder.glob("*.json")))
 
-    def result(self) -> list[Submission]:
+    def result(self) -> list[DemoSubmission]:
         """Wait for the children and read all submissions."""
         for child in self._children:
             child.wait()
@@ -89,9 +89,9 @@ class Rendering:
 
 
 @contextmanager
-def rendering(root: Path, wanted: Wanted) -> Iterator[Rendering]:
+def rendering(root: Path, wanted: CohortRequest) -> Iterator[CohortRendering]:
     """Render into a folder below `root` in the background."""
-    cohort = Rendering(root, wanted)
+    cohort = CohortRendering(root, wanted)
     try:
         cohort.start()
         yield cohort

@@ -13,13 +13,13 @@ from functools import cached_property
 
 from services.common.events import ImageEvent, PhenotypeCall
 from services.common.labels import LABEL_ORDER
-from services.demo.submissions import ACCEPTED, GOOD, SENT_TWICE, SKIPPED, Picture, Submission
+from services.demo.submissions import ACCEPTED, GOOD, SENT_TWICE, SKIPPED, DemoPicture, DemoSubmission
 from services.ledger.database import Connection
 from services.ledger.queries import SpecimenHistory, specimen_history
 
 
 @dataclass(frozen=True)
-class LabelFigure:
+class LabelScore:
     """One label over `specimens`: how many truly have it, how many were called, how many rightly so; AUC of the
     consensus probability, None when all or none have it.
     """
@@ -34,7 +34,7 @@ class LabelFigure:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedSpecimen:
     """One specimen's truth (14 bits in the order of LABEL_ORDER) and its call."""
 
     truth: tuple[int, ...]
@@ -42,7 +42,7 @@ class Judged:
     call: PhenotypeCall
 
 
-def label_figures(judged: Sequence[Judged]) -> list[LabelFigure]:
+def label_figures(judged: Sequence[JudgedSpecimen]) -> list[LabelScore]:
     """Compare calls with truth, label by label.
 
     A specimen that is abnormal elsewhere only is left out of the thirteen labels, as in training.
@@ -70,13 +70,13 @@ def quantile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def _figure(index: int, label: str, judged: Sequence[Judged]) -> LabelFigure:
+def _figure(index: int, label: str, judged: Sequence[JudgedSpecimen]) -> LabelScore:
     truth = [one.truth[index] for one in judged]
     called = [(int(one.call.abnormal), *one.call.vector)[index] for one in judged]
     scores = [_probabilities(one.call)[index] for one in judged]
     rightly = sum(t and c for t, c in zip(truth, called, strict=True))
     agreement = sum(t == c for t, c in zip(truth, called, strict=True)) / len(judged) if judged else math.nan
-    return LabelFigure(label, len(judged), sum(truth), sum(called), rightly, agreement, auc(truth, scores))
+    return LabelScore(label, len(judged), sum(truth), sum(called), rightly, agreement, auc(truth, scores))
 
 
 def _probabilities(call: PhenotypeCall) -> tuple[float, ...]:
@@ -84,11 +84,11 @@ def _probabilities(call: PhenotypeCall) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class Specimen:
+class DemoSpecimen:
     """One specimen of the run: what was sent under which id, and all that the ledger holds of it."""
 
     biological_sample_id: str
-    submission: Submission
+    submission: DemoSubmission
     history: SpecimenHistory | None
 
     @property
@@ -96,7 +96,7 @@ class Specimen:
         """The current call."""
         return self.history.calls[0].call if self.history and self.history.calls else None
 
-    def fate(self, picture: Picture) -> str | None:
+    def fate(self, picture: DemoPicture) -> str | None:
         """Reason code of the refusal of a file, `accepted` or `skipped`; None when the ledger does not say."""
         if self.history is None:
             return None
@@ -111,10 +111,10 @@ class Specimen:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DemoOutcome:
     """A run as a whole; `seconds` of wall time by part."""
 
-    specimens: tuple[Specimen, ...]
+    specimens: tuple[DemoSpecimen, ...]
     seconds: Mapping[str, float]
 
     @cached_property
@@ -123,10 +123,10 @@ class Outcome:
         return [one.biological_sample_id for one in self.specimens if one.submission.call_expected and not one.call]
 
     @cached_property
-    def judged(self) -> list[Judged]:
+    def judged(self) -> list[JudgedSpecimen]:
         """Every call beside its truth."""
         return [
-            Judged(one.submission.truth, one.submission.abnormal_elsewhere, one.call)
+            JudgedSpecimen(one.submission.truth, one.submission.abnormal_elsewhere, one.call)
             for one in self.specimens
             if one.call is not None
         ]
@@ -162,13 +162,13 @@ class Outcome:
         return times
 
 
-def gather(connection: Connection, ids: Mapping[str, Submission], seconds: Mapping[str, float]) -> Outcome:
+def gather(connection: Connection, ids: Mapping[str, DemoSubmission], seconds: Mapping[str, float]) -> DemoOutcome:
     """Read everything about the run's specimens."""
-    found: Sequence[Specimen] = [
-        Specimen(name, submission, specimen_history(connection, name)) for name, submission in ids.items()
+    found: Sequence[DemoSpecimen] = [
+        DemoSpecimen(name, submission, specimen_history(connection, name)) for name, submission in ids.items()
     ]
-    return Outcome(tuple(found), seconds)
+    return DemoOutcome(tuple(found), seconds)
 
 
-def _announces(event: ImageEvent, picture: Picture) -> bool:
+def _announces(event: ImageEvent, picture: DemoPicture) -> bool:
     return (event.sha256, event.parameter_stable_id) == (picture.sha256, picture.parameter_stable_id)

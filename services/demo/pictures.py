@@ -16,7 +16,7 @@ from services.common.events import PhenotypeCall
 from services.common.events.summary import called
 from services.common.keys import original_key
 from services.common.store import ObjectStore
-from services.demo.outcome import Outcome, Specimen
+from services.demo.outcome import DemoOutcome, DemoSpecimen
 from services.demo.submissions import ACCEPTED, SKIPPED
 from services.intake.decode import decode
 from services.intake.limits import Limits
@@ -37,7 +37,7 @@ _COLUMNS: Final = (
 )
 
 
-def write_contact_sheet(path: Path, outcome: Outcome, store: ObjectStore, rows: int = 12) -> None:
+def write_contact_sheet(path: Path, outcome: DemoOutcome, store: ObjectStore, rows: int = 12) -> None:
     """Write one row a specimen, one or two of every centre: DV as sent, DV view, LAT as sent, LAT view, fused, edges.
 
     Fused shows the mean DV in red, the mean LAT in green and the blended edges in blue.
@@ -46,7 +46,7 @@ def write_contact_sheet(path: Path, outcome: Outcome, store: ObjectStore, rows: 
     _write(path, [head, *(_specimen_row(one, store) for one in _one_of_each_centre(outcome, rows))])
 
 
-def write_refused(path: Path, outcome: Outcome) -> int:
+def write_refused(path: Path, outcome: DemoOutcome) -> int:
     """Write every refused file with what it was sent as and the reason; returns how many there are."""
     tiles = [
         _captioned(_as_sent(picture.file.read_bytes()), (f"{one.submission.centre}: {picture.expected}", str(fate)))
@@ -61,8 +61,8 @@ def write_refused(path: Path, outcome: Outcome) -> int:
     return count
 
 
-def _one_of_each_centre(outcome: Outcome, rows: int) -> list[Specimen]:
-    by_centre: dict[str, list[Specimen]] = {}
+def _one_of_each_centre(outcome: DemoOutcome, rows: int) -> list[DemoSpecimen]:
+    by_centre: dict[str, list[DemoSpecimen]] = {}
     for one in outcome.specimens:
         if one.call is not None:
             by_centre.setdefault(one.submission.centre, []).append(one)
@@ -71,7 +71,7 @@ def _one_of_each_centre(outcome: Outcome, rows: int) -> list[Specimen]:
     return sorted(in_turn[:rows], key=lambda one: one.submission.centre)
 
 
-def _specimen_row(one: Specimen, store: ObjectStore) -> NDArray[np.uint8]:
+def _specimen_row(one: DemoSpecimen, store: ObjectStore) -> NDArray[np.uint8]:
     assert one.call is not None  # noqa: S101 - chosen for having one
     tiles = [*_view_tiles(one.call, store), *_tensor_tiles(one.call, store)]
     lines = (

@@ -14,9 +14,9 @@ from typing import Final
 
 from deploy.local.stack import Stack
 from services.cli.demo.display import Display
-from services.demo.cohort import Rendering, Wanted, rendering
-from services.demo.sending import Account, Sending, send
-from services.demo.submissions import Submission
+from services.demo.cohort import CohortRendering, CohortRequest, rendering
+from services.demo.sending import DemoResult, SendOptions, send
+from services.demo.submissions import DemoSubmission
 from services.operations.environment import settings_of
 from services.operations.processes import PIPELINE, Processes
 from services.operations.provisioning import prepare
@@ -46,16 +46,16 @@ _POLL_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True)
-class Options:
+class DemoOptions:
     """What to run and where; `folder` takes images, logs and pictures, `stack` is the local stack's state."""
 
-    wanted: Wanted
+    wanted: CohortRequest
     folder: Path
     stack: Path
     keep: bool = False
 
 
-def run(options: Options, display: Display) -> Account:
+def run(options: DemoOptions, display: Display) -> DemoResult:
     """Start what is needed, send the cohort, wait until nothing is under way, and gather what came out."""
     options.folder.mkdir(parents=True, exist_ok=True)
     with rendering(options.folder / "cohort", options.wanted) as cohort:
@@ -68,10 +68,12 @@ def run(options: Options, display: Display) -> Account:
                 with display.part("five services started"):
                     services.wait_ready()
                 submissions = _rendered(cohort, options.wanted.count, display)
-                return send(Sending(settings, options.folder, PATIENCE_SECONDS, services.mend), submissions, display)
+                return send(
+                    SendOptions(settings, options.folder, PATIENCE_SECONDS, services.mend), submissions, display
+                )
 
 
-def _rendered(cohort: Rendering, count: int, display: Display) -> list[Submission]:
+def _rendered(cohort: CohortRendering, count: int, display: Display) -> list[DemoSubmission]:
     with display.part("waited for the mice"):
         while cohort.done < count:
             display.bar("mice rendered", cohort.done, count)

@@ -14,29 +14,29 @@ from services.common.errors import Retriable
 from services.common.kafka.clients import publisher
 from services.common.settings import Settings
 from services.common.store import ObjectStore
-from services.demo.outcome import Outcome, gather
+from services.demo.outcome import DemoOutcome, gather
 from services.demo.pictures import write_contact_sheet, write_refused
-from services.demo.submissions import Submission
-from services.ingest.push.image import Image, LocalFile
-from services.ingest.push.journal import Journal
+from services.demo.submissions import DemoSubmission
+from services.ingest.push.image import LocalFile, PushImage
+from services.ingest.push.journal import UploadJournal
 from services.ingest.push.upload import Uploader
 from services.ledger.database import Connection, ledger
-from services.ledger.queries.progress import Advance, advance
+from services.ledger.queries.progress import CohortProgress, advance
 
 _POLL_SECONDS: Final = 0.25
 _UPLOADS: Final = 8
 
 
 @dataclass(frozen=True)
-class Account:
+class DemoResult:
     """What came out, and the pictures of it."""
 
-    outcome: Outcome
+    outcome: DemoOutcome
     pictures: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
-class Sending:
+class SendOptions:
     """Where to send from and how to wait.
 
     `folder` takes the journal and the pictures. `patience_seconds`: so long nothing may change in the ledger before
@@ -49,7 +49,7 @@ class Sending:
     mend: Callable[[], Iterable[str]]
 
 
-def send(sending: Sending, submissions: Iterable[Submission], display: Display) -> Account:
+def send(sending: SendOptions, submissions: Iterable[DemoSubmission], display: Display) -> DemoResult:
     """Send the submissions under new ids (`demo-<run>-<mouse>`), so that runs do not touch each other."""
     name = secrets.token_hex(3)
     ids = {f"demo-{name}-{one.biological_sample_id}": one for one in submissions}
@@ -60,14 +60,14 @@ def send(sending: Sending, submissions: Iterable[Submission], display: Display) 
         with display.part("late images pushed and called again"):
             waves.send(late=True)
         outcome = gather(connection, ids, display.seconds)
-    return Account(outcome, _pictures(sending.folder, outcome, ObjectStore(sending.settings)))
+    return DemoResult(outcome, _pictures(sending.folder, outcome, ObjectStore(sending.settings)))
 
 
 class _Waves:
     """Sends images and waits until the ledger has what becomes of them."""
 
     def __init__(
-        self, sending: Sending, ids: Mapping[str, Submission], connection: Connection, display: Display
+        self, sending: SendOptions, ids: Mapping[str, DemoSubmission], connection: Connection, display: Display
     ) -> None:
         self._sending, self._ids, self._connection, self._display = sending, ids, connection, display
         self._journal = sending.folder / "journal.jsonl"
@@ -78,7 +78,7 @@ class _Waves:
         total = sum(len(one.pictures) for one in self._ids.values())
         images = list(self._images(late=late))
         settings = self._sending.settings
-        with publisher(settings) as producer, Journal(self._journal) as journal:
+        with publisher(settings) as producer, UploadJournal(self._journal) as journal:
             uploader = Uploader(ObjectStore(settings, connections=_UPLOADS), producer, journal)
             for result in uploader.push(images, _UPLOADS):
                 if result.event_id is None:
@@ -87,15 +87,15 @@ class _Waves:
                 self._show(advance(self._connection, list(self._ids)), total)
         self._settle(total)
 
-    def _images(self, *, late: bool) -> Iterable[Image]:
+    def _images(self, *, late: bool) -> Iterable[PushImage]:
         for name, one in self._ids.items():
             for picture in one.pictures:
                 if picture.late == late:
                     source = LocalFile(picture.file)
-                    yield Image(source, name, one.centre, picture.parameter_stable_id, picture.increment)
+                    yield PushImage(source, name, one.centre, picture.parameter_stable_id, picture.increment)
 
     def _settle(self, total: int) -> None:
-        last: Advance | None = None
+        last: CohortProgress | None = None
         changed = time.monotonic()
         while time.monotonic() - changed < self._sending.patience_seconds:
             now = advance(self._connection, list(self._ids))
@@ -108,7 +108,7 @@ class _Waves:
                 self._display.say(f"{name} had ended and was started again; see its log")
             time.sleep(_POLL_SECONDS)
 
-    def _show(self, now: Advance, total: int) -> None:
+    def _show(self, now: CohortProgress, total: int) -> None:
         self._display.bar("images announced", now.images, total)
         self._display.bar("images looked at", now.settled, total)
         self._display.bar("refused", now.refused, total)
@@ -116,7 +116,7 @@ class _Waves:
         self._display.bar("calls", now.called, len(self._ids))
 
 
-def _pictures(folder: Path, outcome: Outcome, store: ObjectStore) -> tuple[Path, ...]:
+def _pictures(folder: Path, outcome: DemoOutcome, store: ObjectStore) -> tuple[Path, ...]:
     sheet, refused = folder / "contact-sheet.png", folder / "refused.png"
     for old in (sheet, refused):
         old.unlink(missing_ok=True)

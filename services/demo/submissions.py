@@ -17,7 +17,7 @@ GOOD: Final = frozenset({ACCEPTED, SENT_TWICE, WRONG_VIEW})
 """What intake should accept: a wrong view is stored as what it shows, and flagged."""
 
 
-class Picture(BaseModel):
+class DemoPicture(BaseModel):
     """One file: `expected` is accepted, skipped (a close-up under its own parameter), or the trouble with it."""
 
     model_config = ConfigDict(frozen=True)
@@ -30,7 +30,7 @@ class Picture(BaseModel):
     late: bool
 
 
-class Submission(BaseModel):
+class DemoSubmission(BaseModel):
     """One specimen with its truth (14 zeros and ones in the order of LABEL_ORDER) and its files."""
 
     model_config = ConfigDict(frozen=True)
@@ -40,7 +40,7 @@ class Submission(BaseModel):
     truth: tuple[int, ...]
     abnormal_elsewhere: bool
     call_expected: bool
-    pictures: tuple[Picture, ...]
+    pictures: tuple[DemoPicture, ...]
 
     def true_labels(self) -> str:
         """The truth in words."""
@@ -48,6 +48,6 @@ class Submission(BaseModel):
         return ", ".join(labels) or ("abnormal elsewhere" if self.abnormal_elsewhere else "normal")
 
 
-def read_submissions(folder: Path) -> list[Submission]:
+def read_submissions(folder: Path) -> list[DemoSubmission]:
     """Read every submission that was written into a folder, in order of their names."""
-    return [Submission.model_validate_json(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+    return [DemoSubmission.model_validate_json(path.read_bytes()) for path in sorted(folder.glob("*.json"))]

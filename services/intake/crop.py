@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.preprocessing import VIEW_SIDE
-from services.intake.animal.find import Found
+from services.intake.animal.find import ScoutAnalysis
 from services.intake.animal.mask import Animal
 from services.intake.animal.trunk import Mask, Plane, Vector
 from services.intake.raster import Raster, reduced
@@ -29,7 +29,7 @@ _WHITE_LEVEL: Final = 250.0
 """This percentile of the animal's pixels gets this grey level."""
 
 
-def render(raster: Raster, found: Found, crop: Crop) -> Plane:
+def render(raster: Raster, found: ScoutAnalysis, crop: Crop) -> Plane:
     """Resample to float32 [448, 448], the excess over the background in parts of full scale, bone bright.
 
     Outside the picture, beyond the blades and at markers it is 0.
@@ -45,7 +45,7 @@ def render(raster: Raster, found: Found, crop: Crop) -> Plane:
     return np.asarray(excess * _kept(found.animal, small), dtype=np.float32)
 
 
-def normalise(excess: Plane, found: Found, crop: Crop) -> NDArray[np.uint8]:
+def normalise(excess: Plane, found: ScoutAnalysis, crop: Crop) -> NDArray[np.uint8]:
     """Grey levels of the stored view: black at the background's noise, level 250 at the animal's 99.7th percentile."""
     small = crop.reduced(found.factor).to_picture(VIEW_SIDE)
     inside = warped(found.animal.mask.astype(np.float32), small, VIEW_SIDE) > 0.5
@@ -69,7 +69,7 @@ _MARGIN: Final = 0.03
 
 
 @dataclass(frozen=True)
-class Pose:
+class ViewAxes:
     """Unit vectors (x, y) of the picture that become the view's rightward and downward axes."""
 
     right: Vector
@@ -82,7 +82,7 @@ class Crop:
 
     centre: Vector
     side: float
-    pose: Pose
+    pose: ViewAxes
 
     def to_picture(self, side: int) -> NDArray[np.float64]:
         """Affine [2, 3] from pixel indices of a `side` x `side` view to pixel indices of the picture."""
@@ -96,18 +96,18 @@ class Crop:
         return Crop((self.centre + 0.5) / factor - 0.5, self.side / factor, self.pose)
 
 
-def head_up(heading: Vector) -> Pose:
+def head_up(heading: Vector) -> ViewAxes:
     """Turn the picture so that `heading` points up; never a mirror image."""
-    return Pose(right=np.array([-heading[1], heading[0]]), down=-heading)
+    return ViewAxes(right=np.array([-heading[1], heading[0]]), down=-heading)
 
 
-def head_left(heading: Vector, *, mirrored: bool) -> Pose:
+def head_left(heading: Vector, *, mirrored: bool) -> ViewAxes:
     """Turn the picture so that `heading` points left, and swap top and bottom if `mirrored`."""
     down = np.array([heading[1], -heading[0]])
-    return Pose(right=-heading, down=-down if mirrored else down)
+    return ViewAxes(right=-heading, down=-down if mirrored else down)
 
 
-def crop_around(mask: Mask, pose: Pose, factor: int) -> Crop:
+def crop_around(mask: Mask, pose: ViewAxes, factor: int) -> Crop:
     """Smallest square in this pose that holds the mask (in scout pixels of `factor` picture pixels) and a margin."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     points = np.concatenate(contours)[:, 0, :].astype(np.float64)

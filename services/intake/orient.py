@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import cv2
 import numpy as np
@@ -22,10 +22,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from services.common.errors import Fatal, Rejected
+from services.common.events.base import View
 from services.common.preprocessing import VERSION
-from services.intake.animal.find import Found
+from services.intake.animal.find import ScoutAnalysis
 from services.intake.animal.trunk import Mask, Trunk, Vector
-from services.intake.crop import Pose, crop_around, head_left, head_up, warped
+from services.intake.crop import ViewAxes, crop_around, head_left, head_up, warped
 from services.intake.limits import Limits
 
 MODEL: Final = Path(__file__).with_name("view_model.onnx")
@@ -98,7 +99,7 @@ _FINE: Final = 2
 """Samples an input pixel and axis; a scout has some 300 pixels where the network has 96."""
 
 
-def orientation_input(found: Found, trunk: Trunk, shown: Mask | None = None) -> NDArray[np.uint8]:
+def orientation_input(found: ScoutAnalysis, trunk: Trunk, shown: Mask | None = None) -> NDArray[np.uint8]:
     """Return uint8 [96, 96]: the animal within `shown` (its mask by default), the trunk's axis pointing up.
 
     Which end of the axis is up is arbitrary. Grey is the square root of the excess over the background, so that a faint
@@ -113,15 +114,12 @@ def orientation_input(found: Found, trunk: Trunk, shown: Mask | None = None) -> 
     return np.rint(small * 255).astype(np.uint8)
 
 
-View = Literal["DV", "LAT"]
-
-
 @dataclass(frozen=True)
-class Verdict:
+class OrientedView:
     """The view, how the picture is turned for it, where the head is (unit vector x, y), and what is doubtful."""
 
     view: View
-    pose: Pose
+    pose: ViewAxes
     heading: Vector
     flipped: bool
     flags: tuple[str, ...]
@@ -129,7 +127,7 @@ class Verdict:
 
 def decide(
     orientation: Orientation, trunk: Trunk, declared: View | None, *, reaches_edge: bool, limits: Limits
-) -> Verdict:
+) -> OrientedView:
     """Choose view and pose; a DV is turned only, a LAT that faces the other way is flipped.
 
     A close-up shows part of an animal: where the animal does not reach the picture's edge it is DV or LAT.
@@ -145,11 +143,11 @@ def decide(
     if view == "DV":
         if orientation.mirrored >= sure:
             flags.append("mirrored_suspected")
-        return Verdict(view, head_up(heading), heading, flipped=False, flags=tuple(flags))
+        return OrientedView(view, head_up(heading), heading, flipped=False, flags=tuple(flags))
     if max(orientation.mirrored, 1 - orientation.mirrored) < sure and "orientation_uncertain" not in flags:
         flags.append("orientation_uncertain")
     flipped = orientation.mirrored >= 0.5
-    return Verdict(view, head_left(heading, mirrored=flipped), heading, flipped=flipped, flags=tuple(flags))
+    return OrientedView(view, head_left(heading, mirrored=flipped), heading, flipped=flipped, flags=tuple(flags))
 
 
 def body_angle(heading: Vector) -> float:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from services.common.errors import Rejected
-from services.intake.animal.find import Found
+from services.intake.animal.find import ScoutAnalysis
 from services.intake.animal.mask import Animal
 from services.intake.animal.trunk import Mask, Plane, Trunk
 from services.intake.limits import Limits
@@ -30,7 +30,7 @@ _STEP_LINES, _STEP_STRIDE, _STEP_PART = 2, 3, 0.85
 """A step happens within two lines, at this part of (every third of) their pixels: no animal's edge does."""
 
 
-def measure(raster: Raster, found: Found, trunk: Trunk) -> dict[str, float]:
+def measure(raster: Raster, found: ScoutAnalysis, trunk: Trunk) -> dict[str, float]:
     """Return every quality score by name; docs/intake.md says what each one means."""
     animal = found.animal
     noise = max(animal.noise, 1e-4)
@@ -72,7 +72,7 @@ def _tissue_contrast(animal: Animal) -> float:
     return (high - low) / max(high, 1e-6)
 
 
-def _saturated(raster: Raster, found: Found) -> float:
+def _saturated(raster: Raster, found: ScoutAnalysis) -> float:
     """Part of the animal at its very brightest level: the end of the scale, wherever the file has it."""
     rows, columns = found.animal.mask.shape
     levels = raster.pixels[:: found.factor, :: found.factor][:rows, :columns][found.animal.mask].astype(np.float64)
@@ -80,7 +80,7 @@ def _saturated(raster: Raster, found: Found) -> float:
     return float((levels >= np.percentile(levels, _BRIGHTEST) - _ONE_LEVEL).mean())
 
 
-def _step(found: Found) -> float:
+def _step(found: ScoutAnalysis) -> float:
     """Largest jump between lines of the picture that nearly the whole line takes, in parts of the contrast."""
     rows, columns = np.flatnonzero(found.field.any(axis=1)), np.flatnonzero(found.field.any(axis=0))
     inside = found.scout.values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -108,7 +108,7 @@ def _touching(animal: Animal, field: Mask) -> float:
 
 
 @dataclass(frozen=True)
-class Rule:
+class QualityRule:
     """Refuse with `reason` when `score` is below (or above) the field `limit` of Limits."""
 
     reason: str
@@ -124,28 +124,30 @@ class Rule:
 
 
 PICTURE_RULES: Final = (
-    Rule("blank", "stored_range", "below", "least_stored_range", "the stored values hardly differ"),
-    Rule("blank", "outline", "below", "least_outline", "what stands out has no outline"),
-    Rule("low_contrast", "contrast", "below", "least_contrast", "the animal hardly differs from the background"),
-    Rule("over_exposed", "saturated", "above", "most_saturated", "most of the animal is at the end of the scale"),
-    Rule("over_exposed", "tissue_contrast", "below", "least_tissue_contrast", "the animal is a silhouette"),
-    Rule("under_exposed", "signal_to_noise", "below", "least_signal_to_noise", "the animal is lost in noise"),
-    Rule("sharp_steps", "step", "above", "most_step", "the brightness jumps between lines"),
-    Rule("several_animals", "animals", "above", "most_animals", "more than one animal"),
-    Rule(
+    QualityRule("blank", "stored_range", "below", "least_stored_range", "the stored values hardly differ"),
+    QualityRule("blank", "outline", "below", "least_outline", "what stands out has no outline"),
+    QualityRule("low_contrast", "contrast", "below", "least_contrast", "the animal hardly differs from the background"),
+    QualityRule(
+        "over_exposed", "saturated", "above", "most_saturated", "most of the animal is at the end of the scale"
+    ),
+    QualityRule("over_exposed", "tissue_contrast", "below", "least_tissue_contrast", "the animal is a silhouette"),
+    QualityRule("under_exposed", "signal_to_noise", "below", "least_signal_to_noise", "the animal is lost in noise"),
+    QualityRule("sharp_steps", "step", "above", "most_step", "the brightness jumps between lines"),
+    QualityRule("several_animals", "animals", "above", "most_animals", "more than one animal"),
+    QualityRule(
         "not_whole_body", "touching", "above", "most_touching_whole_body", "much of the animal is outside the picture"
     ),
 )
 """Judged before the view is known: they hold for any X-ray."""
 FRAMING_RULES: Final = (
-    Rule("cut_off", "touching", "above", "most_touching", "the animal reaches beyond the picture"),
-    Rule("animal_too_small", "animal_side", "below", "least_animal_side", "too few pixels across the animal"),
-    Rule("body_angle", "body_angle", "above", "most_body_angle", "the animal lies too far from upright"),
+    QualityRule("cut_off", "touching", "above", "most_touching", "the animal reaches beyond the picture"),
+    QualityRule("animal_too_small", "animal_side", "below", "least_animal_side", "too few pixels across the animal"),
+    QualityRule("body_angle", "body_angle", "above", "most_body_angle", "the animal lies too far from upright"),
 )
 """Judged once the picture is known to be no close-up."""
 
 
-def check(rules: tuple[Rule, ...], scores: Mapping[str, float], limits: Limits) -> None:
+def check(rules: tuple[QualityRule, ...], scores: Mapping[str, float], limits: Limits) -> None:
     """Raise Rejected for the first broken rule, with the score and its limit in the details."""
     for rule in rules:
         if rule.broken(scores, limits):

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from services.common.errors import Rejected
+from services.common.events.base import View
 from services.common.preprocessing import VIEW_SIDE
-from services.intake.animal.find import Found, find
+from services.intake.animal.find import ScoutAnalysis, find
 from services.intake.animal.trunk import find_trunk
 from services.intake.crop import Crop, crop_around, normalise, render
 from services.intake.decode import decode
 from services.intake.limits import Limits
-from services.intake.orient import Orientation, Verdict, View, body_angle, decide, orientation_input, view_model
+from services.intake.orient import Orientation, OrientedView, body_angle, decide, orientation_input, view_model
 from services.intake.quality import FRAMING_RULES, PICTURE_RULES, check, measure
 from services.intake.raster import Raster
 
@@ -46,8 +47,6 @@ def decode_view(data: bytes) -> NDArray[np.uint8]:
         raise Rejected("view_corrupt", f"not a PNG of {VIEW_SIDE}x{VIEW_SIDE} grey pixels")
     return np.asarray(pixels, dtype=np.uint8)
 
-
-__all__ = ["StandardView", "View", "decode_view", "encode_view", "standardise"]
 
 _DECIMALS: Final = 4
 _TOUCHES_EDGE: Final = 0.05
@@ -97,7 +96,7 @@ def standardise(data: bytes, declared: View | None, limits: Limits) -> StandardV
     )
 
 
-def _orientation_scores(orientation: Orientation, verdict: Verdict, crop: Crop) -> dict[str, float]:
+def _orientation_scores(orientation: Orientation, verdict: OrientedView, crop: Crop) -> dict[str, float]:
     return {
         "view_dv": orientation.view["DV"],
         "view_lat": orientation.view["LAT"],
@@ -109,7 +108,7 @@ def _orientation_scores(orientation: Orientation, verdict: Verdict, crop: Crop) 
     }
 
 
-def _picture_flags(raster: Raster, found: Found, scores: dict[str, float]) -> list[str]:
+def _picture_flags(raster: Raster, found: ScoutAnalysis, scores: dict[str, float]) -> list[str]:
     flags = ["touches_edge"] if scores["touching"] > _TOUCHES_EDGE else []
     if found.sign < 0:
         flags.append("polarity_inverted")
@@ -119,7 +118,7 @@ def _picture_flags(raster: Raster, found: Found, scores: dict[str, float]) -> li
     return flags
 
 
-def _provenance(raster: Raster, found: Found, crop: Crop, verdict: Verdict) -> dict[str, JsonValue]:
+def _provenance(raster: Raster, found: ScoutAnalysis, crop: Crop, verdict: OrientedView) -> dict[str, JsonValue]:
     rows, columns = raster.pixels.shape
     turn = float(np.degrees(np.arctan2(crop.pose.right[1], crop.pose.right[0])))
     return {

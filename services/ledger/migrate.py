@@ -49,7 +49,7 @@ def migrate(dsn: str, folder: Path = _FOLDER) -> list[str]:
         with connect(dsn, "xray-init") as connection, sorted_errors("migrate"), connection.transaction():
             return _apply(connection, migrations(folder))
     except Rejected as rejected:
-        msg = f"the ledger could not be migrated and stays as it was: {rejected.words}"
+        msg = f"the ledger could not be migrated and stays as it was: {rejected.message}"
         raise Fatal(msg) from rejected
 
 

@@ -31,7 +31,7 @@ _SCHEMA_VERSION: Final = {"schema_version"}
 
 
 @dataclass(frozen=True)
-class Sighting:
+class SpecimenUpdate:
     """What one event tells of a specimen as a whole: a call tells that its set of views is complete."""
 
     biological_sample_id: str
@@ -41,33 +41,33 @@ class Sighting:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerRow:
     """One row of the ledger."""
 
     table: Table
     row: Row
-    sighting: Sighting | None = None
+    sighting: SpecimenUpdate | None = None
 
 
-def entry(record: Record[Event]) -> Entry:
+def entry(record: Record[Event]) -> LedgerRow:
     """Return the row for a record; raises Rejected(`original_invalid`) for a rejection that is not in base64."""
     event = record.event
     match event:
         case ImageEvent():
-            seen = Sighting(event.biological_sample_id, event.centre, record.timestamp)
-            return Entry("image", _image(event, record), seen)
+            seen = SpecimenUpdate(event.biological_sample_id, event.centre, record.timestamp)
+            return LedgerRow("image", _image(event, record), seen)
         case ViewReady():
-            seen = Sighting(event.biological_sample_id, event.centre, event.announced_at)
-            return Entry("view", _view(event), seen)
+            seen = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at)
+            return LedgerRow("view", _view(event), seen)
         case PhenotypeCall():
-            seen = Sighting(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
-            return Entry("call", _columns(event, "consensus", "models", "views"), seen)
+            seen = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
+            return LedgerRow("call", _columns(event, "consensus", "models", "views"), seen)
         case Review():
-            return Entry("review", _columns(event, "verdicts") | {"review_id": event.review_id})
+            return LedgerRow("review", _columns(event, "verdicts") | {"review_id": event.review_id})
         case ShadowCall():
-            return Entry("shadow_call", _columns(event, "versions", "consensus", "models"))
+            return LedgerRow("shadow_call", _columns(event, "versions", "consensus", "models"))
         case Rejection():
-            return Entry("rejection", _rejection(event))
+            return LedgerRow("rejection", _rejection(event))
     msg = f"the ledger has no table for {type(event).__name__}"
     raise TypeError(msg)
 

@@ -18,7 +18,7 @@ from services.common.events import Event
 from services.common.loop import Record
 from services.ledger.database import Connection, connect, is_value_error, not_storable, sorted_errors
 from services.ledger.migrate import check_migrated
-from services.ledger.rows import Entry, Row, Sighting, Table, entry
+from services.ledger.rows import LedgerRow, Row, SpecimenUpdate, Table, entry
 
 # Rows go in by ascending key, so that two workers on the same specimens wait for each other but never deadlock.
 _KEYS: Final[dict[Table, tuple[str, ...]]] = {
@@ -98,8 +98,8 @@ class Ledger:
         Raises Retriable (nothing was stored, or all: then writing again changes nothing) or Fatal.
         """
         prepared = [_prepared(record) for record in records]
-        verdicts = iter(self._store([one for one in prepared if isinstance(one, Entry)]))
-        return [next(verdicts) if isinstance(one, Entry) else one for one in prepared]
+        verdicts = iter(self._store([one for one in prepared if isinstance(one, LedgerRow)]))
+        return [next(verdicts) if isinstance(one, LedgerRow) else one for one in prepared]
 
     def close(self) -> None:
         """Disconnect."""
@@ -107,7 +107,7 @@ class Ledger:
             self._connection.close()
             self._connection = None
 
-    def _store(self, entries: Sequence[Entry]) -> list[Rejected | None]:
+    def _store(self, entries: Sequence[LedgerRow]) -> list[Rejected | None]:
         with self._connected() as connection:
             try:
                 with connection.transaction():
@@ -131,14 +131,14 @@ class Ledger:
             raise
 
 
-def _prepared(record: Record[Event]) -> Entry | Rejected:
+def _prepared(record: Record[Event]) -> LedgerRow | Rejected:
     try:
         return entry(record)
     except Rejected as rejected:
         return rejected
 
 
-def _verdict(connection: Connection, one: Entry) -> Rejected | None:
+def _verdict(connection: Connection, one: LedgerRow) -> Rejected | None:
     """Store one row behind a savepoint."""
     try:
         with connection.transaction():
@@ -150,7 +150,7 @@ def _verdict(connection: Connection, one: Entry) -> Rejected | None:
     return None
 
 
-def _insert(connection: Connection, entries: Sequence[Entry]) -> None:
+def _insert(connection: Connection, entries: Sequence[LedgerRow]) -> None:
     tables: dict[Table, list[Row]] = {table: [] for table in _KEYS}
     for one in entries:
         tables[one.table].append(one.row)
@@ -182,16 +182,16 @@ def _insert_statement(table: Table, columns: tuple[str, ...]) -> sql.Composed:
     )
 
 
-def merged(sightings: Iterable[Sighting]) -> list[Sighting]:
+def merged(sightings: Iterable[SpecimenUpdate]) -> list[SpecimenUpdate]:
     """Merge to one sighting a specimen, by the rule of the `specimen` table, in the order of their ids."""
-    known: dict[str, Sighting] = {}
+    known: dict[str, SpecimenUpdate] = {}
     for sighting in sightings:
         name = sighting.biological_sample_id
         known[name] = _earlier(known[name], sighting) if name in known else sighting
     return [known[name] for name in sorted(known)]
 
 
-def _earlier(one: Sighting, other: Sighting) -> Sighting:
+def _earlier(one: SpecimenUpdate, other: SpecimenUpdate) -> SpecimenUpdate:
     first = min(one, other, key=lambda sighting: (sighting.announced_at, sighting.centre))
     since: list[datetime] = [moment for moment in (one.complete_since, other.complete_since) if moment is not None]
-    return Sighting(first.biological_sample_id, first.centre, first.announced_at, min(since, default=None))
+    return SpecimenUpdate(first.biological_sample_id, first.centre, first.announced_at, min(since, default=None))

@@ -24,8 +24,8 @@ from services.common.topics import STATISTICS
 from services.monitor import metrics
 from services.monitor.closing import due
 from services.monitor.cluster import TABLE, Cluster, app_name
-from services.monitor.counter import READS, STAGE, Counting
-from services.monitor.history import History
+from services.monitor.counter import READS, STAGE, StatisticsCounter
+from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
 from services.monitor.tables import Window, WindowTable
 
@@ -90,10 +90,12 @@ class Monitor:
         self.app = _app(settings, cluster)
         table = self.app.Table(TABLE, key_type=str, partitions=cluster.partitions, options=dict(_STORE))
         self._table = WindowTable(table, cluster.partitions)
-        self._counting = Counting(self._table, self._windows)
+        self._counting = StatisticsCounter(self._table, self._windows)
         self._progress = Progress(self.app, cluster.partitions)
         kept = (settings.monitor_kept_seconds + settings.monitor_grace_seconds) // settings.monitor_window_seconds + 2
-        self._history = History(settings, settings.monitor_window_seconds, settings.monitor_reference_windows + kept)
+        self._history = StatisticsHistory(
+            settings, settings.monitor_window_seconds, settings.monitor_reference_windows + kept
+        )
         self._statistics = self.app.topic(STATISTICS.name, key_serializer="raw", value_serializer="raw", partitions=1)
         self._since = time.time()
         self._shown = False

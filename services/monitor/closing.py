@@ -13,8 +13,8 @@ from services.common.errors import Rejected
 from services.common.events import CentreStatistics, parse_event
 from services.monitor.counter import READS
 from services.monitor.counting import Windows, observe, statistics
-from services.monitor.drift import Rule, judged
-from services.monitor.history import History
+from services.monitor.drift import DriftRule, judged
+from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
 from services.monitor.tables import Window
 
@@ -52,7 +52,7 @@ class Recount:
 def due(
     windows: Iterable[Window],
     counters: Callable[[Window], Mapping[str, int]],
-    history: History,
+    history: StatisticsHistory,
     settings: MonitorSettings,
     counting_since: float,
 ) -> Iterator[CentreStatistics]:
@@ -63,7 +63,7 @@ def due(
     because a window's reference is the centre's earlier ones; each enters the history when the next one is asked for,
     so publish it before.
     """
-    rule = Rule(settings.monitor_least_count, settings.monitor_least_shift)
+    rule = DriftRule(settings.monitor_least_count, settings.monitor_least_shift)
     for start, centre in sorted(windows):
         window = statistics(centre, start, settings.monitor_window_seconds, counters((start, centre)))
         if window.total > history.total(centre, start):

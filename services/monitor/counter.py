@@ -18,7 +18,7 @@ STAGE: Final = "monitor"
 READS: Final[dict[str, type[Event]]] = {topic.name: topic.event for topic in (IMAGES, VIEWS, CALLS, REJECTED)}
 
 
-class Counting:
+class StatisticsCounter:
     """Counts records one by one and remembers which windows have grown."""
 
     def __init__(self, table: WindowTable, windows: Windows) -> None:

@@ -148,7 +148,7 @@ _CENTRE: Final = TypeAdapter[str](Centre)
 
 
 @dataclass(frozen=True)
-class Observation:
+class EventObservation:
     """One event's part in the statistics.
 
     `moment` is when the image was announced: what became of an image counts in the window in which it came.
@@ -162,21 +162,23 @@ class Observation:
     adds: tuple[str, ...]
 
 
-def observe(event: Event, timestamp: datetime) -> Observation:
+def observe(event: Event, timestamp: datetime) -> EventObservation:
     """Read an ImageEvent (announced at its record's `timestamp`), ViewReady, Rejection or PhenotypeCall.
 
     Raises TypeError for any other event.
     """
     match event:
         case ImageEvent():
-            return Observation(event.centre, timestamp, f"image {event.event_id}", _image(event))
+            return EventObservation(event.centre, timestamp, f"image {event.event_id}", _image(event))
         case ViewReady():
-            return Observation(event.centre, event.announced_at, f"view {event.image_event_id}", tuple(_view(event)))
+            return EventObservation(
+                event.centre, event.announced_at, f"view {event.image_event_id}", tuple(_view(event))
+            )
         case Rejection():
             adds = (f"rejected:{event.reason}",)
-            return Observation(_centre(event), event.source_timestamp, f"rejection {event.rejection_id}", adds)
+            return EventObservation(_centre(event), event.source_timestamp, f"rejection {event.rejection_id}", adds)
         case PhenotypeCall():
-            return Observation(event.centre, event.announced_at, f"call {event.call_id}", tuple(_call(event)))
+            return EventObservation(event.centre, event.announced_at, f"call {event.call_id}", tuple(_call(event)))
     msg = f"the monitor does not count {type(event).__name__}"
     raise TypeError(msg)
 

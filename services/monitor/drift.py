@@ -112,14 +112,14 @@ _DECIMALS: Final = 6
 
 
 @dataclass(frozen=True)
-class Rule:
+class DriftRule:
     """When a measure has drifted: enough observations on both sides, and an index beyond this and beyond chance."""
 
     least_count: int
     least_shift: float
 
 
-def judged(window: CentreStatistics, reference: Sequence[CentreStatistics], rule: Rule) -> CentreStatistics:
+def judged(window: CentreStatistics, reference: Sequence[CentreStatistics], rule: DriftRule) -> CentreStatistics:
     """Return the window with its drift from the reference windows; measures with too few observations are left out."""
     earlier = pooled(same_edges(window, one) for one in reference)
     pairs = {
@@ -132,7 +132,7 @@ def judged(window: CentreStatistics, reference: Sequence[CentreStatistics], rule
     return window.model_copy(update={"drift": drift, "reference_windows": len(reference)})
 
 
-def _drift(measure: str, here: Distribution, there: Distribution, alarms: float, rule: Rule) -> Drift:
+def _drift(measure: str, here: Distribution, there: Distribution, alarms: float, rule: DriftRule) -> Drift:
     index = stability_index(here, there)
     limit = max(rule.least_shift, chance_limit(here, there, alarms))
     return Drift(

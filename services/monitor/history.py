@@ -18,7 +18,7 @@ from services.common.topics import STATISTICS
 _READ_SECONDS: Final = 60.0
 
 
-class History:
+class StatisticsHistory:
     """Reads `centre.statistics` whole at first, then whatever is new at each `refresh`; not thread-safe."""
 
     def __init__(self, settings: Settings, length: int, windows: int) -> None:

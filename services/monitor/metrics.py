@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from services.common.events import CentreStatistics
-from services.monitor.counting import Observation
+from services.monitor.counting import EventObservation
 
 IMAGES: Final = Counter("xray_centre_images_total", "Images announced.", ["centre"])
 ACCEPTED: Final = Counter("xray_centre_accepted_total", "Images that became a view.", ["centre"])
@@ -48,7 +48,7 @@ _COUNTERS: Final = {
 _NAMED: Final = {"rejected": REJECTED, "positive": POSITIVE}
 
 
-def counted(observation: Observation) -> None:
+def counted(observation: EventObservation) -> None:
     """Count an event that is no duplicate."""
     for added in observation.adds:
         counter, _, name = added.partition(":")

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from services.monitor.counting import Observation
+from services.monitor.counting import EventObservation
 
 COUNTERS: Final = "n"
 IDENTITY: Final = "i"
@@ -28,7 +28,7 @@ class WindowTable:
         """Wrap a table that is partitioned as its source topics are."""
         self._table, self._partitions = table, partitions
 
-    def add(self, partition: int, start: int, observation: Observation) -> bool:
+    def add(self, partition: int, start: int, observation: EventObservation) -> bool:
         """Count an event into its window; False when that window knows it already."""
         identity = _key(partition, start, IDENTITY, observation.identity)
         if identity in self._table:

@@ -31,7 +31,7 @@ from services.registry.register import current, publish
 from services.registry.triton_client import Backbone, connect
 
 
-def ensure_activation(settings: Settings) -> Step:
+def ensure_activation(settings: Settings) -> ProvisioningStep:
     """Publish activation 1 of the newest versions that Triton has loaded, unless some activation is there.
 
     An activation that pins no cards is followed by one of the same versions that does. Raises Retriable when Kafka or
@@ -39,7 +39,7 @@ def ensure_activation(settings: Settings) -> Step:
     """
     there = current(settings)
     if there is not None and set(there.cards) >= set(there.versions):
-        return Step(f"activation {there.activation}", "there", _listing(there.versions))
+        return ProvisioningStep(f"activation {there.activation}", "there", _listing(there.versions))
     made: list[ModelActivation] = []
 
     def make(newest: ModelActivation | None) -> ModelActivation | None:
@@ -60,7 +60,7 @@ def ensure_activation(settings: Settings) -> Step:
 
     publish(settings, make)
     outcome: Outcome = "made" if there is None else "mended"
-    return Step(f"activation {made[-1].activation}", outcome, _listing(made[-1].versions))
+    return ProvisioningStep(f"activation {made[-1].activation}", outcome, _listing(made[-1].versions))
 
 
 def served_versions(settings: Settings, client: Any) -> dict[str, int]:
@@ -76,7 +76,7 @@ def _listing(versions: dict[str, int]) -> str:
     return ", ".join(f"{model} {version}" for model, version in sorted(versions.items()))
 
 
-def ensure_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[Step]:
+def ensure_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[ProvisioningStep]:
     """Create the topics that are missing and mend the policies of those that are there.
 
     Raises Fatal when a topic has another partition count (the order of a specimen's events would change), Retriable
@@ -89,7 +89,10 @@ def ensure_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[
             admin.create_topics({topic.name: _options(topic, settings) for topic in missing}, wait_for_metadata=True)
         found = [topic for topic in topics if topic.name in existing]
         _check_partitions(admin, found, settings)
-        made = {topic.name: Step(f"topic {topic.name}", "made", _described(topic, settings)) for topic in missing}
+        made = {
+            topic.name: ProvisioningStep(f"topic {topic.name}", "made", _described(topic, settings))
+            for topic in missing
+        }
         mended = _mend_policies(admin, found)
     return [made.get(topic.name) or mended[topic.name] for topic in topics]
 
@@ -124,18 +127,18 @@ def _check_partitions(admin: Any, topics: Sequence[Topic], settings: Settings) -
         raise Fatal(msg)
 
 
-def _mend_policies(admin: Any, topics: Sequence[Topic]) -> dict[str, Step]:
+def _mend_policies(admin: Any, topics: Sequence[Topic]) -> dict[str, ProvisioningStep]:
     if not topics:
         return {}
     there = admin.describe_configs([_resource(topic) for topic in topics], config_filter="all")["topic"]
-    steps: dict[str, Step] = {}
+    steps: dict[str, ProvisioningStep] = {}
     for topic in topics:
         current = {name: there[topic.name][name]["value"] for name in topic.config}
         changes = {name: value for name, value in topic.config.items() if current[name] != value}
         if changes:
             _alter(admin, topic, changes)
         detail = ", ".join(f"{name}: {current[name]} -> {value}" for name, value in changes.items())
-        steps[topic.name] = Step(f"topic {topic.name}", "mended" if changes else "there", detail)
+        steps[topic.name] = ProvisioningStep(f"topic {topic.name}", "mended" if changes else "there", detail)
     return steps
 
 
@@ -154,7 +157,7 @@ Outcome = Literal["made", "there", "mended"]
 
 
 @dataclass(frozen=True)
-class Step:
+class ProvisioningStep:
     """What was looked at, and whether it was made now, there already, or mended (`detail` says how)."""
 
     what: str
@@ -162,17 +165,14 @@ class Step:
     detail: str = ""
 
 
-__all__ = ["Step", "prepare"]
-
-
-def prepare(settings: Settings) -> Iterator[Step]:
+def prepare(settings: Settings) -> Iterator[ProvisioningStep]:
     """Create or mend everything that is needed and yield each step when it is done; doing it twice changes nothing.
 
     Raises Fatal (naming the setting) or Retriable (a server is away); what was made before stays.
     """
     yield from ensure_topics(settings)
     made = ObjectStore(settings).create_bucket()
-    yield Step(f"bucket {settings.s3_bucket}", "made" if made else "there")
+    yield ProvisioningStep(f"bucket {settings.s3_bucket}", "made" if made else "there")
     applied = migrate(settings.postgres_dsn.get_secret_value())
-    yield Step("tables of the ledger", "made" if applied else "there", ", ".join(applied))
+    yield ProvisioningStep("tables of the ledger", "made" if applied else "there", ", ".join(applied))
     yield ensure_activation(settings)

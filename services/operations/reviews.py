@@ -81,7 +81,7 @@ _OPTIONAL: Final = (*VERDICTS, "who", "note", "reviewed_at")
 
 
 @dataclass(frozen=True)
-class Line:
+class ReviewLine:
     """One line of the file; `said` holds the labels of each verdict as they were written."""
 
     number: int
@@ -93,14 +93,14 @@ class Line:
 
 
 @dataclass(frozen=True)
-class BadLine:
+class BadReviewLine:
     """A line that cannot be read, and why."""
 
     number: int
     error: Rejected
 
 
-def read_lines(path: Path, who: str) -> list[Line | BadLine]:
+def read_lines(path: Path, who: str) -> list[ReviewLine | BadReviewLine]:
     """Read a file of reviews (UTF-8 CSV with a header line).
 
     Where a line names no curator `who` is meant; where it gives no time, that of the file's last change, so that the
@@ -117,20 +117,20 @@ def read_lines(path: Path, who: str) -> list[Line | BadLine]:
         raise Fatal(msg) from error
 
 
-def _lines(reader: csv.DictReader[str], who: str, changed_at: datetime) -> Iterator[Line | BadLine]:
+def _lines(reader: csv.DictReader[str], who: str, changed_at: datetime) -> Iterator[ReviewLine | BadReviewLine]:
     for fields in reader:
         number = reader.line_num
         try:
             yield _line(number, fields, who, changed_at)
         except Rejected as error:
-            yield BadLine(number, error)
+            yield BadReviewLine(number, error)
 
 
-def _line(number: int, fields: Mapping[str, str | None], who: str, changed_at: datetime) -> Line:
+def _line(number: int, fields: Mapping[str, str | None], who: str, changed_at: datetime) -> ReviewLine:
     if None in fields or None in fields.values():
         raise Rejected("wrong_number_of_cells", "other values than columns; put labels into quotes, or blanks between")
     values = {name: (fields.get(name) or "").strip() for name in (*_REQUIRED, *_OPTIONAL)}
-    return Line(
+    return ReviewLine(
         number=number,
         # As it stands: ids are compared exactly, a blank is part of one.
         specimen=fields["biological_sample_id"] or "",
@@ -164,26 +164,28 @@ class Reviewed:
     call: PhenotypeCall
 
 
-def prepared(settings: Settings, lines: Sequence[Line | BadLine]) -> tuple[list[Reviewed], list[BadLine]]:
+def prepared(
+    settings: Settings, lines: Sequence[ReviewLine | BadReviewLine]
+) -> tuple[list[Reviewed], list[BadReviewLine]]:
     """Return the reviews that can be published and the lines that cannot.
 
     A specimen must have a call in the ledger: else the id is mistyped, or there is nothing yet to look at. Raises
     Retriable when PostgreSQL is away.
     """
-    good = [line for line in lines if isinstance(line, Line)]
+    good = [line for line in lines if isinstance(line, ReviewLine)]
     with ledger(settings) as connection:
         calls = current_calls_of(connection, sorted({line.specimen.replace("\0", "") for line in good}))
     reviews: list[Reviewed] = []
-    bad = [line for line in lines if isinstance(line, BadLine)]
+    bad = [line for line in lines if isinstance(line, BadReviewLine)]
     for line in good:
         try:
             reviews.append(_reviewed(line, calls.get(line.specimen)))
         except Rejected as error:
-            bad.append(BadLine(line.number, error))
+            bad.append(BadReviewLine(line.number, error))
     return reviews, sorted(bad, key=lambda line: line.number)
 
 
-def _reviewed(line: Line, call: PhenotypeCall | None) -> Reviewed:
+def _reviewed(line: ReviewLine, call: PhenotypeCall | None) -> Reviewed:
     if call is None:
         words = f"the ledger has no call of specimen {line.specimen!r}; see `xray specimens {line.specimen}`"
         raise Rejected("no_call", words)

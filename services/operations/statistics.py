@@ -16,7 +16,7 @@ from services.common.kafka.clients import publisher, reader
 from services.common.topics import STATISTICS
 from services.monitor.closing import Recount, due
 from services.monitor.counter import READS
-from services.monitor.history import History
+from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
 
 _POLL_MS = 500
@@ -32,7 +32,7 @@ def recompute(settings: MonitorSettings) -> list[CentreStatistics]:
     for topic, timestamp, value in _records(settings):
         recount.add(topic, timestamp, value)
     with (
-        closing(History(settings, settings.monitor_window_seconds, ALL_WINDOWS)) as history,
+        closing(StatisticsHistory(settings, settings.monitor_window_seconds, ALL_WINDOWS)) as history,
         publisher(settings) as producer,
     ):
         history.refresh()

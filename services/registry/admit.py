@@ -18,7 +18,7 @@ from services.common.events import Probabilities
 from services.common.settings import Settings
 from services.registry.control import load, require_live
 from services.registry.golden import Golden
-from services.registry.inspect import KNOWN, PROGRAM, Inspected, inspect
+from services.registry.inspect import KNOWN, PROGRAM, InspectedVersion, inspect
 from services.registry.register import standing
 from services.registry.repository import ModelRepository
 from services.registry.triton_client import REQUEST_TENSORS, Backbone
@@ -84,7 +84,7 @@ def admit(
     *,
     needed: Collection[int] = (),
     allowed: float = GOLDEN_DIFFERENCE,
-) -> Inspected:
+) -> InspectedVersion:
     """Inspect a version, load it beside those that serve, and compare its answers to its golden inputs.
 
     `client` is a Triton client, `needed` are versions that stay loaded whatever is found. Raises Rejected (the reasons
@@ -118,7 +118,7 @@ def admit_all(
     }
 
 
-def _check_answers(client: Any, model: str, version: int, inspected: Inspected, allowed: float) -> None:
+def _check_answers(client: Any, model: str, version: int, inspected: InspectedVersion, allowed: float) -> None:
     try:
         backbone = Backbone(client, model, version, inspected.pin)
         difference = inspected.golden.largest_difference(_ask(backbone, inspected.golden))

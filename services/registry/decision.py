@@ -55,7 +55,7 @@ class Reason(BaseModel):
     words: str
 
 
-class Decision(BaseModel):
+class PromotionDecision(BaseModel):
     """What a run of the refresh decided about its candidate; written once.
 
     `candidate` are the versions that were exported, empty where it came to none. `activation`, `active` and `cards` say
@@ -93,10 +93,10 @@ def decision_key(run: str) -> str:
     return f"{PREFIX}/{run}/decision.json"
 
 
-def read_decision(store: ObjectStore, key: str) -> Decision:
+def read_decision(store: ObjectStore, key: str) -> PromotionDecision:
     """Read a decision; raises Rejected `object_missing`, `decision_unreadable`."""
     data = store.get(key)
     try:
-        return Decision.model_validate_json(data)
+        return PromotionDecision.model_validate_json(data)
     except ValidationError as error:
         raise Rejected("decision_unreadable", f"{key} holds no decision of a refresh: {error}") from error

@@ -38,7 +38,7 @@ KNOWN: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Inspected:
+class InspectedVersion:
     """A version whose files are what its card says."""
 
     card: ModelCard
@@ -51,7 +51,7 @@ class Inspected:
         return card_pin(self.card_text)
 
 
-def inspect(repository: ModelRepository, model: str, version: int) -> Inspected:
+def inspect(repository: ModelRepository, model: str, version: int) -> InspectedVersion:
     """Check one version's files against its card.
 
     Raises Rejected: `version_missing`, `path_escapes`, `file_unexpected`, `card_missing`, `card_invalid`,
@@ -79,7 +79,7 @@ def inspect(repository: ModelRepository, model: str, version: int) -> Inspected:
     golden = read_golden(folder)
     if not all(np.isfinite(rows).all() and rows.min() >= 0 and rows.max() <= 1 for rows in golden.outputs.values()):
         raise Rejected("golden_not_probabilities", f"{model} version {version} has golden outputs that are none")
-    return Inspected(card, text, golden)
+    return InspectedVersion(card, text, golden)
 
 
 def _check_file(path: Path, root: Path) -> None:

@@ -23,20 +23,20 @@ STANDING: Final = 2
 
 
 @dataclass(frozen=True)
-class Records:
+class ActivationRecords:
     """What `models.active` holds: the activation in force and the newest record of a candidate in shadow, if any."""
 
     serving: ModelActivation | None
     shadow: ModelActivation | None
 
 
-def records(settings: Settings) -> Records:
+def records(settings: Settings) -> ActivationRecords:
     """Read the topic once, so that both are of one moment; raises Retriable when Kafka is away."""
     with closing(ActiveModels(settings)) as active:
         try:
-            return Records(active.refresh(), active.shadow)
+            return ActivationRecords(active.refresh(), active.shadow)
         except Fatal:  # this is how it says that the topic holds no activation
-            return Records(None, active.shadow)
+            return ActivationRecords(None, active.shadow)
 
 
 def current(settings: Settings) -> ModelActivation | None:

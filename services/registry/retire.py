@@ -14,7 +14,7 @@ from services.registry.repository import ModelRepository
 
 
 @dataclass(frozen=True)
-class Retired:
+class RetiredVersion:
     """What was done now; both are False when a version had been retired before."""
 
     unloaded: bool
@@ -23,7 +23,7 @@ class Retired:
 
 def retire(
     settings: Settings, client: Any, repository: ModelRepository, model: str, version: int, *, delete: bool
-) -> Retired:
+) -> RetiredVersion:
     """Have Triton unload a version, then delete its files if asked to; its card stays, so its number is never reused.
 
     Raises Rejected (`serves`, `stands_by`, `in_shadow`: it is needed; `last_version`, `version_missing`,
@@ -52,7 +52,7 @@ def _require_unused(newest: ModelActivation, shadow: ModelActivation | None, mod
         raise Rejected("stands_by", words)
 
 
-def _take_away(client: Any, repository: ModelRepository, model: str, version: int, *, delete: bool) -> Retired:
+def _take_away(client: Any, repository: ModelRepository, model: str, version: int, *, delete: bool) -> RetiredVersion:
     served = repository.served(model)
     there = repository.folder(model, version).is_dir()
     if not there and repository.card_text(model, version) is None:
@@ -61,7 +61,7 @@ def _take_away(client: Any, repository: ModelRepository, model: str, version: in
         _unload(client, repository, model, version, served)
     if delete and there:
         repository.remove(model, version)
-    return Retired(unloaded=version in served, deleted=delete and there)
+    return RetiredVersion(unloaded=version in served, deleted=delete and there)
 
 
 def _unload(client: Any, repository: ModelRepository, model: str, version: int, served: list[int]) -> None:

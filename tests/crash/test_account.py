@@ -27,8 +27,8 @@ from services.cli.demo.display import Display
 from services.common.loop.lag import Lag, LagGauge
 from services.common.settings import ServiceSettings
 from services.common.topics import IMAGES
-from services.demo.cohort import Wanted, rendering
-from services.demo.sending import Account, Sending, send
+from services.demo.cohort import CohortRequest, rendering
+from services.demo.sending import DemoResult, SendOptions, send
 from services.operations.processes import PIPELINE
 from tests.pipeline.deployment import Deployment, deployed
 from tests.pipeline.mice import mouse
@@ -61,14 +61,14 @@ def system(folder: Path) -> Iterator[Deployment]:
 
 
 @pytest.fixture(scope="module")
-def sent(system: Deployment, folder: Path) -> Account:
+def sent(system: Deployment, folder: Path) -> DemoResult:
     """The demo's cohort, every service killed once while it was under way."""
-    with rendering(folder / "cohort", Wanted(SPECIMENS, seed=3, side=700)) as cohort:
+    with rendering(folder / "cohort", CohortRequest(SPECIMENS, seed=3, side=700)) as cohort:
         submissions = cohort.result()
     killer = threading.Thread(target=kill_each, args=(system,))
     killer.start()
     result = send(
-        Sending(system.settings, folder, 120, system.services.mend), submissions, Display(Console(file=StringIO()))
+        SendOptions(system.settings, folder, 120, system.services.mend), submissions, Display(Console(file=StringIO()))
     )
     killer.join()
     system.services.mend()
@@ -113,7 +113,7 @@ def lost(system: Deployment) -> dict[str, str]:
     return {one["biological_sample_id"]: one["why"] for one in document["missing"]}
 
 
-def test_the_account_adds_up_after_every_service_was_killed(system: Deployment, sent: Account) -> None:
+def test_the_account_adds_up_after_every_service_was_killed(system: Deployment, sent: DemoResult) -> None:
     code, document = reconciled(system)
     assert (code, document["adds_up"], document["missing"]) == (0, True, [])
     total = document["total"]

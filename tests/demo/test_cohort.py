@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Fatal
-from services.demo.cohort import Wanted, rendering
+from services.demo.cohort import CohortRequest, rendering
 
-SMALL = Wanted(count=3, seed=4, side=300, simple=True)
+SMALL = CohortRequest(count=3, seed=4, side=300, simple=True)
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -41,7 +41,7 @@ def test_a_cohort_is_rendered_once_and_kept(tmp_path: Path) -> None:
 
 def test_a_child_that_fails_is_said_with_its_words(tmp_path: Path) -> None:
     with (
-        rendering(tmp_path, Wanted(count=2, seed=-100, side=300, simple=True)) as cohort,
+        rendering(tmp_path, CohortRequest(count=2, seed=-100, side=300, simple=True)) as cohort,
         pytest.raises(Fatal, match=r"could not be rendered(.|\n)*ValueError"),
     ):
         cohort.result()

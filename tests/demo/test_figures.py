@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.demo.outcome import Judged, auc, label_figures, quantile
+from services.demo.outcome import JudgedSpecimen, auc, label_figures, quantile
 from tests.ledger.examples import call
 
 
@@ -34,9 +34,9 @@ def test_quantiles_are_values_that_occurred() -> None:
 
 def test_labels_are_compared_one_by_one() -> None:
     spine = (1, 0, 1, 0, *(0,) * 10)
-    right = Judged(spine, False, call("a"))  # calls Spine
-    missed = Judged((1, 1, 0, 0, *(0,) * 10), False, call("b"))  # truly Ribcage
-    elsewhere = Judged((1, *(0,) * 13), True, call("c"))
+    right = JudgedSpecimen(spine, False, call("a"))  # calls Spine
+    missed = JudgedSpecimen((1, 1, 0, 0, *(0,) * 10), False, call("b"))  # truly Ribcage
+    elsewhere = JudgedSpecimen((1, *(0,) * 13), True, call("c"))
     figures = {figure.label: figure for figure in label_figures([right, missed, elsewhere])}
     abnormal, of_spine, of_ribcage = figures["Abnormal"], figures["Spine"], figures["Ribcage"]
     assert (abnormal.specimens, abnormal.truly, abnormal.rightly, abnormal.auc) == (3, 3, 3, None)

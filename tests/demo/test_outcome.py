@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from services.demo.outcome import Outcome, Specimen
-from services.demo.submissions import Picture, Submission
+from services.demo.outcome import DemoOutcome, DemoSpecimen
+from services.demo.submissions import DemoPicture, DemoSubmission
 from services.ledger.queries import CallRecord, ImageRecord, RejectionSummary, SpecimenHistory
 from tests.ledger.examples import NOON, call, image, sha256, view
 
 DV, LAT, SKULL = "IMPC_XRY_034_001", "IMPC_XRY_048_001", "IMPC_XRY_051_001"
 
 
-def picture(name: str, expected: str, parameter: str = DV) -> Picture:
-    return Picture(
+def picture(name: str, expected: str, parameter: str = DV) -> DemoPicture:
+    return DemoPicture(
         file=Path(name),
         sha256=sha256(name),
         parameter_stable_id=parameter,
@@ -34,7 +34,7 @@ def refusal(of: ImageRecord, reason: str) -> RejectionSummary:
 
 
 @pytest.fixture
-def specimen() -> Specimen:
+def specimen() -> DemoSpecimen:
     pictures = (
         picture("good", "accepted"),
         picture("good", "duplicate"),
@@ -49,7 +49,7 @@ def specimen() -> Specimen:
     views = (view("m", "DV", "good"), view("m", "DV", "turned"))
     refused = (refusal(blurred, "blank"), refusal(cut, "cut_off"))
     history = SpecimenHistory(None, images, views, (), refused)
-    submission = Submission(
+    submission = DemoSubmission(
         biological_sample_id="1",
         centre="JAX",
         truth=(0,) * 14,
@@ -57,11 +57,11 @@ def specimen() -> Specimen:
         call_expected=True,
         pictures=pictures,
     )
-    return Specimen("m", submission, history)
+    return DemoSpecimen("m", submission, history)
 
 
-def test_every_file_has_its_fate_and_one_sent_twice_counts_once(specimen: Specimen) -> None:
-    outcome = Outcome((specimen,), {})
+def test_every_file_has_its_fate_and_one_sent_twice_counts_once(specimen: DemoSpecimen) -> None:
+    outcome = DemoOutcome((specimen,), {})
     assert outcome.fates == {
         ("accepted", "accepted"): 1,
         ("accepted", "blank"): 1,
@@ -73,12 +73,12 @@ def test_every_file_has_its_fate_and_one_sent_twice_counts_once(specimen: Specim
     assert outcome.wrongly_refused == 2
 
 
-def test_a_call_that_should_be_there_is_missing_until_it_is(specimen: Specimen) -> None:
-    assert Outcome((specimen,), {}).missing == ["m"]
+def test_a_call_that_should_be_there_is_missing_until_it_is(specimen: DemoSpecimen) -> None:
+    assert DemoOutcome((specimen,), {}).missing == ["m"]
     assert specimen.history is not None
     record = CallRecord(1, NOON, True, call("m"))
-    with_call = Specimen("m", specimen.submission, SpecimenHistory(None, (), (), (record,), ()))
-    outcome = Outcome((with_call,), {})
+    with_call = DemoSpecimen("m", specimen.submission, SpecimenHistory(None, (), (), (record,), ()))
+    outcome = DemoOutcome((with_call,), {})
     assert outcome.missing == []
     assert [one.call.call_id for one in outcome.judged] == [record.call.call_id]
     assert outcome.stages() == {"image announced -> view": [], "last image -> call": [120], "call -> row": [-120]}

@@ -24,7 +24,7 @@ BIG = 100_000
 def refusal(data: bytes, limits: Limits = LIMITS) -> str:
     with pytest.raises(Rejected) as caught:
         decode(data, limits)
-    assert caught.value.words
+    assert caught.value.message
     return caught.value.reason
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.common.errors import Rejected
 from services.intake.limits import Limits
-from services.intake.quality import FRAMING_RULES, PICTURE_RULES, Rule, check
+from services.intake.quality import FRAMING_RULES, PICTURE_RULES, QualityRule, check
 from services.intake.standardise import standardise
 from tests.intake.files import LIMITS, encoded, exposure, grey
 
@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs" / "intake.md").read_text()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.reason}-{rule.score}")
-def test_a_score_beyond_its_limit_is_refused_with_both_numbers(rule: Rule) -> None:
+def test_a_score_beyond_its_limit_is_refused_with_both_numbers(rule: QualityRule) -> None:
     limit = float(getattr(LIMITS, rule.limit))
     assert not rule.broken(GOOD, LIMITS)
     assert not rule.broken({**GOOD, rule.score: limit}, LIMITS)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected
-from services.intake.standardise import StandardView, View, standardise
+from services.common.events.base import View
+from services.intake.standardise import StandardView, standardise
 from tests.intake.files import LIMITS
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

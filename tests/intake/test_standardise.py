@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from services.common.errors import Rejected
+from services.common.events.base import View
 from services.common.preprocessing import VIEW_SIDE
 from services.intake.animal.find import find
 from services.intake.decode import decode
-from services.intake.standardise import StandardView, View, decode_view, encode_view, standardise
+from services.intake.standardise import StandardView, decode_view, encode_view, standardise
 from tests.intake.files import LIMITS, dicom, encoded, exposure, grey
 from training.simulation.files.encode import encode
 from training.simulation.imaging.radiograph import Radiograph
@@ -25,7 +26,7 @@ def view_of(picture: Radiograph, declared: View | None = None) -> StandardView:
 def refusal(data: bytes, declared: View | None = "DV") -> Rejected:
     with pytest.raises(Rejected) as caught:
         standardise(data, declared, LIMITS)
-    assert caught.value.words
+    assert caught.value.message
     return caught.value
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.classifier.serving import Serving
+from services.classifier.serving import ActiveModelSet
 from services.common.errors import Rejected, Retriable
 from services.common.events import ModelActivation, Rejection
 from services.common.topics import ACTIVE_MODELS, REJECTED
@@ -94,7 +94,7 @@ def test_a_deleted_version_falls_back_and_comes_back(cli: Cli, client: Any, repo
     newest = current(cli.settings)
     assert newest is not None
     version = newest.versions[MODEL]
-    with closing(Serving(cli.settings)) as serving:
+    with closing(ActiveModelSet(cli.settings)) as serving:
         assert serving.take().activation == newest.activation
         client.unload_model(MODEL)
         serving.doubt(LOST)

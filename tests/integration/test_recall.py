@@ -14,7 +14,7 @@ import pytest
 from services.common.errors import Rejected
 from services.common.events import PhenotypeCall, parse_event
 from services.common.kafka.clients import reader
-from services.common.kafka.reading import Stretch, partitions, read
+from services.common.kafka.reading import OffsetRange, partitions, read
 from services.common.keys import original_key
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.topics import CALLS
@@ -178,7 +178,7 @@ def newest_on_topic(system: Deployment, specimen: str) -> int:
     with reader(system.settings) as consumer:
         where = partitions(consumer, CALLS.name)
         ends = consumer.end_offsets(where)
-        records = read(consumer, {one: Stretch(0, ends[one]) for one in where})
+        records = read(consumer, {one: OffsetRange(0, ends[one]) for one in where})
         found = [parse_event(PhenotypeCall, one.value) for one in records if one.key == specimen.encode()]
     return found[-1].revision
 

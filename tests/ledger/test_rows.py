@@ -15,7 +15,7 @@ from services.common.errors import Rejected
 from services.common.events import ModelActivation, Rejection
 from services.common.loop import Record
 from services.common.topics import ACTIVE_MODELS
-from services.ledger.rows import Sighting, entry, storable
+from services.ledger.rows import SpecimenUpdate, entry, storable
 from services.ledger.writer import merged
 from tests.ledger.examples import NOON, call, image, minutes, record, rejection, review, view
 
@@ -37,13 +37,13 @@ def test_an_image_was_announced_when_its_record_reached_the_broker() -> None:
     made = entry(record(image("1", produced_at=minutes(-9)), offset=7, timestamp=minutes(3)))
 
     assert made.table == "image"
-    assert made.sighting == Sighting("1", "JAX", minutes(3))
+    assert made.sighting == SpecimenUpdate("1", "JAX", minutes(3))
     assert (made.row["announced_at"], made.row["kafka_offset"], made.row["produced_at"]) == (minutes(3), 7, minutes(-9))
 
 
 def test_a_call_says_that_its_specimen_is_complete() -> None:
-    assert entry(record(call("1"))).sighting == Sighting("1", "JAX", NOON, NOON)
-    assert entry(record(view("1"))).sighting == Sighting("1", "JAX", NOON)
+    assert entry(record(call("1"))).sighting == SpecimenUpdate("1", "JAX", NOON, NOON)
+    assert entry(record(view("1"))).sighting == SpecimenUpdate("1", "JAX", NOON)
     assert entry(record(rejection("1"))).sighting is None
 
 
@@ -75,15 +75,15 @@ def test_an_event_without_a_table_is_a_mistake_in_the_program() -> None:
 
 _moments = st.integers(0, 5).map(minutes)
 _sightings = st.builds(
-    Sighting, st.sampled_from(["1", "2", "3"]), st.sampled_from(["JAX", "TCP"]), _moments, st.none() | _moments
+    SpecimenUpdate, st.sampled_from(["1", "2", "3"]), st.sampled_from(["JAX", "TCP"]), _moments, st.none() | _moments
 )
 
 
-def _as_sql_would(known: Sighting, new: Sighting) -> Sighting:
+def _as_sql_would(known: SpecimenUpdate, new: SpecimenUpdate) -> SpecimenUpdate:
     """The `specimen` table's upsert, in words."""
     known_first = (known.announced_at, known.centre) <= (new.announced_at, new.centre)
     moments: list[datetime] = [moment for moment in (known.complete_since, new.complete_since) if moment]
-    return Sighting(
+    return SpecimenUpdate(
         known.biological_sample_id,
         known.centre if known_first else new.centre,
         min(known.announced_at, new.announced_at),
@@ -92,7 +92,7 @@ def _as_sql_would(known: Sighting, new: Sighting) -> Sighting:
 
 
 @given(st.lists(_sightings, max_size=12))
-def test_merging_sightings_is_a_minimum_whatever_the_order_and_grouping(sightings: list[Sighting]) -> None:
+def test_merging_sightings_is_a_minimum_whatever_the_order_and_grouping(sightings: list[SpecimenUpdate]) -> None:
     expected = {
         name: reduce(_as_sql_would, (one for one in sightings if one.biological_sample_id == name))
         for name in sorted({one.biological_sample_id for one in sightings})

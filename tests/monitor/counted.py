@@ -20,7 +20,7 @@ from services.common.events import CentreStatistics, Event, ImageEvent, Phenotyp
 from services.common.settings import Settings
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
 from services.ledger.migrate import migrate
-from services.monitor.history import History
+from services.monitor.history import StatisticsHistory
 from services.operations.environment import settings_of
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
@@ -109,7 +109,7 @@ class Counted:
 
     def published(self) -> dict[tuple[str, datetime], CentreStatistics]:
         """The newest statistics of every window on the topic."""
-        with closing(History(self.settings, LENGTH, 1000)) as history:
+        with closing(StatisticsHistory(self.settings, LENGTH, 1000)) as history:
             history.refresh()
             return {
                 (window.centre, window.window_start): window

@@ -9,12 +9,12 @@ from services.cli.models.listing import decided
 from services.common.errors import Rejected, Retriable
 from services.common.events.base import now
 from services.common.settings import Settings
-from services.registry.decision import Comparison, Decision, Reason, decision_key, read_decision
+from services.registry.decision import Comparison, PromotionDecision, Reason, decision_key, read_decision
 from tests.training.refresh.recorders import Objects
 
 BETTER = Comparison(name="AUC level 1", active=0.9, candidate=0.95, difference=0.05, lowest=0.02, margin=0.01)
 WORSE = BETTER.model_copy(update={"name": "AUC level 2, mean", "difference": -0.02, "lowest": -0.04})
-DECISION = Decision(
+DECISION = PromotionDecision(
     run="abc", outcome="promote", comparisons=(BETTER,), specimens=400, abnormal=150, candidate={"cae": 3},
     activation=4, active={"cae": 2, "convnext": 1}, cards={}, dataset_digest="d", evaluation_digest="e",
     decided_at=now(),

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from services.common.labels import CALL_LABELS, LEVEL2
-from services.intake.crop import Crop, Pose, warped
+from services.intake.crop import Crop, ViewAxes, warped
 from training.labels import call_vector
 from training.simulation.abnormalities.catalogue import GROUP
 from training.simulation.imaging.projection import bone_map
 from training.simulation.imaging.radiograph import Radiograph
-from training.simulation.specimen import Specimen
+from training.simulation.specimen import SimulatedSpecimen
 
 Maps = NDArray[np.uint8]
 
@@ -53,7 +53,7 @@ CHANNELS: Final = (
 """Of a view's maps, in order."""
 
 
-def bone_truth(radiograph: Radiograph, specimen: Specimen, provenance: Mapping[str, JsonValue]) -> Maps:
+def bone_truth(radiograph: Radiograph, specimen: SimulatedSpecimen, provenance: Mapping[str, JsonValue]) -> Maps:
     """Share of each cell that the bones cover, uint8 [channels, 56, 56], in the standardised view of one picture.
 
     `provenance` is the StandardView's: it says how the picture was turned and framed. A cell that a bone only touches
@@ -72,7 +72,7 @@ def bone_truth(radiograph: Radiograph, specimen: Specimen, provenance: Mapping[s
     return cells
 
 
-def _altered(specimen: Specimen) -> list[tuple[str, ...]]:
+def _altered(specimen: SimulatedSpecimen) -> list[tuple[str, ...]]:
     """Altered parts: of any finding, of the findings that set each label, of each kind that sets one."""
     by_label: list[tuple[str, ...]] = []
     for column in range(len(CALL_LABELS)):
@@ -96,4 +96,4 @@ def _to_picture(provenance: Mapping[str, JsonValue]) -> NDArray[np.float64]:
     right = np.array([np.cos(turn), np.sin(turn)])
     down = np.array([-right[1], right[0]]) * (-1 if provenance["flipped"] else 1)
     centre = np.asarray(provenance["crop_centre"], dtype=np.float64)
-    return Crop(centre, float(str(provenance["crop_side"])), Pose(right, down)).to_picture(_FINE)
+    return Crop(centre, float(str(provenance["crop_side"])), ViewAxes(right, down)).to_picture(_FINE)

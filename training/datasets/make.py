@@ -22,16 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.errors import Rejected
+from services.common.events.base import View
 from services.fuser.fuse import agreeing, fuse, mean_view
 from services.intake.limits import Limits
-from services.intake.standardise import View, encode_view, standardise
+from services.intake.standardise import encode_view, standardise
 from training.datasets.bone_truth import bone_truth
 from training.datasets.check import check_folder, check_tensors
 from training.datasets.recipe import Recipe
-from training.datasets.store import Entry, Pictures, SetFolder
+from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
 from training.simulation.files.encode import encode
 from training.simulation.render import render
-from training.simulation.specimen import Specimen
+from training.simulation.specimen import SimulatedSpecimen
 
 Image = NDArray[np.uint8]
 
@@ -56,7 +57,7 @@ class _Taken:
         return np.asarray(mean, dtype=np.uint8)
 
 
-def simulate(index: int, recipe: Recipe) -> tuple[Entry, Pictures | None]:
+def simulate(index: int, recipe: Recipe) -> tuple[StoredSpecimen, SpecimenPictures | None]:
     """Make specimen `index` of a recipe and its pictures.
 
     They are None if intake refused all images of a view, and for a specimen that is abnormal only outside the
@@ -71,7 +72,7 @@ def simulate(index: int, recipe: Recipe) -> tuple[Entry, Pictures | None]:
         if not view.pixels:
             return _entry(index, specimen, refused=view.refused), None
     dorsoventral, lateral = (view.pixels for view in views)
-    pictures = Pictures(
+    pictures = SpecimenPictures(
         fuse(dorsoventral, lateral, recipe.side),
         np.stack([mean_view(dorsoventral), mean_view(lateral)]),
         np.stack([view.mean_bones() for view in views]),
@@ -80,7 +81,7 @@ def simulate(index: int, recipe: Recipe) -> tuple[Entry, Pictures | None]:
     return _entry(index, specimen, digest=_sha256(pictures.tensor.tobytes()), sources=tuple(sources)), pictures
 
 
-def _take(specimen: Specimen, view: View, images: int, side: int) -> _Taken:
+def _take(specimen: SimulatedSpecimen, view: View, images: int, side: int) -> _Taken:
     taken = _Taken()
     for number in range(1, images + 1):
         radiograph = render(specimen, view, number, side=side)
@@ -101,13 +102,13 @@ def _take(specimen: Specimen, view: View, images: int, side: int) -> _Taken:
 
 def _entry(
     index: int,
-    specimen: Specimen,
+    specimen: SimulatedSpecimen,
     *,
     digest: str = "",
     refused: str = "",
     sources: tuple[tuple[str, str, str], ...] = (),
-) -> Entry:
-    return Entry(
+) -> StoredSpecimen:
+    return StoredSpecimen(
         index=index,
         specimen=specimen.biological_sample_id,
         centre=specimen.centre,

@@ -19,8 +19,8 @@ from services.common.atomic import atomic
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.datasets.recipe import Recipe
-from training.datasets.store import Entry, SetFolder
-from training.simulation.specimen import Specimen
+from training.datasets.store import SetFolder, StoredSpecimen
+from training.simulation.specimen import SimulatedSpecimen
 
 _FINDING: Final = pa.struct(
     {"kind": pa.string(), "severity": pa.float32(), "parameter_stable_ids": pa.list_(pa.string())}
@@ -55,7 +55,7 @@ def write_manifest(store: SetFolder, path: Path) -> int:
     return len(rows)
 
 
-def _row(entry: Entry, recipe: Recipe) -> dict[str, Any]:
+def _row(entry: StoredSpecimen, recipe: Recipe) -> dict[str, Any]:
     specimen = _specimen(entry, recipe)
     return {
         "index": entry.index,
@@ -73,7 +73,7 @@ def _row(entry: Entry, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _specimen(entry: Entry, recipe: Recipe) -> Specimen:
+def _specimen(entry: StoredSpecimen, recipe: Recipe) -> SimulatedSpecimen:
     specimen = recipe.specimen(entry.index)
     drawn = (specimen.biological_sample_id, specimen.centre, (specimen.level1, *specimen.call))
     if drawn != (entry.specimen, entry.centre, entry.labels):

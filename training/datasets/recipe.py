@@ -12,7 +12,7 @@ from typing import Final, Literal
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
 from training.simulation.prevalence import BALANCED, RECORD
-from training.simulation.specimen import Specimen, make_specimen
+from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
 Part = Literal["train", "validation", "test", "balanced"]
 """`balanced` is a second test part, harder than `test`: see `training.datasets.recipe.Recipe`."""
@@ -55,7 +55,7 @@ class Recipe:
         """Whether specimen `index` is one of the last `balanced`."""
         return index >= self.specimens - self.balanced
 
-    def specimen(self, index: int) -> Specimen:
+    def specimen(self, index: int) -> SimulatedSpecimen:
         """Draw specimen `index`."""
         return make_specimen(
             self.first_seed + index,

@@ -33,7 +33,7 @@ RECIPE = "recipe.json"
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredSpecimen:
     """One specimen that is done: row `index` of the images, or none if intake refused a picture.
 
     `labels` has 14 entries 0/1 in the order of `LABEL_ORDER`; `sources` are the accepted images: view, SHA-256 of the
@@ -56,7 +56,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class SpecimenPictures:
     """Of one specimen: tensor uint8 [side, side, 3], mean views uint8 [2, 448, 448] (DV, LAT), and bone truth.
 
     `bones` is uint8 [2, channels, 56, 56]; see `training.datasets.bone_truth`.
@@ -121,7 +121,7 @@ class SetFolder:
         self.views: Images = _array(folder / _VIEWS, shapes[_VIEWS])
         self.bones: Images = _array(folder / _BONES, shapes[_BONES])
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[StoredSpecimen]:
         """Return what is done, by index."""
         parsed = [json.loads(line) for line in self._lines.read_text(encoding="utf-8").splitlines()]
         return sorted(map(_entry, parsed), key=_index)
@@ -131,7 +131,7 @@ class SetFolder:
         done = {entry.index for entry in self.entries()}
         return [index for index in range(self.recipe.specimens) if index not in done]
 
-    def add(self, entry: Entry, pictures: Pictures | None) -> None:
+    def add(self, entry: StoredSpecimen, pictures: SpecimenPictures | None) -> None:
         """Store one specimen that is done."""
         if pictures is not None:
             self.images[entry.index] = pictures.tensor
@@ -152,7 +152,7 @@ class SetFolder:
             which,
         )
 
-    def part(self, entry: Entry) -> Part:
+    def part(self, entry: StoredSpecimen) -> Part:
         """Return the part that a specimen belongs to."""
         return self.recipe.part(entry.index, entry.specimen)
 
@@ -178,12 +178,12 @@ def _array(path: Path, shape: tuple[int, ...]) -> Images:
     return array
 
 
-def _entry(item: dict[str, Any]) -> Entry:
+def _entry(item: dict[str, Any]) -> StoredSpecimen:
     sources = tuple(tuple(source) for source in item["sources"])
-    return Entry(**{**item, "labels": tuple(item["labels"]), "sources": sources})
+    return StoredSpecimen(**{**item, "labels": tuple(item["labels"]), "sources": sources})
 
 
-def _index(entry: Entry) -> int:
+def _index(entry: StoredSpecimen) -> int:
     return entry.index
 
 

@@ -25,7 +25,7 @@ from services.common.labels import LABEL_ORDER
 from training.datasets.missing import known, scored
 from training.datasets.store import Subset
 from training.evaluation.predictions import Numbers
-from training.metrics.figures import Figures, figures
+from training.metrics.figures import BackboneMetrics, figures
 from training.models.calibration import Calibration
 from training.models.heads import coherent
 from training.models.serving import unit_range
@@ -101,7 +101,7 @@ def predict(backbone: nn.Module, subset: Subset) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedBackbone:
     """Calibration and thresholds (from validation specimens) and figures (on test specimens) of one backbone.
 
     `weight` is its weight in the consensus (`training.evaluation.evaluate`).
@@ -113,14 +113,14 @@ class Judged:
     thresholds: tuple[float, ...]
     given_abnormal: Numbers
     served: Numbers
-    figures: Figures
+    figures: BackboneMetrics
     weight: float
     others: Mapping[str, tuple[Numbers, Numbers]] = field(default_factory=dict)
 
 
 def judge(
     backbone: nn.Module, validation: Subset, test: Subset, others: Mapping[str, Subset] = MappingProxyType({})
-) -> Judged:
+) -> EvaluatedBackbone:
     """Calibrate, choose thresholds, and compute the figures; `others` are only looked at, such as unseen centres."""
     logits = predict(backbone, validation), predict(backbone, test)
     return judge_logits(*logits, validation, test, {name: predict(backbone, one) for name, one in others.items()})
@@ -134,7 +134,7 @@ def judge_logits(
     others: Mapping[str, Tensor] = MappingProxyType({}),
     *,
     calibrated: bool = True,
-) -> Judged:
+) -> EvaluatedBackbone:
     """Judge uncalibrated logits [n, 14], whatever made them; not `calibrated`, they are taken at their word."""
     labels = torch.from_numpy(validation.labels)
     calibration = Calibration()
@@ -146,12 +146,12 @@ def judge_logits(
     given_abnormal, served = _probabilities(calibration, test_logits)
     found = figures(given_abnormal, served, test.labels, test.centres, thresholds)
     elsewhere = {name: _probabilities(calibration, one) for name, one in others.items()}
-    return Judged(calibration, thresholds, given_abnormal, served, found, weight, elsewhere)
+    return EvaluatedBackbone(calibration, thresholds, given_abnormal, served, found, weight, elsewhere)
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """Pooled probabilities [n, 14] and thresholds of several backbones, named as in `Judged`."""
+    """Pooled probabilities [n, 14] and thresholds of several backbones, named as in `EvaluatedBackbone`."""
 
     thresholds: tuple[float, ...]
     given_abnormal: Numbers
@@ -159,7 +159,7 @@ class Consensus:
     others: Mapping[str, tuple[Numbers, Numbers]]
 
 
-def consensus(judged: Sequence[Judged]) -> Consensus:
+def consensus(judged: Sequence[EvaluatedBackbone]) -> Consensus:
     """Probabilities given abnormal and as served, and thresholds, of all backbones pooled by their weights."""
     shared = set.intersection(*(set(one.others) for one in judged))
     weights = [one.weight for one in judged]
@@ -177,7 +177,7 @@ def consensus(judged: Sequence[Judged]) -> Consensus:
     )
 
 
-def judge_consensus(called: Consensus, test: Subset) -> Figures:
+def judge_consensus(called: Consensus, test: Subset) -> BackboneMetrics:
     """Compute the figures of the call: pooled probabilities of all backbones against their pooled thresholds."""
     return figures(called.given_abnormal, called.served, test.labels, test.centres, called.thresholds)
 

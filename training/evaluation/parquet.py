@@ -19,7 +19,7 @@ from services.common.atomic import atomic
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.datasets.missing import MISSING, known
-from training.evaluation.predictions import Abnormality, Labels, Mask, Numbers, Origin, Predictions
+from training.evaluation.predictions import Abnormality, Labels, Mask, Numbers, PredictionOrigin, Predictions
 
 METADATA_KEY: Final = b"origin"
 _FINDINGS: Final = pa.list_(pa.struct([("kind", pa.string()), ("severity", pa.float64())]))
@@ -61,7 +61,7 @@ def load(path: Path) -> Predictions:
     try:
         return _predictions(table)
     except Rejected as error:
-        raise Rejected(error.reason, f"{path}: {error.words}", **error.details) from None
+        raise Rejected(error.reason, f"{path}: {error.message}", **error.details) from None
 
 
 def _predictions(table: pa.Table) -> Predictions:
@@ -82,12 +82,12 @@ def _predictions(table: pa.Table) -> Predictions:
     )
 
 
-def _origin(table: pa.Table) -> Origin:
+def _origin(table: pa.Table) -> PredictionOrigin:
     content = (table.schema.metadata or {}).get(METADATA_KEY)
     if content is None:
         raise Rejected("invalid_origin", f"the metadata has no {METADATA_KEY.decode()!r} that says what model this is")
     try:
-        return Origin.model_validate_json(content)
+        return PredictionOrigin.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -23,7 +23,7 @@ _Probability = Annotated[float, Field(ge=0, le=1)]
 _Fourteen = Field(min_length=COLUMNS, max_length=COLUMNS)
 
 
-class Origin(BaseModel):
+class PredictionOrigin(BaseModel):
     """What made the predictions; travels in the Parquet file's metadata.
 
     `input` is the views that the model saw: DV, LAT or MV (both). `thresholds` has 14 entries in the order of
@@ -68,7 +68,7 @@ class Predictions:
     `invalid_label` or `duplicate_specimen`.
     """
 
-    origin: Origin
+    origin: PredictionOrigin
     specimens: tuple[str, ...]
     centres: tuple[str, ...]
     severity: Numbers

@@ -7,13 +7,13 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from training.metrics.figures import Figures
+from training.metrics.figures import BackboneMetrics
 
 BEGIN: Final = "<!-- figures: written by services.cli.train.models -->"
 END: Final = "<!-- end of figures -->"
 
 
-class Report(BaseModel):
+class TrainingReport(BaseModel):
     """Everything that is said about one training run; `test` by backbone, and `consensus`: what is called.
 
     `others` are mean AUC of levels 1, 2 and 3 on further sets of specimens: by set, then as in `test`.
@@ -25,11 +25,11 @@ class Report(BaseModel):
     training_digest: str
     epochs: dict[str, int]
     minutes: dict[str, float]
-    test: dict[str, Figures]
+    test: dict[str, BackboneMetrics]
     others: dict[str, dict[str, tuple[float, float, float]]] = {}
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: TrainingReport) -> str:
     """Tables of AUC: one row a label, one column a backbone, one for their consensus."""
     names = list(report.test)
     first = report.test[names[0]]
@@ -57,7 +57,7 @@ def as_markdown(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def put_into_page(path: Path, report: Report) -> None:
+def put_into_page(path: Path, report: TrainingReport) -> None:
     """Replace what lies between the two marks of a Markdown page; raises ValueError if it has none."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
@@ -72,7 +72,7 @@ def _row(name: str, positives: int | str, values: list[str]) -> str:
     return f"| {name} | {positives} | " + " | ".join(values) + " |"
 
 
-def _level1(figures: Figures) -> str:
+def _level1(figures: BackboneMetrics) -> str:
     low, high = figures.level1_interval
     return f"{figures.level1_auc:.3f} ({low:.3f} to {high:.3f})"
 

@@ -18,9 +18,9 @@ from training.datasets.inputs import Input
 from training.datasets.missing import known, scored
 from training.datasets.recipe import Part
 from training.datasets.store import SetFolder, Subset
-from training.evaluation.evaluate import Consensus, Judged, consensus
+from training.evaluation.evaluate import Consensus, EvaluatedBackbone, consensus
 from training.evaluation.parquet import load, save
-from training.evaluation.predictions import Abnormality, Numbers, Origin, Predictions
+from training.evaluation.predictions import Abnormality, Numbers, PredictionOrigin, Predictions
 from training.explain.inspection import RunFolder
 from training.train.plan import Configuration
 
@@ -28,18 +28,18 @@ PATTERN = "predictions-*.parquet"
 
 
 @dataclass(frozen=True)
-class Sources:
+class EvaluationSources:
     """All predictions, and the folder of the training run that each lies in if a folder was named."""
 
     predictions: tuple[Predictions, ...]
     folders: Mapping[tuple[str, str, str, int], RunFolder]
 
-    def folder_of(self, origin: Origin) -> RunFolder | None:
+    def folder_of(self, origin: PredictionOrigin) -> RunFolder | None:
         """The training run of these predictions."""
         return self.folders.get(origin.key)
 
 
-def read_sources(paths: Sequence[Path], data: Path | None) -> Sources:
+def read_sources(paths: Sequence[Path], data: Path | None) -> EvaluationSources:
     """Read files, and of each folder its `predictions-*.parquet`.
 
     `data` is the training set of all runs, by default the folder `data` of each, or of the run whose set it uses.
@@ -53,7 +53,7 @@ def read_sources(paths: Sequence[Path], data: Path | None) -> Sources:
         if path.is_dir():
             run = RunFolder(path, data)
             folders |= {one.origin.key: run for one in found}
-    return Sources(tuple(predictions), folders)
+    return EvaluationSources(tuple(predictions), folders)
 
 
 def _files(path: Path) -> list[Path]:
@@ -75,7 +75,7 @@ _PARTS: Final[tuple[Part, ...]] = get_args(Part)
 def write_predictions(
     folder: Path,
     store: SetFolder,
-    judged: Mapping[str, Judged],
+    judged: Mapping[str, EvaluatedBackbone],
     configuration: Configuration,
     unseen: SetFolder | None = None,
 ) -> list[Path]:
@@ -86,10 +86,10 @@ def write_predictions(
     names in the folder `balanced`: another test set, with a report of its own.
     """
     prevalence = training_prevalence(store.subset("train"))
-    models: dict[str, Judged | Consensus] = {**judged, CONSENSUS: consensus(list(judged.values()))}
+    models: dict[str, EvaluatedBackbone | Consensus] = {**judged, CONSENSUS: consensus(list(judged.values()))}
     paths = []
     for name, one in models.items():
-        origin = Origin(
+        origin = PredictionOrigin(
             model=name,
             config=configuration.name,
             input=configuration.input,
@@ -107,7 +107,7 @@ def write_predictions(
 
 
 def as_predictions(
-    origin: Origin, judged: Judged | Consensus, store: SetFolder, unseen: SetFolder | None = None
+    origin: PredictionOrigin, judged: EvaluatedBackbone | Consensus, store: SetFolder, unseen: SetFolder | None = None
 ) -> Predictions:
     """Probabilities with the truth of the store's test specimens, and of all of `unseen` behind them."""
     test = _described(origin, store, store.subset("test"), judged.given_abnormal, judged.served)
@@ -142,7 +142,7 @@ def training_prevalence(train: Subset) -> dict[str, tuple[float | None, ...]]:
 
 
 def _described(
-    origin: Origin, store: SetFolder, subset: Subset, given_abnormal: Numbers, served: Numbers
+    origin: PredictionOrigin, store: SetFolder, subset: Subset, given_abnormal: Numbers, served: Numbers
 ) -> Predictions:
     names = {entry.index: entry.specimen for entry in store.entries()}
     findings = _findings(store, subset)

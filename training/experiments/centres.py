@@ -16,18 +16,18 @@ from torch import Tensor
 from training.datasets.store import Subset
 from training.evaluation.evaluate import judge_logits
 from training.evaluation.parquet import save
-from training.evaluation.predictions import Origin
+from training.evaluation.predictions import PredictionOrigin
 from training.evaluation.run import as_predictions
 from training.experiments.seeds import features_by_part, with_new_heads
 from training.models.build import BACKBONES
 from training.train.checkpoint import logits_of
 from training.train.heads import Features
-from training.train.run import LEARNT, Data, Run
+from training.train.run import LEARNT, TrainingData, TrainingRun
 
 _JUDGED = ("validation", "test")
 
 
-def study_centres(run: Run, data: Data, console: Console) -> None:
+def study_centres(run: TrainingRun, data: TrainingData, console: Console) -> None:
     """Write predictions of each backbone into `study/centre-left-out`, for the run's own seed and input."""
     folder = run.folder / "study" / "centre-left-out"
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def study_centres(run: Run, data: Data, console: Console) -> None:
             for part in _JUDGED:
                 logits[part][torch.from_numpy(_at(parts[part], centre))] = of_centre[part]
         judged = judge_logits(logits["validation"], logits["test"], parts["validation"], parts["test"])
-        origin = Origin(
+        origin = PredictionOrigin(
             model=model,
             config=run.configuration.name,
             input=run.configuration.input,
@@ -57,7 +57,7 @@ def study_centres(run: Run, data: Data, console: Console) -> None:
 
 
 def _left_out(
-    run: Run, name: str, features: Mapping[str, Features], parts: Mapping[str, Subset]
+    run: TrainingRun, name: str, features: Mapping[str, Features], parts: Mapping[str, Subset]
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Each centre with the logits [its specimens, 14] of its validation and test specimens."""
     for centre in sorted({*parts["validation"].centres, *parts["test"].centres}):

@@ -18,7 +18,7 @@ from services.common.errors import Rejected
 from services.registry.repository import FILE
 from training.datasets.inputs import Input
 from training.datasets.store import Subset
-from training.evaluation.evaluate import Judged, judge_logits
+from training.evaluation.evaluate import EvaluatedBackbone, judge_logits
 from training.evaluation.run import CONSENSUS, write_predictions
 from training.export.repository import read_cards
 from training.export.weights import read_backbone
@@ -26,18 +26,18 @@ from training.models.build import BACKBONES, build_backbone
 from training.train.checkpoint import FINAL, logits_of, path_of, read_weights, stored_features, write_final
 from training.train.heads import Features, fit_heads
 from training.train.loop import weights_digest
-from training.train.run import OTHERS, Data, Run
+from training.train.run import OTHERS, TrainingData, TrainingRun
 
 _LAST_FILE: Final = f"predictions-{CONSENSUS}.parquet"
 
 
-def train_bodies(run: Run, data: Data, console: Console) -> None:
+def train_bodies(run: TrainingRun, data: TrainingData, console: Console) -> None:
     """Train the run, or take its weights."""
     if not (run.folder / _LAST_FILE).exists():
         run.conclude(data, {name: run.train(name, data, console)[1] for name in BACKBONES})
 
 
-def take_bodies(run: Run, repository: Path) -> None:
+def take_bodies(run: TrainingRun, repository: Path) -> None:
     """Take the weights of the newest version of each model in a repository.
 
     Raises Rejected: `no_models`, the reasons of `read_backbone`, or `other_weights` if the run has others already.
@@ -60,7 +60,7 @@ def _newest(model: Path, name: str, size: str) -> nn.Module:
     return read_backbone(model / str(newest), name, size, sha256=cards[newest].weights_sha256)
 
 
-def judge_bodies(run: Run, data: Data, console: Console) -> None:
+def judge_bodies(run: TrainingRun, data: TrainingData, console: Console) -> None:
     """Write the predictions of taken weights, with their own heads, into the run's folder, as training would."""
     if (run.folder / _LAST_FILE).exists():
         return
@@ -72,7 +72,7 @@ def judge_bodies(run: Run, data: Data, console: Console) -> None:
     write_predictions(run.folder, data.store, judged, run.configuration, data.unseen)
 
 
-def study_heads(run: Run, data: Data, seeds: range, inputs: Iterable[Input], console: Console) -> None:
+def study_heads(run: TrainingRun, data: TrainingData, seeds: range, inputs: Iterable[Input], console: Console) -> None:
     """Write predictions of each seed and input into `study/INPUT-SEED`, with heads on the run's bodies.
 
     Those of the run's own seed and input lie in its own folder.
@@ -98,11 +98,11 @@ def study_heads(run: Run, data: Data, seeds: range, inputs: Iterable[Input], con
             )
 
 
-def _folder(run: Run, which: Input, seed: int) -> Path:
+def _folder(run: TrainingRun, which: Input, seed: int) -> Path:
     return run.folder / "study" / f"{which}-{seed}"
 
 
-def body_of(run: Run, name: str) -> nn.Module:
+def body_of(run: TrainingRun, name: str) -> nn.Module:
     """The trained network of a run; raises FileNotFoundError if it has none."""
     backbone = build_backbone(name, run.configuration.size)
     backbone.load_state_dict(read_weights(run.folder / name, FINAL))
@@ -110,7 +110,7 @@ def body_of(run: Run, name: str) -> nn.Module:
 
 
 def features_by_part(
-    run: Run, name: str, which: Input, parts: Mapping[str, Subset], console: Console
+    run: TrainingRun, name: str, which: Input, parts: Mapping[str, Subset], console: Console
 ) -> dict[str, Features]:
     """What the run's body makes of each part, kept in the run's folder."""
     backbone = body_of(run, name)
@@ -124,7 +124,7 @@ def features_by_part(
     return found
 
 
-def with_new_heads(run: Run, name: str, train: Features, validation: Features, *, seed: int) -> nn.Module:
+def with_new_heads(run: TrainingRun, name: str, train: Features, validation: Features, *, seed: int) -> nn.Module:
     """The run's body with heads that were trained anew, by the rules of its plan."""
     backbone = body_of(run, name)
     torch.manual_seed(seed)
@@ -133,7 +133,7 @@ def with_new_heads(run: Run, name: str, train: Features, validation: Features, *
     return backbone
 
 
-def _judged(backbone: nn.Module, features: dict[str, Features], parts: dict[str, Subset]) -> Judged:
+def _judged(backbone: nn.Module, features: dict[str, Features], parts: dict[str, Subset]) -> EvaluatedBackbone:
     logits = {part: logits_of(backbone, of_part) for part, of_part in features.items()}
     others = {other: logits[other] for other in OTHERS}
     return judge_logits(logits["validation"], logits["test"], parts["validation"], parts["test"], others)

@@ -33,12 +33,12 @@ from training.models.configuration import SIZES
 from training.train.checkpoint import logits_of
 from training.train.heads import Features, fit_heads
 from training.train.loop import weights_digest
-from training.train.rules import RULES, Rules
-from training.train.run import Run
+from training.train.rules import RULES, TrainingRules
+from training.train.run import TrainingRun
 
 
 @dataclass(frozen=True)
-class Worth:
+class VariantResult:
     """Of one backbone, variant and seed: mean AUC of levels 1, 2, 3, and mean calibration error of the 14 labels."""
 
     backbone: str
@@ -48,22 +48,22 @@ class Worth:
     calibration_error: float
 
 
-class KeptWorths:
+class VariantResults:
     """A folder with a JSON file for each; its key names all that the worth follows from."""
 
     def __init__(self, folder: Path) -> None:
         """Keep them in this folder, which is made when the first is added."""
         self._folder = folder
 
-    def get(self, key: str) -> Worth | None:
+    def get(self, key: str) -> VariantResult | None:
         """Return the worth of this key; None if it is not known yet."""
         path = self._path(key)
         if not path.exists():
             return None
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return Worth(**{**fields, "auc": tuple(fields["auc"])})
+        return VariantResult(**{**fields, "auc": tuple(fields["auc"])})
 
-    def add(self, key: str, worth: Worth) -> None:
+    def add(self, key: str, worth: VariantResult) -> None:
         """Keep a worth, whole or not at all."""
         self._folder.mkdir(parents=True, exist_ok=True)
         atomic.replace(self._path(key), (json.dumps(asdict(worth), indent=2) + "\n").encode())
@@ -86,7 +86,7 @@ class Variant:
 
     name: str
     evidences: int
-    rules: Rules = RULES
+    rules: TrainingRules = RULES
     shortcut: bool = True
     calibrated: bool = True
 
@@ -102,7 +102,7 @@ def check_bone_heads(size: str) -> None:
 def variants_of(name: str) -> list[Variant]:
     """First the paper's protocol, then one step more each time, up to what is served; then what was tried instead."""
     every = EVIDENCES[name]
-    plain = Rules(conditional=False, balance="none", together=False)
+    plain = TrainingRules(conditional=False, balance="none", together=False)
     steps = [
         Variant("paper: level after level, all specimens", 0, plain, shortcut=False),
         Variant("all levels at once", 0, replace(plain, together=True), shortcut=False),
@@ -121,10 +121,10 @@ def variants_of(name: str) -> list[Variant]:
 
 
 def worth_of(
-    run: Run, name: str, features: Mapping[str, Features], parts: Mapping[str, Subset], seeds: Iterable[int]
-) -> Iterator[Worth]:
+    run: TrainingRun, name: str, features: Mapping[str, Features], parts: Mapping[str, Subset], seeds: Iterable[int]
+) -> Iterator[VariantResult]:
     """Train and judge every variant of a backbone for every seed, on the test part, or take what is kept in the run."""
-    chosen, kept = list(seeds), KeptWorths(run.folder / "variants")
+    chosen, kept = list(seeds), VariantResults(run.folder / "variants")
     weights = weights_digest(body_of(run, name))
     for variant in variants_of(name):
         read = {part: _without(of_part, EVIDENCES[name] - variant.evidences) for part, of_part in features.items()}
@@ -133,13 +133,19 @@ def worth_of(
             worth = kept.get(key)
             if worth is None:
                 means, error = _judge(run, name, variant, read, parts, seed=seed)
-                worth = Worth(name, variant.name, seed, means, error)
+                worth = VariantResult(name, variant.name, seed, means, error)
                 kept.add(key, worth)
             yield worth
 
 
 def _judge(
-    run: Run, name: str, variant: Variant, features: Mapping[str, Features], parts: Mapping[str, Subset], *, seed: int
+    run: TrainingRun,
+    name: str,
+    variant: Variant,
+    features: Mapping[str, Features],
+    parts: Mapping[str, Subset],
+    *,
+    seed: int,
 ) -> tuple[tuple[float, float, float], float]:
     """Mean AUC of the levels and mean calibration error of the labels, on the test part."""
     backbone: Any = body_of(run, name)

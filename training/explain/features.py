@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from training.explain.grad_cam import Layer, layers_of
-from training.explain.trained import Trained
+from training.explain.trained import TrainedBackbone
 from training.metrics.ranking import Estimate, proportion
 from training.models.serving import unit_range
 from training.report.plots.pictures import MapRow, draw_feature_maps
@@ -63,7 +63,7 @@ def centre_from_features(features: NDArray[np.float32], centres: Sequence[str]) 
 SHOWN: Final = 8
 
 
-def draw_maps(path: Path, trained: Trained) -> None:
+def draw_maps(path: Path, trained: TrainedBackbone) -> None:
     """Draw the maps of the abnormal test specimen that the model is surest of (of the first one if none is abnormal).
 
     Of each layer the channels are shown whose values differ most from place to place.

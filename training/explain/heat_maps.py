@@ -18,13 +18,21 @@ from training.datasets.bone_truth import SIDE
 from training.datasets.store import Images, Subset
 from training.evaluation.predictions import Predictions
 from training.explain.grad_cam import Rows
-from training.explain.localisation import Localisation, Shares, altered_cells, bone_cells, on_grid, shares, summarise
+from training.explain.localisation import (
+    HeatShares,
+    Localisation,
+    altered_cells,
+    bone_cells,
+    on_grid,
+    shares,
+    summarise,
+)
 from training.explain.maps import heat_maps
-from training.explain.trained import Trained
+from training.explain.trained import TrainedBackbone
 from training.report.plots.pictures import SheetRow, draw_heat_sheet
 
 
-def draw_sheets(trained: Trained, path_of: Callable[[str], Path], tell: Callable[[str], None]) -> list[str]:
+def draw_sheets(trained: TrainedBackbone, path_of: Callable[[str], Path], tell: Callable[[str], None]) -> list[str]:
     """Draw a sheet for each label that has positive specimens, under the label's path; returns these labels."""
     drawn = []
     for column, label in enumerate(LABEL_ORDER):
@@ -45,7 +53,7 @@ def spread(predictions: Predictions, column: int) -> Rows:
     return ranked[places].astype(np.int64)
 
 
-def _rows(trained: Trained, column: int, chosen: Rows) -> tuple[list[str], list[SheetRow]]:
+def _rows(trained: TrainedBackbone, column: int, chosen: Rows) -> tuple[list[str], list[SheetRow]]:
     test, predictions = trained.test, trained.predictions
     images = test.rows[chosen]
     maps = heat_maps(trained.backbone, test.images, images, np.full(len(chosen), column))
@@ -62,7 +70,7 @@ def _rows(trained: Trained, column: int, chosen: Rows) -> tuple[list[str], list[
     return [one.title for one in maps], rows
 
 
-def _altered(trained: Trained, row: int, column: int) -> NDArray[np.bool_]:
+def _altered(trained: TrainedBackbone, row: int, column: int) -> NDArray[np.bool_]:
     bones = trained.test.bones
     return np.zeros((2, SIDE, SIDE), dtype=np.bool_) if bones is None else altered_cells(bones[row], column)
 
@@ -94,7 +102,7 @@ class Pairs:
     columns: Rows
 
 
-def study(trained: Trained) -> tuple[HeatStudy, ...]:
+def study(trained: TrainedBackbone) -> tuple[HeatStudy, ...]:
     """Compute the heat of every positive label from each source; empty where nobody knows which bones are altered."""
     test, bones = trained.test, trained.test.bones
     if bones is None:
@@ -120,7 +128,7 @@ def positive_pairs(test: Subset, bones: Images) -> Pairs:
     return Pairs(specimens[chosen], columns[chosen])
 
 
-def _of_source(source: str, found: Shares, columns: Rows, single: NDArray[np.str_]) -> HeatStudy:
+def _of_source(source: str, found: HeatShares, columns: Rows, single: NDArray[np.str_]) -> HeatStudy:
     labels = [summarise(label, found.part(columns == column)) for column, label in enumerate(LABEL_ORDER)]
     level1 = columns == 0
     names = sorted(set(single[level1].tolist()) - {""})
@@ -128,7 +136,7 @@ def _of_source(source: str, found: Shares, columns: Rows, single: NDArray[np.str
     return HeatStudy(source, tuple(labels), tuple(one for one in kinds if one.specimens + one.blind >= FEWEST))
 
 
-def _single_kinds(trained: Trained) -> NDArray[np.str_]:
+def _single_kinds(trained: TrainedBackbone) -> NDArray[np.str_]:
     """Kind of each test specimen's only finding [n]; empty where it has none, several, or nobody knows."""
     findings = trained.predictions.findings or ((),) * len(trained.test)
     return np.array([one[0].kind if len(one) == 1 else "" for one in findings])

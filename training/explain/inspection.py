@@ -25,7 +25,7 @@ from training.evaluation.predictions import Predictions
 from training.explain.features import CentreFromFeatures, centre_from_features, draw_maps
 from training.explain.heat_maps import HeatStudy, draw_sheets, study
 from training.explain.reconstruction import PAPER_MSE, PAPER_SSIM, Reconstruction, draw_rebuilt, reconstruction
-from training.explain.trained import Trained
+from training.explain.trained import TrainedBackbone
 from training.models.build import BACKBONES, build_backbone
 from training.report.plots.curves import draw_learning
 from training.report.plots.pictures import draw_histograms
@@ -38,7 +38,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Opened:
+class InspectedModels:
     """One model from the inside; `sheets` are the labels that have a sheet of heat."""
 
     name: str
@@ -59,7 +59,7 @@ def picture_name(kind: str, name: str) -> str:
     return f"{re.sub(r'[^a-z0-9.]+', '-', f'{kind}-{name}'.lower())}.png"
 
 
-def look_inside(run: RunFolder, trained: Trained, out: Path, tell: Tell) -> Opened:
+def look_inside(run: RunFolder, trained: TrainedBackbone, out: Path, tell: Tell) -> InspectedModels:
     """Measure an opened model of a run, and write its pictures into the report's folder."""
     name = trained.name
     tell(f"centre from the features of {name}")
@@ -74,10 +74,10 @@ def look_inside(run: RunFolder, trained: Trained, out: Path, tell: Tell) -> Open
     if epochs:
         draw_learning(out / picture_name("learning", name), epochs, f"Learning curves, {name}")
     tell(f"reconstructions of {name}")
-    return Opened(name, heat, tuple(sheets), _rebuilt(trained, out), centre, epochs, run.clock())
+    return InspectedModels(name, heat, tuple(sheets), _rebuilt(trained, out), centre, epochs, run.clock())
 
 
-def _rebuilt(trained: Trained, out: Path) -> Reconstruction | None:
+def _rebuilt(trained: TrainedBackbone, out: Path) -> Reconstruction | None:
     found = reconstruction(trained.backbone, trained.test)
     if found is not None:
         figures = [
@@ -115,7 +115,7 @@ class RunFolder:
         model, views = predictions.origin.model, predictions.origin.input
         return model in BACKBONES and views == "MV" and path_of(self.folder / model, FINAL).exists()
 
-    def open(self, name: str, predictions: Predictions) -> Trained:
+    def open(self, name: str, predictions: Predictions) -> TrainedBackbone:
         """Load the backbone of the predictions and its test specimens, in the predictions' order.
 
         Raises Rejected `unknown_configuration`, `no_training_set` or `other_training_set`.
@@ -127,7 +127,7 @@ class RunFolder:
         configuration = CONFIGURATIONS[origin.config]
         backbone = build_backbone(origin.model, configuration.size)
         backbone.load_state_dict(read_weights(self.folder / origin.model, FINAL))
-        return Trained(
+        return TrainedBackbone(
             name,
             backbone.eval(),
             _specimens(self._data_of(configuration), predictions, configuration.side),

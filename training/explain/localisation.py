@@ -44,7 +44,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Shares:
+class HeatShares:
     """Of each specimen [n]: shares in 0..1.
 
     `heat`: of the heat, what lies in cells of altered bones (nan without any heat). Baselines: `area`, the altered
@@ -56,9 +56,9 @@ class Shares:
     area: NDArray[np.float64]
     skeleton: NDArray[np.float64]
 
-    def part(self, rows: Mask) -> Shares:
+    def part(self, rows: Mask) -> HeatShares:
         """The chosen specimens."""
-        return Shares(self.heat[rows], self.area[rows], self.skeleton[rows])
+        return HeatShares(self.heat[rows], self.area[rows], self.skeleton[rows])
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Localisation:
         return self.heat.value / self.area if self.area else math.nan
 
 
-def shares(heat: Heat, altered: Mask, bones: Mask) -> Shares:
+def shares(heat: Heat, altered: Mask, bones: Mask) -> HeatShares:
     """Compare heat [n, maps, h, w] with the cells of altered bones and of all bones, each [n, 2, side, side].
 
     One map for both views counts at its place in each of them. Each specimen has an altered cell in one of its views.
@@ -89,10 +89,10 @@ def shares(heat: Heat, altered: Mask, bones: Mask) -> Shares:
     found = np.full(len(fine), math.nan)
     np.divide(inside, total, out=found, where=total > 0)
     skeleton = altered.sum(axis=(1, 2, 3)) / (bones | altered).sum(axis=(1, 2, 3))
-    return Shares(found, altered.mean(axis=(1, 2, 3)), skeleton)
+    return HeatShares(found, altered.mean(axis=(1, 2, 3)), skeleton)
 
 
-def summarise(name: str, found: Shares) -> Localisation:
+def summarise(name: str, found: HeatShares) -> Localisation:
     """Mean over the specimens that have heat; their number may be 0."""
     seen = ~np.isnan(found.heat)
     heat = found.heat[seen]

@@ -19,13 +19,13 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from training.datasets.missing import known
 from training.datasets.store import Subset
-from training.explain.trained import Trained
+from training.explain.trained import TrainedBackbone
 from training.metrics.ranking import Estimate, auc_with_interval, resample
 from training.models.serving import unit_range
 from training.report.plots.pictures import Example, draw_examples
 
 
-def draw_rebuilt(path: Path, trained: Trained, rebuilt: Rebuilt) -> None:
+def draw_rebuilt(path: Path, trained: TrainedBackbone, rebuilt: RebuiltSpecimen) -> None:
     """Draw the three specimens by rising mean squared error."""
     order = np.argsort(rebuilt.mse, kind="stable")
     chosen = order[sorted({0, len(order) // 2, len(order) - 1})]
@@ -48,7 +48,7 @@ PAPER_SSIM: Final = (0.9204, 0.0203)
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class RebuiltSpecimen:
     """Of each test specimen [n], over all three channels in the range 0..1: `mse` and `ssim`."""
 
     mse: NDArray[np.float64]
@@ -69,7 +69,7 @@ class RebuiltGroup:
 class Reconstruction:
     """All test specimens, the normal and the abnormal ones; `level1_auc`: the error alone as a score of level 1."""
 
-    rebuilt: Rebuilt
+    rebuilt: RebuiltSpecimen
     groups: tuple[RebuiltGroup, ...]
     level1_auc: Estimate
 
@@ -86,7 +86,7 @@ def reconstruction(backbone: nn.Module, test: Subset) -> Reconstruction | None:
                 return None
             parts.append(errors(rebuilt, image))
     mse, ssim = (torch.cat(part).double().numpy() for part in zip(*parts, strict=True))
-    return _summary(Rebuilt(mse, ssim), test)
+    return _summary(RebuiltSpecimen(mse, ssim), test)
 
 
 def errors(rebuilt: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,7 @@ def errors(rebuilt: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
     return mse, torch.as_tensor(ssim)
 
 
-def _summary(rebuilt: Rebuilt, test: Subset) -> Reconstruction:
+def _summary(rebuilt: RebuiltSpecimen, test: Subset) -> Reconstruction:
     level1 = test.labels[:, 0]
     masks = {"all": np.ones(len(test), dtype=np.bool_), "normal": level1 == 0, "abnormal": level1 == 1}
     groups = [

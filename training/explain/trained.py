@@ -11,7 +11,7 @@ from training.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedBackbone:
     """One backbone; row n of `test` and of `predictions` is the same specimen."""
 
     name: str

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from services.common.preprocessing import TENSOR_SIDE
-from training.models.serving import Serving
+from training.models.serving import ServedBackbone
 
 OPSET: Final = 18
 INPUT: Final = "image"
@@ -28,7 +28,7 @@ class ParityError(RuntimeError):
     """The exported graph does not compute what the trained network computes."""
 
 
-def export_onnx(model: Serving, side: int = TENSOR_SIDE) -> bytes:
+def export_onnx(model: ServedBackbone, side: int = TENSOR_SIDE) -> bytes:
     """Return the ONNX file: `image` UINT8 [batch, side, side, 3] to the FP32 outputs `level1`, `level2`, `level3`.
 
     The file is checked by ONNX and has its weights inside.
@@ -94,7 +94,7 @@ def run_onnx_batches(
         yield outputs
 
 
-def check_parity(file: bytes, model: Serving, images: NDArray[np.uint8]) -> float:
+def check_parity(file: bytes, model: ServedBackbone, images: NDArray[np.uint8]) -> float:
     """Return the largest difference between torch and ONNX Runtime; raises ParityError above `PARITY`."""
     model.eval()
     with torch.inference_mode():

@@ -15,14 +15,14 @@ from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
 from services.common.preprocessing import VERSION
 from training.datasets.store import Subset
-from training.evaluation.evaluate import Judged
+from training.evaluation.evaluate import EvaluatedBackbone
 from training.export.golden import GOLDEN_SPECIMENS, make_golden
 from training.export.graph import check_parity, export_onnx, sha256
 from training.export.repository import write_version
 from training.export.targets import Target, check_tensorrt_rules
 from training.export.weights import weights_file
 from training.models.build import architecture
-from training.models.serving import Serving
+from training.models.serving import ServedBackbone
 from training.train.plan import Configuration
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -59,7 +59,7 @@ _COMPARED: Final = 16
 
 
 @dataclass(frozen=True)
-class Origin:
+class VersionOrigin:
     """What a card says of where a version comes from; see `services.common.model_card.ModelCard`."""
 
     training_digest: str
@@ -70,11 +70,11 @@ class Origin:
 
 
 def simulated(
-    name: str, configuration: Configuration, judged: Judged, training_digest: str, *, share: float = 1
-) -> Origin:
+    name: str, configuration: Configuration, judged: EvaluatedBackbone, training_digest: str, *, share: float = 1
+) -> VersionOrigin:
     """Origin of a version that was trained from the start, on simulated mice or a share of them."""
     of_them = "" if share == 1 else f"{share:.0%} of "
-    return Origin(
+    return VersionOrigin(
         training_digest=training_digest,
         data=f"{of_them}{configuration.specimens} specimens simulated from seed {configuration.first_seed}",
         description=_description(name, configuration, judged),
@@ -83,14 +83,14 @@ def simulated(
 
 
 def export_version(
-    model: Serving,
-    judged: Judged,
+    model: ServedBackbone,
+    judged: EvaluatedBackbone,
     test: Subset,
     *,
     name: str,
     version: int,
     configuration: Configuration,
-    origin: Origin,
+    origin: VersionOrigin,
     repository: Path,
     target: Target = "local",
 ) -> float:
@@ -130,7 +130,7 @@ def export_version(
     return difference
 
 
-def _metrics(judged: Judged) -> dict[str, float]:
+def _metrics(judged: EvaluatedBackbone) -> dict[str, float]:
     figures = judged.figures
     means = {
         "AUC level 1": figures.level1_auc,
@@ -142,7 +142,7 @@ def _metrics(judged: Judged) -> dict[str, float]:
     return {name: round(value, 4) for name, value in (means | each | counts).items()}
 
 
-def _description(name: str, configuration: Configuration, judged: Judged) -> str:
+def _description(name: str, configuration: Configuration, judged: EvaluatedBackbone) -> str:
     figures = judged.figures
     words = (
         f"Demo weights, trained on simulated mice only (configuration {configuration.name}): not for real animals. "

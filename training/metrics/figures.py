@@ -32,7 +32,7 @@ class LabelFigures(BaseModel):
     threshold: float
 
 
-class Figures(BaseModel):
+class BackboneMetrics(BaseModel):
     """One backbone on the test specimens; `level1_interval` is a 95 % bootstrap interval over specimens."""
 
     specimens: int
@@ -47,7 +47,7 @@ class Figures(BaseModel):
 
 def figures(
     given_abnormal: Numbers, served: Numbers, labels: Labels, centres: Sequence[str], thresholds: Sequence[float]
-) -> Figures:
+) -> BackboneMetrics:
     """Compute the figures of one backbone.
 
     All arrays are [n, 14] in the order of `LABEL_ORDER`: probabilities (levels 2 and 3 given abnormal),
@@ -58,7 +58,7 @@ def figures(
     level1 = auc_with_interval(labels[rows, 0], served[rows, 0], resample(int(rows.sum())))
     _, level2, level3 = level_means(labels, given_abnormal, served)
     centre = np.array(centres)
-    return Figures(
+    return BackboneMetrics(
         specimens=len(labels),
         abnormal=each[0].positives,
         level1_auc=level1.value,

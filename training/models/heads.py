@@ -32,7 +32,7 @@ def mean_and_deviation(maps: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance.clamp(min=0) + _SMALLEST_VARIANCE).sqrt()
 
 
-class Probabilities(NamedTuple):
+class HeadOutputs(NamedTuple):
     """Level 1 [n, 1], level 2 [n, 3] and level 3 [n, 10], each in [0, 1]."""
 
     level1: Tensor
@@ -40,14 +40,14 @@ class Probabilities(NamedTuple):
     level3: Tensor
 
 
-def coherent(logits: Tensor) -> Probabilities:
+def coherent(logits: Tensor) -> HeadOutputs:
     """Turn 14 logits (levels 2 and 3 given abnormal) into probabilities that agree down the hierarchy."""
     given = torch.sigmoid(logits)
     level1 = given[:, :1]
     level2 = level1 * given[:, 1 : 1 + len(LEVEL2)]
     level3 = level1 * given[:, 1 + len(LEVEL2) :]
     limits = torch.cat([_largest_parent(level2, label) for label in LEVEL3], dim=1)
-    return Probabilities(level1, level2, torch.minimum(level3, limits))
+    return HeadOutputs(level1, level2, torch.minimum(level3, limits))
 
 
 def _largest_parent(level2: Tensor, label: str) -> Tensor:

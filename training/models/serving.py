@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from training.models.calibration import Calibration
-from training.models.heads import Probabilities, coherent
+from training.models.heads import HeadOutputs, coherent
 from training.models.output import Output
 
 
-class Serving(nn.Module):
+class ServedBackbone(nn.Module):
     """uint8 [n, 224, 224, 3] to level 1 [n, 1], level 2 [n, 3], level 3 [n, 10]; normalisation inside."""
 
     def __init__(self, backbone: nn.Module, calibration: Calibration) -> None:
@@ -18,7 +18,7 @@ class Serving(nn.Module):
         self.backbone = backbone
         self.calibration = calibration
 
-    def forward(self, image: Tensor) -> Probabilities:
+    def forward(self, image: Tensor) -> HeadOutputs:
         """Compute the probabilities."""
         output: Output = self.backbone(unit_range(image))
         return coherent(self.calibration(output.logits))

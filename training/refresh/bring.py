@@ -12,15 +12,15 @@ from services.registry.control import load
 from services.registry.decision import decision_key
 from services.registry.repository import FILE, ModelRepository
 from training.datasets.store import Subset
-from training.evaluation.evaluate import Judged
+from training.evaluation.evaluate import EvaluatedBackbone
 from training.export.graph import ParityError
 from training.export.repository import read_cards
 from training.export.targets import TensorRTRuleError
-from training.export.version import Origin, export_version
-from training.metrics.figures import Figures
-from training.models.serving import Serving
+from training.export.version import VersionOrigin, export_version
+from training.metrics.figures import BackboneMetrics
+from training.models.serving import ServedBackbone
 from training.refresh.inputs import Inputs
-from training.refresh.start import Start
+from training.refresh.start import StartingPoint
 from training.train.plan import Configuration
 
 
@@ -31,13 +31,13 @@ def next_version(repository: ModelRepository, models: tuple[str, ...]) -> int:
 
 
 def export(
-    judged: Mapping[str, Judged],
+    judged: Mapping[str, EvaluatedBackbone],
     backbones: Mapping[str, Any],
     golden: Subset,
     *,
     version: int,
     configuration: Configuration,
-    origins: Mapping[str, Origin],
+    origins: Mapping[str, VersionOrigin],
     folder: Path,
 ) -> None:
     """Write both backbones as one version number into a repository of their own; raises Rejected(`export_failed`).
@@ -47,7 +47,7 @@ def export(
     for name, backbone in backbones.items():
         try:
             export_version(
-                Serving(backbone, judged[name].calibration),
+                ServedBackbone(backbone, judged[name].calibration),
                 judged[name],
                 golden,
                 name=name,
@@ -80,10 +80,10 @@ def withdraw(repository: ModelRepository, client: Any, versions: Mapping[str, in
                 repository.remove(name, version)
 
 
-def origin_of(start: Start, name: str, inputs: Inputs, learnt: int, figures: Figures) -> Origin:
+def origin_of(start: StartingPoint, name: str, inputs: Inputs, learnt: int, figures: BackboneMetrics) -> VersionOrigin:
     """What the card of a refreshed version says; limits are inherited, since nobody has shown that they are lifted."""
     before = f"{name} version {start.versions[name]}"
-    return Origin(
+    return VersionOrigin(
         training_digest=inputs.dataset_digest,
         data=f"{learnt} labelled specimens of dataset {inputs.dataset_digest[:12]}, going on from {before}",
         description=(

@@ -29,7 +29,7 @@ _TAIL: Final = 0.05
 """One-sided: a candidate that is better by any amount is never refused for it."""
 
 
-class Rules(BaseModel):
+class GateRules(BaseModel):
     """What a candidate must show.
 
     No level's mean AUC worse by `auc_margin` or more, level 1's sensitivity not by `sensitivity_margin`, both by the
@@ -47,7 +47,7 @@ class Rules(BaseModel):
 
 
 @dataclass(frozen=True)
-class Opinion:
+class ModelPrediction:
     """What a set of backbones says of specimens: served probabilities [n, 14] and 14 thresholds, their means.
 
     Raises Rejected(`not_probabilities`): a network whose weights are not numbers answers so.
@@ -63,7 +63,7 @@ class Opinion:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """The figures, and why the candidate is refused; it passes without a reason."""
 
     comparisons: tuple[Comparison, ...]
@@ -77,21 +77,23 @@ class _Pair:
     """Both opinions of the same specimens, and the bootstrap samples that both are judged on."""
 
     labels: Labels
-    opinions: tuple[Opinion, Opinion]
+    opinions: tuple[ModelPrediction, ModelPrediction]
     counts: Counts
 
 
-def judge_candidate(labels: Labels, active: Opinion, candidate: Opinion, rules: Rules, seed: int = 0) -> Verdict:
+def judge_candidate(
+    labels: Labels, active: ModelPrediction, candidate: ModelPrediction, rules: GateRules, seed: int = 0
+) -> GateResult:
     """Compare both on specimens with labels uint8 [n, 14] (`training.datasets.missing`)."""
     rows = known(labels[:, 0])
     specimens, abnormal = int(rows.sum()), int((labels[:, 0] == 1).sum())
     small = _too_small(specimens, abnormal, rules) or _one_sided(labels, active)
     if small:
-        return Verdict((), (Reason(reason="evaluation_too_small", words=small),), specimens, abnormal)
+        return GateResult((), (Reason(reason="evaluation_too_small", words=small),), specimens, abnormal)
     pair = _Pair(labels, (active, candidate), resample(len(labels), seed=seed))
     compared = [_of_level(level, pair, rules.auc_margin) for level in LEVEL_COLUMNS]
     compared.append(_of_sensitivity(pair, rules.sensitivity_margin))
-    return Verdict(tuple(compared), tuple(_reasons(compared)), specimens, abnormal)
+    return GateResult(tuple(compared), tuple(_reasons(compared)), specimens, abnormal)
 
 
 def level_auc(level: int, labels: Labels, served: Numbers) -> float:
@@ -99,7 +101,7 @@ def level_auc(level: int, labels: Labels, served: Numbers) -> float:
     return float(_mean([auc_or_nan(truth, scores) for truth, scores, _ in _scored(level, labels, served)]))
 
 
-def _too_small(specimens: int, abnormal: int, rules: Rules) -> str:
+def _too_small(specimens: int, abnormal: int, rules: GateRules) -> str:
     least = min(abnormal, specimens - abnormal)
     if specimens >= rules.least_specimens and least >= rules.least_abnormal:
         return ""
@@ -109,7 +111,7 @@ def _too_small(specimens: int, abnormal: int, rules: Rules) -> str:
     )
 
 
-def _one_sided(labels: Labels, active: Opinion) -> str:
+def _one_sided(labels: Labels, active: ModelPrediction) -> str:
     missing = [LEVEL_NAMES[level] for level in LEVEL_COLUMNS if math.isnan(level_auc(level, labels, active.served))]
     return f"no label of {', '.join(missing)} has both classes among the evaluation specimens" if missing else ""
 

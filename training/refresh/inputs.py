@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.events.base import digest
 from services.registry.decision import PREFIX
-from training.refresh.gate import Rules
+from training.refresh.gate import GateRules
 
 _LETTERS: Final = 16
 
@@ -29,7 +29,7 @@ class Inputs(BaseModel):
     cards: dict[str, str]
     size: str
     plan: str
-    rules: Rules
+    rules: GateRules
     seed: int
 
     @property

@@ -18,15 +18,15 @@ from pydantic import BaseModel, ConfigDict
 from services.common.atomic import replace
 from services.common.errors import Rejected
 from services.common.events import ModelActivation
-from services.registry.decision import Decision, decision_key, read_decision
+from services.registry.decision import PromotionDecision, decision_key, read_decision
 from services.registry.promote import promote
 from services.registry.triton_client import connect
 from training.datasets.collect.dataset import Dataset
 from training.refresh.bring import withdraw
-from training.refresh.gate import Rules
+from training.refresh.gate import GateRules
 from training.refresh.inputs import Inputs
-from training.refresh.journal import Journal
-from training.refresh.run import Place, Run
+from training.refresh.journal import RefreshJournal
+from training.refresh.run import RefreshContext, RefreshRun
 from training.refresh.start import active_activation, start_from
 from training.train.plan import REFRESHES
 
@@ -37,21 +37,21 @@ Ending = Literal["promoted", "refused", "held", "overtaken"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RefreshOutcome:
     """How a refresh ended: `activation` is that of the promotion; `new` is False where the run had ended before."""
 
     ending: Ending
-    decision: Decision
+    decision: PromotionDecision
     activation: int | None
     new: bool = True
 
 
 @dataclass(frozen=True)
-class Wish:
+class RefreshRequest:
     """What is asked for: where runs lie, the gate's rules, whether a candidate that passes is promoted."""
 
     folder: Path
-    rules: Rules
+    rules: GateRules
     promote: bool
     gather: Callable[[], Dataset]
 
@@ -66,7 +66,7 @@ class _Begun(BaseModel):
     promote: bool
 
 
-def refresh(place: Place, wish: Wish) -> Outcome:
+def refresh(place: RefreshContext, wish: RefreshRequest) -> RefreshOutcome:
     """Do one refresh, or say how it ended before; the caller holds the lease.
 
     Raises Rejected where nothing can be begun (nothing active, files that are not those promoted, no dataset),
@@ -77,21 +77,21 @@ def refresh(place: Place, wish: Wish) -> Outcome:
         newest, dataset = active_activation(place.settings), wish.gather()
         earlier = _made_from(place, newest, dataset)
         if earlier is not None:
-            return Outcome("promoted", earlier, newest.activation, new=False)
+            return RefreshOutcome("promoted", earlier, newest.activation, new=False)
         found = _begun(place, wish, newest, dataset)
     run, promoting = found
     ended = run.journal.read("end")
     decision = run.decide()
     if ended is not None:
-        return Outcome(ended["ending"], decision, ended["activation"], new=False)
+        return RefreshOutcome(ended["ending"], decision, ended["activation"], new=False)
     return _end(run, decision, promoting)
 
 
-def _unfinished(place: Place, wish: Wish) -> tuple[Run, bool] | None:
+def _unfinished(place: RefreshContext, wish: RefreshRequest) -> tuple[RefreshRun, bool] | None:
     """Take up a run that was stopped, unless what it started from serves no longer."""
     for path in sorted(wish.folder.glob(f"*/{_FILE}")):
         begun = _Begun.model_validate_json(path.read_bytes())
-        journal = Journal(path.parent, place.store, begun.inputs.run)
+        journal = RefreshJournal(path.parent, place.store, begun.inputs.run)
         if journal.has("end"):
             continue
         place.console.print(f"run {begun.inputs.run}: goes on, with the rules that it was begun with")
@@ -101,7 +101,7 @@ def _unfinished(place: Place, wish: Wish) -> tuple[Run, bool] | None:
     return None
 
 
-def _opened(place: Place, begun: _Begun, journal: Journal) -> Run | None:
+def _opened(place: RefreshContext, begun: _Begun, journal: RefreshJournal) -> RefreshRun | None:
     try:
         dataset = Dataset.read(begun.dataset)
         inputs = _following(active_activation(place.settings), begun.inputs, journal)
@@ -111,10 +111,10 @@ def _opened(place: Place, begun: _Begun, journal: Journal) -> Run | None:
         (journal.folder / _FILE).unlink()
         return None
     _write(journal.folder, begun.model_copy(update={"inputs": inputs}))
-    return Run(inputs, dataset, start, journal, place)
+    return RefreshRun(inputs, dataset, start, journal, place)
 
 
-def _following(newest: ModelActivation, inputs: Inputs, journal: Journal) -> Inputs:
+def _following(newest: ModelActivation, inputs: Inputs, journal: RefreshJournal) -> Inputs:
     """Let a run follow the activation in force, if that is of the versions that it started from.
 
     Not so once it may have been promoted: what serves since then is somebody's decision.
@@ -127,7 +127,7 @@ def _following(newest: ModelActivation, inputs: Inputs, journal: Journal) -> Inp
     return inputs.model_copy(update={"activation": newest.activation})
 
 
-def _made_from(place: Place, newest: ModelActivation, dataset: Dataset) -> Decision | None:
+def _made_from(place: RefreshContext, newest: ModelActivation, dataset: Dataset) -> PromotionDecision | None:
     """Return the decision that promoted what serves, if that was on this very dataset: nothing new is to be learnt."""
     try:
         decision = read_decision(place.store, newest.evaluation_key) if newest.evaluation_key else None
@@ -136,7 +136,9 @@ def _made_from(place: Place, newest: ModelActivation, dataset: Dataset) -> Decis
     return decision if decision is not None and decision.dataset_digest == dataset.digest else None
 
 
-def _begun(place: Place, wish: Wish, newest: ModelActivation, dataset: Dataset) -> tuple[Run, bool]:
+def _begun(
+    place: RefreshContext, wish: RefreshRequest, newest: ModelActivation, dataset: Dataset
+) -> tuple[RefreshRun, bool]:
     start = start_from(place.repository, newest.activation, newest.versions, newest.cards)
     if start.size not in REFRESHES:
         raise Rejected("no_plan", f"training/train/plan.py has no schedule to refresh networks of size {start.size}")
@@ -152,11 +154,11 @@ def _begun(place: Place, wish: Wish, newest: ModelActivation, dataset: Dataset) 
         rules=wish.rules,
         seed=configuration.seed,
     )
-    journal = Journal(wish.folder / inputs.run, place.store, inputs.run)
+    journal = RefreshJournal(wish.folder / inputs.run, place.store, inputs.run)
     if not journal.has("end"):
         place.console.print(f"run {inputs.run}: begun, on dataset {dataset.digest[:12]}")
         _write(journal.folder, _Begun(inputs=inputs, dataset=dataset.folder.resolve(), promote=wish.promote))
-    return Run(inputs, dataset, start, journal, place), wish.promote
+    return RefreshRun(inputs, dataset, start, journal, place), wish.promote
 
 
 def _write(folder: Path, begun: _Begun) -> None:
@@ -164,7 +166,7 @@ def _write(folder: Path, begun: _Begun) -> None:
     replace(folder / _FILE, begun.model_dump_json(indent=2).encode())
 
 
-def _end(run: Run, decision: Decision, promoting: bool) -> Outcome:
+def _end(run: RefreshRun, decision: PromotionDecision, promoting: bool) -> RefreshOutcome:
     ending: Ending = "held"
     activation: int | None = None
     if decision.outcome == "refuse":
@@ -173,16 +175,16 @@ def _end(run: Run, decision: Decision, promoting: bool) -> Outcome:
     elif promoting:
         ending, activation = _promote(run, decision)
     run.journal.write("end", {"ending": ending, "activation": activation})
-    return Outcome(ending, decision, activation)
+    return RefreshOutcome(ending, decision, activation)
 
 
-def _withdraw(run: Run, decision: Decision) -> None:
+def _withdraw(run: RefreshRun, decision: PromotionDecision) -> None:
     if decision.candidate:
         with closing(connect(run.place.settings.triton_grpc)) as client:
             withdraw(run.place.repository, client, decision.candidate)
 
 
-def _promote(run: Run, decision: Decision) -> tuple[Ending, int | None]:
+def _promote(run: RefreshRun, decision: PromotionDecision) -> tuple[Ending, int | None]:
     """Promote, unless a killed job did, or something else serves by now than what the candidate was compared with."""
     key, place = decision_key(run.inputs.run), run.place
     newest = active_activation(place.settings)

@@ -22,7 +22,7 @@ _FILES: Final = "files"
 Record = dict[str, Any]
 
 
-class Journal:
+class RefreshJournal:
     """The records of one run."""
 
     def __init__(self, folder: Path, store: ObjectStore, run: str) -> None:

@@ -12,28 +12,28 @@ from services.common.hierarchy import consensus as consensus_of
 from services.common.hierarchy import pooled
 from services.registry.inspect import GRAPH
 from training.datasets.store import Subset
-from training.evaluation.evaluate import Judged, consensus
+from training.evaluation.evaluate import EvaluatedBackbone, consensus
 from training.evaluation.predictions import Numbers
 from training.export.graph import run_onnx_batches
-from training.refresh.gate import Opinion
-from training.refresh.start import Start
+from training.refresh.gate import ModelPrediction
+from training.refresh.start import StartingPoint
 
 _BATCH: Final = 32
 
 
-def active_opinion(start: Start, subset: Subset, threads: int) -> Opinion:
+def active_opinion(start: StartingPoint, subset: Subset, threads: int) -> ModelPrediction:
     """Ask the very graphs that serve, by ONNX Runtime."""
     cards = [start.cards[model] for model in start.folders]
     served = [_served((folder / GRAPH).read_bytes(), subset, threads) for folder in start.folders.values()]
     weights = [card.consensus_weight for card in cards]
     thresholds = pooled([card.thresholds for card in cards], weights)
-    return Opinion(consensus_of(served, weights), tuple(thresholds.tolist()))
+    return ModelPrediction(consensus_of(served, weights), tuple(thresholds.tolist()))
 
 
-def candidate_opinion(judged: Mapping[str, Judged]) -> Opinion:
+def candidate_opinion(judged: Mapping[str, EvaluatedBackbone]) -> ModelPrediction:
     """Of the candidate's backbones on the specimens that they were judged on."""
     together = consensus(list(judged.values()))
-    return Opinion(together.served, together.thresholds)
+    return ModelPrediction(together.served, together.thresholds)
 
 
 def drawn(subset: Subset, most: int, seed: int) -> Subset:

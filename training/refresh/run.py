@@ -25,21 +25,21 @@ from services.common.events.base import now
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.registry.admit import admit_all
-from services.registry.decision import Comparison, Decision, Reason, decision_key
+from services.registry.decision import Comparison, PromotionDecision, Reason, decision_key
 from services.registry.repository import ModelRepository
 from services.registry.triton_client import connect
 from training.datasets.collect.dataset import Dataset
-from training.evaluation.evaluate import Judged, judge
+from training.evaluation.evaluate import EvaluatedBackbone, judge
 from training.models.build import BACKBONES
 from training.refresh.bring import add, export, next_version, origin_of
 from training.refresh.contradiction import contradictions, expected_of
-from training.refresh.gate import LEVEL_NAMES, Verdict, judge_candidate
+from training.refresh.gate import LEVEL_NAMES, GateResult, judge_candidate
 from training.refresh.inputs import Inputs
-from training.refresh.journal import Journal
+from training.refresh.journal import RefreshJournal
 from training.refresh.lease import Lease
 from training.refresh.opinions import active_opinion, candidate_opinion, drawn
-from training.refresh.start import Start
-from training.refresh.train import Schooling, read_weights, train_on, write_weights
+from training.refresh.start import StartingPoint
+from training.refresh.train import TrainingSchedule, read_weights, train_on, write_weights
 from training.train.hardware import Hardware
 from training.train.plan import REFRESHES, Configuration
 
@@ -48,7 +48,7 @@ LOOKED_AT: Final = 1000
 
 
 @dataclass(frozen=True)
-class Place:
+class RefreshContext:
     """Servers, and what a run computes on."""
 
     settings: Settings
@@ -61,29 +61,29 @@ class Place:
 
 
 @dataclass
-class Run:
+class RefreshRun:
     """What a run is made from and where it lies; `decide` does all that is left to do of it."""
 
     inputs: Inputs
     dataset: Dataset
-    start: Start
-    journal: Journal
-    place: Place
+    start: StartingPoint
+    journal: RefreshJournal
+    place: RefreshContext
 
     @property
     def configuration(self) -> Configuration:
         """The schedule for networks of the start's size."""
         return REFRESHES[self.start.size]
 
-    def decide(self) -> Decision:
+    def decide(self) -> PromotionDecision:
         """Return the decision; whatever is wrong with the candidate is a refusal with a reason, not an error."""
         done = self.journal.read("decide")
         if done is not None:
-            return Decision.model_validate(done)
+            return PromotionDecision.model_validate(done)
         try:
             reasons = self._candidate()
         except Rejected as rejected:
-            reasons = [Reason(reason=rejected.reason, words=rejected.words)]
+            reasons = [Reason(reason=rejected.reason, words=rejected.message)]
         decision = self._decision(reasons)
         self.place.store.put(
             decision_key(self.inputs.run), decision.model_dump_json(indent=2).encode(), "application/json"
@@ -133,7 +133,7 @@ class Run:
         }
 
     def _train(self) -> None:
-        schooling = Schooling(
+        schooling = TrainingSchedule(
             self.dataset.subset("train"),
             self.dataset.subset("validation"),
             self.configuration,
@@ -154,7 +154,7 @@ class Run:
         return {name: read_weights(path, name, self.start.size) for name, path in paths.items()}
 
     @cached_property
-    def _judged(self) -> dict[str, Judged]:
+    def _judged(self) -> dict[str, EvaluatedBackbone]:
         validation, evaluation = self.dataset.subset("validation"), self.dataset.evaluation()
         return {name: judge(backbone, validation, evaluation) for name, backbone in self._backbones.items()}
 
@@ -173,7 +173,7 @@ class Run:
             )
         return [Reason.model_validate(one) for one in done["reasons"]]
 
-    def _verdict(self) -> Verdict:
+    def _verdict(self) -> GateResult:
         evaluation = self.dataset.evaluation()
         active = active_opinion(self.start, evaluation, self.place.threads)
         return judge_candidate(evaluation.labels, active, candidate_opinion(self._judged), self.inputs.rules)
@@ -218,9 +218,9 @@ class Run:
             admit_all(self.place.settings, client, self.place.repository, self.versions())
         self.journal.write("admit", {})
 
-    def _decision(self, reasons: list[Reason]) -> Decision:
+    def _decision(self, reasons: list[Reason]) -> PromotionDecision:
         judged = self.journal.read("judge") or {}
-        return Decision(
+        return PromotionDecision(
             run=self.inputs.run,
             outcome="refuse" if reasons else "promote",
             reasons=tuple(reasons),

@@ -20,7 +20,7 @@ from training.models.build import BACKBONES
 
 
 @dataclass(frozen=True)
-class Start:
+class StartingPoint:
     """Versions, pins, cards and folders of both backbones by name, and their size."""
 
     activation: int
@@ -45,7 +45,7 @@ def active_activation(settings: Settings) -> ModelActivation:
 
 def start_from(
     repository: ModelRepository, activation: int, versions: Mapping[str, int], pins: Mapping[str, str]
-) -> Start:
+) -> StartingPoint:
     """Look at the versions' files.
 
     Raises Rejected: the reasons of `services.registry.inspect`, `pin_differs` (the repository does not hold what was
@@ -56,7 +56,7 @@ def start_from(
     sizes = {name: read_size(folder) for name, folder in folders.items()}
     if len(set(sizes.values())) > 1:
         raise Rejected("sizes_differ", f"the serving versions are of different sizes, {sizes}: promote two of one size")
-    return Start(activation, versions, pins, cards, folders, next(iter(sizes.values())))
+    return StartingPoint(activation, versions, pins, cards, folders, next(iter(sizes.values())))
 
 
 def _card(repository: ModelRepository, name: str, versions: Mapping[str, int], pins: Mapping[str, str]) -> ModelCard:

@@ -16,16 +16,16 @@ from services.common.atomic import atomic
 from services.common.errors import Fatal, Rejected
 from training.datasets.store import Subset
 from training.models.build import build_backbone
-from training.refresh.start import Start
+from training.refresh.start import StartingPoint
 from training.train.checkpoint import Epoch, features_of
 from training.train.hardware import Hardware
 from training.train.heads import fit_heads
-from training.train.loop import Fit
+from training.train.loop import BackboneTraining
 from training.train.plan import Configuration
 
 
 @dataclass(frozen=True)
-class Schooling:
+class TrainingSchedule:
     """What both backbones are trained on and by, in which folder; `console` hears of every epoch."""
 
     train: Subset
@@ -36,7 +36,7 @@ class Schooling:
     console: Console
 
 
-def train_on(start: Start, name: str, schooling: Schooling) -> nn.Module:
+def train_on(start: StartingPoint, name: str, schooling: TrainingSchedule) -> nn.Module:
     """Train a backbone on from its serving version, or go on where the folder was left; its heads then by themselves.
 
     The heads go on too: a refresh may bring few specimens, and heads from nothing would forget what the others taught.
@@ -46,7 +46,7 @@ def train_on(start: Start, name: str, schooling: Schooling) -> nn.Module:
     plan, seed = schooling.configuration.plan(name), schooling.configuration.seed
     backbone = start.backbone(name)
     torch.manual_seed(seed)
-    fit = Fit(backbone, plan, *parts, seed=seed, hardware=schooling.hardware)
+    fit = BackboneTraining(backbone, plan, *parts, seed=seed, hardware=schooling.hardware)
     try:
         fit.run(
             schooling.folder / name, partial(_tell, schooling.console, f"{name}, of {plan.epochs}"), schooling.console

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.explain.heat_maps import FEWEST
-from training.explain.inspection import Opened
+from training.explain.inspection import InspectedModels
 from training.explain.localisation import Localisation
 from training.explain.reconstruction import PAPER_MSE, PAPER_SSIM
 from training.report.markdown import estimate, number, picture, share, table
 from training.train.history import best_epoch
 
 
-def inside_section(opened: Opened) -> list[str]:
+def inside_section(opened: InspectedModels) -> list[str]:
     """Lines about one model, figures included."""
     parts = _training, _heat, _sheets, _maps, _reconstruction, _centre
     return [f"## Inside {opened.name}", "", *(line for part in parts for line in part(opened))]
 
 
-def _training(opened: Opened) -> list[str]:
+def _training(opened: InspectedModels) -> list[str]:
     lines = ["### Training", ""]
     if opened.epochs:
         seconds = [epoch.seconds for epoch in opened.epochs]
@@ -40,7 +40,7 @@ def _training(opened: Opened) -> list[str]:
     return [*lines, words, ""]
 
 
-def _heat(opened: Opened) -> list[str]:
+def _heat(opened: InspectedModels) -> list[str]:
     lines = ["### Heat on the altered bones", ""]
     if not opened.heat:
         return [*lines, "Nobody knows which bones of these specimens are altered, so nothing is measured.", ""]
@@ -82,7 +82,7 @@ def _with_gain(found: Localisation) -> str:
     return f"{value} ({number(found.gain, 1)}{blind})"
 
 
-def _sheets(opened: Opened) -> list[str]:
+def _sheets(opened: InspectedModels) -> list[str]:
     words = (
         "For each label the most probable, the median and the least probable of its positive specimens. Altered bones "
         "are outlined; each source's heat is scaled to its largest value in the two views."
@@ -93,12 +93,12 @@ def _sheets(opened: Opened) -> list[str]:
     return lines
 
 
-def _maps(opened: Opened) -> list[str]:
+def _maps(opened: InspectedModels) -> list[str]:
     words = "The channels that differ most from place to place, in the abnormal specimen that the model is surest of."
     return ["### Feature maps", "", words, "", *picture(opened.picture("maps"), "Feature maps")]
 
 
-def _reconstruction(opened: Opened) -> list[str]:
+def _reconstruction(opened: InspectedModels) -> list[str]:
     found = opened.reconstruction
     if found is None:
         return []
@@ -119,7 +119,7 @@ def _reconstruction(opened: Opened) -> list[str]:
     ]
 
 
-def _centre(opened: Opened) -> list[str]:
+def _centre(opened: InspectedModels) -> list[str]:
     found = opened.centre
     lines = ["### Centre from the features", ""]
     if found is None:

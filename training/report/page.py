@@ -7,7 +7,7 @@ from itertools import groupby
 
 from services.common.labels import LABEL_ORDER
 from training.evaluation.summary import MEAN, AucRow, Group, paper_auc
-from training.explain.inspection import Opened
+from training.explain.inspection import InspectedModels
 from training.metrics.ranking import RESAMPLES, Estimate
 from training.report.figures import ABSTENTION, INPUTS, LEVEL_MEANS, has_inputs
 from training.report.findings import Findings, RunFindings
@@ -22,7 +22,7 @@ DATA_DIFFER = (
 )
 
 
-def page(findings: Findings, inside: Sequence[Opened] = ()) -> str:
+def page(findings: Findings, inside: Sequence[InspectedModels] = ()) -> str:
     """The whole page; `inside` are the models that were opened."""
     lines = ["# Evaluation", "", *_test_set(findings), DATA_DIFFER, "", *_auc(findings)]
     lines += ["## Single runs in detail", "", _detail_words(findings), ""]

@@ -8,7 +8,7 @@ from training.simulation.imaging.radiograph import Box, Radiograph
 from training.simulation.imaging.technique import TROUBLES, VIEWS
 from training.simulation.prevalence import BALANCED, PUBLIC, Prevalence
 from training.simulation.render import render, render_pair
-from training.simulation.specimen import Specimen, make_specimen
+from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
 __all__ = [
     "BALANCED",
@@ -24,7 +24,7 @@ __all__ = [
     "EncodedImage",
     "Prevalence",
     "Radiograph",
-    "Specimen",
+    "SimulatedSpecimen",
     "SpecimenSubmission",
     "SubmittedImage",
     "cohort",

@@ -24,7 +24,7 @@ from training.simulation.imaging.technique import (
 )
 from training.simulation.prevalence import PUBLIC, Prevalence
 from training.simulation.render import render
-from training.simulation.specimen import Specimen, make_specimen
+from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
 ACCEPTED: Final = "accepted"
 SKIPPED: Final = "skipped"
@@ -57,7 +57,7 @@ class SubmittedImage:
 class SpecimenSubmission:
     """One specimen and the files a centre sends for it, in order."""
 
-    specimen: Specimen
+    specimen: SimulatedSpecimen
     images: tuple[SubmittedImage, ...]
 
     @property
@@ -100,7 +100,7 @@ def _trouble(turn: int, share: float) -> str | None:
     return _EXTRA_TROUBLES[before % len(_EXTRA_TROUBLES)] if after > before else None
 
 
-def _complete(specimen: Specimen, side: int | None, trouble: str | None) -> list[SubmittedImage]:
+def _complete(specimen: SimulatedSpecimen, side: int | None, trouble: str | None) -> list[SubmittedImage]:
     rng = np.random.default_rng((specimen.seed, 6))
     counts = 1 + rng.choice(3, p=(0.6, 0.3, 0.1), size=2)
     images = [
@@ -122,7 +122,7 @@ def _complete(specimen: Specimen, side: int | None, trouble: str | None) -> list
 
 
 def _taken(
-    specimen: Specimen, view: str, increment: int, side: int | None, trouble: str | None = None
+    specimen: SimulatedSpecimen, view: str, increment: int, side: int | None, trouble: str | None = None
 ) -> SubmittedImage:
     radiograph = render(specimen, view, increment, side=side, trouble=trouble)
     return SubmittedImage(
@@ -137,7 +137,7 @@ def _taken(
 
 
 def _troubled(
-    specimen: Specimen, images: list[SubmittedImage], trouble: str, side: int | None, rng: np.random.Generator
+    specimen: SimulatedSpecimen, images: list[SubmittedImage], trouble: str, side: int | None, rng: np.random.Generator
 ) -> SubmittedImage:
     """One more file that is bad in the given way."""
     view = str(rng.choice(WHOLE_BODY))

@@ -17,7 +17,7 @@ import numpy as np
 from training.labels import Observation, table
 from training.simulation.abnormalities.catalogue import CATALOGUE, apply
 from training.simulation.abnormalities.finding import parameter_id
-from training.simulation.anatomy.plan import Plan, normal_plan
+from training.simulation.anatomy.plan import BodyPlan, normal_plan
 from training.simulation.anatomy.pose import DV, LAT
 
 BOTH: Final = (DV, LAT)
@@ -108,7 +108,7 @@ def drawn_by() -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType({identifier: tuple(kinds) for identifier, kinds in found.items()})
 
 
-def _usual_plan() -> Plan:
+def _usual_plan() -> BodyPlan:
     return normal_plan(np.random.default_rng(0), "female")
 
 

@@ -32,7 +32,7 @@ from training.simulation.imaging.technique import (
     draw_technique,
 )
 from training.simulation.solids import Points
-from training.simulation.specimen import Specimen, make_specimen
+from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
 FINEST_MM: Final = 0.15
 _CLOSE_UP_FINEST_MM: Final = 0.05
@@ -45,7 +45,7 @@ _APART_MM: Final = 24.0
 
 
 def render(
-    specimen: Specimen,
+    specimen: SimulatedSpecimen,
     view: str,
     seed: int,
     *,
@@ -84,7 +84,7 @@ def render(
     return _expose(specimen, view, technique, layers, mouse=mouse, grid=grid, rng=rng)
 
 
-def render_pair(specimen: Specimen, seed: int, *, side: int | None = None) -> tuple[Radiograph, Radiograph]:
+def render_pair(specimen: SimulatedSpecimen, seed: int, *, side: int | None = None) -> tuple[Radiograph, Radiograph]:
     """A matched DV and LAT of one specimen."""
     return render(specimen, DV, seed, side=side), render(specimen, LAT, seed, side=side)
 
@@ -118,7 +118,7 @@ def _grid(axes: Points, middle: Points, technique: Technique, view: str) -> Grid
     return Grid(axes, axes[:, :2] @ corner, step, height, width)
 
 
-def _layers(specimen: Specimen, mouse: Mouse, grid: Grid, technique: Technique, *, lateral: bool) -> Thickness:
+def _layers(specimen: SimulatedSpecimen, mouse: Mouse, grid: Grid, technique: Technique, *, lateral: bool) -> Thickness:
     if technique.trouble == BLANK:
         empty = np.zeros((grid.height, grid.width), dtype=np.float32)
         return Thickness(empty, empty, {})
@@ -132,7 +132,7 @@ def _layers(specimen: Specimen, mouse: Mouse, grid: Grid, technique: Technique, 
     return Thickness(here.soft + there.soft, here.bone + there.bone, here.boxes)
 
 
-def _neighbour(specimen: Specimen, lateral: bool) -> Mouse:
+def _neighbour(specimen: SimulatedSpecimen, lateral: bool) -> Mouse:
     """A second mouse, laid the same way."""
     other = make_specimen(specimen.seed + 1_000_003, abnormal=False)
     return build_mouse(
@@ -141,7 +141,7 @@ def _neighbour(specimen: Specimen, lateral: bool) -> Mouse:
 
 
 def _expose(
-    specimen: Specimen,
+    specimen: SimulatedSpecimen,
     view: str,
     technique: Technique,
     layers: Thickness,

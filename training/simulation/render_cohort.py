@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 
-from services.demo.submissions import Picture, Submission
+from services.demo.submissions import DemoPicture, DemoSubmission
 from training.simulation import BALANCED, SpecimenSubmission, cohort
 
 
@@ -28,14 +28,14 @@ def write_part(folder: Path, seed: int, count: int, side: int | None, *, simple:
         partial.rename(folder / f"{name}.json")
 
 
-def _written(folder: Path, submission: SpecimenSubmission) -> Submission:
+def _written(folder: Path, submission: SpecimenSubmission) -> DemoSubmission:
     specimen = submission.specimen
-    pictures: list[Picture] = []
+    pictures: list[DemoPicture] = []
     for index, sent in enumerate(submission.images):
         file = folder / f"{index}_{sent.image.file_name}"
         file.write_bytes(sent.image.data)
         pictures.append(
-            Picture(
+            DemoPicture(
                 file=file,
                 sha256=hashlib.sha256(sent.image.data).hexdigest(),
                 parameter_stable_id=sent.image.parameter_stable_id,
@@ -44,7 +44,7 @@ def _written(folder: Path, submission: SpecimenSubmission) -> Submission:
                 late=sent.late,
             )
         )
-    return Submission(
+    return DemoSubmission(
         biological_sample_id=specimen.biological_sample_id,
         centre=specimen.centre,
         truth=(specimen.level1, *specimen.call),

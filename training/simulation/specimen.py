@@ -17,14 +17,14 @@ from training.simulation.abnormalities.catalogue import apply, choose_kinds
 from training.simulation.abnormalities.finding import Finding, parameter_id
 from training.simulation.abnormalities.ribcage import COUNT as RIBS
 from training.simulation.abnormalities.spine import COUNT as VERTEBRAE
-from training.simulation.anatomy.plan import Plan, normal_plan
+from training.simulation.anatomy.plan import BodyPlan, normal_plan
 from training.simulation.centres import CENTRES
 from training.simulation.prevalence import BALANCED, Prevalence
 
 _DIGITS: Final = "028"
 
 
-def counts(plan: Plan) -> dict[str, int]:
+def counts(plan: BodyPlan) -> dict[str, int]:
     """What a scorer would count, by parameter stable id: IMPC_XRY_008, 009, 013 to 017 and 028."""
     found = {number: len(plan.region(region)) for region, number in VERTEBRAE.items()}
     found |= {number: sum(rib.side == side for rib in plan.ribs) for side, number in RIBS.items()}
@@ -32,7 +32,7 @@ def counts(plan: Plan) -> dict[str, int]:
     return {parameter_id(number): count for number, count in found.items()}
 
 
-def normal_counts(plan: Plan) -> set[str]:
+def normal_counts(plan: BodyPlan) -> set[str]:
     """Parameter stable ids of the counts that lie in the anatomical range."""
     return {identifier for identifier, count in counts(plan).items() if ANATOMICAL[identifier].holds(count)}
 
@@ -41,7 +41,7 @@ STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
 
 
 @dataclass(frozen=True, slots=True)
-class Specimen:
+class SimulatedSpecimen:
     """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`."""
 
     seed: int
@@ -76,7 +76,7 @@ class Specimen:
         """Names of the altered bones."""
         return tuple(sorted({part for finding in self.findings for part in finding.parts}))
 
-    def plan(self) -> Plan:
+    def plan(self) -> BodyPlan:
         """The measures of this mouse, abnormalities included."""
         plan = _normal(self.seed, self.sex)
         for finding in self.findings:
@@ -92,7 +92,7 @@ def make_specimen(
     kinds: Mapping[str, float] | None = None,
     prevalence: Prevalence = BALANCED,
     centres: Sequence[str] = CENTRES,
-) -> Specimen:
+) -> SimulatedSpecimen:
     """The specimen of a seed (0 or greater): the same arguments always give the same mouse.
 
     `centre`, `abnormal` and `kinds` (severity of each kind of the catalogue) replace what the seed would draw.
@@ -105,7 +105,7 @@ def make_specimen(
     if kinds is None:
         kinds = _draw_kinds(rng, prevalence) if is_abnormal else {}
     plan = _normal(seed, sex)
-    return Specimen(
+    return SimulatedSpecimen(
         seed=seed,
         biological_sample_id=str(100_000 + seed),
         centre=centre or drawn_centre,
@@ -115,7 +115,7 @@ def make_specimen(
     )
 
 
-def _judged(findings: Sequence[Finding], plan: Plan) -> tuple[Finding, ...]:
+def _judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
     """Findings without the counts that came out normal after all (one rib too many, and one too few)."""
     normal = normal_counts(plan)
     return tuple(replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal)) for f in findings)
@@ -128,5 +128,5 @@ def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, f
     return {kind: round(float(rng.uniform(*prevalence.severity)), 3) for kind in kinds}
 
 
-def _normal(seed: int, sex: str) -> Plan:
+def _normal(seed: int, sex: str) -> BodyPlan:
     return normal_plan(np.random.default_rng((seed, 2)), sex)

@@ -19,7 +19,7 @@ from training.models.output import Output
 from training.train.batches import steps_of
 from training.train.loss import HierarchicalLoss
 from training.train.module import HEADS
-from training.train.rules import LEVELS, RULES, Rules
+from training.train.rules import LEVELS, RULES, TrainingRules
 
 _BATCH: Final = 128
 _EPOCHS: Final = 60
@@ -37,7 +37,7 @@ class Features:
 
 
 def fit_heads(
-    backbone: Any, fresh: nn.Module, train: Features, validation: Features, *, seed: int, rules: Rules = RULES
+    backbone: Any, fresh: nn.Module, train: Features, validation: Features, *, seed: int, rules: TrainingRules = RULES
 ) -> int:
     """Replace the heads of `backbone` by those of `fresh`, train them, keep the best epoch's; returns the epochs.
 
@@ -52,7 +52,7 @@ def fit_heads(
 
 
 def _fit_levels(
-    backbone: Any, levels: tuple[int, ...], train: Features, validation: Features, *, seed: int, rules: Rules
+    backbone: Any, levels: tuple[int, ...], train: Features, validation: Features, *, seed: int, rules: TrainingRules
 ) -> int:
     backbone.requires_grad_(False)
     heads = [parameter for name in HEADS for parameter in _parameters(backbone, name, levels)]

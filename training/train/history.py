@@ -38,7 +38,7 @@ OnEpoch = Callable[[int, Epoch], None]
 """Called with an epoch's number, from 1, and its figures."""
 
 
-class History(pl.Callback):
+class EpochHistory(pl.Callback):
     """Collects each epoch's figures; raises Fatal when a loss is not a number, leaving the last good checkpoint."""
 
     def __init__(self, run: dict[str, Any], epochs: list[Epoch], on_epoch: OnEpoch) -> None:

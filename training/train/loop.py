@@ -29,9 +29,9 @@ from training.train.batches import SpecimenData, steps_of
 from training.train.checkpoint import BEST, LAST, AtomicCheckpoints, Epoch, path_of, read_history, read_weights
 from training.train.checks import check_subsets
 from training.train.hardware import Hardware
-from training.train.history import History, OnEpoch
+from training.train.history import EpochHistory, OnEpoch
 from training.train.module import BackboneModule
-from training.train.plan import Plan
+from training.train.plan import BackbonePlan
 
 _ADVICE: Final = (
     # Two cores are what there is: a worker process would take one from the training itself.
@@ -105,13 +105,13 @@ _MONITOR: Final = "validation_loss"
 _LOGGED_STEPS: Final = 10
 
 
-class Fit:
+class BackboneTraining:
     """Training of one backbone in a folder; `run` goes on where an earlier run of the same folder was stopped."""
 
     def __init__(
         self,
         backbone: nn.Module,
-        plan: Plan,
+        plan: BackbonePlan,
         train: Subset,
         validation: Subset,
         *,
@@ -138,7 +138,7 @@ class Fit:
         epochs = read_history(folder, run)
         if not self._is_over(epochs):
             with quiet_lightning():
-                self._fit(folder, History(run, epochs, on_epoch), console)
+                self._fit(folder, EpochHistory(run, epochs, on_epoch), console)
         self._backbone.load_state_dict(read_weights(folder, BEST))
         return read_history(folder, run)
 
@@ -147,7 +147,7 @@ class Fit:
         waited = len(losses) - 1 - losses.index(min(losses)) if losses else 0
         return len(losses) >= self._plan.epochs or waited >= self._plan.patience
 
-    def _fit(self, folder: Path, history: History, console: Console | None) -> None:
+    def _fit(self, folder: Path, history: EpochHistory, console: Console | None) -> None:
         plan, seed = self._plan, self._seed
         steps = plan.epochs * steps_of(len(self._train), plan.batch)
         self._backbone.train()
@@ -164,7 +164,7 @@ class Fit:
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
 
-    def _trainer(self, folder: Path, history: History, console: Console | None) -> pl.Trainer:
+    def _trainer(self, folder: Path, history: EpochHistory, console: Console | None) -> pl.Trainer:
         steps = steps_of(len(self._train), self._plan.batch)
         once_an_epoch: dict[str, Any] = {
             "dirpath": folder,

@@ -21,7 +21,7 @@ from training.datasets.bone_truth import REGIONS
 from training.datasets.missing import MISSING, known
 from training.models.output import Output
 from training.models.trunk import sample
-from training.train.rules import LEVELS, RULES, Rules, losses
+from training.train.rules import LEVELS, RULES, TrainingRules, losses
 
 REGION_WEIGHT: Final = 4.0
 ALTERED_WEIGHT: Final = 40.0
@@ -46,7 +46,7 @@ class HierarchicalLoss(nn.Module):
         self,
         labels: NDArray[np.uint8],
         reconstruction_weight: float,
-        rules: Rules = RULES,
+        rules: TrainingRules = RULES,
         levels: Sequence[int] = LEVELS,
     ) -> None:
         super().__init__()

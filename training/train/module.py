@@ -21,14 +21,14 @@ from training.datasets.missing import MISSING
 from training.models.serving import unit_range
 from training.train.batches import Batch
 from training.train.loss import HierarchicalLoss
-from training.train.plan import Plan
+from training.train.plan import BackbonePlan
 
 FRONT_END: Final = "front_end"
 HEADS: Final = ("heads", "shortcut", "level1", "level2", "level3", "level2_output", "level3_output")
 """Parts of the names of a backbone's parameters: of front ends wherever they lie, of the heads as its children."""
 
 
-def parameter_groups(backbone: nn.Module, plan: Plan) -> list[dict[str, Any]]:
+def parameter_groups(backbone: nn.Module, plan: BackbonePlan) -> list[dict[str, Any]]:
     """Return the groups for the optimiser: body, front end, heads; frozen parameters and empty groups are left out."""
     groups: dict[str, list[nn.Parameter]] = {"body": [], FRONT_END: [], "heads": []}
     for name, parameter in backbone.named_parameters():
@@ -63,7 +63,7 @@ class BackboneModule(pl.LightningModule):
     """
 
     def __init__(
-        self, backbone: nn.Module, plan: Plan, train_labels: NDArray[np.uint8], *, steps: int, seed: int
+        self, backbone: nn.Module, plan: BackbonePlan, train_labels: NDArray[np.uint8], *, steps: int, seed: int
     ) -> None:
         super().__init__()
         if not plan.rules.together:

@@ -8,14 +8,14 @@ from typing import Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VIEW_SIDE
 from training.datasets.inputs import Input
-from training.train.rules import RULES, Rules
+from training.train.rules import RULES, TrainingRules
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 """Lightning's names: all in 32 bits, or layers in 16 bits with weights kept in 32."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class BackbonePlan:
     """Schedule of one backbone.
 
     AdamW, one warm-up and a cosine decay of `learning_rate`; `epochs` at most, ended early after `patience` epochs
@@ -34,7 +34,7 @@ class Plan:
     front_end_rate: float = 1.0
     head_weight_decay: float | None = None
     precision: Precision | None = None
-    rules: Rules = RULES
+    rules: TrainingRules = RULES
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Configuration:
     balanced: int
     first_seed: int
     seed: int
-    convnext: Plan
-    cae: Plan
+    convnext: BackbonePlan
+    cae: BackbonePlan
     input: Input = "MV"
     side: int = TENSOR_SIDE
     training_set: str = ""
@@ -68,7 +68,7 @@ class Configuration:
         """The run's folder, among all runs, in which its training set lies."""
         return runs / (self.training_set or self.name)
 
-    def plan(self, backbone: str) -> Plan:
+    def plan(self, backbone: str) -> BackbonePlan:
         """Return the schedule of backbone `convnext` or `cae`."""
         return self.convnext if backbone == "convnext" else self.cae
 
@@ -83,7 +83,7 @@ _SMALL: Final = Configuration(
     balanced=3000,
     first_seed=FIRST_SEED,
     seed=1,
-    convnext=Plan(
+    convnext=BackbonePlan(
         epochs=6,
         patience=4,
         batch=16,
@@ -92,7 +92,7 @@ _SMALL: Final = Configuration(
         front_end_rate=0.5,
         head_weight_decay=0.3,
     ),
-    cae=Plan(
+    cae=BackbonePlan(
         epochs=10,
         patience=4,
         batch=16,
@@ -109,8 +109,8 @@ _FULL: Final = Configuration(
     balanced=20_000,
     first_seed=FIRST_SEED,
     seed=1,
-    convnext=Plan(epochs=100, patience=3, batch=32, learning_rate=1e-4, weight_decay=0.05),
-    cae=Plan(epochs=100, patience=3, batch=32, learning_rate=1e-3, weight_decay=0.01, reconstruction_weight=10),
+    convnext=BackbonePlan(epochs=100, patience=3, batch=32, learning_rate=1e-4, weight_decay=0.05),
+    cae=BackbonePlan(epochs=100, patience=3, batch=32, learning_rate=1e-3, weight_decay=0.01, reconstruction_weight=10),
 )
 _SMALL_448: Final = replace(
     _SMALL,

@@ -27,7 +27,7 @@ LEVELS: Final = (1, 2, 3)
 
 
 @dataclass(frozen=True)
-class Rules:
+class TrainingRules:
     """How levels are taught.
 
     `conditional`: a specimen that is normal teaches levels 2 and 3 nothing, as in the paper's evaluation. `together`:
@@ -40,7 +40,7 @@ class Rules:
     together: bool = True
 
 
-RULES: Final = Rules()
+RULES: Final = TrainingRules()
 """Of all that is served."""
 
 

@@ -19,15 +19,15 @@ from training.datasets.manifest import write_manifest
 from training.datasets.recipe import Part, Recipe
 from training.datasets.resolution import at_side
 from training.datasets.store import SetFolder, Subset
-from training.evaluation.evaluate import Judged, consensus, judge, judge_consensus
-from training.evaluation.report import Report, as_markdown
+from training.evaluation.evaluate import EvaluatedBackbone, consensus, judge, judge_consensus
+from training.evaluation.report import TrainingReport, as_markdown
 from training.evaluation.run import BALANCED, UNSEEN, whole, write_predictions
-from training.metrics.figures import Figures, level_means
+from training.metrics.figures import BackboneMetrics, level_means
 from training.models.build import BACKBONES, build_backbone
 from training.train.checkpoint import FINAL, LAST, Epoch, features_of, path_of, read_weights, write_final
 from training.train.hardware import Hardware
 from training.train.heads import fit_heads
-from training.train.loop import Fit
+from training.train.loop import BackboneTraining
 from training.train.plan import Configuration
 
 UNSEEN_SPECIMENS: Final = 400
@@ -39,7 +39,7 @@ OTHERS: Final = (BALANCED, UNSEEN)
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingData:
     """Training, validation and test specimens, and those of unseen centres."""
 
     store: SetFolder
@@ -54,10 +54,10 @@ class Data:
         return {**finer, UNSEEN: at_side(unseen, self.unseen, configuration.side)}
 
 
-def make_data(configuration: Configuration, runs: Path, console: Console) -> Data:
+def make_data(configuration: Configuration, runs: Path, console: Console) -> TrainingData:
     """Make what the two sets of a configuration, in the folder of all runs, still miss, and the manifest."""
     folder = configuration.data_folder(runs)
-    data = Data(
+    data = TrainingData(
         _made(folder / "data", training_recipe(configuration), "simulating specimens", console),
         _made(folder / "data-unseen", unseen_recipe(configuration), "simulating unseen centres", console),
     )
@@ -85,7 +85,7 @@ def _made(folder: Path, recipe: Recipe, words: str, console: Console) -> SetFold
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """Where a run lies and what has come out of it so far; it learns from a `share` of the training specimens.
 
     `runs` is the folder of all runs: the one that it goes on from lies there, wherever its own `folder` is.
@@ -98,12 +98,12 @@ class Run:
     share: float = 1.0
     epochs: dict[str, int] = field(default_factory=dict)
     minutes: dict[str, float] = field(default_factory=dict)
-    test: dict[str, Figures] = field(default_factory=dict)
+    test: dict[str, BackboneMetrics] = field(default_factory=dict)
 
-    def train(self, name: str, data: Data, console: Console) -> tuple[nn.Module, Judged]:
+    def train(self, name: str, data: TrainingData, console: Console) -> tuple[nn.Module, EvaluatedBackbone]:
         """Train one backbone and then its heads anew, or go on with it, and judge it.
 
-        Raises what `Fit.run` raises, and Rejected: `taken_weights` (the folder's weights are not of a training),
+        Raises what `BackboneTraining.run` raises, and Rejected: `taken_weights` (these weights come from no training),
         `not_trained` (the run to go on from has no weights).
         """
         started = time.monotonic()
@@ -115,7 +115,7 @@ class Run:
         self.test[name] = judged.figures
         return backbone, judged
 
-    def _parts(self, data: Data) -> dict[str, Subset]:
+    def _parts(self, data: TrainingData) -> dict[str, Subset]:
         parts = data.subsets(self.configuration)
         return {part: subset.share(self.share) if part in LEARNT else subset for part, subset in parts.items()}
 
@@ -124,7 +124,7 @@ class Run:
         _refuse_taken(folder)
         torch.manual_seed(seed)
         backbone = build_backbone(name, self.configuration.size)
-        fit = Fit(
+        fit = BackboneTraining(
             backbone,
             self.configuration.plan(name),
             parts["train"],
@@ -156,14 +156,14 @@ class Run:
             raise Rejected("not_trained", words)
         return read_weights(earlier, FINAL)
 
-    def conclude(self, data: Data, judged: dict[str, Judged]) -> Report:
+    def conclude(self, data: TrainingData, judged: dict[str, EvaluatedBackbone]) -> TrainingReport:
         """Judge the consensus; write predictions, `metrics.json` and `metrics.md` into the run's folder."""
         parts = self._parts(data)
         together = consensus([judged[name] for name in BACKBONES])
         test = {**self.test, "consensus": judge_consensus(together, parts["test"])}
         write_predictions(self.folder, data.store, judged, self.configuration, data.unseen)
         served = {**{name: one.others for name, one in judged.items()}, "consensus": together.others}
-        report = Report(
+        report = TrainingReport(
             configuration=self.configuration.name,
             specimens={part: len(subset) for part, subset in parts.items()},
             refused_by_intake=refusals(data.store),

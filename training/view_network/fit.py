@@ -24,7 +24,7 @@ Uniform = Callable[[float, float], Tensor]
 
 
 @dataclass(frozen=True)
-class Batch:
+class ViewBatch:
     """`pictures` float32 [n, 1, 96, 96] in 0..1 and the labels of `Samples`."""
 
     pictures: Tensor
@@ -33,7 +33,7 @@ class Batch:
     mirrored: Tensor
 
 
-def augmented(batch: Batch, generator: torch.Generator) -> Batch:
+def augmented(batch: ViewBatch, generator: torch.Generator) -> ViewBatch:
     """Mirror (labels too), turn by up to 20 degrees, scale, shift, fatten, change tone, blur, add noise, cut off."""
     count = len(batch.view)
 
@@ -52,7 +52,7 @@ def augmented(batch: Batch, generator: torch.Generator) -> Batch:
     pictures = torch.where((uniform(0, 1) < 0.3).view(shape), _blurred(pictures), pictures)
     noise = torch.randn(pictures.shape, generator=generator) * uniform(0, 0.05).view(shape)
     covered = _covered(pictures + noise, uniform)
-    return Batch(covered.clamp(0, 1), batch.view, up, mirrored)
+    return ViewBatch(covered.clamp(0, 1), batch.view, up, mirrored)
 
 
 def _placed(pictures: Tensor, angle: Tensor, scale: Tensor, flips: tuple[Tensor, Tensor], uniform: Uniform) -> Tensor:
@@ -92,14 +92,14 @@ _OTHER: Final = CLASSES.index("other")
 
 
 @dataclass(frozen=True)
-class Fit:
+class ViewTrainingOptions:
     """Length of the training and the seed of weights, batches and augmentation."""
 
     epochs: int
     seed: int
 
 
-def fit(samples: Samples, options: Fit, progress: Callable[[str], None]) -> ViewNetwork:
+def fit(samples: Samples, options: ViewTrainingOptions, progress: Callable[[str], None]) -> ViewNetwork:
     """Train on all samples and return the network in evaluation mode; `progress` gets a line an epoch."""
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed)
@@ -123,14 +123,14 @@ def fit(samples: Samples, options: Fit, progress: Callable[[str], None]) -> View
     return network.eval()
 
 
-def to_batch(samples: Samples, rows: NDArray[np.int64]) -> Batch:
+def to_batch(samples: Samples, rows: NDArray[np.int64]) -> ViewBatch:
     """Chosen samples as tensors; pictures float32 [n, 1, 96, 96] in 0..1."""
     pictures = torch.from_numpy(samples.pictures[rows])[:, None].float() / 255
     labels = (torch.from_numpy(part[rows]) for part in (samples.view, samples.up, samples.mirrored))
-    return Batch(pictures, *labels)
+    return ViewBatch(pictures, *labels)
 
 
-def _loss(network: ViewNetwork, batch: Batch) -> Tensor:
+def _loss(network: ViewNetwork, batch: ViewBatch) -> Tensor:
     view, up, mirrored = network(batch.pictures * 255)
     whole = batch.view != _OTHER
     loss = functional.cross_entropy(view, batch.view, label_smoothing=_SMOOTHING)

@@ -23,7 +23,7 @@ import torch
 from services.common.preprocessing import VERSION
 from services.intake.limits import Limits
 from services.intake.orient import CARD, CLASSES, INPUT_SIDE, MODEL, Orientation, ViewModel
-from training.view_network.fit import Fit, fit
+from training.view_network.fit import ViewTrainingOptions, fit
 from training.view_network.network import ViewNetwork
 from training.view_network.samples import Sample, Samples, collect, specimen_samples
 
@@ -67,7 +67,7 @@ TEST_SEED: Final = 480_000
 _OPSET: Final = 17
 
 
-def train(specimens: int, test_specimens: int, options: Fit, target: Path) -> dict[str, float]:
+def train(specimens: int, test_specimens: int, options: ViewTrainingOptions, target: Path) -> dict[str, float]:
     """Write the model and, beside it, its card; returns the test figures of `score`."""
     torch.use_deterministic_algorithms(True)
     _say(f"simulating {specimens} + {test_specimens} specimens")
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and augmentation (default %(default)s)")
     parser.add_argument("--output", type=Path, default=MODEL, help="where the model goes (default %(default)s)")
     given = parser.parse_args()
-    figures = train(given.specimens, given.test_specimens, Fit(given.epochs, given.seed), given.output)
+    figures = train(given.specimens, given.test_specimens, ViewTrainingOptions(given.epochs, given.seed), given.output)
     _say(json.dumps(figures, indent=2))
 
 

@@ -24,7 +24,7 @@ from deploy.containers.trial.compose_program import compose_program
 from deploy.containers.trial.podman import Podman
 from deploy.containers.trial.standins import ABSENT, PYTHON_IMAGE, build_standins, variables
 from deploy.containers.trial.tools import CLONE, WORK, TrialError, run
-from deploy.grafana.observed import Run
+from deploy.grafana.observed import ObservedRun
 from deploy.grafana.values import told
 from deploy.prometheus.server import Prometheus, QueryRefused
 from services.cli.output import console
@@ -144,7 +144,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> int:
         trial.compose("up", "--detach", "--no-build", "--scale", "intake=2")
     kept = trial.calls()
     second = _sent(trial, _TARGETS + 1)
-    _panels(Run(trial.prometheus, began, time.time(), step=15, rate_interval="1m"))
+    _panels(ObservedRun(trial.prometheus, began, time.time(), step=15, rate_interval="1m"))
     _print(trial.compose("--profile", "models", "run", "--rm", "--no-deps", "models", "list"))
     _print(f"specimens with a call: {first}, after down and up {kept}, after another demo {second}")
     return int(not 0 < first == kept < second)
@@ -162,7 +162,7 @@ def _sent(trial: Trial, targets: int) -> int:
     return trial.calls()
 
 
-def _panels(run: Run) -> None:
+def _panels(run: ObservedRun) -> None:
     """Tell every panel's values. Raises TrialError if Prometheus takes a query for wrong."""
     try:
         panels = list(told(run))

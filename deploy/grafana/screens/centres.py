@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from deploy.grafana.screen import Row, Screen, Unit, bars, lines, table
+from deploy.grafana.screen import PanelRow, Screen, Unit, bars, lines, table
 
 _ONLY: Final = '{centre=~"$centre"}'
 _KNOWN: Final = '{centre=~"$centre", centre!="(unknown)"}'
@@ -17,7 +17,7 @@ def _share(counter: str, labels: str = _ONLY) -> tuple[str, str]:
     return f"{part} / sum by (centre) (rate(xray_centre_calls_total{_ONLY}[$__rate_interval]))", "{{centre}}"
 
 
-_RECEIVED: Final = Row(
+_RECEIVED: Final = PanelRow(
     "Received and called",
     (
         lines("Images announced", "An hour, by centre.", Unit.PER_HOUR,
@@ -35,7 +35,7 @@ _RECEIVED: Final = Row(
     ),
 )  # fmt: skip
 
-_CALLS: Final = Row(
+_CALLS: Final = PanelRow(
     "Calls",
     (
         lines("Called abnormal", "Share of the calls. Centres differ in what they send; one that jumps is suspect.",
@@ -47,7 +47,7 @@ _CALLS: Final = Row(
     ),
 )  # fmt: skip
 
-_DRIFT: Final = Row(
+_DRIFT: Final = PanelRow(
     "Drift",
     (
         lines("Drift against its limit",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from deploy.grafana.screen import Row, Screen, Unit, bars, lines, numbers, table
+from deploy.grafana.screen import PanelRow, Screen, Unit, bars, lines, numbers, table
 
 
 def _of_calls(counter: str) -> str:
@@ -26,7 +26,7 @@ def _microseconds(counter: str) -> tuple[str, str]:
     return f"{spent} / {asked}", "{{model}} {{version}}"
 
 
-_ACTIVE: Final = Row(
+_ACTIVE: Final = PanelRow(
     "In force",
     (
         table("Versions that call", "One line a backbone; the digests are those of its model card.", Unit.COUNT,
@@ -41,7 +41,7 @@ _ACTIVE: Final = Row(
     ),
 )  # fmt: skip
 
-_FINDINGS: Final = Row(
+_FINDINGS: Final = PanelRow(
     "What they say",
     (
         bars("Positive", "Share of the calls, by label.", Unit.SHARE, _by_label("positive")),
@@ -58,7 +58,7 @@ _FINDINGS: Final = Row(
     ),
 )  # fmt: skip
 
-_SHADOW: Final = Row(
+_SHADOW: Final = PanelRow(
     "In shadow",
     (
         numbers("Share", "Of the specimens that the candidate is asked about; 0 when there is none.", Unit.SHARE,
@@ -72,7 +72,7 @@ _SHADOW: Final = Row(
     ),
 )  # fmt: skip
 
-_TRITON: Final = Row(
+_TRITON: Final = PanelRow(
     "Triton",
     (
         lines("Inferences", "Tensors a second.", Unit.PER_SECOND,

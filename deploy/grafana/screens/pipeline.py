@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from deploy.grafana.screen import Row, Screen, Unit, bars, lines, numbers
+from deploy.grafana.screen import PanelRow, Screen, Unit, bars, lines, numbers
 
-_GLANCE: Final = Row(
+_GLANCE: Final = PanelRow(
     "At a glance",
     (
         numbers(
@@ -28,7 +28,7 @@ _GLANCE: Final = Row(
     ),
 )  # fmt: skip
 
-_FLOW: Final = Row(
+_FLOW: Final = PanelRow(
     "Flow",
     (
         lines("Records read", "Read and committed, by service.", Unit.PER_SECOND,
@@ -53,7 +53,7 @@ _FLOW: Final = Row(
     ),
 )  # fmt: skip
 
-_WORK: Final = Row(
+_WORK: Final = PanelRow(
     "Work",
     (
         lines("Processor time", "Cores that each service uses.", Unit.COUNT,
@@ -74,7 +74,7 @@ _WORK: Final = Row(
     ),
 )  # fmt: skip
 
-_TROUBLE: Final = Row(
+_TROUBLE: Final = PanelRow(
     "Trouble",
     (
         bars("Refused in the last hour", "By service and reason; docs/intake.md explains the reasons.", Unit.COUNT,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from services.classifier.decide import Decision, decide, model_output
+from services.classifier.decide import CallDecision, decide, model_output
 from services.common.errors import Fatal
 from services.common.events import ModelActivation, PhenotypeCall, Probabilities, ShadowCall
 from services.common.events.base import digest, now
@@ -64,7 +64,7 @@ class Candidate:
         )
 
 
-def differing(call: PhenotypeCall, decision: Decision) -> tuple[str, ...]:
+def differing(call: PhenotypeCall, decision: CallDecision) -> tuple[str, ...]:
     """Return the labels, Abnormal among them, that a decision sees otherwise than a call."""
     ours, theirs = (call.abnormal, *call.vector), (decision.abnormal, *decision.vector)
     return tuple(label for label, one, other in zip(LABEL_ORDER, ours, theirs, strict=True) if one != other)

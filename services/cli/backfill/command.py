@@ -11,18 +11,18 @@ from urllib.parse import urlsplit
 
 import typer
 
-from services.cli.backfill.progress import Telling
+from services.cli.backfill.progress import BackfillProgress
 from services.cli.output import JsonOption
 from services.common.settings import Settings, load
-from services.ingest.backfill.client import Client, Pace
+from services.ingest.backfill.client import BackfillClient, RateLimiter
 from services.ingest.backfill.count import count, show
 from services.ingest.backfill.cursor import Cursors
-from services.ingest.backfill.documents import Pictures
-from services.ingest.backfill.query import IMAGES, OBSERVATIONS, Query
+from services.ingest.backfill.documents import ImageDownloads
+from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
 from services.ingest.backfill.run import Backfill
 from services.ingest.backfill.solr import Solr
 from services.ingest.push.journal import default_folder
-from services.ingest.push.upload import Session, session
+from services.ingest.push.upload import PushSession, session
 from services.intake.limits import Limits
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -97,7 +97,7 @@ def backfill(
         xray backfill --only observations --rate 1
         xray train labels --stored --out labels
     """
-    query = Query(
+    query = SolrQuery(
         solr.rstrip("/"),
         tuple(sorted(set(centre or ()))),
         tuple(sorted(set(gene or ()))),
@@ -111,7 +111,7 @@ def backfill(
         return
     cores = [core for part, core in _CORES.items() if only in {None, part}]
     hosts = frozenset({urlsplit(query.url).hostname or "", *(image_host or ())})
-    telling = Telling(as_json=as_json)
+    telling = BackfillProgress(as_json=as_json)
     with _prepared(query, hosts, telling, rate=rate, parallel=parallel, restart=restart) as prepared:
         prepared.run(cores)
     if telling.failed:
@@ -119,20 +119,23 @@ def backfill(
 
 
 @contextmanager
-def _counting(query: Query, rate: float) -> Iterator[Solr]:
-    with closing(Client(Pace(rate, threading.Event()))) as client:
+def _counting(query: SolrQuery, rate: float) -> Iterator[Solr]:
+    with closing(BackfillClient(RateLimiter(rate, threading.Event()))) as client:
         yield Solr(query, client)
 
 
 @contextmanager
 def _prepared(
-    query: Query, hosts: frozenset[str], telling: Telling, *, rate: float, parallel: int, restart: bool
+    query: SolrQuery, hosts: frozenset[str], telling: BackfillProgress, *, rate: float, parallel: int, restart: bool
 ) -> Iterator[Backfill]:
-    with session(load(Settings), parallel) as run, closing(Client(Pace(rate, run.uploader.stop))) as client:
-        pictures = Pictures(client, query.url, hosts, load(Limits).most_bytes)
+    with (
+        session(load(Settings), parallel) as run,
+        closing(BackfillClient(RateLimiter(rate, run.uploader.stop))) as client,
+    ):
+        pictures = ImageDownloads(client, query.url, hosts, load(Limits).most_bytes)
         with _cursors(query, run, restart=restart) as cursors, telling:
             yield Backfill(Solr(query, client), pictures, run, cursors, telling, parallel)
 
 
-def _cursors(query: Query, run: Session, *, restart: bool) -> Cursors:
+def _cursors(query: SolrQuery, run: PushSession, *, restart: bool) -> Cursors:
     return Cursors(default_folder() / f"backfill-{run.cluster}-{query.fingerprint()}.jsonl", restart=restart)

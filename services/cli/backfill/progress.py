@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as TimeLeftColumn
 
 from services.cli.output import errors, print_json, seconds
-from services.ingest.push.image import LeftOut
-from services.ingest.push.upload import Result
+from services.ingest.push.image import SkippedFile
+from services.ingest.push.upload import PushResult
 
 _MOST_LINES: Final = 20
 """Lines of one reason; all are counted, and --json prints all."""
@@ -21,7 +21,7 @@ _LINE_SECONDS: Final = 30.0
 _OUTCOMES: Final = {"pushed": "pushed", "done_before": "already there", "left_out": "left out", "failed": "not pushed"}
 
 
-class Telling:
+class BackfillProgress:
     """Collects outcomes while they come; on a terminal a bar shows progress, elsewhere a line every 30 seconds."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -82,11 +82,11 @@ class Telling:
         if self._as_json:
             print_json({"outcome": "kept" if new else "done_before", "key": key, "observations": number})
 
-    def left_out(self, one: LeftOut) -> None:
+    def left_out(self, one: SkippedFile) -> None:
         """Name a picture that is not pushed."""
         self._name("failed" if one.failed else "left_out", str(one.source), one.reason, one.words)
 
-    def result(self, result: Result) -> None:
+    def result(self, result: PushResult) -> None:
         """Take the outcome of one picture."""
         if result.reason is not None:
             self._name(result.outcome, str(result.image.source), result.reason, result.words or "")

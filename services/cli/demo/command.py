@@ -12,10 +12,10 @@ import typer
 from services.cli.demo.display import Display
 from services.cli.demo.tables import account
 from services.cli.output import JsonOption, console, errors, print_json
-from services.demo.cohort import Wanted
-from services.demo.outcome import Outcome, label_figures, quantile
-from services.demo.run import Options, run
-from services.demo.sending import Account
+from services.demo.cohort import CohortRequest
+from services.demo.outcome import DemoOutcome, label_figures, quantile
+from services.demo.run import DemoOptions, run
+from services.demo.sending import DemoResult
 from services.operations.environment import CLONE, stack_folder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -49,7 +49,7 @@ def demo(
         xray demo --keep && xray calls && xray rejections list
         xray demo --specimens 10 --json | jq .level1
     """
-    options = Options(Wanted(specimens, seed), folder, stack_folder(), keep)
+    options = DemoOptions(CohortRequest(specimens, seed), folder, stack_folder(), keep)
     display = Display(errors() if as_json else console())
     with display.shown():
         result = run(options, display)
@@ -62,7 +62,7 @@ def demo(
         raise typer.Exit(1)
 
 
-def _print(result: Account, folder: Path, *, keep: bool) -> None:
+def _print(result: DemoResult, folder: Path, *, keep: bool) -> None:
     out = console()
     # A pipe or a CI log has no width of its own; tables of 80 columns would fold every id.
     if not out.is_terminal:
@@ -75,8 +75,8 @@ def _print(result: Account, folder: Path, *, keep: bool) -> None:
         out.print("The servers still run: try `xray calls`, `xray status`; `xray stack down` stops them.")
 
 
-def _document(result: Account) -> dict[str, object]:
-    outcome: Outcome = result.outcome
+def _document(result: DemoResult) -> dict[str, object]:
+    outcome: DemoOutcome = result.outcome
     figures = label_figures(outcome.judged)
     return {
         "specimens": len(outcome.specimens),

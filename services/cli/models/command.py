@@ -10,7 +10,7 @@ import typer
 
 from services.cli.models.arguments import Versions, Who, Why, chosen, print_record
 from services.cli.models.comparison import comparisons, label_table, summaries, summary_table
-from services.cli.models.listing import Listed, listed, shown
+from services.cli.models.listing import ListedVersion, listed, shown
 from services.cli.models.shadowing import retire_, shadow_, shadowed_before
 from services.cli.options import user
 from services.cli.output import JsonOption, console, print_json, table
@@ -175,7 +175,7 @@ app.command("shadow")(shadow_)
 app.command("retire")(retire_)
 
 
-def _cells(row: Listed) -> tuple[object, ...]:
+def _cells(row: ListedVersion) -> tuple[object, ...]:
     card = row.card
     auc = card.metrics.get("AUC level 1") if card else None
     version = card.preprocessing_version if card else None

@@ -17,7 +17,7 @@ from services.ledger.queries import ShadowLabel, ShadowSummary, shadow_labels, s
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ShadowComparison:
     """One candidate: over all, and by label."""
 
     summary: ShadowSummary
@@ -41,13 +41,13 @@ def summaries(settings: Settings) -> list[ShadowSummary]:
         return []
 
 
-def comparisons(settings: Settings, model: str, version: int) -> list[Comparison]:
+def comparisons(settings: Settings, model: str, version: int) -> list[ShadowComparison]:
     """Return the comparisons of candidates that hold this version, as `summaries` does."""
     found = [one for one in summaries(settings) if one.versions.get(model) == version]
     if not found:
         return []
     with ledger(settings) as connection:
-        return [Comparison(one, shadow_labels(connection, one.versions)) for one in found]
+        return [ShadowComparison(one, shadow_labels(connection, one.versions)) for one in found]
 
 
 def summary_table(found: list[ShadowSummary]) -> Table:
@@ -56,7 +56,7 @@ def summary_table(found: list[ShadowSummary]) -> Table:
     return table("Compared in shadow", columns, map(_line, found))
 
 
-def label_table(comparison: Comparison) -> Table:
+def label_table(comparison: ShadowComparison) -> Table:
     """Return a line a label."""
     one = comparison.summary
     title = (
@@ -72,7 +72,7 @@ def _line(one: ShadowSummary) -> tuple[object, ...]:
     return (listing(one.versions), one.specimens, differing, *latency, moment(one.first_at), moment(one.last_at))
 
 
-def _lines(comparison: Comparison) -> Iterator[tuple[object, ...]]:
+def _lines(comparison: ShadowComparison) -> Iterator[tuple[object, ...]]:
     total = comparison.summary.specimens
     for one in comparison.labels:
         yield one.label, _of(one.called, total), _of(one.candidate, total), _of(one.differs, total)

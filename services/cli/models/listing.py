@@ -21,7 +21,7 @@ from services.registry.bucket import repository_of
 from services.registry.control import ready_versions
 from services.registry.decision import read_decision
 from services.registry.inspect import inspect
-from services.registry.register import Records, records
+from services.registry.register import ActivationRecords, records
 from services.registry.repository import ModelRepository
 from services.registry.triton_client import connect
 
@@ -44,7 +44,7 @@ def decided(settings: Settings, key: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedVersion:
     """One version: `role` is active, shadow, previous, served or waiting; `card` is None if none is readable."""
 
     model: str
@@ -61,22 +61,22 @@ class Listed:
         return facts | {"card_sha256": self.pin, "card": card}
 
 
-def listed(settings: Settings) -> list[Listed]:
+def listed(settings: Settings) -> list[ListedVersion]:
     """Return every version in the repository, by model and version."""
     return _listed(settings, repository_of(settings), records(settings))
 
 
-def _listed(settings: Settings, repository: ModelRepository, found: Records) -> list[Listed]:
+def _listed(settings: Settings, repository: ModelRepository, found: ActivationRecords) -> list[ListedVersion]:
     with closing(connect(settings.triton_grpc)) as client:
         ready = ready_versions(client)
-    rows: list[Listed] = []
+    rows: list[ListedVersion] = []
     for model in repository.models():
         served = repository.served(model)
         for version in repository.versions(model):
             text = repository.card_text(model, version)
             pin = None if text is None else card_pin(text)
             role = _role(found, model, version, served=version in served)
-            rows.append(Listed(model, version, role, version in ready.get(model, set()), _card(text), pin))
+            rows.append(ListedVersion(model, version, role, version in ready.get(model, set()), _card(text), pin))
     return rows
 
 
@@ -112,7 +112,7 @@ def _verdict(repository: ModelRepository, model: str, version: int) -> str:
     return "as its card says"
 
 
-def _role(found: Records, model: str, version: int, *, served: bool) -> str:
+def _role(found: ActivationRecords, model: str, version: int, *, served: bool) -> str:
     newest, shadow = found.serving, found.shadow
     if newest is not None and newest.versions.get(model) == version:
         return "active"

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from services.cli.output import JsonOption
-from services.cli.push.report import Report
+from services.cli.push.report import PushReport
 from services.common.settings import Settings, load
-from services.ingest.dcc.run import Options, push_submissions
-from services.ingest.push.image import Image, LeftOut
-from services.ingest.push.plan import Given, from_files, from_manifest, read_manifest
-from services.ingest.push.upload import Result, session
+from services.ingest.dcc.run import SubmissionPushOptions, push_submissions
+from services.ingest.push.image import PushImage, SkippedFile
+from services.ingest.push.plan import PushDefaults, from_files, from_manifest, read_manifest
+from services.ingest.push.upload import PushResult, session
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -64,10 +64,10 @@ def push(
 
     Then look at the result: xray specimens 183808, xray calls 183808, xray rejections list.
     """
-    report = Report(as_json=as_json)
+    report = PushReport(as_json=as_json)
     if dcc:
         _refuse_statements(centre, specimen, parameter, manifest)
-        options = Options(media, parallel, again=again, dry_run=dry_run, as_json=as_json)
+        options = SubmissionPushOptions(media, parallel, again=again, dry_run=dry_run, as_json=as_json)
         push_submissions(_named(paths, "name the submissions (XML files)"), options, report)
     else:
         planned = _plan(centre, specimen, parameter, paths or [], manifest)
@@ -77,11 +77,11 @@ def push(
 
 
 def _carry_out(
-    planned: Iterator[Image | LeftOut], report: Report, *, parallel: int, again: bool, dry_run: bool
+    planned: Iterator[PushImage | SkippedFile], report: PushReport, *, parallel: int, again: bool, dry_run: bool
 ) -> None:
-    images: list[Image] = []
+    images: list[PushImage] = []
     for one in planned:
-        if isinstance(one, LeftOut):
+        if isinstance(one, SkippedFile):
             report.left_out(one)
         else:
             images.append(one)
@@ -98,10 +98,10 @@ def _carry_out(
 
 def _plan(
     centre: str | None, specimen: str | None, parameter: str | None, paths: Sequence[Path], manifest: Path | None
-) -> Iterator[Image | LeftOut]:
+) -> Iterator[PushImage | SkippedFile]:
     if centre is None:
         raise typer.BadParameter("say which centre the images come from", param_hint="--centre")
-    given = Given(centre, specimen, parameter)
+    given = PushDefaults(centre, specimen, parameter)
     if manifest is None:
         return from_files(_named(paths, "name files or folders, or give a --manifest"), given)
     if specimen or parameter:
@@ -121,6 +121,6 @@ def _refuse_statements(*statements: object) -> None:
         raise typer.BadParameter(words, param_hint="--dcc")
 
 
-def _pushed(settings: Settings, images: Sequence[Image], parallel: int, *, again: bool) -> Iterator[Result]:
+def _pushed(settings: Settings, images: Sequence[PushImage], parallel: int, *, again: bool) -> Iterator[PushResult]:
     with session(settings, parallel, again=again) as run:
         yield from run.uploader.push(images, parallel)

@@ -11,13 +11,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from services.cli.output import console, errors, print_json
-from services.ingest.push.image import Image, LeftOut, Source
-from services.ingest.push.upload import Result
+from services.ingest.push.image import ImageSource, PushImage, SkippedFile
+from services.ingest.push.upload import PushResult
 
 _OUTCOMES = {"pushed": "pushed", "done_before": "already there", "skipped": "no images", "failed": "not pushed"}
 
 
-class Report:
+class PushReport:
     """Collects outcomes while they come."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -39,11 +39,11 @@ class Report:
         """Whether any file that should have been pushed was not."""
         return self._counts["failed"] > 0
 
-    def left_out(self, one: LeftOut) -> None:
+    def left_out(self, one: SkippedFile) -> None:
         """Name a file that the plan leaves out."""
         self._count("failed" if one.failed else "skipped", one.source, one.reason, one.words)
 
-    def planned(self, image: Image) -> None:
+    def planned(self, image: PushImage) -> None:
         """Show what a file would be pushed as."""
         fields = {"specimen": image.biological_sample_id, "parameter": image.parameter_stable_id}
         if self._as_json:
@@ -63,7 +63,7 @@ class Report:
         if not self._as_json:
             errors().print(escape(words), soft_wrap=True)
 
-    def follow(self, results: Iterable[Result], total: int) -> None:
+    def follow(self, results: Iterable[PushResult], total: int) -> None:
         """Show progress until the last result."""
         with self._progress:
             for result in self._progress.track(results, total=total):
@@ -77,11 +77,11 @@ class Report:
             ]
             errors().print(", ".join(counted) or "no image files found")
 
-    def _result(self, result: Result) -> None:
+    def _result(self, result: PushResult) -> None:
         more = {"event_id": result.event_id, "image_uri": result.image_uri} if result.outcome == "pushed" else {}
         self._count(result.outcome, result.image.source, result.reason, result.words, **more)
 
-    def _count(self, outcome: str, source: Source, reason: str | None, words: str | None, **more: Any) -> None:
+    def _count(self, outcome: str, source: ImageSource, reason: str | None, words: str | None, **more: Any) -> None:
         self._counts[outcome] += 1
         if self._as_json:
             print_json({"file": str(source), "outcome": outcome, "reason": reason, "words": words} | more)

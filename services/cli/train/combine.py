@@ -28,7 +28,7 @@ from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, Subset
 from training.evaluation.evaluate import judge_logits
 from training.evaluation.parquet import save
-from training.evaluation.predictions import Origin, Predictions
+from training.evaluation.predictions import PredictionOrigin, Predictions
 from training.evaluation.run import as_predictions, training_prevalence
 from training.experiments.view_fusion import (
     METHODS,
@@ -112,7 +112,7 @@ def _predictions(
     store: SetFolder, logits: Sequence[Tensor], name: str, config: str, prevalence: Prevalence
 ) -> Predictions:
     judged = judge_logits(logits[0], logits[1], store.subset("validation"), store.subset("test"))
-    origin = Origin(
+    origin = PredictionOrigin(
         model=name,
         config=config,
         input="MV",

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from services.cli.train.group import one_line_errors
-from training.evaluation.run import Sources, read_sources
+from training.evaluation.run import EvaluationSources, read_sources
 from training.evaluation.summary import as_csv
 from training.explain.inspection import RunFolder, look_inside
-from training.explain.trained import Trained
+from training.explain.trained import TrainedBackbone
 from training.report.figures import draw_all, level_means
 from training.report.findings import Findings, find
 from training.report.markdown import number
@@ -88,7 +88,9 @@ def make(paths: Sequence[Path], out: Path, *, data: Path | None = None, inside: 
     return findings
 
 
-def _open(sources: Sources, findings: Findings, tell: Callable[[str], None]) -> list[tuple[RunFolder, Trained]]:
+def _open(
+    sources: EvaluationSources, findings: Findings, tell: Callable[[str], None]
+) -> list[tuple[RunFolder, TrainedBackbone]]:
     """Open the models that are to be looked into; raises what `RunFolder.open` raises."""
     models = []
     for run in findings.runs:

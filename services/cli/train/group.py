@@ -29,7 +29,7 @@ def one_line_errors(console: Console, when_stopped: str) -> Iterator[None]:
         console.print(when_stopped)
         raise typer.Exit(INTERRUPTED) from None
     except Rejected as error:
-        console.print(f"[red]error[/red] {escape(error.words)} \\[{error.reason}]", soft_wrap=True)
+        console.print(f"[red]error[/red] {escape(error.message)} \\[{error.reason}]", soft_wrap=True)
         raise typer.Exit(FAILED) from None
     except (Fatal, OSError) as error:
         console.print(f"[red]error[/red] {escape(str(error))}", soft_wrap=True)

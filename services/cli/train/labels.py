@@ -22,8 +22,8 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from services.cli.train.group import one_line_errors
 from services.common.errors import Rejected
 from training.labels.curation import Curation
-from training.labels.report import Report, write
-from training.labels.report.model import Source
+from training.labels.report import LabelReport, write
+from training.labels.report.model import ReportSource
 from training.labels.sources import read
 from training.labels.sources.read import fetch_stored
 
@@ -72,16 +72,16 @@ def files_of(sources: Sequence[Path]) -> list[Path]:
     return list({path.resolve(): path for path in files}.values())
 
 
-def make(files: Sequence[Path], out: Path) -> Report:
+def make(files: Sequence[Path], out: Path) -> LabelReport:
     """Read the files, with a bar on a terminal, and write the label set."""
     curation = Curation()
-    read_files: list[Source] = []
+    read_files: list[ReportSource] = []
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=_console, transient=True) as progress:
         for number, path in enumerate(files, start=1):
             task = progress.add_task(f"{number}/{len(files)} {escape(path.name)}", total=None)
             entries = _read_into(curation, path, partial(_counted, progress, task))
-            read_files.append(Source(file=path.name, sha256=_sha256(path), entries=entries))
+            read_files.append(ReportSource(file=path.name, sha256=_sha256(path), entries=entries))
             progress.remove_task(task)
         progress.add_task("curating and writing", total=None)
         return write(out, curation.finish(), read_files)
@@ -109,7 +109,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _say(report: Report, out: Path) -> None:
+def _say(report: LabelReport, out: Path) -> None:
     _console.print(
         f"{report.specimens} specimens: {report.normal} normal, {report.abnormal} abnormal, "
         f"{sum(report.excluded.values())} left out"

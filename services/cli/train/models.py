@@ -15,15 +15,15 @@ import typer
 from rich.console import Console
 
 from services.cli.train.group import one_line_errors
-from training.evaluation.evaluate import Judged
+from training.evaluation.evaluate import EvaluatedBackbone
 from training.evaluation.report import as_markdown, put_into_page
 from training.export.repository import REPOSITORY
 from training.export.version import export_version, simulated
 from training.models.build import BACKBONES
-from training.models.serving import Serving
+from training.models.serving import ServedBackbone
 from training.train.hardware import Accelerator, Hardware, keep_freed_memory
 from training.train.plan import CONFIGURATIONS, Configuration
-from training.train.run import Data, Run, make_data
+from training.train.run import TrainingData, TrainingRun, make_data
 
 RUNS: Final = Path(__file__).resolve().parents[3] / "training" / "runs"
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "models.md"
@@ -59,7 +59,7 @@ def train(
     torch.set_num_threads(threads)
     keep_freed_memory()
     own = folder / config if share == 1 else folder / config / f"share-{share:g}"
-    run = Run(configuration, own, folder, Hardware(accelerator, devices, workers), share)
+    run = TrainingRun(configuration, own, folder, Hardware(accelerator, devices, workers), share)
     served = share == 1 and configuration.served
     written = repository or (REPOSITORY if served else own / REPOSITORY.name)
     with one_line_errors(_console, "stopped; the same command goes on from here"):
@@ -79,10 +79,12 @@ def known(config: str) -> Configuration:
     return CONFIGURATIONS[config]
 
 
-def _train_and_export(run: Run, name: str, data: Data, repository: Path, version: int) -> Judged:
+def _train_and_export(
+    run: TrainingRun, name: str, data: TrainingData, repository: Path, version: int
+) -> EvaluatedBackbone:
     backbone, judged = run.train(name, data, _console)
     difference = export_version(
-        Serving(backbone, judged.calibration),
+        ServedBackbone(backbone, judged.calibration),
         judged,
         data.subsets(run.configuration)["test"],
         name=name,

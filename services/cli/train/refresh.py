@@ -19,16 +19,16 @@ from services.common.store import ObjectStore
 from services.registry.bucket import repository_of
 from training.datasets.collect.collect import collect
 from training.datasets.collect.dataset import Dataset
-from training.refresh.gate import Rules
-from training.refresh.job import Outcome, Wish, refresh
+from training.refresh.gate import GateRules
+from training.refresh.job import RefreshOutcome, RefreshRequest, refresh
 from training.refresh.lease import leased
-from training.refresh.run import Place
+from training.refresh.run import RefreshContext
 from training.refresh.watch import Schedule, watch
 from training.train.hardware import Accelerator, Hardware, keep_freed_memory
 
 FOLDER: Final = RUNS / "refresh"
 _STOPPED: Final = "stopped; the same command goes on from here, and what served still serves"
-_RULES: Final = Rules()
+_RULES: Final = GateRules()
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _console = Console(stderr=True, highlight=False)
@@ -89,7 +89,7 @@ def refresh_(
     torch.set_num_threads(threads)
     keep_freed_memory()
     settings = load(Settings)
-    rules = Rules(
+    rules = GateRules(
         auc_margin=auc_margin,
         sensitivity_margin=sensitivity_margin,
         least_specimens=least_specimens,
@@ -97,7 +97,7 @@ def refresh_(
         trust_labels=trust_labels,
     )
     gather = partial(_gathered, settings, folder, labels or [], dataset)
-    wish = Wish(folder / "runs", rules, promote=not no_promote, gather=gather)
+    wish = RefreshRequest(folder / "runs", rules, promote=not no_promote, gather=gather)
     with one_line_errors(_console, _STOPPED):
         once = partial(_once, settings, wish, Hardware(accelerator), threads)
         if watching:
@@ -119,13 +119,15 @@ def _progress(what: str, done: int, total: int) -> None:
         _console.print(f"{what}: {done} of {total}", soft_wrap=True)
 
 
-def _once(settings: Settings, wish: Wish, hardware: Hardware, threads: int) -> Outcome:
+def _once(settings: Settings, wish: RefreshRequest, hardware: Hardware, threads: int) -> RefreshOutcome:
     with leased(settings) as lease:
         repository = repository_of(settings)
-        return refresh(Place(settings, ObjectStore(settings), repository, lease, hardware, threads, _console), wish)
+        return refresh(
+            RefreshContext(settings, ObjectStore(settings), repository, lease, hardware, threads, _console), wish
+        )
 
 
-def _say(outcome: Outcome, *, as_json: bool) -> None:
+def _say(outcome: RefreshOutcome, *, as_json: bool) -> None:
     decision = outcome.decision
     if as_json:
         facts = {"ending": outcome.ending, "activation": outcome.activation, "new": outcome.new}

@@ -26,7 +26,7 @@ from training.experiments.centres import study_centres
 from training.experiments.seeds import judge_bodies, study_heads, take_bodies, train_bodies
 from training.models.build import BACKBONES
 from training.train.hardware import keep_freed_memory
-from training.train.run import Data, Run, make_data
+from training.train.run import TrainingData, TrainingRun, make_data
 
 app = typer.Typer(add_completion=False)
 _console = Console(stderr=True)
@@ -78,7 +78,7 @@ def study(
     chosen: list[Input] = [which for which in INPUTS if which in inputs]
     with one_line_errors(_console, "stopped; the same command goes on from here"):
         data = make_data(configuration, folder, _console)
-        run = Run(configuration, folder / config, folder)
+        run = TrainingRun(configuration, folder / config, folder)
         if heads_only:
             if bodies is None:
                 train_bodies(run, data, _console)
@@ -92,10 +92,10 @@ def study(
             _study_whole(run, data, range(1, seeds + 1), chosen)
 
 
-def _study_whole(run: Run, data: Data, seeds: range, inputs: Iterable[Input]) -> None:
+def _study_whole(run: TrainingRun, data: TrainingData, seeds: range, inputs: Iterable[Input]) -> None:
     for seed, which in product(seeds, inputs):
         configuration = replace(run.configuration, seed=seed, input=which)
-        one = Run(configuration, run.folder / "study" / f"{which}-{seed}", run.runs)
+        one = TrainingRun(configuration, run.folder / "study" / f"{which}-{seed}", run.runs)
         if (one.folder / f"predictions-{CONSENSUS}.parquet").exists():
             continue
         _console.rule(f"seed {seed} of {len(seeds)}, {which}")

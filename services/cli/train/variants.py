@@ -22,10 +22,10 @@ from rich.progress import track
 from services.cli.train.group import one_line_errors
 from services.cli.train.models import RUNS, known
 from training.experiments.seeds import features_by_part, take_bodies, train_bodies
-from training.experiments.variants import Worth, check_bone_heads, variants_of, worth_of
+from training.experiments.variants import VariantResult, check_bone_heads, variants_of, worth_of
 from training.models.build import BACKBONES
 from training.train.hardware import keep_freed_memory
-from training.train.run import Run, make_data
+from training.train.run import TrainingRun, make_data
 
 app = typer.Typer(add_completion=False)
 _console = Console(stderr=True)
@@ -50,13 +50,13 @@ def variants(
     configuration = known(config)
     torch.set_num_threads(threads)
     keep_freed_memory()
-    run = Run(configuration, folder / config, folder)
+    run = TrainingRun(configuration, folder / config, folder)
     with one_line_errors(_console, "stopped; the same command goes on behind the last variant and seed"):
         check_bone_heads(configuration.size)
         data = make_data(configuration, folder, _console)
         train_bodies(run, data, _console) if bodies is None else take_bodies(run, bodies)
         parts = {part: subset for part, subset in data.subsets(configuration).items() if part in _JUDGED}
-        found: list[Worth] = []
+        found: list[VariantResult] = []
         for name in BACKBONES:
             features = features_by_part(run, name, configuration.input, parts, _console)
             each = worth_of(run, name, features, parts, range(1, seeds + 1))
@@ -65,8 +65,8 @@ def variants(
         _write(out, found, len(parts["test"]))
 
 
-def _write(path: Path, found: Sequence[Worth], specimens: int) -> None:
-    groups: dict[tuple[str, str], list[Worth]] = {}
+def _write(path: Path, found: Sequence[VariantResult], specimens: int) -> None:
+    groups: dict[tuple[str, str], list[VariantResult]] = {}
     for worth in found:
         groups.setdefault((worth.backbone, worth.variant), []).append(worth)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -43,14 +43,14 @@ _POLL_RECORDS: Final = 5_000
 
 
 @dataclass(frozen=True)
-class Stretch:
+class OffsetRange:
     """Offsets from `start` up to, not including, `end`."""
 
     start: int
     end: int
 
 
-def read(consumer: Any, stretches: Mapping[TopicPartition, Stretch]) -> Iterator[Any]:
+def read(consumer: Any, stretches: Mapping[TopicPartition, OffsetRange]) -> Iterator[Any]:
     """Yield the records of these stretches, in order within each partition.
 
     `consumer` is one of `services.common.kafka.clients.reader`. What retention or compaction has removed is skipped.

@@ -28,7 +28,7 @@ def rejection_of(stage: str, record: RawRecord, rejected: Rejected) -> Rejection
         rejection_id=rejection_id(stage, record.topic, record.partition, record.offset),
         stage=stage,
         reason=rejected.reason,
-        words=rejected.words.encode(errors="replace").decode(),
+        words=rejected.message.encode(errors="replace").decode(),
         details=details,
         biological_sample_id=specimen,
         centre=centre,

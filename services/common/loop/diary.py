@@ -47,7 +47,7 @@ def _names_of(event_type: type[Event]) -> tuple[tuple[str, str], ...]:
 def _line(where: RawRecord, record: Record[Event] | Outcome, outcome: Outcome) -> dict[str, Any]:
     line: dict[str, Any]
     if isinstance(outcome, Rejected):
-        line = {"event": "rejected", "reason": outcome.reason, "words": outcome.words}
+        line = {"event": "rejected", "reason": outcome.reason, "words": outcome.message}
     elif outcome.skipped is not None:
         line = {"event": "skipped", "cause": outcome.skipped}
     else:

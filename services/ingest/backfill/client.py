@@ -23,7 +23,7 @@ _LONGEST_HOLD: Final = 600.0
 """Seconds: a server that asks for more is tried again all the same."""
 
 
-class Pace:
+class RateLimiter:
     """At most `rate` requests a second begin, all threads together."""
 
     def __init__(self, rate: float, stop: threading.Event) -> None:
@@ -47,13 +47,13 @@ class Pace:
             self._next = max(self._next, time.monotonic() + min(seconds, _LONGEST_HOLD))
 
 
-class Client:
+class BackfillClient:
     """Reads whole answers. Thread-safe.
 
     `silence_seconds` is the longest pause within an answer, `answer_seconds` the longest time for a whole one.
     """
 
-    def __init__(self, pace: Pace, *, silence_seconds: float = 30, answer_seconds: float = 300) -> None:
+    def __init__(self, pace: RateLimiter, *, silence_seconds: float = 30, answer_seconds: float = 300) -> None:
         """Prepare; connects at the first request."""
         self._pace, self._answer_seconds = pace, answer_seconds
         self._http = urllib3.PoolManager(

@@ -6,13 +6,13 @@ import threading
 from dataclasses import asdict, dataclass
 
 from services.cli.output import console, print_json, seconds, table
-from services.ingest.backfill.query import IMAGES, OBSERVATIONS, Query
+from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
 from services.ingest.backfill.solr import Solr
 from services.ingest.push.upload import insist
 
 
 @dataclass(frozen=True)
-class Counted:
+class DocumentCount:
     """Documents by what would become of them; a document may lack both picture and id."""
 
     images: int
@@ -21,14 +21,14 @@ class Counted:
     observations: int
 
 
-def count(solr: Solr) -> Counted:
+def count(solr: Solr) -> DocumentCount:
     """Ask Solr; raises Retriable or Fatal."""
     never = threading.Event()
 
     def number(core: str, *filters: str) -> int:
         return insist(lambda: solr.count(core, *filters), never)
 
-    return Counted(
+    return DocumentCount(
         images=number(IMAGES),
         without_picture=number(IMAGES, 'omero_id:"-1"'),
         without_biological_sample_id=number(IMAGES, "-biological_sample_id:[* TO *]"),
@@ -36,7 +36,7 @@ def count(solr: Solr) -> Counted:
     )
 
 
-def show(counted: Counted, query: Query, rate: float, *, as_json: bool) -> None:
+def show(counted: DocumentCount, query: SolrQuery, rate: float, *, as_json: bool) -> None:
     """Print the counts, and how long the pictures would take at this rate at best."""
     if as_json:
         print_json(asdict(counted) | {"filters": {core: query.filters(core) for core in (IMAGES, OBSERVATIONS)}})

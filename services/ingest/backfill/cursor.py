@@ -11,7 +11,7 @@ from services.ingest.push.journal import JsonLines, read_lines
 
 
 @dataclass(frozen=True)
-class Standing:
+class CursorState:
     """Where the next page of a core begins, and how many documents lie before it."""
 
     cursor: str = START
@@ -35,25 +35,25 @@ class Cursors(JsonLines):
         """Tell which of these cores are still to be done; if none is, or if told to restart, all begin anew."""
         if self._restart or all(core in self._standing and self._standing[core] is None for core in cores):
             for core in cores:
-                self.advance(core, Standing())
-        return [core for core in cores if self._standing.get(core, Standing()) is not None]
+                self.advance(core, CursorState())
+        return [core for core in cores if self._standing.get(core, CursorState()) is not None]
 
-    def standing(self, core: str) -> Standing:
+    def standing(self, core: str) -> CursorState:
         """Tell where the next page of an unfinished core begins."""
-        return self._standing.get(core) or Standing()
+        return self._standing.get(core) or CursorState()
 
-    def advance(self, core: str, standing: Standing | None) -> None:
+    def advance(self, core: str, standing: CursorState | None) -> None:
         """Note that everything before `standing` is done; None: the core is finished."""
         self._standing[core] = standing
         self._append({"core": core, "cursor": standing and standing.cursor, "seen": standing and standing.seen})
 
 
-def _standings(path: Path) -> dict[str, Standing | None]:
-    found: dict[str, Standing | None] = {}
+def _standings(path: Path) -> dict[str, CursorState | None]:
+    found: dict[str, CursorState | None] = {}
     for entry in read_lines(path):
         try:
             cursor = entry["cursor"]
-            found[str(entry["core"])] = None if cursor is None else Standing(str(cursor), int(entry["seen"]))
+            found[str(entry["core"])] = None if cursor is None else CursorState(str(cursor), int(entry["seen"]))
         except (ValueError, KeyError, TypeError):
             continue
     return found

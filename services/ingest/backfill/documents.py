@@ -13,8 +13,8 @@ from pydantic import JsonValue
 
 from services.common.errors import Rejected
 from services.common.events import image_kind
-from services.ingest.backfill.client import Client
-from services.ingest.push.image import Image, LeftOut
+from services.ingest.backfill.client import BackfillClient
+from services.ingest.push.image import PushImage, SkippedFile
 from services.ingest.submissions import specimen_id
 from services.intake.decode.sniff import sniff
 
@@ -29,7 +29,7 @@ class Download:
 
     url: str
     name: str
-    client: Client
+    client: BackfillClient
     limit: int
 
     def __str__(self) -> str:
@@ -53,15 +53,15 @@ class Download:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageDownloads:
     """How pictures are had: relative addresses count from Solr's, and only these hosts are asked."""
 
-    client: Client
+    client: BackfillClient
     solr_url: str
     hosts: frozenset[str]
     limit: int
 
-    def of(self, document: Mapping[str, Any]) -> Image | LeftOut:
+    def of(self, document: Mapping[str, Any]) -> PushImage | SkippedFile:
         """Plan one document.
 
         The original file is taken (`download_url`), never the contrast-stretched rendering (`jpeg_url`). Left out:
@@ -75,19 +75,19 @@ class Pictures:
         source = Download(url, PurePosixPath(path).name or text.get("observation_id", "?"), self.client, self.limit)
         if not address or text.get("omero_id") in _NO_PICTURE:
             words = f"observation {text.get('observation_id', '?')} has no picture (omero_id -1)"
-            return LeftOut(source, "no_picture", words, failed=False)
+            return SkippedFile(source, "no_picture", words, failed=False)
         sample = specimen_id(text.get("biological_sample_id"), None, None, None)
         if sample is None:
             words = f"observation {text.get('observation_id', '?')} has no biological_sample_id"
-            return LeftOut(source, "no_biological_sample_id", words, failed=False)
+            return SkippedFile(source, "no_biological_sample_id", words, failed=False)
         parameter = text.get("parameter_stable_id", "")
         try:
             image_kind(parameter)
         except Rejected as rejected:
-            return LeftOut(source, rejected.reason, rejected.words, failed=False)
+            return SkippedFile(source, rejected.reason, rejected.message, failed=False)
         if (urlsplit(url).hostname or "") not in self.hosts:
-            return LeftOut(source, "host_not_allowed", "the picture lies on another host; allow it by --image-host")
-        return Image(
+            return SkippedFile(source, "host_not_allowed", "the picture lies on another host; allow it by --image-host")
+        return PushImage(
             source,
             sample,
             text.get("phenotyping_center", ""),

@@ -18,7 +18,7 @@ _NUMBERS: Final[dict[ImageKind, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Query:
+class SolrQuery:
     """Where Solr is and what is wanted; empty filters want everything of the X-ray procedures.
 
     `url` ends before the core's name. A gene is a symbol or an MGI accession. `unique_key` is the cores' uniqueKey.

@@ -8,14 +8,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.cli.backfill.progress import Telling
+from services.cli.backfill.progress import BackfillProgress
 from services.common.errors import Retriable
-from services.ingest.backfill.cursor import Cursors, Standing
-from services.ingest.backfill.documents import Pictures
+from services.ingest.backfill.cursor import Cursors, CursorState
+from services.ingest.backfill.documents import ImageDownloads
 from services.ingest.backfill.query import IMAGES, OBSERVATIONS
 from services.ingest.backfill.solr import Page, Solr
-from services.ingest.push.image import Image
-from services.ingest.push.upload import SOURCE_AWAY, Session, insist
+from services.ingest.push.image import PushImage
+from services.ingest.push.upload import SOURCE_AWAY, PushSession, insist
 from services.ingest.submissions.content import keep, observations_key
 
 _PAGE_TRIES: Final = 10
@@ -29,10 +29,10 @@ class Backfill:
     """One run: from where, to where, and whom to tell."""
 
     solr: Solr
-    pictures: Pictures
-    session: Session
+    pictures: ImageDownloads
+    session: PushSession
     cursors: Cursors
-    telling: Telling
+    telling: BackfillProgress
     parallel: int
 
     def run(self, cores: Sequence[str]) -> None:
@@ -41,12 +41,12 @@ class Backfill:
             self._core(core)
 
     def _core(self, core: str) -> None:
-        standing: Standing | None = self.cursors.standing(core)
+        standing: CursorState | None = self.cursors.standing(core)
         self.telling.begin(core, standing.seen if standing else 0)
         while standing is not None:
             standing = self._page(core, standing)
 
-    def _page(self, core: str, standing: Standing) -> Standing | None:
+    def _page(self, core: str, standing: CursorState) -> CursorState | None:
         stop = self.session.uploader.stop
         stop.clear()
         page = insist(lambda: self.solr.page(core, standing.cursor, ROWS[core]), stop, _PAGE_TRIES)
@@ -55,16 +55,16 @@ class Backfill:
         elif page.documents:
             self._keep(page)
         seen = standing.seen + len(page.documents)
-        following = None if page.cursor is None else Standing(page.cursor, seen)
+        following = None if page.cursor is None else CursorState(page.cursor, seen)
         self.cursors.advance(core, following)
         self.telling.page(core, len(page.documents), seen, page.found)
         return following
 
     def _push(self, page: Page) -> None:
-        images: list[Image] = []
+        images: list[PushImage] = []
         for document in page.documents:
             planned = self.pictures.of(document)
-            if isinstance(planned, Image):
+            if isinstance(planned, PushImage):
                 images.append(planned)
             else:
                 self.telling.left_out(planned)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.common.errors import Fatal, Rejected, Retriable
-from services.ingest.backfill.client import Client
-from services.ingest.backfill.query import IMAGES, OBSERVATIONS, Query
+from services.ingest.backfill.client import BackfillClient
+from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
 
 START: Final = "*"
 _MOST_BYTES: Final = 64 * 1024 * 1024
@@ -39,7 +39,7 @@ class Page:
 class Solr:
     """One Solr. Thread-safe."""
 
-    def __init__(self, query: Query, client: Client) -> None:
+    def __init__(self, query: SolrQuery, client: BackfillClient) -> None:
         """Ask with this query's filters."""
         self._query, self._client = query, client
 
@@ -72,7 +72,7 @@ class Solr:
             body = self._client.get(url, _MOST_BYTES, [("q", "*:*"), *filters, *fields, ("rows", str(rows)), _JSON])
         except Rejected as refusal:
             said = _message(str(refusal.details.get("answer", "")))
-            msg = f"Solr refuses the query: {refusal.words} {said}; check --solr, --unique-key and the filters"
+            msg = f"Solr refuses the query: {refusal.message} {said}; check --solr, --unique-key and the filters"
             raise Fatal(msg) from refusal
         try:
             answer = json.loads(body)

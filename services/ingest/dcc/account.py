@@ -7,30 +7,30 @@ from collections.abc import Iterable, Iterator
 
 from services.cli.output import console, print_json, table
 from services.common.events import ImageKind
-from services.ingest.dcc.content import KINDS, Animal, Submission
-from services.ingest.push.image import Image
-from services.ingest.push.upload import Result
+from services.ingest.dcc.content import KINDS, DccSubmission, SubmittedAnimal
+from services.ingest.push.image import PushImage
+from services.ingest.push.upload import PushResult
 
 _COLUMNS = ("specimen", "biological_sample_id", "centre", "DV", "LAT", "close-ups", "observations#", "remarks")
 _TITLE = "Received of expected pictures"
 
 
-class Account:
+class SubmissionAccount:
     """Notes what was received while it comes; a picture that an earlier run pushed has been received too."""
 
-    def __init__(self, submissions: Iterable[Submission]) -> None:
+    def __init__(self, submissions: Iterable[DccSubmission]) -> None:
         """Start with nothing received."""
         self._submissions = list(submissions)
         self._received: set[tuple[str, str, str]] = set()
 
-    def noting(self, results: Iterable[Result]) -> Iterator[Result]:
+    def noting(self, results: Iterable[PushResult]) -> Iterator[PushResult]:
         """Pass results on."""
         for result in results:
             if result.outcome != "failed":
                 self.note(result.image)
             yield result
 
-    def note(self, image: Image) -> None:
+    def note(self, image: PushImage) -> None:
         """Count one picture as received."""
         self._received.add(_identity(image))
 
@@ -46,20 +46,20 @@ class Account:
                 out.width = max(out.width, 160)
             out.print(table(_TITLE, _COLUMNS, [self._row(animal) for _, animal in rows]))
 
-    def _counts(self, animal: Animal) -> Counter[ImageKind]:
+    def _counts(self, animal: SubmittedAnimal) -> Counter[ImageKind]:
         return Counter(
             one.kind
             for one in animal.named
-            if isinstance(one.planned, Image) and _identity(one.planned) in self._received
+            if isinstance(one.planned, PushImage) and _identity(one.planned) in self._received
         )
 
-    def _row(self, animal: Animal) -> tuple[object, ...]:
+    def _row(self, animal: SubmittedAnimal) -> tuple[object, ...]:
         expected, received = animal.expected(), self._counts(animal)
         cells = [f"{received[kind]} of {expected[kind]}" if expected[kind] else "" for kind in KINDS]
         remarks = "; ".join([*animal.remarks, *_lacks(animal)])
         return animal.specimen, animal.biological_sample_id, animal.centre, *cells, animal.observations, remarks
 
-    def _document(self, submission: Submission, animal: Animal) -> dict[str, object]:
+    def _document(self, submission: DccSubmission, animal: SubmittedAnimal) -> dict[str, object]:
         received = self._counts(animal)
         return {
             "outcome": "account",
@@ -74,7 +74,7 @@ class Account:
         }
 
 
-def _lacks(animal: Animal) -> list[str]:
+def _lacks(animal: SubmittedAnimal) -> list[str]:
     """The views that the procedure requires, the submission does not name, and no status excuses."""
     named = {one.kind for one in animal.named}
     return [
@@ -84,5 +84,5 @@ def _lacks(animal: Animal) -> list[str]:
     ]
 
 
-def _identity(image: Image) -> tuple[str, str, str]:
+def _identity(image: PushImage) -> tuple[str, str, str]:
     return image.biological_sample_id, image.parameter_stable_id, str(image.source)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from services.common.events import ImageKind
-from services.ingest.push.image import Image, LeftOut
+from services.ingest.push.image import PushImage, SkippedFile
 from services.ingest.submissions.content import EXPECTED, kind_of, observations_key
 
 ASSOCIATIONS: Final = "parameter_associations"
@@ -17,12 +17,12 @@ KINDS: Final[tuple[ImageKind, ...]] = ("DV", "LAT", "other")
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedImage:
     """One picture that the submission names: an image to push or why not, and where it stands."""
 
     line: int
     parameter_stable_id: str
-    planned: Image | LeftOut
+    planned: PushImage | SkippedFile
 
     @property
     def kind(self) -> ImageKind:
@@ -34,9 +34,9 @@ class Named:
         """One file named twice under one parameter is one picture."""
         return self.parameter_stable_id, str(self.planned.source)
 
-    def joined(self, later: Named) -> Named:
+    def joined(self, later: NamedImage) -> NamedImage:
         """This one, with the parameter associations of both."""
-        if not isinstance(self.planned, Image) or not isinstance(later.planned, Image):
+        if not isinstance(self.planned, PushImage) or not isinstance(later.planned, PushImage):
             return self
         both = [one.metadata.get(ASSOCIATIONS, "") for one in (self.planned, later.planned)]
         associations = ",".join(dict.fromkeys(filter(None, ",".join(both).split(","))))
@@ -45,7 +45,7 @@ class Named:
 
 
 @dataclass
-class Animal:
+class SubmittedAnimal:
     """One specimen of a submission.
 
     `specimen` is the centre's own id, `biological_sample_id` the one that events carry. `remarks` say why a view was
@@ -58,15 +58,15 @@ class Animal:
     line: int
     examined: bool = False
     observations: int = 0
-    pictures: dict[tuple[str, str], Named] = field(default_factory=dict)
+    pictures: dict[tuple[str, str], NamedImage] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
     @property
-    def named(self) -> list[Named]:
+    def named(self) -> list[NamedImage]:
         """The pictures, in the order in which they are named."""
         return list(self.pictures.values())
 
-    def name(self, picture: Named) -> None:
+    def name(self, picture: NamedImage) -> None:
         """Add a picture, or what is new of one that was named before."""
         earlier = self.pictures.get(picture.identity)
         self.pictures[picture.identity] = earlier.joined(picture) if earlier else picture
@@ -78,12 +78,12 @@ class Animal:
 
 
 @dataclass
-class Submission:
+class DccSubmission:
     """One file: its bytes as read, its animals by biological_sample_id, and lines that name no animal."""
 
     path: Path
     data: bytes
-    animals: dict[str, Animal] = field(default_factory=dict)
+    animals: dict[str, SubmittedAnimal] = field(default_factory=dict)
     unclear: list[tuple[int, str, str]] = field(default_factory=list)
     """(line, reason, words) of experiments that cannot be pushed."""
     other_procedures: int = 0

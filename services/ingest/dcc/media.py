@@ -12,14 +12,14 @@ from urllib.parse import unquote, urlsplit
 from pydantic import JsonValue
 
 from services.common.errors import Rejected
-from services.ingest.push.image import LocalFile, Source
+from services.ingest.push.image import ImageSource, LocalFile
 
 _FETCHED: Final = frozenset({"s3", "https"})
 _ON_DISK: Final = frozenset({"", "file"})
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteMedia:
     """A picture at an address; it counts as the same while the address is."""
 
     uri: str
@@ -42,7 +42,7 @@ class Remote:
         return self.fetch(self.uri)
 
 
-def locate(uri: str, folder: Path, fetch: Callable[[str], bytes]) -> Source:
+def locate(uri: str, folder: Path, fetch: Callable[[str], bytes]) -> ImageSource:
     """Find what a submission means by a URI.
 
     A file below `folder` comes first: a relative path, file:, or the path of any other URI (ftp://host/a/b.dcm is
@@ -59,7 +59,7 @@ def locate(uri: str, folder: Path, fetch: Callable[[str], bytes]) -> Source:
     if below is not None:
         return LocalFile(below)
     if scheme in _FETCHED:
-        return Remote(uri, fetch)
+        return RemoteMedia(uri, fetch)
     if scheme in _ON_DISK:
         raise Rejected("media_missing", f"there is no {path.lstrip('/')} below {folder}; see --media")
     words = f"{scheme}: is not fetched, and there is no {path.lstrip('/')} below {folder}; see --media"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from services.common.errors import Rejected
-from services.ingest.dcc.content import ASSOCIATIONS, Animal, Named, Submission
-from services.ingest.dcc.media import Remote, locate
-from services.ingest.push.image import Image, LeftOut, Source, checked
+from services.ingest.dcc.content import ASSOCIATIONS, DccSubmission, NamedImage, SubmittedAnimal
+from services.ingest.dcc.media import RemoteMedia, locate
+from services.ingest.push.image import ImageSource, PushImage, SkippedFile, checked
 from services.ingest.submissions import MAXIMUM_SIZE, Experiment, Medium, missing_reason, read_experiments, specimen_id
 from services.ingest.submissions.content import is_xray, kind_of
 
@@ -22,27 +22,27 @@ _LONGEST_METADATA: Final = 1000
 
 
 @dataclass(frozen=True)
-class Reading:
+class PlannedSubmission:
     """How to read submissions: the folder of the pictures (None: that of the file itself), and how to fetch others."""
 
     media_folder: Path | None
     fetch: Callable[[str], bytes]
 
 
-def read_submission(path: Path, reading: Reading) -> Submission:
+def read_submission(path: Path, reading: PlannedSubmission) -> DccSubmission:
     """Read and plan one file; raises Rejected with file, line and mend when it is not a whole good submission."""
     try:
         with path.open("rb") as file:
             data = file.read(MAXIMUM_SIZE + 1)
     except OSError as error:
         raise Rejected("unreadable_source", f"{path}: {error.strerror or error}") from error
-    planner = _Planner(Submission(path, data), reading)
+    planner = _Planner(DccSubmission(path, data), reading)
     for experiment in read_experiments(BytesIO(data), path):
         planner.add(experiment)
     return planner.submission
 
 
-def leave_out_shared(submissions: Iterable[Submission]) -> None:
+def leave_out_shared(submissions: Iterable[DccSubmission]) -> None:
     """Leave out every file that is named for several specimens: it cannot be told whose picture it is."""
     owners: defaultdict[str, set[str]] = defaultdict(set)
     animals = [animal for submission in submissions for animal in submission.animals.values()]
@@ -51,16 +51,16 @@ def leave_out_shared(submissions: Iterable[Submission]) -> None:
             owners[str(one.planned.source)].add(animal.biological_sample_id)
     for animal in animals:
         for one in animal.named:
-            if isinstance(one.planned, Image) and len(owners[str(one.planned.source)]) > 1:
+            if isinstance(one.planned, PushImage) and len(owners[str(one.planned.source)]) > 1:
                 words = "named for several specimens; a picture is of one"
-                planned = LeftOut(one.planned.source, "media_shared", words)
+                planned = SkippedFile(one.planned.source, "media_shared", words)
                 animal.pictures[one.identity] = replace(one, planned=planned)
 
 
 class _Planner:
     """Adds the experiments of one file to its submission."""
 
-    def __init__(self, submission: Submission, reading: Reading) -> None:
+    def __init__(self, submission: DccSubmission, reading: PlannedSubmission) -> None:
         self.submission, self._fetch = submission, reading.fetch
         self._folder = reading.media_folder or submission.path.parent
 
@@ -77,10 +77,10 @@ class _Planner:
             self.submission.unclear.append((experiment.line, "several_specimens", words))
         else:
             for external, identifier in ids.items():
-                animal = Animal(external, identifier or "", experiment.centre or "", experiment.line)
+                animal = SubmittedAnimal(external, identifier or "", experiment.centre or "", experiment.line)
                 self._add_to(self.submission.animals.setdefault(animal.biological_sample_id, animal), experiment)
 
-    def _add_to(self, animal: Animal, experiment: Experiment) -> None:
+    def _add_to(self, animal: SubmittedAnimal, experiment: Experiment) -> None:
         animal.observations += len(experiment.values)
         if experiment.status and not experiment.media:
             animal.remarks.append(f"not done: {missing_reason(experiment.status, None)}")
@@ -92,14 +92,14 @@ class _Planner:
                 view = kind if kind in {"DV", "LAT"} else medium.parameter
                 animal.remarks.append(f"{view}: {missing_reason(medium.status, None)}")
             else:
-                animal.name(Named(medium.line, medium.parameter, self._planned(animal, medium, experiment)))
+                animal.name(NamedImage(medium.line, medium.parameter, self._planned(animal, medium, experiment)))
 
-    def _planned(self, animal: Animal, medium: Medium, experiment: Experiment) -> Image | LeftOut:
+    def _planned(self, animal: SubmittedAnimal, medium: Medium, experiment: Experiment) -> PushImage | SkippedFile:
         uri = medium.uri or ""
         try:
-            source: Source = locate(uri, self._folder, self._fetch)
+            source: ImageSource = locate(uri, self._folder, self._fetch)
         except Rejected as rejected:
-            return LeftOut(Remote(uri, self._fetch), rejected.reason, rejected.words)
+            return SkippedFile(RemoteMedia(uri, self._fetch), rejected.reason, rejected.message)
         stated = {
             "specimen": animal.specimen,
             "experiment": experiment.experiment_id,
@@ -109,7 +109,7 @@ class _Planner:
             "status": medium.status,
             "submission": self.submission.key,
         }
-        image = Image(
+        image = PushImage(
             source,
             animal.biological_sample_id,
             animal.centre,

@@ -8,14 +8,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cli.push.report import Report
+from services.cli.push.report import PushReport
 from services.common.errors import Rejected
 from services.common.settings import Settings, load
 from services.common.store import ObjectStore
-from services.ingest.dcc.account import Account
-from services.ingest.dcc.content import Submission
-from services.ingest.dcc.plan import Reading, leave_out_shared, read_submission
-from services.ingest.push.image import Image, LeftOut, file_left_out
+from services.ingest.dcc.account import SubmissionAccount
+from services.ingest.dcc.content import DccSubmission
+from services.ingest.dcc.plan import PlannedSubmission, leave_out_shared, read_submission
+from services.ingest.push.image import PushImage, SkippedFile, file_left_out
 from services.ingest.push.upload import session
 from services.ingest.submissions.content import keep
 from services.intake.fetch import Fetcher
@@ -24,7 +24,7 @@ from services.intake.settings import IntakeSettings
 
 
 @dataclass(frozen=True)
-class Options:
+class SubmissionPushOptions:
     """How to push; `media` is the folder of the pictures, None that of each submission."""
 
     media: Path | None
@@ -34,15 +34,15 @@ class Options:
     as_json: bool
 
 
-def push_submissions(paths: Iterable[Path], options: Options, report: Report) -> None:
+def push_submissions(paths: Iterable[Path], options: SubmissionPushOptions, report: PushReport) -> None:
     """Push the submissions that are whole and good; the others are named, and nothing of them is sent."""
     settings = load(IntakeSettings)
     fetcher = Fetcher(ObjectStore(settings, connections=options.parallel), settings, load(Limits).most_bytes)
     with closing(fetcher):
-        submissions = list(_read(_submission_files(paths), Reading(options.media, fetcher.fetch), report))
+        submissions = list(_read(_submission_files(paths), PlannedSubmission(options.media, fetcher.fetch), report))
         leave_out_shared(submissions)
         images = _planned(submissions, report)
-        account = Account(submissions)
+        account = SubmissionAccount(submissions)
         try:
             if options.dry_run:
                 _show_plan(images, account, report)
@@ -53,14 +53,18 @@ def push_submissions(paths: Iterable[Path], options: Options, report: Report) ->
             report.summary()
 
 
-def _show_plan(images: Iterable[Image], account: Account, report: Report) -> None:
+def _show_plan(images: Iterable[PushImage], account: SubmissionAccount, report: PushReport) -> None:
     for image in images:
         report.planned(image)
         account.note(image)
 
 
 def _send(
-    submissions: list[Submission], images: list[Image], account: Account, options: Options, report: Report
+    submissions: list[DccSubmission],
+    images: list[PushImage],
+    account: SubmissionAccount,
+    options: SubmissionPushOptions,
+    report: PushReport,
 ) -> None:
     with session(load(Settings), options.parallel, again=options.again) as run:
         for submission in submissions:
@@ -77,12 +81,12 @@ def _submission_files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _read(paths: Iterable[Path], reading: Reading, report: Report) -> Iterator[Submission]:
+def _read(paths: Iterable[Path], reading: PlannedSubmission, report: PushReport) -> Iterator[DccSubmission]:
     for path in paths:
         try:
             submission = read_submission(path, reading)
         except Rejected as rejected:
-            report.left_out(file_left_out(path, rejected.reason, _with_line(rejected.words, path)))
+            report.left_out(file_left_out(path, rejected.reason, _with_line(rejected.message, path)))
             continue
         for line, reason, words in submission.unclear:
             report.left_out(file_left_out(path, reason, f"line {line}: {words}"))
@@ -91,17 +95,17 @@ def _read(paths: Iterable[Path], reading: Reading, report: Report) -> Iterator[S
         yield submission
 
 
-def _planned(submissions: Iterable[Submission], report: Report) -> list[Image]:
-    images: list[Image] = []
+def _planned(submissions: Iterable[DccSubmission], report: PushReport) -> list[PushImage]:
+    images: list[PushImage] = []
     for submission in submissions:
         for animal in submission.animals.values():
             for one in animal.named:
-                if isinstance(one.planned, Image):
+                if isinstance(one.planned, PushImage):
                     images.append(one.planned)
                 else:
                     where = f"{animal.specimen}, {submission.path.name} line {one.line}"
                     words = f"{one.planned.words} ({where})"
-                    report.left_out(LeftOut(one.planned.source, one.planned.reason, words))
+                    report.left_out(SkippedFile(one.planned.source, one.planned.reason, words))
     return images
 
 

@@ -17,7 +17,7 @@ from services.common.errors import Rejected
 from services.common.events import image_kind
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """A file, or an address to fetch from; its text names it for people.
 
     The methods raise Rejected when there is nothing to be had, Retriable when a server is away.
@@ -65,13 +65,13 @@ class LocalFile:
 
 
 @dataclass(frozen=True)
-class Image:
+class PushImage:
     """One image to push, with everything its event needs but the digest.
 
     `metadata` goes into the event beside the file's name; it is no part of the image's identity.
     """
 
-    source: Source
+    source: ImageSource
     biological_sample_id: str
     centre: str
     parameter_stable_id: str
@@ -82,24 +82,24 @@ class Image:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class SkippedFile:
     """One image that is not pushed; `failed` when the user should mend something, not for files that are no images."""
 
-    source: Source
+    source: ImageSource
     reason: str
     words: str
     failed: bool = True
 
 
-def file_left_out(path: Path, reason: str, words: str, *, failed: bool = True) -> LeftOut:
+def file_left_out(path: Path, reason: str, words: str, *, failed: bool = True) -> SkippedFile:
     """Leave out a file on disk."""
-    return LeftOut(LocalFile(path), reason, words, failed)
+    return SkippedFile(LocalFile(path), reason, words, failed)
 
 
-def checked(image: Image) -> Image | LeftOut:
+def checked(image: PushImage) -> PushImage | SkippedFile:
     """Leave an image out when its parameter is none of the X-ray procedure's image parameters."""
     try:
         image_kind(image.parameter_stable_id)
     except Rejected as rejected:
-        return LeftOut(image.source, rejected.reason, rejected.words)
+        return SkippedFile(image.source, rejected.reason, rejected.message)
     return image

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from services.common.events.base import digest
-from services.ingest.push.image import Image
+from services.ingest.push.image import PushImage
 
 
 class JsonLines:
@@ -58,7 +58,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xray"
 
 
-class Journal(JsonLines):
+class UploadJournal(JsonLines):
     """One JSON line for every image that was uploaded and whose event the broker acknowledged.
 
     Written at once after each image, so that it is right also after `kill -9`; a torn last line counts as not done.
@@ -71,11 +71,11 @@ class Journal(JsonLines):
         self._lock = Lock()
         self._done = set() if again else set(_entries(path))
 
-    def has(self, image: Image) -> bool:
+    def has(self, image: PushImage) -> bool:
         """Tell whether this image was pushed: the same source with the same statements; raises Rejected without one."""
         return _fingerprint(image) in self._done
 
-    def add(self, image: Image, event_id: str) -> None:
+    def add(self, image: PushImage, event_id: str) -> None:
         """Note that this image is done."""
         entry = {"done": _fingerprint(image), "event_id": event_id, "file": str(image.source)}
         with self._lock:
@@ -92,7 +92,7 @@ def _entries(path: Path) -> list[str]:
     return entries
 
 
-def _fingerprint(image: Image) -> str:
+def _fingerprint(image: PushImage) -> str:
     return digest(
         *image.source.fingerprint(),
         image.biological_sample_id,

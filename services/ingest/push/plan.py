@@ -15,7 +15,7 @@ from typing import Final
 from services.common.columns import check_columns
 from services.common.errors import Fatal
 from services.ingest.push.hints import Tags, parameter_in, read_tags
-from services.ingest.push.image import Image, LeftOut, LocalFile, checked, file_left_out
+from services.ingest.push.image import LocalFile, PushImage, SkippedFile, checked, file_left_out
 from services.intake.decode.sniff import FileFormat, sniff
 
 _REQUIRED: Final = ("file", "biological_sample_id", "parameter_stable_id")
@@ -23,7 +23,7 @@ _OPTIONAL: Final = ("increment", "acquired_at", "sha256")
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """One line of a manifest; `path` is absolute."""
 
     path: Path
@@ -34,7 +34,7 @@ class Row:
     sha256: str | None = None
 
 
-def read_manifest(manifest: Path) -> list[Row]:
+def read_manifest(manifest: Path) -> list[ManifestRow]:
     """Read a manifest (UTF-8 CSV with a header line; `file` is relative to the manifest's folder).
 
     Raises Fatal, naming line and column, for a missing column, an empty value, a wrong time or a file named twice.
@@ -56,14 +56,14 @@ def read_manifest(manifest: Path) -> list[Row]:
     return rows
 
 
-def _row(manifest: Path, line: int, fields: dict[str | None, str | None]) -> Row:
+def _row(manifest: Path, line: int, fields: dict[str | None, str | None]) -> ManifestRow:
     values = {name: (fields.get(name) or "").strip() for name in (*_REQUIRED, *_OPTIONAL)}
     empty = [name for name in _REQUIRED if not values[name]]
     if empty or None in fields:
         fault = f"{', '.join(empty)} is empty" if empty else "more values than columns"
         msg = f"{manifest} line {line}: {fault}"
         raise Fatal(msg)
-    return Row(
+    return ManifestRow(
         path=(manifest.parent / values["file"]).absolute(),
         # As it stands: ids are compared exactly, a blank is part of one.
         biological_sample_id=fields["biological_sample_id"] or "",
@@ -88,7 +88,7 @@ _HEAD_BYTES: Final = 132
 
 
 @dataclass(frozen=True)
-class Given:
+class PushDefaults:
     """What the command line says of all files."""
 
     centre: str
@@ -96,7 +96,9 @@ class Given:
     parameter_stable_id: str | None = None
 
 
-def from_manifest(rows: Sequence[Row], within: Sequence[Path], given: Given) -> Iterator[Image | LeftOut]:
+def from_manifest(
+    rows: Sequence[ManifestRow], within: Sequence[Path], given: PushDefaults
+) -> Iterator[PushImage | SkippedFile]:
     """Plan the rows of a manifest; with `within`, only those below these paths, and files without a row are named."""
     roots = [path.absolute() for path in within]
     for row in rows:
@@ -107,10 +109,10 @@ def from_manifest(rows: Sequence[Row], within: Sequence[Path], given: Given) -> 
         if path not in listed:
             file_format = _format(path)
             not_named = file_left_out(path, "not_in_manifest", "the manifest does not name it")
-            yield file_format if isinstance(file_format, LeftOut) else not_named
+            yield file_format if isinstance(file_format, SkippedFile) else not_named
 
 
-def from_files(paths: Sequence[Path], given: Given) -> Iterator[Image | LeftOut]:
+def from_files(paths: Sequence[Path], given: PushDefaults) -> Iterator[PushImage | SkippedFile]:
     """Plan files by command line, DICOM header and file name, in this order."""
     for path in files(paths):
         yield _from_file(path, given)
@@ -127,11 +129,11 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
                 yield below
 
 
-def _from_row(row: Row, given: Given) -> Image | LeftOut:
+def _from_row(row: ManifestRow, given: PushDefaults) -> PushImage | SkippedFile:
     if not row.path.is_file():
         return file_left_out(row.path, "file_missing", "there is no such file")
     return checked(
-        Image(
+        PushImage(
             LocalFile(row.path),
             row.biological_sample_id,
             given.centre,
@@ -143,9 +145,9 @@ def _from_row(row: Row, given: Given) -> Image | LeftOut:
     )
 
 
-def _from_file(path: Path, given: Given) -> Image | LeftOut:
+def _from_file(path: Path, given: PushDefaults) -> PushImage | SkippedFile:
     file_format = _format(path)
-    if isinstance(file_format, LeftOut):
+    if isinstance(file_format, SkippedFile):
         return file_format
     tags = read_tags(path) if file_format is FileFormat.DICOM else Tags()
     specimen = given.biological_sample_id or tags.biological_sample_id
@@ -157,7 +159,7 @@ def _from_file(path: Path, given: Given) -> Image | LeftOut:
     if parameter is None:
         words = "neither header nor file name states one view for certain; give --parameter or a --manifest"
         return file_left_out(path, "parameter_unknown", words)
-    return checked(Image(LocalFile(path), specimen, given.centre, parameter, acquired_at=tags.acquired_at))
+    return checked(PushImage(LocalFile(path), specimen, given.centre, parameter, acquired_at=tags.acquired_at))
 
 
 def _parameter(path: Path, tags: Tags) -> str | None:
@@ -166,7 +168,7 @@ def _parameter(path: Path, tags: Tags) -> str | None:
     return stated.pop() if len(stated) == 1 else None
 
 
-def _format(path: Path) -> FileFormat | LeftOut:
+def _format(path: Path) -> FileFormat | SkippedFile:
     try:
         with path.open("rb") as file:
             found = sniff(file.read(_HEAD_BYTES))

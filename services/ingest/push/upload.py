@@ -26,8 +26,8 @@ from services.common.loop.backoff import delays
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
-from services.ingest.push.image import Image
-from services.ingest.push.journal import Journal, default_folder
+from services.ingest.push.image import PushImage
+from services.ingest.push.journal import UploadJournal, default_folder
 
 T = TypeVar("T")
 TRIES: Final = 6
@@ -48,7 +48,7 @@ def insist(action: Callable[[], T], stop: threading.Event, tries: int = TRIES) -
 
 
 @dataclass(frozen=True)
-class Session:
+class PushSession:
     """What a run works with; `cluster` is the id of the Kafka cluster, to which the journal belongs."""
 
     store: ObjectStore
@@ -57,15 +57,15 @@ class Session:
 
 
 @contextmanager
-def session(settings: Settings, parallel: int, *, again: bool = False) -> Iterator[Session]:
+def session(settings: Settings, parallel: int, *, again: bool = False) -> Iterator[PushSession]:
     """Check the bucket, connect to the broker and open the cluster's journal; `again` ignores what it holds."""
     store = ObjectStore(settings, connections=parallel)
     store.check_bucket()
     with administrator(settings) as admin:
         cluster: str = admin.describe_cluster()["cluster_id"]
     path = default_folder() / f"pushed-{cluster}.jsonl"
-    with publisher(settings) as producer, Journal(path, again=again) as journal:
-        yield Session(store, Uploader(store, producer, journal), cluster)
+    with publisher(settings) as producer, UploadJournal(path, again=again) as journal:
+        yield PushSession(store, Uploader(store, producer, journal), cluster)
 
 
 SOURCE_AWAY: Final = "source_away"
@@ -74,10 +74,10 @@ _ACKNOWLEDGED_SECONDS: Final = 60
 
 
 @dataclass(frozen=True)
-class Result:
+class PushResult:
     """What became of one image."""
 
-    image: Image
+    image: PushImage
     outcome: Literal["pushed", "done_before", "failed"]
     event_id: str | None = None
     image_uri: str | None = None
@@ -91,12 +91,12 @@ class Uploader:
     `stop` is set while it ends, so that sources cut their own waiting short.
     """
 
-    def __init__(self, store: ObjectStore, producer: Any, journal: Journal) -> None:
+    def __init__(self, store: ObjectStore, producer: Any, journal: UploadJournal) -> None:
         """Use an ObjectStore, a KafkaProducer and an open Journal; the caller closes them."""
         self._store, self._producer, self._journal = store, producer, journal
         self.stop = threading.Event()
 
-    def push(self, images: Iterable[Image], parallel: int) -> Generator[Result]:
+    def push(self, images: Iterable[PushImage], parallel: int) -> Generator[PushResult]:
         """Yield a result for every image, as they finish.
 
         Closed early (Ctrl-C), it finishes the images in flight and starts no other. Raises Retriable when a server
@@ -105,7 +105,7 @@ class Uploader:
         self.stop.clear()
         with ThreadPoolExecutor(parallel, thread_name_prefix="push") as pool:
             todo = iter(images)
-            running: set[Future[Result]] = set()
+            running: set[Future[PushResult]] = set()
             try:
                 while True:
                     while len(running) < 2 * parallel and (image := next(todo, None)) is not None:
@@ -119,20 +119,20 @@ class Uploader:
                 self.stop.set()
                 pool.shutdown(cancel_futures=True)
 
-    def _push(self, image: Image) -> Result:
+    def _push(self, image: PushImage) -> PushResult:
         try:
             if self._journal.has(image):
-                return Result(image, "done_before")
+                return PushResult(image, "done_before")
             data = self._read(image)
             event = _event(image, self._store.bucket, hashlib.sha256(data).hexdigest())
         except Rejected as rejected:
-            return Result(image, "failed", reason=rejected.reason, words=rejected.words)
+            return PushResult(image, "failed", reason=rejected.reason, words=rejected.message)
         insist(lambda: self._store.put(original_key(event.sha256 or ""), data), self.stop)
         insist(lambda: self._announce(event), self.stop)
         self._journal.add(image, event.event_id)
-        return Result(image, "pushed", event.event_id, event.image_uri)
+        return PushResult(image, "pushed", event.event_id, event.image_uri)
 
-    def _read(self, image: Image) -> bytes:
+    def _read(self, image: PushImage) -> bytes:
         """Read the source; one that stays away costs this image only, unlike our own store."""
         try:
             return insist(image.source.read, self.stop)
@@ -147,7 +147,7 @@ class Uploader:
             future.get(timeout=_ACKNOWLEDGED_SECONDS)
 
 
-def _event(image: Image, bucket: str, sha256: str) -> ImageEvent:
+def _event(image: PushImage, bucket: str, sha256: str) -> ImageEvent:
     """Build the event; raises Rejected `digest_mismatch`, or `event_invalid` for a value no event may carry."""
     if image.sha256 not in {None, sha256}:
         words = f"the manifest says sha256 {image.sha256}, the file has {sha256}"

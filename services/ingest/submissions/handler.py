@@ -17,7 +17,7 @@ from services.ingest.submissions.content import Experiment, Medium, Value, centr
 
 
 @dataclass(slots=True)
-class Parameter:
+class OpenParameter:
     """A parameter that is open: its values or media so far, and its status."""
 
     stable_id: str
@@ -41,7 +41,7 @@ class Parameter:
 
 
 @dataclass(slots=True)
-class Draft:
+class ExperimentDraft:
     """An experiment that is open."""
 
     begun: Experiment
@@ -52,7 +52,7 @@ class Draft:
     status: str | None = None
     associations: int = 0
 
-    def take(self, parameter: Parameter) -> None:
+    def take(self, parameter: OpenParameter) -> None:
         """Take a finished parameter: one entry for each value or medium; with none of them, its status alone."""
         status = parameter.status
         if parameter.is_media:
@@ -111,8 +111,8 @@ class SubmissionHandler(ContentHandler):
         self._text: list[str] = []
         self._length = 0
         self._centre: str | None = None
-        self._draft: Draft | None = None
-        self._parameter: Parameter | None = None
+        self._draft: ExperimentDraft | None = None
+        self._parameter: OpenParameter | None = None
         self._increment_status: str | None = None
 
     def taken(self) -> Iterator[Experiment]:
@@ -136,7 +136,7 @@ class SubmissionHandler(ContentHandler):
             self._centre = centre_name(code) if code else None
         elif local == "experiment":
             identifier, date = _attribute(attrs, "experimentID"), _attribute(attrs, "dateOfExperiment")
-            self._draft = Draft(Experiment(self._line(), self._centre, identifier, date))
+            self._draft = ExperimentDraft(Experiment(self._line(), self._centre, identifier, date))
         elif self._draft is not None:
             self._start_within(self._draft, local, attrs)
 
@@ -172,12 +172,12 @@ class SubmissionHandler(ContentHandler):
             elif local == "statusCode":
                 draft.status = text
 
-    def _start_within(self, draft: Draft, local: str, attrs: AttributesNSImpl) -> None:
+    def _start_within(self, draft: ExperimentDraft, local: str, attrs: AttributesNSImpl) -> None:
         stable_id = _attribute(attrs, "parameterID") or ""
         if local == "procedure":
             draft.procedure = _attribute(attrs, "procedureID")
         elif local in PARAMETERS:
-            self._parameter = Parameter(stable_id, self._line(), local in MEDIA_PARAMETERS)
+            self._parameter = OpenParameter(stable_id, self._line(), local in MEDIA_PARAMETERS)
         elif local == "value":
             self._increment_status = _attribute(attrs, "incrementStatus")
         if self._parameter is None or not self._parameter.is_media:
@@ -188,7 +188,7 @@ class SubmissionHandler(ContentHandler):
             self._parameter.media.append(self._medium(self._parameter, attrs))
         self._check_size(self._parameter)
 
-    def _medium(self, parameter: Parameter, attrs: AttributesNSImpl) -> Medium:
+    def _medium(self, parameter: OpenParameter, attrs: AttributesNSImpl) -> Medium:
         return Medium(
             parameter.stable_id,
             self._line(),
@@ -197,7 +197,7 @@ class SubmissionHandler(ContentHandler):
             file_type=_attribute(attrs, "fileType"),
         )
 
-    def _finish_part(self, parameter: Parameter, local: str, text: str | None) -> None:
+    def _finish_part(self, parameter: OpenParameter, local: str, text: str | None) -> None:
         if local in {"value", "term"} and not parameter.is_media:
             parameter.values.append(Value(parameter.stable_id, parameter.line, text, self._increment_status))
             self._increment_status = None
@@ -205,7 +205,7 @@ class SubmissionHandler(ContentHandler):
         elif local in STATUSES:
             parameter.status = text
 
-    def _check_size(self, counted: Draft | Parameter) -> None:
+    def _check_size(self, counted: ExperimentDraft | OpenParameter) -> None:
         if counted.size() > MAXIMUM_VALUES:
             self._refuse(f"an experiment of more than {MAXIMUM_VALUES} values of its specimens")
 

@@ -89,7 +89,7 @@ def _after_step(levels: Plane, jump: int, steady: float) -> int:
 
 
 @dataclass(frozen=True)
-class Found:
+class ScoutAnalysis:
     """All that was learnt from a picture's scout.
 
     `surface` is the background, float32 like the scout, before polarity is mended; `sign` is 1 when bone is bright
@@ -109,7 +109,7 @@ class Found:
         return self.scout.factor
 
 
-def find(raster: Raster) -> Found:
+def find(raster: Raster) -> ScoutAnalysis:
     """Find the animal; raises Rejected `blank` when nothing stands out from the background."""
     small = scout(raster)
     field = open_field(small)
@@ -119,4 +119,4 @@ def find(raster: Raster) -> Found:
     animal = find_animal((small.values - surface) * np.float32(sign), background, field)
     if animal is None:
         raise Rejected("blank", "nothing stands out from the background", noise=round(background.noise, 5))
-    return Found(small, field, background, surface, sign, animal)
+    return ScoutAnalysis(small, field, background, surface, sign, animal)

@@ -15,20 +15,20 @@ _MOST: Final = 5
 
 
 @dataclass(frozen=True)
-class Found:
+class IdentifiedSpecimen:
     """The specimen that an id leads to, and what kind of id it is; None for a refused record that names no specimen."""
 
     kind: Kind
     biological_sample_id: str | None
 
 
-def find(connection: Connection, text: str) -> Found | None:
+def find(connection: Connection, text: str) -> IdentifiedSpecimen | None:
     """Look for a specimen of this very id, else for a digest that begins so; None when the ledger knows neither.
 
     Raises Rejected(`id_ambiguous`) when it leads to several specimens.
     """
     query = "select 'specimen' as kind, biological_sample_id from specimen where biological_sample_id = %(text)s"
-    found = rows(connection, Found, query, text=text)
+    found = rows(connection, IdentifiedSpecimen, query, text=text)
     if not found and _DIGEST.fullmatch(text):
         found = _by_digest(connection, text)
     specimens = sorted({one.biological_sample_id or "(no specimen)" for one in found})
@@ -38,7 +38,7 @@ def find(connection: Connection, text: str) -> Found | None:
     return found[0] if found else None
 
 
-def _by_digest(connection: Connection, beginning: str) -> list[Found]:
+def _by_digest(connection: Connection, beginning: str) -> list[IdentifiedSpecimen]:
     query = """
         select 'event' as kind, biological_sample_id from image where starts_with(event_id, %(beginning)s)
         union all
@@ -54,4 +54,4 @@ def _by_digest(connection: Connection, beginning: str) -> list[Found]:
         where starts_with(rejection_id, %(beginning)s) or starts_with(image_event_id, %(beginning)s)
         limit 100
     """
-    return rows(connection, Found, query, beginning=beginning)
+    return rows(connection, IdentifiedSpecimen, query, beginning=beginning)

@@ -9,7 +9,7 @@ from services.ledger.database import Connection, rows
 
 
 @dataclass(frozen=True)
-class Advance:
+class CohortProgress:
     """Rows of one run: images announced, images settled (a view, a rejection, or skipped by parameter), views,
     complete specimens, specimens with a call, specimens whose call rests on all their views, images refused.
     """
@@ -27,7 +27,7 @@ class Advance:
         return self.images == announced == self.settled and self.current == self.complete
 
 
-def advance(connection: Connection, specimens: Sequence[str]) -> Advance:
+def advance(connection: Connection, specimens: Sequence[str]) -> CohortProgress:
     """Count what the ledger holds of these specimens."""
     query = """
         with wanted as (select unnest(%(specimens)s::text[]) as biological_sample_id),
@@ -54,5 +54,5 @@ def advance(connection: Connection, specimens: Sequence[str]) -> Advance:
                 where revision >= views.views) as current,
             (select count(*) from images where refused) as refused
     """
-    (found,) = rows(connection, Advance, query, specimens=list(specimens))
+    (found,) = rows(connection, CohortProgress, query, specimens=list(specimens))
     return found

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from kafka import TopicPartition
 
 from services.common.kafka.clients import publisher, reader
-from services.common.kafka.reading import Stretch, read
+from services.common.kafka.reading import OffsetRange, read
 from services.common.settings import Settings
 from services.common.topics import IMAGES
 from services.ledger.queries import ImageFate, UnreadableRecord
@@ -50,7 +50,7 @@ def _records(consumer: Any, places: set[Place]) -> Iterator[Any]:
     stretches = {}
     for partition in {partition for partition, _ in places}:
         offsets = [offset for where, offset in places if where == partition]
-        stretches[TopicPartition(IMAGES.name, partition)] = Stretch(min(offsets), max(offsets) + 1)
+        stretches[TopicPartition(IMAGES.name, partition)] = OffsetRange(min(offsets), max(offsets) + 1)
     for record in read(consumer, stretches):
         if (record.partition, record.offset) in places:
             yield record
@@ -99,7 +99,7 @@ class CentreAccount:
 
 
 @dataclass(frozen=True)
-class Account:
+class Reconciliation:
     """All centres by name, and every announcement that is missing, by place."""
 
     centres: tuple[CentreAccount, ...]
@@ -126,7 +126,7 @@ class LedgerSide:
     earlier: Collection[str] = ()
 
 
-def account(topics: Snapshot, ledger: LedgerSide) -> Account:
+def account(topics: Snapshot, ledger: LedgerSide) -> Reconciliation:
     """Put both sides together; each announcement is counted once, however often it was sent."""
     counts: Counter[tuple[str | None, str]] = Counter()
     missing: list[Missing] = []
@@ -139,7 +139,7 @@ def account(topics: Snapshot, ledger: LedgerSide) -> Account:
             counts[centre, outcome] += 1
     centres = sorted({centre for centre, _ in counts}, key=lambda centre: (centre is None, centre or ""))
     rows = (CentreAccount(centre, **{name: counts[centre, name] for name in COLUMNS}) for centre in centres)
-    return Account(tuple(rows), tuple(sorted(missing, key=lambda one: (one.partition, one.offset))))
+    return Reconciliation(tuple(rows), tuple(sorted(missing, key=lambda one: (one.partition, one.offset))))
 
 
 Outcome = str | Missing

@@ -25,7 +25,7 @@ from services.common.events import (
     parse_event,
 )
 from services.common.kafka.clients import administrator, reader
-from services.common.kafka.reading import Offsets, Stretch, partitions, read
+from services.common.kafka.reading import OffsetRange, Offsets, partitions, read
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS
 
@@ -85,7 +85,7 @@ def take(settings: ServiceSettings, since: datetime | None = None) -> Snapshot:
         beginnings = _beginnings(consumer, since)
         ends = {where: stretches[where].end for where in beginnings}
         announcements, unreadable, again = _announced(
-            read(consumer, {where: Stretch(beginnings[where], ends[where]) for where in beginnings}),
+            read(consumer, {where: OffsetRange(beginnings[where], ends[where]) for where in beginnings}),
             {where.partition: committed["intake"].get(where, 0) for where in beginnings},
         )
         unread = {where: one for where, one in stretches.items() if where.topic != IMAGES.name}
@@ -103,7 +103,7 @@ def take(settings: ServiceSettings, since: datetime | None = None) -> Snapshot:
 
 def _unread(
     settings: ServiceSettings, admin: Any, consumer: Any
-) -> tuple[dict[TopicPartition, Stretch], dict[str, Offsets]]:
+) -> tuple[dict[TopicPartition, OffsetRange], dict[str, Offsets]]:
     """Return of every topic what some reader has not committed, and the offsets of every group."""
     ends: Offsets = consumer.end_offsets(partitions(consumer, IMAGES.name))
     committed: dict[str, Offsets] = {}
@@ -118,7 +118,7 @@ def _unread(
             mine = committed[service].get(one, 0)
             starts[one] = min(starts.get(one, mine), mine)
     beginnings: Offsets = consumer.beginning_offsets(list(starts))
-    return {one: Stretch(max(starts[one], beginnings[one]), ends[one]) for one in starts}, committed
+    return {one: OffsetRange(max(starts[one], beginnings[one]), ends[one]) for one in starts}, committed
 
 
 def _committed(admin: Any, group: str) -> Offsets:

@@ -11,12 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from services.cli.output import errors, table
-from services.operations.reprocess.source import STANDINGS, Found
+from services.operations.reprocess.source import STANDINGS, SpecimenStatus
 
 _LINE_SECONDS: Final = 30.0
 
 
-class Telling:
+class ReprocessProgress:
     """Counts specimens while they are looked at; on a terminal a bar, elsewhere a line every 30 seconds."""
 
     def __init__(self, specimens: int) -> None:
@@ -44,14 +44,14 @@ class Telling:
         if kind is not None:
             self._progress.console.print(f"not finished ({self._progress_words()}); the same command goes on from here")
 
-    def looked_at(self, found: Found) -> None:
+    def looked_at(self, found: SpecimenStatus) -> None:
         """Count a specimen as it stood."""
         self._counts[found.centre, found.standing] += 1
         self._looked_at += 1
         self._progress.update(self._task, advance=1)
         self._line(self._progress_words())
 
-    def published(self, found: Found) -> None:
+    def published(self, found: SpecimenStatus) -> None:
         """Count the records of a specimen that the broker has, or in a dry run would get."""
         self._records += len(found.publications)
 

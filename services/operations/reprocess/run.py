@@ -24,8 +24,8 @@ from services.common.store import ObjectStore
 from services.common.topics import Topic
 from services.ledger.database import Connection
 from services.ledger.queries import KnownSpecimen, Selection, specimens_after
-from services.operations.reprocess.progress import Telling
-from services.operations.reprocess.source import Found, Source, has_grown
+from services.operations.reprocess.progress import ReprocessProgress
+from services.operations.reprocess.source import ReprocessSource, SpecimenStatus, has_grown
 
 _ACKNOWLEDGED_SECONDS: Final = 60
 
@@ -33,11 +33,11 @@ _ACKNOWLEDGED_SECONDS: Final = 60
 class Publisher:
     """Publishes at its pace."""
 
-    def __init__(self, producer: Any, topic: Topic, pace: Pace) -> None:
+    def __init__(self, producer: Any, topic: Topic, pace: ReprocessThrottle) -> None:
         """Prepare; `producer` is one of `services.common.kafka.clients.publisher`."""
         self._producer, self._topic, self._pace = producer, topic.name, pace
 
-    def publish(self, found: Found, held: Callable[[int], None], overtaken: Callable[[], bool]) -> bool:
+    def publish(self, found: SpecimenStatus, held: Callable[[int], None], overtaken: Callable[[], bool]) -> bool:
         """Return True once the broker has all records of a specimen, False when it was `overtaken` meanwhile.
 
         That is asked last, since live traffic may have come first for long; `held` is told so while it does.
@@ -56,7 +56,7 @@ MOST_WAITING: Final = 64
 """Unread records above which a recall waits: two batches, so that a live record waits for no more than these."""
 
 
-class Pace:
+class ReprocessThrottle:
     """Asked before every record."""
 
     def __init__(self, settings: ServiceSettings, reader: str, topic: Topic, rate: float) -> None:
@@ -104,7 +104,7 @@ PATIENCE_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 1.0
 
 
-def pages(connection: Connection, source: Source, selection: Selection) -> Iterator[list[Found]]:
+def pages(connection: Connection, source: ReprocessSource, selection: Selection) -> Iterator[list[SpecimenStatus]]:
     """Yield how all selected specimens stand, in the order of their ids."""
     after: str | None = None
     while page := specimens_after(connection, selection, after, limit=PAGE):
@@ -112,16 +112,18 @@ def pages(connection: Connection, source: Source, selection: Selection) -> Itera
         after = page[-1].biological_sample_id
 
 
-class Run:
+class Reprocessing:
     """Publishes what is outdated."""
 
-    def __init__(self, source: Source, store: ObjectStore, publisher: Publisher, telling: Telling) -> None:
+    def __init__(
+        self, source: ReprocessSource, store: ObjectStore, publisher: Publisher, telling: ReprocessProgress
+    ) -> None:
         """Prepare; nothing is published before `run`."""
         self._source, self._store, self._publisher, self._telling = source, store, publisher, telling
         self._left: int | None = None
         self._pending: dict[str, KnownSpecimen] = {}
 
-    def run(self, found: Iterable[Sequence[Found]], limit: int | None) -> list[str]:
+    def run(self, found: Iterable[Sequence[SpecimenStatus]], limit: int | None) -> list[str]:
         """Recall of these pages at most `limit` specimens.
 
         Returns the specimens of which nothing has come although the services have had time for it. Raises Retriable
@@ -147,7 +149,7 @@ class Run:
             self._publish(one, lambda: False)
         return sorted({*in_vain} - {*grown} | {*self._settle()})
 
-    def _publish(self, found: Found, overtaken: Callable[[], bool]) -> bool:
+    def _publish(self, found: SpecimenStatus, overtaken: Callable[[], bool]) -> bool:
         if not self._publisher.publish(found, self._telling.held, overtaken):
             return False
         self._pending[found.biological_sample_id] = known(found)
@@ -174,11 +176,11 @@ class Run:
                 del self._pending[found.biological_sample_id]
                 self._telling.settled()
 
-    def _looked_at(self, specimens: Sequence[KnownSpecimen]) -> Iterator[Found]:
+    def _looked_at(self, specimens: Sequence[KnownSpecimen]) -> Iterator[SpecimenStatus]:
         for start in range(0, len(specimens), PAGE):
             yield from self._source.look(specimens[start : start + PAGE])
 
 
-def known(found: Found) -> KnownSpecimen:
+def known(found: SpecimenStatus) -> KnownSpecimen:
     """Return a specimen without how it stands."""
     return KnownSpecimen(found.biological_sample_id, found.centre)

@@ -31,7 +31,7 @@ class Publication:
 
 
 @dataclass(frozen=True)
-class Found:
+class SpecimenStatus:
     """How a specimen stands; one that is outdated has publications, all others have none.
 
     `revision` is that of its current call, None where it is of no matter.
@@ -44,17 +44,17 @@ class Found:
     revision: int | None = None
 
 
-class Source(Protocol):
+class ReprocessSource(Protocol):
     """What is published again, who reads it, and how specimens stand."""
 
     topic: Topic
     reader: str
 
-    def look(self, specimens: Sequence[KnownSpecimen]) -> list[Found]:
+    def look(self, specimens: Sequence[KnownSpecimen]) -> list[SpecimenStatus]:
         """Ask the ledger about a page of specimens; one answer each, in their order."""
 
 
-class Tensors:
+class OutdatedTensors:
     """Tensors of current calls that other versions made than those that serve now; read by the classifier."""
 
     topic: Topic = TENSORS
@@ -65,8 +65,8 @@ class Tensors:
         self._connection, self._active = connection, active
         self._versions = active.refresh().versions
 
-    def look(self, specimens: Sequence[KnownSpecimen]) -> list[Found]:
-        """See `Source`; raises Rejected(`activation_changed`) when other versions have become active since."""
+    def look(self, specimens: Sequence[KnownSpecimen]) -> list[SpecimenStatus]:
+        """See `ReprocessSource`; raises Rejected(`activation_changed`) when other versions have become active since."""
         newest = self._active.refresh()
         if newest.versions != self._versions:
             words = f"activation {newest.activation} took over meanwhile: recall again, for its versions"
@@ -74,15 +74,15 @@ class Tensors:
         calls = current_calls_of(self._connection, [one.biological_sample_id for one in specimens])
         return [self._found(one, calls.get(one.biological_sample_id)) for one in specimens]
 
-    def _found(self, one: KnownSpecimen, call: PhenotypeCall | None) -> Found:
+    def _found(self, one: KnownSpecimen, call: PhenotypeCall | None) -> SpecimenStatus:
         standing = standing_of(call, self._versions)
         if call is None or standing != "outdated":
-            return Found(one.biological_sample_id, one.centre, standing)
+            return SpecimenStatus(one.biological_sample_id, one.centre, standing)
         publication = Publication(tensor_of(call))
-        return Found(one.biological_sample_id, one.centre, standing, (publication,), call.revision)
+        return SpecimenStatus(one.biological_sample_id, one.centre, standing, (publication,), call.revision)
 
 
-class Originals:
+class OutdatedOriginals:
     """Images whose views are of an older preprocessing generation; read by intake, which takes the stored original."""
 
     topic: Topic = IMAGES
@@ -92,8 +92,8 @@ class Originals:
         """Recall for the preprocessing of this program."""
         self._connection = connection
 
-    def look(self, specimens: Sequence[KnownSpecimen]) -> list[Found]:
-        """See `Source`."""
+    def look(self, specimens: Sequence[KnownSpecimen]) -> list[SpecimenStatus]:
+        """See `ReprocessSource`."""
         names = [one.biological_sample_id for one in specimens]
         publications: dict[str, list[Publication]] = {}
         for image in outdated_images(self._connection, names, VERSION, GENERATION):
@@ -131,7 +131,7 @@ def tensor_of(call: PhenotypeCall) -> TensorReady:
     )
 
 
-def has_grown(store: ObjectStore, found: Found) -> bool:
+def has_grown(store: ObjectStore, found: SpecimenStatus) -> bool:
     """Tell whether intake has stored a view that the current call does not rest on: a newer revision is on its way."""
     if found.revision is None:
         return False
@@ -139,6 +139,6 @@ def has_grown(store: ObjectStore, found: Found) -> bool:
     return sum(parse_view_key(key) is not None for key in listed) > found.revision
 
 
-def _found_images(one: KnownSpecimen, publications: Sequence[Publication]) -> Found:
+def _found_images(one: KnownSpecimen, publications: Sequence[Publication]) -> SpecimenStatus:
     standing: Standing = "outdated" if publications else "up_to_date"
-    return Found(one.biological_sample_id, one.centre, standing, tuple(publications))
+    return SpecimenStatus(one.biological_sample_id, one.centre, standing, tuple(publications))

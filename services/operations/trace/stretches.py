@@ -13,7 +13,7 @@ from kafka.partitioner.default import murmur2
 from services.common.errors import Rejected
 from services.common.events import Event, parse_event
 from services.common.kafka.clients import reader
-from services.common.kafka.reading import Stretch, partitions, read
+from services.common.kafka.reading import OffsetRange, partitions, read
 from services.common.settings import Settings
 from services.common.topics import Topic
 
@@ -26,7 +26,7 @@ Window = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
-class Sighting:
+class TraceRecord:
     """A record of the specimen: when it was published, and where it lies."""
 
     topic: str
@@ -37,10 +37,10 @@ class Sighting:
 
 
 @dataclass(frozen=True)
-class Sightings:
+class TraceRecords:
     """What was found; `cut_short` names topics of which the last part was left out as too long."""
 
-    records: tuple[Sighting, ...]
+    records: tuple[TraceRecord, ...]
     read: int
     cut_short: tuple[str, ...]
 
@@ -50,9 +50,9 @@ def partition_of(key: str, count: int) -> int:
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % count
 
 
-def look(settings: Settings, specimen: str, windows: Iterable[tuple[Topic, Sequence[Window]]]) -> Sightings:
+def look(settings: Settings, specimen: str, windows: Iterable[tuple[Topic, Sequence[Window]]]) -> TraceRecords:
     """Read the windows of each topic; raises Retriable when the broker is away."""
-    found: list[Sighting] = []
+    found: list[TraceRecord] = []
     count, cut_short = 0, []
     with reader(settings) as consumer:
         for topic, wanted in windows:
@@ -63,10 +63,10 @@ def look(settings: Settings, specimen: str, windows: Iterable[tuple[Topic, Seque
                 length = min(left, stretch.end - stretch.start)
                 if length < stretch.end - stretch.start:
                     cut_short.append(topic.name)
-                records = read(consumer, {where: Stretch(stretch.start, stretch.start + length)})
+                records = read(consumer, {where: OffsetRange(stretch.start, stretch.start + length)})
                 found.extend(_sightings(records, specimen, topic))
                 left, count = left - length, count + length
-    return Sightings(tuple(found), count, tuple(dict.fromkeys(cut_short)))
+    return TraceRecords(tuple(found), count, tuple(dict.fromkeys(cut_short)))
 
 
 def merged(windows: Iterable[Window]) -> list[Window]:
@@ -80,7 +80,7 @@ def merged(windows: Iterable[Window]) -> list[Window]:
     return result
 
 
-def _stretches(consumer: Any, where: TopicPartition, windows: Iterable[Window]) -> Iterator[Stretch]:
+def _stretches(consumer: Any, where: TopicPartition, windows: Iterable[Window]) -> Iterator[OffsetRange]:
     end_offset = consumer.end_offsets([where])[where]
 
     def at(moment: datetime) -> int:
@@ -88,10 +88,10 @@ def _stretches(consumer: Any, where: TopicPartition, windows: Iterable[Window]) 
         return end_offset if found is None else int(found.offset)
 
     for start, end in windows:
-        yield Stretch(at(start), at(end))
+        yield OffsetRange(at(start), at(end))
 
 
-def _sightings(records: Iterable[Any], specimen: str, topic: Topic) -> Iterator[Sighting]:
+def _sightings(records: Iterable[Any], specimen: str, topic: Topic) -> Iterator[TraceRecord]:
     for record in records:
         if record.key != specimen.encode():
             continue
@@ -100,4 +100,4 @@ def _sightings(records: Iterable[Any], specimen: str, topic: Topic) -> Iterator[
         except Rejected:
             continue
         at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-        yield Sighting(topic.name, record.partition, record.offset, at, event)
+        yield TraceRecord(topic.name, record.partition, record.offset, at, event)

@@ -11,7 +11,7 @@ from services.common.events import ImageEvent, PhenotypeCall, Rejection, Specime
 from services.common.events.summary import called, reviewed
 from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS, Topic
 from services.ledger.queries import RejectionSummary, SpecimenHistory
-from services.operations.trace.stretches import Sighting, Window
+from services.operations.trace.stretches import TraceRecord, Window
 
 _PUBLISHED: Final = timedelta(minutes=1)
 """After an event was made: a batch is published within."""
@@ -20,7 +20,7 @@ _WAITING: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Step:
+class TraceStep:
     """One step: `place` is topic/partition/offset where that is known, `key` the object that the step stored."""
 
     at: datetime
@@ -50,37 +50,37 @@ def windows(history: SpecimenHistory) -> list[tuple[Topic, list[Window]]]:
     ]
 
 
-def timeline(history: SpecimenHistory, sightings: Sequence[Sighting]) -> list[Step]:
+def timeline(history: SpecimenHistory, sightings: Sequence[TraceRecord]) -> list[TraceStep]:
     """Put ledger and topics together; a record that was published twice appears twice, with both places."""
     steps = [*_announced(history), *_recorded(history), *map(seen, sightings), *_unseen(history, sightings)]
     return sorted(steps, key=lambda step: step.at)
 
 
-def _announced(history: SpecimenHistory) -> Iterator[Step]:
+def _announced(history: SpecimenHistory) -> Iterator[TraceStep]:
     for image in history.images:
         where = f"{IMAGES.name}/{image.kafka_partition}/{image.kafka_offset}"
         yield _image(image.event, image.announced_at, where)
 
 
-def _image(event: ImageEvent, at: datetime, where: str) -> Step:
+def _image(event: ImageEvent, at: datetime, where: str) -> TraceStep:
     picture = f", picture {event.sha256[:12]}" if event.sha256 else ""
     name = event.metadata.get("file_name", event.image_uri)
-    return Step(at, "centre", f"announced {event.parameter_stable_id}{picture}: {name}", event.event_id, where)
+    return TraceStep(at, "centre", f"announced {event.parameter_stable_id}{picture}: {name}", event.event_id, where)
 
 
-def _recorded(history: SpecimenHistory) -> Iterator[Step]:
+def _recorded(history: SpecimenHistory) -> Iterator[TraceStep]:
     for record in history.calls:
         what = "call recorded in the ledger" + ("" if record.current else ", superseded by now")
-        yield Step(record.recorded_at, "sink", what, record.call.call_id)
+        yield TraceStep(record.recorded_at, "sink", what, record.call.call_id)
     for one_review in history.reviews:
         review = one_review.review
         words = f"reviewed by {review.who}: {reviewed(review)}" + (f" ({review.note})" if review.note else "")
-        yield Step(review.reviewed_at, "curator", words, one_review.review_id)
+        yield TraceStep(review.reviewed_at, "curator", words, one_review.review_id)
     for one in history.rejections:
-        yield Step(one.recorded_at, "sink", "refusal recorded in the ledger", one.rejection_id)
+        yield TraceStep(one.recorded_at, "sink", "refusal recorded in the ledger", one.rejection_id)
 
 
-def _unseen(history: SpecimenHistory, sightings: Sequence[Sighting]) -> Iterator[Step]:
+def _unseen(history: SpecimenHistory, sightings: Sequence[TraceRecord]) -> Iterator[TraceStep]:
     """Yield what the ledger holds and the topics no longer do, by the time it was made."""
     seen = {_about(one) for one in sightings}
     for view in history.views:
@@ -94,11 +94,11 @@ def _unseen(history: SpecimenHistory, sightings: Sequence[Sighting]) -> Iterator
             yield _refusal(one, None)
 
 
-def _about(sighting: Sighting) -> str:
+def _about(sighting: TraceRecord) -> str:
     return seen(sighting).about
 
 
-def seen(sighting: Sighting) -> Step:
+def seen(sighting: TraceRecord) -> TraceStep:
     """Return the step that a record stands for."""
     event = sighting.event
     where = f"{sighting.topic}/{sighting.partition}/{sighting.offset}"
@@ -110,10 +110,10 @@ def seen(sighting: Sighting) -> Step:
         case SpecimenReady():
             members = ", ".join(f"{view.view} {view.image_sha256[:12]}" for view in event.views)
             what = f"revision {event.revision} of {event.preprocessing_version} published: {members}"
-            return Step(event.produced_at, "assembler", what, f"revision {event.revision}", where)
+            return TraceStep(event.produced_at, "assembler", what, f"revision {event.revision}", where)
         case TensorReady():
             what = f"revision {event.revision} fused"
-            return Step(event.produced_at, "fuser", what, f"revision {event.revision}", where, event.tensor_key)
+            return TraceStep(event.produced_at, "fuser", what, f"revision {event.revision}", where, event.tensor_key)
         case PhenotypeCall():
             return _call(event, where)
         case Rejection():
@@ -122,21 +122,21 @@ def seen(sighting: Sighting) -> Step:
     raise TypeError(msg)
 
 
-def _view(view: ViewReady, where: str | None) -> Step:
+def _view(view: ViewReady, where: str | None) -> TraceStep:
     flags = f" ({', '.join(view.flags)})" if view.flags else ""
     what = f"{view.view} view of {view.image_sha256[:12]} stored{flags}, {view.preprocessing_version}"
-    return Step(view.produced_at, "intake", what, view.image_event_id, where, view.view_key)
+    return TraceStep(view.produced_at, "intake", what, view.image_event_id, where, view.view_key)
 
 
-def _refusal(one: Rejection | RejectionSummary, where: str | None) -> Step:
+def _refusal(one: Rejection | RejectionSummary, where: str | None) -> TraceStep:
     of = f" event {one.image_event_id[:12]}" if one.image_event_id else ""
-    return Step(one.produced_at, one.stage, f"refused{of}, {one.reason}: {one.words}", one.rejection_id, where)
+    return TraceStep(one.produced_at, one.stage, f"refused{of}, {one.reason}: {one.words}", one.rejection_id, where)
 
 
-def _call(call: PhenotypeCall, where: str | None) -> Step:
+def _call(call: PhenotypeCall, where: str | None) -> TraceStep:
     models = ", ".join(f"{model.model} {model.version}" for model in call.models)
     what = f"called {called(call)} at revision {call.revision} by {models}, activation {call.activation}"
-    return Step(call.produced_at, "classifier", what, call.call_id, where, call.tensor_key)
+    return TraceStep(call.produced_at, "classifier", what, call.call_id, where, call.tensor_key)
 
 
 def object_keys(history: SpecimenHistory) -> Mapping[str, str]:

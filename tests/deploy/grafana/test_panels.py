@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.grafana.__main__ import FOLDER
-from deploy.grafana.observed import Run, observed
+from deploy.grafana.observed import ObservedRun, observed
 from deploy.grafana.render import picture
 from deploy.grafana.screens import SCREENS
 from deploy.grafana.values import told
@@ -33,39 +33,39 @@ def targets() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def run(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedRun]:
     with observed(stack, tmp_path_factory.mktemp("observed"), specimens=10, times=2) as seen:
         yield seen
 
 
 @pytest.mark.parametrize("expression", targets())
-def test_no_panel_is_empty(run: Run, expression: str) -> None:
+def test_no_panel_is_empty(run: ObservedRun, expression: str) -> None:
     assert finite(run.over(expression)), expression
 
 
-def test_every_panel_is_told_in_words(run: Run) -> None:
+def test_every_panel_is_told_in_words(run: ObservedRun) -> None:
     lines = list(told(run))
     assert [line.panel for line in lines] == [panel.title for screen in SCREENS for panel in screen.panels()]
     assert all(line.values for line in lines)
 
 
-def test_prometheus_reached_everything(run: Run) -> None:
+def test_prometheus_reached_everything(run: ObservedRun) -> None:
     up = {series.labels.get("service", series.labels["job"]) for series in run.prometheus.now("up == 1")}
     assert up == {*SERVICES, "triton", "seaweedfs"}
 
 
-def test_the_rules_watched_the_same_run(run: Run) -> None:
+def test_the_rules_watched_the_same_run(run: ObservedRun) -> None:
     """No alert of a healthy system; Triton was away too shortly for any."""
     firing = run.over('ALERTS{alertstate="firing", alertname!="DiskFilling", alertname!="DiskAlmostFull"}')
     assert not finite(firing), firing
 
 
-def test_a_wrong_expression_is_refused(run: Run) -> None:
+def test_a_wrong_expression_is_refused(run: ObservedRun) -> None:
     with pytest.raises(QueryRefused, match="parse error"):
         run.over("sum by (stage (xray_ready)")
 
 
-def test_the_docs_pictures_can_be_drawn(run: Run, tmp_path: Path) -> None:
+def test_the_docs_pictures_can_be_drawn(run: ObservedRun, tmp_path: Path) -> None:
     for screen in SCREENS:
         path = tmp_path / f"{screen.uid}.png"
         picture(screen, run, path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.schemas.compatibility import Kind, breaks
+from deploy.schemas.compatibility import ChangeKind, breaks
 from deploy.schemas.contract import schemas
 from deploy.schemas.json_schema import Schema
 
@@ -34,7 +34,7 @@ OLD: Schema = {
 }
 
 
-def changed(edit: Callable[[Schema], Any], old: Schema = OLD) -> list[tuple[str, Kind]]:
+def changed(edit: Callable[[Schema], Any], old: Schema = OLD) -> list[tuple[str, ChangeKind]]:
     new = copy.deepcopy(old)
     edit(new)
     return [(one.path, one.kind) for one in breaks(old, new)]
@@ -74,55 +74,55 @@ def test_readers_and_old_records_are_unharmed_by(edit: Callable[[Schema], Any]) 
     assert changed(edit) == []
 
 
-BREAKING: list[tuple[Callable[[Schema], Any], str, Kind]] = [
-    (put("properties", "share", ...), "share", Kind.REMOVED),
-    (put("$defs/Part/properties", "size", ...), "part.size", Kind.REMOVED),
-    (lambda schema: schema["required"].append("share"), "share", Kind.REQUIRED),
-    (lambda schema: schema["required"].remove("name"), "name", Kind.WIDENED),
-    (put("properties/name", "minLength", 2), "name", Kind.NARROWED),
-    (put("properties/name", "minLength", 0), "name", Kind.WIDENED),
-    (put("properties/name", "minLength", ...), "name", Kind.WIDENED),
-    (put("properties/name", "maxLength", 63), "name", Kind.NARROWED),
-    (put("properties/name", "maxLength", 65), "name", Kind.WIDENED),
-    (put("properties/name", "maxLength", ...), "name", Kind.WIDENED),
-    (put("properties/name", "pattern", "^b"), "name", Kind.CHANGED),
-    (put("properties/name", "pattern", ...), "name", Kind.CHANGED),
-    (put("properties/name", "format", "date-time"), "name", Kind.CHANGED),
-    (put("properties/name", "default", "anonymous"), "name", Kind.CHANGED),
-    (put("properties/name", "type", "integer"), "name", Kind.CHANGED),
-    (put("properties/name", "type", ...), "name", Kind.WIDENED),
-    (put("properties/share", "type", "integer"), "share", Kind.NARROWED),
-    (put("properties/share", "type", ["number", "string"]), "share", Kind.WIDENED),
-    (put("properties/share", "minimum", 0.1), "share", Kind.NARROWED),
-    (put("properties/share", "minimum", -1), "share", Kind.WIDENED),
-    (put("properties/share", "maximum", 0.9), "share", Kind.NARROWED),
-    (put("properties/share", "maximum", 2), "share", Kind.WIDENED),
-    (put("properties/share", "exclusiveMaximum", 1), "share", Kind.NARROWED),
-    (put("properties/version", "const", 2), "version", Kind.CHANGED),
-    (put("properties/version", "default", 2), "version", Kind.CHANGED),
-    (put("properties/view", "enum", ["DV"]), "view", Kind.NARROWED),
-    (put("properties/view", "enum", ["DV", "LAT", "skull"]), "view", Kind.WIDENED),
-    (put("properties/view", "enum", ["DV", "lateral"]), "view", Kind.CHANGED),
-    (put("properties/view", "enum", ...), "view", Kind.WIDENED),
-    (put("properties/share", "enum", [0, 1]), "share", Kind.NARROWED),
-    (put("properties", "note", {"type": "string", "maxLength": 9, "default": None}), "note", Kind.NARROWED),
-    (put("properties", "view", {"anyOf": [OLD["properties"]["view"], {"type": "null"}]}), "view", Kind.WIDENED),
-    (put("properties/note/anyOf/0", "maxLength", 8), "note", Kind.NARROWED),
-    (put("properties/note", "default", "none"), "note", Kind.CHANGED),
-    (put("properties/many", "anyOf", [{"type": "string"}, {"type": "number"}]), "many", Kind.CHANGED),
-    (put("properties/parts", "minItems", 3), "parts", Kind.NARROWED),
-    (put("properties/parts", "items", {"type": "string"}), "parts[]", Kind.CHANGED),
-    (put("properties/parts", "items", ...), "parts[]", Kind.WIDENED),
-    (put("properties/pair/prefixItems/1", "type", "integer"), "pair[1]", Kind.CHANGED),
-    (put("properties/pair", "prefixItems", [{"type": "string"}]), "pair", Kind.CHANGED),
-    (put("properties/scores", "additionalProperties", {"type": "integer"}), "scores.*", Kind.NARROWED),
-    (put("properties/scores", "additionalProperties", ...), "scores.*", Kind.WIDENED),
-    (lambda schema: schema.update(additionalProperties=False), "*", Kind.NARROWED),
+BREAKING: list[tuple[Callable[[Schema], Any], str, ChangeKind]] = [
+    (put("properties", "share", ...), "share", ChangeKind.REMOVED),
+    (put("$defs/Part/properties", "size", ...), "part.size", ChangeKind.REMOVED),
+    (lambda schema: schema["required"].append("share"), "share", ChangeKind.REQUIRED),
+    (lambda schema: schema["required"].remove("name"), "name", ChangeKind.WIDENED),
+    (put("properties/name", "minLength", 2), "name", ChangeKind.NARROWED),
+    (put("properties/name", "minLength", 0), "name", ChangeKind.WIDENED),
+    (put("properties/name", "minLength", ...), "name", ChangeKind.WIDENED),
+    (put("properties/name", "maxLength", 63), "name", ChangeKind.NARROWED),
+    (put("properties/name", "maxLength", 65), "name", ChangeKind.WIDENED),
+    (put("properties/name", "maxLength", ...), "name", ChangeKind.WIDENED),
+    (put("properties/name", "pattern", "^b"), "name", ChangeKind.CHANGED),
+    (put("properties/name", "pattern", ...), "name", ChangeKind.CHANGED),
+    (put("properties/name", "format", "date-time"), "name", ChangeKind.CHANGED),
+    (put("properties/name", "default", "anonymous"), "name", ChangeKind.CHANGED),
+    (put("properties/name", "type", "integer"), "name", ChangeKind.CHANGED),
+    (put("properties/name", "type", ...), "name", ChangeKind.WIDENED),
+    (put("properties/share", "type", "integer"), "share", ChangeKind.NARROWED),
+    (put("properties/share", "type", ["number", "string"]), "share", ChangeKind.WIDENED),
+    (put("properties/share", "minimum", 0.1), "share", ChangeKind.NARROWED),
+    (put("properties/share", "minimum", -1), "share", ChangeKind.WIDENED),
+    (put("properties/share", "maximum", 0.9), "share", ChangeKind.NARROWED),
+    (put("properties/share", "maximum", 2), "share", ChangeKind.WIDENED),
+    (put("properties/share", "exclusiveMaximum", 1), "share", ChangeKind.NARROWED),
+    (put("properties/version", "const", 2), "version", ChangeKind.CHANGED),
+    (put("properties/version", "default", 2), "version", ChangeKind.CHANGED),
+    (put("properties/view", "enum", ["DV"]), "view", ChangeKind.NARROWED),
+    (put("properties/view", "enum", ["DV", "LAT", "skull"]), "view", ChangeKind.WIDENED),
+    (put("properties/view", "enum", ["DV", "lateral"]), "view", ChangeKind.CHANGED),
+    (put("properties/view", "enum", ...), "view", ChangeKind.WIDENED),
+    (put("properties/share", "enum", [0, 1]), "share", ChangeKind.NARROWED),
+    (put("properties", "note", {"type": "string", "maxLength": 9, "default": None}), "note", ChangeKind.NARROWED),
+    (put("properties", "view", {"anyOf": [OLD["properties"]["view"], {"type": "null"}]}), "view", ChangeKind.WIDENED),
+    (put("properties/note/anyOf/0", "maxLength", 8), "note", ChangeKind.NARROWED),
+    (put("properties/note", "default", "none"), "note", ChangeKind.CHANGED),
+    (put("properties/many", "anyOf", [{"type": "string"}, {"type": "number"}]), "many", ChangeKind.CHANGED),
+    (put("properties/parts", "minItems", 3), "parts", ChangeKind.NARROWED),
+    (put("properties/parts", "items", {"type": "string"}), "parts[]", ChangeKind.CHANGED),
+    (put("properties/parts", "items", ...), "parts[]", ChangeKind.WIDENED),
+    (put("properties/pair/prefixItems/1", "type", "integer"), "pair[1]", ChangeKind.CHANGED),
+    (put("properties/pair", "prefixItems", [{"type": "string"}]), "pair", ChangeKind.CHANGED),
+    (put("properties/scores", "additionalProperties", {"type": "integer"}), "scores.*", ChangeKind.NARROWED),
+    (put("properties/scores", "additionalProperties", ...), "scores.*", ChangeKind.WIDENED),
+    (lambda schema: schema.update(additionalProperties=False), "*", ChangeKind.NARROWED),
 ]
 
 
 @pytest.mark.parametrize(("edit", "path", "kind"), BREAKING)
-def test_somebody_is_broken_by(edit: Callable[[Schema], Any], path: str, kind: Kind) -> None:
+def test_somebody_is_broken_by(edit: Callable[[Schema], Any], path: str, kind: ChangeKind) -> None:
     assert (path, kind) in changed(edit)
 
 
@@ -130,12 +130,12 @@ def test_a_renamed_field_is_a_removed_one() -> None:
     def rename(schema: Schema) -> None:
         schema["properties"]["portion"] = schema["properties"].pop("share")
 
-    assert changed(rename) == [("share", Kind.REMOVED)]
+    assert changed(rename) == [("share", ChangeKind.REMOVED)]
 
 
 def test_a_change_in_a_part_is_found_wherever_the_part_is_used() -> None:
     found = changed(put("$defs/Part/properties/size", "minimum", 0))
-    assert found == [("part.size", Kind.NARROWED), ("parts[].size", Kind.NARROWED)]
+    assert found == [("part.size", ChangeKind.NARROWED), ("parts[].size", ChangeKind.NARROWED)]
 
 
 def test_a_model_inside_itself_is_refused_rather_than_followed_for_ever() -> None:
@@ -147,7 +147,7 @@ def test_a_model_inside_itself_is_refused_rather_than_followed_for_ever() -> Non
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 def test_no_field_of_an_event_can_be_removed_or_take_other_values(name: str, field: str) -> None:
     old = SCHEMAS[name]
-    assert (field, Kind.REMOVED) in changed(put("properties", field, ...), old)
+    assert (field, ChangeKind.REMOVED) in changed(put("properties", field, ...), old)
     assert any(
         path.split(".")[0].split("[")[0] == field
         for path, _ in changed(put("properties", field, {"type": "string", "enum": ["one value"]}), old)
@@ -158,7 +158,7 @@ def test_no_field_of_an_event_can_be_removed_or_take_other_values(name: str, fie
     ("name", "field"), [one for one in FIELDS if one[1] not in SCHEMAS[one[0]].get("required", [])]
 )
 def test_no_optional_field_of_an_event_can_be_required(name: str, field: str) -> None:
-    assert changed(lambda schema: schema["required"].append(field), SCHEMAS[name]) == [(field, Kind.REQUIRED)]
+    assert changed(lambda schema: schema["required"].append(field), SCHEMAS[name]) == [(field, ChangeKind.REQUIRED)]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

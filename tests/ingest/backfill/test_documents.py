@@ -12,29 +12,29 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected, Retriable
-from services.ingest.backfill.client import Client, Pace
-from services.ingest.backfill.documents import Download, Pictures
-from services.ingest.push.image import Image, LeftOut
+from services.ingest.backfill.client import BackfillClient, RateLimiter
+from services.ingest.backfill.documents import Download, ImageDownloads
+from services.ingest.push.image import PushImage, SkippedFile
 from tests.ingest.backfill.documents import image_document, picture, serving
 
 EXAMPLE = Path(__file__).parents[4] / "shared" / "data" / "examples" / "impc_images_solr_doc_generic.json"
 
 
 @pytest.fixture
-def client() -> Iterator[Client]:
-    with closing(Client(Pace(1000, threading.Event()), silence_seconds=0.5)) as one:
+def client() -> Iterator[BackfillClient]:
+    with closing(BackfillClient(RateLimiter(1000, threading.Event()), silence_seconds=0.5)) as one:
         yield one
 
 
-def pictures(client: Client, url: str = "https://www.ebi.ac.uk/mi/impc/solr", *hosts: str) -> Pictures:
-    return Pictures(client, url, frozenset({"www.ebi.ac.uk", *hosts}), 10_000)
+def pictures(client: BackfillClient, url: str = "https://www.ebi.ac.uk/mi/impc/solr", *hosts: str) -> ImageDownloads:
+    return ImageDownloads(client, url, frozenset({"www.ebi.ac.uk", *hosts}), 10_000)
 
 
-def test_a_scheme_relative_address_takes_solr_s_scheme(client: Client) -> None:
+def test_a_scheme_relative_address_takes_solr_s_scheme(client: BackfillClient) -> None:
     url = "//www.ebi.ac.uk/mi/media/omero/webgateway/archived_files/download/7"
     planned = pictures(client).of(image_document(3, download_url=url, omero_id=7))
-    assert isinstance(planned, Image)
-    assert planned == Image(
+    assert isinstance(planned, PushImage)
+    assert planned == PushImage(
         Download(f"https:{url}", "3.png", client, 10_000),
         "183801",
         "JAX",
@@ -64,45 +64,47 @@ def test_a_scheme_relative_address_takes_solr_s_scheme(client: Client) -> None:
         ({"download_url": "/media/7"}, None, False),
     ],
 )
-def test_what_is_left_out_and_why(client: Client, fields: dict[str, object], reason: str | None, failed: bool) -> None:
+def test_what_is_left_out_and_why(
+    client: BackfillClient, fields: dict[str, object], reason: str | None, failed: bool
+) -> None:
     planned = pictures(client).of(image_document(0, **({"download_url": "//www.ebi.ac.uk/7"} | fields)))
     if reason is None:
-        assert isinstance(planned, Image)
+        assert isinstance(planned, PushImage)
         return
-    assert isinstance(planned, LeftOut)
+    assert isinstance(planned, SkippedFile)
     assert (planned.reason, planned.failed) == (reason, failed)
     assert "obs-0" in planned.words or reason in {"parameter_unknown", "host_not_allowed"}
 
 
-def test_another_host_may_be_allowed(client: Client) -> None:
+def test_another_host_may_be_allowed(client: BackfillClient) -> None:
     document = image_document(0, download_url="//elsewhere.org/7")
-    assert isinstance(pictures(client, "https://www.ebi.ac.uk/mi/impc/solr", "elsewhere.org").of(document), Image)
+    assert isinstance(pictures(client, "https://www.ebi.ac.uk/mi/impc/solr", "elsewhere.org").of(document), PushImage)
 
 
-def test_the_same_mouse_whether_its_id_is_a_number_or_a_text(client: Client) -> None:
+def test_the_same_mouse_whether_its_id_is_a_number_or_a_text(client: BackfillClient) -> None:
     for sample in (183808, "183808", 183808.0):
         planned = pictures(client).of(image_document(0, biological_sample_id=sample, download_url="//www.ebi.ac.uk/7"))
-        assert isinstance(planned, Image)
+        assert isinstance(planned, PushImage)
         assert planned.biological_sample_id == "183808"
 
 
-def test_impc_s_own_example_document_where_it_is_at_hand(client: Client) -> None:
+def test_impc_s_own_example_document_where_it_is_at_hand(client: BackfillClient) -> None:
     if not EXAMPLE.exists():
         pytest.skip("IMPC's example document is not here")
     document = json.loads(EXAMPLE.read_text(encoding="utf-8"))
     planned = pictures(client).of(document | {"parameter_stable_id": "IMPC_XRY_034_001"})
-    assert isinstance(planned, LeftOut)
+    assert isinstance(planned, SkippedFile)
     assert planned.reason == "host_not_allowed"
     assert str(planned.source) == "http://example.com/download"
 
 
-def test_a_picture_is_downloaded_whole_or_not_at_all(client: Client) -> None:
+def test_a_picture_is_downloaded_whole_or_not_at_all(client: BackfillClient) -> None:
     documents = [image_document(0), image_document(1)]
     with serving(documents, []) as server:
         server.pictures["1001"] = b"<html>please log in</html>" + b" " * 200
-        found = Pictures(client, server.url, frozenset({"127.0.0.1"}), 10_000)
+        found = ImageDownloads(client, server.url, frozenset({"127.0.0.1"}), 10_000)
         first, second = (found.of(one) for one in server.cores["impc_images"])
-        assert isinstance(first, Image)
+        assert isinstance(first, PushImage)
         server.faults["/media/1000"].extend(["half", 503, 404])
         for _ in range(2):
             with pytest.raises(Retriable):
@@ -110,7 +112,7 @@ def test_a_picture_is_downloaded_whole_or_not_at_all(client: Client) -> None:
         with pytest.raises(Rejected, match="answered 404"):
             first.source.read()
         assert first.source.read() == picture(0)
-        assert isinstance(second, Image)
+        assert isinstance(second, PushImage)
         with pytest.raises(Rejected) as refusal:
             second.source.read()
         assert refusal.value.reason == "not_an_image"

@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 
 from services.common.errors import Fatal, Rejected, Retriable
-from services.ingest.backfill.client import Client, Pace
-from services.ingest.backfill.query import IMAGES, OBSERVATIONS, Query
+from services.ingest.backfill.client import BackfillClient, RateLimiter
+from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
 from services.ingest.backfill.solr import START, Solr
 from services.ingest.push.upload import insist
 from tests.ingest.backfill.documents import image_document, observation_document, serving
@@ -24,14 +24,16 @@ NEVER = threading.Event()
 
 
 @contextmanager
-def client_of(rate: float = 1000, stop: threading.Event = NEVER, **patience: float) -> Iterator[Client]:
-    with closing(Client(Pace(rate, stop), **patience)) as client:
+def client_of(rate: float = 1000, stop: threading.Event = NEVER, **patience: float) -> Iterator[BackfillClient]:
+    with closing(BackfillClient(RateLimiter(rate, stop), **patience)) as client:
         yield client
 
 
-def ids(server: SolrServer, client: Client, query: Query | None = None, core: str = IMAGES, rows: int = 3) -> list[str]:
+def ids(
+    server: SolrServer, client: BackfillClient, query: SolrQuery | None = None, core: str = IMAGES, rows: int = 3
+) -> list[str]:
     """Every document's id, page by page, each page insisted on."""
-    solr = Solr(query or Query(server.url), client)
+    solr = Solr(query or SolrQuery(server.url), client)
     found: list[str] = []
     cursor: str | None = START
     while cursor is not None:
@@ -59,17 +61,17 @@ def test_every_document_once_whatever_a_page_suffers(server: SolrServer, fault: 
 def test_a_server_that_stays_away_is_given_up_in_the_end(server: SolrServer) -> None:
     server.faults[SELECT].extend([500] * 3)
     with client_of() as client, pytest.raises(Retriable, match="answered 500"):
-        insist(lambda: Solr(Query(server.url), client).page(IMAGES, START, 3), NEVER, 3)
+        insist(lambda: Solr(SolrQuery(server.url), client).page(IMAGES, START, 3), NEVER, 3)
 
 
 def test_a_handshake_that_the_server_closes_is_tried_again() -> None:
     with closing_the_handshake() as address, client_of() as client, pytest.raises(Retriable):
-        Solr(Query(f"{address}/solr"), client).page(IMAGES, START, 3)
+        Solr(SolrQuery(f"{address}/solr"), client).page(IMAGES, START, 3)
 
 
 def test_a_certificate_that_cannot_be_trusted_is_no_reason_to_wait() -> None:
     with of_unknown_authority() as address, client_of() as client, pytest.raises(Fatal, match="certificate"):
-        Solr(Query(f"{address}/solr"), client).page(IMAGES, START, 3)
+        Solr(SolrQuery(f"{address}/solr"), client).page(IMAGES, START, 3)
 
 
 def test_all_requests_wait_as_long_as_the_server_asks(server: SolrServer) -> None:
@@ -94,7 +96,7 @@ def test_no_request_begins_sooner_than_agreed(server: SolrServer) -> None:
 
 def test_waiting_for_a_turn_ends_when_stopped() -> None:
     stop = threading.Event()
-    pace = Pace(0.01, stop)
+    pace = RateLimiter(0.01, stop)
     pace.wait()
     threading.Timer(0.1, stop.set).start()
     started = time.monotonic()
@@ -105,9 +107,9 @@ def test_waiting_for_a_turn_ends_when_stopped() -> None:
 
 def test_a_query_that_solr_refuses_is_no_reason_to_wait(server: SolrServer) -> None:
     with client_of() as client, pytest.raises(Fatal, match="uniqueKey field tie breaker"):
-        Solr(Query(server.url, unique_key="observation_id"), client).page(IMAGES, START, 3)
+        Solr(SolrQuery(server.url, unique_key="observation_id"), client).page(IMAGES, START, 3)
     with client_of() as client, pytest.raises(Fatal, match="answered 404"):
-        Solr(Query(server.url.replace("/solr", "/solr/none")), client).count("none")
+        Solr(SolrQuery(server.url.replace("/solr", "/solr/none")), client).count("none")
 
 
 def test_an_answer_that_is_too_large_is_not_read(server: SolrServer) -> None:
@@ -145,7 +147,7 @@ def test_filters(query: dict[str, tuple[str, ...]], expected: list[int]) -> None
         image_document(5, parameter_stable_id="IMPC_XRY_050_001"),
     ]
     with serving(documents, []) as server, client_of() as client:
-        asked = Query(server.url, **query)  # type: ignore[arg-type]
+        asked = SolrQuery(server.url, **query)  # type: ignore[arg-type]
         assert ids(server, client, asked) == [f"{number:06d}" for number in expected]
 
 
@@ -156,7 +158,11 @@ def test_images_are_no_observations() -> None:
 
 
 def test_the_fingerprint_is_that_of_the_question() -> None:
-    one = Query("http://a/solr", centres=("JAX",))
-    assert one.fingerprint() == Query("http://a/solr", centres=("JAX",)).fingerprint()
-    others = [Query("http://b/solr", centres=("JAX",)), Query("http://a/solr"), Query("http://a/solr", genes=("JAX",))]
+    one = SolrQuery("http://a/solr", centres=("JAX",))
+    assert one.fingerprint() == SolrQuery("http://a/solr", centres=("JAX",)).fingerprint()
+    others = [
+        SolrQuery("http://b/solr", centres=("JAX",)),
+        SolrQuery("http://a/solr"),
+        SolrQuery("http://a/solr", genes=("JAX",)),
+    ]
     assert len({one.fingerprint(), *(other.fingerprint() for other in others)}) == 4

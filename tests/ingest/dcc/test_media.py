@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected
-from services.ingest.dcc.media import Remote, locate
+from services.ingest.dcc.media import RemoteMedia, locate
 from services.ingest.push.image import LocalFile
 
 
@@ -82,5 +82,5 @@ def test_what_is_not_there_is_said(folder: Path, uri: str, reason: str) -> None:
 def test_other_buckets_and_https_are_fetched(folder: Path) -> None:
     for uri in ("s3://scans/7/dv.dcm", "https://centre.org/7/dv.dcm"):
         source = locate(uri, folder, str.encode)
-        assert isinstance(source, Remote)
+        assert isinstance(source, RemoteMedia)
         assert (source.file_name, source.read(), source.fingerprint()) == ("dv.dcm", uri.encode(), (uri,))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected
-from services.ingest.dcc.account import Account
-from services.ingest.dcc.content import Animal, Submission
-from services.ingest.dcc.plan import Reading, leave_out_shared, read_submission
-from services.ingest.push.image import Image, LeftOut, LocalFile
+from services.ingest.dcc.account import SubmissionAccount
+from services.ingest.dcc.content import DccSubmission, SubmittedAnimal
+from services.ingest.dcc.plan import PlannedSubmission, leave_out_shared, read_submission
+from services.ingest.push.image import LocalFile, PushImage, SkippedFile
 from services.ingest.submissions import specimen_id
 from tests.ingest.dcc.test_media import never
 from tests.ingest.submissions.submissions import experiment, medium, observed, submission
@@ -20,12 +20,12 @@ from tests.ingest.submissions.submissions import experiment, medium, observed, s
 NOT_TAKEN = "<parameterStatus>IMPC_PARAMSC_001</parameterStatus>"
 
 
-def planned(folder: Path, text: str, name: str = "s.xml") -> Submission:
+def planned(folder: Path, text: str, name: str = "s.xml") -> DccSubmission:
     (folder / name).write_text(text, encoding="utf-8")
-    return read_submission(folder / name, Reading(None, never))
+    return read_submission(folder / name, PlannedSubmission(None, never))
 
 
-def only(found: Submission) -> Animal:
+def only(found: DccSubmission) -> SubmittedAnimal:
     (animal,) = found.animals.values()
     return animal
 
@@ -35,13 +35,13 @@ def pictures(folder: Path, *names: str) -> None:
         (folder / name).write_bytes(name.encode())
 
 
-def account(capsys: pytest.CaptureFixture[str], *submissions: Submission) -> list[dict[str, object]]:
+def account(capsys: pytest.CaptureFixture[str], *submissions: DccSubmission) -> list[dict[str, object]]:
     """The account after every planned picture has been received."""
-    kept = Account(submissions)
+    kept = SubmissionAccount(submissions)
     for one in submissions:
         for animal in one.animals.values():
             for named in animal.named:
-                if isinstance(named.planned, Image):
+                if isinstance(named.planned, PushImage):
                     kept.note(named.planned)
     kept.show(as_json=True)
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -52,8 +52,8 @@ def test_a_picture_is_planned_with_everything_that_is_said_of_it(tmp_path: Path)
     dorsal = medium("IMPC_XRY_034_001", "dv.dcm", associations=("IMPC_XRY_011_001",))
     found = planned(tmp_path, submission(experiment("A-1", dorsal)))
     (one,) = only(found).named
-    assert isinstance(one.planned, Image)
-    assert one.planned == Image(
+    assert isinstance(one.planned, PushImage)
+    assert one.planned == PushImage(
         LocalFile(tmp_path / "dv.dcm"),
         specimen_id(None, None, "JAX", "A-1") or "",
         "JAX",
@@ -110,7 +110,7 @@ def test_a_file_named_twice_under_one_parameter_is_one_picture(tmp_path: Path) -
     first = medium("IMPC_XRY_034_001", "dv.dcm", associations=("IMPC_XRY_011_001", "IMPC_XRY_018_001"))
     second = medium("IMPC_XRY_034_001", "dv.dcm", associations=("IMPC_XRY_018_001", "IMPC_XRY_020_001"))
     (one,) = only(planned(tmp_path, submission(experiment("A-1", first, second)))).named
-    assert isinstance(one.planned, Image)
+    assert isinstance(one.planned, PushImage)
     ties = "IMPC_XRY_011_001,IMPC_XRY_018_001,IMPC_XRY_020_001"
     assert one.planned.metadata["parameter_associations"] == ties
 
@@ -124,7 +124,11 @@ def test_a_file_named_for_two_specimens_is_nobody_s(tmp_path: Path) -> None:
     found = [planned(tmp_path, submission(one), f"{number}.xml") for number, one in enumerate(both)]
     leave_out_shared(found)
     plans = [one.planned for each in found for animal in each.animals.values() for one in animal.named]
-    assert [one.reason if isinstance(one, LeftOut) else None for one in plans] == ["media_shared", None, "media_shared"]
+    assert [one.reason if isinstance(one, SkippedFile) else None for one in plans] == [
+        "media_shared",
+        None,
+        "media_shared",
+    ]
 
 
 def test_pictures_of_several_animals_together_are_left_out_and_other_procedures_passed_over(tmp_path: Path) -> None:
@@ -142,7 +146,7 @@ def test_pictures_of_several_animals_together_are_left_out_and_other_procedures_
 def test_a_parameter_that_is_no_image_parameter_is_left_out(tmp_path: Path) -> None:
     pictures(tmp_path, "dv.dcm")
     (one,) = only(planned(tmp_path, submission(experiment("A-1", medium("HAS_XRY_034_001", "dv.dcm"))))).named
-    assert isinstance(one.planned, LeftOut)
+    assert isinstance(one.planned, SkippedFile)
     assert one.planned.reason == "parameter_unknown"
 
 
@@ -152,7 +156,7 @@ def test_a_file_that_breaks_off_is_refused_as_a_whole_with_its_line(tmp_path: Pa
     with pytest.raises(Rejected, match=r"s\.xml:\d+: not well-formed"):
         planned(tmp_path, text[:-60])
     with pytest.raises(Rejected) as refusal:
-        read_submission(tmp_path / "none.xml", Reading(None, never))
+        read_submission(tmp_path / "none.xml", PlannedSubmission(None, never))
     assert refusal.value.reason == "unreadable_source"
 
 
@@ -160,5 +164,5 @@ def test_a_control_character_in_a_statement_does_not_make_the_event_invalid(tmp_
     pictures(tmp_path, "dv.dcm")
     text = submission(experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm")))
     (one,) = only(planned(tmp_path, text.replace('"e-A-1"', '"e&#10;1"'))).named
-    assert isinstance(one.planned, Image)
+    assert isinstance(one.planned, PushImage)
     assert one.planned.metadata["experiment"] == "e 1"

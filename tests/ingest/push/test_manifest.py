@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Fatal
-from services.ingest.push.plan import Row, read_manifest
+from services.ingest.push.plan import ManifestRow, read_manifest
 
 HEADER = "file,biological_sample_id,parameter_stable_id"
 
@@ -21,8 +21,8 @@ def test_rows_are_relative_to_the_manifest_and_ids_stay_as_they_are(tmp_path: Pa
     )
     moment = datetime(2024, 5, 31, 12, tzinfo=UTC)
     assert read_manifest(manifest) == [
-        Row(tmp_path / "a/1.dcm", " 7, ä", "IMPC_XRY_034_001", "2", moment, "ab" * 32),
-        Row(tmp_path / "b.png", "8", "IMPC_XRY_048_001"),
+        ManifestRow(tmp_path / "a/1.dcm", " 7, ä", "IMPC_XRY_034_001", "2", moment, "ab" * 32),
+        ManifestRow(tmp_path / "b.png", "8", "IMPC_XRY_048_001"),
     ]
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from services.common.events import CentreStatistics
 from services.monitor.counting import statistics
-from services.monitor.drift import Rule, judged
+from services.monitor.drift import DriftRule, judged
 
-RULE = Rule(least_count=50, least_shift=0.2)
+RULE = DriftRule(least_count=50, least_shift=0.2)
 
 
 def window(start: int = 0, **counters: int) -> CentreStatistics:

@@ -16,9 +16,16 @@ from services.common.store import ObjectStore
 from services.ledger.database import Connection
 from services.ledger.queries import KnownSpecimen
 from services.operations.reprocess import run as module
-from services.operations.reprocess.progress import Telling
-from services.operations.reprocess.run import Publisher, Run
-from services.operations.reprocess.source import Found, Publication, Source, Tensors, standing_of, tensor_of
+from services.operations.reprocess.progress import ReprocessProgress
+from services.operations.reprocess.run import Publisher, Reprocessing
+from services.operations.reprocess.source import (
+    OutdatedTensors,
+    Publication,
+    ReprocessSource,
+    SpecimenStatus,
+    standing_of,
+    tensor_of,
+)
 from services.registry.active_models import ActiveModels
 from tests.ledger.examples import call, sha256
 
@@ -40,9 +47,9 @@ def today(specimen: str, **fields: Any) -> PhenotypeCall:
     return call(specimen, generation=GENERATION, views=views, **fields)
 
 
-def outdated(specimen: str) -> Found:
+def outdated(specimen: str) -> SpecimenStatus:
     one = today(specimen)
-    return Found(specimen, "JAX", "outdated", (Publication(tensor_of(one)),), one.revision)
+    return SpecimenStatus(specimen, "JAX", "outdated", (Publication(tensor_of(one)),), one.revision)
 
 
 class World:
@@ -54,7 +61,7 @@ class World:
         self.published: list[str] = []
         self.called_live: set[str] = set()
 
-    def publish(self, found: Found, held: Callable[[int], None], overtaken: Callable[[], bool]) -> bool:
+    def publish(self, found: SpecimenStatus, held: Callable[[int], None], overtaken: Callable[[], bool]) -> bool:
         if overtaken():
             return False
         self.published.append(found.biological_sample_id)
@@ -62,19 +69,21 @@ class World:
             self.outdated.discard(found.biological_sample_id)
         return True
 
-    def look(self, specimens: Sequence[KnownSpecimen]) -> list[Found]:
+    def look(self, specimens: Sequence[KnownSpecimen]) -> list[SpecimenStatus]:
         self.outdated -= self.called_live
         names = [one.biological_sample_id for one in specimens]
-        return [outdated(name) if name in self.outdated else Found(name, "JAX", "up_to_date") for name in names]
+        return [
+            outdated(name) if name in self.outdated else SpecimenStatus(name, "JAX", "up_to_date") for name in names
+        ]
 
     def keys(self, prefix: str) -> Iterator[str]:
         specimen = prefix.rstrip("/").rpartition("/")[2]
         images = [("DV", 1), ("LAT", 2), *([("DV", 3)] if specimen in self.grown else [])]
         return iter([f"{prefix}{view}/{number:064x}.png" for view, number in images])
 
-    def run(self, limit: int | None = None) -> tuple[list[str], Telling]:
-        telling = Telling(len(self.outdated))
-        one = Run(cast(Source, self), cast(ObjectStore, Listed(self)), cast(Publisher, self), telling)
+    def run(self, limit: int | None = None) -> tuple[list[str], ReprocessProgress]:
+        telling = ReprocessProgress(len(self.outdated))
+        one = Reprocessing(cast(ReprocessSource, self), cast(ObjectStore, Listed(self)), cast(Publisher, self), telling)
         pages = [self.look([KnownSpecimen(name, "JAX") for name in sorted(self.outdated)])]
         return one.run(pages, limit), telling
 
@@ -150,7 +159,7 @@ def test_another_activation_meanwhile_ends_the_recall() -> None:
         def refresh(self) -> ModelActivation:
             return records.pop(0)
 
-    source = Tensors(cast(Connection, None), cast(ActiveModels, Active()))
+    source = OutdatedTensors(cast(Connection, None), cast(ActiveModels, Active()))
     with pytest.raises(Rejected) as caught:
         source.look([KnownSpecimen("a", "JAX")])
     assert caught.value.reason == "activation_changed"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Fatal
-from services.operations.reviews import BadLine, Line, read_lines
+from services.operations.reviews import BadReviewLine, ReviewLine, read_lines
 
 CHANGED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -26,8 +26,8 @@ def test_lines_say_who_and_when_or_the_command_and_the_file_do(tmp_path: Path) -
         "183809,,Abnormal,,\n"
     )
     first, second = read_lines(_file(tmp_path, text), "anna")
-    assert isinstance(first, Line)
-    assert isinstance(second, Line)
+    assert isinstance(first, ReviewLine)
+    assert isinstance(second, ReviewLine)
     assert (first.number, first.specimen, first.who) == (2, "183808", "ben")
     assert first.said == {"abnormal": "Spine,Fusion", "normal": "Ribs", "unknown": ""}
     assert first.reviewed_at == datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -37,9 +37,9 @@ def test_lines_say_who_and_when_or_the_command_and_the_file_do(tmp_path: Path) -
 def test_a_bad_line_is_named_and_costs_no_other(tmp_path: Path) -> None:
     text = "biological_sample_id,abnormal,reviewed_at\n1,Spine,\n2,Spine,Fusion,today\n3,Spine,yesterday\n4,Spine,\n"
     lines = read_lines(_file(tmp_path, text), "anna")
-    bad = [(line.number, line.error.reason) for line in lines if isinstance(line, BadLine)]
+    bad = [(line.number, line.error.reason) for line in lines if isinstance(line, BadReviewLine)]
     assert bad == [(3, "wrong_number_of_cells"), (4, "time_invalid")]
-    assert [line.specimen for line in lines if isinstance(line, Line)] == ["1", "4"]
+    assert [line.specimen for line in lines if isinstance(line, ReviewLine)] == ["1", "4"]
 
 
 def test_wrong_columns_are_named_before_anything_is_sent(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from services.common.events import Event, SpecimenReady, TensorReady
 from services.common.topics import CALLS, SPECIMENS, TENSORS, VIEWS, Topic
 from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
-from services.operations.trace.stretches import Sighting, Window
+from services.operations.trace.stretches import TraceRecord, Window
 from services.operations.trace.timeline import object_keys, timeline, windows
 from tests.ledger.examples import NOON, call, image, minutes, sha256, view
 
@@ -19,8 +19,8 @@ def history() -> SpecimenHistory:
     return SpecimenHistory(None, (announced,), (DV_VIEW,), (CallRecord(1, minutes(3), True, CALL),), ())
 
 
-def sighting(topic: Topic, event: Event, offset: int = 0) -> Sighting:
-    return Sighting(topic.name, 3, offset, minutes(1), event)
+def sighting(topic: Topic, event: Event, offset: int = 0) -> TraceRecord:
+    return TraceRecord(topic.name, 3, offset, minutes(1), event)
 
 
 def set_ready() -> SpecimenReady:

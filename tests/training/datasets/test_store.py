@@ -10,13 +10,15 @@ import pytest
 from services.common.errors import Rejected
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Part, Recipe, part_of
-from training.datasets.store import Entry, Pictures, SetFolder
+from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
 
 RECIPE = Recipe(specimens=40, first_seed=5)
 
 
-def _entry(index: int, *, labels: tuple[int, ...] = (0,) * 14, refused: str = "") -> Entry:
-    return Entry(index, f"mouse-{index}", "JAX", labels, f"{index:064x}", refused, (("DV", "a" * 64, "b" * 64),))
+def _entry(index: int, *, labels: tuple[int, ...] = (0,) * 14, refused: str = "") -> StoredSpecimen:
+    return StoredSpecimen(
+        index, f"mouse-{index}", "JAX", labels, f"{index:064x}", refused, (("DV", "a" * 64, "b" * 64),)
+    )
 
 
 def _filled(folder: Path, count: int) -> SetFolder:
@@ -26,9 +28,9 @@ def _filled(folder: Path, count: int) -> SetFolder:
     return store
 
 
-def _pictures(level: int) -> Pictures:
+def _pictures(level: int) -> SpecimenPictures:
     shapes = (224, 224, 3), (2, 448, 448), (2, len(CHANNELS), SIDE, SIDE)
-    return Pictures(*(np.full(shape, level, dtype=np.uint8) for shape in shapes))
+    return SpecimenPictures(*(np.full(shape, level, dtype=np.uint8) for shape in shapes))
 
 
 def test_goes_on_where_it_ended(tmp_path: Path) -> None:

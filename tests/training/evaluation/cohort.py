@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from services.common.labels import LABEL_ORDER, LEVEL2, LEVEL3, PARENTS
-from training.evaluation.predictions import Labels, Numbers, Origin, Predictions
+from training.evaluation.predictions import Labels, Numbers, PredictionOrigin, Predictions
 from training.metrics.decisions import parent_columns
 
 CENTRES = ("BCM", "JAX", "UC Davis", "WTSI")
 
 
-def origin(model: str = "convnext", views: str = "MV", seed: int = 1, config: str = "small") -> Origin:
+def origin(model: str = "convnext", views: str = "MV", seed: int = 1, config: str = "small") -> PredictionOrigin:
     fields: dict[str, Any] = {"model": model, "config": config, "input": views, "seed": seed}
     prevalence = {name: (0.5,) * len(LABEL_ORDER) for name in CENTRES[:3]}
-    return Origin(**fields, thresholds=(0.5,) * len(LABEL_ORDER), training_prevalence=prevalence)
+    return PredictionOrigin(**fields, thresholds=(0.5,) * len(LABEL_ORDER), training_prevalence=prevalence)
 
 
 def drawn_labels(count: int, seed: int) -> Labels:

@@ -11,14 +11,14 @@ from training.datasets.store import Subset
 from training.evaluation.evaluate import (
     DEFAULT,
     LEAST,
-    Judged,
+    EvaluatedBackbone,
     choose_thresholds,
     consensus,
     consensus_weight,
     judge_consensus,
     matthews,
 )
-from training.evaluation.report import BEGIN, END, Report, as_markdown, put_into_page
+from training.evaluation.report import BEGIN, END, TrainingReport, as_markdown, put_into_page
 from training.metrics.figures import figures
 from training.metrics.ranking import auc
 from training.models.calibration import Calibration
@@ -30,11 +30,11 @@ def _labels(count: int) -> np.ndarray:
     return labels
 
 
-def _report() -> Report:
+def _report() -> TrainingReport:
     labels = _labels(60)
     scores = labels + np.random.default_rng(1).normal(size=labels.shape)
     centres = ["JAX", "BCM"] * 30
-    return Report(
+    return TrainingReport(
         configuration="demo", specimens={"train": 140, "validation": 40, "test": 60}, refused_by_intake={},
         training_digest="f" * 64, epochs={"cae": 3}, minutes={"cae": 0.1},
         test={"cae": figures(scores, scores, labels, centres, [0.5] * 14)},
@@ -73,11 +73,11 @@ def test_levels_2_and_3_are_scored_among_abnormal_specimens() -> None:
     assert auc(labels[:, 0], given[:, 1]) == 0.0
 
 
-def _judged(level1: list[float], threshold: float, labels: np.ndarray, weight: float = 1.0) -> Judged:
+def _judged(level1: list[float], threshold: float, labels: np.ndarray, weight: float = 1.0) -> EvaluatedBackbone:
     scores = np.tile(np.array(level1)[:, None], (1, 14))
     thresholds = (threshold,) * 14
     found = figures(scores, scores, labels, ["JAX"] * len(scores), thresholds)
-    return Judged(Calibration(), thresholds, scores, scores, found, weight)
+    return EvaluatedBackbone(Calibration(), thresholds, scores, scores, found, weight)
 
 
 def test_consensus_is_the_pooled_probability_against_the_pooled_threshold() -> None:

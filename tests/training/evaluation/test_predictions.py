@@ -132,7 +132,7 @@ def _refused(table: pa.Table, path: Path) -> Rejected:
     pq.write_table(table, path)
     with pytest.raises(Rejected) as refusal:
         load(path)
-    assert str(path) in refusal.value.words
+    assert str(path) in refusal.value.message
     return refusal.value
 
 
@@ -141,7 +141,7 @@ def test_files_that_are_no_predictions_are_refused(tmp_path: Path) -> None:
     table = _table(path)
     assert _refused(table.replace_schema_metadata({}), path).reason == "invalid_origin"
     nothing = {METADATA_KEY: b'{"model": "cae"}'}
-    assert "config: Field required" in _refused(table.replace_schema_metadata(nothing), path).words
+    assert "config: Field required" in _refused(table.replace_schema_metadata(nothing), path).message
     for name in ("specimen", "served.Spine", "label.Ribs"):
         assert _refused(table.drop_columns([name]), path).details == {"column": name}
     path.write_text("specimen,centre\n", encoding="utf-8")

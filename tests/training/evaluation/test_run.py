@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 from services.common.labels import LABEL_ORDER
 from tests.training.evaluation.cohort import CENTRES
 from training.datasets.recipe import Recipe
-from training.datasets.store import Entry, SetFolder
-from training.evaluation.evaluate import Judged, consensus, judge_consensus
+from training.datasets.store import SetFolder, StoredSpecimen
+from training.evaluation.evaluate import EvaluatedBackbone, consensus, judge_consensus
 from training.evaluation.parquet import load
 from training.evaluation.run import training_prevalence, write_predictions
 from training.metrics.figures import figures
@@ -30,16 +30,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SetFolder:
         specimen = made.recipe.specimen(index)
         labels = (specimen.level1, *specimen.call)
         refused = "blank" if index % 9 == 0 else ""
-        made.add(Entry(index, specimen.biological_sample_id, specimen.centre, labels, "", refused), None)
+        made.add(StoredSpecimen(index, specimen.biological_sample_id, specimen.centre, labels, "", refused), None)
     return made
 
 
-def _judged(store: SetFolder, seed: int) -> Judged:
+def _judged(store: SetFolder, seed: int) -> EvaluatedBackbone:
     test = store.subset("test")
     given = np.random.default_rng(seed).random(test.labels.shape)
     thresholds = (seed / 10,) * len(LABEL_ORDER)
     found = figures(given, given / 2, test.labels, test.centres, thresholds)
-    return Judged(Calibration(), thresholds, given, given / 2, found, weight=seed / 3)
+    return EvaluatedBackbone(Calibration(), thresholds, given, given / 2, found, weight=seed / 3)
 
 
 def test_files_hold_each_backbone_and_the_consensus_that_is_called(store: SetFolder, tmp_path: Path) -> None:

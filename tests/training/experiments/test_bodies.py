@@ -14,12 +14,12 @@ from training.export.repository import REPOSITORY
 from training.export.weights import weights_file
 from training.models.build import BACKBONES, build_backbone
 from training.train.plan import CONFIGURATIONS
-from training.train.run import Run
+from training.train.run import TrainingRun
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run(CONFIGURATIONS["small"], tmp_path / "small", runs=tmp_path)
+def run(tmp_path: Path) -> TrainingRun:
+    return TrainingRun(CONFIGURATIONS["small"], tmp_path / "small", runs=tmp_path)
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def repository(tmp_path: Path) -> Path:
     return Path(shutil.copytree(REPOSITORY, tmp_path / "models", symlinks=True))
 
 
-def test_the_newest_whole_version_of_each_model_is_taken(run: Run, repository: Path) -> None:
+def test_the_newest_whole_version_of_each_model_is_taken(run: TrainingRun, repository: Path) -> None:
     (repository / "cae" / "2").mkdir()
     take_bodies(run, repository)
     assert {path.parent.name for path in run.folder.glob("*/final.ckpt")} == set(BACKBONES)
 
 
-def test_weights_that_are_not_those_of_the_card_are_not_taken(run: Run, repository: Path) -> None:
+def test_weights_that_are_not_those_of_the_card_are_not_taken(run: TrainingRun, repository: Path) -> None:
     torch.manual_seed(1)
     (repository / "cae" / "1" / "weights.safetensors").write_bytes(
         weights_file(build_backbone("cae", "small"), "small")
@@ -44,7 +44,7 @@ def test_weights_that_are_not_those_of_the_card_are_not_taken(run: Run, reposito
     assert not run.folder.exists()
 
 
-def test_a_repository_without_models_is_named(run: Run, tmp_path: Path) -> None:
+def test_a_repository_without_models_is_named(run: TrainingRun, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="holds no version") as refusal:
         take_bodies(run, tmp_path)
     assert refusal.value.reason == "no_models"

@@ -22,7 +22,7 @@ from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe
-from training.datasets.store import Entry, Pictures, SetFolder
+from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
 from training.evaluation.parquet import load
 from training.experiments.variants import variants_of
 from training.explain.grad_cam import layers_of
@@ -31,7 +31,7 @@ from training.models.build import BACKBONES, build_backbone
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
 from training.train.checkpoint import write_final
 from training.train.plan import CONFIGURATIONS
-from training.train.run import Run, make_data, training_recipe, unseen_recipe
+from training.train.run import TrainingRun, make_data, training_recipe, unseen_recipe
 
 pytestmark = pytest.mark.integration
 
@@ -62,10 +62,10 @@ def _fill(folder: Path, recipe: Recipe) -> None:
         part = recipe.part(index, specimen.biological_sample_id)
         seen = [(part, column, label) for column, label in enumerate(labels) if column == 0 or labels[0]]
         wanted = not specimen.abnormal_elsewhere and any(counts[one] < 2 for one in seen)
-        pictures = Pictures(*(random.integers(0, 256, size=shape, dtype=np.uint8) for shape in shapes))
+        pictures = SpecimenPictures(*(random.integers(0, 256, size=shape, dtype=np.uint8) for shape in shapes))
         refused = "" if wanted else "blank"
         digest = hashlib.sha256(pictures.tensor.tobytes()).hexdigest() if wanted else ""
-        entry = Entry(index, specimen.biological_sample_id, specimen.centre, labels, digest, refused)
+        entry = StoredSpecimen(index, specimen.biological_sample_id, specimen.centre, labels, digest, refused)
         store.add(entry, pictures if wanted else None)
         counts.update(seen if wanted else ())
 
@@ -103,7 +103,7 @@ def _check_that_nothing_is_trained_over_taken_weights(folder: Path) -> None:
     heads = CliRunner().invoke(app, _tiny(folder, "--heads-only", "--seeds", "1", "--input", "MV"))
     assert heads.exit_code == 0, heads.output
     console = Console(quiet=True)
-    going_on = Run(GOING_ON, folder / "tiny-on" / "share-0.99", folder, share=0.99)
+    going_on = TrainingRun(GOING_ON, folder / "tiny-on" / "share-0.99", folder, share=0.99)
     going_on.train("convnext", make_data(GOING_ON, folder, console), console)
     assert (going_on.folder / "convnext" / "last.ckpt").exists()
 

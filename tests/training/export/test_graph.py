@@ -8,23 +8,23 @@ import torch
 from training.export.graph import OUTPUTS, PARITY, ParityError, check_parity, export_onnx, run_onnx, sha256
 from training.models.build import BACKBONES, build_backbone
 from training.models.calibration import Calibration
-from training.models.serving import Serving
+from training.models.serving import ServedBackbone
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(5, 224, 224, 3), dtype=np.uint8)
 
 
-def _model(name: str) -> Serving:
+def _model(name: str) -> ServedBackbone:
     torch.manual_seed(0)
-    return Serving(build_backbone(name, "small"), Calibration()).eval()
+    return ServedBackbone(build_backbone(name, "small"), Calibration()).eval()
 
 
 @pytest.fixture(scope="module", params=BACKBONES)
-def exported(request: pytest.FixtureRequest) -> tuple[Serving, bytes]:
+def exported(request: pytest.FixtureRequest) -> tuple[ServedBackbone, bytes]:
     model = _model(request.param)
     return model, export_onnx(model)
 
 
-def test_onnx_runtime_computes_what_torch_computes(exported: tuple[Serving, bytes]) -> None:
+def test_onnx_runtime_computes_what_torch_computes(exported: tuple[ServedBackbone, bytes]) -> None:
     model, file = exported
     assert check_parity(file, model, IMAGES) <= PARITY
     with torch.no_grad():
@@ -33,13 +33,13 @@ def test_onnx_runtime_computes_what_torch_computes(exported: tuple[Serving, byte
         check_parity(file, model, IMAGES)
 
 
-def test_only_a_cast_reads_the_uint8_image(exported: tuple[Serving, bytes]) -> None:
+def test_only_a_cast_reads_the_uint8_image(exported: tuple[ServedBackbone, bytes]) -> None:
     graph = onnx.load_from_string(exported[1]).graph
     assert [node.op_type for node in graph.node if "image" in node.input] == ["Cast"]
     assert graph.node[0].op_type == "Cast"
 
 
-def test_contract_of_inputs_and_outputs(exported: tuple[Serving, bytes]) -> None:
+def test_contract_of_inputs_and_outputs(exported: tuple[ServedBackbone, bytes]) -> None:
     model = onnx.load_from_string(exported[1])
     assert all(entry.version >= 17 for entry in model.opset_import if not entry.domain)
     (image,) = model.graph.input
@@ -53,14 +53,14 @@ def test_contract_of_inputs_and_outputs(exported: tuple[Serving, bytes]) -> None
 
 
 @pytest.mark.parametrize("batch", [1, 5])
-def test_any_batch_gives_probabilities(exported: tuple[Serving, bytes], batch: int) -> None:
+def test_any_batch_gives_probabilities(exported: tuple[ServedBackbone, bytes], batch: int) -> None:
     outputs = run_onnx(exported[1], IMAGES[:batch])
     assert [output.shape for output in outputs] == [(batch, 1), (batch, 3), (batch, 10)]
     assert all(((output >= 0) & (output <= 1)).all() for output in outputs)
     assert all(output.dtype == np.float32 for output in outputs)
 
 
-def test_a_specimen_does_not_depend_on_its_batch(exported: tuple[Serving, bytes]) -> None:
+def test_a_specimen_does_not_depend_on_its_batch(exported: tuple[ServedBackbone, bytes]) -> None:
     together = run_onnx(exported[1], IMAGES)
     alone = run_onnx(exported[1], IMAGES[2:3])
     for whole, single in zip(together, alone, strict=True):

@@ -25,13 +25,13 @@ from training.export.retarget import retarget
 from training.export.targets import TensorRTRuleError, check_tensorrt_rules
 from training.models.build import build_backbone
 from training.models.calibration import Calibration
-from training.models.serving import Serving
+from training.models.serving import ServedBackbone
 
 
 @pytest.fixture(scope="module")
 def graph() -> bytes:
     torch.manual_seed(0)
-    return export_onnx(Serving(build_backbone("cae", "small"), Calibration()).eval())
+    return export_onnx(ServedBackbone(build_backbone("cae", "small"), Calibration()).eval())
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from training.labels.curation import Curation, LabelSet, SpecimenLabels
-from training.labels.sources import Item, Place, Record
+from training.labels.sources import Item, ObservationRecord, SourceLocation
 
 
 def record(
@@ -17,13 +17,13 @@ def record(
     strain: str | None = "C57BL/6NJ",
     group: str | None = "experimental",
     missing: str | None = None,
-) -> Record:
+) -> ObservationRecord:
     """A record; `parameter` is a full id, or a number of IMPC_XRY_001 such as "056"."""
     identifier = f"IMPC_XRY_{parameter}_001" if parameter.isdigit() else parameter
-    return Record(specimen, centre, strain, group, identifier, value, missing, Place("test.csv", 2))
+    return ObservationRecord(specimen, centre, strain, group, identifier, value, missing, SourceLocation("test.csv", 2))
 
 
-def wild_types(parameter: str, *values: str, strain: str = "C57BL/6NJ", centre: str = "JAX") -> list[Record]:
+def wild_types(parameter: str, *values: str, strain: str = "C57BL/6NJ", centre: str = "JAX") -> list[ObservationRecord]:
     """One wild type for each value."""
     return [
         record(parameter, value, f"{centre}-{strain}-{number}", centre=centre, strain=strain, group="control")

@@ -50,6 +50,6 @@ def test_items_or_a_refusal(content: bytes) -> None:
         try:
             items.extend(read(path))
         except Rejected as refusal:
-            words = refusal.words
+            words = refusal.message
         assert str(path) in words
         assert labels_csv(curate(items)).encode()

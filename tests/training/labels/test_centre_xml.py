@@ -9,7 +9,7 @@ import pytest
 from services.common.errors import Rejected
 from tests.training.labels.making import curate
 from training.labels.curation import Exclusion
-from training.labels.sources import Item, Record, Skipped, read
+from training.labels.sources import Item, ObservationRecord, Skipped, read
 
 NAMESPACE = "http://www.mousephenotype.org/dcc/exportlibrary/datastructure/core/procedure"
 SUBMISSION = f"""<?xml version="1.0" encoding="UTF-8"?>
@@ -64,7 +64,7 @@ def items_of(tmp_path: Path, text: str, encoding: str = "utf-8") -> list[Item]:
 
 
 def test_parameters_are_records(tmp_path: Path) -> None:
-    records = [item for item in items_of(tmp_path, SUBMISSION) if isinstance(item, Record)]
+    records = [item for item in items_of(tmp_path, SUBMISSION) if isinstance(item, ObservationRecord)]
     first = [record for record in records if record.specimen_id == "2dcf2d450d220f0ec3f57fb34e439c17"]
     assert {record.centre for record in records} == {"JAX"}
     assert [(one.parameter_stable_id[9:12], one.value, one.missing_reason, one.place.number) for one in first] == [
@@ -80,7 +80,7 @@ def test_parameters_are_records(tmp_path: Path) -> None:
 
 
 def test_an_association_on_an_image_is_no_finding(tmp_path: Path) -> None:
-    records = [item for item in items_of(tmp_path, SUBMISSION) if isinstance(item, Record)]
+    records = [item for item in items_of(tmp_path, SUBMISSION) if isinstance(item, ObservationRecord)]
     assert "IMPC_XRY_058_001" not in {record.parameter_stable_id for record in records}
 
 
@@ -111,7 +111,9 @@ def test_other_encodings(tmp_path: Path, encoding: str) -> None:
 
 
 def test_an_unknown_laboratory_code_is_kept(tmp_path: Path) -> None:
-    records = [item for item in items_of(tmp_path, SUBMISSION.replace('"J"', '"Xyz"')) if isinstance(item, Record)]
+    records = [
+        item for item in items_of(tmp_path, SUBMISSION.replace('"J"', '"Xyz"')) if isinstance(item, ObservationRecord)
+    ]
     assert {record.centre for record in records} == {"Xyz"}
 
 
@@ -124,14 +126,16 @@ def test_a_status_beside_a_value_means_missing(tmp_path: Path) -> None:
     text = SUBMISSION.replace(
         "<value>13</value>", "<value>13</value><parameterStatus>IMPC_PARAMSC_010</parameterStatus>"
     )
-    (record,) = [one for one in items_of(tmp_path, text) if isinstance(one, Record) and one.value == "13"]
+    (record,) = [one for one in items_of(tmp_path, text) if isinstance(one, ObservationRecord) and one.value == "13"]
     assert record.missing_reason == "IMPC_PARAMSC_010: quality control failed"
 
 
 def test_the_status_of_an_increment_is_not_that_of_the_next_term(tmp_path: Path) -> None:
     again = '<ontologyParameter parameterID="IMPC_XRY_054_001"><term>MP:0000160</term></ontologyParameter>'
     text = SUBMISSION.replace("</seriesParameter>", "</seriesParameter>" + again)
-    (record,) = [one for one in items_of(tmp_path, text) if isinstance(one, Record) and one.value == "MP:0000160"]
+    (record,) = [
+        one for one in items_of(tmp_path, text) if isinstance(one, ObservationRecord) and one.value == "MP:0000160"
+    ]
     assert record.missing_reason is None
 
 
@@ -160,8 +164,8 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, text: str, rea
     with pytest.raises(Rejected) as refusal:
         items_of(tmp_path, text)
     assert refusal.value.reason == reason
-    assert words in refusal.value.words
-    assert "submission.xml" in refusal.value.words
+    assert words in refusal.value.message
+    assert "submission.xml" in refusal.value.message
 
 
 def test_the_dcc_s_own_examples_where_they_are_at_hand() -> None:

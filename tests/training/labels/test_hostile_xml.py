@@ -46,7 +46,7 @@ def refused(path: Path) -> str:
     with pytest.raises(Rejected) as refusal, frugal(5, 32):
         for _ in read(path):
             pass
-    assert str(path) in refusal.value.words
+    assert str(path) in refusal.value.message
     return refusal.value.reason
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.training.labels.making import curate, record, wild_types
 from training.labels.report.summary import summarise
 from training.labels.report.write import digest, labels_csv
-from training.labels.sources import Item, Place, Skipped
+from training.labels.sources import Item, Skipped, SourceLocation
 
 VALUES = ("normal", "abnormal", "Abnormal", "yes", "no", "13", "13.0", "12", "imageOnly", "?", "MP:0000161", None)
 PARAMETERS = ("001", "008", "018", "031", "054", "056", "035", "JAXLA_XRY_056_001", "HAS_XRY_056_001")
@@ -28,7 +28,7 @@ skipped = st.builds(
     Skipped,
     st.sampled_from(("no_specimen", "no_parameter")),
     st.sampled_from(("one", "another")),
-    st.builds(Place, st.sampled_from(("x.csv", "y.csv")), st.integers(1, 9)),
+    st.builds(SourceLocation, st.sampled_from(("x.csv", "y.csv")), st.integers(1, 9)),
 )
 items = st.lists(st.one_of(records, skipped), max_size=40)
 

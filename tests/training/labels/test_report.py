@@ -11,12 +11,12 @@ from pathlib import Path
 from services.common.labels import CALL_LABELS
 from tests.training.labels.making import curate, record, wild_types
 from training.labels.curation import LabelSet
-from training.labels.report import Report, write
-from training.labels.report.model import Source
+from training.labels.report import LabelReport, write
+from training.labels.report.model import ReportSource
 from training.labels.report.write import digest, labels_csv
-from training.labels.sources import Place, Skipped
+from training.labels.sources import Skipped, SourceLocation
 
-SOURCE = Source(file="experiment.jsonl", sha256="0" * 64, entries=14)
+SOURCE = ReportSource(file="experiment.jsonl", sha256="0" * 64, entries=14)
 
 
 def example() -> LabelSet:
@@ -34,14 +34,14 @@ def example() -> LabelSet:
             record("001", "Mild | (1)", "odd"),
             record("HAS_XRY_056_001", "Severe (3)", "legacy"),
             record("IMPC_BWT_008_001", "21.4", "weighed"),
-            Skipped("no_specimen", "give an id", Place("b.csv", 9)),
-            Skipped("no_specimen", "give an id", Place("b.csv", 7)),
+            Skipped("no_specimen", "give an id", SourceLocation("b.csv", 9)),
+            Skipped("no_specimen", "give an id", SourceLocation("b.csv", 7)),
             *wild_types("008", *["13"] * 119, "14", strain="C57BL/6NCrl"),
         ]
     )
 
 
-def report_of(tmp_path: Path) -> Report:
+def report_of(tmp_path: Path) -> LabelReport:
     return write(tmp_path, example(), [SOURCE])
 
 

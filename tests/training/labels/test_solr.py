@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.common.errors import Rejected
-from training.labels.sources import Place, Record, Skipped, read
+from training.labels.sources import ObservationRecord, Skipped, SourceLocation, read
 
 DOCUMENT = {
     "biological_sample_id": 183808,
@@ -31,7 +31,7 @@ def changed(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in {**DOCUMENT, **fields}.items() if value is not None}
 
 
-def read_one(tmp_path: Path, **fields: Any) -> Record | Skipped:
+def read_one(tmp_path: Path, **fields: Any) -> ObservationRecord | Skipped:
     path = tmp_path / "docs.jsonl"
     path.write_text(json.dumps(changed(**fields)) + "\n", encoding="utf-8")
     (item,) = read(path)
@@ -40,12 +40,12 @@ def read_one(tmp_path: Path, **fields: Any) -> Record | Skipped:
 
 def value_of(tmp_path: Path, **fields: Any) -> tuple[str | None, str | None]:
     item = read_one(tmp_path, **fields)
-    assert isinstance(item, Record)
+    assert isinstance(item, ObservationRecord)
     return item.value, item.missing_reason
 
 
 def test_a_document_is_a_record(tmp_path: Path) -> None:
-    assert read_one(tmp_path) == Record(
+    assert read_one(tmp_path) == ObservationRecord(
         specimen_id="183808",
         centre="JAX",
         strain="C57BL/6NJ",
@@ -53,7 +53,7 @@ def test_a_document_is_a_record(tmp_path: Path) -> None:
         parameter_stable_id="IMPC_XRY_056_001",
         value="no",
         missing_reason=None,
-        place=Place("docs.jsonl", 1),
+        place=SourceLocation("docs.jsonl", 1),
     )
 
 
@@ -70,7 +70,7 @@ def test_every_layout_gives_the_same_records(tmp_path: Path, layout: str) -> Non
     }
     path = tmp_path / "experiment.json"
     path.write_text(texts[layout], encoding="utf-8")
-    assert [item.specimen_id for item in read(path) if isinstance(item, Record)] == ["1", "2", "3"]
+    assert [item.specimen_id for item in read(path) if isinstance(item, ObservationRecord)] == ["1", "2", "3"]
 
 
 def test_values_of_every_observation_type(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_values_of_every_observation_type(tmp_path: Path) -> None:
 
 def test_absent_fields_are_coped_with(tmp_path: Path) -> None:
     item = read_one(tmp_path, phenotyping_center=None, strain_name=None, biological_sample_group=None, category=None)
-    assert isinstance(item, Record)
+    assert isinstance(item, ObservationRecord)
     assert (item.centre, item.strain, item.group, item.value) == (None, None, None, None)
 
 
@@ -94,14 +94,14 @@ def test_a_zero_is_a_value(tmp_path: Path) -> None:
 
 def test_the_specimen_id_stands_in_for_the_sample_id(tmp_path: Path) -> None:
     item = read_one(tmp_path, biological_sample_id=None)
-    assert isinstance(item, Record)
+    assert isinstance(item, ObservationRecord)
     assert item.specimen_id == "ef848cbdf31b6c602b282378ca4e7471"
 
 
 def test_centre_and_external_id_give_a_stable_id_and_an_external_id_alone_gives_none(tmp_path: Path) -> None:
     without = {"biological_sample_id": None, "specimen_id": None, "external_sample_id": "A-17"}
     item = read_one(tmp_path, **without)
-    assert isinstance(item, Record)
+    assert isinstance(item, ObservationRecord)
     assert item.specimen_id == "2dcf2d450d220f0ec3f57fb34e439c17"
     skipped = read_one(tmp_path, phenotyping_center=None, **without)
     assert isinstance(skipped, Skipped)
@@ -150,8 +150,8 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, content: bytes
     with pytest.raises(Rejected) as refusal:
         list(read(path))
     assert refusal.value.reason == reason
-    assert str(path) in refusal.value.words
-    assert words in refusal.value.words
+    assert str(path) in refusal.value.message
+    assert words in refusal.value.message
 
 
 def test_an_endless_line_is_refused(tmp_path: Path) -> None:

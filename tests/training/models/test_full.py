@@ -18,9 +18,9 @@ from training.export.targets import check_tensorrt_rules
 from training.models.calibration import Calibration
 from training.models.configuration import SIZES
 from training.models.convnext import ConvNeXtDriven, ImageBridge, make_convnext
-from training.models.serving import Serving
+from training.models.serving import ServedBackbone
 from training.train.hardware import Hardware
-from training.train.loop import Fit
+from training.train.loop import BackboneTraining
 from training.train.plan import CONFIGURATIONS
 
 FULL = SIZES["full"].convnext
@@ -51,10 +51,10 @@ def test_full_size_trains_a_few_steps_and_exports(tmp_path: Path) -> None:
     before = bridge.project.weight.detach().clone()
     plan = replace(CONFIGURATIONS["full"].convnext, epochs=1, batch=2)
     parts = tiny_subset(4, seed=1, side=224), tiny_subset(4, seed=2, side=224)
-    (epoch,) = Fit(backbone, plan, *parts, seed=1, hardware=Hardware("cpu")).run(tmp_path, lambda *_: None)
+    (epoch,) = BackboneTraining(backbone, plan, *parts, seed=1, hardware=Hardware("cpu")).run(tmp_path, lambda *_: None)
     assert np.isfinite(epoch.train_loss)
     assert not torch.equal(before, bridge.project.weight)
-    model = Serving(backbone, Calibration()).eval()
+    model = ServedBackbone(backbone, Calibration()).eval()
     file = export_onnx(model)
     check_tensorrt_rules(file)
     assert check_parity(file, model, parts[1].images[:1]) <= PARITY

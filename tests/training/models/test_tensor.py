@@ -19,7 +19,7 @@ from training.models.build import architecture, build_backbone
 from training.models.calibration import Calibration
 from training.models.configuration import SIZES
 from training.models.convnext import ConvNeXtDriven
-from training.models.serving import Serving
+from training.models.serving import ServedBackbone
 from training.train.module import parameter_groups
 from training.train.plan import CONFIGURATIONS
 
@@ -71,7 +71,7 @@ def test_a_finer_tensor_is_pooled(backbone: nn.Module) -> None:
 
 
 def test_onnx_runtime_computes_what_torch_computes(backbone: nn.Module) -> None:
-    model = Serving(backbone, Calibration()).eval()
+    model = ServedBackbone(backbone, Calibration()).eval()
     file = export_onnx(model)
     check_tensorrt_rules(file)
     images = np.random.default_rng(0).integers(0, 256, size=(3, 224, 224, 3), dtype=np.uint8)

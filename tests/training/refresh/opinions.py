@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABEL_ORDER
-from training.refresh.gate import Opinion
+from training.refresh.gate import ModelPrediction
 
 Labels = NDArray[np.uint8]
 
@@ -31,8 +31,8 @@ def flipped(labels: Labels, share: float = 1.0) -> Labels:
     return changed
 
 
-def opinion_of(labels: Labels, strength: float, seed: int = 0, threshold: float = 0.5) -> Opinion:
+def opinion_of(labels: Labels, strength: float, seed: int = 0, threshold: float = 0.5) -> ModelPrediction:
     """A model that mixes so much of the truth with noise; of one seed the noise is the same."""
     noise = np.random.default_rng(seed).uniform(size=labels.shape)
     served = np.clip(strength * labels + (1 - strength) * noise, 0, 1)
-    return Opinion(served, (threshold,) * len(LABEL_ORDER))
+    return ModelPrediction(served, (threshold,) * len(LABEL_ORDER))

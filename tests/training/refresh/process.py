@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from services.cli.train.refresh import app
 from tests.training.refresh.tiny import allow_tiny
 from training.refresh import run
-from training.refresh.journal import Journal, Record
+from training.refresh.journal import Record, RefreshJournal
 
 SECONDS: Final = 800
 
@@ -75,14 +75,14 @@ def _main(environment: dict[str, str], arguments: list[str], log: Path, kill_at:
 
 
 def _killed_at(step: str) -> None:
-    usual = Journal.write
+    usual = RefreshJournal.write
 
-    def write(self: Journal, name: str, record: Mapping[str, Any], files: tuple[Path, ...] = ()) -> Record:
+    def write(self: RefreshJournal, name: str, record: Mapping[str, Any], files: tuple[Path, ...] = ()) -> Record:
         if name == step:
             os.kill(os.getpid(), signal.SIGKILL)
         return usual(self, name, record, files)
 
-    pytest.MonkeyPatch().setattr(Journal, "write", write)
+    pytest.MonkeyPatch().setattr(RefreshJournal, "write", write)
 
 
 def _harmed(repository: Path, name: str) -> None:

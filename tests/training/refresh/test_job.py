@@ -18,7 +18,7 @@ from services.common.events import ModelActivation
 from services.common.events.base import now
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
-from services.registry.decision import Decision, decision_key, read_decision
+from services.registry.decision import PromotionDecision, decision_key, read_decision
 from tests.training.refresh.opinions import flipped, opinion_of
 from tests.training.refresh.recorders import Lease, Objects, Servers
 from tests.training.refresh.tiny import SIZE, allow_tiny, specimens, write_dataset
@@ -26,17 +26,17 @@ from training.datasets.collect.dataset import Dataset
 from training.datasets.store import Subset
 from training.models.build import BACKBONES, build_backbone
 from training.refresh import job, run
-from training.refresh.gate import Opinion, Rules
-from training.refresh.job import Outcome, Wish, refresh
-from training.refresh.journal import Journal, Record
+from training.refresh.gate import GateRules, ModelPrediction
+from training.refresh.job import RefreshOutcome, RefreshRequest, refresh
+from training.refresh.journal import Record, RefreshJournal
 from training.refresh.opinions import candidate_opinion
-from training.refresh.run import Place
-from training.refresh.start import Start
-from training.refresh.train import Schooling
+from training.refresh.run import RefreshContext
+from training.refresh.start import StartingPoint
+from training.refresh.train import TrainingSchedule
 from training.train.hardware import Hardware
 
 STEPS = ("labels", "convnext", "cae", "judge", "number", "export", "admit", "decide", "promote", "end")
-LOOSE = Rules(auc_margin=0.5, sensitivity_margin=0.5, least_specimens=20, least_abnormal=10, trust_labels=True)
+LOOSE = GateRules(auc_margin=0.5, sensitivity_margin=0.5, least_specimens=20, least_abnormal=10, trust_labels=True)
 CARD = ModelCard(
     model="cae", version=1, architecture="", preprocessing_version="p2", tensor_side=224, labels=LABEL_ORDER,
     thresholds=(0.5,) * 14, uncertain_half_width=0, calibration_digest="", training_digest="", onnx_sha256="",
@@ -59,15 +59,15 @@ class World:
     done: list[str] = field(default_factory=list)
     harm: Callable[[], None] = lambda: None
     strength: float = 0.2
-    rules: Rules = LOOSE
+    rules: GateRules = LOOSE
 
-    def refresh(self, *, promote: bool = True) -> Outcome:
+    def refresh(self, *, promote: bool = True) -> RefreshOutcome:
         anything: Any = self.objects
         lease: Any = Lease()
         settings: Any = Servers()
         nothing: Any = None
-        place = Place(settings, anything, nothing, lease, Hardware("cpu"), 1, Console(quiet=True))
-        return refresh(place, Wish(self.folder, self.rules, promote, lambda: self.dataset))
+        place = RefreshContext(settings, anything, nothing, lease, Hardware("cpu"), 1, Console(quiet=True))
+        return refresh(place, RefreshRequest(self.folder, self.rules, promote, lambda: self.dataset))
 
     def newest(self) -> ModelActivation:
         return self.activations[-1]
@@ -99,13 +99,13 @@ def world(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> 
     allow_tiny()
     made.activate(dict.fromkeys(BACKBONES, 1))
 
-    def start_from(_repository: object, activation: int, versions: Any, pins: Any) -> Start:
-        return Start(activation, versions, pins, dict.fromkeys(BACKBONES, CARD), {}, SIZE)
+    def start_from(_repository: object, activation: int, versions: Any, pins: Any) -> StartingPoint:
+        return StartingPoint(activation, versions, pins, dict.fromkeys(BACKBONES, CARD), {}, SIZE)
 
-    def active(_start: Start, subset: Subset, _threads: int) -> Opinion:
+    def active(_start: StartingPoint, subset: Subset, _threads: int) -> ModelPrediction:
         return opinion_of(dataset.labels[subset.rows], made.strength)  # it knows the truth, whatever the labels say
 
-    def train_on(_start: Start, name: str, _schooling: Schooling) -> nn.Module:
+    def train_on(_start: StartingPoint, name: str, _schooling: TrainingSchedule) -> nn.Module:
         made.done.append(f"train {name}")
         torch.manual_seed(0)
         return build_backbone(name, SIZE)
@@ -140,9 +140,9 @@ def world(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, step: str, *, before: bool) -> None:
-    usual = Journal.write
+    usual = RefreshJournal.write
 
-    def write(self: Journal, name: str, record: Mapping[str, Any], files: tuple[Path, ...] = ()) -> Record:
+    def write(self: RefreshJournal, name: str, record: Mapping[str, Any], files: tuple[Path, ...] = ()) -> Record:
         if name == step and before:
             raise Killed
         written = usual(self, name, record, files)
@@ -150,7 +150,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: str, *, before: bool) -> None
             raise Killed
         return written
 
-    monkeypatch.setattr(Journal, "write", write)
+    monkeypatch.setattr(RefreshJournal, "write", write)
 
 
 def test_killed_around_every_record_the_next_run_goes_on_and_promotes_once(world: World) -> None:
@@ -220,7 +220,7 @@ def test_flipped_labels_are_refused_before_anything_is_trained(world: World, tmp
 
 
 def test_a_candidate_whose_weights_are_not_numbers_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train_on(_start: Start, name: str, _schooling: Schooling) -> nn.Module:
+    def train_on(_start: StartingPoint, name: str, _schooling: TrainingSchedule) -> nn.Module:
         backbone = build_backbone(name, SIZE)
         for parameter in backbone.parameters():
             parameter.data.fill_(float("nan"))
@@ -266,5 +266,5 @@ def test_what_was_rolled_back_after_a_kill_is_not_promoted_again(world: World) -
     world.activate(dict.fromkeys(BACKBONES, 1))
     assert world.refresh().ending == "overtaken"
     assert world.newest().versions == dict.fromkeys(BACKBONES, 1)
-    assert isinstance(world.refresh().decision, Decision)
+    assert isinstance(world.refresh().decision, PromotionDecision)
     assert world.done.count("promote") == 1

@@ -8,12 +8,12 @@ import pytest
 
 from services.common.errors import Fatal
 from tests.training.refresh.recorders import Objects
-from training.refresh.journal import Journal, artefact_key
+from training.refresh.journal import RefreshJournal, artefact_key
 
 
-def journal(folder: Path, objects: Objects, run: str = "a") -> Journal:
+def journal(folder: Path, objects: Objects, run: str = "a") -> RefreshJournal:
     store: Any = objects
-    return Journal(folder, store, run)
+    return RefreshJournal(folder, store, run)
 
 
 def test_a_step_is_done_once_its_record_is_written(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from services.common.model_card import card_pin
-from services.registry.decision import Decision, decision_key
+from services.registry.decision import PromotionDecision, decision_key
 from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository
 from tests.training.refresh.recorders import Lease, Objects, Servers
@@ -18,10 +18,10 @@ from tests.training.refresh.tiny import SIZE, allow_tiny, make_dataset, poisoned
 from training.datasets.collect.dataset import Dataset
 from training.models.build import BACKBONES
 from training.refresh import run as module
-from training.refresh.gate import Rules
+from training.refresh.gate import GateRules
 from training.refresh.inputs import Inputs
-from training.refresh.journal import Journal
-from training.refresh.run import Place, Run
+from training.refresh.journal import RefreshJournal
+from training.refresh.run import RefreshContext, RefreshRun
 from training.refresh.start import start_from
 from training.train.hardware import Hardware
 
@@ -44,7 +44,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Path:
     return root
 
 
-def run_on(dataset: Dataset, root: Path, folder: Path, rules: Rules) -> Run:
+def run_on(dataset: Dataset, root: Path, folder: Path, rules: GateRules) -> RefreshRun:
     repository, objects = ModelRepository(root), Objects()
     pins = {name: card_pin(repository.card_text(name, 1) or "") for name in BACKBONES}
     inputs = Inputs(
@@ -54,8 +54,10 @@ def run_on(dataset: Dataset, root: Path, folder: Path, rules: Rules) -> Run:
     settings: Any = Servers()
     store: Any = objects
     lease: Any = Lease()
-    place = Place(settings, store, repository, lease, Hardware("cpu"), 1, Console(quiet=True))
-    return Run(inputs, dataset, start_from(repository, 1, VERSIONS, pins), Journal(folder, store, inputs.run), place)
+    place = RefreshContext(settings, store, repository, lease, Hardware("cpu"), 1, Console(quiet=True))
+    return RefreshRun(
+        inputs, dataset, start_from(repository, 1, VERSIONS, pins), RefreshJournal(folder, store, inputs.run), place
+    )
 
 
 def test_a_run_learns_passes_the_gate_and_brings_versions_that_are_whole(
@@ -72,7 +74,7 @@ def test_a_run_learns_passes_the_gate_and_brings_versions_that_are_whole(
             admitted.append(version)
 
     monkeypatch.setattr(module, "admit_all", admit_all)
-    run = run_on(dataset, tmp_path / "models", tmp_path / "run", Rules())
+    run = run_on(dataset, tmp_path / "models", tmp_path / "run", GateRules())
     decision = run.decide()
     assert (decision.outcome, decision.reasons) == ("promote", ())
     assert decision.candidate == dict.fromkeys(BACKBONES, 2)
@@ -89,12 +91,12 @@ def test_flipped_labels_are_refused_by_what_serves_and_if_trusted_by_the_gate(
     dataset: Dataset, served: Path, tmp_path: Path
 ) -> None:
     wrong = poisoned(dataset, tmp_path / "poisoned")
-    assert reasons_of(run_on(wrong, served, tmp_path / "a", Rules()).decide()) == {"labels_contradict_model"}
-    trusting = run_on(wrong, served, tmp_path / "b", Rules(trust_labels=True)).decide()
+    assert reasons_of(run_on(wrong, served, tmp_path / "a", GateRules()).decide()) == {"labels_contradict_model"}
+    trusting = run_on(wrong, served, tmp_path / "b", GateRules(trust_labels=True)).decide()
     assert reasons_of(trusting) >= {"level_worse"}
     assert trusting.comparisons[0].difference < -0.5
     assert ModelRepository(served).versions("cae") == [1]
 
 
-def reasons_of(decision: Decision) -> set[str]:
+def reasons_of(decision: PromotionDecision) -> set[str]:
     return {one.reason for one in decision.reasons}

@@ -29,19 +29,19 @@ from training.datasets.collect.dataset import (
     LabelCount,
 )
 from training.evaluation.evaluate import judge
-from training.export.version import Origin, export_version
+from training.export.version import VersionOrigin, export_version
 from training.models import build
 from training.models.autoencoder import AutoencoderDriven
 from training.models.configuration import SIZES, AutoencoderSize, ConvNeXtSize
-from training.models.serving import Serving
+from training.models.serving import ServedBackbone
 from training.train.checkpoint import features_of
 from training.train.heads import fit_heads
-from training.train.plan import REFRESHES, Plan
+from training.train.plan import REFRESHES, BackbonePlan
 
 SIZE: Final = "tiny"
 PARTS: Final = ("train",) * 160 + ("validation",) * 60 + ("test",) * 120
 FIRST: Final = 12
-_PLAN: Final = Plan(epochs=2, patience=2, batch=10, learning_rate=1e-3, weight_decay=0.01)
+_PLAN: Final = BackbonePlan(epochs=2, patience=2, batch=10, learning_rate=1e-3, weight_decay=0.01)
 _AUTOENCODER: Final = AutoencoderSize(widths=(4, 8), grid=7, bone_width=0, dense=64, dropout=0.0)
 _PATCH: Final = 32
 _SHARE: Final = 0.8
@@ -143,7 +143,8 @@ def write_first_version(repository: Path, name: str, version: int, dataset: Data
     fit_heads(backbone, build.build_backbone(name, SIZE), learnt, checked, seed=1)
     judged = judge(backbone, validation, dataset.evaluation())
     export_version(
-        Serving(backbone, judged.calibration), judged, dataset.evaluation(), name=name, version=version,
-        configuration=REFRESHES[SIZE], origin=Origin("few", "few specimens", "for a test", ()), repository=repository,
+        ServedBackbone(backbone, judged.calibration), judged, dataset.evaluation(), name=name, version=version,
+        configuration=REFRESHES[SIZE],
+        origin=VersionOrigin("few", "few specimens", "for a test", ()), repository=repository,
         target="onnxruntime",
     )  # fmt: skip

@@ -17,7 +17,7 @@ from training.simulation.imaging.projection import Thickness, extent, picture_ax
 from training.simulation.imaging.rays import Grid
 from training.simulation.observations import SHOWN
 from training.simulation.prevalence import PUBLIC, Prevalence
-from training.simulation.specimen import Specimen, make_specimen, normal_counts
+from training.simulation.specimen import SimulatedSpecimen, make_specimen, normal_counts
 
 SEED = 4
 LEAST_MOVED = 0.4
@@ -25,7 +25,7 @@ LEAST_MOVED = 0.4
 COUNTED = ("vertebra_count",)  # one vertebra more or less has no degree
 
 
-def projected(specimen: Specimen, view: str) -> Thickness:
+def projected(specimen: SimulatedSpecimen, view: str) -> Thickness:
     """Bone thickness in a fixed pose and place, so that only the abnormality can differ."""
     rng = np.random.default_rng(0)
     pose = draw_pose(view, rng)

@@ -42,7 +42,7 @@ def test_fault_is_named_with_its_part_before_the_first_step(reason: str) -> None
     with pytest.raises(Rejected, match=words) as caught:
         check_subsets(parts)
     assert caught.value.reason == reason
-    assert "validation" in caught.value.words
+    assert "validation" in caught.value.message
 
 
 def test_all_normal_or_all_abnormal_cannot_be_learnt() -> None:

@@ -10,7 +10,7 @@ from training.train.checkpoint import features_of, logits_of
 from training.train.heads import Features, fit_heads
 from training.train.loop import weights_digest
 from training.train.module import HEADS
-from training.train.rules import Rules
+from training.train.rules import TrainingRules
 
 
 def made(name: str, seed: int) -> torch.nn.Module:
@@ -68,7 +68,7 @@ def test_level_after_level_learns_nothing_of_the_levels_below(together: bool) ->
         for features in (train, validation):
             features.labels[:, 4:] = np.roll(features.labels[:, 4:], 4 * shift, axis=0) * features.labels[:, :1]
             features.labels[0, 4:] = shift
-        fit_heads(backbone, made("convnext", 2), train, validation, seed=5, rules=Rules(together=together))
+        fit_heads(backbone, made("convnext", 2), train, validation, seed=5, rules=TrainingRules(together=together))
         logits.append(logits_of(backbone, validation)[:, :4])
     assert torch.equal(*logits) is not together
 

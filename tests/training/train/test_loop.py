@@ -16,7 +16,7 @@ from training.train.checkpoint import Epoch
 from training.train.hardware import Hardware
 from training.train.history import OnEpoch
 from training.train.loop import TENSORBOARD, weights_digest
-from training.train.rules import Rules
+from training.train.rules import TrainingRules
 
 
 class StoppedError(Exception):
@@ -82,7 +82,7 @@ def test_folder_of_another_plan_is_refused(tmp_path: Path) -> None:
 
 def test_plan_that_teaches_level_after_level_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="learns all levels at once"):
-        tiny_fit(tiny_backbone(), replace(PLAN, rules=Rules(together=False))).run(tmp_path, ignore)
+        tiny_fit(tiny_backbone(), replace(PLAN, rules=TrainingRules(together=False))).run(tmp_path, ignore)
     assert not (tmp_path / "last.ckpt").exists()
 
 

@@ -10,7 +10,7 @@ from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.missing import MISSING
 from training.models.output import Output
 from training.train.loss import HierarchicalLoss
-from training.train.rules import WEIGHT_LIMITS, Balance, Rules, losses
+from training.train.rules import WEIGHT_LIMITS, Balance, TrainingRules, losses
 
 IMAGE = torch.zeros(2, 3, 4, 4)
 
@@ -30,7 +30,7 @@ def test_without_conditions_normal_specimens_teach_all_levels() -> None:
     truth = np.zeros((2, 14), dtype=np.uint8)
     truth[1, :3] = 1
     logits = torch.zeros(2, 14, requires_grad=True)
-    loss = HierarchicalLoss(truth, 0.0, Rules(conditional=False))
+    loss = HierarchicalLoss(truth, 0.0, TrainingRules(conditional=False))
     loss(Output(logits, None), torch.from_numpy(truth).float(), IMAGE, None).backward()
     assert logits.grad is not None
     assert (logits.grad != 0).all()

@@ -6,9 +6,9 @@ import pytest
 
 from training.models.build import build_backbone
 from training.train.module import parameter_groups
-from training.train.plan import Plan
+from training.train.plan import BackbonePlan
 
-PLAN = Plan(epochs=1, patience=1, batch=8, learning_rate=1e-3, weight_decay=0.05)
+PLAN = BackbonePlan(epochs=1, patience=1, batch=8, learning_rate=1e-3, weight_decay=0.05)
 
 
 def test_front_end_learns_slower_and_heads_are_held_smaller() -> None:

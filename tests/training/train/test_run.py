@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from training.datasets.recipe import Recipe
-from training.simulation.specimen import Specimen
+from training.simulation.specimen import SimulatedSpecimen
 from training.train.plan import CONFIGURATIONS, Configuration
 from training.train.run import training_recipe, unseen_recipe
 
 
-def specimens(recipe: Recipe) -> list[Specimen]:
+def specimens(recipe: Recipe) -> list[SimulatedSpecimen]:
     return [recipe.specimen(index) for index in range(recipe.specimens)]
 
 

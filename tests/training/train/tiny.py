@@ -12,10 +12,12 @@ from training.models.autoencoder import AutoencoderDriven
 from training.models.configuration import AutoencoderSize
 from training.train.checkpoint import Epoch
 from training.train.hardware import Hardware
-from training.train.loop import Fit
-from training.train.plan import Plan
+from training.train.loop import BackboneTraining
+from training.train.plan import BackbonePlan
 
-PLAN: Final = Plan(epochs=3, patience=3, batch=8, learning_rate=5e-3, weight_decay=0.01, reconstruction_weight=1.0)
+PLAN: Final = BackbonePlan(
+    epochs=3, patience=3, batch=8, learning_rate=5e-3, weight_decay=0.01, reconstruction_weight=1.0
+)
 STEPS: Final = 3
 """Of an epoch."""
 _SIZE: Final = AutoencoderSize(widths=(4, 8), grid=2, dense=16, dropout=0.2, bone_width=4)
@@ -27,9 +29,9 @@ def tiny_backbone() -> nn.Module:
     return AutoencoderDriven(_SIZE)
 
 
-def tiny_fit(backbone: nn.Module, plan: Plan = PLAN, hardware: Hardware | None = None) -> Fit:
+def tiny_fit(backbone: nn.Module, plan: BackbonePlan = PLAN, hardware: Hardware | None = None) -> BackboneTraining:
     """24 specimens to train on, 12 to validate."""
-    return Fit(backbone, plan, tiny_subset(24, seed=1), tiny_subset(12, seed=2), seed=7, hardware=hardware)
+    return BackboneTraining(backbone, plan, tiny_subset(24, seed=1), tiny_subset(12, seed=2), seed=7, hardware=hardware)
 
 
 def ignore(_number: int, _epoch: Epoch) -> None:

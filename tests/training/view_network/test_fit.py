@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from services.intake.orient import CLASSES, ViewModel
-from training.view_network.fit import Fit, augmented, fit, to_batch
+from training.view_network.fit import ViewTrainingOptions, augmented, fit, to_batch
 from training.view_network.network import ViewNetwork
 from training.view_network.samples import Samples
 from training.view_network.train import export, score
@@ -34,7 +34,7 @@ def drawn() -> Samples:
 
 def test_training_learns_and_the_exported_model_agrees(drawn: Samples, tmp_path: Path) -> None:
     lines: list[str] = []
-    network = fit(drawn, Fit(epochs=12, seed=1), lines.append)
+    network = fit(drawn, ViewTrainingOptions(epochs=12, seed=1), lines.append)
     losses = [float(line.rsplit(" ", 1)[1]) for line in lines]
     assert len(losses) == 12
     assert losses[-1] < losses[0] - 0.5
@@ -48,7 +48,7 @@ def test_training_learns_and_the_exported_model_agrees(drawn: Samples, tmp_path:
 
 
 def test_the_same_seed_gives_the_same_weights(drawn: Samples) -> None:
-    one, other = (fit(drawn, Fit(epochs=1, seed=5), lambda _: None) for _ in range(2))
+    one, other = (fit(drawn, ViewTrainingOptions(epochs=1, seed=5), lambda _: None) for _ in range(2))
     for name, weights in one.state_dict().items():
         assert torch.equal(weights, other.state_dict()[name]), name
 

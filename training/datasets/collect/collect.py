@@ -17,12 +17,12 @@ from services.common.store import ObjectStore
 from services.ledger.database import connect
 from services.ledger.queries import ReviewRecord, reviews
 from training.datasets.collect.dataset import Dataset
-from training.datasets.collect.draft import Draft, Row
+from training.datasets.collect.draft import DatasetDraft, DatasetRow
 from training.datasets.collect.evaluation_set import EvaluationSet, EvaluationSets
 from training.datasets.collect.label_set import read_label_set
 from training.datasets.collect.merge import Labelled, Statement, merge, of_labels, of_reviews
 from training.datasets.collect.report import REPORT, as_markdown
-from training.datasets.collect.specimens import Found, called_specimens, simulated_specimens
+from training.datasets.collect.specimens import SpecimenTensor, called_specimens, simulated_specimens
 from training.datasets.collect.tensors import Tensors
 from training.datasets.collect.write import upload, write_dataset
 from training.labels.curation.specimen import Exclusion
@@ -37,7 +37,7 @@ _SETTLED_BY_NOBODY: Final = (Exclusion.IDENTITY,)
 class _Said:
     """All that is known before tensors are fetched."""
 
-    found: dict[str, Found] = field(default_factory=dict)
+    found: dict[str, SpecimenTensor] = field(default_factory=dict)
     statements: dict[str, list[Statement]] = field(default_factory=lambda: defaultdict(list))
     excluded: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -101,7 +101,7 @@ def _gathered(settings: Settings | None, label_sets: Sequence[Path], sets: Seque
 def _read_ledger(settings: Settings, said: _Said, above: int) -> None:
     with closing(connect(settings.postgres_dsn.get_secret_value(), "xray-train")) as connection:
         for found in called_specimens(connection):
-            if isinstance(found, Found):
+            if isinstance(found, SpecimenTensor):
                 said.found[found.specimen] = found
             elif found not in said.found:
                 said.left_out["other_preprocessing"].append(found)
@@ -162,10 +162,12 @@ def _evaluation(current: EvaluationSet, said: _Said, labelled: Mapping[str, Labe
     return current
 
 
-def _draft(said: _Said, labelled: Mapping[str, Labelled], evaluation: EvaluationSet) -> Draft:
-    rows = tuple(Row(said.found[name], labelled[name], name in evaluation.members) for name in sorted(labelled))
+def _draft(said: _Said, labelled: Mapping[str, Labelled], evaluation: EvaluationSet) -> DatasetDraft:
+    rows = tuple(DatasetRow(said.found[name], labelled[name], name in evaluation.members) for name in sorted(labelled))
     conflicts = tuple(conflict for row in rows for conflict in row.labelled.conflicts)
-    return Draft(rows, evaluation, {reason: names for reason, names in said.left_out.items() if names}, conflicts)
+    return DatasetDraft(
+        rows, evaluation, {reason: names for reason, names in said.left_out.items() if names}, conflicts
+    )
 
 
 def _counter(what: str, total: int, progress: Progress) -> Callable[[], None]:

@@ -13,30 +13,30 @@ from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from training.datasets.collect.dataset import Description, EvaluationCount, LabelCount
 from training.datasets.collect.evaluation_set import EvaluationSet
-from training.datasets.collect.merge import Conflict, Labelled
-from training.datasets.collect.specimens import Found
+from training.datasets.collect.merge import Labelled, StatementConflict
+from training.datasets.collect.specimens import SpecimenTensor
 
 _FORMAT: Final = 1
 """Raised when the same specimens are to have another digest."""
 
 
 @dataclass(frozen=True)
-class Row:
+class DatasetRow:
     """One specimen of a dataset; `evaluation` tells whether it is of the fixed evaluation set."""
 
-    found: Found
+    found: SpecimenTensor
     labelled: Labelled
     evaluation: bool
 
 
 @dataclass(frozen=True)
-class Draft:
+class DatasetDraft:
     """Rows sorted by specimen, the evaluation set, specimens left out by reason, and all conflicts."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[DatasetRow, ...]
     evaluation: EvaluationSet
     left_out: Mapping[str, Sequence[str]]
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[StatementConflict, ...]
 
     def digest(self) -> str:
         """SHA-256 over every specimen's tensor, labels and part, the preprocessing version and the evaluation set."""

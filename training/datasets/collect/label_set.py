@@ -28,14 +28,14 @@ class CuratedLabels:
 
 
 @dataclass(frozen=True)
-class LabelSet:
+class LabelFile:
     """A label set; `digest` is the SHA-256 of its file."""
 
     digest: str
     specimens: Mapping[str, CuratedLabels]
 
 
-def read_label_set(path: Path) -> LabelSet:
+def read_label_set(path: Path) -> LabelFile:
     """Read `labels.csv`, or that of a folder.
 
     Raises Rejected `no_label_set` or `label_set_invalid`, naming the line.
@@ -56,7 +56,7 @@ def read_label_set(path: Path) -> LabelSet:
             specimens[specimen] = _labels(file, rows.line_num, row)
     except (UnicodeDecodeError, csv.Error) as error:
         raise _invalid(file, len(specimens) + 2, str(error)) from None
-    return LabelSet(hashlib.sha256(content).hexdigest(), specimens)
+    return LabelFile(hashlib.sha256(content).hexdigest(), specimens)
 
 
 def _labels(file: Path, line: int, row: Mapping[str, str | None]) -> CuratedLabels:

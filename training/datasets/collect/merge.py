@@ -70,7 +70,7 @@ _VALUES: Final = {"abnormal": 1, "normal": 0, "unknown": None}
 
 
 @dataclass(frozen=True, order=True)
-class Conflict:
+class StatementConflict:
     """Statements on one specimen that disagree: what counts and what was overruled, in words."""
 
     specimen: str
@@ -87,7 +87,7 @@ class Labelled:
     labels: tuple[int | None, ...]
     sources: tuple[str | None, ...]
     reviews: tuple[str, ...]
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[StatementConflict, ...]
 
     @property
     def abnormal_elsewhere(self) -> bool:
@@ -103,7 +103,7 @@ def merge(specimen: str, statements: Iterable[Statement]) -> Labelled:
     newest = {label: said[-1] for label, said in by_label.items()}
     conflicts = [one for label, said in by_label.items() for one in _disagreements(specimen, label, said)]
     dropped = [*_made_coherent(newest), *_without_support(newest, by_label)]
-    conflicts += [Conflict(specimen, old.label, "hierarchy", _about(new), _about(old)) for old, new in dropped]
+    conflicts += [StatementConflict(specimen, old.label, "hierarchy", _about(new), _about(old)) for old, new in dropped]
     implied = _implied(newest)
     values = {label: _VALUES[said.verdict] for label, said in newest.items()} | dict.fromkeys(implied, 1)
     sources = {label: said.source for label, said in newest.items()} | dict.fromkeys(implied, IMPLIED)
@@ -125,12 +125,12 @@ def _about(statement: Statement) -> str:
     return f"{statement.label} {statement.words()}"
 
 
-def _disagreements(specimen: str, label: str, said: Sequence[Statement]) -> list[Conflict]:
+def _disagreements(specimen: str, label: str, said: Sequence[Statement]) -> list[StatementConflict]:
     """Compare the last word of each curator and set with the one that counts; who changes his mind disagrees not."""
     last_words = {(one.source, one.who): one for one in said}
     kept = said[-1]
     return [
-        Conflict(specimen, label, _kind(kept, other), kept.words(), other.words())
+        StatementConflict(specimen, label, _kind(kept, other), kept.words(), other.words())
         for other in last_words.values()
         if other.verdict != kept.verdict
     ]

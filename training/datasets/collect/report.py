@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from training.datasets.collect.draft import Draft
+from training.datasets.collect.draft import DatasetDraft
 
 REPORT: Final = "report.md"
 _NAMED: Final = 50
@@ -29,7 +29,7 @@ MEANING: Final = {
 """Of the reasons for which a specimen is left out."""
 
 
-def as_markdown(draft: Draft) -> str:
+def as_markdown(draft: DatasetDraft) -> str:
     """Write the report; the same draft gives the same text."""
     description = draft.description()
     evaluation = description.evaluation

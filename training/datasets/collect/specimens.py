@@ -17,13 +17,13 @@ from services.ledger.database import Connection
 from services.ledger.queries.export import stored_calls
 from training.datasets.check import check_folder
 from training.datasets.recipe import Recipe, part_of
-from training.datasets.store import RECIPE, Entry, Images, SetFolder
+from training.datasets.store import RECIPE, Images, SetFolder, StoredSpecimen
 
 Load = Callable[[], Images]
 
 
 @dataclass(frozen=True)
-class Found:
+class SpecimenTensor:
     """A specimen with what names its tensor.
 
     `tensor_key` is its key in object storage, None for a simulated one, whose pixels `load` reads; `tensor_sha256` is
@@ -41,16 +41,16 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Simulated:
+class SimulatedTensors:
     """A simulated training set: specimens with tensors, the labels of all, and those that intake refused."""
 
     digest: str
-    specimens: tuple[Found, ...]
+    specimens: tuple[SpecimenTensor, ...]
     labels: dict[str, tuple[int, ...]]
     refused: tuple[str, ...]
 
 
-def called_specimens(connection: Connection) -> Iterator[Found | str]:
+def called_specimens(connection: Connection) -> Iterator[SpecimenTensor | str]:
     """Yield every specimen with a current call; of one whose tensor another preprocessing made, only the id."""
     with stored_calls(connection, history=False, centre=None) as (_, calls):
         for stored in calls:
@@ -58,7 +58,7 @@ def called_specimens(connection: Connection) -> Iterator[Found | str]:
             yield _called(call) if call.preprocessing_version == VERSION else call.biological_sample_id
 
 
-def simulated_specimens(folder: Path) -> Simulated:
+def simulated_specimens(folder: Path) -> SimulatedTensors:
     """Read a simulated training set, as `python -m services.cli.train.models` leaves it in `RUN/data`.
 
     Raises Rejected `no_training_set`, `other_preprocessing` and all that `training.datasets.check` raises.
@@ -73,7 +73,7 @@ def simulated_specimens(folder: Path) -> Simulated:
     check_folder(folder, recipe)
     store = SetFolder(folder, recipe)
     entries = store.entries()
-    return Simulated(
+    return SimulatedTensors(
         store.digest(),
         tuple(_simulated(store, entry) for entry in entries if entry.digest),
         {entry.specimen: entry.labels for entry in entries},
@@ -81,8 +81,8 @@ def simulated_specimens(folder: Path) -> Simulated:
     )
 
 
-def _called(call: PhenotypeCall) -> Found:
-    return Found(
+def _called(call: PhenotypeCall) -> SpecimenTensor:
+    return SpecimenTensor(
         specimen=call.biological_sample_id,
         centre=call.centre,
         part=part_of(call.biological_sample_id),
@@ -93,7 +93,7 @@ def _called(call: PhenotypeCall) -> Found:
     )
 
 
-def _simulated(store: SetFolder, entry: Entry) -> Found:
+def _simulated(store: SetFolder, entry: StoredSpecimen) -> SpecimenTensor:
     def load() -> Images:
         image = np.array(store.images[entry.index])
         if hashlib.sha256(image.tobytes()).hexdigest() != entry.digest:
@@ -101,7 +101,7 @@ def _simulated(store: SetFolder, entry: Entry) -> Found:
         return image
 
     part = store.part(entry)
-    return Found(
+    return SpecimenTensor(
         specimen=entry.specimen,
         centre=entry.centre,
         # The balanced specimens are test specimens too: rarer findings, to be judged on like the others.

@@ -15,7 +15,7 @@ import numpy as np
 from services.common.errors import Fatal, Rejected
 from services.common.preprocessing import TENSOR_SIDE
 from services.common.store import ObjectStore
-from training.datasets.collect.specimens import Found
+from training.datasets.collect.specimens import SpecimenTensor
 from training.datasets.store import Images
 
 FOLDER: Final = "tensors"
@@ -33,7 +33,7 @@ class Tensors:
         self._folder = folder / FOLDER
         self._store = store
 
-    def fetch(self, wanted: Iterable[Found], done: Callable[[], None]) -> dict[str, Rejected]:
+    def fetch(self, wanted: Iterable[SpecimenTensor], done: Callable[[], None]) -> dict[str, Rejected]:
         """Have every tensor at hand; returns those that cannot be had, by specimen, with the reason.
 
         Reasons: `object_missing`, `file_too_large`, `tensor_differs`, `tensor_shape`. Raises Retriable when the
@@ -51,7 +51,7 @@ class Tensors:
                 raise
         return refused
 
-    def load(self, found: Found) -> Images:
+    def load(self, found: SpecimenTensor) -> Images:
         """Return the tensor uint8 [side, side, 3] of a specimen that was fetched."""
         if found.load is not None:
             return found.load()
@@ -61,7 +61,7 @@ class Tensors:
         except Rejected as error:
             raise Rejected(error.reason, f"{path} was damaged: remove it, it is fetched again") from None
 
-    def _fetched(self, found: Found) -> tuple[Found, Rejected | None]:
+    def _fetched(self, found: SpecimenTensor) -> tuple[SpecimenTensor, Rejected | None]:
         try:
             if found.load is not None:
                 found.load()
@@ -71,7 +71,7 @@ class Tensors:
             return found, error
         return found, None
 
-    def _fetch(self, found: Found) -> None:
+    def _fetch(self, found: SpecimenTensor) -> None:
         path = self._path(found)
         if path.exists():
             return
@@ -86,11 +86,11 @@ class Tensors:
             part.write(data)
         Path(part.name).replace(path)
 
-    def _path(self, found: Found) -> Path:
+    def _path(self, found: SpecimenTensor) -> Path:
         return self._folder / found.tensor_sha256[:2] / f"{found.tensor_sha256}.npy"
 
 
-def _pixels(found: Found, data: bytes) -> Images:
+def _pixels(found: SpecimenTensor, data: bytes) -> Images:
     if hashlib.sha256(data).hexdigest() != found.tensor_sha256:
         words = f"{found.tensor_key} is not the tensor that the call of {found.specimen} names"
         raise Rejected("tensor_differs", words)

@@ -16,7 +16,7 @@ from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VERSION
 from services.common.store import ObjectStore
 from training.datasets.collect.dataset import DESCRIPTION, EVALUATION, IMAGES, MANIFEST, Dataset
-from training.datasets.collect.draft import Draft, Row
+from training.datasets.collect.draft import DatasetDraft, DatasetRow
 from training.datasets.collect.report import REPORT, as_markdown
 from training.datasets.collect.tensors import SHAPE, Tensors
 
@@ -41,7 +41,7 @@ where nobody knows it, its source simulated, label set, review or implied; `imag
 _UNFINISHED: Final = ".unfinished-"
 
 
-def write_dataset(folder: Path, draft: Draft, tensors: Tensors, done: Callable[[], None]) -> Dataset:
+def write_dataset(folder: Path, draft: DatasetDraft, tensors: Tensors, done: Callable[[], None]) -> Dataset:
     """Write the dataset into a folder named by its digest below `folder`, or find it there.
 
     What an earlier run that was killed left unfinished is removed.
@@ -71,7 +71,7 @@ def upload(dataset: Dataset, store: ObjectStore) -> None:
             store.put(prefix + name, (dataset.folder / name).read_bytes())
 
 
-def _write_images(path: Path, draft: Draft, tensors: Tensors, done: Callable[[], None]) -> None:
+def _write_images(path: Path, draft: DatasetDraft, tensors: Tensors, done: Callable[[], None]) -> None:
     images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(draft.rows), *SHAPE))
     for number, row in enumerate(draft.rows):
         images[number] = tensors.load(row.found)
@@ -79,7 +79,7 @@ def _write_images(path: Path, draft: Draft, tensors: Tensors, done: Callable[[],
     images.flush()
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: DatasetRow) -> dict[str, Any]:
     found, labelled = row.found, row.labelled
     values = [None if value is None else bool(value) for value in labelled.labels]
     return {

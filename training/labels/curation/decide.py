@@ -16,7 +16,7 @@ from training.labels.curation.parameter import labels_left_open, labels_of_term,
 from training.labels.curation.reference import References, references
 from training.labels.curation.specimen import Conflict, Disagreement, Exclusion, LabelSet, SpecimenLabels, Tallies
 from training.labels.curation.verdict import Verdict, is_measured, judge, number
-from training.labels.sources.record import Item, Record, Skipped
+from training.labels.sources.record import Item, ObservationRecord, Skipped
 
 
 class Curation:
@@ -53,7 +53,7 @@ class Curation:
             tallies.unreadable.update((decision.centre, *value) for value in decision.unreadable)
         return LabelSet(tuple(specimens), tuple(sorted(conflicts)), ranges.estimated, ranges.too_few, tallies)
 
-    def _take(self, record: Record, *, scored: bool) -> None:
+    def _take(self, record: ObservationRecord, *, scored: bool) -> None:
         evidence = self._specimens.setdefault(record.specimen_id, Evidence())
         evidence.identify(record)
         if scored:
@@ -72,7 +72,7 @@ UNKNOWN: Final = (False,) * len(CALL_LABELS)
 
 
 @dataclass(slots=True)
-class Decision:
+class SpecimenCuration:
     """What has been decided about one specimen: a state for each observation that was sent, and why."""
 
     specimen_id: str
@@ -88,9 +88,9 @@ class Decision:
         self.conflicts.append(Conflict(kind, self.centre, self.specimen_id, parameter, said))
 
 
-def decide(specimen_id: str, evidence: Evidence, ranges: References) -> Decision:
+def decide(specimen_id: str, evidence: Evidence, ranges: References) -> SpecimenCuration:
     """Judge every value of one specimen."""
-    decision = Decision(specimen_id, only(evidence.centres) or "")
+    decision = SpecimenCuration(specimen_id, only(evidence.centres) or "")
     if evidence.identities:
         decision.disagree(Disagreement.IDENTITY, "", evidence.identities)
     stages: defaultdict[str, dict[str, str]] = defaultdict(dict)
@@ -103,7 +103,7 @@ def decide(specimen_id: str, evidence: Evidence, ranges: References) -> Decision
     return decision
 
 
-def _state(decision: Decision, evidence: Evidence, identifier: str, parameter: str, ranges: References) -> str:
+def _state(decision: SpecimenCuration, evidence: Evidence, identifier: str, parameter: str, ranges: References) -> str:
     """State of one parameter: any value outweighs a missing one, an unreadable one outweighs a normal one."""
     decision.missing.extend(evidence.missing.get(identifier, ()))
     verdicts: defaultdict[Verdict, list[str]] = defaultdict(list)
@@ -134,7 +134,7 @@ def _different(parameter: str, scored: list[str]) -> set[str | float | None]:
     return set() if row.value_type == "TEXT" else {value.casefold() for value in scored}
 
 
-def _union(decision: Decision, parameter: str, states: dict[str, str]) -> str:
+def _union(decision: SpecimenCuration, parameter: str, states: dict[str, str]) -> str:
     """State of an observation over the life stages at which it was made."""
     found = set(states.values())
     if {Verdict.NORMAL, Verdict.ABNORMAL} <= found:
@@ -144,7 +144,7 @@ def _union(decision: Decision, parameter: str, states: dict[str, str]) -> str:
     return next(state for state in order if state in found)
 
 
-def label(decision: Decision, evidence: Evidence) -> SpecimenLabels:
+def label(decision: SpecimenCuration, evidence: Evidence) -> SpecimenLabels:
     """The labels that the states of a specimen's observations amount to (domain rules: see docs/labels.md)."""
     abnormal = tuple(sorted(name for name, state in decision.states.items() if state == Verdict.ABNORMAL))
     call = _call(abnormal, decision.terms)
@@ -172,7 +172,7 @@ def _call(abnormal: tuple[str, ...], terms: set[str]) -> tuple[int, ...]:
     return tuple(int(entry or name in of_terms) for name, entry in zip(CALL_LABELS, of_rows, strict=True))
 
 
-def _exclusion(decision: Decision, abnormal: tuple[str, ...], call: tuple[int, ...]) -> Exclusion | None:
+def _exclusion(decision: SpecimenCuration, abnormal: tuple[str, ...], call: tuple[int, ...]) -> Exclusion | None:
     states = set(decision.states.values())
     if any(conflict.kind is Disagreement.IDENTITY for conflict in decision.conflicts):
         return Exclusion.IDENTITY
@@ -185,14 +185,14 @@ def _exclusion(decision: Decision, abnormal: tuple[str, ...], call: tuple[int, .
     return None if Verdict.NORMAL in states else Exclusion.NOTHING_SCORED
 
 
-def _scored(decision: Decision, call: tuple[int, ...]) -> tuple[bool, ...]:
+def _scored(decision: SpecimenCuration, call: tuple[int, ...]) -> tuple[bool, ...]:
     """Which labels are known: those that are set, and those scored normal that nothing else may have set."""
     normal = _labels_behind({name for name, state in decision.states.items() if state == Verdict.NORMAL})
     known = normal - _left_open(decision)
     return tuple(bool(entry) or name in known for name, entry in zip(CALL_LABELS, call, strict=True))
 
 
-def _left_open(decision: Decision) -> set[str]:
+def _left_open(decision: SpecimenCuration) -> set[str]:
     """The labels that a value which could not be read, or a term, may mean without saying so."""
     found = {name for term in decision.terms for name in labels_left_open(term)}
     for identifier, _ in decision.unreadable:

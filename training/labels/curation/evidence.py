@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from sys import intern
 
-from training.labels.sources.record import Record
+from training.labels.sources.record import ObservationRecord
 
 
 @dataclass(slots=True)
@@ -21,13 +21,13 @@ class Evidence:
     values: dict[str, tuple[str, ...]] = field(default_factory=dict)
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def identify(self, record: Record) -> None:
+    def identify(self, record: ObservationRecord) -> None:
         """Note what a record says about the specimen itself."""
         for known, said in ((self.centres, record.centre), (self.strains, record.strain), (self.groups, record.group)):
             if said is not None:
                 known.add(intern(said))
 
-    def add(self, record: Record) -> None:
+    def add(self, record: ObservationRecord) -> None:
         """Note a record of one of the 53 observations."""
         parameter = intern(record.parameter_stable_id)
         if record.missing_reason is not None or record.value is None:

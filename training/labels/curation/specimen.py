@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from training.labels.curation.ranges import Range
-from training.labels.sources.record import Place
+from training.labels.sources.record import SourceLocation
 
 
 class Exclusion(StrEnum):
@@ -86,7 +86,7 @@ class Tallies:
     ignored: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Records by (reason, parameter stable id)."""
     skipped: Counter[str] = field(default_factory=Counter)
-    skipped_first: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    skipped_first: dict[str, tuple[SourceLocation, str]] = field(default_factory=dict)
     """First place (by file and line) and words of each reason."""
     states: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Specimens by (observation, state): normal, abnormal, missing, unreadable, conflict."""

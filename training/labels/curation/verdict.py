@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedObservation:
     """A verdict; `reason` tells why a value is missing or unreadable, `terms` the MP terms of free ontology."""
 
     verdict: Verdict
@@ -45,7 +45,7 @@ def is_measured(row: Observation) -> bool:
 
 
 @lru_cache(maxsize=65_536)
-def judge(parameter_stable_id: str, value: str | None, reference: Range | None) -> Judged:
+def judge(parameter_stable_id: str, value: str | None, reference: Range | None) -> JudgedObservation:
     """The verdict on one value of one of the 53 observations.
 
     `reference` is the range of counts and lengths (None: there is none, and the value is missing); it is not used
@@ -54,7 +54,7 @@ def judge(parameter_stable_id: str, value: str | None, reference: Range | None) 
     row = observation(parameter_stable_id)
     text = " ".join(value.split()) if value else ""
     if not text or _bare(text) in MISSING:
-        return Judged(Verdict.MISSING, text or "no value")
+        return JudgedObservation(Verdict.MISSING, text or "no value")
     if is_measured(row):
         return _measurement(row, text, reference)
     return _ontology(text) if row.value_type == "TEXT" else _option(row, text)
@@ -70,33 +70,37 @@ def number(row: Observation, text: str) -> float | None:
     return value if value > 0 else None
 
 
-def _measurement(row: Observation, text: str, reference: Range | None) -> Judged:
+def _measurement(row: Observation, text: str, reference: Range | None) -> JudgedObservation:
     value = number(row, text)
     if value is None:
         kind = "a count" if row.value_type == "INT" else "a length"
-        return Judged(Verdict.UNREADABLE, f"not {kind}")
+        return JudgedObservation(Verdict.UNREADABLE, f"not {kind}")
     if reference is None:
-        return Judged(Verdict.MISSING, "no reference range")
-    return Judged(Verdict.NORMAL if reference.holds(value) else Verdict.ABNORMAL)
+        return JudgedObservation(Verdict.MISSING, "no reference range")
+    return JudgedObservation(Verdict.NORMAL if reference.holds(value) else Verdict.ABNORMAL)
 
 
-def _ontology(text: str) -> Judged:
+def _ontology(text: str) -> JudgedObservation:
     terms = tuple(sorted(set(MP_TERM.findall(text))))
     abnormal = tuple(term for term in terms if term != NO_ANALYSIS and term not in NO_ABNORMAL_PHENOTYPE)
     if abnormal:
-        return Judged(Verdict.ABNORMAL, terms=abnormal)
+        return JudgedObservation(Verdict.ABNORMAL, terms=abnormal)
     if not terms:
-        return Judged(Verdict.UNREADABLE, "no MP term")
-    return Judged(Verdict.MISSING, "no phenotypic analysis") if NO_ANALYSIS in terms else Judged(Verdict.NORMAL)
+        return JudgedObservation(Verdict.UNREADABLE, "no MP term")
+    return (
+        JudgedObservation(Verdict.MISSING, "no phenotypic analysis")
+        if NO_ANALYSIS in terms
+        else JudgedObservation(Verdict.NORMAL)
+    )
 
 
-def _option(row: Observation, text: str) -> Judged:
+def _option(row: Observation, text: str) -> JudgedObservation:
     option = text.casefold()
     if option == row.normal.casefold():
-        return Judged(Verdict.NORMAL)
+        return JudgedObservation(Verdict.NORMAL)
     if option == row.abnormal.casefold():
-        return Judged(Verdict.ABNORMAL)
-    return Judged(Verdict.UNREADABLE, "not an option")
+        return JudgedObservation(Verdict.ABNORMAL)
+    return JudgedObservation(Verdict.UNREADABLE, "not an option")
 
 
 def _bare(text: str) -> str:

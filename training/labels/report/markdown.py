@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from training.labels.report.model import Report
+from training.labels.report.model import LabelReport
 
 LISTED: Final = 30
 """Rows of the long tables; `report.json` has all."""
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: LabelReport) -> str:
     """The report in Markdown: what may be trained on, what was left out and why, what to ask the centres."""
     sections = (
         _head(report),
@@ -31,7 +31,7 @@ def as_markdown(report: Report) -> str:
     return "\n".join(section for section in sections if section)
 
 
-def _head(report: Report) -> str:
+def _head(report: LabelReport) -> str:
     return (
         "# Label set\n\n"
         f"Version `{report.digest}` (SHA-256 of `labels.csv`), label map `{report.label_map_digest[:12]}`.\n\n"
@@ -40,7 +40,7 @@ def _head(report: Report) -> str:
     )
 
 
-def _centres(report: Report) -> tuple[Sequence[str], list[Sequence[object]]]:
+def _centres(report: LabelReport) -> tuple[Sequence[str], list[Sequence[object]]]:
     names = list(report.labels)
     columns = ("centre", "specimens", "wild types", "normal", "abnormal", "left out", *names)
     rows: list[Sequence[object]] = [
@@ -58,11 +58,11 @@ def _centres(report: Report) -> tuple[Sequence[str], list[Sequence[object]]]:
     return columns, rows
 
 
-def _labels(report: Report) -> list[Sequence[object]]:
+def _labels(report: LabelReport) -> list[Sequence[object]]:
     return [(name, counts.abnormal, counts.scored) for name, counts in report.labels.items()]
 
 
-def _parameters(report: Report) -> tuple[Sequence[str], list[Sequence[object]]]:
+def _parameters(report: LabelReport) -> tuple[Sequence[str], list[Sequence[object]]]:
     columns = (
         "parameter",
         "name",
@@ -82,36 +82,36 @@ def _parameters(report: Report) -> tuple[Sequence[str], list[Sequence[object]]]:
     return columns, rows
 
 
-def _unreadable(report: Report) -> tuple[Sequence[str], list[Sequence[object]]]:
+def _unreadable(report: LabelReport) -> tuple[Sequence[str], list[Sequence[object]]]:
     rows = [(one.centre, one.parameter, one.value[:80], one.specimens) for one in report.unreadable_values]
     return ("centre", "parameter", "value", "specimens"), list(rows)
 
 
-def _conflicts(report: Report) -> tuple[Sequence[str], list[Sequence[object]]]:
+def _conflicts(report: LabelReport) -> tuple[Sequence[str], list[Sequence[object]]]:
     rows = [(one.kind, one.centre, one.specimen_id, one.parameter, "; ".join(one.said)) for one in report.conflicts]
     return ("kind", "centre", "specimen", "parameter", "said"), list(rows)
 
 
-def _ranges(report: Report) -> tuple[Sequence[str], list[Sequence[object]]]:
+def _ranges(report: LabelReport) -> tuple[Sequence[str], list[Sequence[object]]]:
     rows = [
         (one.centre, one.strain, one.parameter, f"{one.low:g} to {one.high:g}", one.wild_types) for one in report.ranges
     ]
     return ("centre", "strain", "parameter", "normal", "wild types"), list(rows)
 
 
-def _too_few(report: Report) -> tuple[Sequence[str], list[Sequence[object]]]:
+def _too_few(report: LabelReport) -> tuple[Sequence[str], list[Sequence[object]]]:
     rows = [(one.centre, one.strain, one.parameter, one.wild_types) for one in report.too_few_wild_types]
     return ("centre", "strain", "parameter", "wild types"), list(rows)
 
 
-def _ignored(report: Report) -> list[Sequence[object]]:
+def _ignored(report: LabelReport) -> list[Sequence[object]]:
     return [
         (reason, one.records, ", ".join(f"{name} ({count})" for name, count in one.parameters.items()))
         for reason, one in report.ignored.items()
     ]
 
 
-def _skipped(report: Report) -> tuple[Sequence[str], list[Sequence[object]]]:
+def _skipped(report: LabelReport) -> tuple[Sequence[str], list[Sequence[object]]]:
     rows = [(one.reason, one.entries, one.first, one.words) for one in report.skipped]
     return ("reason", "entries", "first", "words"), list(rows)
 

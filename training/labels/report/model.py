@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from training.labels.curation.specimen import Conflict
 
 
-class Source(BaseModel):
+class ReportSource(BaseModel):
     """One file that was read: its name, the SHA-256 of its bytes, how many entries it gave."""
 
     file: str
@@ -90,12 +90,12 @@ class TooFewWildTypes(BaseModel):
     wild_types: int
 
 
-class Report(BaseModel):
+class LabelReport(BaseModel):
     """A label set in figures. `digest` is the SHA-256 of `labels.csv`: the version of the label set."""
 
     digest: str
     label_map_digest: str
-    sources: list[Source]
+    sources: list[ReportSource]
     records: int
     specimens: int
     normal: int

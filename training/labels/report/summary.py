@@ -16,11 +16,11 @@ from training.labels.report.model import (
     CentreCounts,
     Ignored,
     LabelCounts,
+    LabelReport,
     ParameterCounts,
     ReferenceRange,
-    Report,
+    ReportSource,
     SkippedEntries,
-    Source,
     TooFewWildTypes,
     UnreadableValue,
 )
@@ -30,12 +30,12 @@ LISTED: Final = 20
 """Parameters listed of each reason to ignore records."""
 
 
-def summarise(labels: LabelSet, version: str, sources: Sequence[Source]) -> Report:
+def summarise(labels: LabelSet, version: str, sources: Sequence[ReportSource]) -> LabelReport:
     """The report of a label set whose table has the digest `version`; the same content gives the same report."""
     tallies = labels.tallies
     used = [specimen for specimen in labels.specimens if specimen.exclusion is None]
     levels = Counter(specimen.level1 for specimen in used)
-    return Report(
+    return LabelReport(
         digest=version,
         label_map_digest=_label_map_digest(),
         sources=sorted(sources, key=lambda source: (source.file, source.sha256)),

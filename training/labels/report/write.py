@@ -16,7 +16,7 @@ from typing import Final
 from services.common.labels import CALL_LABELS
 from training.labels.curation.specimen import LabelSet, SpecimenLabels
 from training.labels.report.markdown import as_markdown
-from training.labels.report.model import Report, Source
+from training.labels.report.model import LabelReport, ReportSource
 from training.labels.report.summary import summarise
 
 COLUMNS: Final = (
@@ -62,7 +62,7 @@ def _row(specimen: SpecimenLabels) -> list[str]:
     ]
 
 
-def write(folder: Path, labels: LabelSet, sources: Sequence[Source]) -> Report:
+def write(folder: Path, labels: LabelSet, sources: Sequence[ReportSource]) -> LabelReport:
     """Write the files and return the report; the same labels and sources give the same bytes.
 
     All is written before the first file replaces its predecessor, so that an interrupted run leaves no torn one.

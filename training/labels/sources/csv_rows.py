@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from services.common.errors import Rejected
-from training.labels.sources.record import SPECIMEN_FIELDS, VALUE_FIELDS, Item, Place, Skipped, item_of
+from training.labels.sources.record import SPECIMEN_FIELDS, VALUE_FIELDS, Item, Skipped, SourceLocation, item_of
 
 DELIMITERS: Final = ",;\t"
 MAXIMUM_HEADER: Final = 64 * 1024
@@ -31,7 +31,7 @@ def read_csv(file: BinaryIO, path: Path) -> Iterator[Item]:
             rows = csv.reader(text, delimiter=delimiter, strict=True)
             for row in rows:
                 line = rows.line_num + 1
-                yield from _items(columns, row, Place(path.name, line))
+                yield from _items(columns, row, SourceLocation(path.name, line))
     except UnicodeDecodeError as error:
         words = f"{path}:{line}: not UTF-8 after this line; a source is XML, JSON, or CSV in UTF-8"
         raise Rejected("not_csv", words) from error
@@ -47,7 +47,7 @@ def _check(columns: list[str], path: Path) -> None:
             raise Rejected("not_csv", f"{path}:1: no column {needed}; the header has {found}")
 
 
-def _items(columns: list[str], row: list[str], place: Place) -> Iterator[Item]:
+def _items(columns: list[str], row: list[str], place: SourceLocation) -> Iterator[Item]:
     if not row:
         return
     if len(row) != len(columns):

@@ -17,7 +17,7 @@ from services.common.store import ObjectStore
 from services.ingest.submissions import Experiment, missing_reason, read_experiments, specimen_id
 from services.ingest.submissions.content import PREFIX
 from training.labels.sources.csv_rows import read_csv
-from training.labels.sources.record import Item, Place, Record, Skipped
+from training.labels.sources.record import Item, ObservationRecord, Skipped, SourceLocation
 from training.labels.sources.solr import read_solr
 
 
@@ -43,7 +43,7 @@ def read_xml(file: BinaryIO, path: Path) -> Iterator[Item]:
     Raises Rejected `xml_too_large`, `xml_forbidden` (document type, entities), `not_xml` or `not_a_submission`.
     """
     for experiment in read_experiments(file, path):
-        place = Place(path.name, experiment.line)
+        place = SourceLocation(path.name, experiment.line)
         if experiment.status and not experiment.values:
             yield Skipped("procedure_not_done", experiment.status, place)
             continue
@@ -51,18 +51,18 @@ def read_xml(file: BinaryIO, path: Path) -> Iterator[Item]:
             yield from _items(experiment, external, place)
 
 
-def _items(experiment: Experiment, external: str, place: Place) -> Iterator[Item]:
+def _items(experiment: Experiment, external: str, place: SourceLocation) -> Iterator[Item]:
     identifier = specimen_id(None, None, experiment.centre, external)
     if identifier is None:
         yield Skipped("no_specimen", "an experiment needs a specimenID and its centre a centreID", place)
         return
     for value in experiment.values:
-        where = Place(place.file, value.line)
+        where = SourceLocation(place.file, value.line)
         if not value.parameter:
             yield Skipped("no_parameter", "a parameter has no parameterID", where)
             continue
         reason = missing_reason(value.status, value.text)
-        yield Record(identifier, experiment.centre, None, None, value.parameter, value.text, reason, where)
+        yield ObservationRecord(identifier, experiment.centre, None, None, value.parameter, value.text, reason, where)
 
 
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")

@@ -16,7 +16,7 @@ VALUE_FIELDS: Final = ("category", "data_point", "text_value", "sub_term_id", "v
 SPECIMEN_FIELDS: Final = ("biological_sample_id", "specimen_id", "external_sample_id")
 
 
-def item_of(fields: Mapping[str, object], place: Place) -> Item:
+def item_of(fields: Mapping[str, object], place: SourceLocation) -> Item:
     """The record of one document or row; absent and null fields are equal. Skipped when it names no specimen."""
     parameter = _text(fields.get("parameter_stable_id"))
     if parameter is None:
@@ -29,7 +29,7 @@ def item_of(fields: Mapping[str, object], place: Place) -> Item:
         return Skipped("no_specimen", words, place)
     value = next((text for text in (_text(fields.get(name)) for name in VALUE_FIELDS) if text is not None), None)
     group = _text(fields.get("biological_sample_group"))
-    return Record(
+    return ObservationRecord(
         specimen_id=identifier,
         centre=centre,
         strain=_text(fields.get("strain_name")),
@@ -52,7 +52,7 @@ def _text(field: object) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class SourceLocation:
     """Where in its source an entry stands: file name and line, or number of the document in a JSON response."""
 
     file: str
@@ -63,7 +63,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ObservationRecord:
     """One observation as it was sent.
 
     `value` is the text of the value, not yet judged, or None when nothing was measured; `missing_reason` says why, and
@@ -78,7 +78,7 @@ class Record:
     parameter_stable_id: str
     value: str | None
     missing_reason: str | None
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Skipped:
 
     reason: str
     words: str
-    place: Place
+    place: SourceLocation
 
 
-Item = Record | Skipped
+Item = ObservationRecord | Skipped

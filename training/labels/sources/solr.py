@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from services.common.errors import Rejected
-from training.labels.sources.record import Item, Place, item_of
+from training.labels.sources.record import Item, SourceLocation, item_of
 
 
 def size_of(file: BinaryIO) -> int:
@@ -79,7 +79,7 @@ def _items(documents: Iterable[object], path: Path, start: int) -> Iterator[Item
     for number, document in enumerate(documents, start=start):
         if not isinstance(document, dict):
             raise Rejected("not_solr", f"{path}:{number}: expected a document {{…}}, got {str(document)[:40]!r}")
-        yield item_of(document, Place(path.name, number))
+        yield item_of(document, SourceLocation(path.name, number))
 
 
 def _parsed(text: bytes, path: Path, line: int | None) -> object:

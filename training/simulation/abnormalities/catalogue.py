@@ -10,7 +10,7 @@ import numpy as np
 
 from training.simulation.abnormalities import limbs, ribcage, skull, spine
 from training.simulation.abnormalities.finding import Alter, Finding, parameter_id
-from training.simulation.anatomy.plan import Plan
+from training.simulation.anatomy.plan import BodyPlan
 
 CATALOGUE: Final[Mapping[str, Alter]] = MappingProxyType(
     {
@@ -90,7 +90,7 @@ def choose_kinds(count: int, rng: np.random.Generator, weights: Mapping[str, flo
     return tuple(names[i] for i in sorted(chosen.tolist()))
 
 
-def apply(plan: Plan, kind: str, severity: float, seed: int) -> Finding:
+def apply(plan: BodyPlan, kind: str, severity: float, seed: int) -> Finding:
     """Alter the plan by one kind; which side, region and level follow from the seed."""
     rng = np.random.default_rng((seed, 11, list(CATALOGUE).index(kind)))
     altered = CATALOGUE[kind](plan, severity, rng)

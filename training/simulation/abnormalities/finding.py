@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.anatomy.plan import Plan
+from training.simulation.anatomy.plan import BodyPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Alteration:
     parts: tuple[str, ...]
 
 
-Alter = Callable[[Plan, float, np.random.Generator], Alteration]
+Alter = Callable[[BodyPlan, float, np.random.Generator], Alteration]
 
 
 def parameter_id(number: str) -> str:

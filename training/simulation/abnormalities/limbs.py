@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from training.simulation.abnormalities.finding import Alter, Alteration
-from training.simulation.anatomy.plan import SIDES, Plan
+from training.simulation.anatomy.plan import SIDES, BodyPlan
 
 DigitChange = Callable[[list[float]], list[float]]
 
@@ -16,7 +16,7 @@ def _sides(rng: np.random.Generator) -> tuple[str, ...]:
     return (SIDES, ("L",), ("R",))[int(rng.integers(0, 3))]
 
 
-def joints(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def joints(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Swollen joints with spurs: knees, ankles, elbows or wrists, one kind or two."""
     names = rng.choice(["femur", "tibia", "humerus", "radius"], size=1 + int(severity > 0.6), replace=False)
     parts = [f"{name} {side}" for name in names.tolist() for side in _sides(rng)]
@@ -25,7 +25,7 @@ def joints(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
     return Alteration(("027",), tuple(parts))
 
 
-def pelvis(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def pelvis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A short, flared and turned pelvis on one or both sides."""
     sides = _sides(rng)
     for side in sides:
@@ -36,7 +36,7 @@ def pelvis(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
     return Alteration(("012",), tuple(f"pelvis {side}" for side in sides))
 
 
-def scapula(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def scapula(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A small, narrow or raised scapula."""
     sides = _sides(rng)
     for side in sides:
@@ -47,7 +47,7 @@ def scapula(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration
     return Alteration(("006",), tuple(f"scapula {side}" for side in sides))
 
 
-def clavicle(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def clavicle(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A clavicle that ends early or is absent."""
     sides = _sides(rng)
     for side in sides:
@@ -59,7 +59,7 @@ def clavicle(plan: Plan, severity: float, rng: np.random.Generator) -> Alteratio
 def long_bone(name: str, observations: tuple[str, ...], shortening: float, bow: float) -> Alter:
     """The abnormality of one long bone: shorter and bowed on one or both sides."""
 
-    def alter(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+    def alter(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
         sides = _sides(rng)
         for side in sides:
             bone = plan.bones[f"{name} {side}"]
@@ -71,23 +71,23 @@ def long_bone(name: str, observations: tuple[str, ...], shortening: float, bow: 
     return alter
 
 
-def extra_digit(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def extra_digit(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A sixth digit on one or more paws (polydactyly)."""
     return _digits(plan, severity, rng, "028", lambda digits: [*digits, 0.8 + 0.2 * severity])
 
 
-def missing_digit(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def missing_digit(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """One or two digits absent from one or more paws (oligodactyly)."""
     keep = 5 - 1 - int(severity > 0.6)
     return _digits(plan, severity, rng, "028", lambda digits: digits[:keep])
 
 
-def short_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def short_digits(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Short phalanges (brachydactyly)."""
     return _digits(plan, severity, rng, "030", lambda digits: [d * (0.75 - 0.5 * severity) for d in digits])
 
 
-def joined_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def joined_digits(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Neighbouring digits joined by bone (syndactyly)."""
     altered = _digits(plan, severity, rng, "029", list)
     for part in altered.parts:
@@ -96,7 +96,7 @@ def joined_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alte
     return altered
 
 
-def polysyndactyly(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def polysyndactyly(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A sixth digit joined by bone to its neighbour, to two of them when severe."""
     altered = _digits(plan, severity, rng, "062", lambda digits: [*digits, 0.6 + 0.4 * severity])
     for part in altered.parts:
@@ -107,7 +107,7 @@ def polysyndactyly(plan: Plan, severity: float, rng: np.random.Generator) -> Alt
     return Alteration(("028", *altered.observations), altered.parts)
 
 
-def damaged_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def damaged_digits(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """One to three digits of a paw that have lost their claw bone, or all phalanges when severe."""
     altered = _digits(plan, severity, rng, "031", list)
     left = 3 - int(severity > 0.4) - int(severity > 0.75)
@@ -118,7 +118,9 @@ def damaged_digits(plan: Plan, severity: float, rng: np.random.Generator) -> Alt
     return altered
 
 
-def _digits(plan: Plan, severity: float, rng: np.random.Generator, observation: str, change: DigitChange) -> Alteration:
+def _digits(
+    plan: BodyPlan, severity: float, rng: np.random.Generator, observation: str, change: DigitChange
+) -> Alteration:
     limb = str(rng.choice(["fore", "hind"]))
     parts = [f"{limb}paw {side}" for side in _sides(rng)]
     if severity > 0.8:

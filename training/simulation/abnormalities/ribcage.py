@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from training.simulation.abnormalities.finding import Alteration
-from training.simulation.anatomy.plan import SIDES, Plan, new_rib
+from training.simulation.anatomy.plan import SIDES, BodyPlan, new_rib
 
 COUNT: Final = {"R": "008", "L": "009"}
 
@@ -16,7 +16,7 @@ def _sides(rng: np.random.Generator) -> tuple[str, ...]:
     return (SIDES, ("L",), ("R",))[int(rng.integers(0, 3))]
 
 
-def rib_number(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def rib_number(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A rib too many on the first lumbar vertebra, or one to three missing from the last ones."""
     sides = _sides(rng)
     levels = max(rib.level for rib in plan.ribs)
@@ -33,7 +33,7 @@ def rib_number(plan: Plan, severity: float, rng: np.random.Generator) -> Alterat
     return Alteration(tuple(COUNT[side] for side in sides), tuple(parts))
 
 
-def missing_cranial_rib(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def missing_cranial_rib(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """The first rib (and the second when severe) absent on one or both sides."""
     sides = _sides(rng)
     gone = 1 + int(severity > 0.7)
@@ -42,7 +42,7 @@ def missing_cranial_rib(plan: Plan, severity: float, rng: np.random.Generator) -
     return Alteration(("068", *(COUNT[side] for side in sides)), (*near, "T1"))
 
 
-def rib_fusion(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def rib_fusion(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """One to three neighbouring pairs of ribs joined by plates of bone on one side."""
     side, first = str(rng.choice(SIDES)), int(rng.integers(2, 8))
     parts = []
@@ -55,7 +55,7 @@ def rib_fusion(plan: Plan, severity: float, rng: np.random.Generator) -> Alterat
     return Alteration(("011",), tuple(dict.fromkeys(parts)))
 
 
-def wavy_ribs(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def wavy_ribs(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Several ribs wavy, kinked and thickened."""
     sides, first = _sides(rng), int(rng.integers(2, 8))
     parts = []
@@ -67,7 +67,7 @@ def wavy_ribs(plan: Plan, severity: float, rng: np.random.Generator) -> Alterati
     return Alteration(("010", "069"), tuple(parts))
 
 
-def narrow_ribcage(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def narrow_ribcage(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A chest that is too narrow or too wide and shallow, or whose one side has fallen in."""
     if rng.random() < 0.4:
         side = str(rng.choice(SIDES))

@@ -7,26 +7,36 @@ from typing import Final
 import numpy as np
 
 from training.simulation.abnormalities.finding import Alteration
-from training.simulation.anatomy.plan import CAUDAL, CERVICAL, LUMBAR, SACRAL, SIDES, THORACIC, Plan, Vertebra, new_rib
+from training.simulation.anatomy.plan import (
+    CAUDAL,
+    CERVICAL,
+    LUMBAR,
+    SACRAL,
+    SIDES,
+    THORACIC,
+    BodyPlan,
+    Vertebra,
+    new_rib,
+)
 
 MORPHOLOGY: Final = {CERVICAL: "070", THORACIC: "071", LUMBAR: "072", SACRAL: "073", CAUDAL: "074"}
 COUNT: Final = {CERVICAL: "013", THORACIC: "014", LUMBAR: "015", SACRAL: "016", CAUDAL: "017"}
 PROCESSES: Final = {CERVICAL: "063", THORACIC: "064", LUMBAR: "065", SACRAL: "066", CAUDAL: "067"}
 
 
-def _bump(plan: Plan, apex: float, width: float) -> np.ndarray:
+def _bump(plan: BodyPlan, apex: float, width: float) -> np.ndarray:
     """Heading change along the spine (per vertebra, peak 1) that makes a bump at `apex` and comes back to straight."""
     place = (np.arange(len(plan.vertebrae)) - apex) / width
     heading: np.ndarray = -place * np.exp(0.5 - 0.5 * place**2)
     return heading
 
 
-def _names(plan: Plan, centre: float, reach: float) -> tuple[str, ...]:
+def _names(plan: BodyPlan, centre: float, reach: float) -> tuple[str, ...]:
     near = range(max(int(centre - reach), 0), min(int(centre + reach) + 1, len(plan.vertebrae)))
     return tuple(plan.vertebrae[i].name for i in near if plan.vertebrae[i].region != CAUDAL)
 
 
-def scoliosis(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def scoliosis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A lateral C or S curve of fixed vertebrae, 9 to 32 degrees of heading, seen in DV."""
     apex, side = float(rng.uniform(12.0, 22.0)), float(rng.choice([-1.0, 1.0]))
     angle = 9.0 + 23.0 * severity
@@ -38,7 +48,7 @@ def scoliosis(plan: Plan, severity: float, rng: np.random.Generator) -> Alterati
     return Alteration(("055", "056"), _names(plan, apex, 5))
 
 
-def kyphosis(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def kyphosis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A sharper dorsal hump, apex between T6 and L1, seen in LAT."""
     apex = float(rng.uniform(13.0, 20.0))
     for vertebra, turn in zip(plan.vertebrae, (10.0 + 24.0 * severity) * _bump(plan, apex, 3.2), strict=True):
@@ -46,7 +56,7 @@ def kyphosis(plan: Plan, severity: float, rng: np.random.Generator) -> Alteratio
     return Alteration(("055", "057"), _names(plan, apex, 5))
 
 
-def lordosis(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def lordosis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A hollow back, apex between L1 and L5, seen in LAT."""
     apex = float(rng.uniform(20.5, 24.5))
     for vertebra, turn in zip(plan.vertebrae, -(10.0 + 22.0 * severity) * _bump(plan, apex, 2.8), strict=True):
@@ -54,7 +64,7 @@ def lordosis(plan: Plan, severity: float, rng: np.random.Generator) -> Alteratio
     return Alteration(("055", "058"), _names(plan, apex, 4))
 
 
-def vertebral_fusion(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def vertebral_fusion(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Two to four neighbouring bodies grown together, shortened and widened, the discs between them gone."""
     region = str(rng.choice([CERVICAL, THORACIC, LUMBAR, CAUDAL], p=[0.3, 0.25, 0.25, 0.2]))
     members = plan.region(region)
@@ -70,7 +80,7 @@ def vertebral_fusion(plan: Plan, severity: float, rng: np.random.Generator) -> A
     return Alteration(("019", MORPHOLOGY[region]), tuple(v.name for v in block))
 
 
-def process_fusion(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def process_fusion(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Neighbouring arches and spinous processes joined by a bar of bone."""
     region = str(rng.choice([CERVICAL, THORACIC, LUMBAR]))
     members = plan.region(region)
@@ -81,7 +91,7 @@ def process_fusion(plan: Plan, severity: float, rng: np.random.Generator) -> Alt
     return Alteration(("061", PROCESSES[region]), tuple(v.name for v in members[first : first + 4]))
 
 
-def abnormal_processes(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def abnormal_processes(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Spinous and transverse processes overgrown or stunted over a few vertebrae."""
     region = str(rng.choice([CERVICAL, THORACIC, LUMBAR, SACRAL, CAUDAL]))
     members = plan.region(region)
@@ -95,7 +105,7 @@ def abnormal_processes(plan: Plan, severity: float, rng: np.random.Generator) ->
     return Alteration(("020", PROCESSES[region]), tuple(v.name for v in block))
 
 
-def misshapen_vertebrae(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def misshapen_vertebrae(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Wedge or half vertebrae that bend the column, or flattened bodies."""
     region = str(rng.choice([CERVICAL, THORACIC, LUMBAR, SACRAL, CAUDAL]))
     members = plan.region(region)
@@ -111,13 +121,13 @@ def misshapen_vertebrae(plan: Plan, severity: float, rng: np.random.Generator) -
     return Alteration(("018", MORPHOLOGY[region]), tuple(v.name for v in block))
 
 
-def _turn_after(plan: Plan, vertebra: Vertebra, yaw: float = 0.0, pitch: float = 0.0) -> None:
+def _turn_after(plan: BodyPlan, vertebra: Vertebra, yaw: float = 0.0, pitch: float = 0.0) -> None:
     for other in plan.vertebrae[plan.vertebrae.index(vertebra) :]:
         other.yaw += yaw
         other.pitch += pitch
 
 
-def transitional_vertebra(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def transitional_vertebra(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """The last lumbar vertebra takes a sacral shape, wings up to the ilium, on one or both sides."""
     last = plan.region(LUMBAR)[-1]
     both, size = rng.random() < 0.5, 1.0 + 1.1 * severity
@@ -129,7 +139,7 @@ def transitional_vertebra(plan: Plan, severity: float, rng: np.random.Generator)
     return Alteration(("060",), (last.name, "S1"))
 
 
-def vertebra_count(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def vertebra_count(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """One vertebra too many or too few, in the lumbar region two when severe; ribs go with thoracic ones.
 
     Five lumbar vertebrae are normal, so that two must be missing there.
@@ -160,7 +170,7 @@ def _copy(vertebra: Vertebra, number: int) -> Vertebra:
     )
 
 
-def short_tail(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def short_tail(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Caudal vertebrae missing from the tip: six when mild, nearly all when severe."""
     missing = min(int(6 + 21 * severity**1.3 + rng.integers(0, 2)), 27)
     plan.vertebrae = plan.vertebrae[: len(plan.vertebrae) - missing]
@@ -169,7 +179,7 @@ def short_tail(plan: Plan, severity: float, rng: np.random.Generator) -> Alterat
     return Alteration(("017",), tuple(v.name for v in stump[-4:]))
 
 
-def tail_kink(plan: Plan, severity: float, rng: np.random.Generator) -> Alteration:
+def tail_kink(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """One to three sharp bends of the tail at misshapen vertebrae."""
     members = plan.region(CAUDAL)
     kinks = 1 + int(severity > 0.5) + int(severity > 0.85)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from training.simulation.anatomy.plan import SACRAL, Plan
+from training.simulation.anatomy.plan import SACRAL, BodyPlan
 from training.simulation.anatomy.pose import LAT, Pose
 from training.simulation.anatomy.spine import Column
 from training.simulation.solids import Frame, Points, Solids
@@ -14,7 +14,7 @@ from training.simulation.solids import Frame, Points, Solids
 SIGN: Final = {"L": 1.0, "R": -1.0}
 
 
-def build_shoulder(solids: Solids, plan: Plan, pose: Pose, column: Column, side: str) -> Points:
+def build_shoulder(solids: Solids, plan: BodyPlan, pose: Pose, column: Column, side: str) -> Points:
     """Add scapula and clavicle of one side; returns the shoulder joint (3,)."""
     scapula, clavicle = plan.bones[f"scapula {side}"], plan.bones[f"clavicle {side}"]
     sign = SIGN[side]
@@ -55,7 +55,7 @@ def _scapula(solids: Solids, part: str, joint: Points, blade: Points, *, chest: 
     solids.ellipsoid(part, joint + blade * 0.04, np.eye(3) * 0.62, 0.8, wall=0.3)
 
 
-def build_pelvis(solids: Solids, plan: Plan, column: Column, side: str) -> Points:
+def build_pelvis(solids: Solids, plan: BodyPlan, column: Column, side: str) -> Points:
     """Add ilium, ischium and pubis of one side; returns the hip joint (3,)."""
     bone, sign = plan.bones[f"ilium {side}"], SIGN[side]
     sacral = column.of(SACRAL)

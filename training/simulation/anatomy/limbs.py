@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from training.simulation.anatomy.girdles import SIGN
-from training.simulation.anatomy.plan import SIDES, Bone, Paw, Plan
+from training.simulation.anatomy.plan import SIDES, BodyPlan, Bone, Paw
 from training.simulation.anatomy.pose import LAT, Limb, Pose
 from training.simulation.solids import Points, Solids
 
@@ -36,7 +36,7 @@ _CLAW: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PawPlacement:
     """Where a paw is: the wrist or ankle (3,), unit axes along and across the paw, and how far it is fanned out."""
 
     wrist: Points
@@ -45,7 +45,7 @@ class Place:
     fan: float
 
 
-def build_paw(solids: Solids, part: str, paw: Paw, form: PawForm, place: Place) -> Points:
+def build_paw(solids: Solids, part: str, paw: Paw, form: PawForm, place: PawPlacement) -> Points:
     """Add carpals or tarsals and the digits; returns the tip of the middle digit (3,)."""
     axes = np.array([place.forward, place.across])
     knobs = place.wrist + np.array([[0.2, -0.5], [0.2, 0.5], [1.0, -0.7], [1.0, 0.0], [1.0, 0.7]]) @ axes
@@ -123,7 +123,7 @@ class _Course:
         return cls(upper, lower, bend / max(float(np.linalg.norm(bend)), 1e-6), paw, np.cross(normal, paw))
 
 
-def build_forelimb(solids: Solids, plan: Plan, pose: Pose, side: str, joint: Points) -> LimbPath:
+def build_forelimb(solids: Solids, plan: BodyPlan, pose: Pose, side: str, joint: Points) -> LimbPath:
     """Add humerus, radius, ulna and forepaw hanging from the shoulder joint."""
     limb = pose.fore[SIDES.index(side)]
     humerus, ulna, radius = (plan.bones[f"{name} {side}"] for name in ("humerus", "ulna", "radius"))
@@ -137,12 +137,12 @@ def build_forelimb(solids: Solids, plan: Plan, pose: Pose, side: str, joint: Poi
     _long_bone(solids, f"ulna {side}", ulna_ends, ulna, -course.bend, flare=(1.5, 1.0))
     radius_ends = np.array([elbow + course.bend * 0.45, wrist + course.bend * 0.4])
     _long_bone(solids, f"radius {side}", radius_ends, radius, course.bend, flare=(1.35, 1.5))
-    place = Place(wrist, course.paw, course.across, limb.fan)
+    place = PawPlacement(wrist, course.paw, course.across, limb.fan)
     toe = build_paw(solids, f"forepaw {side}", plan.paws[f"forepaw {side}"], FORE, place)
     return LimbPath(joint, elbow, wrist, toe, course.across)
 
 
-def build_hindlimb(solids: Solids, plan: Plan, pose: Pose, side: str, joint: Points) -> LimbPath:
+def build_hindlimb(solids: Solids, plan: BodyPlan, pose: Pose, side: str, joint: Points) -> LimbPath:
     """Add femur, patella, tibia, fibula, heel and hind paw hanging from the hip joint."""
     limb = pose.hind[SIDES.index(side)]
     femur, tibia, fibula = (plan.bones[f"{name} {side}"] for name in ("femur", "tibia", "fibula"))
@@ -159,7 +159,7 @@ def build_hindlimb(solids: Solids, plan: Plan, pose: Pose, side: str, joint: Poi
         _fibula(solids, f"fibula {side}", shin, fibula, course.bend)
     heel = np.array([ankle + course.paw * 0.6, ankle - course.paw * 1.2, ankle - course.paw * 3.0])
     solids.chain(f"hindpaw {side}", heel, np.array([0.8, 0.62, 0.75]), 0.6, marrow=0.4)
-    place = Place(ankle, course.paw, course.across, limb.fan)
+    place = PawPlacement(ankle, course.paw, course.across, limb.fan)
     toe = build_paw(solids, f"hindpaw {side}", plan.paws[f"hindpaw {side}"], HIND, place)
     return LimbPath(joint, knee, ankle, toe, course.across)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.simulation.anatomy.girdles import build_pelvis, build_shoulder
 from training.simulation.anatomy.limbs import build_forelimb, build_hindlimb
-from training.simulation.anatomy.plan import SIDES, Plan
+from training.simulation.anatomy.plan import SIDES, BodyPlan
 from training.simulation.anatomy.pose import Pose
 from training.simulation.anatomy.ribcage import build_ribcage
 from training.simulation.anatomy.skull import build_skull
@@ -36,7 +36,7 @@ class Mouse:
     rump: Points
 
 
-def build_mouse(plan: Plan, pose: Pose, texture_seed: int) -> Mouse:
+def build_mouse(plan: BodyPlan, pose: Pose, texture_seed: int) -> Mouse:
     """Pose the plan: spine first, then everything that hangs from it. `texture_seed` places gut and outline details."""
     rng = np.random.default_rng((texture_seed, 7))
     bone, soft = Solids(plan.scale), SoftTissue(Solids(plan.scale), Solids(plan.scale))

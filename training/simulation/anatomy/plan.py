@@ -122,7 +122,7 @@ class Skull:
 
 
 @dataclass(slots=True)
-class Plan:
+class BodyPlan:
     """All measures of one mouse. `scale` multiplies every length; `fat` in [0, 1] widens the soft tissue."""
 
     scale: float
@@ -144,14 +144,14 @@ class Plan:
         return next((rib for rib in self.ribs if rib.side == side and rib.level == level), None)
 
 
-def normal_plan(rng: np.random.Generator, sex: str) -> Plan:
+def normal_plan(rng: np.random.Generator, sex: str) -> BodyPlan:
     """A mouse without abnormality: size, fat, proportions and gentle asymmetry vary within the normal range."""
     scale = float(rng.normal(1.02 if sex == "male" else 0.96, 0.035))
     vertebrae = [vertebra for region in FORMULA for vertebra in _vertebrae(region, rng)]
     paws = {f"{limb}paw {side}": Paw([1.0] * 5) for limb in ("fore", "hind") for side in SIDES}
     skull = Skull(*(float(v) for v in rng.normal(1.0, 0.02, 4)))
     width, depth = (float(v) for v in rng.normal(1.0, 0.04, 2))
-    return Plan(
+    return BodyPlan(
         scale=scale,
         fat=float(rng.beta(2.0, 2.5)),
         vertebrae=vertebrae,

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from training.simulation.anatomy.plan import Plan, Rib
+from training.simulation.anatomy.plan import BodyPlan, Rib
 from training.simulation.anatomy.spine import Column
 from training.simulation.solids import Frame, Points, Solids
 
@@ -16,7 +16,7 @@ _STERNUM: Final = "sternum"
 _SIGN: Final = {"L": 1.0, "R": -1.0}
 
 
-def build_ribcage(solids: Solids, plan: Plan, column: Column) -> None:
+def build_ribcage(solids: Solids, plan: BodyPlan, column: Column) -> None:
     """Add sternum, ribs and cartilage."""
     sternum = _sternum_line(plan, column)
     _build_sternum(solids, sternum)
@@ -32,7 +32,7 @@ def build_ribcage(solids: Solids, plan: Plan, column: Column) -> None:
                 _fuse(solids, rib, curves[rib.name], curves[other.name])
 
 
-def _curve(rib: Rib, plan: Plan, column: Column) -> Points:
+def _curve(rib: Rib, plan: BodyPlan, column: Column) -> Points:
     """Points of the bony rib from head to costochondral joint: part of an ellipse that slants caudally."""
     frame = column.at_level(rib.level)
     angle = np.radians(np.linspace(8.0, rib.reach, _BONY))
@@ -45,7 +45,7 @@ def _curve(rib: Rib, plan: Plan, column: Column) -> Points:
     return frame.at(local)
 
 
-def _sternum_line(plan: Plan, column: Column) -> Points:
+def _sternum_line(plan: BodyPlan, column: Column) -> Points:
     """Eight points from manubrium to xiphoid."""
     first, middle = column.at_level(0), column.at_level(5)
     ventral = Frame(first.origin, middle.axes)

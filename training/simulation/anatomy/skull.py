@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from training.simulation.anatomy.plan import Plan, Skull
+from training.simulation.anatomy.plan import BodyPlan, Skull
 from training.simulation.solids import Frame, Points, Solids
 
 CRANIUM: Final = "cranium"
@@ -20,7 +20,7 @@ MANDIBLE: Final = "mandible"
 TEETH: Final = "teeth"
 
 
-def build_skull(solids: Solids, plan: Plan, frame: Frame) -> None:
+def build_skull(solids: Solids, plan: BodyPlan, frame: Frame) -> None:
     """Add the bones of the head; `frame` sits at the occipital condyles and points along the skull."""
     measures = plan.skull
     stretch = np.array([measures.length, measures.width, measures.height])

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from training.simulation.anatomy.plan import CAUDAL, CERVICAL, LUMBAR, SACRAL, THORACIC, Plan, Vertebra
+from training.simulation.anatomy.plan import CAUDAL, CERVICAL, LUMBAR, SACRAL, THORACIC, BodyPlan, Vertebra
 from training.simulation.anatomy.pose import LAT, Pose
 from training.simulation.solids import Frame, Points, Solids, rotation
 
@@ -31,7 +31,7 @@ class Column:
         return self.frames[first + level]
 
 
-def lay_column(plan: Plan, pose: Pose) -> Column:
+def lay_column(plan: BodyPlan, pose: Pose) -> Column:
     """Walk from the atlas to the tail's tip; the first vertebra's cranial end is the world origin."""
     pitch, yaw = _headings(plan, pose)
     place = np.zeros(3)
@@ -45,7 +45,7 @@ def lay_column(plan: Plan, pose: Pose) -> Column:
     return Column(tuple(plan.vertebrae), tuple(frames))
 
 
-def _headings(plan: Plan, pose: Pose) -> tuple[Points, Points]:
+def _headings(plan: BodyPlan, pose: Pose) -> tuple[Points, Points]:
     """Pitch and yaw of every vertebra's caudal direction: the plan's own, plus what posture adds."""
     pitch = np.array([v.pitch for v in plan.vertebrae])
     yaw = np.array([v.yaw for v in plan.vertebrae])

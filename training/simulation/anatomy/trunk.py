@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from training.simulation.anatomy.plan import CAUDAL, THORACIC, Plan
+from training.simulation.anatomy.plan import CAUDAL, THORACIC, BodyPlan
 from training.simulation.anatomy.pose import LAT, Pose
 from training.simulation.anatomy.soft_tissue import BODY, EAR_RIMS, EARS, TAIL, SoftTissue
 from training.simulation.anatomy.spine import Column
@@ -43,7 +43,7 @@ _SMOOTH_MM: Final = 5.5
 _SLICES: Final = 46
 
 
-def add_trunk(soft: SoftTissue, plan: Plan, pose: Pose, column: Column, rng: np.random.Generator) -> None:
+def add_trunk(soft: SoftTissue, plan: BodyPlan, pose: Pose, column: Column, rng: np.random.Generator) -> None:
     """Add neck, chest, belly and rump around the smoothed line of the spine, and the tail's skin."""
     tail = column.of(CAUDAL)
     body = [f for v, f in zip(column.vertebrae, column.frames, strict=True) if v.region != CAUDAL]
@@ -86,7 +86,7 @@ def _smooth_line(frames: list[Frame]) -> tuple[Points, Points]:
     return origins, np.stack((cranial, side, np.cross(cranial, side)), axis=2)
 
 
-def add_head(soft: SoftTissue, plan: Plan, pose: Pose, skull: Frame) -> None:
+def add_head(soft: SoftTissue, plan: BodyPlan, pose: Pose, skull: Frame) -> None:
     """Add the head's outline from neck to nose, and the ears as thin discs with a rim."""
     stretch = np.array([plan.skull.length, plan.skull.width, plan.skull.height])
     cranial = np.linspace(-3.0, 22.8, 18)
@@ -106,7 +106,7 @@ def _add_ear(soft: SoftTissue, ear: Frame) -> None:
     soft.sweep(EAR_RIMS, ear.at(rim), np.full(15, 0.45), step=1.2)
 
 
-def add_organs(soft: SoftTissue, plan: Plan, column: Column, rng: np.random.Generator) -> None:
+def add_organs(soft: SoftTissue, plan: BodyPlan, column: Column, rng: np.random.Generator) -> None:
     """Take away the lungs' air and gas in the gut; add liver, stomach, muscle beside the spine and pellets."""
     chest = [frame for _, frame in column.of(THORACIC)]
     for sign in (1.0, -1.0):

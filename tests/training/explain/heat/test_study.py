@@ -10,14 +10,14 @@ import torch
 from services.common.labels import LABEL_ORDER
 from tests.training.synthetic import tiny_subset
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.evaluation.predictions import Abnormality, Origin, Predictions
+from training.evaluation.predictions import Abnormality, PredictionOrigin, Predictions
 from training.explain.heat_maps import draw_sheets, positive_pairs, spread, study
 from training.explain.maps import heat_maps
-from training.explain.trained import Trained
+from training.explain.trained import TrainedBackbone
 from training.models.build import build_backbone
 
 
-def trained(name: str, specimens: int = 6) -> Trained:
+def trained(name: str, specimens: int = 6) -> TrainedBackbone:
     """An untrained backbone with made-up predictions; the altered bones of every abnormal specimen are known."""
     test = tiny_subset(specimens, seed=1, side=64)
     bones = np.zeros((specimens, 2, len(CHANNELS), SIDE, SIDE), dtype=np.uint8)
@@ -26,22 +26,24 @@ def trained(name: str, specimens: int = 6) -> Trained:
     probabilities = np.random.default_rng(3).random(test.labels.shape)
     findings = tuple((Abnormality("kyphosis", 0.7),) if abnormal else () for abnormal in test.labels[:, 0])
     names = tuple(f"S{number}" for number in range(specimens))
-    origin = Origin(model=name, config="tiny", input="MV", seed=1, thresholds=(0.5,) * 14, training_prevalence={})
+    origin = PredictionOrigin(
+        model=name, config="tiny", input="MV", seed=1, thresholds=(0.5,) * 14, training_prevalence={}
+    )
     known, severity = np.ones(test.labels.shape, dtype=np.bool_), np.full(specimens, np.nan)
     predictions = Predictions(
         origin, names, test.centres, severity, test.labels, known, probabilities, probabilities, findings
     )
     torch.manual_seed(0)
     subset = type(test)(test.images, bones, test.rows, test.labels, test.centres)
-    return Trained(f"{name} tiny", build_backbone(name, "small"), subset, predictions)
+    return TrainedBackbone(f"{name} tiny", build_backbone(name, "small"), subset, predictions)
 
 
 @pytest.fixture(scope="module")
-def convnext() -> Trained:
+def convnext() -> TrainedBackbone:
     return trained("convnext")
 
 
-def test_the_convnext_gives_a_map_for_each_view_and_one_for_both(convnext: Trained) -> None:
+def test_the_convnext_gives_a_map_for_each_view_and_one_for_both(convnext: TrainedBackbone) -> None:
     maps = heat_maps(convnext.backbone, convnext.test.images, np.array([1, 3]), np.array([0, 2]))
     shapes = {one.key: one.heat.shape[:2] for one in maps}
     assert shapes == {
@@ -56,7 +58,7 @@ def test_the_autoencoders_code_gives_one_map_for_both_views_and_the_trunk_lies_i
     assert {one.key: one.heat.shape[1] for one in maps} == {"grad-cam-code": 1, "grad-cam-trunk": 2, "bone-head": 2}
 
 
-def test_every_positive_label_with_a_visible_altered_bone_is_looked_at(convnext: Trained) -> None:
+def test_every_positive_label_with_a_visible_altered_bone_is_looked_at(convnext: TrainedBackbone) -> None:
     bones = convnext.test.bones
     assert bones is not None
     assert len(positive_pairs(convnext.test, bones).specimens) == convnext.test.labels.sum()
@@ -66,7 +68,7 @@ def test_every_positive_label_with_a_visible_altered_bone_is_looked_at(convnext:
     assert set(pairs.specimens.tolist()) == {3, 5}
 
 
-def test_study_has_a_figure_for_each_label_and_kind(convnext: Trained) -> None:
+def test_study_has_a_figure_for_each_label_and_kind(convnext: TrainedBackbone) -> None:
     for found in study(convnext):
         counts = {one.name: one.specimens + one.blind for one in found.labels}
         assert counts == dict(zip(LABEL_ORDER, convnext.test.labels.sum(axis=0).tolist(), strict=True))
@@ -76,7 +78,7 @@ def test_study_has_a_figure_for_each_label_and_kind(convnext: Trained) -> None:
         assert all(0 <= one.heat.value <= 1 for one in found.labels if one.specimens)
 
 
-def test_sheets_show_the_surest_the_median_and_the_missed_specimen(convnext: Trained, tmp_path: Path) -> None:
+def test_sheets_show_the_surest_the_median_and_the_missed_specimen(convnext: TrainedBackbone, tmp_path: Path) -> None:
     chosen = spread(convnext.predictions, 0)
     served = convnext.predictions.served[[1, 3, 5], 0]
     assert convnext.predictions.served[chosen, 0].tolist() == sorted(served.tolist(), reverse=True)

@@ -15,7 +15,7 @@ from services.common.preprocessing import VIEW_SIDE
 from tests.training.evaluation.cohort import CENTRES, origin
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe, part_of
-from training.datasets.store import Entry, Pictures, SetFolder
+from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
 from training.evaluation.parquet import save
 from training.evaluation.predictions import Abnormality, Labels, Predictions
 from training.models.build import build_backbone
@@ -68,7 +68,10 @@ def _training_set(folder: Path, names: tuple[str, ...], labels: Labels) -> None:
             bones[:, CHANNELS.index("altered") :, 10:13, 12:16] = 200
         centre = CENTRES[index % len(CENTRES)]
         views = np.zeros((2, VIEW_SIDE, VIEW_SIDE), dtype=np.uint8)
-        store.add(Entry(index, name, centre, tuple(labels[index].tolist()), ""), Pictures(tensor, views, bones))
+        store.add(
+            StoredSpecimen(index, name, centre, tuple(labels[index].tolist()), ""),
+            SpecimenPictures(tensor, views, bones),
+        )
 
 
 def _predictions(names: tuple[str, ...], labels: Labels) -> Predictions:

@@ -15,7 +15,7 @@ from services.common.errors import Rejected
 from tests.training.explain.inspection.folder import EPOCHS, SPECIMENS, make_run
 from training.evaluation.parquet import load
 from training.explain.features import draw_maps
-from training.explain.inspection import Opened, RunFolder
+from training.explain.inspection import InspectedModels, RunFolder
 from training.report.inside import inside_section
 from training.report.plots.style import drawing
 from training.train.history import best_epoch, recorded_epochs
@@ -63,7 +63,7 @@ def test_models_stay_closed_when_asked(run: Path, tmp_path: Path) -> None:
 
 
 def test_weights_without_a_record_of_their_training_say_so() -> None:
-    taken = Opened("cae", heat=(), sheets=(), reconstruction=None, centre=None, epochs=(), clock=None)
+    taken = InspectedModels("cae", heat=(), sheets=(), reconstruction=None, centre=None, epochs=(), clock=None)
     assert "keeps no record of their epochs" in "\n".join(inside_section(taken))
 
 
