@@ -8,18 +8,18 @@ inclusion: its size is the revision, and any order, duplicate or crash ends with
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Final, cast
+from typing import Final
 
-from services.common import metrics
-from services.common.events import Event, SpecimenReady, SpecimenView, ViewReady
+from services.common import metrics, topology
+from services.common.events import SpecimenReady, SpecimenView, ViewReady
 from services.common.events.base import now
 from services.common.keys import parse_view_key, specimen_prefix
-from services.common.loop import Done, Message, Outcome, Record
+from services.common.loop import Done, Message, Outcome, Record, ServiceTopics
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
-from services.common.topics import SPECIMENS, VIEWS, Topic
+from services.common.topics import SPECIMENS
 
 _REMEMBERED: Final = 20_000
 """Sets of so many specimens are remembered, a few MB, so that a set just published is not published again."""
@@ -31,10 +31,8 @@ Specimen = tuple[str, str]
 class Assembler:
     """Handler of `xray.views`; see the module."""
 
-    stage: str = "assembler"
-    inputs: Mapping[str, type[Event]] = {VIEWS.name: ViewReady}
-    outputs: Sequence[Topic] = (SPECIMENS,)
-    observed: Collection[str] = ()
+    topics: ServiceTopics[ViewReady] = topology.ASSEMBLER
+    stage: str = topology.ASSEMBLER.name
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Prepare; connects at the first use."""
@@ -46,9 +44,9 @@ class Assembler:
         """Check the bucket."""
         self._store.check_bucket()
 
-    def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
+    def handle(self, records: Sequence[Record[ViewReady]]) -> list[Outcome]:
         """Publish each specimen's set once a batch, with its last record, unless the broker holds it already."""
-        events = [cast(ViewReady, record.event) for record in records]
+        events = [record.event for record in records]
         last = {_specimen(event): index for index, event in enumerate(events)}
         listings = {specimen: self._pool.submit(self._members, specimen) for specimen in last}
         wait(listings.values())
@@ -62,9 +60,10 @@ class Assembler:
         """Remember the sets that the broker now holds: only those may be left out later."""
         for outcome in outcomes:
             for message in outcome.messages if isinstance(outcome, Done) else ():
-                event = cast(SpecimenReady, message.event)
-                self._published[event.preprocessing_version, event.biological_sample_id] = event.views
-                self._published.move_to_end((event.preprocessing_version, event.biological_sample_id))
+                event = message.event
+                if isinstance(event, SpecimenReady):
+                    self._published[event.preprocessing_version, event.biological_sample_id] = event.views
+                    self._published.move_to_end((event.preprocessing_version, event.biological_sample_id))
         while len(self._published) > _REMEMBERED:
             self._published.popitem(last=False)
 

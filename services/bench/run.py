@@ -16,13 +16,14 @@ from services.common.errors import Fatal
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.tied import tied
+from services.common.topology import PIPELINE
 from services.demo.cohort import CohortRequest, rendering
 from services.demo.outcome import quantile
 from services.demo.run import servers
 from services.demo.submissions import DemoSubmission
 from services.ledger.database import Connection, ledger
 from services.operations.environment import CLONE, settings_of
-from services.operations.processes import PIPELINE, Processes
+from services.operations.processes import Processes
 from services.operations.provisioning import prepare
 
 _WARM_UP: Final = 16

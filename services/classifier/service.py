@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import cast
 
 from services.classifier.decide import decide, model_output
 from services.classifier.metrics import count_call
 from services.classifier.serving import ActiveModelSet, ModelSetChange, read_tensor
 from services.classifier.shadow.shadowing import Shadowing
-from services.common import metrics
+from services.common import metrics, topology
 from services.common.errors import Rejected, Retriable
-from services.common.events import Event, PhenotypeCall, Probabilities, TensorReady
+from services.common.events import PhenotypeCall, Probabilities, TensorReady
 from services.common.events.base import digest, now
-from services.common.loop import Done, Message, Outcome, Record, newest_revisions
+from services.common.loop import Done, Message, Outcome, Record, ServiceTopics
 from services.common.preprocessing import TENSOR_SIDE, VERSION
+from services.common.revisions import newest_revisions
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
-from services.common.topics import ACTIVE_MODELS, CALLS, SHADOW, TENSORS, Topic
+from services.common.topics import CALLS
 from services.registry.triton_client import REQUEST_TENSORS, Request, Tensors
 
 
 class Classifier:
     """Handler of `xray.tensors`. A batch is called by one activation as a whole; versions never mix."""
 
-    stage: str = "classifier"
-    inputs: Mapping[str, type[Event]] = {TENSORS.name: TensorReady}
-    outputs: Sequence[Topic] = (CALLS, SHADOW, ACTIVE_MODELS)
-    observed: Collection[str] = ()
+    topics: ServiceTopics[TensorReady] = topology.CLASSIFIER
+    stage: str = topology.CLASSIFIER.name
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Prepare; connects at the first use."""
@@ -43,13 +41,13 @@ class Classifier:
         self._serving.take()
         self._shadowing.start()
 
-    def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
+    def handle(self, records: Sequence[Record[TensorReady]]) -> list[Outcome]:
         """Call the newest revision of each specimen in the batch."""
         taken = self._serving.take()
         self._shadowing.follow(self._serving.shadow)
         outcomes: list[Outcome] = [Done(skipped="superseded")] * len(records)
         chosen = sorted(newest_revisions(records))
-        tensors = [self._pool.submit(self._read, cast(TensorReady, records[index].event)) for index in chosen]
+        tensors = [self._pool.submit(self._read, records[index].event) for index in chosen]
         with metrics.step(self.stage, "read"):
             wait(tensors)
         readable: list[tuple[int, Tensors]] = []
@@ -62,7 +60,7 @@ class Classifier:
         with metrics.step(self.stage, "infer"):
             answers = self._infer(taken, [tensor for _, tensor in readable])
         for (index, _), answer in zip(readable, answers, strict=True):
-            event = cast(TensorReady, records[index].event)
+            event = records[index].event
             outcomes[index] = answer if isinstance(answer, Rejected) else _call(event, answer, taken)
         return outcomes
 
@@ -70,9 +68,9 @@ class Classifier:
         """Count the calls and offer them to the candidate in shadow; nothing is remembered between batches."""
         for outcome in outcomes:
             for message in outcome.messages if isinstance(outcome, Done) else ():
-                call = cast(PhenotypeCall, message.event)
-                count_call(call)
-                self._shadowing.offer(call)
+                if isinstance(message.event, PhenotypeCall):
+                    count_call(message.event)
+                    self._shadowing.offer(message.event)
 
     def close(self) -> None:
         """End threads and connections."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from services.cli.output import errors
-from services.operations.processes import SERVICES, Processes
+from services.common import topology
+from services.common.topology import SERVICES
+from services.operations.processes import Processes
 
 _LOOK_SECONDS: Final = 2.0
 """Between two looks at the children: a service that crashed is started again this soon."""
@@ -58,12 +60,12 @@ def _asked_to_stop() -> Iterator[threading.Event]:
 class Service(StrEnum):
     """The services, in the order in which an image passes them, the monitor that counts them, and all of them."""
 
-    INTAKE = "intake"
-    ASSEMBLER = "assembler"
-    FUSER = "fuser"
-    CLASSIFIER = "classifier"
-    SINK = "sink"
-    MONITOR = "monitor"
+    INTAKE = topology.INTAKE.name
+    ASSEMBLER = topology.ASSEMBLER.name
+    FUSER = topology.FUSER.name
+    CLASSIFIER = topology.CLASSIFIER.name
+    SINK = topology.SINK.name
+    MONITOR = topology.MONITOR.name
     ALL = "all"
 
 
@@ -93,7 +95,7 @@ def run(
     raise typer.Exit(run_service(handler, settings))
 
 
-def make(service: Service) -> tuple[Handler, ServiceSettings]:
+def make(service: Service) -> tuple[Handler[Any], ServiceSettings]:
     """Build a service other than the monitor; only its own libraries are loaded, which keeps each process small."""
     from services.common.settings import ServiceSettings, load
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import Final
 
 import typer
 
 from services.cli.output import JsonOption, console, print_json, seconds, table
 from services.common.errors import Retriable
-from services.common.loop.backoff import delays
+from services.common.retry import retry
 from services.common.settings import ServiceSettings, load
-from services.operations.status import READS, ServerHealth, ServiceState, TopicState, check_servers, topics_and_services
+from services.operations.status import ServerHealth, ServiceState, TopicState, check_servers, topics_and_services
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _TRIES: Final = 3
@@ -55,13 +54,10 @@ def status(*, as_json: JsonOption = False) -> None:
 
 def _ask_for_offsets(settings: ServiceSettings) -> tuple[list[TopicState], list[ServiceState], str | None]:
     """Ask the broker a few times: a fresh one needs a moment to find the coordinators of the groups."""
-    for seconds_ in islice(delays(), _TRIES):
-        try:
-            return *topics_and_services(settings), None
-        except Retriable as error:
-            problem = str(error)
-        time.sleep(seconds_)
-    return [], [], problem
+    try:
+        return *retry(lambda: topics_and_services(settings), time.sleep, attempts=_TRIES), None
+    except Retriable as error:
+        return [], [], str(error)
 
 
 def _print(servers: Sequence[ServerHealth], topics: Sequence[TopicState], services: Sequence[ServiceState]) -> None:
@@ -81,6 +77,6 @@ def _topic(one: TopicState) -> tuple[object, ...]:
 
 
 def _service(one: ServiceState) -> tuple[object, ...]:
-    waiting = ", ".join(f"{topic} {count}" for topic, count in one.lag.items() if count and len(READS[one.name]) > 1)
+    waiting = ", ".join(f"{topic} {count}" for topic, count in one.lag.items() if count and len(one.lag) > 1)
     stopped = "" if one.workers else f"no worker: run `xray run {one.name}`"
     return one.name, one.workers, sum(one.lag.values()), ", ".join(filter(None, (waiting, stopped)))

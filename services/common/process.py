@@ -1,4 +1,4 @@
-"""One service as a process: checks, loop, health, clean end."""
+"""Runs one service as a process: checks, loop, health endpoints, clean stop."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from types import FrameType
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
 from services.common import http, logs, metrics
 from services.common.errors import Fatal, Retriable
-from services.common.loop.backoff import delays
+from services.common.identity import image_event_id, log_fields
 from services.common.loop.batch import BatchLoop
-from services.common.loop.handler import Handler
+from services.common.loop.handler import E, Handler
 from services.common.loop.lag import lag_exported
 from services.common.loop.transport import KafkaTransport
+from services.common.retry import retry
 from services.common.settings import ServiceSettings
-from services.common.topics import REJECTED
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
 SILENT_SECONDS: Final = 300.0
-"""A loop that has neither polled nor retried for so long hangs; the longest honest batch takes far less."""
+"""A loop that has neither polled nor retried for this long hangs; the longest normal batch takes far less."""
 EXIT_OK: Final = 0
 EXIT_FATAL: Final = 2
 
 
-def run_service(handler: Handler, settings: ServiceSettings) -> int:
+def run_service(handler: Handler[E], settings: ServiceSettings) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code: 0 after a clean stop, 2 when misconfigured or broken.
 
-    On a signal the batch in hand is finished, published and committed, and the group is left.
+    On a signal the current batch is finished, published and committed, and the process leaves the group.
     """
-    logs.configure(handler.stage, settings.log_level)
+    stage = handler.topics.name
+    logs.configure(stage, settings.log_level)
     stop = _stop_on_signal()
     runner = _Runner(handler, settings, stop)
-    metrics.started(handler.stage, lambda: runner.not_ready() is None)
+    metrics.started(stage, lambda: runner.not_ready() is None)
     try:
         with http.serve(settings.http_host, settings.http_port, http.Health(runner.live, runner.not_ready)) as port:
             log.info("started", http_port=port, pid=os.getpid())
@@ -55,53 +56,51 @@ def run_service(handler: Handler, settings: ServiceSettings) -> int:
     return EXIT_OK
 
 
-class _Runner:
-    def __init__(self, handler: Handler, settings: ServiceSettings, stop: threading.Event) -> None:
+class _Runner(Generic[E]):
+    def __init__(self, handler: Handler[E], settings: ServiceSettings, stop: threading.Event) -> None:
         self._handler, self._settings, self._stop = handler, settings, stop
-        self._loop: BatchLoop | None = None
-        self._transport: KafkaTransport | None = None
+        self._loop: BatchLoop[E] | None = None
         self._waiting: str | None = "starting"
 
     def run(self) -> None:
-        topics = list(self._handler.inputs)
-        needed = {*topics, *(topic.name for topic in self._handler.outputs), REJECTED.name}
-        self._transport = self._insist(lambda: KafkaTransport(self._settings, self._handler.stage, topics))
-        if self._transport is None:
-            return
-        with closing(self._transport) as transport, closing(self._handler):
-            if self._insist(lambda: _true(self._handler.start)) and self._insist(
-                lambda: _true(lambda: transport.subscribe(needed))
-            ):
-                self._loop = BatchLoop(self._handler, transport, self._stop)
+        topics = self._handler.topics
+        names = [topic.name for topic in topics.inputs]
+        try:
+            transport = self._retry(lambda: KafkaTransport(self._settings, topics.name, names))
+            with closing(transport), closing(self._handler):
+                self._retry(self._handler.start)
+                self._retry(lambda: transport.subscribe(topics.required))
+                self._loop = BatchLoop(
+                    self._handler, transport, self._stop, log_fields=log_fields, image_event_id=image_event_id
+                )
                 self._waiting = None
-                with lag_exported(self._settings, self._handler.stage, topics):
+                with lag_exported(self._settings, topics.name, names):
                     self._loop.run()
+        except _StoppedWhileStartingError:
+            return
 
     def live(self) -> bool:
         return self._loop is None or time.monotonic() - self._loop.last_beat < SILENT_SECONDS
 
     def not_ready(self) -> str | None:
-        if self._loop is None or self._transport is None:
-            return self._waiting
-        return self._loop.retrying
+        return self._waiting if self._loop is None else self._loop.retrying
 
-    def _insist(self, action: Callable[[], T]) -> T | None:
-        """Try until it works; None when asked to stop meanwhile."""
-        for seconds in delays():
-            try:
-                return action()
-            except Retriable as error:
-                self._waiting = str(error)
-                metrics.retried(self._handler.stage, "start", error)
-                log.warning("waiting to start", seconds=round(seconds, 2), why=str(error))
-            if self._stop.wait(seconds):
-                return None
-        raise AssertionError
+    def _retry(self, action: Callable[[], T]) -> T:
+        """Retry until it succeeds; raises _StoppedWhileStartingError when asked to stop meanwhile."""
+
+        def failed(error: Retriable, seconds: float) -> None:
+            self._waiting = str(error)
+            metrics.retried(self._handler.topics.name, "start", error)
+            log.warning("waiting to start", seconds=round(seconds, 2), why=str(error))
+
+        try:
+            return retry(action, self._stop.wait, failed=failed)
+        except Retriable as error:
+            raise _StoppedWhileStartingError from error
 
 
-def _true(action: Callable[[], None]) -> bool:
-    action()
-    return True
+class _StoppedWhileStartingError(Exception):
+    """A signal arrived while the process waited for a server."""
 
 
 def _stop_on_signal() -> threading.Event:

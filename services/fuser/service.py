@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from collections.abc import Sequence
+from typing import Final
 
 import cv2
 import numpy as np
 
-from services.common import metrics
+from services.common import metrics, topology
 from services.common.errors import Rejected
-from services.common.events import Event, SpecimenReady, SpecimenView, TensorReady
+from services.common.events import SpecimenReady, SpecimenView, TensorReady
 from services.common.events.base import now
 from services.common.keys import tensor_key, view_key
-from services.common.loop import Done, Message, Outcome, PerRecordHandler, Record, newest_revisions
+from services.common.loop import Done, Message, Outcome, PerRecordHandler, Record, ServiceTopics
 from services.common.preprocessing import TENSOR_SIDE, VERSION
+from services.common.revisions import newest_revisions
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
-from services.common.topics import SPECIMENS, TENSORS, Topic
+from services.common.topics import TENSORS
 from services.fuser.fuse import Image, fuse
 
 _ALIKE: Final = 1.0
@@ -63,12 +64,11 @@ def _alike(data: bytes, tensor: Image) -> bool:
     return float(np.abs(there.astype(np.int16) - tensor).mean()) <= _ALIKE
 
 
-class Fuser(PerRecordHandler):
+class Fuser(PerRecordHandler[SpecimenReady]):
     """Handler of `xray.specimens`."""
 
-    stage: str = "fuser"
-    inputs: Mapping[str, type[Event]] = {SPECIMENS.name: SpecimenReady}
-    outputs: Sequence[Topic] = (TENSORS,)
+    topics: ServiceTopics[SpecimenReady] = topology.FUSER
+    stage: str = topology.FUSER.name
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Prepare; connects at the first use."""
@@ -80,15 +80,15 @@ class Fuser(PerRecordHandler):
         cv2.setNumThreads(1)
         self._store.check_bucket()
 
-    def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
+    def handle(self, records: Sequence[Record[SpecimenReady]]) -> list[Outcome]:
         """Fuse only the newest revision of each specimen in the batch."""
         newest = newest_revisions(records)
         fused = iter(super().handle([records[index] for index in sorted(newest)]))
         return [next(fused) if index in newest else Done(skipped="superseded") for index in range(len(records))]
 
-    def handle_one(self, record: Record[Event]) -> Done:
+    def handle_one(self, record: Record[SpecimenReady]) -> Done:
         """Fuse one revision; raises Rejected for a set that this version did not make."""
-        event = cast(SpecimenReady, record.event)
+        event = record.event
         _check(event)
         with metrics.step(self.stage, "read"):
             images = {kind: [self._read(view) for view in event.views if view.view == kind] for kind in ("DV", "LAT")}

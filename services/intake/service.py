@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import cast
 
 import cv2
 
-from services.common import metrics
+from services.common import metrics, topology
 from services.common.errors import Rejected
-from services.common.events import Event, ImageEvent, ViewReady, image_kind
+from services.common.events import ImageEvent, ViewReady, image_kind
 from services.common.events.base import now
 from services.common.events.image import declared_view
 from services.common.keys import original_key, view_key
-from services.common.loop import Done, Message, PerRecordHandler, Record
+from services.common.loop import Done, Message, PerRecordHandler, Record, ServiceTopics
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import original_of
 from services.common.settings import load
 from services.common.store import ObjectStore
-from services.common.topics import IMAGES, VIEWS, Topic
+from services.common.topics import VIEWS
 from services.intake.fetch import Fetcher
 from services.intake.limits import Limits
 from services.intake.settings import IntakeSettings
 from services.intake.standardise import StandardView, encode_view, standardise
 
 
-class Intake(PerRecordHandler):
+class Intake(PerRecordHandler[ImageEvent]):
     """Handler of `xray.images`."""
 
-    stage: str = "intake"
-    inputs: Mapping[str, type[Event]] = {IMAGES.name: ImageEvent}
-    outputs: Sequence[Topic] = (VIEWS,)
+    topics: ServiceTopics[ImageEvent] = topology.INTAKE
+    stage: str = topology.INTAKE.name
 
     def __init__(self, settings: IntakeSettings) -> None:
         """Prepare; connects at the first use."""
@@ -50,9 +47,9 @@ class Intake(PerRecordHandler):
         super().close()
         self._fetcher.close()
 
-    def handle_one(self, record: Record[Event]) -> Done:
+    def handle_one(self, record: Record[ImageEvent]) -> Done:
         """Standardise one image; raises Rejected for one that cannot be used."""
-        event = cast(ImageEvent, record.event)
+        event = record.event
         kind = image_kind(event.parameter_stable_id)
         if kind == "other":
             return Done(skipped="not_a_whole_body_parameter")
@@ -77,7 +74,7 @@ class Intake(PerRecordHandler):
             self._store.put(key, data, content_type)
         metrics.written_bytes(self.stage, "objects", len(data))
 
-    def _stored(self, record: Record[Event], event: ImageEvent, sha256: str, view: StandardView) -> ViewReady:
+    def _stored(self, record: Record[ImageEvent], event: ImageEvent, sha256: str, view: StandardView) -> ViewReady:
         """Store the view, and only then have it announced: the assembler lists what is stored."""
         png = encode_view(view.pixels)
         key = view_key(VERSION, event.biological_sample_id, view.view, sha256)

@@ -1,6 +1,6 @@
-"""The Faust app: one agent that counts, one timer that closes windows.
+"""The monitor as a Faust app: an agent that counts, and a timer that closes windows.
 
-How far the app has read: what hinders it, and up to which moment windows may be closed.
+`Progress` knows how far the app has read, and so up to which moment windows may be closed, and what prevents that.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import faust
 import structlog
 from aiokafka.errors import KafkaError
 
 from services.common import metrics as common_metrics
-from services.common.errors import Retriable
+from services.common.errors import Fatal, Retriable
 from services.common.events import CentreStatistics
+from services.common.kafka.clients import bootstrap_servers
+from services.common.process import EXIT_FATAL
 from services.common.topics import STATISTICS
+from services.common.topology import MONITOR
 from services.monitor import metrics
 from services.monitor.closing import due
 from services.monitor.cluster import TABLE, Cluster, app_name
-from services.monitor.counter import READS, STAGE, StatisticsCounter
+from services.monitor.counter import StatisticsCounter
 from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
 from services.monitor.tables import Window, WindowTable
@@ -34,8 +37,8 @@ class Progress:
     """Follows a Faust app's agent through its partitions."""
 
     def __init__(self, app: Any, partitions: int) -> None:
-        """Follow an app that reads so many partitions of each topic."""
-        self._app, self._wanted = app, partitions * len(READS)
+        """Follow an app that reads `partitions` partitions of each topic."""
+        self._app, self._wanted = app, partitions * len(MONITOR.inputs)
         self._read: dict[tuple[str, int], tuple[int, float]] = {}
 
     def note(self, message: Any) -> None:
@@ -43,18 +46,18 @@ class Progress:
         self._read[message.topic, message.partition] = (message.offset + 1, message.timestamp)
 
     def hindrance(self) -> str | None:
-        """Say why windows cannot be closed at present, or None."""
+        """Return why windows cannot be closed at present, or None."""
         if self._app.rebalancing or not self.assigned():
             return "waiting for its partitions"
         if self._app.in_recovery:
             return "reading its tables back"
         missing = self._wanted - len(self.assigned())
-        return f"another worker holds {missing} partitions; run one monitor a deployment" if missing else None
+        return f"another worker holds {missing} partitions; run one monitor per deployment" if missing else None
 
     async def watermark(self, present: float) -> float:
         """Return the present if everything is read, else the oldest moment (Unix time) that a backlog has reached.
 
-        A window that a backlog still adds to is not closed half counted.
+        So a window is not closed while a backlog still adds to it.
         """
         assigned = self.assigned()
         ends = await self._app.consumer.highwaters(*assigned)
@@ -69,7 +72,7 @@ class Progress:
 
     def assigned(self) -> list[Any]:
         """Return the partitions of the source topics that this worker holds."""
-        return [where for where in self._app.consumer.assignment() if where.topic in READS]
+        return [where for where in self._app.consumer.assignment() if where.topic in MONITOR.events]
 
 
 log = structlog.get_logger()
@@ -77,14 +80,14 @@ log = structlog.get_logger()
 TICK_SECONDS: Final = 1.0
 EXIT_BROKEN: Final = 1
 _STORE: Final = {"driver": "rocksdict", "block_cache_size": 8 << 20, "write_buffer_size": 4 << 20}
-"""Faust's default cache is 2 GiB a partition."""
+"""Faust's default cache is 2 GiB per partition."""
 
 
 class Monitor:
-    """The app with its table, and how it fares."""
+    """The app with its table, and its state for the health checks."""
 
     def __init__(self, settings: MonitorSettings, cluster: Cluster) -> None:
-        """Build; makes the table's folder. Nothing runs before a Faust worker takes `app`."""
+        """Build the app and create the table's folder. Nothing runs before a Faust worker takes `app`."""
         self._settings = settings
         self._windows = settings.windows()
         self.app = _app(settings, cluster)
@@ -107,7 +110,7 @@ class Monitor:
 
     def _register(self, table: Any) -> None:
         source = self.app.topic(
-            *READS, key_serializer="raw", value_serializer="raw", allow_empty=True, partitions=table.partitions
+            *MONITOR.events, key_serializer="raw", value_serializer="raw", allow_empty=True, partitions=table.partitions
         )
 
         async def count(stream: Any) -> None:
@@ -119,37 +122,37 @@ class Monitor:
 
         async def beat() -> None:
             self.last_beat = time.monotonic()
-            common_metrics.beat(STAGE, len(self._progress.assigned()))
+            common_metrics.beat(MONITOR.name, len(self._progress.assigned()))
 
         async def close() -> None:
             await self._tick()
 
-        self.app.agent(source, name=STAGE, concurrency=1)(count)
+        self.app.agent(source, name=MONITOR.name, concurrency=1)(count)
         table.on_recover(recovered)
         for task in (beat, close):
             self.app.timer(interval=TICK_SECONDS)(task)
 
     def _count(self, message: Any) -> None:
-        """Count a record, or end the process: Faust would acknowledge a record whose counting failed."""
+        """Count a record, or exit: Faust would acknowledge a record whose counting failed."""
         try:
             self._counting.take(message.topic, message.partition, message.timestamp, message.value)
             self._progress.note(message)
-        except Exception:
-            log.critical("stopped", why="could not count", topic=message.topic, offset=message.offset, exc_info=True)
-            logging.shutdown()
-            os._exit(EXIT_BROKEN)
+        except Exception:  # noqa: BLE001 - the process exits
+            _exit(EXIT_BROKEN, "could not count", topic=message.topic, offset=message.offset, exc_info=True)
 
     async def _tick(self) -> None:
-        """Close what is due; a server that is away only delays it."""
+        """Close the windows that are due; a server that is away delays that, a misconfiguration ends the process."""
         try:
             hindrance = self._progress.hindrance()
             if hindrance is None:
                 await self._close()
-            # Ready only now: the first time, closing also shows what was published before.
+            # Only now ready: the first time, closing also exports what was published before.
             self.waiting = hindrance
         except (Retriable, KafkaError, TimeoutError) as error:
             self.waiting = f"Kafka away: {error!r}"
             log.warning("could not close windows, will try again", why=self.waiting)
+        except Fatal as fatal:
+            _exit(EXIT_FATAL, str(fatal))
 
     async def _close(self) -> None:
         if not self._shown:
@@ -171,7 +174,7 @@ class Monitor:
             raise
 
     def _closable(self, now: float) -> set[Window]:
-        """Return the closed windows that have grown; one that grows on is not published again before another grace."""
+        """Return the closed windows that have grown; a window is published again only after another grace period."""
         return {
             window
             for window in self._counting.grown
@@ -191,15 +194,21 @@ class Monitor:
         log.info("window closed", centre=window.centre, start=str(window.window_start), drifted=drifted, again=again)
 
 
+def _exit(code: int, why: str, **details: Any) -> NoReturn:
+    log.critical("stopped", why=why, **details)
+    logging.shutdown()
+    os._exit(code)
+
+
 def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
     name = app_name(settings)
-    # Faust makes only the last folder of the path.
+    # Faust creates only the last folder of the path.
     folder: Path = settings.monitor_folder.expanduser() / cluster.id / name
     folder.mkdir(parents=True, exist_ok=True)
     timeout = settings.session_timeout_ms / 1000
     return faust.App(
         name,
-        broker=[f"kafka://{host.strip()}" for host in settings.kafka_bootstrap.split(",")],
+        broker=[f"kafka://{address}" for address in bootstrap_servers(settings)],
         store="rocksdb://",
         datadir=folder,
         autodiscover=False,

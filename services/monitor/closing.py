@@ -1,6 +1,6 @@
-"""Which windows are due, and their events in the order of time.
+"""Which windows are due, and their statistics in order of time.
 
-Counting anew from the topics: the same counts as the app's, without its table.
+`Recount` counts the records of the topics again: the same counts as the app's, without its table.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from services.common.errors import Rejected
 from services.common.events import CentreStatistics, parse_event
-from services.monitor.counter import READS
+from services.common.topology import MONITOR
 from services.monitor.counting import Windows, observe, statistics
 from services.monitor.drift import DriftRule, judged
 from services.monitor.history import StatisticsHistory
@@ -20,7 +20,7 @@ from services.monitor.tables import Window
 
 
 class Recount:
-    """Counts records in any order; holds every identity in memory (some 150 bytes each)."""
+    """Counts records in any order; holds every identity in memory (about 150 bytes each)."""
 
     def __init__(self, windows: Windows) -> None:
         """Start with no window."""
@@ -31,7 +31,7 @@ class Recount:
     def add(self, topic: str, timestamp: float, value: bytes | None) -> None:
         """Count a record of a topic that the monitor reads; `timestamp` is Unix time. Unreadable ones are left out."""
         try:
-            event = parse_event(READS[topic], value)
+            event = parse_event(MONITOR.events[topic], value)
         except Rejected:
             return
         observation = observe(event, datetime.fromtimestamp(max(0.0, timestamp), UTC))
@@ -56,12 +56,12 @@ def due(
     settings: MonitorSettings,
     counting_since: float,
 ) -> Iterator[CentreStatistics]:
-    """Yield the statistics of each window that counts more than was published of it.
+    """Yield the statistics of each window that counts more events than were published for it.
 
-    Counts only ever fall short (a crash, late events), so the larger count is the truer one, and a partial one never
-    replaces a whole one. A window that began before `counting_since` (Unix time) is `interrupted`. Oldest first,
-    because a window's reference is the centre's earlier ones; each enters the history when the next one is asked for,
-    so publish it before.
+    Counts can only be too low (a crash, late events), so the larger count is the better one, and a partial count never
+    replaces a complete one. A window that began before `counting_since` (Unix time) is `interrupted`. The oldest comes
+    first, because a window's reference is the centre's earlier ones. Each enters the history when the next one is
+    requested, so publish it before.
     """
     rule = DriftRule(settings.monitor_least_count, settings.monitor_least_shift)
     for start, centre in sorted(windows):

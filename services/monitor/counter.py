@@ -1,51 +1,47 @@
-"""From a record to the counters of its window: the work of the monitor's agent."""
+"""Adds a record to the counters of its window: the work of the monitor's agent."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Final
 
 from services.common.errors import Rejected
-from services.common.events import Event, parse_event
+from services.common.events import parse_event
 from services.common.metrics.definitions import DONE, RECEIVED, SKIPPED
-from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
+from services.common.topology import MONITOR
 from services.monitor import metrics
 from services.monitor.counting import Windows, observe
 from services.monitor.tables import Window, WindowTable
 
-STAGE: Final = "monitor"
-READS: Final[dict[str, type[Event]]] = {topic.name: topic.event for topic in (IMAGES, VIEWS, CALLS, REJECTED)}
-
 
 class StatisticsCounter:
-    """Counts records one by one and remembers which windows have grown."""
+    """Counts records one by one and records which windows have grown."""
 
     def __init__(self, table: WindowTable, windows: Windows) -> None:
         """Start with no window grown."""
         self._table, self._windows = table, windows
         self._tidied: dict[int, int] = {}
         self.grown: set[Window] = set()
-        """Windows with counts that may not be published yet."""
+        """Windows whose counts may not be published yet."""
 
     def recovered(self) -> None:
-        """Look at every window of the table again, after a start or a rebalance."""
+        """Check every window of the table again, after a start or a rebalance."""
         self.grown |= set(self._table.windows())
 
     def take(self, topic: str, partition: int, timestamp: float, value: bytes | None) -> None:
-        """Count one record; must be called with its Faust event in hand."""
-        RECEIVED.labels(STAGE, topic).inc()
+        """Count one record; must be called while Faust processes its event."""
+        RECEIVED.labels(MONITOR.name, topic).inc()
         self._tidy(partition)
         cause = self._count(topic, partition, timestamp, value)
         if cause is None:
-            DONE.labels(STAGE).inc()
+            DONE.labels(MONITOR.name).inc()
         else:
-            SKIPPED.labels(STAGE, cause).inc()
+            SKIPPED.labels(MONITOR.name, cause).inc()
 
     def _count(self, topic: str, partition: int, timestamp: float, value: bytes | None) -> str | None:
         """Return why the record was left out, or None."""
         try:
-            event = parse_event(READS[topic], value)
+            event = parse_event(MONITOR.events[topic], value)
         except Rejected:
             return "refused_by_another_service"
         observation = observe(event, datetime.fromtimestamp(max(0.0, timestamp), UTC))
@@ -60,7 +56,7 @@ class StatisticsCounter:
         return None
 
     def _tidy(self, partition: int) -> None:
-        """Once a window, delete what has expired; only a record of the partition lets Faust's table be written."""
+        """Once per window, delete what has expired; Faust's table can be written only while it processes a record."""
         before = self._windows.start_of(datetime.fromtimestamp(time.time() - self._windows.kept, UTC))
         if self._tidied.get(partition) != before:
             self._table.forget(partition, before)

@@ -1,15 +1,9 @@
-"""What one event says: of which centre, in which moment, under which identity, and what it adds to the counts.
+"""From events to the statistics of a window. Pure functions.
 
-From a window's counters to its event.
-
-Edges of the histograms of the quality scores (docs/intake.md says what each score is).
-
-Each score's limits lie on an edge. A changed edge makes earlier windows incomparable: their histograms are left out
-of the reference until the new ones fill it.
-
-Tumbling windows of event time: [start, start + length), aligned to 1970-01-01 UTC.
-
-From events to counts: what each event adds to which window. Pure functions.
+`observe` returns the centre, moment and identity of an event and what it adds to the counts. `Windows` are tumbling
+windows of event time, [start, start + length), aligned to 1970-01-01 UTC. `statistics` turns the counters of a window
+into its event. `EDGES` are the histogram edges of the quality scores that docs/intake.md describes. The limits of each
+score are edges. If an edge changes, histograms of earlier windows are left out of the reference until new ones fill it.
 """
 
 from __future__ import annotations
@@ -41,7 +35,7 @@ from services.common.labels import LABEL_ORDER
 def statistics(centre: str, start: int, length: int, counters: Mapping[str, int]) -> CentreStatistics:
     """Return the statistics, drift not yet judged; `start` is Unix time, `length` in seconds.
 
-    Every label is there, also with no positive call; a score is there once a view carried it.
+    Every label is included, also without a positive call; a score is included once a view carried it.
     """
     count = Counter(counters)
     return CentreStatistics(
@@ -123,15 +117,15 @@ class Windows:
         return int(moment.timestamp() // self.length) * self.length
 
     def closed(self, start: int, now: float) -> bool:
-        """Tell whether a window's end and its grace are past."""
+        """Return whether a window's end and its grace are past."""
         return start + self.length + self.grace <= now
 
     def expired(self, start: int, now: float) -> bool:
-        """Tell whether a window takes no more events."""
+        """Return whether a window takes no more events."""
         return start + self.length + self.kept <= now
 
     def judge(self, start: int, now: float) -> Verdict:
-        """Say whether an event of this window counts; a clock that is a window ahead is wrong."""
+        """Return whether an event of this window counts; a clock that is a window ahead is wrong."""
         if self.expired(start, now):
             return "too_late"
         return "in_the_future" if start > now + self.length else "counts"
@@ -143,7 +137,7 @@ def moment_of(seconds: float) -> datetime:
 
 
 UNKNOWN_CENTRE: Final = "(unknown)"
-"""Counts rejections of records whose centre could not be read; the ledger has no centre there."""
+"""Counts rejections of records whose centre could not be read; the ledger stores no centre for them."""
 _CENTRE: Final = TypeAdapter[str](Centre)
 
 
@@ -151,7 +145,7 @@ _CENTRE: Final = TypeAdapter[str](Centre)
 class EventObservation:
     """One event's part in the statistics.
 
-    `moment` is when the image was announced: what became of an image counts in the window in which it came.
+    `moment` is when the image was announced: every outcome of an image counts in the window of its announcement.
     `identity` is the same for every delivery of the event. `adds` names the counters that grow by one
     (`services.monitor.counting` reads them).
     """
@@ -211,7 +205,7 @@ def _call(event: PhenotypeCall) -> Iterator[str]:
 
 
 def _centre(rejection: Rejection) -> str:
-    """A rejected record may name anything as its centre."""
+    """Return the centre of a rejected record, which may hold anything."""
     try:
         return _CENTRE.validate_python(rejection.centre)
     except ValidationError:

@@ -1,10 +1,7 @@
-"""The verdict on a window: which of its measures have drifted from the centre's reference.
+"""Whether a centre's window has drifted from the centre's earlier windows, its reference. Pure functions.
 
-The distributions of a window that are compared: outcomes, positive rates, doubts, quality scores.
-
-Population stability index, and how large it gets by chance alone.
-
-Whether a centre's window differs from its earlier ones. Pure functions.
+The compared distributions are outcomes, positive rates, uncertain calls, disagreements and quality scores. They are
+compared by the population stability index, with a limit that takes into account how large it gets by chance.
 """
 
 from __future__ import annotations
@@ -113,7 +110,7 @@ _DECIMALS: Final = 6
 
 @dataclass(frozen=True)
 class DriftRule:
-    """When a measure has drifted: enough observations on both sides, and an index beyond this and beyond chance."""
+    """Drift: both sides have `least_count` observations and the index exceeds `least_shift` and chance."""
 
     least_count: int
     least_shift: float

@@ -1,4 +1,4 @@
-"""What the monitor alone exports."""
+"""The metrics that only the monitor exports."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _NAMED: Final = {"rejected": REJECTED, "positive": POSITIVE}
 
 
 def counted(observation: EventObservation) -> None:
-    """Count an event that is no duplicate."""
+    """Count an event that is not a duplicate."""
     for added in observation.adds:
         counter, _, name = added.partition(":")
         if counter in _COUNTERS:
@@ -59,7 +59,7 @@ def counted(observation: EventObservation) -> None:
 
 
 def closed(window: CentreStatistics) -> None:
-    """Show the drift of a centre's newest window; what an earlier one showed and this one cannot judge goes away."""
+    """Export the drift of a centre's newest window, and remove measures that only an earlier window could judge."""
     for gauge in (DRIFT, DRIFT_LIMIT):
         gauge.remove_by_labels({"centre": window.centre})
     for one in window.drift:

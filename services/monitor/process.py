@@ -1,6 +1,6 @@
-"""The monitor as a process: checks, Faust worker, health, clean end.
+"""Runs the monitor as a process: checks, Faust worker, health endpoints, clean stop.
 
-The libraries' share of the log: without a broker aiokafka and Faust write thousands of lines a minute.
+It also limits what the libraries log: without a broker, aiokafka and Faust write thousands of lines per minute.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import faust
 import structlog
 
 from services.common import http, logs, metrics
 from services.common.errors import Fatal, Retriable
-from services.common.loop.backoff import delays
 from services.common.loop.lag import lag_exported
 from services.common.process import EXIT_FATAL, EXIT_OK, SILENT_SECONDS
+from services.common.retry import retry
+from services.common.topology import MONITOR
 from services.monitor.app import Monitor
-from services.monitor.cluster import prepare
-from services.monitor.counter import READS, STAGE
+from services.monitor.cluster import Cluster, prepare
 from services.monitor.settings import MonitorSettings
 
 _LIBRARIES: Final = ("aiokafka", "faust", "mode", "rocksdict")
@@ -46,7 +45,7 @@ class _OneInTenSeconds(logging.Filter):
 
 
 def quieten() -> None:
-    """Keep the libraries to warnings and errors, each logger to one in ten seconds; call once logs are configured."""
+    """Limit the libraries to warnings and errors, one per logger in ten seconds; call after logs are configured."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(_OneInTenSeconds())
     for name in _LIBRARIES:
@@ -54,11 +53,10 @@ def quieten() -> None:
 
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 
 class _State:
-    """What the health checks see before and after the app exists."""
+    """The state that the health checks read, before and after the app exists."""
 
     def __init__(self) -> None:
         self.monitor: Monitor | None = None
@@ -74,24 +72,24 @@ class _State:
 def run_monitor(settings: MonitorSettings) -> int:
     """Run until SIGTERM or SIGINT; returns 0 after a clean stop, 2 when misconfigured, 1 when Faust has crashed.
 
-    On a signal Faust finishes the record in hand, commits and leaves the group (1 to 3 s).
+    On a signal Faust finishes the current record, commits and leaves the group (1 to 3 s).
     """
-    logs.configure(STAGE, settings.log_level)
+    logs.configure(MONITOR.name, settings.log_level)
     quieten()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until Faust's worker handles both signals
     state = _State()
     try:
         with http.serve(settings.http_host, settings.http_port, http.Health(state.live, state.not_ready)) as port:
-            metrics.started(STAGE, lambda: state.not_ready() is None)
+            metrics.started(MONITOR.name, lambda: state.not_ready() is None)
             log.info("started", http_port=port, pid=os.getpid())
-            state.monitor = Monitor(settings, _insist(lambda: prepare(settings), state))
-            with lag_exported(settings, STAGE, list(READS)):
+            state.monitor = Monitor(settings, _prepared(settings, state))
+            with lag_exported(settings, MONITOR.name, list(MONITOR.events)):
                 code = _work(state.monitor.app)
     except Fatal as fatal:
         log.critical("stopped", why=str(fatal))
         return EXIT_FATAL
     except OSError as error:
-        log.critical("stopped", why=f"cannot listen or keep the tables: {error}")
+        log.critical("stopped", why=f"cannot listen or store the tables: {error}")
         return EXIT_FATAL
     except KeyboardInterrupt:
         code = EXIT_OK
@@ -99,17 +97,15 @@ def run_monitor(settings: MonitorSettings) -> int:
     return code
 
 
-def _insist(action: Callable[[], T], state: _State) -> T:
-    """Try until it works; a signal ends the process here, since nothing has been read yet."""
-    for seconds in delays():
-        try:
-            return action()
-        except Retriable as error:
-            state.waiting = str(error)
-            metrics.retried(STAGE, "start", error)
-            log.warning("waiting to start", seconds=round(seconds, 2), why=str(error))
-        time.sleep(seconds)
-    raise AssertionError
+def _prepared(settings: MonitorSettings, state: _State) -> Cluster:
+    """Retry until the cluster is prepared; a signal ends the process here, since nothing has been read yet."""
+
+    def failed(error: Retriable, seconds: float) -> None:
+        state.waiting = str(error)
+        metrics.retried(MONITOR.name, "start", error)
+        log.warning("waiting to start", seconds=round(seconds, 2), why=str(error))
+
+    return retry(lambda: prepare(settings), time.sleep, failed=failed)
 
 
 def _work(app: Any) -> int:

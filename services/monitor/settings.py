@@ -1,4 +1,4 @@
-"""Settings of the monitor beyond those of every service."""
+"""The settings that only the monitor has."""
 
 from __future__ import annotations
 

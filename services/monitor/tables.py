@@ -1,10 +1,10 @@
 """The monitor's Faust table: counters and identities of the windows that still take events.
 
-One table for both, so that its changelog holds them in the order in which they were written. An identity is written
-before the counters that it changes: whatever a crash cuts off, an event is never counted twice, only missed.
+One table holds both, so that its changelog keeps the order in which they were written. An identity is written before
+the counters that it changes: a crash between the two loses a count, but never counts an event twice.
 
-Windows are part of the key instead of Faust's own: those forget after a restart what is to expire, close by the
-worker's clock whatever waits in the topics, and tell a callback no window.
+Windows are part of the key. Faust's own windows are not used: after a restart they forget what has to expire, they
+close by the worker's clock even if records wait in the topics, and they give a callback no window.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Window = tuple[int, str]
 
 
 class WindowTable:
-    """Reads and writes a Faust table. Writing needs an event of the partition in hand, as Faust's tables do."""
+    """Reads and writes a Faust table. Faust allows writing only while it processes an event of the partition."""
 
     def __init__(self, table: Any, partitions: int) -> None:
-        """Wrap a table that is partitioned as its source topics are."""
+        """Wrap a table that is partitioned like its source topics."""
         self._table, self._partitions = table, partitions
 
     def add(self, partition: int, start: int, observation: EventObservation) -> bool:
-        """Count an event into its window; False when that window knows it already."""
+        """Count an event into its window; return False if the window has counted it before."""
         identity = _key(partition, start, IDENTITY, observation.identity)
         if identity in self._table:
             return False
@@ -41,7 +41,7 @@ class WindowTable:
         return True
 
     def counters(self, window: Window) -> Counter[str]:
-        """Return a window's counters over all partitions."""
+        """Return a window's counters, summed over all partitions."""
         start, centre = window
         total: Counter[str] = Counter()
         for partition in range(self._partitions):
@@ -49,14 +49,14 @@ class WindowTable:
         return total
 
     def windows(self) -> Iterator[Window]:
-        """Yield every window that has counters, once a partition."""
-        for key in self._table.keys():  # noqa: SIM118 - a Faust table is no plain mapping
+        """Yield every window that has counters, once per partition."""
+        for key in self._table.keys():  # noqa: SIM118 - a Faust table is not a plain mapping
             _, start, kind, name = key.split("|", 3)
             if kind == COUNTERS:
                 yield int(start), name
 
     def forget(self, partition: int, before: int) -> None:
-        """Delete what belongs to windows of a partition that begin before a moment."""
+        """Delete everything that belongs to windows of a partition that begin before a moment."""
         old = [key for key in self._table.keys() if _is_old(key, partition, before)]  # noqa: SIM118
         for key in old:
             self._table.pop(key, None)

@@ -17,10 +17,6 @@ from services.common import ports
 from services.common.errors import Fatal, Retriable
 from services.common.tied import tied
 
-PIPELINE: Final = ("intake", "assembler", "fuser", "classifier", "sink")
-"""What turns images into rows of calls, in the order in which an image passes them."""
-SERVICES: Final = (*PIPELINE, "monitor")
-"""Every service; the monitor only counts what the others do."""
 STOP_SECONDS: Final = 30.0
 """A service ends within 25 s of SIGTERM; one that does not is killed."""
 _MISCONFIGURED: Final = 2

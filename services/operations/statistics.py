@@ -5,21 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import chain
 from typing import Any
 
-from kafka import TopicPartition
-
-from services.common.errors import Fatal
 from services.common.events import CentreStatistics
 from services.common.kafka.clients import publisher, reader
+from services.common.kafka.reading import ranges_of, read
 from services.common.topics import STATISTICS
+from services.common.topology import MONITOR
 from services.monitor.closing import Recount, due
-from services.monitor.counter import READS
 from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
 
-_POLL_MS = 500
 ALL_WINDOWS = 1_000_000
 
 
@@ -48,14 +44,5 @@ def _published(producer: Any, windows: Iterator[CentreStatistics]) -> Iterator[C
 def _records(settings: MonitorSettings) -> Iterator[tuple[str, float, bytes | None]]:
     """Yield topic, Unix time and value of every record that the topics hold now."""
     with reader(settings) as consumer:
-        missing = sorted(topic for topic in READS if not consumer.partitions_for_topic(topic))
-        if missing:
-            msg = f"topics {', '.join(missing)} do not exist; run `xray init`"
-            raise Fatal(msg)
-        where = [TopicPartition(topic, number) for topic in READS for number in consumer.partitions_for_topic(topic)]
-        consumer.assign(where)
-        consumer.seek_to_beginning()
-        ends = consumer.end_offsets(where)
-        while any(consumer.position(one) < ends[one] for one in where):
-            for record in chain.from_iterable(consumer.poll(timeout_ms=_POLL_MS).values()):
-                yield record.topic, record.timestamp / 1000, record.value
+        for record in read(consumer, ranges_of(consumer, list(MONITOR.events))):
+            yield record.topic, record.timestamp / 1000, record.value

@@ -20,23 +20,16 @@ from kafka.admin import OffsetSpec
 
 from services.common.errors import PipelineError, Retriable
 from services.common.kafka.clients import administrator
+from services.common.loop import ServiceTopics
 from services.common.settings import ServiceSettings, Settings
 from services.common.store import ObjectStore
-from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, SPECIMENS, TENSORS, TOPICS, VIEWS
+from services.common.topics import TOPICS
+from services.common.topology import TOPOLOGY
 from services.ledger.database import ledger
 from services.ledger.migrate import check_migrated
 from services.registry.active_models import ActiveModels
 from services.registry.triton_client import Backbone, connect
 
-READS: Final = {
-    "intake": (IMAGES.name,),
-    "assembler": (VIEWS.name,),
-    "fuser": (SPECIMENS.name,),
-    "classifier": (TENSORS.name,),
-    "sink": (IMAGES.name, VIEWS.name, CALLS.name, SHADOW.name, REVIEWS.name, REJECTED.name),
-    "monitor": (IMAGES.name, VIEWS.name, CALLS.name, REJECTED.name),
-}
-"""What each service reads; its consumer group bears its name."""
 Offsets = dict[TopicPartition, int]
 
 
@@ -66,7 +59,7 @@ def topics_and_services(settings: ServiceSettings) -> tuple[list[TopicState], li
         names = [topic.name for topic in TOPICS if topic.name in there]
         ends, beginnings = _offsets(admin, names, OffsetSpec.LATEST), _offsets(admin, names, OffsetSpec.EARLIEST)
         topics = [_topic(topic.name, ends) for topic in TOPICS]
-        return topics, [_service(admin, name, settings.group_prefix + name, beginnings, ends) for name in READS]
+        return topics, [_service(admin, one, settings.group_prefix, beginnings, ends) for one in TOPOLOGY]
 
 
 def _offsets(admin: Any, names: list[str], which: Any) -> Offsets:
@@ -85,11 +78,12 @@ def _topic(name: str, ends: Offsets) -> TopicState:
     return TopicState(name, len(offsets), sum(offsets), missing=not offsets)
 
 
-def _service(admin: Any, name: str, group: str, beginnings: Offsets, ends: Offsets) -> ServiceState:
+def _service(admin: Any, service: ServiceTopics[Any], prefix: str, beginnings: Offsets, ends: Offsets) -> ServiceState:
+    group = prefix + service.name
     committed = {where: found.offset for where, found in admin.list_group_offsets(group).get(group, {}).items()}
-    lag = {topic: _lag(topic, committed, beginnings, ends) for topic in READS[name]}
+    lag = {topic: _lag(topic, committed, beginnings, ends) for topic in service.events}
     described = admin.describe_groups([group]).get(group, {})
-    return ServiceState(name, len(described.get("members") or ()), lag)
+    return ServiceState(service.name, len(described.get("members") or ()), lag)
 
 
 def _lag(topic: str, committed: Offsets, beginnings: Offsets, ends: Offsets) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 
-from services.common import metrics
+from services.common import metrics, topology
 from services.common.events import Event
-from services.common.loop import Done, Outcome, Record
+from services.common.loop import Done, Outcome, Record, ServiceTopics
 from services.common.settings import ServiceSettings
-from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, VIEWS, Topic
 from services.ledger.writer import Ledger
 from services.sink.metrics import count_calls
 from services.sink.sampler import LedgerSampler
@@ -17,12 +16,8 @@ from services.sink.sampler import LedgerSampler
 class Sink:
     """Handler that publishes nothing: its effects are the rows of the ledger."""
 
-    stage: str = "sink"
-    inputs: Mapping[str, type[Event]] = {
-        topic.name: topic.event for topic in (IMAGES, VIEWS, CALLS, SHADOW, REVIEWS, REJECTED)
-    }
-    outputs: Sequence[Topic] = ()
-    observed: Collection[str] = (IMAGES.name, VIEWS.name)
+    topics: ServiceTopics[Event] = topology.SINK
+    stage: str = topology.SINK.name
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Keep where the database is; `start` connects."""

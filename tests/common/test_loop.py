@@ -1,9 +1,10 @@
-"""The order of effects, by a transport and a handler that write down what happens to them."""
+"""The order of effects, with a transport and a handler that record every call."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,10 +12,11 @@ import pytest
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Event, ImageEvent, ModelActivation, Rejection
 from services.common.events.base import now
-from services.common.loop import BatchLoop, Done, Message, Outcome, Record
+from services.common.identity import image_event_id, log_fields
+from services.common.loop import BatchLoop, Done, Message, Outcome, Record, ServiceTopics
 from services.common.loop.batch import INTERNAL_ERRORS_BEFORE_STOP
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
-from services.common.topics import ACTIVE_MODELS, IMAGES, REJECTED, Topic
+from services.common.topics import ACTIVE_MODELS, IMAGES, REJECTED
 
 
 def image(offset: int, partition: int = 0, value: bytes | None = None, specimen: str = "mouse") -> RawRecord:
@@ -42,15 +44,11 @@ def done(count: int) -> Done:
 
 
 class Recorder:
-    """Transport and handler in one diary."""
-
-    stage: str = "test"
-    inputs: Mapping[str, type[Event]] = {IMAGES.name: ImageEvent}
-    outputs: Sequence[Topic] = ()
-    observed: Collection[str] = ()
+    """Transport and handler that record every call."""
 
     def __init__(self, batches: list[list[RawRecord]]) -> None:
-        self.batches, self.diary, self.published = batches, list[str](), list[Message]()
+        self.topics = ServiceTopics[ImageEvent]("test", (IMAGES,))
+        self.batches, self.calls, self.published = batches, list[str](), list[Message]()
         self.stop = threading.Event()
         self.trouble: dict[str, list[Exception]] = {}
         self.work: Callable[[Record[Event]], Outcome] = lambda record: done(record.offset + 1)
@@ -59,10 +57,10 @@ class Recorder:
         self.assigned = 1
 
     def run(self) -> None:
-        BatchLoop(self, self, self.stop).run()
+        BatchLoop(self, self, self.stop, log_fields=log_fields, image_event_id=image_event_id).run()
 
     def _maybe_fail(self, what: str) -> None:
-        self.diary.append(what)
+        self.calls.append(what)
         if self.trouble.get(what):
             raise self.trouble[what].pop(0)
 
@@ -75,7 +73,7 @@ class Recorder:
 
     def start(self) -> None: ...
 
-    def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
+    def handle(self, records: Sequence[Record[ImageEvent]]) -> list[Outcome]:
         self._maybe_fail(f"handle {len(records)}")
         return [self.work(record) for record in records]
 
@@ -84,7 +82,7 @@ class Recorder:
         self.published.extend(messages)
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
-        self.diary.append("acknowledged")
+        self.calls.append("acknowledged")
 
     def commit(self, offsets: Offsets) -> None:
         self._maybe_fail("commit")
@@ -94,7 +92,7 @@ class Recorder:
         self._maybe_fail("hold")
 
     def release(self) -> None:
-        self.diary.append("release")
+        self.calls.append("release")
 
     def rewind(self, offsets: Offsets) -> None:
         self.rewound |= offsets
@@ -109,7 +107,7 @@ class Recorder:
 def test_effects_come_before_the_commit() -> None:
     recorder = Recorder([[image(4), image(5), image(0, partition=1)]])
     recorder.run()
-    assert recorder.diary == ["poll", "handle 3", "publish", "acknowledged", "commit"]
+    assert recorder.calls == ["poll", "handle 3", "publish", "acknowledged", "commit"]
     assert recorder.committed == {(IMAGES.name, 0): 6, (IMAGES.name, 1): 1}
 
 
@@ -118,10 +116,10 @@ def test_whatever_is_away_is_tried_again_and_nothing_is_dropped(what: str) -> No
     recorder = Recorder([[image(7)]])
     recorder.trouble[what] = [Retriable("away"), Retriable("still away")]
     recorder.run()
-    assert recorder.diary.count("hold") == 2
-    assert recorder.diary.count("release") == 1
+    assert recorder.calls.count("hold") == 2
+    assert recorder.calls.count("release") == 1
     # Partitions are released as soon as what was away answers: after a late commit that is the very end.
-    assert recorder.diary[-1] == ("release" if what == "commit" else "commit")
+    assert recorder.calls[-1] == ("release" if what == "commit" else "commit")
     assert len(recorder.published) == 1
     assert recorder.committed == {(IMAGES.name, 0): 8}
 
@@ -169,7 +167,7 @@ def test_a_bad_record_becomes_a_rejection_and_the_others_go_on(value: bytes, rea
 
 def test_what_another_service_refuses_is_only_counted() -> None:
     recorder = Recorder([[image(1), image(2, value=b"not json")]])
-    recorder.observed = (IMAGES.name,)
+    recorder.topics = replace(recorder.topics, observed=(IMAGES,))
     recorder.run()
     assert recorder.rejections == []
     assert recorder.committed == {(IMAGES.name, 0): 3}

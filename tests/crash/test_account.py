@@ -27,9 +27,9 @@ from services.cli.demo.display import Display
 from services.common.loop.lag import Lag, LagGauge
 from services.common.settings import ServiceSettings
 from services.common.topics import IMAGES
+from services.common.topology import PIPELINE
 from services.demo.cohort import CohortRequest, rendering
 from services.demo.sending import DemoResult, SendOptions, send
-from services.operations.processes import PIPELINE
 from tests.pipeline.deployment import Deployment, deployed
 from tests.pipeline.mice import mouse
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.common.events import ImageEvent
-from services.operations.processes import PIPELINE
+from services.common.topology import PIPELINE
 from tests.pipeline.deployment import Call, Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
 

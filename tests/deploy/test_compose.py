@@ -8,9 +8,9 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from services.common.settings import ServiceSettings, Settings
+from services.common.topology import PIPELINE, SERVICES
 from services.intake.settings import IntakeSettings
 from services.monitor.settings import MonitorSettings
-from services.operations.processes import PIPELINE, SERVICES
 from tests.deploy.compose_file import CLONE, SERVERS, compose, services
 from tests.deploy.dockerfile import stages
 

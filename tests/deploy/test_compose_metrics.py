@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from services.operations.processes import SERVICES
+from services.common.topology import SERVICES
 from tests.deploy.compose_file import CLONE, services
 
 

@@ -21,8 +21,9 @@ from deploy.local.stack import Stack
 from services.cli.main import app
 from services.common.kafka.clients import administrator
 from services.common.topics import CALLS, IMAGES, VIEWS, Topic
+from services.common.topology import SERVICES
 from services.operations.environment import settings_of
-from services.operations.processes import SERVICES, Processes
+from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
 from services.operations.replay import REPLAY_HEADER
 from tests.ingest.push.files import write_picture

@@ -14,7 +14,7 @@ import pytest
 from services.common.events import ImageEvent
 from services.common.keys import safe_segment
 from services.common.preprocessing import VERSION
-from services.operations.processes import PIPELINE
+from services.common.topology import PIPELINE
 from tests.pipeline.deployment import Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
 

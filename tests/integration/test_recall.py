@@ -14,7 +14,7 @@ import pytest
 from services.common.errors import Rejected
 from services.common.events import PhenotypeCall, parse_event
 from services.common.kafka.clients import reader
-from services.common.kafka.reading import OffsetRange, partitions, read
+from services.common.kafka.reading import OffsetRange, partitions_of, read
 from services.common.keys import original_key
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.topics import CALLS
@@ -176,7 +176,7 @@ def test_an_unknown_specimen_is_named_and_nothing_is_recalled(cli: Cli) -> None:
 def newest_on_topic(system: Deployment, specimen: str) -> int:
     """The revision that compaction would keep."""
     with reader(system.settings) as consumer:
-        where = partitions(consumer, CALLS.name)
+        where = partitions_of(consumer, CALLS.name)
         ends = consumer.end_offsets(where)
         records = read(consumer, {one: OffsetRange(0, ends[one]) for one in where})
         found = [parse_event(PhenotypeCall, one.value) for one in records if one.key == specimen.encode()]

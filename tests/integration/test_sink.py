@@ -11,6 +11,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from services.common.events import Event
+from services.common.identity import image_event_id, log_fields
 from services.common.loop import BatchLoop, Message
 from services.common.loop.transport import KafkaTransport
 from services.common.settings import ServiceSettings
@@ -49,14 +50,14 @@ def settings(servers: Stack) -> ServiceSettings:
 
 
 @contextmanager
-def running(settings: ServiceSettings) -> Iterator[BatchLoop]:
+def running(settings: ServiceSettings) -> Iterator[BatchLoop[Event]]:
     """A sink that runs in a thread until the end of the block."""
     stop = threading.Event()
     sink = Sink(settings)
-    with closing(KafkaTransport(settings, sink.stage, list(sink.inputs))) as transport, closing(sink):
+    with closing(KafkaTransport(settings, sink.stage, list(sink.topics.events))) as transport, closing(sink):
         sink.start()
-        transport.subscribe(sink.inputs)
-        loop = BatchLoop(sink, transport, stop)
+        transport.subscribe(sink.topics.required)
+        loop = BatchLoop(sink, transport, stop, log_fields=log_fields, image_event_id=image_event_id)
         thread = threading.Thread(target=loop.run)
         thread.start()
         try:

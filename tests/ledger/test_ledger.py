@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from services.common.errors import Retriable
 from services.common.events import Event, ImageEvent, PhenotypeCall, ViewReady
 from services.common.events.base import View
+from services.common.topology import SINK
 from services.ledger import queries
 from services.ledger.database import Connection
 from services.ledger.writer import Ledger
-from services.sink.service import Sink
 from tests.common import strategies
 from tests.ledger.conftest import empty
 from tests.ledger.examples import call, image, minutes, record, records, rejection, review, shadow_call, view
@@ -274,5 +274,5 @@ def _write_all(dsn: str, events: Sequence[Event]) -> None:
 
 def test_the_events_of_every_input_have_a_table(ledger: Ledger) -> None:
     events: list[Event] = [image("a"), view("a"), call("a"), shadow_call("a"), review("a"), rejection("a")]
-    assert {type(event) for event in events} == set(Sink.inputs.values())
+    assert {type(event) for event in events} == set(SINK.events.values())
     assert ledger.write(records(events)) == [None] * len(events)

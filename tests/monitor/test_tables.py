@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.events import Event
+from services.common.topology import MONITOR
 from services.monitor.closing import Recount
-from services.monitor.counter import READS
 from services.monitor.counting import Windows, observe
 from services.monitor.tables import WindowTable
 from tests.ledger.examples import NOON, call, image, rejection, view
@@ -83,7 +83,7 @@ def test_expired_windows_are_forgotten_in_their_partition_alone() -> None:
 def test_counting_anew_gives_the_same_in_any_order(events: list[Event]) -> None:
     table, recount = WindowTable({}, 4), Recount(HOUR)
     counted(EVENTS, table)
-    topics = {event_type: topic for topic, event_type in READS.items()}
+    topics = {event_type: topic for topic, event_type in MONITOR.events.items()}
     for event in [*events, *events[:5]]:
         recount.add(topics[type(event)], NOON.timestamp(), event.encode())
     recount.add("xray.images", NOON.timestamp(), b"not json")

@@ -20,7 +20,8 @@ from services.common.keys import original_key
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
-from services.operations.processes import PIPELINE, Processes
+from services.common.topology import PIPELINE
+from services.operations.processes import Processes
 from services.operations.provisioning import prepare
 
 

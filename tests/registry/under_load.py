@@ -20,7 +20,7 @@ from deploy.local.stack import Stack
 from services.common.events import Event, PhenotypeCall, SpecimenView, TensorReady, parse_event
 from services.common.events.base import now
 from services.common.kafka.clients import reader
-from services.common.kafka.reading import OffsetRange, partitions
+from services.common.kafka.reading import OffsetRange, partitions_of
 from services.common.kafka.reading import read as read_records
 from services.common.preprocessing import VERSION
 from services.common.settings import Settings
@@ -127,7 +127,7 @@ def _send(producer: Any, specimen: str, tensor: tuple[str, str]) -> None:
 def read(settings: Settings, topic: str, event: type[E]) -> list[E]:
     """Read a topic whole."""
     with reader(settings, isolation_level="read_committed") as consumer:
-        where: list[TopicPartition] = partitions(consumer, topic)
+        where: list[TopicPartition] = partitions_of(consumer, topic)
         ends = consumer.end_offsets(where)
         stretches = {one: OffsetRange(0, ends[one]) for one in where}
         return [parse_event(event, record.value) for record in read_records(consumer, stretches)]

@@ -29,7 +29,7 @@ from deploy.grafana.values import told
 from deploy.prometheus.server import Prometheus, QueryRefused
 from services.cli.output import console
 from services.common import ports
-from services.operations.processes import SERVICES
+from services.common.topology import SERVICES
 
 PROJECT: Final = "xray-trial"
 DOCKERFILE: Final = CLONE / "deploy" / "containers" / "Dockerfile"

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
-from kafka.errors import KafkaError
 
 from services.classifier import metrics
 from services.classifier.serving import read_tensor
@@ -22,7 +21,8 @@ from services.classifier.shadow.candidate import Candidate
 from services.common.errors import PipelineError, Rejected, Retriable
 from services.common.events import ModelActivation, PhenotypeCall, ShadowCall
 from services.common.events.base import digest
-from services.common.loop.transport import producer
+from services.common.kafka.clients import open_producer
+from services.common.kafka.errors import translated
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
 from services.common.topics import SHADOW
@@ -140,14 +140,14 @@ class Shadowing:
 
     def _publish(self, compared: Sequence[ShadowCall]) -> None:
         try:
-            if self._producer is None:
-                self._producer = producer(self._settings)
-            sent = [self._producer.send(SHADOW.name, key=one.key.encode(), value=one.encode()) for one in compared]
-            for future in sent:
-                future.get(timeout=_PUBLISH_SECONDS)
-        except KafkaError as error:
-            msg = f"Kafka away, could not publish on {SHADOW.name}: {error!r}"
-            raise Retriable(msg, server="kafka", kind="kafka") from error
+            with translated(f"publish on {SHADOW.name}"):
+                if self._producer is None:
+                    self._producer = open_producer(self._settings)
+                sent = [self._producer.send(SHADOW.name, key=one.key.encode(), value=one.encode()) for one in compared]
+                for future in sent:
+                    future.get(timeout=_PUBLISH_SECONDS)
+        except PipelineError as error:
+            raise Retriable(str(error), server="kafka", kind="kafka") from error
 
     def _rest(self, record: ModelActivation, error: Exception, lost: int) -> None:
         kind = _kind(error)

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
-from kafka import TopicPartition
 from rich.markup import escape
 
 from services.cli.calls.export import export
@@ -19,10 +18,11 @@ from services.cli.calls.lineage import described
 from services.cli.groups import DefaultCommandGroup
 from services.cli.options import SinceOption
 from services.cli.output import JsonOption, console, moment, print_json, table
-from services.common.errors import Fatal, Rejected
+from services.common.errors import Rejected
 from services.common.events import PhenotypeCall, parse_event
 from services.common.events.summary import COLUMNS, called, row
 from services.common.kafka.clients import reader
+from services.common.kafka.reading import partitions_of
 from services.common.settings import Settings, load
 from services.common.topics import CALLS
 from services.ledger.database import ledger
@@ -34,11 +34,7 @@ _POLL_MS = 500
 def new_calls(settings: Settings) -> Iterator[PhenotypeCall]:
     """Yield calls published from now on, until interrupted; records of another schema are passed over."""
     with reader(settings) as consumer:
-        partitions = consumer.partitions_for_topic(CALLS.name)
-        if not partitions:
-            msg = f"topic {CALLS.name} does not exist; run `xray init`"
-            raise Fatal(msg)
-        consumer.assign([TopicPartition(CALLS.name, partition) for partition in partitions])
+        consumer.assign(partitions_of(consumer, CALLS.name))
         consumer.seek_to_end()
         while True:
             for records in consumer.poll(timeout_ms=_POLL_MS).values():

@@ -1,4 +1,10 @@
-"""Kafka as the commands use it, with its errors sorted by what the caller should do."""
+"""Creates every Kafka client of the services: one set of connection options, one set of delivery options.
+
+`open_consumer`, `open_producer` and `open_admin` return a client that the caller closes. `reader`, `publisher` and
+`administrator` are the same as context managers, which also translate the errors of the block.
+
+All of them raise Retriable when no broker answers, and Fatal when XRAY_KAFKA_BOOTSTRAP or the access rights are wrong.
+"""
 
 from __future__ import annotations
 
@@ -7,77 +13,90 @@ from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import (
-    AuthorizationError,
-    KafkaConfigurationError,
-    KafkaError,
-    SaslAuthenticationFailedError,
-    UnknownTopicOrPartitionError,
-)
 
-from services.common.errors import Fatal, Retriable
+from services.common.errors import Fatal
+from services.common.kafka.errors import translated
 from services.common.settings import Settings
 from services.common.topics import MAX_MESSAGE_BYTES
 
 _CONNECT_MS: Final = 10_000
+_RECONNECT_MS: Final = 2_000
+"""kafka-python's default of 30 s would leave a service idle long after the broker is back."""
+_COMMAND_LINGER_MS: Final = 5
+"""A command sends many records one after the other: waiting this long puts more of them into one request."""
 
 
-@contextmanager
-def sorted_errors(what: str) -> Iterator[None]:
-    """Turn Kafka's errors into Fatal (a missing topic, no right, wrong setting) or Retriable (anything else)."""
-    try:
-        yield
-    except UnknownTopicOrPartitionError as error:
-        msg = f"could not {what}: a topic does not exist; run `xray init`"
-        raise Fatal(msg) from error
-    except (AuthorizationError, SaslAuthenticationFailedError, KafkaConfigurationError) as error:
-        msg = f"Kafka refused to {what}: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the access rights"
-        raise Fatal(msg) from error
-    except KafkaError as error:
-        msg = f"Kafka away, could not {what}: {error!r}"
-        raise Retriable(msg) from error
+def bootstrap_servers(settings: Settings) -> list[str]:
+    """Return the brokers' addresses, `host:port` each."""
+    return [address.strip() for address in settings.kafka_bootstrap.split(",")]
 
 
-@contextmanager
-def administrator(settings: Settings) -> Iterator[Any]:
-    """Connect a KafkaAdminClient; its errors come out sorted."""
-    with sorted_errors(f"reach the broker at {settings.kafka_bootstrap} (XRAY_KAFKA_BOOTSTRAP)"):
-        admin = KafkaAdminClient(
-            bootstrap_servers=settings.kafka_bootstrap.split(","), bootstrap_timeout_ms=_CONNECT_MS
-        )
-    with closing(admin), sorted_errors("administer topics"):
-        yield admin
+def open_consumer(settings: Settings, **options: Any) -> Any:
+    """Return a KafkaConsumer that never commits by itself and creates no topic; `options` are kafka-python's."""
+    return _open(KafkaConsumer, settings, {"enable_auto_commit": False, "allow_auto_create_topics": False} | options)
 
 
-@contextmanager
-def publisher(settings: Settings) -> Iterator[Any]:
-    """Connect an idempotent KafkaProducer (acks=all); what is still in flight is flushed at the end."""
-    with sorted_errors(f"reach the broker at {settings.kafka_bootstrap} (XRAY_KAFKA_BOOTSTRAP)"):
-        producer = KafkaProducer(
-            bootstrap_servers=settings.kafka_bootstrap.split(","),
-            acks="all",
-            enable_idempotence=True,
-            allow_auto_create_topics=False,
-            linger_ms=5,
-            compression_type="gzip",
-            max_request_size=MAX_MESSAGE_BYTES,
-            max_block_ms=_CONNECT_MS,
-            delivery_timeout_ms=30_000,
-            request_timeout_ms=10_000,
-        )
-    with closing(producer), sorted_errors("publish"):
-        yield producer
+def open_producer(settings: Settings, **options: Any) -> Any:
+    """Return an idempotent KafkaProducer (acks=all) that gives up on a dead broker after 30 s.
+
+    By then the batch loop must have its turn to keep its partitions. `options` are kafka-python's.
+    """
+    delivery = {
+        "acks": "all",
+        "enable_idempotence": True,
+        "allow_auto_create_topics": False,
+        "linger_ms": 0,
+        "compression_type": "gzip",
+        "max_request_size": MAX_MESSAGE_BYTES,
+        "max_block_ms": _CONNECT_MS,
+        "request_timeout_ms": 10_000,
+        "delivery_timeout_ms": 30_000,
+    }
+    return _open(KafkaProducer, settings, delivery | options)
+
+
+def open_admin(settings: Settings) -> Any:
+    """Return a KafkaAdminClient."""
+    return _open(KafkaAdminClient, settings, {})
 
 
 @contextmanager
 def reader(settings: Settings, **options: Any) -> Iterator[Any]:
-    """Connect a KafkaConsumer without a group: nothing it reads is ever committed."""
-    with sorted_errors(f"reach the broker at {settings.kafka_bootstrap} (XRAY_KAFKA_BOOTSTRAP)"):
-        consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap.split(","),
-            enable_auto_commit=False,
-            allow_auto_create_topics=False,
-            **options,
-        )
-    with closing(consumer), sorted_errors("read topics"):
+    """Open a consumer without a group: it commits nothing of what it reads."""
+    with closing(open_consumer(settings, **options)) as consumer, translated("read topics"):
         yield consumer
+
+
+@contextmanager
+def publisher(settings: Settings) -> Iterator[Any]:
+    """Open a producer; records that are still in flight are flushed at the end."""
+    with closing(open_producer(settings, linger_ms=_COMMAND_LINGER_MS)) as producer, translated("publish"):
+        yield producer
+
+
+@contextmanager
+def administrator(settings: Settings) -> Iterator[Any]:
+    """Open an admin client."""
+    with closing(open_admin(settings)) as admin, translated("administer topics"):
+        yield admin
+
+
+def _open(client: Any, settings: Settings, options: dict[str, Any]) -> Any:
+    try:
+        with translated(f"reach the broker at {settings.kafka_bootstrap} (XRAY_KAFKA_BOOTSTRAP)"):
+            return client(**_connection(settings), **options)
+    except ValueError as error:
+        msg = f"XRAY_KAFKA_BOOTSTRAP is {settings.kafka_bootstrap!r}, not host:port, comma-separated: {error}"
+        raise Fatal(msg) from error
+
+
+def _connection(settings: Settings) -> dict[str, Any]:
+    """Return the options with which every client connects.
+
+    Settings for TLS and SASL belong here, and in `services/monitor/app.py` for Faust, which has its own client.
+    """
+    return {
+        "bootstrap_servers": bootstrap_servers(settings),
+        "bootstrap_timeout_ms": _CONNECT_MS,
+        "reconnect_backoff_max_ms": _RECONNECT_MS,
+    }

@@ -1,45 +1,60 @@
-"""Reads stretches of topics: bounded, outside any group, committing nothing.
+"""Reads topics outside any consumer group and commits nothing: known ranges of offsets, or a topic to its end.
 
-What kafka-python answers with None while a slow broker has not told it.
+kafka-python returns None or an empty set for what it does not know yet. Only this module handles that.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
-from services.common.errors import Fatal, Retriable
+from services.common.errors import Retriable
+from services.common.kafka.clients import open_consumer
+from services.common.kafka.errors import missing_topics, translated
+from services.common.settings import Settings
+
+Offsets = dict[TopicPartition, int]
+_SILENT_SECONDS: Final = 30.0
+_POLL_MS: Final = 500
+_POLL_RECORDS: Final = 5_000
 
 
 def position_of(consumer: Any, where: TopicPartition) -> int:
-    """Return the offset of a partition's next record.
-
-    Raises KafkaTimeoutError if the broker has not told it in time.
-    """
+    """Return the offset of a partition's next record; raises KafkaTimeoutError while the broker has not given it."""
     position: int | None = consumer.position(where)
     if position is None:
-        msg = f"the broker did not tell the position in {where.topic} {where.partition} in time"
+        msg = f"the broker did not give the position in {where.topic} {where.partition} in time"
         raise KafkaTimeoutError(msg)
     return position
 
 
 def partitions_of(consumer: Any, topic: str) -> list[TopicPartition]:
-    """Return a topic's partitions in order. Raises KafkaTimeoutError if the broker has not told them in time."""
+    """Return a topic's partitions in order.
+
+    Raises Fatal when there is no such topic, KafkaTimeoutError while the broker has not given its partitions.
+    """
     numbers: set[int] | None = consumer.partitions_for_topic(topic)
     if numbers is None:
-        msg = f"the broker did not tell the partitions of {topic} in time"
+        msg = f"the broker did not give the partitions of {topic} in time"
         raise KafkaTimeoutError(msg)
+    if not numbers:
+        raise missing_topics(topic)
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
-Offsets = dict[TopicPartition, int]
-_PATIENCE_SECONDS: Final = 30.0
-_POLL_RECORDS: Final = 5_000
+def ranges_of(consumer: Any, topics: Sequence[str]) -> dict[TopicPartition, OffsetRange]:
+    """Return everything that the topics hold now; raises Fatal that names all topics that do not exist."""
+    missing = sorted(topic for topic in topics if consumer.partitions_for_topic(topic) == set())
+    if missing:
+        raise missing_topics(*missing)
+    partitions = [where for topic in topics for where in partitions_of(consumer, topic)]
+    beginnings, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+    return {where: OffsetRange(beginnings[where], ends[where]) for where in partitions}
 
 
 @dataclass(frozen=True)
@@ -50,37 +65,73 @@ class OffsetRange:
     end: int
 
 
-def read(consumer: Any, stretches: Mapping[TopicPartition, OffsetRange]) -> Iterator[Any]:
-    """Yield the records of these stretches, in order within each partition.
+def read(consumer: Any, ranges: Mapping[TopicPartition, OffsetRange]) -> Iterator[Any]:
+    """Yield the records of these ranges, in order within each partition.
 
-    `consumer` is one of `services.common.kafka.clients.reader`. What retention or compaction has removed is skipped.
-    Raises Retriable when the broker sends nothing for 30 s.
+    `consumer` is one of `services.common.kafka.clients.reader`. Records that retention or compaction has removed are
+    skipped. Raises Retriable when the broker sends nothing for 30 s, and kafka-python's errors.
     """
-    waiting = {where: one for where, one in stretches.items() if one.start < one.end}
+    waiting = {where: one for where, one in ranges.items() if one.start < one.end}
     consumer.unsubscribe()
     consumer.assign(list(waiting))
     for where, one in waiting.items():
         consumer.seek(where, one.start)
-    heard = time.monotonic()
-    while waiting:
-        polled = consumer.poll(timeout_ms=500, max_records=_POLL_RECORDS)
+    for record in _read_to(consumer, {where: one.end for where, one in waiting.items()}):
+        if record.offset < waiting[TopicPartition(record.topic, record.partition)].end:
+            yield record
+
+
+def _read_to(consumer: Any, ends: Offsets) -> Iterator[Any]:
+    """Yield records until every position has reached its end; the last fetch may yield records after it."""
+    waiting = dict(ends)
+    last_record = time.monotonic()
+    while waiting := {where: end for where, end in waiting.items() if position_of(consumer, where) < end}:
+        consumer.pause(*(consumer.assignment() - waiting.keys()))
+        polled = consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
         if polled:
-            heard = time.monotonic()
-        for where, records in polled.items():
-            end = waiting[where].end if where in waiting else -1
-            yield from (record for record in records if record.offset < end)
-        for where in [where for where, one in waiting.items() if consumer.position(where) >= one.end]:
-            del waiting[where]
-            consumer.pause(where)
-        if time.monotonic() - heard > _PATIENCE_SECONDS:
+            last_record = time.monotonic()
+        for records in polled.values():
+            yield from records
+        if time.monotonic() - last_record > _SILENT_SECONDS:
             listing = ", ".join(f"{where.topic}/{where.partition}" for where in waiting)
-            raise Retriable(f"Kafka sent nothing of {listing} for {_PATIENCE_SECONDS:.0f} s", server="kafka")
+            message = f"Kafka sent no record of {listing} for {_SILENT_SECONDS:.0f} s"
+            raise Retriable(message, server="kafka", kind="slow_read")
 
 
-def partitions(consumer: Any, topic: str) -> list[TopicPartition]:
-    """Return all partitions of a topic; raises Fatal when there is no such topic."""
-    found = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
-    if not found:
-        msg = f"topic {topic} does not exist; run `xray init`"
-        raise Fatal(msg)
-    return found
+class TopicFollower:
+    """Reads one topic from its beginning, and at each later call only what is new. Not thread-safe."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        """Prepare; connects at the first `read`."""
+        self._settings, self._topic = settings, topic
+        self._consumer: Any = None
+
+    def read(self) -> Iterator[Any]:
+        """Yield committed records, at least up to the topic's end at the moment of the call.
+
+        Raises Retriable when Kafka is away, Fatal when the topic does not exist. A call that was not finished may have
+        lost records that it had fetched, so the next one reads from the beginning.
+        """
+        try:
+            with translated(f"read {self._topic}"):
+                yield from self._new()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Disconnect."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
+
+    def _new(self) -> Iterator[Any]:
+        if self._consumer is None:
+            # What a transaction did not commit was never written (services/registry/register.py).
+            self._consumer = open_consumer(self._settings, isolation_level="read_committed")
+            self._consumer.assign(partitions_of(self._consumer, self._topic))
+            self._consumer.seek_to_beginning()
+        # A consumer that was not polled for a while does not know the present end, so ask the broker.
+        ends: Offsets = self._consumer.end_offsets(list(self._consumer.assignment()))
+        self._consumer.resume(*self._consumer.paused())
+        yield from _read_to(self._consumer, ends)

@@ -1,6 +1,6 @@
-"""The one loop of every stateless service: poll, handle, effects durable, commit (docs/delivery.md)."""
+"""The loop of every stateless service: poll, handle, make effects durable, commit (docs/delivery.md)."""
 
 from services.common.loop.batch import BatchLoop
-from services.common.loop.handler import Done, Handler, Message, Outcome, PerRecordHandler, Record, newest_revisions
+from services.common.loop.handler import Done, Handler, Message, Outcome, PerRecordHandler, Record, ServiceTopics
 
-__all__ = ["BatchLoop", "Done", "Handler", "Message", "Outcome", "PerRecordHandler", "Record", "newest_revisions"]
+__all__ = ["BatchLoop", "Done", "Handler", "Message", "Outcome", "PerRecordHandler", "Record", "ServiceTopics"]

@@ -1,14 +1,14 @@
 """The batch loop: the only place where offsets are committed.
 
-One step, in this order:
+One step does, in this order:
 
 1. poll a batch;
-2. parse every record, a bad one becomes a rejection;
+2. parse every record; a bad one becomes a rejection;
 3. let the handler do its work: all its effects are durable when it returns;
-4. publish the outcomes and rejections, wait until the broker has acknowledged every one;
+4. publish the outcomes and rejections, and wait until the broker has acknowledged all of them;
 5. commit the offsets of the batch.
 
-A crash between any two of these repeats the batch; effects are deterministic, so repeating changes nothing.
+After a crash between any two of these the batch is handled again; effects are deterministic, so that changes nothing.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
 from services.common import metrics
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 from services.common.events import Event, parse_event
-from services.common.loop.backoff import delays
 from services.common.loop.dead_letter import rejection_of
-from services.common.loop.diary import log_outcomes
-from services.common.loop.handler import Done, Handler, Message, Outcome, Record
+from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record
+from services.common.loop.outcome_log import LogFields, log_outcomes
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
+from services.common.retry import retry
 from services.common.topics import REJECTED
 
 log = structlog.get_logger()
@@ -37,11 +37,11 @@ T = TypeVar("T")
 
 POLL_SECONDS: Final = 0.5
 INTERNAL_ERRORS_BEFORE_STOP: Final = 5
-"""So many records in a row that fail for no known reason mean that the program is broken, not the records."""
+"""If this many records in a row fail for an unknown reason, the program is broken, not the records."""
 
 
 class Transport(Protocol):
-    """What the loop needs of Kafka; see KafkaTransport."""
+    """What the loop needs from Kafka; see KafkaTransport."""
 
     @property
     def assigned(self) -> int: ...  # noqa: D102
@@ -54,17 +54,30 @@ class Transport(Protocol):
 
 
 class StopRequestedError(Exception):
-    """The process was asked to stop while it waited for something that is away."""
+    """The process was asked to stop while it waited for a server that is away."""
 
 
-class BatchLoop:
-    """Runs one handler over its topics, at least once, committing nothing before its effects are durable."""
+class BatchLoop(Generic[E]):
+    """Runs one handler over its topics, at least once, and commits nothing before its effects are durable."""
 
-    def __init__(self, handler: Handler, transport: Transport, stop: threading.Event) -> None:
-        """Prepare; `stop` ends the loop after the batch in hand."""
+    def __init__(
+        self,
+        handler: Handler[E],
+        transport: Transport,
+        stop: threading.Event,
+        *,
+        log_fields: LogFields,
+        image_event_id: Callable[[Event], str | None],
+    ) -> None:
+        """Prepare; `stop` ends the loop after the current batch.
+
+        `log_fields` names what an event is about in the log, `image_event_id` the announcement in a dead letter.
+        """
         self._handler = handler
+        self._stage = handler.topics.name
         self._transport = transport
         self._stop = stop
+        self._log_fields, self._image_event_id = log_fields, image_event_id
         self._internal_errors = 0
         self.retrying: str | None = None
         """What the loop waits for at present, for the readiness check."""
@@ -72,53 +85,54 @@ class BatchLoop:
         """When the loop last polled or retried, for the liveness check."""
 
     def run(self) -> None:
-        """Step until asked to stop; raises Fatal when the process cannot go on."""
+        """Step until asked to stop; raises Fatal when the process cannot continue."""
         while not self._stop.is_set():
             try:
                 raw = self._retry("poll", lambda: self._transport.poll(POLL_SECONDS), [])
             except (StopRequestedError, PartitionsLostError):
                 continue
             self.last_beat = time.monotonic()
-            metrics.beat(self._handler.stage, self._transport.assigned)
+            metrics.beat(self._stage, self._transport.assigned)
             if raw:
                 self._step(raw)
 
     def _step(self, raw: list[RawRecord]) -> None:
-        stage = self._handler.stage
+        stage = self._stage
         partitions = sorted({(record.topic, record.partition) for record in raw})
         parsed = [self._parse(record) for record in raw]
         try:
             with metrics.step(stage, "batch"):
                 with metrics.step(stage, "handle"):
                     outcomes = self._retry("handle", lambda: self._outcomes(parsed), partitions)
-                messages = list(self._messages(raw, outcomes))
+                messages = list(self._messages(raw, parsed, outcomes))
                 with metrics.step(stage, "publish"):
                     self._retry("publish", lambda: self._transport.publish(messages), partitions)
                 self._handler.acknowledged(outcomes)
                 with metrics.step(stage, "commit"):
                     self._retry("commit", lambda: self._transport.commit(_next_offsets(raw)), partitions)
-        except (PartitionsLostError, StopRequestedError) as ended:
-            log.warning("batch given back", records=len(raw), why=type(ended).__name__)
+        except (PartitionsLostError, StopRequestedError) as reason:
+            log.warning("batch given back", records=len(raw), why=type(reason).__name__)
             self._transport.rewind(_first_offsets(raw))
             return
         metrics.batch(stage, raw, outcomes)
-        log_outcomes(raw, parsed, outcomes)
+        log_outcomes(raw, parsed, outcomes, self._log_fields)
 
-    def _outcomes(self, parsed: Sequence[Record[Event] | Outcome]) -> list[Outcome]:
-        """Handle what could be read; one outcome a record, in order."""
+    def _outcomes(self, parsed: Sequence[Record[E] | Outcome]) -> list[Outcome]:
+        """Handle the records that could be read; return one outcome per record, in order."""
         handled = iter(self._handle([record for record in parsed if isinstance(record, Record)]))
         return [next(handled) if isinstance(record, Record) else record for record in parsed]
 
-    def _parse(self, raw: RawRecord) -> Record[Event] | Outcome:
-        """Read the event; an unreadable one is refused, unless that is another service's part."""
+    def _parse(self, raw: RawRecord) -> Record[E] | Outcome:
+        """Read the event; an unreadable record is rejected, unless another service does that."""
+        topics = self._handler.topics
         try:
-            event = parse_event(self._handler.inputs[raw.topic], raw.value)
+            event = parse_event(topics.events[raw.topic], raw.value)
         except Rejected as rejected:
-            return Done(skipped="refused_by_another_service") if raw.topic in self._handler.observed else rejected
+            return Done(skipped="refused_by_another_service") if topics.observes(raw.topic) else rejected
         return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers, event)
 
-    def _handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
-        """Handle together; if that fails for no known reason, one by one, so that one bad record costs only itself."""
+    def _handle(self, records: Sequence[Record[E]]) -> list[Outcome]:
+        """Handle all together; after an unknown error, one by one, so that one bad record costs only itself."""
         if not records:
             return []
         try:
@@ -136,33 +150,37 @@ class BatchLoop:
         self._internal_errors += 1
         log.error("internal error", error=repr(error), traceback=traceback.format_exc())
         if self._internal_errors >= INTERNAL_ERRORS_BEFORE_STOP:
-            msg = f"{self._internal_errors} records in a row failed for no known reason, the last with {error!r}"
+            msg = f"{self._internal_errors} records in a row failed for an unknown reason, the last with {error!r}"
             raise Fatal(msg) from error
         lines = [line for line in traceback.format_exception(error) if line]
         return Rejected("internal_error", f"{type(error).__name__}: {error}", traceback="".join(lines)[-4000:])
 
-    def _messages(self, raw: Sequence[RawRecord], outcomes: Sequence[Outcome]) -> Iterator[Message]:
-        for record, outcome in zip(raw, outcomes, strict=True):
+    def _messages(
+        self, raw: Sequence[RawRecord], parsed: Sequence[Record[E] | Outcome], outcomes: Sequence[Outcome]
+    ) -> Iterator[Message]:
+        for record, read, outcome in zip(raw, parsed, outcomes, strict=True):
             if isinstance(outcome, Done):
                 yield from outcome.messages
             else:
-                yield Message(REJECTED, rejection_of(self._handler.stage, record, outcome))
+                image = self._image_event_id(read.event) if isinstance(read, Record) else None
+                yield Message(REJECTED, rejection_of(self._stage, record, outcome, image))
 
     def _retry(self, what: str, action: Callable[[], T], partitions: Sequence[tuple[str, int]]) -> T:
-        """Try until it works, holding the partitions; nothing is dropped, however long a server is away."""
+        """Retry until it succeeds, holding the partitions; nothing is dropped, however long a server is away."""
+
+        def failed(error: Retriable, seconds: float) -> None:
+            self.retrying = str(error)
+            self.last_beat = time.monotonic()
+            metrics.retried(self._stage, what, error)
+            log.warning("will try again", what=what, seconds=round(seconds, 2), why=str(error))
+
+        def pause(seconds: float) -> None:
+            if self._stop.is_set():
+                raise StopRequestedError
+            self._transport.hold(seconds, partitions)
+
         with self._released():
-            for seconds in delays():
-                try:
-                    return action()
-                except Retriable as error:
-                    self.retrying = str(error)
-                    self.last_beat = time.monotonic()
-                    metrics.retried(self._handler.stage, what, error)
-                    log.warning("will try again", what=what, seconds=round(seconds, 2), why=str(error))
-                if self._stop.is_set():
-                    raise StopRequestedError
-                self._transport.hold(seconds, partitions)
-        raise AssertionError
+            return retry(action, pause, failed=failed)
 
     @contextmanager
     def _released(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""From a refused record to the event that says so, with everything a replay needs."""
+"""Turns a rejected record into the event that reports it, with everything a replay needs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import json
 from typing import Final
 
 from services.common.errors import Rejected
-from services.common.events import ImageEvent, Rejection, ViewReady, parse_event
+from services.common.events import Rejection
 from services.common.events.base import now
 from services.common.events.rejection import rejection_id
 from services.common.loop.transport import RawRecord
-from services.common.topics import IMAGES, MAX_MESSAGE_BYTES, VIEWS
+from services.common.topics import MAX_MESSAGE_BYTES
 
 _LARGEST_ORIGINAL: Final = MAX_MESSAGE_BYTES // 2
-"""Base64 adds a third. Only xray.rejected takes larger records; one stays where `source_offset` says."""
+"""Base64 adds a third. A larger record, which only xray.rejected takes, stays where `source_offset` points."""
 
 
-def rejection_of(stage: str, record: RawRecord, rejected: Rejected) -> Rejection:
-    """Describe why `stage` refused `record`; its bytes, key and headers are kept as they were."""
+def rejection_of(stage: str, record: RawRecord, rejected: Rejected, image_event_id: str | None) -> Rejection:
+    """Describe why `stage` rejected `record`, whose bytes, key and headers are kept unchanged.
+
+    `image_event_id` names the announcement that the record is about, if it is about one.
+    """
     specimen, centre = _named(record.value)
     details = json.loads(json.dumps(rejected.details, default=str))
     fits = len(record.value or b"") <= _LARGEST_ORIGINAL
@@ -32,7 +35,7 @@ def rejection_of(stage: str, record: RawRecord, rejected: Rejected) -> Rejection
         details=details,
         biological_sample_id=specimen,
         centre=centre,
-        image_event_id=_image_event_id(record),
+        image_event_id=image_event_id,
         source_topic=record.topic,
         source_partition=record.partition,
         source_offset=record.offset,
@@ -45,7 +48,7 @@ def rejection_of(stage: str, record: RawRecord, rejected: Rejected) -> Rejection
 
 
 def _named(value: bytes | None) -> tuple[str | None, str | None]:
-    """Find specimen and centre in a record that may be anything."""
+    """Find specimen and centre in a record that may hold anything."""
     try:
         fields = json.loads(value or b"null")
     except (ValueError, RecursionError):
@@ -63,14 +66,3 @@ def _short(text: object, limit: int) -> str | None:
     except UnicodeEncodeError:
         return None
     return text
-
-
-def _image_event_id(record: RawRecord) -> str | None:
-    try:
-        if record.topic == IMAGES.name:
-            return parse_event(ImageEvent, record.value).event_id
-        if record.topic == VIEWS.name:
-            return parse_event(ViewReady, record.value).image_event_id
-    except Rejected:
-        return None
-    return None

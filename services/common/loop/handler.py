@@ -1,19 +1,51 @@
-"""What a service brings to the loop: a handler that turns records into outcomes."""
+"""What a service gives to the loop: a handler that turns records into outcomes, and the topics of the service."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from functools import cached_property
+from typing import Generic, Protocol, TypeVar, cast
 
 from services.common.errors import Rejected
-from services.common.events import Event, SpecimenReady, TensorReady
+from services.common.events import Event
 from services.common.topics import Topic
 
+E = TypeVar("E", bound=Event)
 E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+@dataclass(frozen=True)
+class ServiceTopics(Generic[E]):
+    """The topics of one service; `E` is the event, or the union of the events, of its inputs.
+
+    `name` is also the name of its consumer group. It reads `inputs` within that group and writes `outputs`. It reads
+    `followed` to their end without a group, to know the present state. `observed` are the inputs whose unreadable
+    records another service rejects: this one only counts them.
+    """
+
+    name: str
+    inputs: tuple[Topic, ...]
+    outputs: tuple[Topic, ...] = ()
+    followed: tuple[Topic, ...] = ()
+    observed: tuple[Topic, ...] = ()
+
+    @cached_property
+    def events(self) -> Mapping[str, type[E]]:
+        """The event of each input by the topic's name."""
+        return {topic.name: cast("type[E]", topic.event) for topic in self.inputs}
+
+    @property
+    def required(self) -> set[str]:
+        """Names of the topics that must exist before the service starts."""
+        return {topic.name for topic in (*self.inputs, *self.outputs, *self.followed)}
+
+    def observes(self, topic: str) -> bool:
+        """Whether another service rejects the unreadable records of this input."""
+        return topic in {one.name for one in self.observed}
 
 
 @dataclass(frozen=True)
@@ -40,7 +72,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Done:
-    """A record was dealt with; `skipped` says why nothing was to be done (counted, never an error)."""
+    """A record was handled; `skipped` is the reason why it needed no work (counted, never an error)."""
 
     messages: tuple[Message, ...] = ()
     skipped: str | None = None
@@ -49,38 +81,31 @@ class Done:
 Outcome = Done | Rejected
 
 
-class Handler(Protocol):
+class Handler(Protocol[E]):
     """A service's own work. Effects must be deterministic and idempotent: any batch may be handled again."""
 
-    stage: str
-    inputs: Mapping[str, type[Event]]
-    outputs: Sequence[Topic]
-    observed: Collection[str]
-    """Inputs whose unreadable records another service refuses: here they are only counted."""
+    topics: ServiceTopics[E]
 
     def start(self) -> None:
         """Check what the service needs; raises Fatal or Retriable."""
 
-    def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
-        """Return one outcome a record, in order, with every effect but publishing durable.
+    def handle(self, records: Sequence[Record[E]]) -> list[Outcome]:
+        """Return one outcome per record, in order, after every effect except publishing is durable.
 
         Raises Retriable to have the whole batch handled again, Fatal to stop the process.
         """
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
-        """Learn that the broker holds every message of these outcomes."""
+        """Take note that the broker has stored every message of these outcomes."""
 
     def close(self) -> None:
         """Release what `start` took."""
 
 
-class PerRecordHandler(ABC):
-    """A handler whose records do not depend on each other: they are handled side by side by threads."""
+class PerRecordHandler(ABC, Generic[E]):
+    """A handler whose records do not depend on each other: threads handle them in parallel."""
 
-    stage: str
-    inputs: Mapping[str, type[Event]]
-    outputs: Sequence[Topic]
-    observed: Collection[str] = ()
+    topics: ServiceTopics[E]
 
     def __init__(self, workers: int) -> None:
         """Keep `workers` threads for the life of the service."""
@@ -91,38 +116,24 @@ class PerRecordHandler(ABC):
         """Check what the service needs; raises Fatal or Retriable."""
 
     @abstractmethod
-    def handle_one(self, record: Record[Event]) -> Done:
+    def handle_one(self, record: Record[E]) -> Done:
         """Handle one record; raises Rejected for a bad one."""
 
-    def handle(self, records: Sequence[Record[Event]]) -> list[Outcome]:
-        """Handle all records; one that fails does not stop the others from finishing first."""
+    def handle(self, records: Sequence[Record[E]]) -> list[Outcome]:
+        """Handle all records; if one fails, the others finish first."""
         futures = [self._pool.submit(self._outcome, record) for record in records]
         wait(futures)
         return [future.result() for future in futures]
 
-    def acknowledged(self, outcomes: Sequence[Outcome]) -> None:  # noqa: B027 - most services remember nothing
-        """Nothing is remembered between batches."""
+    def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
+        """Remember nothing between batches."""
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._pool.shutdown()
 
-    def _outcome(self, record: Record[Event]) -> Outcome:
+    def _outcome(self, record: Record[E]) -> Outcome:
         try:
             return self.handle_one(record)
         except Rejected as rejected:
             return rejected
-
-
-def newest_revisions(records: Sequence[Record[Event]]) -> set[int]:
-    """Return the indices of the records that hold the newest revision of their specimen in this batch.
-
-    Sets only grow, so an older revision is a subset of the newer one and its result would be replaced at once.
-    """
-    newest: dict[tuple[str, int], tuple[int, int]] = {}
-    for index, record in enumerate(records):
-        event = record.event
-        if isinstance(event, SpecimenReady | TensorReady):
-            specimen = (event.biological_sample_id, event.preprocessing_generation)
-            newest[specimen] = max(newest.get(specimen, (0, -1)), (event.revision, index))
-    return {index for _, index in newest.values()}

@@ -1,7 +1,7 @@
-"""How far a consumer group is behind, measured beside the loop: in records, and in seconds by their timestamps.
+"""How far a consumer group is behind: in records, and in seconds by their timestamps.
 
-A client of its own asks the broker, so the numbers stay true while the loop waits for a server or works on a long
-batch, and the loop pays nothing for them. What counts is the offsets that the whole group has committed.
+A separate client asks the broker for the offsets that the whole group has committed. So the numbers stay correct while
+the loop waits for a server or works on a long batch, and the loop spends no time on them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from kafka import KafkaConsumer
-from kafka.errors import KafkaError
 
 from services.common import metrics
+from services.common.errors import PipelineError
+from services.common.kafka.clients import open_consumer
+from services.common.kafka.errors import translated
 from services.common.kafka.reading import partitions_of, position_of
 from services.common.settings import ServiceSettings
 
@@ -26,12 +27,12 @@ log = structlog.get_logger()
 SAMPLE_SECONDS: Final = 10.0
 _PEEK_SECONDS: Final = 5.0
 _PEEK_BYTES: Final = 64 * 1024
-"""A partition's first batch of records; the broker sends a larger one whole when it is the first in its answer."""
+"""Of a partition's first batch of records; a larger first batch is sent whole."""
 
 
 @dataclass(frozen=True)
 class Lag:
-    """Of one topic: records after the committed offsets, and the age of the oldest of them in seconds."""
+    """The lag on one topic: records after the committed offsets, and the age of the oldest of them in seconds."""
 
     records: int
     seconds: float
@@ -41,24 +42,30 @@ class LagGauge:
     """Asks the broker about one group; joins no group and commits nothing. Not thread-safe."""
 
     def __init__(self, settings: ServiceSettings, group: str, topics: Sequence[str]) -> None:
-        """Connect; raises KafkaError when no broker answers."""
+        """Connect; raises Retriable when no broker answers, Fatal when it refuses."""
         self._topics = topics
-        self._consumer: Any = KafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap.split(","),
+        self._consumer: Any = open_consumer(
+            settings,
             group_id=settings.group_prefix + group,
             client_id=f"{group}-lag",
-            enable_auto_commit=False,
             auto_offset_reset="earliest",
-            allow_auto_create_topics=False,
             max_partition_fetch_bytes=_PEEK_BYTES,
             fetch_max_wait_ms=100,
         )
 
     def measure(self) -> dict[str, Lag]:
-        """Return the lag by topic; raises KafkaError."""
+        """Return the lag by topic; raises Retriable when the broker is away, Fatal when a topic does not exist."""
+        with translated("measure the lag"):
+            return self._measure()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close(autocommit=False, timeout_ms=1_000)
+
+    def _measure(self) -> dict[str, Lag]:
         partitions = [where for topic in self._topics for where in partitions_of(self._consumer, topic)]
         ends: Mapping[Any, int] = self._consumer.end_offsets(partitions)
-        # Assigned anew, so that the positions are what the group has committed by now.
+        # Assign them again, so that the positions are those that the group has committed by now.
         self._consumer.unsubscribe()
         self._consumer.assign(partitions)
         waiting = {where: max(0, ends[where] - position_of(self._consumer, where)) for where in partitions}
@@ -72,12 +79,8 @@ class LagGauge:
             for topic in self._topics
         }
 
-    def close(self) -> None:
-        """Disconnect."""
-        self._consumer.close(autocommit=False, timeout_ms=1_000)
-
     def _oldest(self, waiting: Sequence[Any]) -> dict[Any, float]:
-        """Read the first record that waits in each partition; returns their timestamps, Unix time."""
+        """Return the timestamp (Unix time) of the first record that waits in each partition."""
         found: dict[Any, float] = {}
         self._consumer.pause(*(self._consumer.assignment() - set(waiting)))
         deadline = time.monotonic() + _PEEK_SECONDS
@@ -90,7 +93,7 @@ class LagGauge:
 
 @contextmanager
 def lag_exported(settings: ServiceSettings, stage: str, topics: Sequence[str]) -> Iterator[None]:
-    """Keep the lag gauges of `stage` up to date by a thread until the block ends."""
+    """Keep the lag gauges of `stage` up to date in a thread until the block ends."""
     stop = threading.Event()
     thread = threading.Thread(target=_export, args=(settings, stage, topics, stop), name="lag", daemon=True)
     thread.start()
@@ -108,8 +111,9 @@ def _export(settings: ServiceSettings, stage: str, topics: Sequence[str], stop: 
             gauge = gauge or LagGauge(settings, stage, topics)
             for topic, lag in gauge.measure().items():
                 metrics.lag(stage, topic, lag.records, lag.seconds)
-        except KafkaError as error:
-            log.warning("lag not measured", why=repr(error))
+        except PipelineError as error:
+            # Also when Kafka refuses: then the loop stops the process, with the same message.
+            log.warning("lag not measured", why=str(error))
             if gauge is not None:
                 gauge.close()
             gauge = None

@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from services.common.errors import Rejected, Retriable
 from services.common.events import ImageEvent
 from services.common.events.base import now
-from services.common.kafka.clients import administrator, publisher, sorted_errors
+from services.common.kafka.clients import administrator, publisher
+from services.common.kafka.errors import translated
 from services.common.keys import original_key
-from services.common.loop.backoff import delays
+from services.common.retry import retry
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
@@ -34,17 +35,8 @@ TRIES: Final = 6
 
 
 def insist(action: Callable[[], T], stop: threading.Event, tries: int = TRIES) -> T:
-    """Do something, again with growing pauses while it raises Retriable; the last try's error goes on.
-
-    A pause ends when `stop` is set, and with it the trying.
-    """
-    for attempt, seconds in enumerate(delays(), start=1):
-        try:
-            return action()
-        except Retriable:
-            if attempt == tries or stop.wait(seconds):
-                raise
-    raise AssertionError
+    """Retry up to `tries` times, or until `stop` is set; raises the last Retriable."""
+    return retry(action, stop.wait, attempts=tries)
 
 
 @dataclass(frozen=True)
@@ -142,7 +134,7 @@ class Uploader:
             raise Rejected(SOURCE_AWAY, str(error)) from error
 
     def _announce(self, event: ImageEvent) -> None:
-        with sorted_errors("announce an image"):
+        with translated("announce an image"):
             future = self._producer.send(IMAGES.name, key=event.key.encode(), value=event.encode())
             future.get(timeout=_ACKNOWLEDGED_SECONDS)
 

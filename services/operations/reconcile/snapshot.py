@@ -25,17 +25,15 @@ from services.common.events import (
     parse_event,
 )
 from services.common.kafka.clients import administrator, reader
-from services.common.kafka.reading import OffsetRange, Offsets, partitions, read
+from services.common.kafka.reading import OffsetRange, Offsets, partitions_of, read
 from services.common.settings import ServiceSettings
-from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS
+from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, SPECIMENS, TENSORS, VIEWS
+from services.common.topology import ASSEMBLER, INTAKE, SINK, STAGES
 
-_READERS: Final = (
-    ("intake", IMAGES),
-    ("assembler", VIEWS),
-    ("fuser", SPECIMENS),
-    ("classifier", TENSORS),
+_READ: Final = tuple(
+    (service.name, topic) for service in STAGES for topic in service.inputs if topic not in (SHADOW, REVIEWS)
 )
-_RECORDED: Final = (IMAGES, VIEWS, CALLS, REJECTED)
+"""Each service with the topics that it reads, except those that show nothing about the outcome of an image."""
 _SETS: Final[dict[str, type[SpecimenReady] | type[TensorReady] | type[PhenotypeCall]]] = {
     SPECIMENS.name: SpecimenReady,
     TENSORS.name: TensorReady,
@@ -86,18 +84,18 @@ def take(settings: ServiceSettings, since: datetime | None = None) -> Snapshot:
         ends = {where: stretches[where].end for where in beginnings}
         announcements, unreadable, again = _announced(
             read(consumer, {where: OffsetRange(beginnings[where], ends[where]) for where in beginnings}),
-            {where.partition: committed["intake"].get(where, 0) for where in beginnings},
+            {where.partition: committed[INTAKE.name].get(where, 0) for where in beginnings},
         )
         unread = {where: one for where, one in stretches.items() if where.topic != IMAGES.name}
-        under_way = _under_way(read(consumer, unread), committed["assembler"])
+        under_way = _under_way(read(consumer, unread), committed[ASSEMBLER.name])
     under_way.events |= again
     return Snapshot(
         announcements,
         unreadable,
         under_way,
         _by_partition(ends),
-        {where.partition: committed["intake"].get(where, 0) for where in beginnings},
-        {where.partition: committed["sink"].get(where, 0) for where in beginnings},
+        {where.partition: committed[INTAKE.name].get(where, 0) for where in beginnings},
+        {where.partition: committed[SINK.name].get(where, 0) for where in beginnings},
     )
 
 
@@ -105,13 +103,13 @@ def _unread(
     settings: ServiceSettings, admin: Any, consumer: Any
 ) -> tuple[dict[TopicPartition, OffsetRange], dict[str, Offsets]]:
     """Return of every topic what some reader has not committed, and the offsets of every group."""
-    ends: Offsets = consumer.end_offsets(partitions(consumer, IMAGES.name))
+    ends: Offsets = consumer.end_offsets(partitions_of(consumer, IMAGES.name))
     committed: dict[str, Offsets] = {}
     starts: Offsets = {}
-    for service, topic in (*_READERS, *(("sink", topic) for topic in _RECORDED)):
+    for service, topic in _READ:
         if service not in committed:
             committed[service] = _committed(admin, settings.group_prefix + service)
-        where = partitions(consumer, topic.name)
+        where = partitions_of(consumer, topic.name)
         if topic is not IMAGES:
             ends |= consumer.end_offsets(where)
         for one in where:
@@ -127,7 +125,7 @@ def _committed(admin: Any, group: str) -> Offsets:
 
 
 def _beginnings(consumer: Any, since: datetime | None) -> Offsets:
-    where = partitions(consumer, IMAGES.name)
+    where = partitions_of(consumer, IMAGES.name)
     beginnings: Offsets = consumer.beginning_offsets(where)
     if since is None:
         return beginnings

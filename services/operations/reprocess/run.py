@@ -15,9 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
-from kafka.errors import KafkaError
-
-from services.common.errors import Retriable
 from services.common.loop.lag import LagGauge
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
@@ -63,10 +60,7 @@ class ReprocessThrottle:
         """Watch the group `reader` on `topic`; raises Retriable when the broker is away."""
         self._interval, self._topic = 1 / rate, topic.name
         self._next = self._look_at = 0.0
-        try:
-            self._lag = LagGauge(settings, reader, (topic.name,))
-        except KafkaError as error:
-            raise _away(error) from error
+        self._lag = LagGauge(settings, reader, (topic.name,))
 
     def wait(self, held: Callable[[int], None]) -> None:
         """Return when the next record may go; `held` is told how many records wait, again and again while they do."""
@@ -86,15 +80,7 @@ class ReprocessThrottle:
         self._lag.close()
 
     def _waiting(self) -> int:
-        try:
-            return self._lag.measure()[self._topic].records
-        except KafkaError as error:
-            raise _away(error) from error
-
-
-def _away(error: KafkaError) -> Retriable:
-    msg = f"Kafka away, could not tell what waits (XRAY_KAFKA_BOOTSTRAP): {error!r}"
-    return Retriable(msg, server="kafka", kind=type(error).__name__)
+        return self._lag.measure()[self._topic].records
 
 
 PAGE: Final = 100

@@ -14,6 +14,7 @@ from services.common.preprocessing import GENERATION, TENSOR_SIDE, VERSION
 from services.common.reprocess import Headers, recall_headers
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES, TENSORS, Topic
+from services.common.topology import CLASSIFIER, INTAKE
 from services.ledger.database import Connection
 from services.ledger.queries import KnownSpecimen, current_calls_of, outdated_images
 from services.registry.active_models import ActiveModels
@@ -58,7 +59,7 @@ class OutdatedTensors:
     """Tensors of current calls that other versions made than those that serve now; read by the classifier."""
 
     topic: Topic = TENSORS
-    reader: str = "classifier"
+    reader: str = CLASSIFIER.name
 
     def __init__(self, connection: Connection, active: ActiveModels) -> None:
         """Recall for the versions that are active now; raises Fatal when none is, Retriable when Kafka is away."""
@@ -86,7 +87,7 @@ class OutdatedOriginals:
     """Images whose views are of an older preprocessing generation; read by intake, which takes the stored original."""
 
     topic: Topic = IMAGES
-    reader: str = "intake"
+    reader: str = INTAKE.name
 
     def __init__(self, connection: Connection) -> None:
         """Recall for the preprocessing of this program."""

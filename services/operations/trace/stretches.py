@@ -13,7 +13,7 @@ from kafka.partitioner.default import murmur2
 from services.common.errors import Rejected
 from services.common.events import Event, parse_event
 from services.common.kafka.clients import reader
-from services.common.kafka.reading import OffsetRange, partitions, read
+from services.common.kafka.reading import OffsetRange, partitions_of, read
 from services.common.settings import Settings
 from services.common.topics import Topic
 
@@ -56,7 +56,7 @@ def look(settings: Settings, specimen: str, windows: Iterable[tuple[Topic, Seque
     count, cut_short = 0, []
     with reader(settings) as consumer:
         for topic, wanted in windows:
-            numbers = partitions(consumer, topic.name)
+            numbers = partitions_of(consumer, topic.name)
             where = numbers[partition_of(specimen, len(numbers))]
             left = MOST_RECORDS
             for stretch in _stretches(consumer, where, merged(wanted)):

@@ -17,7 +17,7 @@ from deploy.grafana.screens import SCREENS
 from deploy.grafana.values import told
 from deploy.local.stack import Stack
 from deploy.prometheus.server import QueryRefused, Series
-from services.operations.processes import SERVICES
+from services.common.topology import SERVICES
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

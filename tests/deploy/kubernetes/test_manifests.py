@@ -10,7 +10,7 @@ import yaml
 
 from services.cli.main import EXIT_FAILED, EXIT_MISCONFIGURED
 from services.common.settings import Settings
-from services.operations.processes import PIPELINE, SERVICES
+from services.common.topology import PIPELINE, SERVICES
 from tests.deploy.compose_file import CLONE, services
 from tests.deploy.kubernetes.manifests import container, of_kind, pods
 from tests.deploy.prometheus.alerts import RULES

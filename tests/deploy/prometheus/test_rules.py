@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from deploy.prometheus.programs import program
-from services.operations.processes import SERVICES
+from services.common.topology import SERVICES
 from tests.deploy.compose_file import CLONE
 from tests.deploy.prometheus.alerts import RULES, alerts
 

@@ -2,23 +2,13 @@ from __future__ import annotations
 
 from kafka import TopicPartition
 
-from services.assembler.service import Assembler
-from services.classifier.service import Classifier
 from services.cli.run import Service
-from services.fuser.service import Fuser
-from services.intake.service import Intake
-from services.monitor.counter import READS as MONITOR_READS
-from services.monitor.counter import STAGE as MONITOR
-from services.operations.processes import SERVICES
-from services.operations.status import READS, _lag
-from services.sink.service import Sink
+from services.common.topology import SERVICES
+from services.operations.status import _lag
 
 
-def test_the_topics_of_each_service_are_those_it_reads() -> None:
-    handlers = (Intake, Assembler, Fuser, Classifier, Sink)
-    reads = {handler.stage: tuple(handler.inputs) for handler in handlers}
-    assert reads | {MONITOR: tuple(MONITOR_READS)} == READS
-    assert tuple(READS) == SERVICES == tuple(service.value for service in Service if service is not Service.ALL)
+def test_the_command_offers_the_services_of_the_table() -> None:
+    assert tuple(service.value for service in Service if service is not Service.ALL) == SERVICES
 
 
 def test_lag_starts_at_what_is_kept_where_nothing_was_committed() -> None:

@@ -1,4 +1,4 @@
-"""What the loop writes into the log of each record."""
+"""What the loop logs for each record."""
 
 from __future__ import annotations
 

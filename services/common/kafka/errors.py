@@ -1,0 +1,72 @@
+"""Translates the errors of kafka-python into Retriable, Rejected and Fatal, for every client of this system.
+
+- Fatal: the broker refuses these credentials or rights, a topic is missing, or client and broker do not fit together.
+  Waiting changes none of these.
+- Rejected: the one record is larger than its topic takes.
+- Retriable: everything else. kafka-python marks as retriable only what an immediate second request may solve, so its
+  own mark is too narrow: a broker that restarts also answers with errors that it does not mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from kafka import errors
+
+from services.common.errors import Fatal, PipelineError, Rejected, Retriable
+
+_REFUSED: Final = (
+    errors.AuthorizationError,
+    errors.SaslAuthenticationFailedError,
+    errors.IllegalSaslStateError,
+    errors.UnsupportedSaslMechanismError,
+    errors.UnacceptableCredentialError,
+    errors.SecurityDisabledError,
+    errors.DelegationTokenAuthDisabledError,
+    errors.DelegationTokenExpiredError,
+    errors.DelegationTokenNotFoundError,
+    errors.DelegationTokenOwnerMismatchError,
+    errors.DelegationTokenRequestNotAllowedError,
+)
+_MISCONFIGURED: Final = (
+    errors.KafkaConfigurationError,
+    errors.InvalidConfigurationError,
+    errors.UnsupportedVersionError,
+    errors.UnsupportedCodecError,
+    errors.UnsupportedCompressionTypeError,
+)
+_MISSING_TOPIC: Final = (errors.UnknownTopicOrPartitionError, errors.InvalidTopicError)
+_TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Translate the Kafka errors of the block; `what` completes "could not ..."."""
+    try:
+        yield
+    except errors.KafkaError as error:
+        raise pipeline_error(what, error) from error
+
+
+def pipeline_error(what: str, error: errors.KafkaError) -> PipelineError:
+    """Return the error to raise when Kafka could not do `what`."""
+    if isinstance(error, _REFUSED):
+        return Fatal(
+            f"Kafka refused to {what}: {error!r}; check that XRAY_KAFKA_BOOTSTRAP names the right cluster, "
+            "and the access rights there"
+        )
+    if isinstance(error, _MISSING_TOPIC):
+        return Fatal(f"could not {what}: a topic does not exist ({error!r}); run `xray init`")
+    if isinstance(error, _MISCONFIGURED):
+        return Fatal(f"Kafka cannot {what}: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the version of the broker")
+    if isinstance(error, _TOO_LARGE):
+        return Rejected("message_too_large", f"could not {what}: the record is larger than its topic takes: {error!r}")
+    return Retriable(f"Kafka away, could not {what}: {error!r}", server="kafka", kind=type(error).__name__)
+
+
+def missing_topics(*names: str) -> Fatal:
+    """Return the error for topics that do not exist."""
+    listing = f"topic {names[0]} does" if len(names) == 1 else f"topics {', '.join(names)} do"
+    return Fatal(f"{listing} not exist; run `xray init`")
