@@ -1,51 +1,37 @@
-"""One refresh at a time: a lease that the death of its holder frees.
+"""One refresh at a time: a lease that is freed when its holder dies (see services/ledger/locks.py).
 
-Decision: an advisory lock of a PostgreSQL session. The database that the labels come from holds it, the server frees it
-in the moment in which the holder's process is killed, and half a minute after its machine has vanished. A lease in
-object storage needs a deadline instead: clocks that agree, a heartbeat beside the training, and a wait after a kill.
+The database that the labels come from holds it.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import psycopg
-
 from services.common.errors import Rejected, Retriable
 from services.common.settings import Settings
-from services.ledger.database import Connection, connect, sorted_errors
+from services.ledger.database import Connection, connect
+from services.ledger.locks import confirm_session, lock_holder, try_lock
 
-_KEY: Final = int.from_bytes(b"refresh", "big")
-_TRIES: Final = 20
-_PAUSE: Final = 0.25
-"""Seconds between tries: a server needs a moment to see that a killed holder has gone."""
-_KEEP_ALIVE: Final = ("tcp_keepalives_idle = 10", "tcp_keepalives_interval = 5", "tcp_keepalives_count = 3")
-_HOLDER: Final = """
-select activity.application_name, activity.backend_start
-from pg_locks lock join pg_stat_activity activity using (pid)
-where lock.locktype = 'advisory' and lock.granted
-  and (lock.classid::bigint << 32 | lock.objid::bigint) = %s
-"""
+_LOCK: Final = "refresh"
 
 
 class Lease:
-    """The lease in hand; `confirm` before anything that others would see."""
+    """A lease that this process holds; call `confirm` before any effect that others would see."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def confirm(self) -> None:
-        """Raise Retriable if the session, and with it the lease, is gone."""
+        """Raise Retriable if the lease is lost."""
         try:
-            self._connection.execute("select 1")
-        except psycopg.Error as error:
-            msg = f"the refresh lost its lease with the PostgreSQL session ({error}); the next one goes on from here"
-            raise Retriable(msg, server="postgres", kind=type(error).__name__) from error
+            confirm_session(self._connection)
+        except Retriable as error:
+            message = f"the refresh lost its lease ({error}); the next one continues from here"
+            raise Retriable(message, server=error.server, kind=error.kind) from error
 
 
 @contextmanager
@@ -53,19 +39,18 @@ def leased(settings: Settings) -> Iterator[Lease]:
     """Hold the lease; raises Rejected(`refresh_running`) when another holds it, Retriable when PostgreSQL is away."""
     name = f"xray refresh {socket.gethostname()}:{os.getpid()}"
     with connect(settings.postgres_dsn.get_secret_value(), name) as connection:
-        with sorted_errors("take the lease of the refresh"):
-            for setting in _KEEP_ALIVE:
-                connection.execute(f"set {setting}".encode())
-            _take(connection)
+        if not try_lock(connection, _LOCK):
+            raise _running(connection)
         yield Lease(connection)
 
 
-def _take(connection: Connection) -> None:
-    for _ in range(_TRIES):
-        row = connection.execute("select pg_try_advisory_lock(%s)", [_KEY]).fetchone()
-        if row is not None and row[0]:
-            return
-        time.sleep(_PAUSE)
-    holder = connection.execute(_HOLDER, [_KEY]).fetchone()
-    who = f"{holder[0]}, connected since {holder[1]:%Y-%m-%d %H:%M:%S} UTC" if holder else "another session"
-    raise Rejected("refresh_running", f"a refresh is running already ({who}): let it end, or stop it, then try again")
+def _running(connection: Connection) -> Rejected:
+    holder = lock_holder(connection, _LOCK)
+    who = (
+        "another session"
+        if holder is None
+        else f"{holder.application_name}, connected since {holder.connected_since:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    return Rejected(
+        "refresh_running", f"a refresh is running already ({who}): wait until it ends or stop it, then try again"
+    )

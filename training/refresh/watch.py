@@ -14,11 +14,11 @@ from rich.console import Console
 from services.common.errors import Rejected, Retriable
 from services.common.events.base import now
 from services.common.settings import Settings
-from services.ledger.database import connect, sorted_errors
+from services.ledger.database import connect
+from services.ledger.queries import count_reviews
 
 LOOK_SECONDS: Final = 30.0
 """Between two looks at clock and ledger."""
-_REVIEWS: Final = "select count(*) from review where recorded_at > %s"
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,8 @@ class Schedule:
 def reviews_since(settings: Settings, since: datetime) -> int:
     """Count the reviews that the ledger recorded since; raises Retriable when PostgreSQL is away."""
     dsn = settings.postgres_dsn.get_secret_value()
-    with closing(connect(dsn, "xray refresh")) as connection, sorted_errors("count the reviews"):
-        row = connection.execute(_REVIEWS, [since]).fetchone()
-    return int(row[0]) if row else 0
+    with closing(connect(dsn, "xray refresh")) as connection:
+        return count_reviews(connection, since)
 
 
 def watch(schedule: Schedule, settings: Settings, once: Callable[[], None], console: Console) -> NoReturn:

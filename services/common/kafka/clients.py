@@ -27,8 +27,14 @@ _COMMAND_LINGER_MS: Final = 5
 
 
 def bootstrap_servers(settings: Settings) -> list[str]:
-    """Return the brokers' addresses, `host:port` each."""
-    return [address.strip() for address in settings.kafka_bootstrap.split(",")]
+    """Return the brokers' addresses, `host:port` each; raises Fatal for a port that is not a number."""
+    addresses = [address.strip() for address in settings.kafka_bootstrap.split(",")]
+    for address in addresses:
+        _, colon, port = address.rpartition(":")
+        if colon and not port.isdecimal():  # kafka-python would leak a socket and raise ValueError
+            msg = f"XRAY_KAFKA_BOOTSTRAP is {settings.kafka_bootstrap!r}; write host:port, comma-separated"
+            raise Fatal(msg)
+    return addresses
 
 
 def open_consumer(settings: Settings, **options: Any) -> Any:
@@ -82,12 +88,8 @@ def administrator(settings: Settings) -> Iterator[Any]:
 
 
 def _open(client: Any, settings: Settings, options: dict[str, Any]) -> Any:
-    try:
-        with translated(f"reach the broker at {settings.kafka_bootstrap} (XRAY_KAFKA_BOOTSTRAP)"):
-            return client(**_connection(settings), **options)
-    except ValueError as error:
-        msg = f"XRAY_KAFKA_BOOTSTRAP is {settings.kafka_bootstrap!r}, not host:port, comma-separated: {error}"
-        raise Fatal(msg) from error
+    with translated(f"reach the broker at {settings.kafka_bootstrap} (XRAY_KAFKA_BOOTSTRAP)"):
+        return client(**_connection(settings), **options)
 
 
 def _connection(settings: Settings) -> dict[str, Any]:

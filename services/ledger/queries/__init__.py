@@ -38,7 +38,7 @@ from services.ledger.queries.reprocess import (
     outdated_images,
     specimens_after,
 )
-from services.ledger.queries.reviews import ReviewRecord, reviews
+from services.ledger.queries.reviews import ReviewRecord, count_reviews, reviews
 from services.ledger.queries.shadow import (
     ShadowLabel,
     ShadowSummary,
@@ -80,6 +80,7 @@ __all__ = [
     "calls_after",
     "calls_of",
     "centre_counts",
+    "count_reviews",
     "count_specimens",
     "current_calls",
     "current_calls_of",

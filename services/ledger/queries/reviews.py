@@ -39,3 +39,9 @@ def reviews(
     """
     found = mappings(connection, query, specimen=biological_sample_id, who=who, since=since, limit=limit)
     return [ReviewRecord(row["review_id"], row["recorded_at"], Review.model_validate(row)) for row in found]
+
+
+def count_reviews(connection: Connection, since: datetime) -> int:
+    """Return how many reviews the ledger has recorded after a moment."""
+    [row] = mappings(connection, "select count(*) as reviews from review where recorded_at > %(since)s", since=since)
+    return int(row["reviews"])
