@@ -103,7 +103,7 @@ CHANNELS: Final = (
     Channel(
         topics.REVIEWS,
         _SPECIMEN,
-        duplicates="A review sent twice is one review: its identity is a digest of reviewer, verdict, specimen and time.",
+        duplicates="A review sent twice is one: its identity is a digest of reviewer, verdict, specimen and time.",
         reading="For each label of a specimen the verdict with the latest `reviewed_at` counts. " + _ANY_GROUP,
         writers=("curators (any Kafka producer)",),
         received=True,

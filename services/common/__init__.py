@@ -1,1 +1,1 @@
-"""What every service shares: contracts, errors, settings, object store, batch loop, metrics, labels."""
+"""Code that every service shares: events, errors, settings, Kafka, object store, batch loop, metrics, labels."""

@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all."""
+"""Write a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a path to write to; what was written replaces `path` at the end, and vanishes if the block fails.
+    """Yield a temporary path; the file written there replaces `path` at the end, or is deleted if the block fails.
 
-    The temporary file lies beside `path`, because renaming is atomic within one file system only; kill -9 leaves it
-    there under the name `.<name>.<process id>.part`.
+    The temporary file is in the folder of `path`, because renaming is atomic only within one file system. After a
+    kill -9 it remains there as `.<name>.<process id>.part`.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -26,6 +26,6 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Give a file new content as a whole: whoever reads it sees the old one or the new one."""
+    """Replace the content of a file: readers see the old content or the new one, never a part."""
     with atomic(path) as part:
         part.write_bytes(data)

@@ -1,9 +1,9 @@
-"""The errors of this system, classed by what the caller should do.
+"""The errors of this system, classified by what the caller should do.
 
 PipelineError
-├── Retriable   something away (broker, store, Triton, database) may come back: wait and try again, drop nothing
-├── Rejected    this one input is bad: dead letter with a reason code, then go on
-└── Fatal       this process is misconfigured: say it and exit non-zero
+├── Retriable   a server (broker, store, Triton, database) is away and may return: wait and retry, drop nothing
+├── Rejected    this one input is bad: write a dead letter with a reason code, then continue
+└── Fatal       this process is misconfigured: log it and exit with a non-zero code
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class PipelineError(Exception):
 class Retriable(PipelineError):
     """A server or network is away; the same call may succeed later.
 
-    `server` (kafka, objects, triton, postgres or https) and `kind`, the client's own name for the error, are counted.
+    `server` (kafka, objects, triton, postgres or https) and `kind`, the client's name for the error, are metric labels.
     """
 
     def __init__(self, message: str, *, server: str = "other", kind: str = "other") -> None:
-        """Keep what is counted apart from the message."""
+        """Keep the metric labels separate from the message."""
         super().__init__(message)
         self.server = server
         self.kind = kind
@@ -36,11 +36,11 @@ class Rejected(PipelineError):
     """The input is bad and will stay bad.
 
     `reason` is a stable snake_case code that operators count and centres read; `message` is one sentence for a
-    person; `details` holds the measured values and limits behind the verdict (JSON-serialisable).
+    person; `details` holds the measured values and limits behind the decision (JSON-serialisable).
     """
 
     def __init__(self, reason: str, message: str, **details: Any) -> None:
-        """Keep the code apart from the message, so that counts do not depend on phrasing."""
+        """Keep the code separate from the message, so that counts do not depend on the wording."""
         super().__init__(f"{reason}: {message}")
         self.reason = reason
         self.message = message

@@ -1,6 +1,6 @@
-"""A container's health check: `python -m services.common.health URL` ends with 0 if the URL answers 200, else with 1.
+"""A container's health check: `python -m services.common.health URL` exits with 0 if the URL answers 200, else with 1.
 
-Standard library only, so that the check starts in some 50 ms and its image needs no shell, curl or wget.
+It uses only the standard library, so that it starts in about 50 ms and its image needs no shell, curl or wget.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS: Final = 4.0
-"""Shorter than the checks' time-out in docker-compose.yml, so that the reason gets into the engine's health log."""
+"""Shorter than the time-out of the checks in docker-compose.yml, so that the reason reaches the engine's health log."""
 _REASON_BYTES: Final = 1000
 
 
 def problem(url: str, timeout: float = TIMEOUT_SECONDS) -> str | None:
-    """Return what is wrong with the answer to GET `url` (plain HTTP), None for status 200."""
+    """Return the problem with the answer to GET `url` (plain HTTP), None for status 200."""
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
-        return f"{url} is no http://host:port/path"
+        return f"{url} is not http://host:port/path"
     # Not urllib.request: it would send the check through the proxy that the environment may name.
     connection = HTTPConnection(parts.hostname, parts.port, timeout=timeout)
     try:
@@ -35,7 +35,7 @@ def problem(url: str, timeout: float = TIMEOUT_SECONDS) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Check the one URL given; the reason of a failure goes to standard error."""
+    """Check one URL; write the reason of a failure to standard error."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m services.common.health URL\n")
         return 2

@@ -1,4 +1,4 @@
-"""`/metrics`, `/health/live` and `/health/ready` of a service."""
+"""Serves `/metrics`, `/health/live` and `/health/ready` of a service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JSON: Final = "application/json"
 
 @dataclass(frozen=True)
 class Health:
-    """How to tell: `live` false asks for a restart, `not_ready` names why no work is being done, or None."""
+    """State of a service: if `live` is false it must be restarted; `not_ready` gives why it does no work, or None."""
 
     live: Callable[[], bool]
     not_ready: Callable[[], str | None]
@@ -29,7 +29,7 @@ class Health:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Log what went wrong as everything is logged; a probe that gave up waiting is nobody's fault."""
+        """Log errors in the common format; a probe that has disconnected is not an error."""
         error = sys.exception()
         if not isinstance(error, ConnectionError):
             log.error("could not answer", client=str(client_address), exc_info=error)
@@ -37,7 +37,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def serve(host: str, port: int, health: Health) -> Iterator[int]:
-    """Serve until the block ends; yields the port, which is a free one for `port` 0. Raises OSError if taken."""
+    """Serve until the block ends; yield the port (a free one for `port` 0). Raises OSError if the port is taken."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

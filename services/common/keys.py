@@ -1,4 +1,4 @@
-"""Where things lie in object storage. Every key is derived from what it holds, so writing twice writes the same."""
+"""Keys in object storage. Every key is derived from the object's content, so writing twice changes nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.common.events.base import View, digest
 from services.common.events.specimen import SpecimenView
 
 _PLAIN: Final = frozenset((string.ascii_letters + string.digits + "_-").encode())
-_LONGEST: Final = 180  # S3 keys end at 1,024 bytes and file systems at 255 a segment
+_LONGEST: Final = 180  # S3 allows keys of 1,024 bytes, file systems 255 bytes per segment
 
 
 def safe_segment(text: str) -> str:
@@ -32,7 +32,7 @@ def original_key(image_sha256: str) -> str:
 
 
 def specimen_prefix(preprocessing_version: str, biological_sample_id: str) -> str:
-    """Return the prefix under which all views of one specimen lie."""
+    """Return the prefix of all views of one specimen."""
     return f"views/{preprocessing_version}/{safe_segment(biological_sample_id)}/"
 
 
@@ -42,7 +42,7 @@ def view_key(preprocessing_version: str, biological_sample_id: str, view: View, 
 
 
 def parse_view_key(key: str) -> SpecimenView | None:
-    """Read view and image digest back from a view key; None for anything else under the prefix."""
+    """Parse a view key; return None for any other key under the prefix."""
     *_, view, name = key.rsplit("/", 2)
     image_sha256, dot, suffix = name.partition(".")
     if view not in {"DV", "LAT"} or dot + suffix != ".png" or len(image_sha256) != 64:

@@ -37,18 +37,18 @@ PARENTS: Final = {
     "Joints": ("Whole-body",),
     "Other": ("Whole-body",),
 }
-"""Level-2 labels that a level-3 label can belong to, by the 53-observation table (Limbs and Skull are not modelled)."""
+"""Level-2 labels to which a level-3 label can belong, from the 53 observations (Limbs and Skull are not modelled)."""
 
 
 def parents_of(label: str) -> tuple[str, ...]:
-    """Labels of `LABEL_ORDER` of which one at least must be there for this one; none of level 1."""
+    """Return the labels of which at least one must be abnormal if this one is; none for level 1."""
     if label in LEVEL2:
         return LABEL_ORDER[:1]
     return PARENTS.get(label, ())
 
 
 def contradiction(abnormal: Collection[str], normal: Collection[str]) -> str | None:
-    """Say what cannot be true of one animal: a label that is there while it, or all it could belong to, is not."""
+    """Return the contradiction in one animal's labels, or None: one is abnormal while all above it are normal."""
     for label in sorted(abnormal, key=LABEL_ORDER.index):
         above = parents_of(label)
         if label in normal or LABEL_ORDER[0] in normal:

@@ -1,4 +1,4 @@
-"""JSON logs on standard error: one object a line, with the stage on every line."""
+"""JSON logs on standard error: one object per line, each with the stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KAFKA_SECONDS: Final = 10.0
 
 
 class _KafkaRepeats(logging.Filter):
-    """Let one message of the Kafka client through every ten seconds: without a broker it sends many a second."""
+    """Pass one message of the Kafka client every ten seconds: without a broker it logs many per second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class _KafkaRepeats(logging.Filter):
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 _handlers: list[tuple[str, logging.StreamHandler[Any]]] = []
-"""The stage and its one handler, once `configure` was called."""
+"""The stage and its only handler, after `configure` was called."""
 
 
 def write_many(entries: Iterable[Mapping[str, Any]]) -> None:
-    """Write many lines of level info at once, as `log.info` would write each, at a fraction of its cost."""
+    """Write many lines of level info at once: the same lines as from `log.info`, at a fraction of the cost."""
     for stage, handler in _handlers:
         if not logging.getLogger().isEnabledFor(logging.INFO):
             return
@@ -49,7 +49,7 @@ def write_many(entries: Iterable[Mapping[str, Any]]) -> None:
 
 
 def configure(stage: str, level: str) -> None:
-    """Send structlog's and the libraries' messages through one JSON formatter."""
+    """Format the messages of structlog and of the libraries as JSON."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

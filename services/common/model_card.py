@@ -1,4 +1,4 @@
-"""What travels with one version of a Triton model: the classifier refuses a version whose card does not fit."""
+"""The card of one version of a Triton model: the classifier refuses a version whose card does not fit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class ModelCard(BaseModel):
     """Carried as JSON in `config.pbtxt`, parameter `card.<version>` (config.pbtxt is one file for all versions).
 
     `thresholds` and `labels` have 14 entries in the order of `LABEL_ORDER`. A probability within
-    `uncertain_half_width` of its threshold makes a call uncertain for that label. `consensus_weight` is how much it
-    says in the consensus, relative to the other models. `training_digest` and `data` say what it was trained on,
-    `code_commit` by which code ("+" behind it: with changes that were not committed), `metrics` how good it is on
-    unseen specimens, `limits` what it must not be used for, `weights_sha256` the weights that training goes on from,
-    `evaluation_key` the decision of the refresh that made it; older versions leave them empty.
+    `uncertain_half_width` of its threshold makes a call uncertain for that label. `consensus_weight` is its weight in
+    the consensus, relative to the other models. `training_digest` and `data` identify the training data, `code_commit`
+    the code (a trailing "+" means uncommitted changes), `weights_sha256` the weights from which training continues, and
+    `evaluation_key` the decision of the refresh that produced it. `metrics` are measured on unseen specimens, `limits`
+    are the uses to avoid. Older versions leave these fields empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -58,10 +58,10 @@ class ModelCard(BaseModel):
 
 
 def card_parameter(version: int) -> str:
-    """Name of the `config.pbtxt` parameter that holds the card of `version`."""
+    """Return the name of the `config.pbtxt` parameter that holds the card of `version`."""
     return f"card.{version}"
 
 
 def card_pin(text: str) -> str:
-    """SHA-256 of a card as it stands in a configuration: what an activation pins."""
+    """Return the SHA-256 (hex) of a card's text in a configuration: an activation pins this value."""
     return hashlib.sha256(text.encode()).hexdigest()

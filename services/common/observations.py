@@ -1,7 +1,7 @@
-"""The 53 scored observations of the IMPC X-ray procedure and the 1x13 call they amount to.
+"""The 53 scored observations of the IMPC X-ray procedure and the 1x13 call that they result in.
 
 Source: IMPReSS procedure IMPC_XRY_001; classes of levels 2 and 3 after the paper, section 3.3. The map is the data file
-`label_map_53.tsv`, so that another reading of the paper is an edit of one row.
+`label_map_53.tsv`, so that another interpretation of the paper changes one row.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ FROM_TERM: Final = "(from MP term)"
 class Observation:
     """One row of the table.
 
-    `value_type` is CATEGORICAL, INT, FLOAT or TEXT; `normal` and `abnormal` are IMPReSS options, or words where a
-    reference range decides; `missing` lists the options that mean "not scored". `level2` and `level3` are None for
+    `value_type` is CATEGORICAL, INT, FLOAT or TEXT; `normal` and `abnormal` are IMPReSS options, or a text where
+    a reference range decides; `missing` lists the options that mean "not scored". `level2` and `level3` are None for
     the free ontology row, whose class follows from the Mammalian Phenotype (MP) term sent with it.
     """
 
@@ -47,19 +47,19 @@ class Observation:
 
 @cache
 def table() -> tuple[Observation, ...]:
-    """The 53 observations in the order of the data file."""
+    """Return the 53 observations in the order of the data file."""
     text = resources.files(__package__).joinpath(TABLE_FILE).read_text(encoding="utf-8")
     return tuple(_observation(row) for row in csv.DictReader(text.splitlines(), delimiter="\t"))
 
 
 @cache
 def by_parameter() -> dict[str, Observation]:
-    """Observation of each parameter stable id."""
+    """Return the observations by parameter stable id."""
     return {row.parameter_stable_id: row for row in table()}
 
 
 def observation(parameter_stable_id: str) -> Observation:
-    """The row of one parameter; raises Rejected `not_an_observation` for an id outside the 53."""
+    """Return the row of one parameter; raises Rejected `not_an_observation` for an id outside the 53."""
     row = by_parameter().get(parameter_stable_id)
     if row is None:
         raise Rejected(
@@ -71,9 +71,9 @@ def observation(parameter_stable_id: str) -> Observation:
 
 
 def call_vector(abnormal_parameter_ids: Collection[str]) -> tuple[int, ...]:
-    """Thirteen 0/1 entries in the order of CALL_LABELS: the union over all abnormal observations.
+    """Return thirteen 0/1 entries in the order of CALL_LABELS: the union over all abnormal observations.
 
-    Observations of Limbs and Skull, and free ontology, set none. Raises Rejected `not_an_observation`.
+    Observations of Limbs and Skull, and the free ontology row, set none. Raises Rejected `not_an_observation`.
     """
     rows = [observation(identifier) for identifier in abnormal_parameter_ids]
     present = {label for row in rows if row.in_call for label in (row.level2, row.level3)}
@@ -81,12 +81,12 @@ def call_vector(abnormal_parameter_ids: Collection[str]) -> tuple[int, ...]:
 
 
 def level1(abnormal_parameter_ids: Collection[str]) -> int:
-    """1 if any of the 53 is abnormal, else 0. Raises Rejected `not_an_observation`."""
+    """Return 1 if any of the 53 is abnormal, else 0. Raises Rejected `not_an_observation`."""
     return int(bool([observation(identifier) for identifier in abnormal_parameter_ids]))
 
 
 def abnormal_elsewhere(abnormal_parameter_ids: Collection[str]) -> bool:
-    """Whether a specimen is abnormal only outside the thirteen labels: published, but left out of training."""
+    """Return whether a specimen is abnormal only outside the thirteen labels: published, but not used for training."""
     return level1(abnormal_parameter_ids) == 1 and not any(call_vector(abnormal_parameter_ids))
 
 

@@ -1,4 +1,4 @@
-"""Free TCP ports of the loopback interface."""
+"""Finds free TCP ports of the loopback interface."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import socket
 from collections.abc import Collection
 
 LOOPBACK = "127.0.0.1"
-# Below Linux's default ephemeral range (32768-60999): a port that is kept between starts must not be one
-# that the kernel hands to any outgoing connection in the meantime.
+# Below Linux's default ephemeral range (32768-60999): between two starts of a server, the kernel must not give its
+# port to an outgoing connection.
 LOWEST, HIGHEST = 15_000, 31_999
 _ATTEMPTS = 500
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on `port` of 127.0.0.1 now."""
+    """Return whether a server could listen on `port` of 127.0.0.1 now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As the servers do: connections of a former server in TIME_WAIT do not count.
+        # The servers set this too: connections of a former server in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -27,7 +27,7 @@ def is_free(port: int) -> bool:
 
 
 def is_listening(port: int, timeout_s: float = 1.0) -> bool:
-    """Tell whether something accepts connections on `port` of 127.0.0.1."""
+    """Return whether a server accepts connections on `port` of 127.0.0.1."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=timeout_s):
             return True
@@ -38,7 +38,7 @@ def is_listening(port: int, timeout_s: float = 1.0) -> bool:
 def choose(count: int, taken: Collection[int] = ()) -> list[int]:
     """Return `count` distinct free ports that are not in `taken`.
 
-    They are drawn at random, so that stacks started at the same moment do not choose the same ones.
+    They are chosen at random, so that stacks that start at the same moment get different ones.
 
     Raises:
         OSError: no free port was found.

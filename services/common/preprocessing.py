@@ -1,6 +1,6 @@
-"""The one place that names what intake and fuser do to pixels.
+"""The version of the pixel processing in intake and fuser, and its constants.
 
-A change that alters any stored view or tensor needs a new VERSION and the next GENERATION: sets of views start anew
+A change that alters any stored view or tensor needs a new VERSION and the next GENERATION: sets of views start empty
 under a new version, and the current call of a specimen prefers the higher generation (see docs/delivery.md).
 """
 
@@ -17,4 +17,4 @@ VIEW_SIDE: Final = 448
 TENSOR_SIDE: Final = 224
 """Pixels per side of the fused tensor (uint8 [side, side, 3]); divides VIEW_SIDE."""
 DV_WEIGHT: Final = 0.6
-"""Weight of the DV edges in the blended edge channel; LAT has the rest (paper 3.3 says 'slightly higher for DV')."""
+"""Weight of the DV edges in the blended edge channel; LAT has the rest (paper 3.3: 'slightly higher for DV')."""

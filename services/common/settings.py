@@ -1,4 +1,4 @@
-"""Settings of every process, from environment variables (prefix XRAY_); each has a documented default."""
+"""Settings of every process, read from environment variables (prefix XRAY_); each has a documented default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.common.errors import Fatal
 
 
 class Settings(BaseSettings):
-    """Where the servers are. The defaults fit servers on this machine at their usual ports."""
+    """Addresses of the servers. The defaults are servers on this machine at their usual ports."""
 
     model_config = SettingsConfigDict(env_prefix="XRAY_", extra="ignore", frozen=True, use_attribute_docstrings=True)
 
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
 
 
 class ServiceSettings(Settings):
-    """What every service takes besides the servers' addresses."""
+    """Settings of every service in addition to the servers' addresses."""
 
     batch_size: int = Field(default=32, ge=1, le=1000)
     """Most records handled before one commit."""
@@ -62,7 +62,7 @@ SomeSettings = TypeVar("SomeSettings", bound=BaseSettings)
 
 
 def load(settings: type[SomeSettings]) -> SomeSettings:
-    """Read settings from the environment; raises Fatal that names the variable and what is wrong with it."""
+    """Read settings from the environment; raises Fatal that names the variable and the problem with its value."""
     try:
         return settings()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Object storage through boto3, with its errors sorted by what the caller should do."""
+"""Object storage through boto3, with its errors translated to Retriable, Rejected and Fatal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
 _TAKEN: Final = "PreconditionFailed"
-"""Its neighbour, ConditionalRequestConflict, only says that somebody else is writing the key now: to be tried again."""
+"""The similar ConditionalRequestConflict only means that somebody else is writing the key now, so it is retried."""
 _MISCONFIGURED: Final = {"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"}
 
 
 class ObjectStore:
-    """One bucket. Thread-safe; acknowledged writes are durable and at once visible to every reader.
+    """One bucket. Thread-safe; acknowledged writes are durable and immediately visible to every reader.
 
     Every method raises Retriable when the store is away and Fatal when bucket or credentials are wrong.
     """
@@ -50,17 +50,17 @@ class ObjectStore:
         )
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        """Store `data` under `key`, replacing what was there."""
-        with _sorted_errors(f"put {key}"):
+        """Store `data` under `key`, replacing an existing object."""
+        with _translated(f"put {key}"):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Store `data` under a key that nobody has taken yet; False, and nothing is changed, where one has.
+        """Store `data` under a key that does not exist yet; return False, and change nothing, if it exists.
 
         Raises Retriable while somebody else is writing it.
         """
         try:
-            with _sorted_errors(f"put {key}"):
+            with _translated(f"put {key}"):
                 self._client.put_object(Bucket=self.bucket, Key=key, Body=data, IfNoneMatch="*")
         except Retriable as error:
             if error.kind == _TAKEN:
@@ -70,7 +70,7 @@ class ObjectStore:
 
     def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes:
         """Read an object; raises Rejected(`object_missing`), or (`file_too_large`) before reading a larger one."""
-        with _sorted_errors(f"get {key}"):
+        with _translated(f"get {key}"):
             answer = self._client.get_object(Bucket=bucket or self.bucket, Key=key)
             size = answer["ContentLength"]
             if limit is not None and size > limit:
@@ -79,9 +79,9 @@ class ObjectStore:
             return answer["Body"].read()
 
     def exists(self, key: str) -> bool:
-        """Tell whether an object is there."""
+        """Return whether an object exists."""
         try:
-            with _sorted_errors(f"head {key}"):
+            with _translated(f"head {key}"):
                 self._client.head_object(Bucket=self.bucket, Key=key)
         except Rejected:
             return False
@@ -92,29 +92,29 @@ class ObjectStore:
         return list(self.etags(prefix))
 
     def etags(self, prefix: str) -> dict[str, str]:
-        """List all keys below `prefix` with their ETags: another one means other bytes."""
-        with _sorted_errors(f"list {prefix}"):
+        """List all keys below `prefix` with their ETags: a different ETag means different bytes."""
+        with _translated(f"list {prefix}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
     def delete(self, key: str) -> None:
-        """Delete an object; nothing happens where none is. Originals and views are never deleted."""
-        with _sorted_errors(f"delete {key}"):
+        """Delete an object if it exists. Originals and views are never deleted."""
+        with _translated(f"delete {key}"):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def create_bucket(self) -> bool:
-        """Create the bucket; False when it was there already."""
+        """Create the bucket; return False if it exists."""
         try:
             self.check_bucket()
         except Fatal:
-            with _sorted_errors(f"create bucket {self.bucket}"):
+            with _translated(f"create bucket {self.bucket}"):
                 self._client.create_bucket(Bucket=self.bucket)
             return True
         return False
 
     def check_bucket(self) -> None:
-        """Raise Fatal when the bucket is missing or closed to these credentials."""
-        with _sorted_errors(f"reach bucket {self.bucket}"):
+        """Raise Fatal if the bucket is missing or these credentials have no access to it."""
+        with _translated(f"reach bucket {self.bucket}"):
             found = {bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]}
         if self.bucket not in found:
             msg = f"bucket {self.bucket!r} does not exist (XRAY_S3_BUCKET); run `xray init`"
@@ -122,17 +122,17 @@ class ObjectStore:
 
 
 @contextmanager
-def _sorted_errors(what: str) -> Iterator[None]:
+def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _sorted(what, error) from error
+        raise _pipeline_error(what, error) from error
     except (BotoCoreError, OSError) as error:
         msg = f"object store away, could not {what}: {error}"
         raise Retriable(msg, server="objects", kind=type(error).__name__) from error
 
 
-def _sorted(what: str, error: ClientError) -> Exception:
+def _pipeline_error(what: str, error: ClientError) -> Exception:
     code = error.response["Error"].get("Code", "")
     if code in _MISSING:
         return Rejected("object_missing", f"could not {what}: no such object")

@@ -1,6 +1,6 @@
-"""Become another program that dies with its parent: `python tied.py PARENT_PID PROGRAM ARGUMENT...` (Linux).
+"""Run another program that dies with its parent: `python tied.py PARENT_PID PROGRAM ARGUMENT...` (Linux).
 
-A program of its own rather than `preexec_fn`, which is unsafe in a parent with threads.
+This is a separate program because `preexec_fn` is unsafe in a parent with threads.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 PARENT_GONE: Final = 125
-"""Exit code when the parent had died before the tie was made."""
+"""Exit code if the parent had died before this process was tied to it."""
 
 
 def tied(program: Sequence[str]) -> list[str]:
     """Return the command that runs a program (its path first) as a child that dies with this process.
 
-    The tie is to the thread that starts it: start it from one that lives as long as the child should.
+    It dies with the thread that starts it: use a thread that lives as long as the child should.
     """
     return [sys.executable, "-S", "-E", __file__, str(os.getpid()), *program]
 
 
 def main(arguments: list[str]) -> None:
-    """Ask the kernel for SIGKILL at the parent's death (it survives exec), then become the program."""
+    """Ask the kernel for SIGKILL at the parent's death (this survives exec), then execute the program."""
     parent, program = int(arguments[0]), arguments[1:]
     if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")

@@ -22,7 +22,7 @@ from services.common.events import (
 _DAY_MS: Final = 24 * 3600 * 1000
 _EVENT_BYTES: Final = 1024 * 1024
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-"""A rejection carries the whole refused record in base64, so its topic takes more than Kafka's usual 1 MiB."""
+"""A rejection contains the whole rejected record in base64, so its topic allows more than Kafka's usual 1 MiB."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ CALLS: Final = Topic(
     "phenotype.calls",
     PhenotypeCall,
     "a phenotype call of one revision",
-    # Deleting after ten years bounds the topic; compaction keeps the newest call of each animal until then.
+    # Deletion after ten years bounds the topic; until then compaction keeps the newest call of each animal.
     config=_deleted_after(3650) | {"cleanup.policy": "compact,delete"},
 )
 REVIEWS: Final = Topic(
     "phenotype.reviews",
     Review,
     "a curator's verdict on a specimen",
-    # Never compacted: a review speaks of some labels, and a later one by somebody else of others; both stand.
+    # Never compacted: a later review by somebody else may cover other labels, so both count.
     config=_deleted_after(3650),
 )
 SHADOW: Final = Topic("phenotype.shadow", ShadowCall, "what a candidate would have called", config=_deleted_after(90))
@@ -74,7 +74,7 @@ STATISTICS: Final = Topic(
     CentreStatistics,
     "counts and drift of a centre in a closed window",
     specimen_keyed=False,
-    # The monitor compares a window with a centre's earlier ones: compaction to the newest may begin after a quarter.
+    # The monitor compares a window with the centre's earlier ones, so compaction begins only after a quarter.
     config=_deleted_after(3650) | {"cleanup.policy": "compact,delete", "min.compaction.lag.ms": str(90 * _DAY_MS)},
 )
 ACTIVE_MODELS: Final = Topic(

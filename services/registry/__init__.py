@@ -1,1 +1,1 @@
-"""Model versions: what lies in Triton's repository, how it is checked before it serves, which record says it serves."""
+"""Model versions: Triton's repository, the checks before a version serves, and the record of the ones that serve."""

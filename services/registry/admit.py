@@ -1,6 +1,7 @@
-"""Lets a version into Triton: nothing is sent to it before it has answered its golden inputs as it should.
+"""Adds a version to the repository that serves, and admits it to Triton.
 
-Brings a version from another repository into the one that serves; Triton loads it only when it is admitted.
+`add_version` copies a version from another repository; Triton loads it only when it is admitted. `admit` lets nothing
+be sent to a version before it has answered its golden inputs correctly.
 """
 
 from __future__ import annotations
@@ -27,23 +28,23 @@ _INCOMING: Final = ".incoming-"
 
 
 def add_version(source: ModelRepository, target: ModelRepository, model: str, version: int) -> bool:
-    """Copy a version aside, then rename it into place, its card last; False when it was there already.
+    """Copy a version to a temporary folder, rename that, and add its card last; return False if it exists already.
 
-    Its program is that of the versions already there, never the source's. Raises Rejected: the reasons of `inspect`,
-    `version_exists` (another one has that number: a version never changes).
+    Its program is that of the target's versions, never the source's. Raises Rejected: the reasons of `inspect`, and
+    `version_exists` (a different version has that number: a version never changes).
     """
     inspected = inspect(source, model, version)
     with target.locked():
         known = target.card_text(model, version)
         folder = target.folder(model, version)
         if known is not None and known != inspected.card_text:
-            words = f"{target.root} has, or had, another {model} version {version}: export it under a new number"
-            raise Rejected("version_exists", words)
+            message = f"{target.root} has, or had, a different {model} version {version}: export it under a new number"
+            raise Rejected("version_exists", message)
         if folder.is_dir():
             if known is not None:
                 return False
-            target.remove(model, version)  # an earlier attempt that was cut off before its card
-        # By number, before the folder is there: a policy of the latest versions would take it in and push one out.
+            target.remove(model, version)  # an earlier attempt that ended before its card was added
+        # Name the versions before the folder exists: with a policy of the latest ones, Triton would swap one for it.
         target.serve(model, target.served(model))
         target.place(_copied(source.folder(model, version), folder, _program(target, model)), folder)
         target.put_card(model, version, inspected.card_text)
@@ -51,7 +52,7 @@ def add_version(source: ModelRepository, target: ModelRepository, model: str, ve
 
 
 def _program(target: ModelRepository, model: str) -> Path | None:
-    """Return the program that this model's versions run; a model that Triton runs by itself has none."""
+    """Return the program that this model's versions run, None for a model that Triton runs without one."""
     programs = [target.folder(model, one) / PROGRAM for one in target.served(model)]
     return next((program for program in programs if program.is_file()), None)
 
@@ -85,11 +86,11 @@ def admit(
     needed: Collection[int] = (),
     allowed: float = GOLDEN_DIFFERENCE,
 ) -> InspectedVersion:
-    """Inspect a version, load it beside those that serve, and compare its answers to its golden inputs.
+    """Inspect a version, load it in addition to those that serve, and check its outputs for its golden inputs.
 
-    `client` is a Triton client, `needed` are versions that stay loaded whatever is found. Raises Rejected (the reasons
+    `client` is a Triton client, `needed` are versions that stay loaded in any case. Raises Rejected (the reasons
     of `inspect`, `load_failed`, `contract_broken`, `not_loaded`, `not_probabilities`, `golden_differs`), Retriable when
-    Triton is away; Triton then goes on with the others, also after an earlier attempt that was killed.
+    Triton is away; Triton then keeps serving the others, also after an earlier attempt that was killed.
     """
     with repository.locked():
         inspected = inspect(repository, model, version)
@@ -110,7 +111,7 @@ def admit(
 def admit_all(
     settings: Settings, client: Any, repository: ModelRepository, chosen: Mapping[str, int]
 ) -> dict[str, str]:
-    """Admit versions by model; returns their pins and raises as `admit` does. What the records name stays loaded."""
+    """Admit versions by model; return their pins, raise as `admit` does. Versions in the records stay loaded."""
     kept = standing(settings)
     return {
         model: admit(repository, client, model, version, needed=kept.get(model, ())).pin
@@ -129,11 +130,11 @@ def _check_answers(client: Any, model: str, version: int, inspected: InspectedVe
         reason = "not_probabilities" if error.kind == "no_probabilities" else "not_loaded"
         raise Rejected(reason, str(error)) from error
     if difference > allowed:
-        words = (
-            f"{model} version {version}: its answers to the golden inputs differ by {difference:.2e} from those it was "
-            f"exported with, allowed is {allowed}"
+        message = (
+            f"{model} version {version}: its outputs for the golden inputs differ by {difference:.2e} from those of "
+            f"its export, allowed is {allowed}"
         )
-        raise Rejected("golden_differs", words, difference=difference, allowed=allowed)
+        raise Rejected("golden_differs", message, difference=difference, allowed=allowed)
 
 
 def _ask(backbone: Backbone, golden: Golden) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class BucketRepository(ModelRepository):
     """`s3://bucket/prefix`, with the endpoint and keys of the settings."""
 
     def __init__(self, settings: Settings, place: str, copy: Path) -> None:
-        """Fetch new objects into the folder `copy`; raises Retriable when the store is away, Fatal for a bad `place`."""
+        """Fetch new objects into the folder `copy`; raises Retriable if the store is away, Fatal for a bad `place`."""
         bucket, prefix = bucket_and_prefix(place)
         copy.mkdir(parents=True, exist_ok=True)
         super().__init__(copy)

@@ -1,4 +1,4 @@
-"""Triton's model control: load, and what is loaded."""
+"""Triton's model control: loads models and lists the loaded ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from services.common.errors import Rejected, Retriable
 
 LOAD_SECONDS: Final = 120.0
 _TRANSIENT: Final = frozenset({"StatusCode.DEADLINE_EXCEEDED", "StatusCode.UNAVAILABLE", "StatusCode.CANCELLED"})
-"""A server that is busy or ends: nothing is said about the model."""
+"""The server is busy or stopping: this proves nothing about the model."""
 
 
 def load(client: Any, model: str) -> None:
-    """Have Triton load what the model's configuration names; what serves goes on serving until the new is there.
+    """Make Triton load the versions in the model's configuration; current ones keep serving until the new are ready.
 
-    Raises Rejected(`load_failed`) with Triton's words, Retriable when Triton is away or takes too long.
+    Raises Rejected(`load_failed`) with Triton's message, Retriable when Triton is away or takes too long.
     """
     try:
         client.load_model(model, client_timeout=LOAD_SECONDS)
@@ -30,7 +30,7 @@ def load(client: Any, model: str) -> None:
 
 
 def restart(client: Any, model: str) -> None:
-    """Unload and load: the only way back for a model whose process has died. Nobody can use it meanwhile."""
+    """Unload and load: the only remedy for a model whose process has died. Nobody can use it meanwhile."""
     try:
         client.unload_model(model, client_timeout=LOAD_SECONDS)
     except InferenceServerException as error:
@@ -39,7 +39,7 @@ def restart(client: Any, model: str) -> None:
 
 
 def ready_versions(client: Any) -> dict[str, set[int]]:
-    """Return the versions that Triton calls ready, by model; raises Retriable when it is away."""
+    """Return the versions that Triton reports as ready, by model; raises Retriable when it is away."""
     try:
         index = client.get_model_repository_index(client_timeout=10, as_json=True)
     except InferenceServerException as error:
@@ -53,7 +53,7 @@ def ready_versions(client: Any) -> dict[str, set[int]]:
 
 
 def require_live(client: Any, cause: Exception) -> None:
-    """Raise Retriable if it is the server that is away, not a model."""
+    """Raise Retriable if the server is away, not only a model."""
     try:
         client.is_server_live(client_timeout=5)
     except InferenceServerException as error:

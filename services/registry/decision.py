@@ -1,6 +1,6 @@
-"""Whether a trained candidate may replace the versions that serve: what a refresh decided, with all its figures.
+"""Whether a trained candidate may replace the versions that serve: the decision of a refresh, with all its figures.
 
-It lies in object storage; the card of a version and the record on `models.active` name its key.
+It is stored in object storage; the card of a version and the record on `models.active` name its key.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Outcome = Literal["promote", "refuse"]
 
 
 class Comparison(BaseModel):
-    """One figure of both on the same specimens.
+    """One figure of candidate and active versions on the same specimens.
 
-    `lowest` is the lower bound of `difference`, candidate less active (one-sided 95 %, paired bootstrap); the candidate
-    counts as worse where it is not above minus `margin`.
+    `lowest` is the lower bound of `difference`, candidate minus active (one-sided 95 %, paired bootstrap); the
+    candidate counts as worse if `lowest` is not above minus `margin`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,8 +38,8 @@ class Comparison(BaseModel):
         """Whether the candidate may be worse than the margin allows."""
         return self.lowest <= -self.margin
 
-    def in_words(self) -> str:
-        """Say it in a sentence's part."""
+    def summary(self) -> str:
+        """Return a clause for a sentence."""
         return (
             f"{self.name}: {self.candidate:.3f} against {self.active:.3f}, {self.difference:+.3f}, "
             f"at least {self.lowest:+.3f} (allowed above {-self.margin:+.3f})"
@@ -56,11 +56,11 @@ class Reason(BaseModel):
 
 
 class PromotionDecision(BaseModel):
-    """What a run of the refresh decided about its candidate; written once.
+    """The decision of a refresh about its candidate; written once.
 
-    `candidate` are the versions that were exported, empty where it came to none. `activation`, `active` and `cards` say
-    what served, `dataset_digest` and `evaluation_digest` what was learnt from and judged on (`specimens`, of whom
-    `abnormal`).
+    `candidate` are the exported versions, empty if none was exported. `activation`, `active` and `cards` describe what
+    served, `dataset_digest` the training data, `evaluation_digest` the evaluation set of `specimens` specimens, of
+    which `abnormal` are abnormal.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -80,9 +80,9 @@ class PromotionDecision(BaseModel):
     evaluation_digest: str
     decided_at: Moment
 
-    def in_words(self) -> str:
-        """Say what was decided and why, in one sentence."""
-        figures = "; ".join(one.in_words() for one in self.comparisons)
+    def summary(self) -> str:
+        """Return the decision and its reasons in one sentence."""
+        figures = "; ".join(one.summary() for one in self.comparisons)
         if self.outcome == "promote":
             return f"promote: {figures}"
         return "refuse: " + "; ".join(f"{one.reason}, {one.words}" for one in self.reasons)
@@ -99,4 +99,4 @@ def read_decision(store: ObjectStore, key: str) -> PromotionDecision:
     try:
         return PromotionDecision.model_validate_json(data)
     except ValidationError as error:
-        raise Rejected("decision_unreadable", f"{key} holds no decision of a refresh: {error}") from error
+        raise Rejected("decision_unreadable", f"{key} is not a decision of a refresh: {error}") from error

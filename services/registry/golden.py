@@ -1,7 +1,7 @@
-"""Golden inputs: specimens and what the training framework's graph makes of them, kept with each version.
+"""Golden inputs: specimens and the outputs of the exported graph for them, stored with each version.
 
-Whoever serves the version (Triton with a graph or a TensorRT plan) is asked for the same specimens and compared. A
-version's folder holds `golden.bin.gz`, the images' bytes, and `golden.json`, their shape, digest and outputs.
+The server (Triton with a graph or a TensorRT plan) must give the same outputs for the same specimens. A version's
+folder holds `golden.bin.gz`, the images' bytes, and `golden.json`, their shape, digest and outputs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Golden:
     outputs: dict[str, NDArray[np.float32]]
 
     def largest_difference(self, outputs: Mapping[str, NDArray[np.floating[Any]]]) -> float:
-        """Return by how much the furthest probability of another server differs."""
+        """Return the largest difference of a probability from those of another server."""
         return max(float(np.abs(outputs[name] - expected).max()) for name, expected in self.outputs.items())
 
     def files(self) -> dict[str, bytes]:
@@ -49,7 +49,7 @@ class Golden:
         }
 
     def digest(self) -> str:
-        """SHA-256 of `golden.json`, which holds the images' own."""
+        """Return the SHA-256 (hex) of `golden.json`, which contains the digest of the images."""
         return hashlib.sha256(self.files()[OUTPUTS_FILE]).hexdigest()
 
 
@@ -63,6 +63,6 @@ def read_golden(version: Path) -> Golden:
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Rejected("golden_damaged", f"the golden inputs in {version} cannot be read: {error!r}") from error
     if hashlib.sha256(raw).hexdigest() != digest:
-        words = f"{version / IMAGES_FILE} does not hold the images that {OUTPUTS_FILE} names: export the version again"
-        raise Rejected("golden_damaged", words)
+        message = f"{version / IMAGES_FILE} does not match {OUTPUTS_FILE}: export the version again"
+        raise Rejected("golden_damaged", message)
     return Golden(np.frombuffer(raw, dtype=np.uint8).reshape(shape), outputs)

@@ -1,4 +1,4 @@
-"""Looks at a version's folder before Triton is asked to load it: complete, unchanged, and nothing else in it."""
+"""Checks a version's folder before Triton loads it: it must be complete, unchanged, and contain nothing else."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ KNOWN: Final = frozenset(
         "plan_request.json",
     }
 )
-"""All that a version may hold. Pickles, checkpoints and code of its own are refused by not being named here."""
+"""All files that a version may contain. So pickles, checkpoints and other code are refused."""
 
 
 @dataclass(frozen=True)
 class InspectedVersion:
-    """A version whose files are what its card says."""
+    """A version whose files match its card."""
 
     card: ModelCard
     card_text: str
@@ -47,7 +47,7 @@ class InspectedVersion:
 
     @property
     def pin(self) -> str:
-        """SHA-256 of the card, which holds the digests of graph and golden inputs: what an activation pins."""
+        """SHA-256 of the card, which holds the digests of graph and golden inputs; an activation pins it."""
         return card_pin(self.card_text)
 
 
@@ -78,16 +78,16 @@ def inspect(repository: ModelRepository, model: str, version: int) -> InspectedV
     _check_program(repository, model, version)
     golden = read_golden(folder)
     if not all(np.isfinite(rows).all() and rows.min() >= 0 and rows.max() <= 1 for rows in golden.outputs.values()):
-        raise Rejected("golden_not_probabilities", f"{model} version {version} has golden outputs that are none")
+        raise Rejected("golden_not_probabilities", f"golden outputs of {model} version {version} are not probabilities")
     return InspectedVersion(card, text, golden)
 
 
 def _check_file(path: Path, root: Path) -> None:
     if path.name == BYTECODE and path.is_dir() and not path.is_symlink():
-        return  # of the server; deleted before a version is loaded
+        return  # written by the server; deleted before a version is loaded
     if path.name not in KNOWN:
         known = ", ".join(sorted(KNOWN))
-        raise Rejected("file_unexpected", f"{path} does not belong there; a version holds at most {known}")
+        raise Rejected("file_unexpected", f"{path} does not belong there; a version may contain only {known}")
     if path.is_symlink() and not (path.name == PROGRAM and path.resolve().is_relative_to(root)):
         raise Rejected("path_escapes", f"{path} is a link to {path.resolve()}; only {PROGRAM} may be one, to inside")
     if not path.is_file():
@@ -100,36 +100,39 @@ def _card(model: str, version: int, text: str) -> ModelCard:
     except ValidationError as error:
         raise Rejected("card_invalid", f"{model} version {version}: its card does not fit: {error}") from error
     if (card.model, card.version) != (model, version):
-        words = f"{model} version {version} carries the card of {card.model} version {card.version}"
-        raise Rejected("card_invalid", words)
+        message = f"{model} version {version} has the card of {card.model} version {card.version}"
+        raise Rejected("card_invalid", message)
     return card
 
 
 def _check_digest(path: Path, expected: str, reason: str) -> None:
     if not path.is_file():
-        raise Rejected("file_missing", f"{path} is not there: half an upload, or exported without it")
+        raise Rejected("file_missing", f"{path} is missing: half an upload, or exported without it")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
-        raise Rejected(reason, f"{path} has SHA-256 {found}, its card says {expected or 'none'}", found=found)
+        raise Rejected(reason, f"{path} has SHA-256 {found}, its card has {expected or 'none'}", found=found)
 
 
 def _check_plan(folder: Path, card: ModelCard) -> None:
-    """A plan is what its record says, built from the card's graph; the card cannot pin it: each GPU has its own."""
+    """Check that a plan matches its record and was built from the card's graph.
+
+    The card cannot pin a plan, because each GPU has another one.
+    """
     if not (folder / PLAN).exists():
         return
     try:
         record = json.loads((folder / PLAN_RECORD).read_bytes())
         of_graph, digest = record["onnx_sha256"], record["plan_sha256"]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        words = f"{folder / PLAN} has no readable {PLAN_RECORD}: build the plan again"
-        raise Rejected("plan_differs", words) from error
+        message = f"{folder / PLAN} has no readable {PLAN_RECORD}: build the plan again"
+        raise Rejected("plan_differs", message) from error
     if of_graph != card.onnx_sha256:
-        raise Rejected("plan_differs", f"{folder / PLAN} was built from another graph than the card's: build it again")
+        raise Rejected("plan_differs", f"{folder / PLAN} was not built from the card's graph: build it again")
     _check_digest(folder / PLAN, digest, "plan_differs")
 
 
 def _check_program(repository: ModelRepository, model: str, version: int) -> None:
-    """Code is never taken from a candidate: its program must be that of the versions that serve."""
+    """Check that a version's program is that of the versions that serve: a candidate never brings its own code."""
     own = repository.folder(model, version) / PROGRAM
     for other in repository.served(model):
         path = repository.folder(model, other) / PROGRAM

@@ -1,4 +1,4 @@
-"""Fills a place from which Triton is to serve with the models of another repository, before Triton starts."""
+"""Copies the models of a repository to the one from which Triton will serve, before Triton starts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from services.registry.repository import FILE, ModelRepository
 _INCOMING: Final = ".incoming-"
 
 
-def place_to_fill(settings: Settings) -> ModelRepository:
-    """Open the place that XRAY_MODEL_REPOSITORY names; one in object storage gets its bucket if that is missing.
+def create_repository(settings: Settings) -> ModelRepository:
+    """Open the repository that XRAY_MODEL_REPOSITORY names; create its bucket if it is in object storage.
 
-    Nobody else makes it: `xray init` makes the bucket of the pictures only. Raises as `repository_of` does.
+    Nothing else creates that bucket: `xray init` creates only the bucket of the images. Raises as `repository_of` does.
     """
     place = settings.model_repository
     if place.startswith(SCHEME):
@@ -30,9 +30,9 @@ def place_to_fill(settings: Settings) -> ModelRepository:
 def install_models(source: ModelRepository, target: ModelRepository) -> list[str]:
     """Copy every model that `target` lacks, all its versions and its configuration; returns their names.
 
-    A model that is there stays as it is, with the versions that were added and promoted since: `add_version` is for
-    further ones. A model appears whole, or not at all. Links to a program become files. Raises Rejected: the reasons
-    of `inspect`.
+    A model that exists is left unchanged, with the versions that were added and promoted since: `add_version` adds
+    further ones. A model appears completely or not at all. Links to a program become files. Raises Rejected: the
+    reasons of `inspect`.
     """
     with target.locked():
         missing = sorted({*source.models()} - {*target.models()})

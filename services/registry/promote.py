@@ -1,4 +1,4 @@
-"""Promotion and rollback: one record on `models.active`, after everything that it names was proven to serve."""
+"""Promotion and rollback: one record on `models.active`, after every version in it was proven to serve."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def promote(
     following: int | None = None,
     require: Callable[[Mapping[str, int]], None] = lambda _: None,
 ) -> ModelActivation:
-    """Admit the chosen versions, then have them make the calls; models that are not named keep their version.
+    """Admit the chosen versions and let them make the calls; other models keep their version.
 
-    `following` is the activation that they were compared with: behind another one they are not promoted. `require` is
-    given the versions of all models, before anything is loaded and again before the record is written, and refuses by
-    raising. Of the other versions Triton keeps those that stand by or are in shadow, from its next load on. Raises
+    `following` is the activation that they were compared with: after another one they are not promoted. `require` is
+    called with the versions of all models, before anything is loaded and again before the record is written, and raises
+    to refuse. Of the other versions Triton keeps, from its next load on, those that stand by or are in shadow. Raises
     Rejected (its reasons, those of `admit`, `serves_already`, `nothing_active`, `retired_meanwhile`,
     `activation_overtaken`).
     """
@@ -43,13 +43,13 @@ def promote(
 
     def follow(newest: ModelActivation) -> ModelActivation:
         if following not in {None, newest.activation}:
-            words = f"activation {newest.activation} serves, they were compared with {following}: compare them anew"
-            raise Rejected("activation_overtaken", words)
+            message = f"activation {newest.activation} serves, they were compared with {following}: compare them again"
+            raise Rejected("activation_overtaken", message)
         repository.require_served(chosen)
         versions, cards = newest.versions | dict(chosen), newest.cards | pins
         require(versions)
         if (versions, cards) == (newest.versions, newest.cards):
-            raise Rejected("serves_already", f"activation {newest.activation} is of these versions already")
+            raise Rejected("serves_already", f"activation {newest.activation} has these versions already")
         earlier = (newest.as_earlier(), *newest.earlier)[:STANDING]
         chosen_set = EarlierSet(activation=newest.activation + 1, versions=versions, cards=cards)
         record = _record(newest, chosen_set, why=why, who=who)
@@ -57,11 +57,11 @@ def promote(
 
     with repository.locked():  # so that none of the versions is retired meanwhile
         record = publish_next(settings, follow)
-        _let_go(repository, standing(settings))
+        _serve_only(repository, standing(settings))
     return record
 
 
-def _let_go(repository: ModelRepository, kept: Mapping[str, Collection[int]]) -> None:
+def _serve_only(repository: ModelRepository, kept: Mapping[str, Collection[int]]) -> None:
     for model, versions in kept.items():
         served = repository.served(model)
         rest = [one for one in served if one in versions]
@@ -70,10 +70,10 @@ def _let_go(repository: ModelRepository, kept: Mapping[str, Collection[int]]) ->
 
 
 def roll_back(settings: Settings, client: Any, *, why: str, who: str) -> ModelActivation:
-    """Return to the set that served before; a second rollback goes one further back.
+    """Return to the set that served before; a second rollback returns to the one before that.
 
-    It needs Triton and Kafka only, no repository. Raises Rejected (`nothing_earlier`, `not_served`, `nothing_active`,
-    `activation_overtaken`).
+    It needs only Triton and Kafka, not the repository. Raises Rejected (`nothing_earlier`, `not_served`,
+    `nothing_active`, `activation_overtaken`).
     """
 
     def follow(newest: ModelActivation) -> ModelActivation:
@@ -99,7 +99,7 @@ def _record(newest: ModelActivation, chosen: EarlierSet, *, why: str, who: str) 
 
 
 def _require_served(client: Any, model: str, version: int, pin: str | None) -> None:
-    """Ask a version for a real answer, loading it once if it is not there."""
+    """Request a real inference from a version, and load the version once if it is not loaded."""
     try:
         try:
             Backbone(client, model, version, pin).probe()

@@ -1,6 +1,6 @@
-"""The folder from which Triton serves: `<model>/config.pbtxt` and `<model>/<version>/`, never anything outside it.
+"""The folder from which Triton serves: `<model>/config.pbtxt` and `<model>/<version>/`, nothing outside it.
 
-`config.pbtxt`: which versions of a model Triton serves, and the card of each (one file for all versions).
+`config.pbtxt` names the versions of a model that Triton serves, and holds the card of each version.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ HEADER: Final = "# Written by this project's programs; field reference: Triton's
 
 
 def read_configuration(path: Path) -> model_config_pb2.ModelConfig:
-    """Parse a `config.pbtxt`; raises `google.protobuf.text_format.ParseError` if it is not one."""
+    """Parse a `config.pbtxt`; raises `google.protobuf.text_format.ParseError` for any other text."""
     return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
 
 
 def write_configuration(path: Path, configuration: model_config_pb2.ModelConfig) -> None:
-    """Replace the file as a whole: whoever reads it sees the old one or the new one."""
+    """Replace the file: readers see the old content or the new one, never a part."""
     replace(path, (HEADER + text_format.MessageToString(configuration, as_utf8=True)).encode())
 
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _RETIRED: Final = ".retired-"
 BYTECODE: Final = "__pycache__"
-"""Where the Python of Triton's backend keeps a compiled program, whatever its environment says."""
+"""Where the Python of Triton's backend stores a compiled program, regardless of its environment."""
 
 
 class ModelRepository:
-    """What is in the folder, and which versions Triton is told to serve."""
+    """The folder's content, and which versions Triton has to serve."""
 
     def __init__(self, root: Path | str) -> None:
-        """Look at the folder; raises Fatal when it is not there."""
+        """Open the folder; raises Fatal if it does not exist."""
         self.root = Path(root).resolve()
         if not self.root.is_dir():
             msg = f"no model repository at {root}: set XRAY_MODEL_REPOSITORY to the folder that Triton serves from"
@@ -55,13 +55,13 @@ class ModelRepository:
         return sorted(path.parent.name for path in self.root.glob(f"*/{FILE}"))
 
     def folder(self, model: str, version: int | None = None) -> Path:
-        """Return where a model or one version of it lies, there or not.
+        """Return the folder of a model or of one version, whether it exists or not.
 
-        Raises Rejected(`path_escapes`) for a name that is none, and for a folder that is a link.
+        Raises Rejected(`path_escapes`) for an invalid name, and for a folder that is a link.
         """
         path = self.root / model / ("" if version is None else str(version))
         if not _NAME.fullmatch(model) or path.resolve() != path:
-            raise Rejected("path_escapes", f"{model!r} {version or ''} does not lie in the model repository itself")
+            raise Rejected("path_escapes", f"{model!r} {version or ''} is not inside the model repository")
         return path
 
     def versions(self, model: str) -> list[int]:
@@ -69,7 +69,7 @@ class ModelRepository:
         return sorted(int(path.name) for path in self.folder(model).iterdir() if path.is_dir() and path.name.isdigit())
 
     def served(self, model: str) -> list[int]:
-        """Return the versions that Triton is told to load, in order."""
+        """Return the versions that Triton has to load, in order."""
         policy = self._configuration(model).version_policy
         if policy.HasField("specific"):
             return sorted(policy.specific.versions)
@@ -77,35 +77,35 @@ class ModelRepository:
         return versions if policy.HasField("all") else versions[-max(1, policy.latest.num_versions) :]
 
     def serve(self, model: str, versions: Iterable[int]) -> None:
-        """Tell Triton to load exactly these versions, at the next load of the model."""
+        """Make Triton load exactly these versions, at the next load of the model."""
         configuration = self._configuration(model)
         _name_versions(configuration, versions)
         self._configure(model, configuration)
 
     def require_served(self, chosen: Mapping[str, int]) -> None:
-        """Raise Rejected(`retired_meanwhile`) unless Triton is told to load each of these versions."""
+        """Raise Rejected(`retired_meanwhile`) unless Triton has to load each of these versions."""
         for model, version in chosen.items():
             if version not in self.served(model):
                 raise Rejected("retired_meanwhile", f"{model} version {version} was retired a moment ago: try again")
 
     def card_text(self, model: str, version: int) -> str | None:
-        """Return the card of a version as it stands in the configuration; its bytes are what a record pins."""
+        """Return the text of a version's card in the configuration; a record pins its bytes."""
         parameters = self._configuration(model).parameters
         name = card_parameter(version)
         return str(parameters[name].string_value) if name in parameters else None
 
     def put_card(self, model: str, version: int, text: str) -> None:
-        """Add a version's card; the versions that are served stay the same."""
+        """Add a version's card; the served versions stay the same."""
         configuration = self._configuration(model)
         configuration.parameters[card_parameter(version)].string_value = text
         self._configure(model, configuration)
 
     def place(self, incoming: Path, folder: Path) -> None:
-        """Bring a folder that was filled beside it, of a model or a version, to where Triton sees it, whole."""
+        """Move a complete folder of a model or a version to where Triton sees it."""
         incoming.rename(folder)
 
     def remove(self, model: str, version: int) -> None:
-        """Delete a version's folder, first out of Triton's sight and then its files; the card stays as history."""
+        """Delete a version's folder, which is first renamed so that Triton ignores it; the card stays as history."""
         folder = self.folder(model, version)
         gone = folder.with_name(f"{_RETIRED}{version}")
         shutil.rmtree(gone, ignore_errors=True)
@@ -113,7 +113,7 @@ class ModelRepository:
         shutil.rmtree(gone)
 
     def clean(self, model: str, version: int) -> None:
-        """Delete compiled programs: Python may run them without a look at the program that was inspected.
+        """Delete compiled programs: Python may run them without reading the program that was inspected.
 
         Raises Rejected(`file_unexpected`) if they cannot be deleted.
         """
@@ -127,7 +127,7 @@ class ModelRepository:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others that change this repository waiting; the lock ends with the process."""
+        """Make others that change this repository wait; the lock ends with the process."""
         with (self.root / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

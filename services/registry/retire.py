@@ -1,4 +1,4 @@
-"""Takes a version that nobody needs out of Triton, and on request out of the repository."""
+"""Unloads a version that nothing needs from Triton, and on request deletes it from the repository."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.registry.repository import ModelRepository
 
 @dataclass(frozen=True)
 class RetiredVersion:
-    """What was done now; both are False when a version had been retired before."""
+    """What this call did; both are False if the version had been retired before."""
 
     unloaded: bool
     deleted: bool
@@ -24,17 +24,17 @@ class RetiredVersion:
 def retire(
     settings: Settings, client: Any, repository: ModelRepository, model: str, version: int, *, delete: bool
 ) -> RetiredVersion:
-    """Have Triton unload a version, then delete its files if asked to; its card stays, so its number is never reused.
+    """Unload a version from Triton and, with `delete`, delete its files; its card stays, so its number is never reused.
 
     Raises Rejected (`serves`, `stands_by`, `in_shadow`: it is needed; `last_version`, `version_missing`,
     `model_unknown`, `path_escapes`, `load_failed`, `nothing_active`), Retriable when Triton or Kafka is away.
     """
-    with repository.locked():  # a promotion of the same version comes before and is seen, or after and is refused
+    with repository.locked():  # a promotion of the version comes before and is seen, or after and is refused
         found = records(settings)
         if found.serving is None:
             raise Rejected("nothing_active", "models.active names no model version; run `xray init`")
         _require_unused(found.serving, found.shadow, model, version)
-        return _take_away(client, repository, model, version, delete=delete)
+        return _remove(client, repository, model, version, delete=delete)
 
 
 def _require_unused(newest: ModelActivation, shadow: ModelActivation | None, model: str, version: int) -> None:
@@ -45,29 +45,29 @@ def _require_unused(newest: ModelActivation, shadow: ModelActivation | None, mod
         raise Rejected("in_shadow", f"{name} is in shadow: `xray models shadow --stop` first")
     back = [earlier.activation for earlier in newest.earlier if earlier.versions.get(model) == version]
     if back:
-        words = (
-            f"{name} stands by as activation {back[0]}, for a rollback or when the versions that serve are lost: "
-            f"it can go when {STANDING} later activations have come between"
+        message = (
+            f"{name} stands by as activation {back[0]}, for a rollback or a loss of the versions that serve: "
+            f"it can be retired after {STANDING} later activations"
         )
-        raise Rejected("stands_by", words)
+        raise Rejected("stands_by", message)
 
 
-def _take_away(client: Any, repository: ModelRepository, model: str, version: int, *, delete: bool) -> RetiredVersion:
+def _remove(client: Any, repository: ModelRepository, model: str, version: int, *, delete: bool) -> RetiredVersion:
     served = repository.served(model)
-    there = repository.folder(model, version).is_dir()
-    if not there and repository.card_text(model, version) is None:
+    exists = repository.folder(model, version).is_dir()
+    if not exists and repository.card_text(model, version) is None:
         raise Rejected("version_missing", f"{model} has no version {version} in {repository.root}")
     if version in served:
         _unload(client, repository, model, version, served)
-    if delete and there:
+    if delete and exists:
         repository.remove(model, version)
-    return RetiredVersion(unloaded=version in served, deleted=delete and there)
+    return RetiredVersion(unloaded=version in served, deleted=delete and exists)
 
 
 def _unload(client: Any, repository: ModelRepository, model: str, version: int, served: list[int]) -> None:
     rest = [one for one in served if one != version]
     if not rest:
-        raise Rejected("last_version", f"{model} version {version} is the only one that Triton serves of this model")
+        raise Rejected("last_version", f"{model} version {version} is the only one of this model that Triton serves")
     repository.serve(model, rest)
     try:
         load(client, model)

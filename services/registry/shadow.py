@@ -1,8 +1,8 @@
-"""Puts a candidate in shadow and takes it out again: one record under its own key on `models.active`.
+"""Puts a candidate in shadow and takes it out again: one record with its own key on `models.active`.
 
-A record of its own and not a field of the activation: a candidate comes and goes without a new activation, which would
-rank calls anew and have every classifier check what serves; and a promotion or rollback made meanwhile cannot lose it.
-Readers that know no shadow skip the record by its name.
+It is a separate record, not a field of the activation. So a candidate comes and goes without a new activation, which
+would rank calls again and make every classifier check what serves, and a promotion or rollback meanwhile cannot lose
+it. Readers that do not know shadows skip the record by its name.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def shadow(
     why: str,
     who: str,
 ) -> ModelActivation:
-    """Admit the chosen versions, then have them asked about `share` (over 0, to 1) of the specimens; they call nothing.
+    """Admit the chosen versions and run them on `share` (over 0, to 1) of the specimens; they make no calls.
 
-    Models that are not named take part with the version that serves now. One candidate at a time: another one replaces
-    it. Raises Rejected (the reasons of `admit`, `serves_already`, `shadows_already`, `nothing_active`,
+    Other models take part with the version that serves now. There is one candidate at a time: a new one replaces it.
+    Raises Rejected (the reasons of `admit`, `serves_already`, `shadows_already`, `nothing_active`,
     `retired_meanwhile`, `activation_overtaken`).
     """
     pins = admit_all(settings, client, repository, chosen)
@@ -43,9 +43,9 @@ def shadow(
         before = current_shadow(settings)
         versions, cards = newest.versions | dict(chosen), newest.cards | pins
         if (versions, cards) == (newest.versions, newest.cards):
-            raise Rejected("serves_already", f"activation {newest.activation} is of these versions: nothing to compare")
+            raise Rejected("serves_already", f"activation {newest.activation} has these versions: nothing to compare")
         if before is not None and (before.versions, before.cards, before.share) == (versions, cards, share):
-            raise Rejected("shadows_already", f"these versions are asked about a share of {share} already")
+            raise Rejected("shadows_already", f"these versions are in shadow with a share of {share} already")
         return ModelActivation(
             name=SHADOW_SET,
             activation=1 if before is None else before.activation + 1,
@@ -62,7 +62,7 @@ def shadow(
 
 
 def stop_shadow(settings: Settings, *, why: str, who: str) -> ModelActivation:
-    """Ask the candidate no more; it stays loaded until the next promotion, its comparisons stay in the ledger.
+    """Stop the candidate; it stays loaded until the next promotion, its comparisons stay in the ledger.
 
     Raises Rejected (`nothing_shadows`, `nothing_active`, `activation_overtaken`).
     """

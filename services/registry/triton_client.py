@@ -1,4 +1,4 @@
-"""One backbone in Triton as the classifier sees it: contract check at start, batched inference, sorted errors."""
+"""One backbone in Triton as the classifier uses it: contract check at start, batched inference, translated errors."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from services.common.preprocessing import TENSOR_SIDE, VERSION
 INPUT: Final = "image"
 OUTPUTS: Final = {"level1": 1, "level2": len(LEVEL2), "level3": len(LEVEL3)}
 REQUEST_TENSORS: Final = 8
-"""Tensors a request: enough to spare calls, few enough that both model instances get some of a batch."""
+"""Tensors per request: enough to save calls, few enough that both model instances get a part of a batch."""
 TIMEOUT_SECONDS: Final = 60.0
 _PERMANENT: Final = "StatusCode.INVALID_ARGUMENT"
 
-# gRPC waits up to two minutes before it tries a restarted server again unless told otherwise.
+# By default gRPC waits up to two minutes before it connects to a restarted server again.
 _CHANNEL: Final = [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.initial_reconnect_backoff_ms", 100)]
 
 Tensors = NDArray[np.uint8]
@@ -45,7 +45,7 @@ class Backbone:
         """Read and check the version's contract.
 
         `pin` is the SHA-256 that the version's card must have, `seconds` the longest wait for an answer. Raises
-        Retriable while Triton or the version is not there, Fatal when names, shapes, label order, preprocessing
+        Retriable while Triton or the version is not available, Fatal when names, shapes, label order, preprocessing
         version, tensor side or pin do not fit.
         """
         self.model, self.version = model, version
@@ -55,7 +55,7 @@ class Backbone:
             metadata = client.get_model_metadata(model, str(version), as_json=True, client_timeout=seconds)
             config = client.get_model_config(model, str(version), as_json=True, client_timeout=seconds)["config"]
         except InferenceServerException as error:
-            raise _sorted(f"read the contract of {model} version {version}", error) from error
+            raise _pipeline_error(f"read the contract of {model} version {version}", error) from error
         _check_tensors(model, metadata)
         self.card, self.pin = _card(model, version, config)
         if pin not in {None, self.pin}:
@@ -63,7 +63,7 @@ class Backbone:
             raise Fatal(msg)
 
     def probe(self) -> None:
-        """Ask for one blank specimen: only a real inference shows that a version serves. Raises as `result` does."""
+        """Infer one blank specimen: only a real inference proves that a version serves. Raises as `result` does."""
         self.request([np.zeros((TENSOR_SIDE, TENSOR_SIDE, 3), np.uint8)]).result()
 
     def request(self, tensors: Sequence[Tensors]) -> Request:
@@ -92,20 +92,20 @@ class Request:
                 client_timeout=backbone.seconds,
             )
         except InferenceServerException as error:
-            raise _sorted(f"ask {backbone.model}", error) from error
+            raise _pipeline_error(f"ask {backbone.model}", error) from error
 
     def result(self) -> list[Probabilities]:
-        """Wait for the probabilities, one a tensor.
+        """Wait for the probabilities, one per tensor.
 
-        Raises Retriable when Triton is away or answers nonsense (a uint8 tensor cannot be at fault for that),
-        Rejected(`tensor_refused`) when Triton calls the input invalid.
+        Raises Retriable when Triton is away or returns invalid output (a uint8 tensor cannot cause that),
+        Rejected(`tensor_refused`) when Triton reports invalid input.
         """
         longest = 2 * self._backbone.seconds
         if not self._done.wait(longest):
             msg = f"Triton did not answer for {self._backbone.model} in {longest} s"
             raise Retriable(msg, server="triton", kind="no_answer")
         if self._error is not None:
-            raise _sorted(f"ask {self._backbone.model} version {self._backbone.version}", self._error)
+            raise _pipeline_error(f"ask {self._backbone.model} version {self._backbone.version}", self._error)
         rows = {name: self._answer.as_numpy(name) for name in OUTPUTS}
         for name, width in OUTPUTS.items():
             _check_output(self._backbone, name, rows[name], (self._count, width))
@@ -128,7 +128,7 @@ def _check_output(backbone: Backbone, name: str, row: Any, shape: tuple[int, int
         got = "nothing" if row is None else f"shape {row.shape}, from {row.min()} to {row.max()}"
         msg = (
             f"{backbone.model} version {backbone.version}: output {name} should be probabilities of shape {shape}, "
-            f"got {got}; it can call nothing"
+            f"got {got}; no call can be made"
         )
         raise Retriable(msg, server="triton", kind="no_probabilities")
 
@@ -159,13 +159,13 @@ def _card(model: str, version: int, config: dict[str, Any]) -> tuple[ModelCard, 
     if (card.preprocessing_version, card.tensor_side) != (VERSION, TENSOR_SIDE):
         msg = (
             f"{model} version {version} was trained on preprocessing {card.preprocessing_version} at "
-            f"{card.tensor_side}, this pipeline makes {VERSION} at {TENSOR_SIDE}"
+            f"{card.tensor_side}, this pipeline produces {VERSION} at {TENSOR_SIDE}"
         )
         raise Fatal(msg)
     return card, card_pin(text)
 
 
-def _sorted(what: str, error: InferenceServerException) -> Exception:
+def _pipeline_error(what: str, error: InferenceServerException) -> Exception:
     if error.status() == _PERMANENT:
         return Rejected("tensor_refused", f"Triton refused to {what}: {error.message()}")
     kind = str(error.status()).removeprefix("StatusCode.")

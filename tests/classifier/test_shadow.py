@@ -193,7 +193,7 @@ class Recorder:
 def test_an_offered_call_is_read_asked_about_and_published(one: Shadowing, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, data = Recorder(), npy(TENSOR)
     monkeypatch.setattr(shadowing, "connect", lambda _address: Versions())
-    monkeypatch.setattr(shadowing, "producer", lambda _settings: recorder)
+    monkeypatch.setattr(shadowing, "open_producer", lambda _settings: recorder)
     monkeypatch.setattr(one._store, "get", lambda _key: data)
     before = outcome("compared")
     one.start()

@@ -77,7 +77,7 @@ def test_a_service_that_hangs_is_a_problem_in_time() -> None:
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1/health", "127.0.0.1:9100", "http:///health"])
 def test_what_is_no_http_address_is_refused(url: str) -> None:
-    assert health.problem(url) == f"{url} is no http://host:port/path"
+    assert health.problem(url) == f"{url} is not http://host:port/path"
 
 
 def test_as_a_program(monkeypatch: pytest.MonkeyPatch) -> None:

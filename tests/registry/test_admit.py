@@ -14,7 +14,7 @@ from services.registry import admit as module
 from services.registry import retire
 from services.registry.admit import add_version, admit
 from services.registry.control import load
-from services.registry.promote import _let_go
+from services.registry.promote import _serve_only
 from services.registry.repository import ModelRepository
 from services.registry.retire import _unload
 from tests.registry.variants import MODEL, shifted, write_variant
@@ -104,9 +104,9 @@ def test_what_is_needed_stays_whatever_is_found(repository: ModelRepository, mon
 
 def test_a_promotion_lets_go_what_nobody_needs(repository: ModelRepository) -> None:
     repository.serve(MODEL, [1, 2, 3])
-    _let_go(repository, {MODEL: {1, 3}})
+    _serve_only(repository, {MODEL: {1, 3}})
     assert repository.served(MODEL) == [1, 3]
-    _let_go(repository, {MODEL: {9}})
+    _serve_only(repository, {MODEL: {9}})
     assert repository.served(MODEL) == [1, 3]
 
 

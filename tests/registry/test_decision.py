@@ -27,7 +27,7 @@ def stored(data: bytes) -> Any:
 
 def test_a_comparison_says_in_words_what_it_found() -> None:
     assert (BETTER.worse, WORSE.worse) == (False, True)
-    assert BETTER.in_words() == "AUC level 1: 0.950 against 0.900, +0.050, at least +0.020 (allowed above -0.010)"
+    assert BETTER.summary() == "AUC level 1: 0.950 against 0.900, +0.050, at least +0.020 (allowed above -0.010)"
 
 
 def test_a_decision_comes_back_as_it_was_written() -> None:
@@ -42,8 +42,8 @@ def test_what_is_no_decision_is_refused(data: bytes, reason: str) -> None:
 
 
 def test_a_refusal_says_why() -> None:
-    reason = Reason(reason="level_worse", words=WORSE.in_words())
-    words = DECISION.model_copy(update={"outcome": "refuse", "reasons": (reason,)}).in_words()
+    reason = Reason(reason="level_worse", words=WORSE.summary())
+    words = DECISION.model_copy(update={"outcome": "refuse", "reasons": (reason,)}).summary()
     assert words.startswith("refuse: level_worse, AUC level 2, mean: 0.950")
 
 

@@ -16,7 +16,7 @@ from services.common.store import ObjectStore
 from services.operations.environment import settings_of
 from services.registry.admit import add_version
 from services.registry.inspect import inspect
-from services.registry.install import install_models, place_to_fill
+from services.registry.install import create_repository, install_models
 from services.registry.repository import ModelRepository
 from tests.registry.variants import MODEL, shifted, write_variant
 from training.export.repository import REPOSITORY
@@ -77,8 +77,8 @@ def test_a_place_in_object_storage_gets_its_bucket(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     settings = servers.model_copy(update={"model_repository": "s3://models/model_repository"})
-    assert install_models(ModelRepository(REPOSITORY), place_to_fill(settings)) == ["cae", "convnext"]
-    assert install_models(ModelRepository(REPOSITORY), place_to_fill(settings)) == []
+    assert install_models(ModelRepository(REPOSITORY), create_repository(settings)) == ["cae", "convnext"]
+    assert install_models(ModelRepository(REPOSITORY), create_repository(settings)) == []
     keys = ObjectStore(settings.model_copy(update={"s3_bucket": "models"})).keys("model_repository/")
     assert {key for key in keys if key.endswith("config.pbtxt")} == {
         f"model_repository/{model}/config.pbtxt" for model in ("cae", "convnext")
@@ -100,11 +100,11 @@ def test_the_command_makes_the_bucket(servers: Settings, tmp_path: Path, monkeyp
 @pytest.mark.integration
 def test_a_place_that_is_none_makes_no_bucket(servers: Settings) -> None:
     with pytest.raises(Fatal, match="s3://bucket/prefix"):
-        place_to_fill(servers.model_copy(update={"model_repository": "s3://lonely/"}))
+        create_repository(servers.model_copy(update={"model_repository": "s3://lonely/"}))
     with pytest.raises(Fatal, match="does not exist"):
         ObjectStore(servers.model_copy(update={"s3_bucket": "lonely"})).check_bucket()
 
 
 def test_a_folder_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="no model repository"):
-        place_to_fill(Settings(model_repository=str(tmp_path / "none")))
+        create_repository(Settings(model_repository=str(tmp_path / "none")))

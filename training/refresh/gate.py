@@ -166,7 +166,7 @@ def _mean(values: Numbers | Sequence[float]) -> Numbers:
 
 def _reasons(compared: Sequence[Comparison]) -> list[Reason]:
     reasons = [
-        Reason(reason="sensitivity_worse" if one.name == SENSITIVITY else "level_worse", words=one.in_words())
+        Reason(reason="sensitivity_worse" if one.name == SENSITIVITY else "level_worse", words=one.summary())
         for one in compared
         if one.worse
     ]

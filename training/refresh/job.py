@@ -199,7 +199,7 @@ def _promote(run: RefreshRun, decision: PromotionDecision) -> tuple[Ending, int 
                 client,
                 place.repository,
                 decision.candidate,
-                why=f"refresh {run.inputs.run}, {decision.in_words()}",
+                why=f"refresh {run.inputs.run}, {decision.summary()}",
                 who=_WHO,
                 evaluation_key=key,
                 following=run.inputs.activation,

@@ -17,7 +17,7 @@ from services.cli.output import JsonOption, console, print_json, table
 from services.common.settings import Settings, load
 from services.registry.admit import add_version
 from services.registry.bucket import repository_of
-from services.registry.install import install_models, place_to_fill
+from services.registry.install import create_repository, install_models
 from services.registry.promote import promote, roll_back
 from services.registry.repository import ModelRepository
 from services.registry.triton_client import connect
@@ -112,7 +112,7 @@ def install(
 
         xray models install model_repository/
     """
-    installed = install_models(ModelRepository(source), place_to_fill(load(Settings)))
+    installed = install_models(ModelRepository(source), create_repository(load(Settings)))
     if as_json:
         print_json({"installed": installed})
     else:

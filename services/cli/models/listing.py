@@ -37,7 +37,7 @@ def decided(settings: Settings, key: str) -> dict[str, Any]:
     facts = {"decision": decision.outcome, "decided": moment(decision.decided_at), "decision key": key}
     facts |= {"compared with": listing(decision.active)}
     facts |= {"judged on": f"{decision.specimens} specimens, {decision.abnormal} abnormal"}
-    facts |= {f"gate, {one.name}": one.in_words().partition(": ")[2] for one in decision.comparisons}
+    facts |= {f"gate, {one.name}": one.summary().partition(": ")[2] for one in decision.comparisons}
     if decision.reasons:
         facts["refused because"] = "; ".join(f"{one.reason}, {one.words}" for one in decision.reasons)
     return facts

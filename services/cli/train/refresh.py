@@ -135,7 +135,7 @@ def _say(outcome: RefreshOutcome, *, as_json: bool) -> None:
         return
     if not outcome.new:
         typer.echo(f"nothing new since run {decision.run}, which ended: {outcome.ending}")
-    typer.echo(decision.in_words())
+    typer.echo(decision.summary())
     versions = " ".join(f"{model}={version}" for model, version in sorted(decision.candidate.items()))
     if outcome.ending == "promoted":
         typer.echo(f"promoted: {versions}, activation {outcome.activation}")

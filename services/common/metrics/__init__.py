@@ -1,4 +1,4 @@
-"""The few metrics that every service exports, and how the loop feeds them."""
+"""The metrics that every service exports, and how the loop updates them."""
 
 from __future__ import annotations
 
@@ -46,36 +46,36 @@ def step(stage: str, name: str) -> Iterator[None]:
 
 
 def started(stage: str, ready: Callable[[], bool]) -> None:
-    """Note which program runs; `ready` is asked at every scrape."""
+    """Record which program runs; `ready` is called at every scrape."""
     BUILD.labels(stage, __version__).set(1)
     READY.labels(stage).set_function(lambda: float(ready()))
 
 
 def beat(stage: str, assigned: int) -> None:
-    """Note that the loop polled."""
+    """Record that the loop polled."""
     BEAT.labels(stage).set_to_current_time()
     ASSIGNED.labels(stage).set(assigned)
 
 
 def retried(stage: str, what: str, error: Retriable) -> None:
-    """Count one failed try."""
+    """Count one failed attempt."""
     RETRIES.labels(stage, what).inc()
     SERVER_ERRORS.labels(stage, error.server, error.kind).inc()
     BEAT.labels(stage).set_to_current_time()
 
 
 def read_bytes(stage: str, source: str, count: int) -> None:
-    """Count bytes that came from `kafka`, `objects` or `https`."""
+    """Count bytes read from `kafka`, `objects` or `https`."""
     READ_BYTES.labels(stage, source).inc(count)
 
 
 def written_bytes(stage: str, target: str, count: int) -> None:
-    """Count bytes that went to `kafka` or `objects`."""
+    """Count bytes written to `kafka` or `objects`."""
     WRITTEN_BYTES.labels(stage, target).inc(count)
 
 
 def lag(stage: str, topic: str, records: int, seconds: float) -> None:
-    """Note how far the group is behind on one topic."""
+    """Record how far the group is behind on one topic."""
     LAG_RECORDS.labels(stage, topic).set(records)
     LAG_SECONDS.labels(stage, topic).set(seconds)
     LAG_SAMPLED.labels(stage).set_to_current_time()

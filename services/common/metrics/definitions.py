@@ -1,4 +1,4 @@
-"""The metrics that every service exports, by Prometheus convention (docs/metrics.md is made from them)."""
+"""The metrics that every service exports, named by Prometheus convention (docs/metrics.md is generated from them)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
-# Prometheus' text format has no place for creation times: they would double the number of series.
+# In Prometheus' text format creation times are separate series: they would double the number of series.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 RECEIVED: Final = Counter("xray_records_received_total", "Records read and committed.", ["stage", "topic"])
-DONE: Final = Counter("xray_records_done_total", "Records whose work was done.", ["stage"])
+DONE: Final = Counter("xray_records_done_total", "Records that were handled.", ["stage"])
 SKIPPED: Final = Counter("xray_records_skipped_total", "Records that needed no work, by cause.", ["stage", "cause"])
 REJECTED: Final = Counter(
-    "xray_records_rejected_total", "Records refused to the dead letters, by reason code.", ["stage", "reason"]
+    "xray_records_rejected_total", "Records written to the dead letters, by reason code.", ["stage", "reason"]
 )
 DELAY: Final = Histogram(
     "xray_record_delay_seconds",
@@ -34,13 +34,13 @@ STEP: Final = Histogram(
 )
 RETRIES: Final = Counter(
     "xray_retries_total",
-    "Tries that failed because a server was away, by what was tried: `start`, `poll`, `handle`, `publish`, `commit`.",
+    "Attempts that failed because a server was away, by step: `start`, `poll`, `handle`, `publish`, `commit`.",
     ["stage", "what"],
 )
 SERVER_ERRORS: Final = Counter(
     "xray_server_errors_total",
-    "The same failed tries by server (`kafka`, `objects`, `triton`, `postgres`, `https`, rarely `other`) and the "
-    "client's own name for the error.",
+    "The same failed attempts by server (`kafka`, `objects`, `triton`, `postgres`, `https`, rarely `other`) and the "
+    "client's name for the error.",
     ["stage", "server", "kind"],
 )
 READ_BYTES: Final = Counter(
@@ -51,18 +51,18 @@ WRITTEN_BYTES: Final = Counter(
 )
 LAG_RECORDS: Final = Gauge(
     "xray_lag_records",
-    "Records after the committed offsets of the whole group; every worker reports the same: take the max.",
+    "Records after the committed offsets of the whole group; every worker reports the same value: use the max.",
     ["stage", "topic"],
 )
 LAG_SECONDS: Final = Gauge(
     "xray_lag_seconds",
-    "Age of the oldest record after the group's committed offsets, by its timestamp; 0 when none waits. Take the max.",
+    "Age of the oldest record after the group's committed offsets, by its timestamp; 0 when none waits. Use the max.",
     ["stage", "topic"],
 )
 LAG_SAMPLED: Final = Gauge(
     "xray_lag_sampled_timestamp_seconds", "When the two lags were last measured (every 10 s).", ["stage"]
 )
-ASSIGNED: Final = Gauge("xray_assigned_partitions", "Partitions that this worker holds.", ["stage"])
+ASSIGNED: Final = Gauge("xray_assigned_partitions", "Partitions assigned to this worker.", ["stage"])
 BEAT: Final = Gauge("xray_last_poll_timestamp_seconds", "When the loop last polled or retried.", ["stage"])
 READY: Final = Gauge("xray_ready", "1 while the service works, 0 while it starts or waits for a server.", ["stage"])
 BUILD: Final = Gauge("xray_build_info", "Always 1; the program's version as a label.", ["stage", "version"])

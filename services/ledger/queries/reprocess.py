@@ -11,7 +11,7 @@ from typing import Final
 from psycopg.types.json import Jsonb
 
 from services.common.events import ImageEvent
-from services.common.reprocess import RECALL_HEADER
+from services.common.reprocess import REPROCESS_HEADER
 from services.ledger.database import Connection, mappings, rows
 
 # An announcement's view is found as in `fates`; a call that names the announced digest stands for a view that the
@@ -108,7 +108,7 @@ def outdated_images(
     Left out are those that never gave a view (`xray rejections replay` is for them), and those that were refused when
     they were recalled for this version.
     """
-    mark = [[RECALL_HEADER, base64.b64encode(preprocessing_version.encode()).decode()]]
+    mark = [[REPROCESS_HEADER, base64.b64encode(preprocessing_version.encode()).decode()]]
     found = mappings(
         connection,
         _OUTDATED,

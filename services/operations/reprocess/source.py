@@ -11,7 +11,7 @@ from services.common.events import ImageEvent, PhenotypeCall, TensorReady
 from services.common.events.base import now
 from services.common.keys import parse_view_key, specimen_prefix
 from services.common.preprocessing import GENERATION, TENSOR_SIDE, VERSION
-from services.common.reprocess import Headers, recall_headers
+from services.common.reprocess import Headers, reprocess_headers
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES, TENSORS, Topic
 from services.common.topology import CLASSIFIER, INTAKE
@@ -98,7 +98,7 @@ class OutdatedOriginals:
         names = [one.biological_sample_id for one in specimens]
         publications: dict[str, list[Publication]] = {}
         for image in outdated_images(self._connection, names, VERSION, GENERATION):
-            publication = Publication(image.event, recall_headers(VERSION, image.original_sha256))
+            publication = Publication(image.event, reprocess_headers(VERSION, image.original_sha256))
             publications.setdefault(image.event.biological_sample_id, []).append(publication)
         return [_found_images(one, publications.get(one.biological_sample_id, [])) for one in specimens]
 

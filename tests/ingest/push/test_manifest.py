@@ -30,7 +30,7 @@ def test_rows_are_relative_to_the_manifest_and_ids_stay_as_they_are(tmp_path: Pa
     ("text", "words"),
     [
         ("", r"lacks file, biological_sample_id, parameter_stable_id"),
-        ("file,biological_sample_id\n", r"lacks parameter_stable_id; columns are file"),
+        ("file,biological_sample_id\n", r"lacks parameter_stable_id; required are file"),
         (f"{HEADER},colour\n", r"has unknown colour"),
         (f"{HEADER}\na.png,,IMPC_XRY_034_001\n", r"line 2: biological_sample_id is empty"),
         (f"{HEADER}\na.png,1\n", r"line 2: parameter_stable_id is empty"),

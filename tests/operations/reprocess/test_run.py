@@ -11,7 +11,7 @@ from services.common.errors import Rejected
 from services.common.events import ModelActivation, PhenotypeCall, SpecimenView
 from services.common.events.base import now
 from services.common.preprocessing import GENERATION, VERSION
-from services.common.reprocess import ORIGINAL_HEADER, original_of, recall_headers
+from services.common.reprocess import ORIGINAL_HEADER, original_of, reprocess_headers
 from services.common.store import ObjectStore
 from services.ledger.database import Connection
 from services.ledger.queries import KnownSpecimen
@@ -166,7 +166,7 @@ def test_another_activation_meanwhile_ends_the_recall() -> None:
 
 
 def test_a_recalled_image_names_its_original() -> None:
-    assert original_of(recall_headers("p9", "a" * 64)) == "a" * 64
+    assert original_of(reprocess_headers("p9", "a" * 64)) == "a" * 64
     assert original_of([("xray-replay-of", b"x")]) is None
     with pytest.raises(Rejected, match="original_unknown"):
         original_of([(ORIGINAL_HEADER, b"../views")])

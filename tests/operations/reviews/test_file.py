@@ -43,7 +43,7 @@ def test_a_bad_line_is_named_and_costs_no_other(tmp_path: Path) -> None:
 
 
 def test_wrong_columns_are_named_before_anything_is_sent(tmp_path: Path) -> None:
-    with pytest.raises(Fatal, match="lacks biological_sample_id and has unknown specimen; columns are"):
+    with pytest.raises(Fatal, match="lacks biological_sample_id and has unknown specimen; required are"):
         read_lines(_file(tmp_path, "specimen,abnormal\n1,Spine\n"), "anna")
 
 
