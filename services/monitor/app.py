@@ -15,7 +15,14 @@ from typing import Any, Final, NoReturn
 
 import faust
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
 
 from services.common import metrics as common_metrics
 from services.common.errors import Fatal, Retriable
@@ -79,6 +86,14 @@ log = structlog.get_logger()
 
 TICK_SECONDS: Final = 1.0
 EXIT_BROKEN: Final = 1
+_REFUSED: Final = (
+    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
+"""Errors of Faust's client, aiokafka, that a retry cannot solve; services/common/kafka/errors.py has kafka-python's."""
 _STORE: Final = {"driver": "rocksdict", "block_cache_size": 8 << 20, "write_buffer_size": 4 << 20}
 """Faust's default cache is 2 GiB per partition."""
 
@@ -148,11 +163,13 @@ class Monitor:
                 await self._close()
             # Only now ready: the first time, closing also exports what was published before.
             self.waiting = hindrance
+        except Fatal as fatal:
+            _exit(EXIT_FATAL, str(fatal))
+        except _REFUSED as error:
+            _exit(EXIT_FATAL, f"Kafka refused: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the access rights")
         except (Retriable, KafkaError, TimeoutError) as error:
             self.waiting = f"Kafka away: {error!r}"
             log.warning("could not close windows, will try again", why=self.waiting)
-        except Fatal as fatal:
-            _exit(EXIT_FATAL, str(fatal))
 
     async def _close(self) -> None:
         if not self._shown:

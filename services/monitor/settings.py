@@ -19,7 +19,7 @@ class MonitorSettings(ServiceSettings):
     monitor_window_seconds: int = Field(default=_DAY, ge=1, le=366 * _DAY)
     """Length of a window; windows begin at multiples of it since 1970-01-01 UTC."""
     monitor_grace_seconds: int = Field(default=3600, ge=0)
-    """How long after its end a window is closed and published: time for what was announced in it to be called."""
+    """Seconds after its end at which a window is closed and published: time to call what was announced in it."""
     monitor_kept_seconds: int = Field(default=14 * _DAY, ge=1)
     """How long after its end a window still takes late events, which publish it again; at least the grace."""
     monitor_reference_windows: int = Field(default=30, ge=1, le=1000)
@@ -29,8 +29,8 @@ class MonitorSettings(ServiceSettings):
     monitor_least_shift: float = Field(default=0.2, gt=0)
     """Least population stability index that is called drift; more where counts are small."""
     monitor_folder: Path = Path(".stack/monitor")
-    """Where the local copy of the tables lies, in a folder of the Kafka cluster's id; without it they are read back
-    from their changelog topic."""
+    """Folder of the local copy of the tables, one subfolder per Kafka cluster id; without it they are read back from
+    their changelog topic."""
 
     @model_validator(mode="after")
     def _kept_until_closed(self) -> Self:

@@ -1,4 +1,4 @@
-"""A broker and a ledger with the monitor beside them, and what tests send and expect."""
+"""A broker, a ledger and the monitor, and what tests send and expect."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _called(name: str, centre: str, announced: datetime, contrast: float, dice: 
 
 
 class Counted:
-    """Kafka and PostgreSQL with topics and tables, and the environment of the processes beside them."""
+    """Kafka and PostgreSQL with topics and tables, and the environment of the processes."""
 
     def __init__(self, stack: Stack, tables: Path, **monitor: str) -> None:
         self.stack, self.tables = stack, tables
@@ -120,7 +120,7 @@ class Counted:
     def wait_for(
         self, wanted: Mapping[tuple[str, datetime], int], services: Processes, seconds: float = 90
     ) -> dict[tuple[str, datetime], CentreStatistics]:
-        """Wait until these windows were published with so many images and all that belongs to them."""
+        """Wait until these windows are published with this many images and everything that belongs to them."""
         deadline = time.monotonic() + seconds
         while True:
             found = self.published()

@@ -83,7 +83,7 @@ def test_what_is_too_late_ahead_or_unreadable_is_counted_apart(system: Counted, 
             time.sleep(0.2)
 
 
-def test_counting_anew_agrees(system: Counted, services: Processes) -> None:
+def test_a_recount_agrees(system: Counted, services: Processes) -> None:
     """The events of a month ago are still in the topics, so their window is new to the count."""
     assert services.alive("monitor")
     command = [sys.executable, "-m", "services.cli.main", "statistics", "--json", "--last", "10"]

@@ -80,7 +80,7 @@ def test_expired_windows_are_forgotten_in_their_partition_alone() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.permutations(EVENTS))
-def test_counting_anew_gives_the_same_in_any_order(events: list[Event]) -> None:
+def test_a_recount_gives_the_same_in_any_order(events: list[Event]) -> None:
     table, recount = WindowTable({}, 4), Recount(HOUR)
     counted(EVENTS, table)
     topics = {event_type: topic for topic, event_type in MONITOR.events.items()}

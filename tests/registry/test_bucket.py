@@ -92,7 +92,9 @@ def test_what_one_machine_does_another_sees(bucket: BucketRepository, settings: 
         assert bucket.versions(MODEL) == [1]
 
 
-def test_half_an_upload_is_refused_and_added_anew(bucket: BucketRepository, settings: Settings, tmp_path: Path) -> None:
+def test_half_an_upload_is_refused_and_added_again(
+    bucket: BucketRepository, settings: Settings, tmp_path: Path
+) -> None:
     write_variant(tmp_path / "new", 3, shifted(0.3))
     store = ObjectStore(settings)
     store.put(f"models/{MODEL}/3/model.onnx", b"the first object of an upload that was cut off")

@@ -47,7 +47,7 @@ def test_what_was_added_since_stays(place: ModelRepository, tmp_path: Path) -> N
     assert place.card_text(MODEL, 2) is not None
 
 
-def test_what_a_kill_left_behind_is_done_anew(place: ModelRepository) -> None:
+def test_what_a_kill_left_unfinished_is_done_again(place: ModelRepository) -> None:
     (place.root / ".incoming-cae" / "1").mkdir(parents=True)
     assert install_models(ModelRepository(REPOSITORY), place) == ["cae", "convnext"]
 

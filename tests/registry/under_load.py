@@ -1,4 +1,4 @@
-"""A classifier under a constant load of its own, while versions come, go and fail."""
+"""A classifier under constant load, while versions come, go and fail."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def brought(repository: ModelRepository, folder: Path, version: int) -> None:
 
 
 def lit(count: int) -> Iterator[NDArray[np.uint8]]:
-    """Give so many different tensors of golden specimens, normal and abnormal, without a black pixel."""
+    """Return this many different tensors of golden specimens, normal and abnormal, without a black pixel."""
     images = committed_golden().images
     for number in range(count):
         tensor = np.maximum(images[number % len(images)], 1)
