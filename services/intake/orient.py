@@ -27,7 +27,7 @@ from services.common.preprocessing import VERSION
 from services.intake.animal.find import ScoutAnalysis
 from services.intake.animal.trunk import Mask, Trunk, Vector
 from services.intake.crop import ViewAxes, crop_around, head_left, head_up, warped
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 
 MODEL: Final = Path(__file__).with_name("view_model.onnx")
 CARD: Final = MODEL.with_suffix(".json")

@@ -18,8 +18,8 @@ from services.common.errors import Rejected
 from services.intake.animal.find import ScoutAnalysis
 from services.intake.animal.mask import Animal
 from services.intake.animal.trunk import Mask, Plane, Trunk
-from services.intake.limits import Limits
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 
 _BRIGHTEST: Final = 99.9
 _ONE_LEVEL: Final = 1.5 / 255

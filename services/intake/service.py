@@ -21,8 +21,7 @@ from services.common.settings import load
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES, VIEWS, Topic
 from services.intake.fetch import Fetcher
-from services.intake.limits import Limits
-from services.intake.settings import IntakeSettings
+from services.intake.settings import IntakeSettings, Limits
 from services.intake.standardise import StandardView, encode_view, standardise
 
 

@@ -20,10 +20,10 @@ from services.intake.animal.find import ScoutAnalysis, find
 from services.intake.animal.trunk import find_trunk
 from services.intake.crop import Crop, crop_around, normalise, render
 from services.intake.decode import decode
-from services.intake.limits import Limits
 from services.intake.orient import Orientation, OrientedView, body_angle, decide, orientation_input, view_model
 from services.intake.quality import FRAMING_RULES, PICTURE_RULES, check, measure
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 
 _FAST: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 

@@ -49,7 +49,7 @@ class LedgerRow:
     sighting: SpecimenUpdate | None = None
 
 
-def entry(record: Record[Event]) -> LedgerRow:
+def row_of(record: Record[Event]) -> LedgerRow:
     """Return the row for a record; raises Rejected(`original_invalid`) for a rejection that is not in base64."""
     event = record.event
     match event:

@@ -18,7 +18,7 @@ from services.common.events import Event
 from services.common.loop import Record
 from services.ledger.database import Connection, connect, is_value_error, not_storable, sorted_errors
 from services.ledger.migrate import check_migrated
-from services.ledger.rows import LedgerRow, Row, SpecimenUpdate, Table, entry
+from services.ledger.rows import LedgerRow, Row, SpecimenUpdate, Table, row_of
 
 # Rows go in by ascending key, so that two workers on the same specimens wait for each other but never deadlock.
 _KEYS: Final[dict[Table, tuple[str, ...]]] = {
@@ -133,7 +133,7 @@ class Ledger:
 
 def _prepared(record: Record[Event]) -> LedgerRow | Rejected:
     try:
-        return entry(record)
+        return row_of(record)
     except Rejected as rejected:
         return rejected
 

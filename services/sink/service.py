@@ -10,8 +10,7 @@ from services.common.loop import Done, Outcome, Record
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, VIEWS, Topic
 from services.ledger.writer import Ledger
-from services.sink.metrics import count_calls
-from services.sink.sampler import LedgerSampler
+from services.sink.metrics import LedgerSampler, count_calls
 
 
 class Sink:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from training.simulation.imaging.radiograph import Radiograph
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen

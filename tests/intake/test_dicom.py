@@ -17,9 +17,9 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGLossless, JPIPHTJ2KReferenced
 
 from services.common.errors import Rejected
 from services.intake.decode import decode
-from services.intake.errors import corrupt_if_it_fails
-from services.intake.limits import Limits
+from services.intake.decode.errors import corrupt_if_it_fails
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 from tests.intake.files import dicom, encoded, exposure, grey
 
 SMALL = Limits(least_side=32)

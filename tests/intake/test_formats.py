@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.common.errors import Rejected
 from services.intake.decode import decode
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from tests.intake.files import LIMITS, encoded, exposure, grey, png_header
 
 BYTE = grey(exposure(side=256))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from services.common.errors import Rejected
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from services.intake.standardise import StandardView, standardise
 from tests.intake.files import dicom, encoded, exposure, grey
 

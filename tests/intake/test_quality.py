@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected
-from services.intake.limits import Limits
 from services.intake.quality import FRAMING_RULES, PICTURE_RULES, QualityRule, check
+from services.intake.settings import Limits
 from services.intake.standardise import standardise
 from tests.intake.files import LIMITS, encoded, exposure, grey
 

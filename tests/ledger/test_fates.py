@@ -12,7 +12,7 @@ from services.common.events.base import now
 from services.ledger import queries
 from services.ledger.database import Connection
 from services.ledger.writer import Ledger
-from services.sink.sampler import FATES, sample
+from services.sink.metrics import FATES, sample
 from tests.ledger.examples import NOON, call, image, record, rejection, sha256, view
 
 pytestmark = pytest.mark.integration

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from services.common.errors import Rejected
-from services.intake.decode.bmp import decode_bmp
+from services.intake.decode.bitmap import decode_bmp, decode_png
 from services.intake.decode.dicom import decode_dicom
+from services.intake.decode.errors import corrupt_if_it_fails
 from services.intake.decode.jpeg import decode_jpeg
-from services.intake.decode.png import decode_png
 from services.intake.decode.sniff import FileFormat, sniff
 from services.intake.decode.tiff import decode_tiff
-from services.intake.errors import corrupt_if_it_fails
-from services.intake.limits import Limits
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 
 _DECODERS = {
     FileFormat.DICOM: decode_dicom,

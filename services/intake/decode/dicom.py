@@ -19,10 +19,10 @@ from pydicom.uid import UID
 from services.common.errors import Rejected
 from services.intake.decode.dicom_file import quiet_pydicom, read_dicom
 from services.intake.decode.dicom_frame import stored_frame
+from services.intake.decode.errors import corrupt
 from services.intake.decode.grey import check_size
-from services.intake.errors import corrupt
-from services.intake.limits import Limits
 from services.intake.raster import Grey, Raster, spread
+from services.intake.settings import Limits
 
 _WHITE: Final = 65535
 Stored = NDArray[np.uint16]

@@ -22,7 +22,7 @@ from pydicom.uid import (
 )
 
 from services.common.errors import Rejected
-from services.intake.errors import truncated
+from services.intake.decode.errors import truncated
 
 # Values that break their VR's rules (a date, an odd id) are no reason to refuse pixels.
 config.settings.reading_validation_mode = config.IGNORE

@@ -29,9 +29,9 @@ from pydicom.uid import (
 )
 
 from services.common.errors import Rejected
+from services.intake.decode.errors import corrupt, truncated
 from services.intake.decode.grey import to_grey
 from services.intake.decode.jpeg import JpegHeader, read_jpeg_header, without_end
-from services.intake.errors import corrupt, truncated
 from services.intake.raster import Grey
 
 _JPEG: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})

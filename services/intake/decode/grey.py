@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from services.common.errors import Rejected
-from services.intake.errors import corrupt
-from services.intake.limits import Limits
+from services.intake.decode.errors import corrupt
 from services.intake.raster import Grey, Raster, spread
+from services.intake.settings import Limits
 
 
 def check_size(columns: int, rows: int, frames: int, limits: Limits) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.common.errors import Rejected
+from services.intake.decode.errors import corrupt, truncated
 from services.intake.decode.grey import check_size, decode_with_opencv
-from services.intake.errors import corrupt, truncated
-from services.intake.limits import Limits
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 
 _FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 """SOF0 to SOF15 without DHT, JPG and DAC, and SOF55 of JPEG-LS."""

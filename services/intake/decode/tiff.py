@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.common.errors import Rejected
+from services.intake.decode.errors import corrupt, truncated
 from services.intake.decode.grey import check_size, decode_with_opencv
-from services.intake.errors import corrupt, truncated
-from services.intake.limits import Limits
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLE_FORMAT = 256, 257, 258, 259, 339
 _OFFSETS_AND_COUNTS: Final = ((273, 279), (324, 325))
