@@ -1,4 +1,4 @@
-"""One service as a process: checks, loop, health, clean end."""
+"""Runs one service as a process: checks, loop, health, clean stop."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 SILENT_SECONDS: Final = 300.0
-"""A loop that has neither polled nor retried for so long hangs; the longest honest batch takes far less."""
+"""A loop that neither polls nor retries for this long is hanging; the longest normal batch takes far less."""
 EXIT_OK: Final = 0
 EXIT_FATAL: Final = 2
 
 
 def run_service(handler: Handler, settings: ServiceSettings) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code: 0 after a clean stop, 2 when misconfigured or broken.
+    """Run until SIGTERM or SIGINT; return the exit code: 0 after a clean stop, 2 when misconfigured or broken.
 
-    On a signal the batch in hand is finished, published and committed, and the group is left.
+    On a signal the service finishes, publishes and commits the current batch, then leaves the consumer group.
     """
     logs.configure(handler.stage, settings.log_level)
     stop = _stop_on_signal()
@@ -51,7 +51,7 @@ def run_service(handler: Handler, settings: ServiceSettings) -> int:
     except OSError as error:
         log.critical("stopped", why=f"cannot listen on {settings.http_host}:{settings.http_port}: {error}")
         return EXIT_FATAL
-    log.info("stopped", why="asked to")
+    log.info("stopped", why="asked to stop")
     return EXIT_OK
 
 
@@ -65,17 +65,24 @@ class _Runner:
     def run(self) -> None:
         topics = list(self._handler.inputs)
         needed = {*topics, *(topic.name for topic in self._handler.outputs), REJECTED.name}
-        self._transport = self._insist(lambda: KafkaTransport(self._settings, self._handler.stage, topics))
+        self._transport = self._retry(lambda: KafkaTransport(self._settings, self._handler.stage, topics))
         if self._transport is None:
             return
         with closing(self._transport) as transport, closing(self._handler):
-            if self._insist(lambda: _true(self._handler.start)) and self._insist(
-                lambda: _true(lambda: transport.subscribe(needed))
-            ):
+            if self._done(self._handler.start) and self._done(lambda: transport.subscribe(needed)):
                 self._loop = BatchLoop(self._handler, transport, self._stop)
                 self._waiting = None
                 with lag_exported(self._settings, self._handler.stage, topics):
                     self._loop.run()
+
+    def _done(self, action: Callable[[], None]) -> bool:
+        """Retry until the action succeeds; False when asked to stop first."""
+
+        def acted() -> bool:
+            action()
+            return True
+
+        return self._retry(acted) is not None
 
     def live(self) -> bool:
         return self._loop is None or time.monotonic() - self._loop.last_beat < SILENT_SECONDS
@@ -85,8 +92,8 @@ class _Runner:
             return self._waiting
         return self._loop.retrying
 
-    def _insist(self, action: Callable[[], T]) -> T | None:
-        """Try until it works; None when asked to stop meanwhile."""
+    def _retry(self, action: Callable[[], T]) -> T | None:
+        """Retry until the action succeeds; return None when asked to stop first."""
         for seconds in delays():
             try:
                 return action()
@@ -97,11 +104,6 @@ class _Runner:
             if self._stop.wait(seconds):
                 return None
         raise AssertionError
-
-
-def _true(action: Callable[[], None]) -> bool:
-    action()
-    return True
 
 
 def _stop_on_signal() -> threading.Event:

@@ -10,7 +10,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
 
 from services.common.errors import Rejected, Retriable
-from services.common.store import ObjectStore
+from services.common.store import ServiceStore
 from services.intake.settings import IntakeSettings
 
 _PIECE: Final = 1 << 16
@@ -24,7 +24,7 @@ class Fetcher:
     must not make intake call addresses inside the network.
     """
 
-    def __init__(self, store: ObjectStore, settings: IntakeSettings, limit: int) -> None:
+    def __init__(self, store: ServiceStore, settings: IntakeSettings, limit: int) -> None:
         """Prepare; connects at the first use."""
         self._store, self._limit = store, limit
         self._hosts = settings.https_host_names()

@@ -1,7 +1,4 @@
-"""What the sink alone exports: what the ledger says of images, specimens and calls.
-
-Keeps the gauges that only the ledger knows: what became of the images, how long specimens wait for a view.
-"""
+"""Metrics that only the sink exports: the delay of calls, and gauges that are sampled from the ledger."""
 
 from __future__ import annotations
 
@@ -24,33 +21,61 @@ from services.ledger.queries import FateCount, IncompleteCount, fate_counts, inc
 
 log = structlog.get_logger()
 
+CALL_DELAY: Final = Histogram(
+    "xray_call_delay_seconds",
+    "From the announcement of the image that completed a call's views to the call's row in the ledger.",
+    buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
+)
+IMAGES: Final = Gauge(
+    "xray_ledger_images",
+    "Images announced in the last seven days, by fate: `called`, `incomplete`, `rejected`, `skipped`, "
+    "`in_flight`. All but `in_flight` are finished.",
+    ["centre", "fate"],
+)
+OLDEST_IN_FLIGHT: Final = Gauge(
+    "xray_ledger_oldest_in_flight_seconds",
+    "Age of the oldest of those images that is in flight; 0 when there is none.",
+    ["centre"],
+)
+INCOMPLETE: Final = Gauge(
+    "xray_ledger_incomplete_specimens", "Specimens that still lack a DV or a LAT view.", ["centre"]
+)
+OLDEST_INCOMPLETE: Final = Gauge(
+    "xray_ledger_oldest_incomplete_seconds",
+    "Age of the oldest incomplete specimen, from its first announcement; 0 when there is none.",
+    ["centre"],
+)
+SAMPLED: Final = Gauge(
+    "xray_ledger_sampled_timestamp_seconds", "When the ledger was last sampled for the gauges (every 30 s)."
+)
+
 WINDOW: Final = timedelta(days=7)
+"""The image gauges cover the images announced in this period."""
 SAMPLE_SECONDS: Final = 30.0
-_REST: Final = 50
-_LONGEST_SECONDS: Final = 240.0
-"""Fifty times as long as the queries took nothing is asked, so that a large ledger has its rest, but four minutes at
-most: an alert takes older gauges for stale.
-"""
+_PAUSE_FACTOR: Final = 50
+"""The pause after a sample is at least this many times the queries' own duration, to spare a large ledger."""
+_LONGEST_PAUSE_SECONDS: Final = 240.0
+"""An alert treats gauges older than five minutes as stale."""
 _IN_FLIGHT: Final = {"uncalled", "unseen"}
 FATES: Final = ("called", "incomplete", "rejected", "skipped", "in_flight")
 
 
 class LedgerSampler:
-    """Asks the ledger every 30 s, in a thread and over a connection of its own."""
+    """Samples the ledger every 30 s in a separate thread with its own connection."""
 
     def __init__(self, dsn: str) -> None:
-        """Prepare; `start` begins."""
+        """Prepare; `start` starts the thread."""
         self._dsn = dsn
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-gauges", daemon=True)
 
     def start(self) -> None:
-        """Begin to ask; starting again changes nothing."""
+        """Start the thread, unless it is already running."""
         if self._thread.ident is None:
             self._thread.start()
 
     def stop(self) -> None:
-        """End after the query in hand."""
+        """Stop after the current query; waits at most 2 s for it."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=2)
@@ -62,14 +87,14 @@ class LedgerSampler:
                 with closing(connect(self._dsn, "xray-sink-gauges")) as connection:
                     sample(connection)
             except PipelineError as error:
-                log.warning("gauges not taken from the ledger", why=str(error))
-            rest = _REST * (time.monotonic() - started)
-            if self._stop.wait(min(_LONGEST_SECONDS, max(SAMPLE_SECONDS, rest))):
+                log.warning("could not sample the ledger", why=str(error))
+            pause = _PAUSE_FACTOR * (time.monotonic() - started)
+            if self._stop.wait(min(_LONGEST_PAUSE_SECONDS, max(SAMPLE_SECONDS, pause))):
                 return
 
 
 def sample(connection: Connection) -> None:
-    """Ask once and set the gauges."""
+    """Query the ledger once and set the gauges."""
     present = now()
     fates = fate_counts(connection, since=present - WINDOW)
     incomplete = incomplete_counts(connection)
@@ -100,37 +125,8 @@ def _show_incomplete(centre: str, counts: list[IncompleteCount], present: dateti
     OLDEST_INCOMPLETE.labels(centre).set((present - oldest).total_seconds())
 
 
-CALL_DELAY: Final = Histogram(
-    "xray_call_delay_seconds",
-    "From the announcement of the image that completed a call's views to the call's row in the ledger.",
-    buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
-)
-IMAGES: Final = Gauge(
-    "xray_ledger_images",
-    "Images announced in the last seven days, by what became of them: `called`, `incomplete`, `rejected`, `skipped`, "
-    "`in_flight`. Finished is all but `in_flight`.",
-    ["centre", "fate"],
-)
-OLDEST_IN_FLIGHT: Final = Gauge(
-    "xray_ledger_oldest_in_flight_seconds",
-    "Age of the oldest of those images in flight; 0 when there is none.",
-    ["centre"],
-)
-INCOMPLETE: Final = Gauge(
-    "xray_ledger_incomplete_specimens", "Specimens that still lack a DV or a LAT view.", ["centre"]
-)
-OLDEST_INCOMPLETE: Final = Gauge(
-    "xray_ledger_oldest_incomplete_seconds",
-    "Age of the oldest incomplete specimen, from its first announcement; 0 when there is none.",
-    ["centre"],
-)
-SAMPLED: Final = Gauge(
-    "xray_ledger_sampled_timestamp_seconds", "When the ledger was last asked for the gauges (every 30 s)."
-)
-
-
 def count_calls(written: Iterable[Event]) -> None:
-    """Measure the way of every call whose row is on disk."""
+    """Observe the delay of every call whose row is on disk."""
     present = now()
     for event in written:
         if isinstance(event, PhenotypeCall):
