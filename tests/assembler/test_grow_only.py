@@ -10,7 +10,14 @@ from typing import Any, get_args
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from services.assembler.service import Assembler, Members
 from services.common.events import Event, SpecimenReady
@@ -97,6 +104,11 @@ class Assembling(RuleBasedStateMachine):
             faults.at("announce", lambda: self.cluster.announce(image))
         except CrashError:
             self.unannounced.append(image)
+
+    @initialize(arrived=st.lists(images, max_size=6))
+    def images_arrive_before_any_worker(self, arrived: list[Image]) -> None:
+        for image in arrived:
+            self.intake(image, no_faults())
 
     @rule(image=images)
     def an_image_arrives(self, image: Image) -> None:
