@@ -1,6 +1,6 @@
-"""Settings of intake beyond those of every service.
+"""Settings of intake in addition to those of every service, and all its limits.
 
-Every limit of intake in one table; docs/intake.md prints it with the reason code that each limit gives.
+docs/intake.md lists the limits with their reason codes; docs/settings.md is generated from the texts below.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from services.common.settings import ServiceSettings
 
 
 class Limits(BaseSettings):
-    """Limits from environment variables with prefix XRAY_LIMIT_; each names the reason code of its refusal.
+    """Limits from environment variables with prefix XRAY_LIMIT_; each names the reason code of its rejection.
 
-    Sizes are checked on the file's headers, before anything is decoded. Scores are defined in
+    Sizes are checked on the file's headers before anything is decoded. Scores are defined in
     `services.intake.quality`.
     """
 
@@ -49,29 +49,29 @@ class Limits(BaseSettings):
     most_touching: float = Field(default=0.14, ge=0)
     """Most `touching`: `cut_off`."""
     most_touching_whole_body: float = Field(default=0.65, ge=0)
-    """Most `touching` that may be a badly placed whole body: beyond it `not_whole_body`."""
+    """Most `touching` that a badly placed whole body may have: `not_whole_body`."""
     least_animal_side: float = Field(default=80.0, ge=1)
     """Least `animal_side`: `animal_too_small`."""
     most_body_angle: float = Field(default=180.0, ge=0, le=180)
-    """Most `body_angle`: `body_angle`; 180 refuses none, since animals lie at any angle and are turned upright."""
+    """Most `body_angle`: `body_angle`. 180 rejects none: animals may lie at any angle and are turned upright."""
     least_view_probability: float = Field(default=0.9, ge=0.5, le=1)
-    """A view is believed from this probability on, against the declared one too; below: flag `view_uncertain`.
-    A close-up that is believed: `not_whole_body`."""
+    """Least probability at which the network's view overrides the declared one; below: flag `view_uncertain`.
+    A close-up of at least this probability: `not_whole_body`."""
     least_orientation_probability: float = Field(default=0.9, ge=0.5, le=1)
-    """Head direction and side are believed from this probability on; below: flag `orientation_uncertain`."""
+    """Least probability at which head direction and side are certain; below: flag `orientation_uncertain`."""
 
 
 class IntakeSettings(ServiceSettings):
-    """Where images may come from."""
+    """The sources from which images may be fetched."""
 
     workers: int = Field(default=2, ge=1, le=64)
-    """Threads that handle the images of a batch; each takes some 40 MB for a picture of 1,500 pixels a side."""
+    """Threads that handle the images of a batch; each needs about 40 MB for an image of 1,500x1,500 pixels."""
     https_hosts: str = ""
-    """Host names that images may be fetched from by HTTPS, comma-separated; none by default."""
+    """Host names from which images may be fetched by HTTPS, comma-separated; none by default."""
     https_ca_file: str = ""
-    """PEM file of the authorities that sign those hosts' certificates; the system's by default."""
+    """PEM file of the authorities that sign those hosts' certificates; by default those of the system."""
     source_buckets: str = ""
-    """Buckets besides XRAY_S3_BUCKET that images may be read from, comma-separated."""
+    """Buckets other than XRAY_S3_BUCKET from which images may be read, comma-separated."""
 
     def https_host_names(self) -> set[str]:
         """Return the allowed hosts in lower case."""

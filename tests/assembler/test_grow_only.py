@@ -222,7 +222,7 @@ def run(machine: type[Assembling], **options: Any) -> None:
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
-        **options,
+        **{"phases": [Phase.generate, Phase.shrink], **options},
     )
     run_state_machine_as_test(machine, settings=chosen)
 

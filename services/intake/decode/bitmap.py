@@ -1,6 +1,7 @@
-"""PNG: every chunk's length and checksum first; only chunks that make pixels reach the decoder.
+"""PNG and BMP.
 
-BMP: uncompressed only, which is what X-ray devices write.
+PNG: every chunk's length and checksum is checked first, and only chunks that contribute pixels reach the decoder.
+BMP: only uncompressed files, which is what X-ray devices write.
 """
 
 from __future__ import annotations
@@ -24,23 +25,30 @@ _UNCOMPRESSED: Final = frozenset({0, 3})
 def decode_bmp(data: bytes, limits: Limits) -> Raster:
     """Decode a BMP with a BITMAPINFOHEADER or later; raises Rejected (see `decode`)."""
     if len(data) < 54:
-        raise truncated("the BMP ends inside its header")
+        raise truncated(f"the BMP ends inside its header, after {len(data)} of at least 54 bytes")
     offset, header_size, columns, rows, _, bits, compression = struct.unpack("<IIiiHHI", data[10:34])
     if header_size < 40 or columns <= 0 or rows == 0:
-        raise corrupt("the BMP header has no size")
+        raise corrupt(f"the BMP header declares {columns}x{rows} pixels in a header of {header_size} bytes")
     check_size(columns, abs(rows), 1, limits)
     if compression not in _UNCOMPRESSED:
-        raise Rejected("format_unsupported", "a BMP must be uncompressed", compression=compression)
+        raise Rejected(
+            "format_unsupported",
+            f"the BMP has compression {compression}, it must be uncompressed (0 or 3)",
+            compression=compression,
+        )
     if bits not in (8, 16, 24, 32):
-        raise Rejected("bits_unsupported", "a BMP must have 8, 16, 24 or 32 bits a pixel", bits=bits)
+        raise Rejected(
+            "bits_unsupported", f"the BMP has {bits} bits per pixel, supported are 8, 16, 24 and 32", bits=bits
+        )
     stride = (columns * bits + 31) // 32 * 4
-    if offset + stride * abs(rows) > len(data):
-        raise truncated("the BMP ends before its last row")
+    needed = offset + stride * abs(rows)
+    if needed > len(data):
+        raise truncated(f"the BMP ends before its last row: it has {len(data)} of {needed} bytes")
     return decode_with_opencv(data, "BMP", limits, {})
 
 
 _CHUNKS_OF_PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-"""Colour profiles, texts (which may inflate without bound) and animation frames are left out."""
+"""Colour profiles, texts (which may inflate without bound) and animation frames are removed."""
 
 
 def decode_png(data: bytes, limits: Limits) -> Raster:
@@ -53,7 +61,7 @@ def decode_png(data: bytes, limits: Limits) -> Raster:
 
 def _size(data: bytes) -> tuple[int, int]:
     if len(data) < 33:
-        raise truncated("the PNG ends inside its header")
+        raise truncated(f"the PNG ends inside its header, after {len(data)} of at least 33 bytes")
     length, kind, columns, rows = struct.unpack(">I4sII", data[8:24])
     if kind != b"IHDR" or length != 13:
         raise corrupt("the PNG does not start with its header")
@@ -64,13 +72,13 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     position, kind = len(PNG_SIGNATURE), b""
     while kind != b"IEND":
         if position + 12 > len(data):
-            raise truncated("the PNG ends before its last chunk")
+            raise truncated(f"the PNG has no end chunk: the file ends after {len(data)} bytes")
         length, kind = struct.unpack(">I4s", data[position : position + 8])
         end = position + 12 + length
         if end > len(data):
-            raise truncated("the PNG ends inside a chunk")
+            raise truncated(f"the PNG ends inside a chunk: it has {len(data)} of {end} bytes")
         checksum = int.from_bytes(data[end - 4 : end], "big")
         if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != checksum:
-            raise corrupt("a PNG chunk does not fit its checksum")
+            raise corrupt(f"the checksum of a PNG chunk is wrong (at byte {position})")
         yield kind, data[position:end]
         position = end

@@ -1,7 +1,4 @@
-"""Calls: the current ones, those newer than a reader has seen, all of one specimen.
-
-Calls from the ledger, one after the other, in bounded memory.
-"""
+"""Calls: the current ones, those after a reader's cursor, all of one specimen, and an export in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ from services.common.events import PhenotypeCall
 from services.ledger.database import Connection, mappings, sorted_errors
 
 _FETCHED: Final = 500
-"""Calls in one answer of the server: some 3 MB."""
-# Along the index call_rank, so that the first rows come at once, whatever the size of the ledger.
+"""Calls per fetch from the server: about 3 MB."""
+# Follows the index call_rank, so that the first rows come at once, whatever the size of the ledger.
 _WANTED: Final[LiteralString] = """
     from (
         select *, lead(call_id) over (
@@ -34,7 +31,7 @@ _ORDER: Final[LiteralString] = "order by biological_sample_id, preprocessing_gen
 
 @dataclass(frozen=True)
 class StoredCall:
-    """A call as the ledger has it; `current` is false for one that another of the same specimen outranks."""
+    """A call in an export; `current` is false when another call of the same specimen outranks it."""
 
     call: PhenotypeCall
     current: bool
@@ -45,10 +42,10 @@ class StoredCall:
 def stored_calls(
     connection: Connection, *, history: bool, centre: str | None
 ) -> Iterator[tuple[int, Iterator[StoredCall]]]:
-    """Give the number of calls and the calls, by specimen and rank: the current ones, or with `history` all.
+    """Yield the number of calls and the calls, by specimen and rank: the current ones, or all with `history`.
 
-    Both are of one moment; calls that are recorded meanwhile are left out. Raises Retriable when the database goes
-    away, Fatal when the tables are missing.
+    Both are of one snapshot; calls recorded meanwhile are not included. Raises Retriable when the database goes away,
+    Fatal when the tables are missing.
     """
     wanted = {"history": history, "centre": centre}
     with sorted_errors("read the ledger"), connection.transaction():
@@ -66,9 +63,9 @@ def _stored(row: dict[str, Any]) -> StoredCall:
 
 @dataclass(frozen=True)
 class CallRecord:
-    """A call as the ledger has it.
+    """A call in the ledger.
 
-    `sequence` is the cursor for `calls_after`; `current` is false once a call of higher rank is there.
+    `sequence` is the cursor for `calls_after`. `current` is false once the specimen has a call of higher rank.
     """
 
     sequence: int
@@ -85,7 +82,7 @@ def current_calls(
     abnormal_only: bool = False,
     limit: int = 50,
 ) -> list[CallRecord]:
-    """Return current calls, the last recorded first; `since` compares with the time of recording."""
+    """Return current calls, the last recorded first. `since` is the earliest time of recording."""
     query = """
         select *, true as current from current_call
         where (%(centre)s::text is null or centre = %(centre)s)
@@ -104,15 +101,15 @@ def current_calls_of(connection: Connection, specimens: Sequence[str]) -> dict[s
 
 
 def newest_sequence(connection: Connection) -> int:
-    """Return the cursor from which only calls yet to come are newer; 0 in an empty ledger."""
+    """Return the cursor after which there is no call yet; 0 in an empty ledger."""
     (row,) = mappings(connection, "select coalesce(max(sequence), 0) as newest from call")
     return int(row["newest"])
 
 
 def calls_after(connection: Connection, sequence: int, *, limit: int = 1000) -> list[CallRecord]:
-    """Return the calls recorded after a cursor, oldest first, superseded ones too.
+    """Return the calls recorded after a cursor, oldest first, including superseded ones.
 
-    Misses nothing: sequences grow in the order in which calls become visible (services/ledger/writer.py).
+    No call is missed: sequences grow in the order in which calls become visible (services/ledger/writer.py).
     """
     query = """
         select call.*, current_call.call_id is not null as current

@@ -1,7 +1,4 @@
-"""Counts over the whole ledger.
-
-How far the specimens of one run have come, by the ledger.
-"""
+"""Counts over the whole ledger, and the progress of a cohort of specimens."""
 
 from __future__ import annotations
 
@@ -14,8 +11,11 @@ from services.ledger.database import Connection, rows
 
 @dataclass(frozen=True)
 class CohortProgress:
-    """Rows of one run: images announced, images settled (a view, a rejection, or skipped by parameter), views,
-    complete specimens, specimens with a call, specimens whose call rests on all their views, images refused.
+    """Progress of a cohort.
+
+    `images` are announced; `settled` of them have a view or a rejection or are skipped by their parameter; `refused` of
+    them have a rejection. `views` are stored. `complete` specimens have a DV and a LAT view, `called` ones a call, and
+    the call of `current` ones is based on all their views.
     """
 
     images: int
@@ -27,12 +27,12 @@ class CohortProgress:
     refused: int
 
     def is_final(self, announced: int) -> bool:
-        """Whether nothing is under way any more, given how many images were announced."""
+        """Return whether all work is finished, given the number of announced images."""
         return self.images == announced == self.settled and self.current == self.complete
 
 
 def cohort_progress(connection: Connection, specimens: Sequence[str]) -> CohortProgress:
-    """Count what the ledger holds of these specimens."""
+    """Count the ledger's rows of these specimens."""
     query = """
         with wanted as (select unnest(%(specimens)s::text[]) as biological_sample_id),
         views as (
@@ -64,7 +64,7 @@ def cohort_progress(connection: Connection, specimens: Sequence[str]) -> CohortP
 
 @dataclass(frozen=True)
 class CentreCount:
-    """Received against called, for one centre; the row without a centre counts records whose centre was unreadable."""
+    """Counts of one centre; the row without a centre counts rejected records whose centre was unreadable."""
 
     centre: str | None
     specimens: int
@@ -76,7 +76,7 @@ class CentreCount:
 
 @dataclass(frozen=True)
 class LedgerCount:
-    """Rows of each table, and the incomplete specimens with the oldest announcement among them."""
+    """Rows of each table, the number of incomplete specimens and the oldest announcement among them."""
 
     specimens: int
     images: int
@@ -88,12 +88,12 @@ class LedgerCount:
 
 
 def centre_counts(connection: Connection) -> list[CentreCount]:
-    """Return one row a centre, by name."""
+    """Return one row per centre, by name."""
     return rows(connection, CentreCount, "select * from centre_count order by centre nulls last")
 
 
 def ledger_count(connection: Connection) -> LedgerCount:
-    """Count the whole ledger (exact, so it reads it all)."""
+    """Count the whole ledger (exactly, so every row is read)."""
     query = """
         select
             (select count(*) from specimen) as specimens,
