@@ -34,7 +34,10 @@ class Raster:
 
 
 def spread(stored: Grey, bits: int) -> float:
-    """Return the spread of integer values, 0.2nd to 99.8th percentile, over 2^bits; reads every fourth row and column."""
+    """Return the spread of integer values, 0.2nd to 99.8th percentile, over 2^bits.
+
+    Only every fourth row and column is read.
+    """
     low, high = (float(level) for level in np.percentile(stored[::4, ::4], (0.2, 99.8)))
     return (high - low) / float(2**bits)
 

@@ -37,14 +37,14 @@ def test_an_image_was_announced_when_its_record_reached_the_broker() -> None:
     made = row_of(record(image("1", produced_at=minutes(-9)), offset=7, timestamp=minutes(3)))
 
     assert made.table == "image"
-    assert made.sighting == SpecimenUpdate("1", "JAX", minutes(3))
+    assert made.specimen == SpecimenUpdate("1", "JAX", minutes(3))
     assert (made.row["announced_at"], made.row["kafka_offset"], made.row["produced_at"]) == (minutes(3), 7, minutes(-9))
 
 
 def test_a_call_says_that_its_specimen_is_complete() -> None:
-    assert row_of(record(call("1"))).sighting == SpecimenUpdate("1", "JAX", NOON, NOON)
-    assert row_of(record(view("1"))).sighting == SpecimenUpdate("1", "JAX", NOON)
-    assert row_of(record(rejection("1"))).sighting is None
+    assert row_of(record(call("1"))).specimen == SpecimenUpdate("1", "JAX", NOON, NOON)
+    assert row_of(record(view("1"))).specimen == SpecimenUpdate("1", "JAX", NOON)
+    assert row_of(record(rejection("1"))).specimen is None
 
 
 def test_null_characters_become_visible_at_any_depth() -> None:
@@ -108,6 +108,6 @@ def test_a_review_is_one_row_under_the_identity_of_what_was_said() -> None:
     said = review("1", Spine="abnormal", Ribs="unknown")
     made = row_of(record(said))
 
-    assert (made.table, made.sighting) == ("review", None)
+    assert (made.table, made.specimen) == ("review", None)
     assert made.row["review_id"] == said.review_id
     assert made.row["verdicts"].obj == {"Spine": "abnormal", "Ribs": "unknown"}
