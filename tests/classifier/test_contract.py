@@ -25,7 +25,7 @@ def test_a_fitting_version_is_taken() -> None:
     assert Backbone(TritonDouble(), "convnext", 1).card == card().model_copy(update={"model": "convnext"})
 
 
-def test_another_label_order_is_refused() -> None:
+def test_another_label_order_is_rejected() -> None:
     client = TritonDouble()
     client.card_fields = {"labels": [LABEL_ORDER[0], *reversed(LABEL_ORDER[1:])]}
     with pytest.raises(Fatal, match="in this order"):
@@ -33,21 +33,21 @@ def test_another_label_order_is_refused() -> None:
 
 
 @pytest.mark.parametrize("change", [{"preprocessing_version": "p0"}, {"tensor_side": 448}])
-def test_another_preprocessing_is_refused(change: dict[str, Any]) -> None:
+def test_another_preprocessing_is_rejected(change: dict[str, Any]) -> None:
     client = TritonDouble()
     client.card_fields = change
     with pytest.raises(Fatal, match="was trained on"):
         Backbone(client, "convnext", 1)
 
 
-def test_a_version_without_a_card_is_refused() -> None:
+def test_a_version_without_a_card_is_rejected() -> None:
     client = TritonDouble()
     client.parameters = {"card.2": {"string_value": "{}"}}
     with pytest.raises(Fatal, match=r"card\.1"):
         Backbone(client, "convnext", 1)
 
 
-def test_other_tensors_are_refused() -> None:
+def test_other_tensors_are_rejected() -> None:
     client = TritonDouble()
     client.side = 448
     with pytest.raises(Fatal, match="takes"):
@@ -85,7 +85,7 @@ def ready(data: bytes, **change: Any) -> TensorReady:
         (b"no tensor", {}, "tensor_unreadable"),
     ],
 )
-def test_a_tensor_that_is_not_what_was_announced_is_refused(data: bytes, change: dict[str, Any], reason: str) -> None:
+def test_a_tensor_that_is_not_what_was_announced_is_rejected(data: bytes, change: dict[str, Any], reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         _tensor(ready(data, **change), data)
     assert caught.value.reason == reason
@@ -99,7 +99,7 @@ def test_a_pickle_in_a_tensor_is_never_loaded() -> None:
     assert caught.value.reason == "tensor_unreadable"
 
 
-def test_the_call_id_tells_specimens_models_and_activations_apart() -> None:
+def test_the_call_id_distinguishes_specimens_models_and_activations() -> None:
     event = ready(b"x")
     ids = {
         call_id(event, 1, ["a", "b"]),

@@ -138,7 +138,7 @@ def test_a_bad_tensor_costs_only_itself(bench: Bench) -> None:
     assert called(outcomes[4]).biological_sample_id == "good"
 
 
-def test_what_triton_calls_invalid_is_refused_with_its_request_only(bench: Bench) -> None:
+def test_what_triton_calls_invalid_is_rejected_with_its_request_only(bench: Bench) -> None:
     def picky(batch: Tensors) -> Rows:
         if batch.max() > 200:
             raise InferenceServerException("too bright", status="StatusCode.INVALID_ARGUMENT")

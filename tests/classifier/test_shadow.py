@@ -78,7 +78,7 @@ def test_what_differs_is_named_in_the_order_of_the_labels() -> None:
     assert flipped == [False] * 14
 
 
-def test_the_same_call_beside_the_same_candidate_has_one_id() -> None:
+def test_the_same_call_and_candidate_give_one_id() -> None:
     client = versions()
     ids = [
         Candidate(client, chosen).judge([one], [TENSOR])[0].shadow_id
@@ -101,7 +101,7 @@ def test_another_card_than_the_record_pins_is_not_asked() -> None:
         Candidate(versions(), chosen.model_copy(update={"cards": {}}))
 
 
-def test_an_answer_that_is_no_probability_compares_nothing() -> None:
+def test_invalid_output_compares_nothing() -> None:
     client = versions(always(output(0.5).model_copy(update={"level1": float("nan")})))
     with pytest.raises(Retriable) as caught:
         Candidate(client, record(cae=2)).judge([quiet_call()], [TENSOR])
@@ -109,7 +109,7 @@ def test_an_answer_that_is_no_probability_compares_nothing() -> None:
 
 
 class Recorder:
-    """A Kafka producer that holds what it was given at once."""
+    """A Kafka producer that acknowledges every record at once."""
 
     def __init__(self) -> None:
         self.sent: list[ShadowCall] = []
@@ -163,9 +163,7 @@ def test_nothing_is_kept_without_a_candidate_that_differs(one: Shadowing, chosen
     assert one._queue.empty()
 
 
-def test_an_offered_call_is_read_asked_about_and_published(
-    one: Shadowing, store: MemoryStore, recorder: Recorder
-) -> None:
+def test_an_offered_call_is_compared_and_published(one: Shadowing, store: MemoryStore, recorder: Recorder) -> None:
     data = npy(TENSOR)
     store.put(quiet_call().tensor_key, data)
     before = outcome("compared")
@@ -181,9 +179,9 @@ def test_an_offered_call_is_read_asked_about_and_published(
     assert outcome("compared") == before + 1
 
 
-def test_any_failure_is_counted_and_the_thread_goes_on(one: Shadowing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_failure_is_counted_and_the_thread_continues(one: Shadowing, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = threading.Event()
-    answers: list[Any] = [ValueError("no one foresaw this"), None]
+    answers: list[Any] = [ValueError("unforeseen"), None]
 
     def compare(_record: ModelActivation, calls: list[PhenotypeCall]) -> None:
         answer = answers.pop(0)

@@ -1,4 +1,4 @@
-"""Changed and cut files: a view or a reason, never another error, whatever the bytes."""
+"""Changed and cut files give a view or a reason, never another error."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 def outcome(data: bytes) -> StandardView | str:
-    """The view, or the reason of its refusal; any other error fails the test."""
+    """The view, or the reason of its rejection; any other error fails the test."""
     try:
         return standardise(data, "DV", LIMITS)
     except Rejected as refused:

@@ -128,7 +128,7 @@ def test_another_parameter_is_skipped_without_a_fetch(store: RecordingStore, int
     assert store.objects == {}
 
 
-def test_a_wrong_digest_is_refused_with_both_digests(store: RecordingStore, intake: Intake) -> None:
+def test_a_wrong_digest_is_rejected_with_both_digests(store: RecordingStore, intake: Intake) -> None:
     rejected = refused(intake.handle([record("s3://centre/dv.png", sha256="0" * 64)])[0])
     assert rejected.reason == "digest_mismatch"
     assert digest(DV) in rejected.message
@@ -150,7 +150,7 @@ def test_a_bad_image_costs_only_itself_and_its_original_is_kept(store: Recording
     assert sum(key.startswith("views/") for key in store.objects) == 1
 
 
-def test_an_unknown_parameter_is_refused(intake: Intake) -> None:
+def test_an_unknown_parameter_is_rejected(intake: Intake) -> None:
     assert refused(intake.handle([record("s3://centre/dv.png", "IMPC_EYE_001_001")])[0]).reason == "parameter_unknown"
 
 

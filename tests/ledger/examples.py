@@ -42,7 +42,7 @@ def sha256(text: str) -> str:
 
 
 def minutes(number: int) -> datetime:
-    """So many minutes after noon."""
+    """This many minutes after noon."""
     return NOON + timedelta(minutes=number)
 
 
@@ -152,7 +152,7 @@ def rejection(specimen: str | None = "183808", offset: int = 0, **fields: Any) -
 
 
 def review(specimen: str = "183808", who: str = "anna", minute: int = 0, **verdicts: str) -> Review:
-    """Say of labels (`Whole_body` for Whole-body) that they are abnormal, normal or unknown."""
+    """A review: labels (`Whole_body` for Whole-body) that are abnormal, normal or unknown."""
     named = {label.replace("_", "-"): verdict for label, verdict in verdicts.items()} or {"Spine": "abnormal"}
     values = {"biological_sample_id": specimen, "verdicts": named, "who": who, "reviewed_at": minutes(minute)}
     return Review.model_validate(values)

@@ -41,7 +41,7 @@ def test_an_image_was_announced_when_its_record_reached_the_broker() -> None:
     assert (made.row["announced_at"], made.row["kafka_offset"], made.row["produced_at"]) == (minutes(3), 7, minutes(-9))
 
 
-def test_a_call_says_that_its_specimen_is_complete() -> None:
+def test_a_call_makes_its_specimen_complete() -> None:
     assert row_of(record(call("1"))).specimen == SpecimenUpdate("1", "JAX", NOON, NOON)
     assert row_of(record(view("1"))).specimen == SpecimenUpdate("1", "JAX", NOON)
     assert row_of(record(rejection("1"))).specimen is None
@@ -61,7 +61,7 @@ def test_a_rejection_keeps_the_original_bytes_and_a_clean_text() -> None:
 
 
 @pytest.mark.parametrize("broken", [rejection(original="no base64!"), rejection(original_key="no base64!")])
-def test_an_original_that_is_not_base64_is_refused(broken: Rejection) -> None:
+def test_an_original_that_is_not_base64_is_rejected(broken: Rejection) -> None:
     with pytest.raises(Rejected) as refusal:
         row_of(record(broken))
     assert refusal.value.reason == "original_invalid"
@@ -80,7 +80,7 @@ _sightings = st.builds(
 
 
 def _as_sql_would(known: SpecimenUpdate, new: SpecimenUpdate) -> SpecimenUpdate:
-    """The `specimen` table's upsert, in words."""
+    """The `specimen` table's upsert in Python."""
     known_first = (known.announced_at, known.centre) <= (new.announced_at, new.centre)
     moments: list[datetime] = [moment for moment in (known.complete_since, new.complete_since) if moment]
     return SpecimenUpdate(
@@ -92,7 +92,7 @@ def _as_sql_would(known: SpecimenUpdate, new: SpecimenUpdate) -> SpecimenUpdate:
 
 
 @given(st.lists(_sightings, max_size=12))
-def test_merging_sightings_is_a_minimum_whatever_the_order_and_grouping(sightings: list[SpecimenUpdate]) -> None:
+def test_merged_updates_are_minima_in_any_order_and_grouping(sightings: list[SpecimenUpdate]) -> None:
     expected = {
         name: reduce(_as_sql_would, (one for one in sightings if one.biological_sample_id == name))
         for name in sorted({one.biological_sample_id for one in sightings})
@@ -104,7 +104,7 @@ def test_merging_sightings_is_a_minimum_whatever_the_order_and_grouping(sighting
     assert in_two_steps == list(expected.values())
 
 
-def test_a_review_is_one_row_under_the_identity_of_what_was_said() -> None:
+def test_a_review_is_one_row_with_an_id_derived_from_its_content() -> None:
     said = review("1", Spine="abnormal", Ribs="unknown")
     made = row_of(record(said))
 
