@@ -30,6 +30,9 @@ MODEL: Final = Path(__file__).with_name("view_model.onnx")
 CARD: Final = MODEL.with_suffix(".json")
 """Written with the model by `python -m training.view_network.train`: digest, preprocessing version, test results."""
 CLASSES: Final = ("DV", "LAT", "other")
+INPUT_SIDE: Final = 96
+_FINE: Final = 2
+"""Samples per input pixel and axis; a scout has about 300 pixels where the network has 96."""
 
 # Signs of the outputs for the input as it is, turned by 180 degrees, flipped left to right, flipped top to bottom.
 _UP_SIGNS: Final = np.array([1, -1, 1, -1])
@@ -90,11 +93,6 @@ def view_model() -> ViewModel:
 
 def _probability(logit: float) -> float:
     return float(1 / (1 + np.exp(-logit)))
-
-
-INPUT_SIDE: Final = 96
-_FINE: Final = 2
-"""Samples per input pixel and axis; a scout has about 300 pixels where the network has 96."""
 
 
 def orientation_input(found: ScoutAnalysis, trunk: Trunk, shown: Mask | None = None) -> NDArray[np.uint8]:

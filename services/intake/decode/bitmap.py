@@ -20,6 +20,8 @@ from services.intake.settings import Limits
 
 _UNCOMPRESSED: Final = frozenset({0, 3})
 """BI_RGB and BI_BITFIELDS."""
+_CHUNKS_OF_PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+"""Colour profiles, texts (which may inflate without bound) and animation frames are removed."""
 
 
 def decode_bmp(data: bytes, limits: Limits) -> Raster:
@@ -45,10 +47,6 @@ def decode_bmp(data: bytes, limits: Limits) -> Raster:
     if needed > len(data):
         raise truncated(f"the BMP ends before its last row: it has {len(data)} of {needed} bytes")
     return decode_with_opencv(data, "BMP", limits, {})
-
-
-_CHUNKS_OF_PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-"""Colour profiles, texts (which may inflate without bound) and animation frames are removed."""
 
 
 def decode_png(data: bytes, limits: Limits) -> Raster:
