@@ -9,8 +9,7 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 from services.common.settings import ServiceSettings, Settings
-from services.intake.limits import Limits
-from services.intake.settings import IntakeSettings
+from services.intake.settings import IntakeSettings, Limits
 from services.monitor.settings import MonitorSettings
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "settings.md"

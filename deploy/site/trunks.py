@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from services.fuser.fuse import fuse
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from services.intake.standardise import standardise
 from training.models.serving import unit_range
 from training.models.trunk import COLUMNS, ROWS, levelled, sample, trunk_grid

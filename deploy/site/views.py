@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.common.events.base import View
 from services.common.preprocessing import TENSOR_SIDE
 from services.fuser.fuse import fuse
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from services.intake.standardise import standardise
 from training.simulation import encode, make_specimen, render
 

@@ -1,15 +1,17 @@
-"""The assembler: groups views by specimen without any state of its own.
+"""The assembler groups views by specimen. It keeps no state of its own.
 
-Intake stores a view before it announces it, and stored views are never removed. So whoever is told of a view can list
-the specimen's prefix and knows at least everything announced so far. Listings of a grow-only set are ordered by
-inclusion: its size is the revision, and any order, duplicate or crash ends with the same largest set.
+Intake stores a view before it announces it, and stored views are never removed. A service that reads an announcement
+can therefore list the specimen's prefix and finds at least every view announced so far. Listings of a set that only
+grows are ordered by inclusion, so the size of the set is its revision. Whatever the order, the duplicates or the
+crashes, the largest published set is the same in the end.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime
 from typing import Final
 
 from services.common import metrics, topology
@@ -18,14 +20,19 @@ from services.common.events.base import now
 from services.common.keys import parse_view_key, specimen_prefix
 from services.common.loop import Done, Message, Outcome, Record, ServiceTopics
 from services.common.settings import ServiceSettings
-from services.common.store import ObjectStore
+from services.common.store import ObjectStore, ServiceStore
 from services.common.topics import SPECIMENS
 
 _REMEMBERED: Final = 20_000
-"""Sets of so many specimens are remembered, a few MB, so that a set just published is not published again."""
+"""Number of specimens whose last published set is remembered (a few MB), so that it is not published twice."""
 
 Members = tuple[SpecimenView, ...]
 Specimen = tuple[str, str]
+
+
+def build(settings: ServiceSettings) -> Assembler:
+    """Return the assembler that these settings describe; it connects at its first use."""
+    return Assembler(ObjectStore(settings, connections=settings.workers), workers=settings.workers)
 
 
 class Assembler:
@@ -34,10 +41,11 @@ class Assembler:
     topics: ServiceTopics[ViewReady] = topology.ASSEMBLER
     stage: str = topology.ASSEMBLER.name
 
-    def __init__(self, settings: ServiceSettings) -> None:
-        """Prepare; connects at the first use."""
-        self._store = ObjectStore(settings, connections=settings.workers)
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="list")
+    def __init__(self, store: ServiceStore, *, workers: int, now: Callable[[], datetime] = now) -> None:
+        """List specimens in `store` with `workers` threads; `now` is the clock of the published events."""
+        self._store = store
+        self._now = now
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="list")
         self._published: OrderedDict[Specimen, Members] = OrderedDict()
 
     def start(self) -> None:
@@ -45,7 +53,7 @@ class Assembler:
         self._store.check_bucket()
 
     def handle(self, records: Sequence[Record[ViewReady]]) -> list[Outcome]:
-        """Publish each specimen's set once a batch, with its last record, unless the broker holds it already."""
+        """Publish each specimen's set once per batch, with its last record, unless the broker already has it."""
         events = [record.event for record in records]
         last = {_specimen(event): index for index, event in enumerate(events)}
         listings = {specimen: self._pool.submit(self._members, specimen) for specimen in last}
@@ -57,7 +65,7 @@ class Assembler:
         return outcomes
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
-        """Remember the sets that the broker now holds: only those may be left out later."""
+        """Remember the sets that the broker now holds: only these may be skipped later."""
         for outcome in outcomes:
             for message in outcome.messages if isinstance(outcome, Done) else ():
                 event = message.event
@@ -68,7 +76,7 @@ class Assembler:
             self._published.popitem(last=False)
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._pool.shutdown()
 
     def _members(self, specimen: Specimen) -> Members:
@@ -90,7 +98,7 @@ class Assembler:
             preprocessing_version=newest.preprocessing_version,
             preprocessing_generation=newest.preprocessing_generation,
             announced_at=newest.announced_at,
-            produced_at=now(),
+            produced_at=self._now(),
         )
         return Done((Message(SPECIMENS, event),))
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from services.common.errors import Rejected
 from services.common.preprocessing import TENSOR_SIDE
 from services.fuser.fuse import fuse
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from services.intake.standardise import standardise
 
 BATCH: Final = 8

@@ -24,8 +24,7 @@ from services.common.store import ObjectStore
 from services.common.topics import IMAGES
 from services.demo.submissions import DemoPicture, DemoSubmission
 from services.ledger.database import Connection
-from services.ledger.queries import calls_of
-from services.ledger.queries.progress import advance
+from services.ledger.queries import calls_of, cohort_progress
 from services.operations.processes import Processes
 
 _EVERY_SECONDS: Final = 0.2
@@ -145,7 +144,7 @@ def _announce(producer: Any, bucket: str, specimens: Mapping[str, UploadedImage]
 def _wait(connection: Connection, specimens: list[str], announced: int, started: float) -> tuple[list[str], float]:
     last, changed = None, time.perf_counter()
     while True:
-        now, at = advance(connection, specimens), time.perf_counter()
+        now, at = cohort_progress(connection, specimens), time.perf_counter()
         if now.is_final(announced):
             return [one for one in specimens if calls_of(connection, one)], at - started
         if now != last:

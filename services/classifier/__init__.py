@@ -1,1 +1,1 @@
-"""xray.tensors -> Triton, both backbones -> phenotype.calls."""
+"""xray.tensors -> both backbones in Triton -> phenotype.calls."""

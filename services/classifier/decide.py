@@ -1,7 +1,4 @@
-"""From the backbones' probabilities to one call: consensus, thresholds, hierarchy, doubts (paper section 4).
-
-What one backbone said, with the names that trace it.
-"""
+"""From the backbones' probabilities to one call: consensus, thresholds, hierarchy, uncertainty (paper section 4)."""
 
 from __future__ import annotations
 
@@ -17,24 +14,16 @@ from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2, LEVEL3, PAR
 from services.common.model_card import ModelCard
 from services.registry.triton_client import Backbone
 
-
-def model_output(backbone: Backbone, probabilities: Probabilities) -> ModelOutput:
-    """Return a backbone's probabilities as a call keeps them."""
-    return ModelOutput(
-        model=backbone.model,
-        version=backbone.version,
-        calibration_digest=backbone.card.calibration_digest,
-        training_digest=backbone.card.training_digest,
-        probabilities=probabilities,
-    )
-
-
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class CallDecision:
-    """What a call says; `vector` is in the order of CALL_LABELS."""
+    """The decision of one call.
+
+    `vector` holds 0 or 1 per label in the order of CALL_LABELS. `abnormal_elsewhere` is true for an abnormal specimen
+    with none of those labels. `uncertain` and `disagreement` name labels of LABEL_ORDER.
+    """
 
     vector: tuple[int, ...]
     abnormal: bool
@@ -47,9 +36,10 @@ class CallDecision:
 def decide(outputs: Sequence[Probabilities], cards: Sequence[ModelCard]) -> CallDecision:
     """Combine one specimen's outputs of all backbones, in the order of `cards`.
 
-    Consensus is the pool of the probabilities against that of the thresholds, weighed by what the cards say. A level-3
-    label needs level 1 and one of its level-2 parents; a label whose consensus lies within the mean uncertain band of
-    its threshold is uncertain, one on which single backbones would decide differently is a disagreement.
+    The consensus pools the probabilities, weighted by the cards' `consensus_weight`; it is compared with the thresholds
+    pooled in the same way. A level-3 label needs level 1 and one of its level-2 parents. A label is uncertain when its
+    consensus is within the weighted mean `uncertain_half_width` of its threshold. It is a disagreement when the
+    backbones alone would decide it differently.
     """
     rows = np.array([_row(output) for output in outputs])
     thresholds = np.array([card.thresholds for card in cards], dtype=np.float64)
@@ -70,6 +60,17 @@ def decide(outputs: Sequence[Probabilities], cards: Sequence[ModelCard]) -> Call
     )
 
 
+def model_output(backbone: Backbone, probabilities: Probabilities) -> ModelOutput:
+    """Return a backbone's probabilities as part of a call, with the version and digests that produced them."""
+    return ModelOutput(
+        model=backbone.model,
+        version=backbone.version,
+        calibration_digest=backbone.card.calibration_digest,
+        training_digest=backbone.card.training_digest,
+        probabilities=probabilities,
+    )
+
+
 def _row(output: Probabilities) -> list[float]:
     return [output.level1, *output.level2, *output.level3]
 
@@ -82,7 +83,7 @@ def _probabilities(row: Numbers) -> Probabilities:
 
 
 def _coherent(over: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Drop labels whose parents are not there: nothing on a normal specimen, no kind without its part."""
+    """Drop labels whose parents are negative: no label on a normal specimen, no kind without its body part."""
     level2 = {label: bool(over[0] and over[1 + CALL_LABELS.index(label)]) for label in LEVEL2}
     level3 = [bool(over[1 + CALL_LABELS.index(label)]) and any(level2[p] for p in PARENTS[label]) for label in LEVEL3]
     return np.array([bool(over[0]), *level2.values(), *level3])

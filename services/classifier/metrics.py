@@ -1,4 +1,4 @@
-"""What the classifier alone exports: how the calls come out, and which models make them."""
+"""Metrics that only the classifier exports: the results of the calls and the models that make them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LABELS: Final = Counter(
 )
 for _label in LABEL_ORDER:
     for _finding in ("positive", "uncertain", "disagreement"):
-        LABELS.labels(_label, _finding)  # a rate begins at nought, not at the first finding
+        LABELS.labels(_label, _finding)  # so that a rate starts at 0, not at the first finding
 DIFFERENCE: Final = Histogram(
     "xray_backbone_level1_difference",
     "Largest difference between the backbones' calibrated level-1 probabilities of a call.",
@@ -33,55 +33,55 @@ DIFFERENCE: Final = Histogram(
 )
 MODEL: Final = Gauge(
     "xray_active_model_info",
-    "Always 1; one series a backbone that makes calls now.",
+    "Always 1; one series per backbone that makes calls now.",
     ["model", "version", "training_digest", "calibration_digest"],
 )
 ACTIVATION: Final = Gauge(
     "xray_model_activation", "Number of the activation in force; every promotion or rollback adds one."
 )
 FALLEN_BACK: Final = Gauge(
-    "xray_model_fallback", "1 while the newest activation's versions cannot serve and earlier ones stand in, or none."
+    "xray_model_fallback", "1 while the newest activation's versions cannot serve: earlier ones serve instead, or none."
 )
 RELOADS: Final = Counter(
     "xray_model_reloads_total",
-    "Times that a version which should serve was lost and loaded again.",
+    "Number of times that a version which should serve was lost and loaded again.",
     ["model", "version"],
 )
 SHADOW_SHARE: Final = Gauge(
-    "xray_shadow_share", "Share of the specimens that the candidate in shadow is asked about; 0 when there is none."
+    "xray_shadow_share", "Share of the specimens that the candidate in shadow sees; 0 when there is no candidate."
 )
 SHADOW_SPECIMENS: Final = Counter(
     "xray_shadow_specimens_total",
-    "Called specimens meant for the candidate in shadow: `compared`, `dropped` since it was behind, or `failed`.",
+    "Called specimens meant for the candidate in shadow: `compared`, `dropped` because it was behind, or `failed`.",
     ["outcome"],
 )
 for _outcome in ("compared", "dropped", "failed"):
     SHADOW_SPECIMENS.labels(_outcome)
 SHADOW_ERRORS: Final = Counter(
     "xray_shadow_errors_total",
-    "Failures of the candidate in shadow or of what it needs, by kind: gRPC's name, `no_probabilities`, `contract`, "
-    "`kafka`, the object store's name, `internal`.",
+    "Failures of the candidate in shadow or of a server it needs, by kind: gRPC's name, `no_probabilities`, "
+    "`contract`, `kafka`, the object store's name, `internal`.",
     ["kind"],
 )
 SHADOW_FAILING: Final = Gauge(
-    "xray_shadow_failing", "1 from a failure of the candidate in shadow until it answers again, or is stopped."
+    "xray_shadow_failing", "1 from a failure of the candidate in shadow until it answers again or is stopped."
 )
 SHADOW_DIFFERENCES: Final = Counter(
     "xray_shadow_differences_total",
-    "Compared specimens of which the candidate decides a label (`Abnormal` and the thirteen) otherwise than the call.",
+    "Compared specimens on which the candidate and the call differ, by label (`Abnormal` and the thirteen).",
     ["label"],
 )
 for _label in LABEL_ORDER:
     SHADOW_DIFFERENCES.labels(_label)
 SHADOW_SECONDS: Final = Histogram(
     "xray_shadow_answer_seconds",
-    "Time that Triton took to answer for the candidate in shadow.",
+    "Triton's response time for the candidate in shadow.",
     buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
 
 def count_call(call: PhenotypeCall) -> None:
-    """Count a call that the broker holds."""
+    """Count a call that the broker has acknowledged."""
     CALLS.inc()
     positive = [label for label, bit in zip(call.labels, call.vector, strict=True) if bit]
     if call.abnormal:
@@ -97,7 +97,7 @@ def count_call(call: PhenotypeCall) -> None:
 
 
 def count_shadow(compared: ShadowCall) -> None:
-    """Count a comparison that the broker holds."""
+    """Count a comparison that the broker has acknowledged."""
     SHADOW_SPECIMENS.labels("compared").inc()
     SHADOW_SECONDS.observe(compared.seconds)
     for label in compared.differs:
@@ -105,7 +105,7 @@ def count_shadow(compared: ShadowCall) -> None:
 
 
 def show_models(activation: int, backbones: Iterable[Backbone]) -> None:
-    """Show which versions make the calls from now on, and none that did before."""
+    """Show the versions that make the calls from now on and clear those that did before."""
     MODEL.clear()
     for one in backbones:
         MODEL.labels(one.model, one.version, one.card.training_digest, one.card.calibration_digest).set(1)

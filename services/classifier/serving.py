@@ -1,6 +1,6 @@
-"""The versions that make the calls: those of `models.active`, or, if Triton has lost them, those that served before.
+"""The model versions that make the calls, and the tensors they read.
 
-A stored tensor, checked against what was announced.
+The versions are those of `models.active`. If Triton has lost them, the versions that served before take over.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 import io
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import structlog
@@ -19,156 +19,171 @@ from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 from services.common.events import ModelActivation
 from services.common.events.model import EarlierSet
 from services.common.preprocessing import TENSOR_SIDE
-from services.common.settings import Settings
-from services.registry.active_models import ActiveModels
 from services.registry.control import load, require_live, restart
-from services.registry.triton_client import Backbone, Tensors, connect
+from services.registry.triton_client import Backbone, Tensors
+
+log = structlog.get_logger()
+AGAIN_SECONDS: Final = 15.0
+"""Interval at which the newest set is tried again while an earlier set serves or no set works."""
+UNSOUND_SECONDS: Final = 300.0
+"""For this long, a set that fails on real specimens although its probe succeeds is tried last."""
+FAILURES: Final = 3
+"""Batches in a row without an answer, each after a successful probe, until a set counts as unsound."""
 
 
 def read_tensor(data: bytes, key: str, sha256: str) -> Tensors:
-    """Return a tensor, uint8 [side, side, 3], of the bytes of a `.npy` file.
+    """Read the bytes of a `.npy` file as a tensor, uint8 [side, side, 3].
 
     Raises Rejected `tensor_digest_mismatch`, `tensor_unreadable` or `tensor_shape_wrong`.
     """
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise Rejected("tensor_digest_mismatch", f"{key} is not what was announced", found=found)
+        raise Rejected(
+            "tensor_digest_mismatch", f"the SHA-256 of {key} is {found}, the announced one is {sha256}", found=found
+        )
     try:
         tensor = np.load(io.BytesIO(data), allow_pickle=False)
     except ValueError as error:
-        raise Rejected("tensor_unreadable", f"{key}: {error}") from error
+        raise Rejected("tensor_unreadable", f"{key} is not a .npy file: {error}") from error
     if tensor.dtype != np.uint8 or tensor.shape != (TENSOR_SIDE, TENSOR_SIDE, 3):
-        raise Rejected("tensor_shape_wrong", f"{key} is {tensor.dtype} {list(tensor.shape)}")
+        raise Rejected(
+            "tensor_shape_wrong",
+            f"{key} is {tensor.dtype} {list(tensor.shape)}, expected uint8 [{TENSOR_SIDE}, {TENSOR_SIDE}, 3]",
+        )
     return np.asarray(tensor, dtype=np.uint8)
 
 
-log = structlog.get_logger()
-AGAIN_SECONDS: Final = 15.0
-"""While earlier versions stand in, or none is sound, so often is the newest set tried again."""
-UNSOUND_SECONDS: Final = 300.0
-"""So long a set comes last that fails on real specimens though a probe finds it sound."""
-FAILURES: Final = 3
-"""Batches in a row without an answer, each after a probe that was answered, until a set counts as unsound."""
+class ActivationSource(Protocol):
+    """Where activations come from; `services.registry.active_models.ActiveModels` implements it.
+
+    `shadow` is the newest record of a candidate in shadow, as of the last `refresh`.
+    """
+
+    @property
+    def shadow(self) -> ModelActivation | None: ...  # noqa: D102
+    def refresh(self) -> ModelActivation: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
-class ModelSetChange:
-    """One set of versions, checked; `newest` is the activation on `models.active` that it serves or stands in for.
+class ServingSet:
+    """One set of checked versions.
 
-    `troubled` while it stands in, or makes the calls although it failed a moment ago, since no other serves.
+    `activation` is the set's own number, `newest` that of the newest record on `models.active`. They differ while an
+    earlier set serves in its place. `degraded` is true in that case, and when the set makes the calls although it
+    failed recently, because no other set works.
     """
 
     activation: int
     newest: int
     backbones: tuple[Backbone, ...]
-    troubled: bool
+    degraded: bool
 
 
 class ActiveModelSet:
-    """Follows `models.active` without a restart. A set is checked by a real inference before it gets a tensor."""
+    """Follows `models.active` without a restart. A set must answer a real inference before it gets a tensor."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Prepare; connects at the first use."""
-        self._active = ActiveModels(settings)
-        self._client = connect(settings.triton_grpc)
-        self._taken: ModelSetChange | None = None
-        self._doubtful = False
+    def __init__(self, active: ActivationSource, client: Any) -> None:
+        """Read activations from `active`; `client` is a Triton gRPC client (`services.registry.triton_client`)."""
+        self._active, self._client = active, client
+        self._serving: ServingSet | None = None
+        self._uncertain = False
         self._failures = 0
         self._again_at = 0.0
         self._unsound_until: dict[int, float] = {}
 
-    def take(self) -> ModelSetChange:
+    def current(self) -> ServingSet:
         """Return the set that makes the calls now.
 
-        Raises Retriable while Triton or Kafka is away or no version serves, Fatal when none ever fits this program.
+        Raises Retriable while Triton or Kafka is away or no version works, Fatal when no version fits this program.
         """
         newest = self._active.refresh()
-        taken = self._taken
-        if taken is None or self._doubtful or taken.newest != newest.activation or self._is_due(taken):
-            taken = self._take_up(newest)
-            self._taken, self._doubtful = taken, False
-        return taken
+        serving = self._serving
+        if serving is None or self._uncertain or serving.newest != newest.activation or self._is_due(serving):
+            serving = self._choose(newest)
+            self._serving, self._uncertain = serving, False
+        return serving
 
     @property
     def shadow(self) -> ModelActivation | None:
-        """The newest record of a candidate in shadow, as of the last `take`."""
+        """The newest record of a candidate in shadow, as of the last `current`."""
         return self._active.shadow
 
-    def trust(self) -> None:
-        """Take note that the set answered real specimens."""
+    def answered(self) -> None:
+        """Record that the set answered for real specimens."""
         self._failures = 0
-        if self._taken is not None:
-            self._unsound_until.pop(self._taken.activation, None)
+        if self._serving is not None:
+            self._unsound_until.pop(self._serving.activation, None)
 
-    def doubt(self, error: Retriable) -> None:
-        """Have the set checked anew at the next `take`, since it failed to answer real specimens.
+    def failed(self, error: Retriable) -> None:
+        """Record that the set did not answer for real specimens; the next `current` checks it again.
 
-        One that says no probabilities, or fails time and again, comes behind those that served before.
+        A set whose output is invalid, or that fails repeatedly, is tried after the sets that served before it.
         """
-        self._doubtful = True
+        self._uncertain = True
         self._failures += 1
-        if self._taken is None:
+        if self._serving is None:
             return
-        once_more = self._taken.activation in self._unsound_until
-        if error.kind == "no_probabilities" or once_more or self._failures >= FAILURES:
-            self._unsound_until[self._taken.activation] = time.monotonic() + UNSOUND_SECONDS
+        known_unsound = self._serving.activation in self._unsound_until
+        if error.kind == "no_probabilities" or known_unsound or self._failures >= FAILURES:
+            self._unsound_until[self._serving.activation] = time.monotonic() + UNSOUND_SECONDS
 
     def close(self) -> None:
         """Disconnect."""
         self._active.close()
         self._client.close()
 
-    def _is_due(self, taken: ModelSetChange) -> bool:
-        return taken.troubled and time.monotonic() >= self._again_at
+    def _is_due(self, serving: ServingSet) -> bool:
+        return serving.degraded and time.monotonic() >= self._again_at
 
-    def _take_up(self, newest: ModelActivation) -> ModelSetChange:
+    def _choose(self, newest: ModelActivation) -> ServingSet:
         failures: list[PipelineError] = []
         for choice in sorted((newest.as_earlier(), *newest.earlier), key=self._is_unsound):
             try:
-                backbones = tuple(self._sound(choice, model) for model in sorted(choice.versions))
+                backbones = tuple(self._checked(choice, model) for model in sorted(choice.versions))
             except (Fatal, Rejected, Retriable) as error:
                 require_live(self._client, error)
                 log.error("versions do not serve", activation=choice.activation, why=str(error))
                 failures.append(error)
                 continue
-            if self._taken is None or self._taken.activation != choice.activation:
+            if self._serving is None or self._serving.activation != choice.activation:
                 self._failures = 0
-            troubled = choice.activation != newest.activation or self._is_unsound(choice)
-            taken = ModelSetChange(choice.activation, newest.activation, backbones, troubled)
-            self._show(taken)
-            return taken
+            degraded = choice.activation != newest.activation or self._is_unsound(choice)
+            serving = ServingSet(choice.activation, newest.activation, backbones, degraded)
+            self._show(serving)
+            return serving
         FALLEN_BACK.set(1)
         if all(isinstance(error, Fatal) for error in failures):
             raise failures[0]
-        msg = f"no version of activation {newest.activation} or before serves: {failures[0]}"
+        msg = f"no version of activation {newest.activation} or of an earlier one serves: {failures[0]}"
         raise Retriable(msg, server="triton", kind="no_version")
 
-    def _show(self, taken: ModelSetChange) -> None:
-        FALLEN_BACK.set(taken.troubled)
+    def _show(self, serving: ServingSet) -> None:
+        FALLEN_BACK.set(serving.degraded)
         self._again_at = time.monotonic() + AGAIN_SECONDS
-        show_models(taken.activation, taken.backbones)
-        versions = {backbone.model: backbone.version for backbone in taken.backbones}
-        log.info("models taken up", activation=taken.activation, versions=versions, fallen_back=taken.troubled)
+        show_models(serving.activation, serving.backbones)
+        versions = {backbone.model: backbone.version for backbone in serving.backbones}
+        log.info("models selected", activation=serving.activation, versions=versions, fallen_back=serving.degraded)
 
     def _is_unsound(self, choice: EarlierSet) -> bool:
         return time.monotonic() < self._unsound_until.get(choice.activation, 0.0)
 
-    def _sound(self, choice: EarlierSet, model: str) -> Backbone:
-        """Return a version that answers; one that does not is loaded again, at last with a new process."""
+    def _checked(self, choice: EarlierSet, model: str) -> Backbone:
+        """Return a version that answers. One that does not is loaded again, and as a last resort unloaded first."""
         version, pin = choice.versions[model], choice.cards.get(model)
         if pin is None:
             msg = f"activation {choice.activation} pins no card of {model} version {version}; run `xray init`"
             raise Fatal(msg)
         try:
-            return self._answering(model, version, pin)
+            return self._probed(model, version, pin)
         except Retriable as error:
             require_live(self._client, error)
-        for mend in (load, restart):
+        for repair in (load, restart):
             RELOADS.labels(model, str(version)).inc()
-            log.warning("model lost, loading it", model=model, version=version, by=mend.__name__)
+            log.warning("model lost, loading it", model=model, version=version, by=repair.__name__)
             try:
-                mend(self._client, model)
-                return self._answering(model, version, pin)
+                repair(self._client, model)
+                return self._probed(model, version, pin)
             except (Rejected, Retriable) as error:
                 require_live(self._client, error)
                 failure = error
@@ -176,7 +191,7 @@ class ActiveModelSet:
                     break
         raise failure
 
-    def _answering(self, model: str, version: int, pin: str) -> Backbone:
+    def _probed(self, model: str, version: int, pin: str) -> Backbone:
         backbone = Backbone(self._client, model, version, pin)
         backbone.probe()
         return backbone

@@ -1,64 +1,32 @@
-"""`xray run SERVICE`: one service as a process, or all.
-
-`xray run all`: every service as a child process of this one.
-"""
+"""`xray run SERVICE` runs one service in this process; `xray run all` runs every service as a child process."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
-
-if TYPE_CHECKING:
-    from services.common.loop import Handler
-    from services.common.settings import ServiceSettings
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from services.cli.output import errors
 from services.common import topology
 from services.common.topology import SERVICES
 from services.operations.processes import Processes
 
-_LOOK_SECONDS: Final = 2.0
-"""Between two looks at the children: a service that crashed is started again this soon."""
+if TYPE_CHECKING:
+    from services.common.loop import Handler
+    from services.common.settings import ServiceSettings
 
-
-def run_all(logs: Path) -> None:
-    """Run all services until SIGTERM or Ctrl-C; one that crashes is started again.
-
-    Raises Fatal with the end of its log for a service that is misconfigured; the others are stopped then.
-    """
-    console = errors()
-    with _asked_to_stop() as stop, Processes(SERVICES, {}, logs) as services:
-        services.wait_ready()
-        for name in SERVICES:
-            console.print(f"{name:12} http://127.0.0.1:{services.port(name)}/metrics   {logs / name}.log")
-        console.print("All services are ready; Ctrl-C stops them.")
-        while not stop.wait(_LOOK_SECONDS):
-            for name in services.mend():
-                console.print(f"{name} had ended and was started again; see {logs / name}.log")
-        console.print("Stopping: every service finishes its batch.")
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+_CHECK_SECONDS: Final = 2.0
+"""Interval between checks of the children; a service that crashed is restarted within this time."""
 
 
 class Service(StrEnum):
-    """The services, in the order in which an image passes them, the monitor that counts them, and all of them."""
+    """The services in the order in which an image passes them, the monitor that counts their work, and all of them."""
 
     INTAKE = topology.INTAKE.name
     ASSEMBLER = topology.ASSEMBLER.name
@@ -70,8 +38,10 @@ class Service(StrEnum):
 
 
 def run(
-    service: Annotated[Service, typer.Argument(help="Which service to run; all: every one, as child processes.")],
-    logs: Annotated[Path, typer.Option(help="Where `all` puts the services' logs.")] = Path(".stack/logs"),
+    service: Annotated[Service, typer.Argument(help="Which service to run; all: every service, as child processes.")],
+    logs: Annotated[Path, typer.Option(help="Folder for the logs of the services that `all` runs.")] = Path(
+        ".stack/logs"
+    ),
 ) -> None:
     """Run one service, or all of them, until SIGTERM or Ctrl-C.
 
@@ -100,24 +70,52 @@ def make(service: Service) -> tuple[Handler[Any], ServiceSettings]:
     from services.common.settings import ServiceSettings, load
 
     if service is Service.INTAKE:
-        from services.intake.service import Intake
+        from services.intake.service import build as build_intake
         from services.intake.settings import IntakeSettings
 
-        intake = load(IntakeSettings)
-        return Intake(intake), intake
+        intake_settings = load(IntakeSettings)
+        return build_intake(intake_settings), intake_settings
     settings = load(ServiceSettings)
     if service is Service.ASSEMBLER:
-        from services.assembler.service import Assembler
+        from services.assembler.service import build as build_assembler
 
-        return Assembler(settings), settings
+        return build_assembler(settings), settings
     if service is Service.FUSER:
-        from services.fuser.service import Fuser
+        from services.fuser.service import build as build_fuser
 
-        return Fuser(settings), settings
+        return build_fuser(settings), settings
     if service is Service.CLASSIFIER:
-        from services.classifier.service import Classifier
+        from services.classifier.service import build as build_classifier
 
-        return Classifier(settings), settings
-    from services.sink.service import Sink
+        return build_classifier(settings), settings
+    from services.sink.service import build as build_sink
 
-    return Sink(settings), settings
+    return build_sink(settings), settings
+
+
+def run_all(logs: Path) -> None:
+    """Run all services until SIGTERM or Ctrl-C; a service that crashes is restarted.
+
+    Raises Fatal with the end of its log when a service is misconfigured; the others are stopped first.
+    """
+    console = errors()
+    with _asked_to_stop() as stop, Processes(SERVICES, {}, logs) as services:
+        services.wait_ready()
+        for name in SERVICES:
+            console.print(f"{name:12} http://127.0.0.1:{services.port(name)}/metrics   {logs / name}.log")
+        console.print("All services are ready; Ctrl-C stops them.")
+        while not stop.wait(_CHECK_SECONDS):
+            for name in services.mend():
+                console.print(f"{name} stopped unexpectedly and was restarted; see {logs / name}.log")
+        console.print("Stopping: every service finishes its batch.")
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -21,8 +21,7 @@ from services.common.settings import Settings, load
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
 from services.ledger.database import ledger
-from services.ledger.queries import SpecimenHistory, specimen_history
-from services.ledger.queries.lookup import Kind, find
+from services.ledger.queries import IdKind, SpecimenHistory, find_specimen, specimen_history
 from services.operations.trace.stretches import TraceRecords, look
 from services.operations.trace.timeline import TraceStep, object_keys, seen, timeline, windows
 
@@ -53,7 +52,7 @@ class Trace:
     """All that is shown of one specimen."""
 
     biological_sample_id: str
-    found_by: Kind
+    found_by: IdKind
     history: SpecimenHistory
     steps: list[TraceStep]
     objects: list[StoredObject]
@@ -96,7 +95,7 @@ def trace(
 
 def _trace(settings: Settings, wanted: str) -> Trace | None:
     with ledger(settings) as connection:
-        found = find(connection, wanted)
+        found = find_specimen(connection, wanted)
         if found is None:
             return None
         if found.biological_sample_id is None:

@@ -52,7 +52,7 @@ def run_service(handler: Handler[E], settings: ServiceSettings) -> int:
     except OSError as error:
         log.critical("stopped", why=f"cannot listen on {settings.http_host}:{settings.http_port}: {error}")
         return EXIT_FATAL
-    log.info("stopped", why="asked to")
+    log.info("stopped", why="asked to stop")
     return EXIT_OK
 
 
@@ -78,6 +78,15 @@ class _Runner(Generic[E]):
                     self._loop.run()
         except _StoppedWhileStartingError:
             return
+
+    def _done(self, action: Callable[[], None]) -> bool:
+        """Retry until the action succeeds; False when asked to stop first."""
+
+        def acted() -> bool:
+            action()
+            return True
+
+        return self._retry(acted) is not None
 
     def live(self) -> bool:
         return self._loop is None or time.monotonic() - self._loop.last_beat < SILENT_SECONDS

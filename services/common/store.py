@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import boto3
 from botocore.config import Config
@@ -20,6 +20,18 @@ _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
 _TAKEN: Final = "PreconditionFailed"
 """The similar ConditionalRequestConflict only means that somebody else is writing the key now, so it is retried."""
 _MISCONFIGURED: Final = {"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"}
+
+
+class ServiceStore(Protocol):
+    """What the services need of object storage. ObjectStore implements it; it also says what each method raises."""
+
+    bucket: str
+
+    def put(self, key: str, data: bytes, content_type: str = ...) -> None: ...  # noqa: D102
+    def put_new(self, key: str, data: bytes) -> bool: ...  # noqa: D102
+    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes: ...  # noqa: D102
+    def keys(self, prefix: str) -> list[str]: ...  # noqa: D102
+    def check_bucket(self) -> None: ...  # noqa: D102
 
 
 class ObjectStore:

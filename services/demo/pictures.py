@@ -19,7 +19,7 @@ from services.common.store import ObjectStore
 from services.demo.outcome import DemoOutcome, DemoSpecimen
 from services.demo.submissions import ACCEPTED, SKIPPED
 from services.intake.decode import decode
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 
 Tile = NDArray[np.uint8]
 """uint8 [SIDE, SIDE, 3], BGR."""

@@ -21,7 +21,7 @@ from services.ingest.push.image import LocalFile, PushImage
 from services.ingest.push.journal import UploadJournal
 from services.ingest.push.upload import Uploader
 from services.ledger.database import Connection, ledger
-from services.ledger.queries.progress import CohortProgress, advance
+from services.ledger.queries import CohortProgress, cohort_progress
 
 _POLL_SECONDS: Final = 0.25
 _UPLOADS: Final = 8
@@ -84,7 +84,7 @@ class _Waves:
                 if result.event_id is None:
                     raise Retriable(f"{result.image.source} could not be pushed: {result.words}")
                 self._announced.add(result.event_id)
-                self._show(advance(self._connection, list(self._ids)), total)
+                self._show(cohort_progress(self._connection, list(self._ids)), total)
         self._settle(total)
 
     def _images(self, *, late: bool) -> Iterable[PushImage]:
@@ -98,7 +98,7 @@ class _Waves:
         last: CohortProgress | None = None
         changed = time.monotonic()
         while time.monotonic() - changed < self._sending.patience_seconds:
-            now = advance(self._connection, list(self._ids))
+            now = cohort_progress(self._connection, list(self._ids))
             self._show(now, total)
             if now.is_final(len(self._announced)):
                 return

@@ -1,1 +1,1 @@
-"""xray.specimens -> the fused tensor in object storage -> xray.tensors."""
+"""xray.specimens -> fused tensor in object storage -> xray.tensors."""

@@ -1,13 +1,14 @@
-"""The fuser: reads a specimen's views, fuses them, stores the tensor, announces it.
+"""The fuser reads a specimen's views, fuses them, stores the tensor and announces it.
 
-Stores a tensor once: whoever fuses the same views again, on whatever processor, announces what is there.
+It stores each tensor once. A fuser that processes the same views again, on any processor, announces the stored file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 import cv2
@@ -22,27 +23,27 @@ from services.common.loop import Done, Message, Outcome, PerRecordHandler, Recor
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from services.common.revisions import newest_revisions
 from services.common.settings import ServiceSettings
-from services.common.store import ObjectStore
+from services.common.store import ObjectStore, ServiceStore
 from services.common.topics import TENSORS
 from services.fuser.fuse import Image, fuse
 
-_ALIKE: Final = 1.0
-"""Mean difference in grey levels up to which two tensors are of the same views. Measured on six simulated specimens:
-with and without AVX2, at most two values by one level (a mean of 0.00001); two animals, 17 and more."""
+_SAME_VIEWS: Final = 1.0
+"""Two tensors show the same views up to this mean difference in grey levels. Measured on six simulated specimens:
+with and without AVX2 at most two values differ by one level (a mean of 0.00001); two animals differ by 17 or more."""
 
 
-def stored(store: ObjectStore, key: str, tensor: Image) -> bytes:
-    """Store a tensor, uint8 [side, side, 3], as a `.npy` file under its key; returns the file that is there then.
+def stored(store: ServiceStore, key: str, tensor: Image) -> bytes:
+    """Store a tensor, uint8 [side, side, 3], as a `.npy` file under its key. Return the file that the store now holds.
 
-    OpenCV chooses its instructions by the processor, so that a grey level may be rounded otherwise on another machine.
-    The first file stays: its digest may be announced, or named by a call. What was damaged is replaced.
+    OpenCV selects its instructions by processor, so another machine may round a grey level differently. The first
+    file stays: its digest may already be announced, or be part of a call. A damaged file is replaced.
     """
     data = npy(tensor)
     if store.put_new(key, data):
         return data
-    there = store.get(key)
-    if _alike(there, tensor):
-        return there
+    present = store.get(key)
+    if _same_views(present, tensor):
+        return present
     store.put(key, data)
     return data
 
@@ -54,14 +55,19 @@ def npy(tensor: Image) -> bytes:
     return buffer.getvalue()
 
 
-def _alike(data: bytes, tensor: Image) -> bool:
+def _same_views(data: bytes, tensor: Image) -> bool:
     try:
-        there = np.load(io.BytesIO(data), allow_pickle=False)
+        present = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError):
         return False
-    if there.shape != tensor.shape or there.dtype != tensor.dtype:
+    if present.shape != tensor.shape or present.dtype != tensor.dtype:
         return False
-    return float(np.abs(there.astype(np.int16) - tensor).mean()) <= _ALIKE
+    return float(np.abs(present.astype(np.int16) - tensor).mean()) <= _SAME_VIEWS
+
+
+def build(settings: ServiceSettings) -> Fuser:
+    """Return the fuser that these settings describe; it connects at its first use."""
+    return Fuser(ObjectStore(settings, connections=settings.workers), workers=settings.workers)
 
 
 class Fuser(PerRecordHandler[SpecimenReady]):
@@ -70,13 +76,13 @@ class Fuser(PerRecordHandler[SpecimenReady]):
     topics: ServiceTopics[SpecimenReady] = topology.FUSER
     stage: str = topology.FUSER.name
 
-    def __init__(self, settings: ServiceSettings) -> None:
-        """Prepare; connects at the first use."""
-        super().__init__(settings.workers)
-        self._store = ObjectStore(settings, connections=settings.workers)
+    def __init__(self, store: ServiceStore, *, workers: int, now: Callable[[], datetime] = now) -> None:
+        """Read and write in `store` with `workers` threads; `now` is the clock of the published events."""
+        super().__init__(workers)
+        self._store, self._now = store, now
 
     def start(self) -> None:
-        """Check the bucket; the threads are ours, so OpenCV's own would only compete with them."""
+        """Check the bucket; this service has its own threads, and OpenCV's would only compete with them."""
         cv2.setNumThreads(1)
         self._store.check_bucket()
 
@@ -87,7 +93,7 @@ class Fuser(PerRecordHandler[SpecimenReady]):
         return [next(fused) if index in newest else Done(skipped="superseded") for index in range(len(records))]
 
     def handle_one(self, record: Record[SpecimenReady]) -> Done:
-        """Fuse one revision; raises Rejected for a set that this version did not make."""
+        """Fuse one revision; raises Rejected for an incomplete set and for views of another version or specimen."""
         event = record.event
         _check(event)
         with metrics.step(self.stage, "read"):
@@ -109,7 +115,7 @@ class Fuser(PerRecordHandler[SpecimenReady]):
             preprocessing_version=event.preprocessing_version,
             preprocessing_generation=event.preprocessing_generation,
             announced_at=event.announced_at,
-            produced_at=now(),
+            produced_at=self._now(),
         )
         return Done((Message(TENSORS, ready),))
 
@@ -125,11 +131,14 @@ class Fuser(PerRecordHandler[SpecimenReady]):
 def _check(event: SpecimenReady) -> None:
     if event.preprocessing_version != VERSION:
         raise Rejected(
-            "preprocessing_version_unknown", f"made by {event.preprocessing_version}, this fuser knows {VERSION}"
+            "preprocessing_version_unknown",
+            f"the views are of preprocessing version {event.preprocessing_version}, this fuser handles {VERSION}",
         )
     for view in event.views:
         expected = view_key(VERSION, event.biological_sample_id, view.view, view.image_sha256)
         if view.view_key != expected:
-            raise Rejected("view_key_foreign", f"{view.view_key} is not a view of {event.biological_sample_id}")
+            raise Rejected(
+                "view_key_foreign", f"{view.view_key} is not the key of a view of specimen {event.biological_sample_id}"
+            )
     if {view.view for view in event.views} != {"DV", "LAT"}:
         raise Rejected("specimen_incomplete", "a specimen needs at least one DV and one LAT view")

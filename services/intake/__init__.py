@@ -1,1 +1,1 @@
-"""xray.images -> decode, check, orient, standardise -> view in object storage -> xray.views."""
+"""xray.images -> decode, check, orient and standardise -> view in object storage -> xray.views."""

@@ -1,4 +1,4 @@
-"""Gets an image's bytes: from S3, or from an allow-listed HTTPS host."""
+"""Fetches an image's bytes from S3 or from an allow-listed HTTPS host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
 
 from services.common.errors import Rejected, Retriable
-from services.common.store import ObjectStore
+from services.common.store import ServiceStore
 from services.intake.settings import IntakeSettings
 
 _PIECE: Final = 1 << 16
@@ -18,14 +18,14 @@ _TRANSIENT: Final = {408, 425, 429, 500, 502, 503, 504}
 
 
 class Fetcher:
-    """Reads at most `limit` bytes an image. Thread-safe.
+    """Reads at most `limit` bytes per image. Thread-safe.
 
-    HTTPS goes to the hosts of XRAY_HTTPS_HOSTS only, certificates are checked, redirects are not followed: an event
-    must not make intake call addresses inside the network.
+    Only the hosts of XRAY_HTTPS_HOSTS are contacted, certificates are checked and redirects are not followed: an event
+    must not be able to make intake contact addresses inside the network.
     """
 
-    def __init__(self, store: ObjectStore, settings: IntakeSettings, limit: int) -> None:
-        """Prepare; connects at the first use."""
+    def __init__(self, store: ServiceStore, settings: IntakeSettings, limit: int) -> None:
+        """Prepare; connects at its first use."""
         self._store, self._limit = store, limit
         self._hosts = settings.https_host_names()
         self._buckets = {settings.s3_bucket, *settings.source_bucket_names()}
@@ -49,17 +49,17 @@ class Fetcher:
         self._http.clear()
 
     def own(self, key: str) -> str:
-        """Return the address of the object `key` of our bucket."""
+        """Return the address of the object `key` in the pipeline's own bucket."""
         return f"s3://{self._store.bucket}/{key}"
 
     def _from_s3(self, bucket: str, key: str) -> bytes:
         if bucket not in self._buckets:
-            raise Rejected("source_not_allowed", f"bucket {bucket!r} is not in XRAY_SOURCE_BUCKETS")
+            raise Rejected("source_not_allowed", f"bucket {bucket!r} is not allowed (XRAY_SOURCE_BUCKETS)")
         return self._store.get(key, bucket=bucket, limit=self._limit)
 
     def _from_https(self, uri: str, host: str) -> bytes:
         if host not in self._hosts:
-            raise Rejected("source_not_allowed", f"host {host!r} is not in XRAY_HTTPS_HOSTS")
+            raise Rejected("source_not_allowed", f"host {host!r} is not allowed (XRAY_HTTPS_HOSTS)")
         try:
             return self._download(uri)
         except MaxRetryError as error:
@@ -68,7 +68,7 @@ class Fetcher:
             raise Rejected("source_not_allowed", f"{uri}: {error}") from error
         except (HTTPError, OSError) as error:
             if distrusts_certificate(error):
-                raise Rejected("source_refused", f"{host}: its certificate cannot be trusted: {error}") from error
+                raise Rejected("source_refused", f"the certificate of {host} is not trusted: {error}") from error
             msg = f"could not fetch {uri}: {error}"
             raise Retriable(msg, server="https", kind=type(error).__name__) from error
 
@@ -82,7 +82,7 @@ class Fetcher:
                 raise Rejected("source_refused", f"{uri} answered {answer.status}", status=answer.status)
             return self._body(uri, answer)
         except BaseException:
-            answer.close()  # unread bytes of this answer must not be taken for the next one's
+            answer.close()  # its unread bytes must not be read as the next response
             raise
 
     def _body(self, uri: str, answer: urllib3.BaseHTTPResponse) -> bytes:
@@ -91,10 +91,12 @@ class Fetcher:
             pieces.append(piece)
             size += len(piece)
             if size > self._limit:
-                raise Rejected("file_too_large", f"{uri} has more than {self._limit} bytes", limit=self._limit)
+                raise Rejected(
+                    "file_too_large", f"{uri} has more than the limit of {self._limit} bytes", limit=self._limit
+                )
         return b"".join(pieces)
 
 
 def distrusts_certificate(error: Exception) -> bool:
-    """Tell whether urllib3 refused a host for its certificate; any other handshake that fails may succeed later."""
+    """Return whether urllib3 refused a host's certificate; any other failed handshake may succeed later."""
     return isinstance(error, SSLError) and any(isinstance(one, ssl.SSLCertVerificationError) for one in error.args)

@@ -1,10 +1,7 @@
-"""From the network's probabilities to a view, a pose and the flags that a reader should see.
+"""Finds an image's view, the head's direction and mirroring with a small network, and chooses the pose of the view.
 
-The view network, run in this process on one thread.
-
-What the network sees: the animal alone, its trunk upright, at one size and one tone.
-
-Which view a picture is, where the head is, and whether it is a mirror image: a small network decides.
+The network runs in this process on one thread. Its input shows only the animal, trunk upright, at a fixed size and
+tone.
 """
 
 from __future__ import annotations
@@ -27,23 +24,26 @@ from services.common.preprocessing import VERSION
 from services.intake.animal.find import ScoutAnalysis
 from services.intake.animal.trunk import Mask, Trunk, Vector
 from services.intake.crop import ViewAxes, crop_around, head_left, head_up, warped
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 
 MODEL: Final = Path(__file__).with_name("view_model.onnx")
 CARD: Final = MODEL.with_suffix(".json")
-"""Written by `python -m training.view_network.train` with the model: digest, preprocessing version, test results."""
+"""Written with the model by `python -m training.view_network.train`: digest, preprocessing version, test results."""
 CLASSES: Final = ("DV", "LAT", "other")
+INPUT_SIDE: Final = 96
+_FINE: Final = 2
+"""Samples per input pixel and axis; a scout has about 300 pixels where the network has 96."""
 
-# Signs of the answers on the input as it is, turned by 180 degrees, flipped left to right, flipped top to bottom.
+# Signs of the outputs for the input as it is, turned by 180 degrees, flipped left to right, flipped top to bottom.
 _UP_SIGNS: Final = np.array([1, -1, 1, -1])
 _MIRRORED_SIGNS: Final = np.array([1, 1, -1, -1])
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """Probabilities of the three classes, of the head lying up in the input, and of a mirror image.
+    """Probabilities (0 to 1): `view` by class, `head_up` in the input, `mirrored`.
 
-    A picture is mirrored when, head up, a DV has its tail on the right or a LAT its back on the left.
+    An image is mirrored when, head up, a DV has its tail on the right or a LAT its back on the left.
     """
 
     view: dict[str, float]
@@ -61,9 +61,10 @@ class ViewModel:
         self._session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
 
     def orient(self, picture: NDArray[np.uint8]) -> Orientation:
-        """Judge an `orientation_input` (uint8 [96, 96]).
+        """Return the network's output for an `orientation_input` (uint8 [96, 96]).
 
-        Its mirror images are judged too, so that turning or flipping an animal turns the verdict and nothing else.
+        It is combined with the output for the mirror images, so that turning or flipping an animal changes the
+        orientation and nothing else.
         """
         four = np.stack([picture, picture[::-1, ::-1], picture[:, ::-1], picture[::-1]])[:, None]
         view, up, mirrored = (
@@ -80,7 +81,7 @@ class ViewModel:
 
 @lru_cache(maxsize=1)
 def view_model() -> ViewModel:
-    """Return this process's model; raises Fatal when the file is not the one of this preprocessing version."""
+    """Return this process's model; raises Fatal when the file does not belong to this preprocessing version."""
     weights, card = MODEL.read_bytes(), json.loads(CARD.read_text())
     if hashlib.sha256(weights).hexdigest() != card["sha256"] or card["preprocessing_version"] != VERSION:
         msg = (
@@ -94,16 +95,11 @@ def _probability(logit: float) -> float:
     return float(1 / (1 + np.exp(-logit)))
 
 
-INPUT_SIDE: Final = 96
-_FINE: Final = 2
-"""Samples an input pixel and axis; a scout has some 300 pixels where the network has 96."""
-
-
 def orientation_input(found: ScoutAnalysis, trunk: Trunk, shown: Mask | None = None) -> NDArray[np.uint8]:
     """Return uint8 [96, 96]: the animal within `shown` (its mask by default), the trunk's axis pointing up.
 
-    Which end of the axis is up is arbitrary. Grey is the square root of the excess over the background, so that a faint
-    tail is seen beside bright bone.
+    Either end of the axis may be up. Grey is the square root of the excess over the background, so that a faint
+    tail is visible next to bright bone.
     """
     mask = found.animal.mask if shown is None else shown
     crop = crop_around(mask, head_up(trunk.axis), 1)
@@ -116,7 +112,7 @@ def orientation_input(found: ScoutAnalysis, trunk: Trunk, shown: Mask | None = N
 
 @dataclass(frozen=True)
 class OrientedView:
-    """The view, how the picture is turned for it, where the head is (unit vector x, y), and what is doubtful."""
+    """The view, the pose of the image in it, the head's direction (unit vector x, y), and the flags of uncertainty."""
 
     view: View
     pose: ViewAxes
@@ -128,11 +124,10 @@ class OrientedView:
 def decide(
     orientation: Orientation, trunk: Trunk, declared: View | None, *, reaches_edge: bool, limits: Limits
 ) -> OrientedView:
-    """Choose view and pose; a DV is turned only, a LAT that faces the other way is flipped.
+    """Choose view and pose. A DV is only turned; a LAT that faces the other way is flipped.
 
-    A close-up shows part of an animal: where the animal does not reach the picture's edge it is DV or LAT.
-    Raises Rejected `not_whole_body` for a believed close-up and `view_unknown` when neither the picture nor the
-    parameter says which view it is.
+    A close-up shows part of an animal: an animal that does not reach the image's edge is DV or LAT. Raises Rejected
+    `not_whole_body` for a certain close-up and `view_unknown` when neither the image nor the parameter gives the view.
     """
     shares = orientation.view if reaches_edge else _whole_body_only(orientation.view)
     view, flags = _view(shares, declared, limits)
@@ -151,7 +146,7 @@ def decide(
 
 
 def body_angle(heading: Vector) -> float:
-    """Degrees between the head's direction in the file and straight up, 0 to 180."""
+    """Return the angle between the head's direction in the file and straight up, 0 to 180 degrees."""
     return abs(float(np.degrees(np.arctan2(heading[0], -heading[1]))))
 
 
@@ -165,9 +160,17 @@ def _view(probabilities: dict[str, float], declared: View | None, limits: Limits
     seen = max(probabilities, key=lambda name: probabilities[name])
     if probabilities[seen] < limits.least_view_probability:
         if declared is None:
-            raise Rejected("view_unknown", "no view is declared and the picture does not tell", probabilities=shares)
+            message = (
+                f"no view is declared, and the most probable one, {seen}, has probability {shares[seen]:g}, "
+                f"at least {limits.least_view_probability:g} is required"
+            )
+            raise Rejected("view_unknown", message, probabilities=shares)
         return declared, ["view_uncertain"]
     if seen == "other":
-        raise Rejected("not_whole_body", "a close-up, not a whole body", probabilities=shares)
+        message = (
+            f"a close-up, not a whole body: its probability is {shares[seen]:g}, "
+            f"the limit is {limits.least_view_probability:g}"
+        )
+        raise Rejected("not_whole_body", message, probabilities=shares)
     view: View = "DV" if seen == "DV" else "LAT"
     return view, [] if declared in (None, view) else ["view_contradicts_parameter"]

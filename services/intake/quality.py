@@ -1,8 +1,6 @@
-"""Which score beyond which limit refuses a picture, and with what reason code.
+"""Quality of an image: measured scores, and the limits beyond which it is rejected.
 
-Scores of a found animal's picture, each a number that means the same for every centre and file format.
-
-Quality of a picture: measured scores, and the limits beyond which it is refused.
+Each score has the same meaning for every centre and file format. docs/intake.md defines all of them.
 """
 
 from __future__ import annotations
@@ -18,20 +16,20 @@ from services.common.errors import Rejected
 from services.intake.animal.find import ScoutAnalysis
 from services.intake.animal.mask import Animal
 from services.intake.animal.trunk import Mask, Plane, Trunk
-from services.intake.limits import Limits
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 
 _BRIGHTEST: Final = 99.9
 _ONE_LEVEL: Final = 1.5 / 255
-"""A pixel is saturated when it is within one level of 255 from the animal's brightest (this percentile)."""
+"""A pixel is saturated when it is within one level (of 255) of the animal's brightest (this percentile)."""
 _OUTLINE: Final = 3
-"""Scout pixels inside and outside the outline that are compared."""
+"""Width in scout pixels of the bands inside and outside the outline that are compared."""
 _STEP_LINES, _STEP_STRIDE, _STEP_PART = 2, 3, 0.85
-"""A step happens within two lines, at this part of (every third of) their pixels: no animal's edge does."""
+"""A step occurs within two lines, at this fraction of (every third of) their pixels. An animal's edge never does."""
 
 
 def measure(raster: Raster, found: ScoutAnalysis, trunk: Trunk) -> dict[str, float]:
-    """Return every quality score by name; docs/intake.md says what each one means."""
+    """Return every quality score by name (docs/intake.md)."""
     animal = found.animal
     noise = max(animal.noise, 1e-4)
     return {
@@ -50,7 +48,7 @@ def measure(raster: Raster, found: ScoutAnalysis, trunk: Trunk) -> dict[str, flo
 
 
 def _outline_step(animal: Animal) -> float:
-    """Median over the outline of how much brighter a place inside is than its counterpart outside."""
+    """Return how much brighter the median band inside the outline is than the one outside."""
     kernel = np.ones((2 * _OUTLINE + 1,) * 2, np.uint8)
     mask = animal.mask.astype(np.uint8)
     ring = (cv2.dilate(mask, kernel) > 0) & ~animal.mask & ~animal.others
@@ -61,19 +59,19 @@ def _outline_step(animal: Animal) -> float:
 
 
 def _grain(animal: Animal) -> float:
-    """Standard deviation of the finest structure in the animal; in a stretched blank picture it is what there is."""
+    """Return the standard deviation of the finest structure in the animal. A stretched blank image has nothing else."""
     fine = animal.excess - cv2.GaussianBlur(animal.excess, (5, 5), 0)
     return 1.4826 * float(np.median(np.abs(fine[animal.mask])))
 
 
 def _tissue_contrast(animal: Animal) -> float:
-    """Spread of the animal's own levels, quartile to 99th percentile, in parts of the latter."""
+    """Return the spread of the animal's levels, lower quartile to 99th percentile, as a fraction of the latter."""
     low, high = (float(level) for level in np.percentile(animal.excess[animal.mask], (25, 99)))
     return (high - low) / max(high, 1e-6)
 
 
 def _saturated(raster: Raster, found: ScoutAnalysis) -> float:
-    """Part of the animal at its very brightest level: the end of the scale, wherever the file has it."""
+    """Return the fraction of the animal at its brightest level, wherever the file's scale ends."""
     rows, columns = found.animal.mask.shape
     levels = raster.pixels[:: found.factor, :: found.factor][:rows, :columns][found.animal.mask].astype(np.float64)
     levels *= found.sign / raster.white
@@ -81,7 +79,7 @@ def _saturated(raster: Raster, found: ScoutAnalysis) -> float:
 
 
 def _step(found: ScoutAnalysis) -> float:
-    """Largest jump between lines of the picture that nearly the whole line takes, in parts of the contrast."""
+    """Return the largest jump between lines that nearly the whole line takes, as a fraction of the contrast."""
     rows, columns = np.flatnonzero(found.field.any(axis=1)), np.flatnonzero(found.field.any(axis=0))
     inside = found.scout.values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return max(_largest_jump(inside), _largest_jump(inside.T)) / max(found.animal.contrast, 1e-6)
@@ -97,9 +95,9 @@ def _largest_jump(values: Plane) -> float:
 
 
 def _touching(animal: Animal, field: Mask) -> float:
-    """Length of the animal on the edge of the open field, in parts of the square root of its area.
+    """Return the length of the animal on the edge of the open field, over the square root of its area.
 
-    Each pixel counts by its level up to the animal's median: skin that thins out at the edge is not cut off.
+    Each pixel is weighted by its level, up to the animal's median: skin that thins out at the edge is not cut off.
     """
     walled = np.pad(field.astype(np.uint8), 1)
     rim = field & (cv2.erode(walled, np.ones((3, 3), np.uint8))[1:-1, 1:-1] == 0) & animal.mask
@@ -109,47 +107,49 @@ def _touching(animal: Animal, field: Mask) -> float:
 
 @dataclass(frozen=True)
 class QualityRule:
-    """Refuse with `reason` when `score` is below (or above) the field `limit` of Limits."""
+    """Reject with `reason` when `score` is below (or above) the field `limit` of Limits; `message` is the cause."""
 
     reason: str
     score: str
     side: Literal["below", "above"]
     limit: str
-    words: str
+    message: str
 
     def broken(self, scores: Mapping[str, float], limits: Limits) -> bool:
-        """Tell whether the picture breaks this rule."""
+        """Return whether the image breaks this rule."""
         value, limit = scores[self.score], float(getattr(limits, self.limit))
         return value < limit if self.side == "below" else value > limit
 
 
 PICTURE_RULES: Final = (
-    QualityRule("blank", "stored_range", "below", "least_stored_range", "the stored values hardly differ"),
-    QualityRule("blank", "outline", "below", "least_outline", "what stands out has no outline"),
+    QualityRule("blank", "stored_range", "below", "least_stored_range", "the stored values are almost all the same"),
+    QualityRule("blank", "outline", "below", "least_outline", "the only object has no outline"),
     QualityRule("low_contrast", "contrast", "below", "least_contrast", "the animal hardly differs from the background"),
     QualityRule(
-        "over_exposed", "saturated", "above", "most_saturated", "most of the animal is at the end of the scale"
+        "over_exposed", "saturated", "above", "most_saturated", "much of the animal is at the end of the scale"
     ),
     QualityRule("over_exposed", "tissue_contrast", "below", "least_tissue_contrast", "the animal is a silhouette"),
-    QualityRule("under_exposed", "signal_to_noise", "below", "least_signal_to_noise", "the animal is lost in noise"),
+    QualityRule("under_exposed", "signal_to_noise", "below", "least_signal_to_noise", "the animal is hidden in noise"),
     QualityRule("sharp_steps", "step", "above", "most_step", "the brightness jumps between lines"),
     QualityRule("several_animals", "animals", "above", "most_animals", "more than one animal"),
     QualityRule(
-        "not_whole_body", "touching", "above", "most_touching_whole_body", "much of the animal is outside the picture"
+        "not_whole_body", "touching", "above", "most_touching_whole_body", "much of the animal is outside the image"
     ),
 )
-"""Judged before the view is known: they hold for any X-ray."""
+"""Checked before the view is known: they apply to any X-ray."""
 FRAMING_RULES: Final = (
-    QualityRule("cut_off", "touching", "above", "most_touching", "the animal reaches beyond the picture"),
+    QualityRule("cut_off", "touching", "above", "most_touching", "part of the animal is outside the image"),
     QualityRule("animal_too_small", "animal_side", "below", "least_animal_side", "too few pixels across the animal"),
-    QualityRule("body_angle", "body_angle", "above", "most_body_angle", "the animal lies too far from upright"),
+    QualityRule("body_angle", "body_angle", "above", "most_body_angle", "the head is too far from upright"),
 )
-"""Judged once the picture is known to be no close-up."""
+"""Checked once the image is known not to be a close-up."""
 
 
 def check(rules: tuple[QualityRule, ...], scores: Mapping[str, float], limits: Limits) -> None:
-    """Raise Rejected for the first broken rule, with the score and its limit in the details."""
+    """Raise Rejected for the first broken rule; message and details give the score and its limit."""
     for rule in rules:
         if rule.broken(scores, limits):
             value, limit = round(scores[rule.score], 4), float(getattr(limits, rule.limit))
-            raise Rejected(rule.reason, rule.words, score=rule.score, value=value, limit=limit)
+            required = f"at least {limit:g} is required" if rule.side == "below" else f"at most {limit:g} is allowed"
+            message = f"{rule.message}: {rule.score} is {value:g}, {required}"
+            raise Rejected(rule.reason, message, score=rule.score, value=value, limit=limit)

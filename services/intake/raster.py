@@ -1,4 +1,4 @@
-"""A decoded picture, before anything was judged or changed."""
+"""A decoded image, before any check or change."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Grey = NDArray[np.unsignedinteger[Any]]
 
 @dataclass(frozen=True)
 class Raster:
-    """One grey frame as its file means it to be shown.
+    """One grey frame as its file specifies its display.
 
-    `pixels` is uint8 or uint16 [rows, columns] and spans the type's whole range. `stored_range` is the spread of the
-    stored values (0.2nd to 99.8th percentile) as a part of what their bits can hold, before any window is applied.
-    `facts` go into the view's provenance.
+    `pixels` is uint8 or uint16 [rows, columns]; its scale is the type's whole range. `stored_range` is the spread of
+    the stored values (0.2nd to 99.8th percentile) as a fraction of the range of their bits, before any window is
+    applied. `facts` become part of the view's provenance.
     """
 
     pixels: Grey
@@ -34,13 +34,16 @@ class Raster:
 
 
 def spread(stored: Grey, bits: int) -> float:
-    """Spread of integer values, 0.2nd to 99.8th percentile, over 2^bits; every fourth row and column is read."""
+    """Return the spread of integer values, 0.2nd to 99.8th percentile, over 2^bits.
+
+    Only every fourth row and column is read.
+    """
     low, high = (float(level) for level in np.percentile(stored[::4, ::4], (0.2, 99.8)))
     return (high - low) / float(2**bits)
 
 
 def reduced(pixels: Grey, factor: int) -> Grey:
-    """Mean of every `factor` x `factor` pixels; what is left over at the right and bottom edges is dropped."""
+    """Return the mean of every `factor` x `factor` pixels; a remainder at the right and bottom edges is dropped."""
     if factor == 1:
         return pixels
     rows, columns = (side // factor for side in pixels.shape)

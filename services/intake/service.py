@@ -1,8 +1,11 @@
-"""The intake: fetches an announced image, checks and standardises it, stores the view, announces it."""
+"""The intake fetches an announced image, checks and standardises it, stores the view and announces it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
 
 import cv2
 
@@ -16,12 +19,26 @@ from services.common.loop import Done, Message, PerRecordHandler, Record, Servic
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import original_of
 from services.common.settings import load
-from services.common.store import ObjectStore
+from services.common.store import ObjectStore, ServiceStore
 from services.common.topics import VIEWS
 from services.intake.fetch import Fetcher
-from services.intake.limits import Limits
-from services.intake.settings import IntakeSettings
+from services.intake.settings import IntakeSettings, Limits
 from services.intake.standardise import StandardView, encode_view, standardise
+
+
+class ImageSource(Protocol):
+    """Where images come from; `services.intake.fetch.Fetcher` implements it and says what each method raises."""
+
+    def own(self, key: str) -> str: ...  # noqa: D102
+    def fetch(self, uri: str) -> bytes: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+def build(settings: IntakeSettings) -> Intake:
+    """Return the intake that these settings and the XRAY_LIMIT_ variables describe; it connects at its first use."""
+    limits = load(Limits)
+    store = ObjectStore(settings, connections=settings.workers)
+    return Intake(store, Fetcher(store, settings, limits.most_bytes), limits, workers=settings.workers)
 
 
 class Intake(PerRecordHandler[ImageEvent]):
@@ -30,22 +47,28 @@ class Intake(PerRecordHandler[ImageEvent]):
     topics: ServiceTopics[ImageEvent] = topology.INTAKE
     stage: str = topology.INTAKE.name
 
-    def __init__(self, settings: IntakeSettings) -> None:
-        """Prepare; connects at the first use."""
-        super().__init__(settings.workers)
-        self._limits = load(Limits)
-        self._store = ObjectStore(settings, connections=settings.workers)
-        self._fetcher = Fetcher(self._store, settings, self._limits.most_bytes)
+    def __init__(
+        self,
+        store: ServiceStore,
+        source: ImageSource,
+        limits: Limits,
+        *,
+        workers: int,
+        now: Callable[[], datetime] = now,
+    ) -> None:
+        """Fetch from `source`, store in `store`, with `workers` threads; `now` is the clock of the published events."""
+        super().__init__(workers)
+        self._store, self._source, self._limits, self._now = store, source, limits, now
 
     def start(self) -> None:
-        """Check the bucket; the threads are ours, so OpenCV's own would only compete with them."""
+        """Check the bucket; this service has its own threads, and OpenCV's would only compete with them."""
         cv2.setNumThreads(1)
         self._store.check_bucket()
 
     def close(self) -> None:
-        """End threads and connections."""
+        """Stop the threads and close the connections."""
         super().close()
-        self._fetcher.close()
+        self._source.close()
 
     def handle_one(self, record: Record[ImageEvent]) -> Done:
         """Standardise one image; raises Rejected for one that cannot be used."""
@@ -53,17 +76,17 @@ class Intake(PerRecordHandler[ImageEvent]):
         kind = image_kind(event.parameter_stable_id)
         if kind == "other":
             return Done(skipped="not_a_whole_body_parameter")
-        recalled = original_of(record.headers)
-        uri = event.image_uri if recalled is None else self._fetcher.own(original_key(recalled))
+        reprocessed = original_of(record.headers)
+        uri = event.image_uri if reprocessed is None else self._source.own(original_key(reprocessed))
         with metrics.step(self.stage, "fetch"):
-            data = self._fetcher.fetch(uri)
+            data = self._source.fetch(uri)
         metrics.read_bytes(self.stage, "https" if uri.startswith("https") else "objects", len(data))
         sha256 = hashlib.sha256(data).hexdigest()
-        announced = event.sha256 or recalled
+        announced = event.sha256 or reprocessed
         if announced is not None and announced != sha256:
-            raise Rejected("digest_mismatch", f"the file's SHA-256 is {sha256}, announced was {announced}")
+            raise Rejected("digest_mismatch", f"the file's SHA-256 is {sha256}, the announced one is {announced}")
         original = original_key(sha256)
-        if uri != self._fetcher.own(original):
+        if uri != self._source.own(original):
             self._put(original, data)
         with metrics.step(self.stage, "standardise"):
             view = standardise(data, declared_view(kind), self._limits)
@@ -75,7 +98,7 @@ class Intake(PerRecordHandler[ImageEvent]):
         metrics.written_bytes(self.stage, "objects", len(data))
 
     def _stored(self, record: Record[ImageEvent], event: ImageEvent, sha256: str, view: StandardView) -> ViewReady:
-        """Store the view, and only then have it announced: the assembler lists what is stored."""
+        """Store the view, then return its announcement: the assembler lists what is stored."""
         png = encode_view(view.pixels)
         key = view_key(VERSION, event.biological_sample_id, view.view, sha256)
         self._put(key, png, "image/png")
@@ -96,5 +119,5 @@ class Intake(PerRecordHandler[ImageEvent]):
             flags=view.flags,
             provenance=view.provenance,
             announced_at=record.timestamp,
-            produced_at=now(),
+            produced_at=self._now(),
         )

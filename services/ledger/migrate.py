@@ -1,4 +1,4 @@
-"""Numbered migrations of the ledger's schema, applied once each and never changed afterwards."""
+"""Numbered migrations of the ledger's schema. Each is applied once and never changed afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.common.errors import Fatal, Rejected
 from services.ledger.database import Connection, connect, sorted_errors
 
 _FOLDER: Final = Path(__file__).with_name("migrations")
-_LOCK: Final = 0x58524159  # "XRAY"; any number that nothing else in this database uses
+_LOCK: Final = 0x58524159  # "XRAY"; any number that no other program uses in this database
 _APPLIED: Final = """
 create table if not exists schema_migration (
     name text primary key,
@@ -35,26 +35,26 @@ class Migration:
 
 
 def migrations(folder: Path = _FOLDER) -> list[Migration]:
-    """Read all migrations in their order."""
+    """Read all migrations in order."""
     return [Migration(path.stem, path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[0-9]*.sql"))]
 
 
 def migrate(dsn: str, folder: Path = _FOLDER) -> list[str]:
-    """Apply what is missing, all in one transaction; returns the names applied, none when all were there.
+    """Apply the missing migrations in one transaction and return their names.
 
-    Safe to run by several at once. Raises Fatal when an applied migration has changed since, one fails, or the
-    database's encoding is not UTF-8; Retriable when the database is away.
+    Several processes may run it at once. Raises Fatal when an applied migration has changed since, when one fails, or
+    when the database's encoding is not UTF-8; Retriable when the database is away.
     """
     try:
         with connect(dsn, "xray-init") as connection, sorted_errors("migrate"), connection.transaction():
             return _apply(connection, migrations(folder))
     except Rejected as rejected:
-        msg = f"the ledger could not be migrated and stays as it was: {rejected.message}"
+        msg = f"the ledger could not be migrated and is unchanged: {rejected.message}"
         raise Fatal(msg) from rejected
 
 
 def check_migrated(connection: Connection) -> None:
-    """Raise Fatal when the tables are not those this program was written for."""
+    """Raise Fatal when migrations that this program needs are missing or have changed."""
     with sorted_errors("read the applied migrations"):
         missing = _missing(connection, migrations())
     if missing:
@@ -80,7 +80,7 @@ def _missing(connection: Connection, known: list[Migration]) -> list[Migration]:
     applied: dict[str, str] = dict(connection.execute("select name, sha256 from schema_migration").fetchall())
     changed = [one.name for one in known if applied.get(one.name, one.sha256) != one.sha256]
     if changed:
-        msg = f"migrations changed after they were applied: {', '.join(changed)}; put them back and add a new one"
+        msg = f"migrations changed after they were applied: {', '.join(changed)}; restore them and add a new one"
         raise Fatal(msg)
     return [one for one in known if one.name not in applied]
 

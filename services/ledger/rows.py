@@ -1,4 +1,4 @@
-"""From an event to the row that holds it. Column names are the event's field names."""
+"""From an event to its row. Column names are the event's field names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SCHEMA_VERSION: Final = {"schema_version"}
 
 @dataclass(frozen=True)
 class SpecimenUpdate:
-    """What one event tells of a specimen as a whole: a call tells that its set of views is complete."""
+    """What one event contributes to its specimen's row; a call shows that the set of views is complete."""
 
     biological_sample_id: str
     centre: str
@@ -42,26 +42,29 @@ class SpecimenUpdate:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One row of the ledger."""
+    """One row of the ledger, and the update of its specimen's row."""
 
     table: Table
     row: Row
-    sighting: SpecimenUpdate | None = None
+    specimen: SpecimenUpdate | None = None
 
 
-def entry(record: Record[Event]) -> LedgerRow:
-    """Return the row for a record; raises Rejected(`original_invalid`) for a rejection that is not in base64."""
+def row_of(record: Record[Event]) -> LedgerRow:
+    """Return the row for a record.
+
+    Raises Rejected(`original_invalid`) for a rejection whose original bytes are not base64.
+    """
     event = record.event
     match event:
         case ImageEvent():
-            seen = SpecimenUpdate(event.biological_sample_id, event.centre, record.timestamp)
-            return LedgerRow("image", _image(event, record), seen)
+            update = SpecimenUpdate(event.biological_sample_id, event.centre, record.timestamp)
+            return LedgerRow("image", _image(event, record), update)
         case ViewReady():
-            seen = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at)
-            return LedgerRow("view", _view(event), seen)
+            update = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at)
+            return LedgerRow("view", _view(event), update)
         case PhenotypeCall():
-            seen = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
-            return LedgerRow("call", _columns(event, "consensus", "models", "views"), seen)
+            update = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
+            return LedgerRow("call", _columns(event, "consensus", "models", "views"), update)
         case Review():
             return LedgerRow("review", _columns(event, "verdicts") | {"review_id": event.review_id})
         case ShadowCall():
@@ -73,7 +76,7 @@ def entry(record: Record[Event]) -> LedgerRow:
 
 
 def storable(value: Any) -> Any:
-    """Replace U+0000, which PostgreSQL cannot hold, by its symbol U+2400, at any depth; tuples become lists."""
+    """Replace U+0000, which PostgreSQL cannot store, by its symbol U+2400, at any depth; tuples become lists."""
     if isinstance(value, str):
         return value.replace("\0", "\N{SYMBOL FOR NULL}")
     if isinstance(value, list | tuple):
@@ -107,7 +110,7 @@ def _kind(parameter_stable_id: str) -> str:
     try:
         return image_kind(parameter_stable_id)
     except Rejected:
-        return "unknown"  # intake refuses it and says so; that it was announced is true all the same
+        return "unknown"  # intake rejects the image; the announcement is recorded nevertheless
 
 
 def _rejection(event: Rejection) -> Row:

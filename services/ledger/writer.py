@@ -1,4 +1,4 @@
-"""Writes to the ledger: every row of a batch in one transaction, and writing again changes nothing."""
+"""Writes to the ledger: all rows of a batch in one transaction. Writing the same batch again changes nothing."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from services.common.events import Event
 from services.common.loop import Record
 from services.ledger.database import Connection, connect, is_value_error, not_storable, sorted_errors
 from services.ledger.migrate import check_migrated
-from services.ledger.rows import LedgerRow, Row, SpecimenUpdate, Table, entry
+from services.ledger.rows import LedgerRow, Row, SpecimenUpdate, Table, row_of
 
-# Rows go in by ascending key, so that two workers on the same specimens wait for each other but never deadlock.
+# Rows are inserted by ascending key, so that two workers on the same specimens wait for each other but never deadlock.
 _KEYS: Final[dict[Table, tuple[str, ...]]] = {
     "image": ("event_id",),
     "view": ("biological_sample_id", "preprocessing_version", "view", "image_sha256"),
@@ -30,8 +30,8 @@ _KEYS: Final[dict[Table, tuple[str, ...]]] = {
     "shadow_call": ("shadow_id",),
     "rejection": ("rejection_id",),
 }
-# Minima only, so that no arrival order and no repetition changes the result.
-_SIGHT: Final = """
+# Only minima, so that neither the order of arrival nor a repetition changes the result.
+_UPDATE_SPECIMEN: Final = """
 insert into specimen as known (biological_sample_id, centre, announced_at, complete_since)
 values (%(biological_sample_id)s, %(centre)s, %(announced_at)s, %(complete_since)s)
 on conflict (biological_sample_id) do update set
@@ -44,7 +44,7 @@ on conflict (biological_sample_id) do update set
 where (excluded.announced_at, excluded.centre) < (known.announced_at, known.centre)
    or excluded.complete_since < coalesce(known.complete_since, 'infinity')
 """
-# A set of views is complete within one preprocessing version, from its first DV and its first LAT view on.
+# A set of views is complete within one preprocessing version, from its first DV and its first LAT view.
 _COMPLETE: Final = """
 with version as (
     select
@@ -74,16 +74,16 @@ _IMAGE_VIEW: Final = (
     "view",
     "image_sha256",
 )
-"""What a view tells of the announcement that gave it; the row in `view` names only the first of them."""
+"""Columns that map an announcement to its view; the row in `view` names only the first announcement of an image."""
 _ONE_WRITER_OF_CALLS: Final = "select pg_advisory_xact_lock('call'::regclass::oid::bigint)"
 """Held until commit, so that `call.sequence` grows in the order in which calls become visible to readers."""
 
 
 class Ledger:
-    """The one connection of a sink worker; connects when needed and again after the database was away."""
+    """The single connection of a sink worker; connects at its first use, and again after the database was away."""
 
     def __init__(self, dsn: str) -> None:
-        """Keep the connection string; nothing is sent before the first call."""
+        """Keep the connection string."""
         self._dsn = dsn
         self._connection: Connection | None = None
 
@@ -93,13 +93,13 @@ class Ledger:
             check_migrated(connection)
 
     def write(self, records: Sequence[Record[Event]]) -> list[Rejected | None]:
-        """Store the batch; it is on disk when this returns. One verdict a record: None, or why it was refused.
+        """Store the batch on disk; return one result per record: None, or why it was rejected.
 
-        Raises Retriable (nothing was stored, or all: then writing again changes nothing) or Fatal.
+        Raises Retriable (the whole batch was stored or none of it, so it can be written again) or Fatal.
         """
         prepared = [_prepared(record) for record in records]
-        verdicts = iter(self._store([one for one in prepared if isinstance(one, LedgerRow)]))
-        return [next(verdicts) if isinstance(one, LedgerRow) else one for one in prepared]
+        results = iter(self._store([one for one in prepared if isinstance(one, LedgerRow)]))
+        return [next(results) if isinstance(one, LedgerRow) else one for one in prepared]
 
     def close(self) -> None:
         """Disconnect."""
@@ -116,7 +116,7 @@ class Ledger:
                 if not is_value_error(error):
                     raise
                 with connection.transaction():
-                    return [_verdict(connection, one) for one in entries]
+                    return [_inserted(connection, one) for one in entries]
         return [None] * len(entries)
 
     @contextmanager
@@ -133,13 +133,13 @@ class Ledger:
 
 def _prepared(record: Record[Event]) -> LedgerRow | Rejected:
     try:
-        return entry(record)
+        return row_of(record)
     except Rejected as rejected:
         return rejected
 
 
-def _verdict(connection: Connection, one: LedgerRow) -> Rejected | None:
-    """Store one row behind a savepoint."""
+def _inserted(connection: Connection, one: LedgerRow) -> Rejected | None:
+    """Insert one row after a savepoint; return why it was rejected, if it was."""
     try:
         with connection.transaction():
             _insert(connection, [one])
@@ -155,9 +155,9 @@ def _insert(connection: Connection, entries: Sequence[LedgerRow]) -> None:
     for one in entries:
         tables[one.table].append(one.row)
     with connection.cursor() as cursor:
-        sightings = merged(one.sighting for one in entries if one.sighting)
-        if sightings:
-            cursor.executemany(_SIGHT, [asdict(sighting) for sighting in sightings])
+        updates = merged(one.specimen for one in entries if one.specimen)
+        if updates:
+            cursor.executemany(_UPDATE_SPECIMEN, [asdict(update) for update in updates])
         for table, rows in tables.items():
             if rows:
                 _insert_rows(cursor, table, rows)
@@ -182,16 +182,16 @@ def _insert_statement(table: Table, columns: tuple[str, ...]) -> sql.Composed:
     )
 
 
-def merged(sightings: Iterable[SpecimenUpdate]) -> list[SpecimenUpdate]:
-    """Merge to one sighting a specimen, by the rule of the `specimen` table, in the order of their ids."""
+def merged(updates: Iterable[SpecimenUpdate]) -> list[SpecimenUpdate]:
+    """Merge to one update per specimen, by the rule of the `specimen` table, in order of the ids."""
     known: dict[str, SpecimenUpdate] = {}
-    for sighting in sightings:
-        name = sighting.biological_sample_id
-        known[name] = _earlier(known[name], sighting) if name in known else sighting
+    for update in updates:
+        name = update.biological_sample_id
+        known[name] = _earlier(known[name], update) if name in known else update
     return [known[name] for name in sorted(known)]
 
 
 def _earlier(one: SpecimenUpdate, other: SpecimenUpdate) -> SpecimenUpdate:
-    first = min(one, other, key=lambda sighting: (sighting.announced_at, sighting.centre))
+    first = min(one, other, key=lambda update: (update.announced_at, update.centre))
     since: list[datetime] = [moment for moment in (one.complete_since, other.complete_since) if moment is not None]
     return SpecimenUpdate(first.biological_sample_id, first.centre, first.announced_at, min(since, default=None))

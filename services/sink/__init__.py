@@ -1,0 +1,1 @@
+"""Everything announced, called, reviewed and rejected -> rows of the ledger (`services.ledger`)."""

@@ -1,14 +1,25 @@
-"""What the sink alone exports: what the ledger says of images, specimens and calls."""
+"""Metrics that only the sink exports: the delay of calls, and gauges that are sampled from the ledger."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
+from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
 from prometheus_client import Gauge, Histogram
 
+from services.common.errors import PipelineError
 from services.common.events import Event, PhenotypeCall
 from services.common.events.base import now
+from services.ledger.database import Connection, connect
+from services.ledger.queries import FateCount, IncompleteCount, fate_counts, incomplete_counts
+
+log = structlog.get_logger()
 
 CALL_DELAY: Final = Histogram(
     "xray_call_delay_seconds",
@@ -17,13 +28,13 @@ CALL_DELAY: Final = Histogram(
 )
 IMAGES: Final = Gauge(
     "xray_ledger_images",
-    "Images announced in the last seven days, by what became of them: `called`, `incomplete`, `rejected`, `skipped`, "
-    "`in_flight`. Finished is all but `in_flight`.",
+    "Images announced in the last seven days, by fate: `called`, `incomplete`, `rejected`, `skipped`, "
+    "`in_flight`. All but `in_flight` are finished.",
     ["centre", "fate"],
 )
 OLDEST_IN_FLIGHT: Final = Gauge(
     "xray_ledger_oldest_in_flight_seconds",
-    "Age of the oldest of those images in flight; 0 when there is none.",
+    "Age of the oldest of those images that is in flight; 0 when there is none.",
     ["centre"],
 )
 INCOMPLETE: Final = Gauge(
@@ -35,12 +46,87 @@ OLDEST_INCOMPLETE: Final = Gauge(
     ["centre"],
 )
 SAMPLED: Final = Gauge(
-    "xray_ledger_sampled_timestamp_seconds", "When the ledger was last asked for the gauges (every 30 s)."
+    "xray_ledger_sampled_timestamp_seconds", "When the ledger was last sampled for the gauges (every 30 s)."
 )
+
+WINDOW: Final = timedelta(days=7)
+"""The image gauges cover the images announced in this period."""
+SAMPLE_SECONDS: Final = 30.0
+_PAUSE_FACTOR: Final = 50
+"""The pause after a sample is at least this many times the queries' own duration, to spare a large ledger."""
+_LONGEST_PAUSE_SECONDS: Final = 240.0
+"""An alert treats gauges older than five minutes as stale."""
+_IN_FLIGHT: Final = {"uncalled", "unseen"}
+FATES: Final = ("called", "incomplete", "rejected", "skipped", "in_flight")
+
+
+class LedgerSampler:
+    """Samples the ledger every 30 s in a separate thread with its own connection."""
+
+    def __init__(self, dsn: str) -> None:
+        """Prepare; `start` starts the thread."""
+        self._dsn = dsn
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger-gauges", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, unless it is already running."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the current query; waits at most 2 s for it."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        while True:
+            started = time.monotonic()
+            try:
+                with closing(connect(self._dsn, "xray-sink-gauges")) as connection:
+                    sample(connection)
+            except PipelineError as error:
+                log.warning("could not sample the ledger", why=str(error))
+            pause = _PAUSE_FACTOR * (time.monotonic() - started)
+            if self._stop.wait(min(_LONGEST_PAUSE_SECONDS, max(SAMPLE_SECONDS, pause))):
+                return
+
+
+def sample(connection: Connection) -> None:
+    """Query the ledger once and set the gauges."""
+    present = now()
+    fates = fate_counts(connection, since=present - WINDOW)
+    incomplete = incomplete_counts(connection)
+    centres = {one.centre for one in fates} | {one.centre for one in incomplete}
+    for gauge in (IMAGES, OLDEST_IN_FLIGHT, INCOMPLETE, OLDEST_INCOMPLETE):
+        gauge.clear()
+    for centre in centres:
+        _show_images(centre, [one for one in fates if one.centre == centre], present)
+        _show_incomplete(centre, [one for one in incomplete if one.centre == centre], present)
+    SAMPLED.set_to_current_time()
+
+
+def _show_images(centre: str, fates: Iterable[FateCount], present: datetime) -> None:
+    counts: Counter[str] = Counter()
+    oldest = present
+    for one in fates:
+        if one.fate in _IN_FLIGHT:
+            oldest = min(oldest, one.oldest)
+        counts["in_flight" if one.fate in _IN_FLIGHT else one.fate] += one.images
+    for fate in FATES:
+        IMAGES.labels(centre, fate).set(counts[fate])
+    OLDEST_IN_FLIGHT.labels(centre).set((present - oldest).total_seconds())
+
+
+def _show_incomplete(centre: str, counts: list[IncompleteCount], present: datetime) -> None:
+    INCOMPLETE.labels(centre).set(sum(one.specimens for one in counts))
+    oldest = min((one.oldest for one in counts), default=present)
+    OLDEST_INCOMPLETE.labels(centre).set((present - oldest).total_seconds())
 
 
 def count_calls(written: Iterable[Event]) -> None:
-    """Measure the way of every call whose row is on disk."""
+    """Observe the delay of every call whose row is on disk."""
     present = now()
     for event in written:
         if isinstance(event, PhenotypeCall):

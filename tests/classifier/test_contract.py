@@ -1,10 +1,9 @@
-"""The classifier refuses a model version that does not fit it; answers as Triton's gRPC client gives them."""
+"""The classifier refuses model versions and tensors that do not fit it."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 from typing import Any
 
 import numpy as np
@@ -19,62 +18,41 @@ from services.common.preprocessing import VERSION
 from services.fuser.service import npy
 from services.registry.triton_client import Backbone
 from tests.classifier.test_decide import card
-
-
-class Metadata:
-    """What a Triton client says of one model; each part can be changed."""
-
-    def __init__(self) -> None:
-        self.side = 224
-        self.outputs = {"level1": 1, "level2": 3, "level3": 10}
-        self.card: dict[str, Any] = card().model_dump() | {"labels": list(LABEL_ORDER)}
-        self.parameters: dict[str, Any] | None = None
-
-    def get_model_metadata(self, model: str, version: str, *, as_json: bool, client_timeout: float) -> dict[str, Any]:
-        return {
-            "inputs": [{"name": "image", "datatype": "UINT8", "shape": ["-1", str(self.side), str(self.side), "3"]}],
-            "outputs": [
-                {"name": name, "datatype": "FP32", "shape": ["-1", str(width)]} for name, width in self.outputs.items()
-            ],
-        }
-
-    def get_model_config(self, model: str, version: str, *, as_json: bool, client_timeout: float) -> dict[str, Any]:
-        parameters = {"card.1": {"string_value": json.dumps(self.card)}} if self.parameters is None else self.parameters
-        return {"config": {"parameters": parameters}}
+from tests.classifier.triton import TritonDouble
 
 
 def test_a_fitting_version_is_taken() -> None:
-    assert Backbone(Metadata(), "convnext", 1).card == card()
+    assert Backbone(TritonDouble(), "convnext", 1).card == card().model_copy(update={"model": "convnext"})
 
 
-def test_another_label_order_is_refused() -> None:
-    client = Metadata()
-    client.card["labels"] = [LABEL_ORDER[0], *reversed(LABEL_ORDER[1:])]
+def test_another_label_order_is_rejected() -> None:
+    client = TritonDouble()
+    client.card_fields = {"labels": [LABEL_ORDER[0], *reversed(LABEL_ORDER[1:])]}
     with pytest.raises(Fatal, match="in this order"):
         Backbone(client, "convnext", 1)
 
 
 @pytest.mark.parametrize("change", [{"preprocessing_version": "p0"}, {"tensor_side": 448}])
-def test_another_preprocessing_is_refused(change: dict[str, Any]) -> None:
-    client = Metadata()
-    client.card |= change
+def test_another_preprocessing_is_rejected(change: dict[str, Any]) -> None:
+    client = TritonDouble()
+    client.card_fields = change
     with pytest.raises(Fatal, match="was trained on"):
         Backbone(client, "convnext", 1)
 
 
-def test_a_version_without_a_card_is_refused() -> None:
-    client = Metadata()
+def test_a_version_without_a_card_is_rejected() -> None:
+    client = TritonDouble()
     client.parameters = {"card.2": {"string_value": "{}"}}
     with pytest.raises(Fatal, match=r"card\.1"):
         Backbone(client, "convnext", 1)
 
 
-def test_other_tensors_are_refused() -> None:
-    client = Metadata()
+def test_other_tensors_are_rejected() -> None:
+    client = TritonDouble()
     client.side = 448
     with pytest.raises(Fatal, match="takes"):
         Backbone(client, "convnext", 1)
-    client = Metadata()
+    client = TritonDouble()
     del client.outputs["level3"]
     with pytest.raises(Fatal, match="level3"):
         Backbone(client, "convnext", 1)
@@ -107,7 +85,7 @@ def ready(data: bytes, **change: Any) -> TensorReady:
         (b"no tensor", {}, "tensor_unreadable"),
     ],
 )
-def test_a_tensor_that_is_not_what_was_announced_is_refused(data: bytes, change: dict[str, Any], reason: str) -> None:
+def test_a_tensor_that_is_not_what_was_announced_is_rejected(data: bytes, change: dict[str, Any], reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         _tensor(ready(data, **change), data)
     assert caught.value.reason == reason
@@ -121,7 +99,7 @@ def test_a_pickle_in_a_tensor_is_never_loaded() -> None:
     assert caught.value.reason == "tensor_unreadable"
 
 
-def test_the_call_id_tells_specimens_models_and_activations_apart() -> None:
+def test_the_call_id_distinguishes_specimens_models_and_activations() -> None:
     event = ready(b"x")
     ids = {
         call_id(event, 1, ["a", "b"]),

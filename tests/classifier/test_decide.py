@@ -47,7 +47,7 @@ def test_an_abnormal_spine_is_called_with_its_kind() -> None:
     assert called([output(0.9, Spine=0.8, Shape=0.7, Ribs=0.2)]) == {"Spine", "Shape"}
 
 
-def test_a_normal_specimen_is_all_zeros_whatever_its_children_say() -> None:
+def test_a_normal_specimen_has_no_label_even_if_lower_levels_are_positive() -> None:
     decision = decide([output(0.1, Spine=0.9, Shape=0.9)], [card()])
     assert not any(decision.vector)
     assert not decision.abnormal
@@ -59,14 +59,14 @@ def test_a_kind_needs_one_of_its_parts() -> None:
     assert called([output(0.9, Ribcage=0.9, Fusion=0.9)]) == {"Ribcage", "Fusion"}
 
 
-def test_abnormal_outside_the_thirteen_is_said() -> None:
+def test_an_abnormality_outside_the_thirteen_labels_is_called() -> None:
     decision = decide([output(0.9)], [card()])
     assert decision.abnormal
     assert decision.abnormal_elsewhere
     assert not any(decision.vector)
 
 
-def test_the_consensus_has_the_mean_logit_and_doubts_are_named() -> None:
+def test_the_consensus_has_the_mean_logit_and_uncertain_labels_are_named() -> None:
     decision = decide([output(0.9, Spine=0.8), output(0.9, Spine=0.25)], [card(), card()])
     assert decision.consensus.level1 == 0.9
     assert decision.consensus.level2[1] == 0.535898  # odds 4 and 1/3, their geometric mean 1.1547
@@ -75,7 +75,7 @@ def test_the_consensus_has_the_mean_logit_and_doubts_are_named() -> None:
     assert decision.disagreement == ("Spine",)
 
 
-def test_a_card_says_how_much_its_model_says() -> None:
+def test_a_card_sets_the_weight_of_its_model() -> None:
     cards = [card(0.5, 0.05, weight=3), card(0.9, 0.01, weight=1)]  # odds of the thresholds 1 and 9, pooled 1.73
     decision = decide([output(0.9, Spine=0.8), output(0.5, Spine=0.5)], cards)
     assert decision.consensus.level1 == 0.83861  # odds 9 and 1, pooled 5.2
@@ -87,23 +87,21 @@ def test_a_card_says_how_much_its_model_says() -> None:
     assert other.vector[CALL_LABELS.index("Spine")] == 0
 
 
-def test_no_model_is_sure_enough_to_silence_another() -> None:
+def test_no_single_model_overrules_all_others() -> None:
     decision = decide([output(0.0), output(0.9), output(0.9)], [card(), card(weight=9), card(weight=9)])
     assert decision.abnormal
     assert 0.5 < decision.consensus.level1 < 0.9
 
 
 @given(probabilities, probabilities, st.floats(0.01, 100))
-def test_a_consensus_is_coherent_whatever_the_weights(
-    first: Probabilities, second: Probabilities, weight: float
-) -> None:
+def test_a_consensus_is_coherent_with_any_weights(first: Probabilities, second: Probabilities, weight: float) -> None:
     said = decide([first, second], [card(weight=weight), card()]).consensus
     assert max(said.level2) <= said.level1
     for place, label in enumerate(LEVEL3):
         assert said.level3[place] <= max(said.level2[LEVEL2.index(parent)] for parent in PARENTS[label])
 
 
-def test_models_that_see_a_kind_in_different_parts_do_not_make_it_surer_than_either_part() -> None:
+def test_a_kind_seen_in_different_parts_is_no_more_probable_than_either_part() -> None:
     outputs = [output(0.9, Spine=0.9, Fusion=0.9), output(0.9, Ribcage=0.8, Fusion=0.8)]
     said = decide(outputs, [card(), card()]).consensus
     assert said.level3[LEVEL3.index("Fusion")] == max(said.level2) < 0.01

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,58 +21,23 @@ from services.common.events.base import now
 from services.common.events.model import SHADOW_SET
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import card_pin
-from services.common.settings import ServiceSettings
 from services.common.topics import SHADOW
 from services.fuser.service import npy
 from services.registry.triton_client import Backbone
-from tests.classifier.test_decide import card, output
+from tests.classifier.test_decide import output
+from tests.classifier.triton import MODELS, QUIET, Answers, TritonDouble, always, card_text
+from tests.common.memory_store import MemoryStore
 from tests.ledger.examples import call
 
 TENSOR = np.zeros((224, 224, 3), np.uint8)
-QUIET = output(0.1)
 ABNORMAL = output(0.9, Spine=0.9, Shape=0.9)
 
 
-class Versions:
-    """A Triton client of two models whose version 1 answers QUIET and version 2 what `second` says."""
-
-    def __init__(self, second: Callable[[], Any] = lambda: ABNORMAL) -> None:
-        self.second = second
-        self.asked: list[tuple[str, int, int]] = []
-
-    def get_model_metadata(self, model: str, version: str, **_: Any) -> dict[str, Any]:
-        outputs = {"level1": 1, "level2": 3, "level3": 10}
-        return {
-            "inputs": [{"name": "image", "datatype": "UINT8", "shape": ["-1", "224", "224", "3"]}],
-            "outputs": [{"name": name, "datatype": "FP32", "shape": ["-1", str(n)]} for name, n in outputs.items()],
-        }
-
-    def get_model_config(self, model: str, version: str, **_: Any) -> dict[str, Any]:
-        return {"config": {"parameters": {f"card.{version}": {"string_value": text(model, int(version))}}}}
-
-    def async_infer(
-        self, model: str, inputs: list[Any], callback: Callable[[Any, Any], None], *, model_version: str, **_: Any
-    ) -> None:
-        count = inputs[0].shape()[0]
-        self.asked.append((model, int(model_version), count))
-        said = self.second() if model_version == "2" else QUIET
-        rows = {"level1": [[said.level1]] * count, "level2": [said.level2] * count, "level3": [said.level3] * count}
-        callback(Answer(rows), None)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Answer:
-    def __init__(self, rows: dict[str, Any]) -> None:
-        self._rows = rows
-
-    def as_numpy(self, name: str) -> Any:
-        return np.array(self._rows[name], np.float32)
-
-
-def text(model: str, version: int) -> str:
-    return json.dumps(card().model_copy(update={"model": model, "version": version}).model_dump(mode="json"))
+def versions(second: Answers | None = None) -> TritonDouble:
+    """A Triton of two models whose version 1 answers QUIET and version 2 `second`, by default ABNORMAL."""
+    client = TritonDouble(*((model, version) for model in MODELS for version in (1, 2)))
+    client.answers = {(model, 2): second or always(ABNORMAL) for model in MODELS}
+    return client
 
 
 def record(share: float = 1.0, **versions: int) -> ModelActivation:
@@ -83,7 +46,7 @@ def record(share: float = 1.0, **versions: int) -> ModelActivation:
         name=SHADOW_SET,
         activation=3,
         versions=chosen,
-        cards={model: card_pin(text(model, version)) for model, version in chosen.items()},
+        cards={model: card_pin(card_text(model, version)) for model, version in chosen.items()},
         share=share,
         why="a test",
         produced_at=now(),
@@ -92,13 +55,13 @@ def record(share: float = 1.0, **versions: int) -> ModelActivation:
 
 def quiet_call(specimen: str = "1") -> PhenotypeCall:
     """A normal call by version 1 of both models."""
-    client = Versions()
+    client = versions()
     models = tuple(model_output(Backbone(client, model, 1), QUIET) for model in ("cae", "convnext"))
     return call(specimen, vector=(0,) * 13, abnormal=False, models=models)
 
 
 def test_only_the_versions_that_took_no_part_in_the_call_are_asked() -> None:
-    client = Versions()
+    client = versions()
     compared = Candidate(client, record(cae=2)).judge([quiet_call("1"), quiet_call("2")], [TENSOR] * 2)
     assert client.asked == [("cae", 2, 2)]
     assert [one.biological_sample_id for one in compared] == ["1", "2"]
@@ -107,7 +70,7 @@ def test_only_the_versions_that_took_no_part_in_the_call_are_asked() -> None:
 
 
 def test_what_differs_is_named_in_the_order_of_the_labels() -> None:
-    (compared,) = Candidate(Versions(), record(cae=2, convnext=2)).judge([quiet_call()], [TENSOR])
+    (compared,) = Candidate(versions(), record(cae=2, convnext=2)).judge([quiet_call()], [TENSOR])
     assert compared.abnormal
     assert compared.differs == tuple(label for label in LABEL_ORDER if label in {"Abnormal", "Spine", "Shape"})
     called = (compared.abnormal, *compared.vector)
@@ -115,8 +78,8 @@ def test_what_differs_is_named_in_the_order_of_the_labels() -> None:
     assert flipped == [False] * 14
 
 
-def test_the_same_call_beside_the_same_candidate_has_one_id() -> None:
-    client = Versions()
+def test_the_same_call_and_candidate_give_one_id() -> None:
+    client = versions()
     ids = [
         Candidate(client, chosen).judge([one], [TENSOR])[0].shadow_id
         for chosen, one in [
@@ -133,45 +96,20 @@ def test_the_same_call_beside_the_same_candidate_has_one_id() -> None:
 def test_another_card_than_the_record_pins_is_not_asked() -> None:
     chosen = record(cae=2)
     with pytest.raises(Fatal, match="not what was promoted"):
-        Candidate(Versions(), chosen.model_copy(update={"cards": chosen.cards | {"cae": "0" * 64}}))
+        Candidate(versions(), chosen.model_copy(update={"cards": chosen.cards | {"cae": "0" * 64}}))
     with pytest.raises(Fatal, match="pins no card of cae version 2"):
-        Candidate(Versions(), chosen.model_copy(update={"cards": {}}))
+        Candidate(versions(), chosen.model_copy(update={"cards": {}}))
 
 
-def test_an_answer_that_is_no_probability_compares_nothing() -> None:
-    client = Versions(lambda: output(0.5).model_copy(update={"level1": float("nan")}))
+def test_invalid_output_compares_nothing() -> None:
+    client = versions(always(output(0.5).model_copy(update={"level1": float("nan")})))
     with pytest.raises(Retriable) as caught:
         Candidate(client, record(cae=2)).judge([quiet_call()], [TENSOR])
     assert caught.value.kind == "no_probabilities"
 
 
-def outcome(name: str) -> float:
-    return float(metrics.SHADOW_SPECIMENS.labels(name)._value.get())
-
-
-@pytest.fixture
-def one() -> Shadowing:
-    return Shadowing(ServiceSettings())
-
-
-def test_a_full_queue_drops_and_counts_at_once(one: Shadowing) -> None:
-    one.follow(record(cae=2))
-    before, started = outcome("dropped"), time.monotonic()
-    for number in range(QUEUE_CALLS + 7):
-        one.offer(quiet_call(str(number)))
-    assert outcome("dropped") - before == 7
-    assert time.monotonic() - started < DEADLINE_SECONDS
-
-
-@pytest.mark.parametrize("chosen", [None, record(share=0.0, cae=2), record()])
-def test_nothing_is_kept_without_a_candidate_that_differs(one: Shadowing, chosen: ModelActivation | None) -> None:
-    one.follow(chosen)
-    one.offer(quiet_call())
-    assert one._queue.empty()
-
-
 class Recorder:
-    """A Kafka producer that holds what it was given at once."""
+    """A Kafka producer that acknowledges every record at once."""
 
     def __init__(self) -> None:
         self.sent: list[ShadowCall] = []
@@ -190,11 +128,44 @@ class Recorder:
         """Nothing is open."""
 
 
-def test_an_offered_call_is_read_asked_about_and_published(one: Shadowing, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder, data = Recorder(), npy(TENSOR)
-    monkeypatch.setattr(shadowing, "connect", lambda _address: Versions())
-    monkeypatch.setattr(shadowing, "open_producer", lambda _settings: recorder)
-    monkeypatch.setattr(one._store, "get", lambda _key: data)
+def outcome(name: str) -> float:
+    return float(metrics.SHADOW_SPECIMENS.labels(name)._value.get())
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def one(store: MemoryStore, recorder: Recorder) -> Shadowing:
+    return Shadowing(store, versions, lambda: recorder)
+
+
+def test_a_full_queue_drops_and_counts_at_once(one: Shadowing) -> None:
+    one.follow(record(cae=2))
+    before, started = outcome("dropped"), time.monotonic()
+    for number in range(QUEUE_CALLS + 7):
+        one.offer(quiet_call(str(number)))
+    assert outcome("dropped") - before == 7
+    assert time.monotonic() - started < DEADLINE_SECONDS
+
+
+@pytest.mark.parametrize("chosen", [None, record(share=0.0, cae=2), record()])
+def test_nothing_is_kept_without_a_candidate_that_differs(one: Shadowing, chosen: ModelActivation | None) -> None:
+    one.follow(chosen)
+    one.offer(quiet_call())
+    assert one._queue.empty()
+
+
+def test_an_offered_call_is_compared_and_published(one: Shadowing, store: MemoryStore, recorder: Recorder) -> None:
+    data = npy(TENSOR)
+    store.put(quiet_call().tensor_key, data)
     before = outcome("compared")
     one.start()
     one.follow(record(cae=2))
@@ -208,9 +179,9 @@ def test_an_offered_call_is_read_asked_about_and_published(one: Shadowing, monke
     assert outcome("compared") == before + 1
 
 
-def test_any_failure_is_counted_and_the_thread_goes_on(one: Shadowing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_failure_is_counted_and_the_thread_continues(one: Shadowing, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = threading.Event()
-    answers: list[Any] = [ValueError("no one foresaw this"), None]
+    answers: list[Any] = [ValueError("unforeseen"), None]
 
     def compare(_record: ModelActivation, calls: list[PhenotypeCall]) -> None:
         answer = answers.pop(0)

@@ -1,4 +1,4 @@
-"""Pictures for the fuser's tests."""
+"""Images for the fuser's tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.fuser.fuse import Image
 
 
 def bone(seed: int) -> Image:
-    """A soft body with some bright bars, as far as fusion cares."""
+    """A soft body with some bright bars, which is enough for fusion."""
     random = np.random.default_rng(seed)
     image = np.zeros((VIEW_SIDE, VIEW_SIDE), np.uint8)
     cv2.ellipse(image, (224, 224), (90, 180), 0, 0, 360, 70, -1)

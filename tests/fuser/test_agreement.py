@@ -11,7 +11,7 @@ from tests.fuser.pictures import bone
 
 
 def moved(image: Image, pixels: int, noise: int = 0) -> Image:
-    """The picture again, a little beside and with noise of its own."""
+    """The image again, slightly moved and with its own noise."""
     matrix = np.array([[1, 0, pixels], [0, 1, 0]], dtype=np.float64)
     shifted = cv2.warpAffine(image, matrix, (VIEW_SIDE, VIEW_SIDE)).astype(np.int16)
     grain = np.random.default_rng(pixels).normal(0, noise, shifted.shape)
@@ -26,19 +26,19 @@ def test_the_same_posture_is_averaged() -> None:
     assert np.array_equal(mean_view([once, again]), mean)
 
 
-def test_another_posture_is_no_double_exposure() -> None:
+def test_two_postures_are_not_averaged() -> None:
     first, other = bone(1), bone(3)
     chosen = mean_view([first, other])
     assert any(np.array_equal(chosen, one) for one in (first, other))
 
 
-def test_the_posture_that_most_pictures_show_stands_for_all() -> None:
+def test_the_posture_of_most_images_is_used() -> None:
     odd, usual = bone(1), bone(3)
     views = [odd, usual, moved(usual, 1, noise=2)]
     assert agreeing(views) == [1, 2]
 
 
-def test_of_two_postures_the_sharper_picture_stands_for_both() -> None:
+def test_of_two_postures_the_sharper_image_is_used() -> None:
     blurred = np.asarray(cv2.GaussianBlur(bone(1), (0, 0), 6), dtype=np.uint8)
     assert agreeing([blurred, bone(3)]) == [1]
     assert agreeing([bone(3), blurred]) == [0]
@@ -50,6 +50,6 @@ def test_order_changes_nothing() -> None:
     assert len(means) == 1
 
 
-def test_empty_pictures_are_all_alike() -> None:
+def test_empty_images_agree() -> None:
     empty = np.zeros((VIEW_SIDE, VIEW_SIDE), np.uint8)
     assert agreeing([empty, empty]) == [0, 1]

@@ -29,7 +29,7 @@ def test_the_dorsoventral_edges_weigh_more() -> None:
     assert fuse([flat], [bone(1)])[..., 2].max() == 102
 
 
-def test_fusion_is_bit_identical_whatever_the_order() -> None:
+def test_fusion_is_bit_identical_in_any_order() -> None:
     dvs, lats = [bone(seed) for seed in range(3)], [bone(seed) for seed in range(10, 12)]
     digests = {
         hashlib.sha256(npy(fuse(order, lat_order))).hexdigest()
@@ -68,5 +68,5 @@ def test_both_views_are_needed_at_their_size() -> None:
         fuse([bone(1)[:100]], [bone(1)])
 
 
-def test_the_448_tensor_is_only_another_side() -> None:
+def test_a_448_tensor_is_possible() -> None:
     assert fuse([bone(1)], [bone(2)], side=448).shape == (448, 448, 3)

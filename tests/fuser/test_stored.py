@@ -26,7 +26,7 @@ def store(stack: Stack) -> ObjectStore:
     return objects
 
 
-def test_the_first_file_stays_where_another_processor_rounds_otherwise(store: ObjectStore) -> None:
+def test_the_first_file_stays_when_another_processor_rounds_differently(store: ObjectStore) -> None:
     first = stored(store, "tensors/rounded.npy", TENSOR)
     assert first == npy(TENSOR)
     again = TENSOR.copy()
@@ -40,7 +40,7 @@ def test_the_first_file_stays_where_another_processor_rounds_otherwise(store: Ob
     [b"", b"nothing", npy(TENSOR)[:-9], npy(TENSOR[:-1]), npy(fuse([bone(5)], [bone(3)])), npy(TENSOR.astype(np.int8))],
     ids=["empty", "no array", "cut", "smaller", "of another animal", "of another kind"],
 )
-def test_what_is_no_tensor_of_these_views_is_replaced(store: ObjectStore, damaged: bytes) -> None:
+def test_a_file_that_is_not_the_tensor_of_these_views_is_replaced(store: ObjectStore, damaged: bytes) -> None:
     store.put("tensors/damaged.npy", damaged)
     assert stored(store, "tensors/damaged.npy", TENSOR) == npy(TENSOR)
     assert np.array_equal(np.load(io.BytesIO(store.get("tensors/damaged.npy"))), TENSOR)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from training.simulation.imaging.radiograph import Radiograph
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
@@ -39,7 +39,7 @@ def exposure(
 
 
 def grey(picture: Radiograph, bits: int = 8) -> NDArray[Any]:
-    """Show an exposure bone bright, logarithmic, with some room at both ends of the scale."""
+    """Map an exposure to grey: bone bright, logarithmic, with some room at both ends of the scale."""
     shown = -np.log(np.clip(picture.transmission, 0.01, 1.1))
     low, high = np.percentile(shown, (1, 99.9))
     levels = np.clip((shown - low) / (high - low) * 0.9 + 0.05, 0, 1) * (2**bits - 1)
@@ -75,7 +75,7 @@ def dicom(stored: NDArray[Any], *, bits: int = 16, photometric: str = "MONOCHROM
 
 
 def png_header(columns: int, rows: int) -> bytes:
-    """A PNG that declares a size and holds next to nothing."""
+    """A PNG that declares a size and has almost no data."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -17,9 +17,9 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGLossless, JPIPHTJ2KReferenced
 
 from services.common.errors import Rejected
 from services.intake.decode import decode
-from services.intake.errors import corrupt_if_it_fails
-from services.intake.limits import Limits
+from services.intake.decode.errors import corrupt_if_it_fails
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 from tests.intake.files import dicom, encoded, exposure, grey
 
 SMALL = Limits(least_side=32)
@@ -53,7 +53,7 @@ def refusal(data: bytes, limits: Limits = SMALL) -> str:
         "MR_small_jpeg_ls_lossless.dcm",
     ],
 )
-def test_lossless_transfer_syntaxes_give_the_same_picture(name: str) -> None:
+def test_lossless_transfer_syntaxes_give_the_same_image(name: str) -> None:
     assert np.array_equal(decoded(name).pixels, decoded("MR_small.dcm").pixels)
 
 
@@ -84,7 +84,7 @@ def test_lossless_and_12_bit_jpeg(name: str, highest: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["JPEG-LL.dcm", "JPGExtended.dcm"])
-def test_a_deep_jpeg_that_lacks_data_but_has_its_end_is_refused(name: str) -> None:
+def test_a_deep_jpeg_with_an_end_but_missing_data_is_rejected(name: str) -> None:
     data = dcmread(io.BytesIO(sample(name)))
     frame = get_frame(data.PixelData, 0, number_of_frames=1)
     end = frame.rindex(b"\xff\xd9")
@@ -109,7 +109,7 @@ def test_monochrome1_is_inverted_once() -> None:
     assert np.abs(bright - dark).max() <= 1
 
 
-def test_rescale_signed_values_and_bits_above_those_stored_do_not_change_the_picture() -> None:
+def test_rescale_signed_values_and_bits_above_those_stored_do_not_change_the_image() -> None:
     expected = decode(dicom(STORED, bits=12), SMALL).pixels
     rescaled = dicom(STORED, bits=12, RescaleSlope="2", RescaleIntercept="-1024")
     assert np.array_equal(decode(rescaled, SMALL).pixels, expected)
@@ -161,7 +161,7 @@ def test_frames() -> None:
     assert refusal(dicom(np.stack([STORED] * 5), bits=12)) == "too_many_frames"
 
 
-def test_sizes_are_refused_before_decoding() -> None:
+def test_sizes_are_rejected_before_decoding() -> None:
     data = dicom(STORED, bits=12, Rows=60_000, Columns=60_000)
     assert refusal(data) == "image_too_many_pixels"
     assert refusal(dicom(STORED, bits=12, Rows=20)) == "image_too_small"
@@ -176,7 +176,7 @@ def test_a_deflated_bomb_is_stopped() -> None:
     assert refusal(whole[:-200]) == "image_truncated"
 
 
-def test_a_compressed_frame_of_another_size_than_declared_is_refused() -> None:
+def test_a_compressed_frame_of_another_size_than_declared_is_rejected() -> None:
     data = dcmread(io.BytesIO(sample("MR_small_jp2klossless.dcm")))
     data.Rows = 60
     stream = io.BytesIO()
@@ -187,7 +187,7 @@ def test_a_compressed_frame_of_another_size_than_declared_is_refused() -> None:
 @pytest.mark.parametrize(
     "name", ["MR_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm"]
 )
-def test_a_file_cut_anywhere_is_refused(name: str) -> None:
+def test_a_file_cut_anywhere_is_rejected(name: str) -> None:
     data = sample(name)
     for share in (0.1, 0.5, 0.9, 0.97):
         reason = refusal(data[: int(len(data) * share)])
@@ -202,15 +202,15 @@ def test_a_file_cut_anywhere_is_refused(name: str) -> None:
         (dicom(STORED, bits=12, SamplesPerPixel=3), "image_corrupt"),
     ],
 )
-def test_what_is_no_grey_picture_is_refused(data: bytes, reason: str) -> None:
+def test_pixels_that_are_not_grey_are_rejected(data: bytes, reason: str) -> None:
     assert refusal(data) == reason
 
 
-def test_reports_without_pixels_are_told_apart() -> None:
+def test_a_report_without_pixels_has_its_own_reason() -> None:
     assert refusal(sample("test-SR.dcm")) == "dicom_without_picture"
 
 
-def test_a_syntax_that_is_no_picture_coding_is_refused() -> None:
+def test_a_syntax_that_is_not_an_image_coding_is_rejected() -> None:
     data = dcmread(io.BytesIO(dicom(STORED, bits=12)))
     data.file_meta.TransferSyntaxUID = JPEGLossless
     data.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
@@ -220,14 +220,14 @@ def test_a_syntax_that_is_no_picture_coding_is_refused() -> None:
     assert refusal(stream.getvalue()) == "image_corrupt"
 
 
-def test_a_codec_that_panics_refuses_the_file() -> None:
-    """Rust's panics are no Exception: found by changing bytes of this file at random."""
+def test_a_codec_panic_rejects_the_file() -> None:
+    """Rust panics are not an Exception: found by changing bytes of this file at random."""
     data = bytearray(sample("MR_small_RLE.dcm"))
     frame = data.index(b"\xfe\xff\x00\xe0", data.index(b"\xe0\x7f\x10\x00") + 20) + 8
     data[frame + 64 : frame + 64 + 3000] = b"\x7f" * 3000
     assert refusal(bytes(data)) == "image_corrupt"
 
 
-def test_an_interrupt_is_not_taken_for_a_bad_file() -> None:
+def test_an_interrupt_is_not_treated_as_a_bad_file() -> None:
     with pytest.raises(KeyboardInterrupt), corrupt_if_it_fails("file"):
         raise KeyboardInterrupt

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.common.errors import Rejected
 from services.intake.decode import decode
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from tests.intake.files import LIMITS, encoded, exposure, grey, png_header
 
 BYTE = grey(exposure(side=256))
@@ -53,7 +53,7 @@ def test_a_lossless_file_gives_its_pixels_back(image: NDArray[Any], extension: s
 
 @pytest.mark.parametrize("image", [BYTE, COLOUR])
 @pytest.mark.parametrize("progressive", [0, 1])
-def test_a_jpeg_comes_close(image: NDArray[Any], progressive: int) -> None:
+def test_a_jpeg_is_almost_the_same(image: NDArray[Any], progressive: int) -> None:
     raster = decode(encoded(image, ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, progressive), LIMITS)
     assert np.abs(raster.pixels.astype(int) - BYTE).mean() < 3
 
@@ -76,27 +76,27 @@ def test_the_declared_name_and_leading_bytes_of_other_formats_do_not_matter() ->
 
 
 @pytest.mark.parametrize("extension", [".png", ".bmp", ".tiff", ".jpg"])
-def test_a_file_cut_anywhere_is_refused(extension: str) -> None:
+def test_a_file_cut_anywhere_is_rejected(extension: str) -> None:
     data = encoded(BYTE, extension)
     for share in (0.02, 0.3, 0.5, 0.9, 0.99):
         assert refusal(data[: int(len(data) * share)]) in {"image_truncated", "image_corrupt", "image_too_small"}
     assert refusal(data[:-1]) in {"image_truncated", "image_corrupt"}
 
 
-def test_a_changed_byte_in_a_png_is_refused() -> None:
+def test_a_changed_byte_in_a_png_is_rejected() -> None:
     data = bytearray(encoded(BYTE, ".png"))
     data[len(data) // 2] ^= 0x10
     assert refusal(bytes(data)) == "image_corrupt"
 
 
 @pytest.mark.parametrize("image", [BYTE, COLOUR])
-def test_a_jpeg_that_lacks_data_but_has_its_end_is_no_half_picture(image: NDArray[Any]) -> None:
+def test_a_jpeg_with_an_end_but_missing_data_is_rejected(image: NDArray[Any]) -> None:
     data = encoded(image, ".jpg")
     for lacking in (40, 400, len(data) // 2):
         assert refusal(data[: -2 - lacking] + data[-2:]) == "image_corrupt"
 
 
-def test_sizes_are_refused_before_decoding() -> None:
+def test_sizes_are_rejected_before_decoding() -> None:
     jpeg = bytearray(encoded(BYTE, ".jpg"))
     start = jpeg.index(b"\xff\xc0")
     jpeg[start + 5 : start + 9] = struct.pack(">HH", 65_500, 65_500)
@@ -117,7 +117,7 @@ def test_bytes_are_limited() -> None:
     assert refusal(encoded(BYTE, ".bmp"), Limits(most_bytes=1000)) == "image_too_many_bytes"
 
 
-def test_a_tiff_of_many_pages_is_no_x_ray() -> None:
+def test_a_tiff_with_many_pages_is_rejected() -> None:
     done, data = cv2.imencodemulti(".tiff", [BYTE] * 6)
     assert done
     assert refusal(bytes(data)) == "too_many_frames"
@@ -125,7 +125,7 @@ def test_a_tiff_of_many_pages_is_no_x_ray() -> None:
     assert np.array_equal(decode(bytes(data), LIMITS).pixels, DEEP)
 
 
-def test_a_tiff_whose_directories_go_in_a_circle_ends() -> None:
+def test_a_tiff_with_circular_directories_does_not_loop() -> None:
     tiff = bytearray(encoded(BYTE, ".tiff", cv2.IMWRITE_TIFF_COMPRESSION, 1))
     start = struct.unpack_from("<I", tiff, 4)[0]
     entries = struct.unpack_from("<H", tiff, start)[0]
@@ -133,11 +133,11 @@ def test_a_tiff_whose_directories_go_in_a_circle_ends() -> None:
     assert refusal(bytes(tiff)) == "too_many_frames"
 
 
-def test_samples_of_other_depths_are_refused() -> None:
+def test_samples_of_other_depths_are_rejected() -> None:
     assert refusal(encoded(BYTE.astype(np.float32), ".tiff")) == "bits_unsupported"
 
 
-def test_a_compressed_bmp_is_refused() -> None:
+def test_a_compressed_bmp_is_rejected() -> None:
     data = bytearray(encoded(BYTE, ".bmp"))
     data[30:34] = struct.pack("<I", 1)
     assert refusal(bytes(data)) == "format_unsupported"

@@ -1,4 +1,4 @@
-"""Changed and cut files: a view or a reason, never another error, whatever the bytes."""
+"""Changed and cut files give a view or a reason, never another error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from services.common.errors import Rejected
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from services.intake.standardise import StandardView, standardise
 from tests.intake.files import dicom, encoded, exposure, grey
 
@@ -61,7 +61,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 def outcome(data: bytes) -> StandardView | str:
-    """The view, or the reason of its refusal; any other error fails the test."""
+    """The view, or the reason of its rejection; any other error fails the test."""
     try:
         return standardise(data, "DV", LIMITS)
     except Rejected as refused:

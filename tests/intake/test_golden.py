@@ -17,7 +17,7 @@ from tests.intake.files import LIMITS, encoded
 
 GOLDEN = Path(__file__).parent / f"golden_{VERSION}.png"
 ROUNDING = 2
-"""Grey levels that other processors' rounding may make."""
+"""Grey levels by which other processors may round differently."""
 
 
 def drawn() -> NDArray[np.uint16]:
@@ -36,14 +36,14 @@ def drawn() -> NDArray[np.uint16]:
 
 
 def framed() -> NDArray[np.uint8]:
-    """The drawing as a view whose head is said to be up and a little to the right."""
+    """The drawing as a view whose head is declared to be up and slightly to the right."""
     raster = decode(encoded(drawn(), ".png"), LIMITS)
     found = find(raster)
     crop = crop_around(found.animal.mask, head_up(np.array([np.sin(0.2), -np.cos(0.2)])), found.factor)
     return normalise(render(raster, found, crop), found, crop)
 
 
-def test_the_pixels_of_this_version_are_those_on_record() -> None:
+def test_the_pixels_of_this_version_are_the_recorded_ones() -> None:
     difference = np.abs(framed().astype(int) - decode_view(GOLDEN.read_bytes()))
     assert difference.max() <= ROUNDING
     assert difference.mean() < 0.05

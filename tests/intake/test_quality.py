@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected
-from services.intake.limits import Limits
 from services.intake.quality import FRAMING_RULES, PICTURE_RULES, QualityRule, check
+from services.intake.settings import Limits
 from services.intake.standardise import standardise
 from tests.intake.files import LIMITS, encoded, exposure, grey
 
@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs" / "intake.md").read_text()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.reason}-{rule.score}")
-def test_a_score_beyond_its_limit_is_refused_with_both_numbers(rule: QualityRule) -> None:
+def test_a_score_beyond_its_limit_is_rejected_with_both_numbers(rule: QualityRule) -> None:
     limit = float(getattr(LIMITS, rule.limit))
     assert not rule.broken(GOOD, LIMITS)
     assert not rule.broken({**GOOD, rule.score: limit}, LIMITS)
@@ -28,6 +28,8 @@ def test_a_score_beyond_its_limit_is_refused_with_both_numbers(rule: QualityRule
     with pytest.raises(Rejected) as caught:
         check(RULES, {**GOOD, rule.score: beyond}, LIMITS)
     assert caught.value.reason == rule.reason
+    assert f"{rule.score} is {round(beyond, 4):g}, " in caught.value.message
+    assert f"{'at least' if rule.side == 'below' else 'at most'} {limit:g} " in caught.value.message
     assert caught.value.details == {"score": rule.score, "value": round(beyond, 4), "limit": limit}
 
 

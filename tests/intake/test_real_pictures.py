@@ -12,7 +12,7 @@ from services.intake.standardise import StandardView, standardise
 from tests.intake.files import LIMITS
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="real pictures are not at hand")
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no real X-rays here")
 
 WHOLE_BODY = ["wholebody_DV_Clnr1_hom_596x589.jpg", "thumb_Akt2_wholebody_DV_1.png", "thumb_Akt2_wholebody_DV_2.png"]
 CLOSE_UPS = [
@@ -35,7 +35,7 @@ def rotation(view: StandardView) -> float:
 
 @pytest.mark.parametrize("name", WHOLE_BODY)
 @pytest.mark.parametrize("declared", ["DV", "LAT", None])
-def test_a_whole_body_dv_is_seen_and_turned_upright(name: str, declared: View | None) -> None:
+def test_a_whole_body_dv_is_recognised_and_turned_upright(name: str, declared: View | None) -> None:
     view = view_of(DATA / "impc_images" / name, declared)
     assert view.view == "DV"
     assert ("view_contradicts_parameter" in view.flags) == (declared == "LAT")
@@ -52,7 +52,7 @@ def test_an_over_exposed_lateral_keeps_its_declared_view() -> None:
 
 @pytest.mark.parametrize("name", CLOSE_UPS)
 @pytest.mark.parametrize("declared", ["DV", "LAT", None])
-def test_a_close_up_is_no_whole_body(name: str, declared: View | None) -> None:
+def test_a_close_up_is_rejected(name: str, declared: View | None) -> None:
     with pytest.raises(Rejected) as caught:
         view_of(DATA / "impc_images" / name, declared)
     assert caught.value.reason == "not_whole_body"

@@ -60,7 +60,7 @@ def test_the_whole_animal_is_framed_with_a_small_margin(view: View) -> None:
     assert pixels.max() > 240
 
 
-def test_bone_is_bright_whatever_the_file_does() -> None:
+def test_bone_is_bright_for_either_polarity_of_the_file() -> None:
     bright = grey(exposure())
     expected = standardise(encoded(bright, ".png"), "DV", LIMITS)
     dark = standardise(encoded(255 - bright, ".bmp"), "DV", LIMITS)
@@ -93,7 +93,7 @@ def test_a_lat_faces_left_with_its_back_up() -> None:
     assert likeness(mirrored, plain) > 0.85
 
 
-def test_the_picture_decides_which_view_it_is() -> None:
+def test_the_image_decides_the_view() -> None:
     lateral = view_of(exposure("LAT"), "DV")
     assert lateral.view == "LAT"
     assert "view_contradicts_parameter" in lateral.flags
@@ -101,7 +101,7 @@ def test_the_picture_decides_which_view_it_is() -> None:
 
 
 @pytest.mark.parametrize("close_up", ["SKULL_DV", "SKULL_LAT", "FOREPAW", "HINDQUARTERS"])
-def test_a_close_up_is_no_whole_body(close_up: str) -> None:
+def test_a_close_up_is_rejected(close_up: str) -> None:
     reason = refusal(encoded(grey(exposure(close_up)), ".png")).reason
     assert reason in {"not_whole_body", "cut_off"}
 
@@ -115,7 +115,7 @@ def test_a_close_up_is_no_whole_body(close_up: str) -> None:
         ("cut", {"cut_off", "not_whole_body"}),
     ],
 )
-def test_bad_pictures_are_refused_with_their_reason(trouble: str, reasons: set[str]) -> None:
+def test_bad_images_are_rejected_with_their_reason(trouble: str, reasons: set[str]) -> None:
     picture = exposure(seed=6, trouble=trouble)
     assert refusal(encoded(grey(picture), ".png")).reason in reasons
 
@@ -131,7 +131,7 @@ def test_a_near_empty_exposure_is_blank_however_it_is_windowed() -> None:
     assert refusal(encoded(noise, ".png")).reason == "blank"
 
 
-def test_a_jump_of_brightness_across_the_picture_is_refused() -> None:
+def test_a_jump_of_brightness_across_the_image_is_rejected() -> None:
     picture = grey(exposure()).astype(int)
     picture[: picture.shape[0] // 2] += 70
     refused = refusal(encoded(np.clip(picture, 0, 255).astype(np.uint8), ".png"))
@@ -153,7 +153,7 @@ def test_lead_letters_text_and_blades_do_not_reach_the_view() -> None:
     assert marked.pixels[~near].max() < 20
 
 
-def test_transparent_pixels_may_hold_anything() -> None:
+def test_transparent_pixels_may_have_any_value() -> None:
     picture = exposure()
     opaque = grey(picture)
     image = cv2.cvtColor(opaque, cv2.COLOR_GRAY2BGRA)
@@ -166,7 +166,7 @@ def test_transparent_pixels_may_hold_anything() -> None:
 
 
 @pytest.mark.parametrize(("seed", "centre", "view"), [(7001, "WTSI", "DV"), (7014, "UC Davis", "LAT")])
-def test_air_that_is_partly_clipped_at_black_is_no_animal(seed: int, centre: str, view: View) -> None:
+def test_air_that_is_partly_clipped_at_black_is_not_an_animal(seed: int, centre: str, view: View) -> None:
     picture = render(make_specimen(seed, centre=centre), view, 1, side=600)
     outline = find(decode(encode(picture, seed=1).data, LIMITS)).animal.mask
     truth = cv2.resize(picture.mask.astype(np.uint8), outline.shape[::-1], interpolation=cv2.INTER_AREA) > 0

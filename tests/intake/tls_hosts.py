@@ -1,4 +1,4 @@
-"""Hosts whose TLS handshake goes wrong, on real sockets of this machine."""
+"""Hosts whose TLS handshake fails, on real local sockets."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import trustme
 
 @contextmanager
 def closing_the_handshake() -> Iterator[str]:
-    """The address of a host that hears the client out and closes."""
+    """The address of a host that reads the client's hello and closes the connection."""
     with _answering(lambda connection: connection.recv(1 << 16)) as address:
         yield address
 
 
 @contextmanager
 def of_unknown_authority() -> Iterator[str]:
-    """The address of a host whose certificate is signed by an authority that nobody knows."""
+    """The address of a host whose certificate is signed by an unknown authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     with _answering(lambda connection: context.wrap_socket(connection, server_side=True)) as address:

@@ -16,10 +16,12 @@ from services.common.errors import Rejected, Retriable
 from services.common.events import ModelActivation, Rejection
 from services.common.topics import ACTIVE_MODELS, REJECTED
 from services.operations.processes import Processes
+from services.registry.active_models import ActiveModels
 from services.registry.admit import admit
 from services.registry.promote import promote, roll_back
 from services.registry.register import current
 from services.registry.repository import ModelRepository
+from services.registry.triton_client import connect
 from tests.integration.test_cli import Cli
 from tests.registry.under_load import Load, brought, calls, lit, read, stack_of_its_own, tensor_keys, wait_for
 from tests.registry.variants import MODEL, committed_golden, not_numbers, reordered, shifted, write_variant
@@ -94,22 +96,22 @@ def test_a_deleted_version_falls_back_and_comes_back(cli: Cli, client: Any, repo
     newest = current(cli.settings)
     assert newest is not None
     version = newest.versions[MODEL]
-    with closing(ActiveModelSet(cli.settings)) as serving:
-        assert serving.take().activation == newest.activation
+    with closing(ActiveModelSet(ActiveModels(cli.settings), connect(cli.settings.triton_grpc))) as serving:
+        assert serving.current().activation == newest.activation
         client.unload_model(MODEL)
-        serving.doubt(LOST)
-        assert serving.take().activation == newest.activation  # loaded again
+        serving.failed(LOST)
+        assert serving.current().activation == newest.activation  # loaded again
         folder = repository.folder(MODEL, version)
         aside = folder.with_name(f".aside-{version}")
         folder.rename(aside)
         client.load_model(MODEL)
-        serving.doubt(LOST)
-        taken = serving.take()
+        serving.failed(LOST)
+        taken = serving.current()
         assert taken.activation < newest.activation == taken.newest
         assert version not in {backbone.version for backbone in taken.backbones if backbone.model == MODEL}
         aside.rename(folder)
-        serving.doubt(LOST)
-        assert serving.take().activation == newest.activation
+        serving.failed(LOST)
+        assert serving.current().activation == newest.activation
 
 
 def test_an_operator_brings_promotes_and_takes_back_a_version(cli: Cli, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from services.ledger.database import connect
 from services.ledger.migrate import migrate
 from services.operations.provisioning import ensure_topics
 from services.operations.status import topics_and_services
-from services.sink.service import Sink
+from services.sink.service import build
 from tests.ledger.examples import call, image, rejection, view
 
 pytestmark = pytest.mark.integration
@@ -53,7 +53,7 @@ def settings(servers: Stack) -> ServiceSettings:
 def running(settings: ServiceSettings) -> Iterator[BatchLoop[Event]]:
     """A sink that runs in a thread until the end of the block."""
     stop = threading.Event()
-    sink = Sink(settings)
+    sink = build(settings)
     with closing(KafkaTransport(settings, sink.stage, list(sink.topics.events))) as transport, closing(sink):
         sink.start()
         transport.subscribe(sink.topics.required)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL of this folder's own, since its tests restart it."""
+"""A real PostgreSQL for this folder alone, because its tests restart it."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def reader(dsn: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def ledger(dsn: str) -> Iterator[Ledger]:
-    """The ledger as a sink worker holds it."""
+    """The ledger as a sink worker opens it."""
     with closing(Ledger(dsn)) as one:
         yield one
 
 
 def empty(connection: Connection) -> None:
-    """Delete every row, as tests that write many examples to one ledger do."""
+    """Delete every row, for tests that write many examples to one ledger."""
     connection.execute(
         "truncate specimen, image, view, image_view, call, shadow_call, review, rejection restart identity"
     )

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.common.events import (
-    Event,
     ImageEvent,
     ModelOutput,
     PhenotypeCall,
@@ -23,6 +22,7 @@ from services.common.events import (
 from services.common.events.base import View
 from services.common.events.rejection import rejection_id
 from services.common.loop import Record
+from services.common.loop.handler import E
 from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, VIEWS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -42,16 +42,16 @@ def sha256(text: str) -> str:
 
 
 def minutes(number: int) -> datetime:
-    """So many minutes after noon."""
+    """This many minutes after noon."""
     return NOON + timedelta(minutes=number)
 
 
-def record(event: Event, offset: int = 0, timestamp: datetime = NOON) -> Record[Event]:
+def record(event: E, offset: int = 0, timestamp: datetime = NOON) -> Record[E]:
     topic = next(topic.name for event_type, topic in _TOPICS.items() if isinstance(event, event_type))
     return Record(topic, 0, offset, timestamp, event.key.encode(), event.encode(), (), event)
 
 
-def records(events: Iterable[Event]) -> list[Record[Event]]:
+def records(events: Iterable[E]) -> list[Record[E]]:
     return [record(event, offset) for offset, event in enumerate(events)]
 
 
@@ -152,7 +152,7 @@ def rejection(specimen: str | None = "183808", offset: int = 0, **fields: Any) -
 
 
 def review(specimen: str = "183808", who: str = "anna", minute: int = 0, **verdicts: str) -> Review:
-    """Say of labels (`Whole_body` for Whole-body) that they are abnormal, normal or unknown."""
+    """A review: labels (`Whole_body` for Whole-body) that are abnormal, normal or unknown."""
     named = {label.replace("_", "-"): verdict for label, verdict in verdicts.items()} or {"Spine": "abnormal"}
     values = {"biological_sample_id": specimen, "verdicts": named, "who": who, "reviewed_at": minutes(minute)}
     return Review.model_validate(values)

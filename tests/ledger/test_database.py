@@ -12,19 +12,19 @@ from services.ledger.database import Connection, connect, sorted_errors
 
 
 @pytest.mark.parametrize("dsn", ["postgresql:/xray:s3cret@somewhere", "postgresql://u:s3cret@h/xray?nonsense=1"])
-def test_a_connection_string_that_is_none_is_fatal_and_never_quoted(dsn: str) -> None:
+def test_an_invalid_connection_string_is_fatal_and_never_quoted(dsn: str) -> None:
     with pytest.raises(Fatal, match="XRAY_POSTGRES_DSN") as fatal:
         connect(dsn, "test")
     assert "s3cret" not in str(fatal.value)
     assert fatal.value.__cause__ is None
 
 
-def test_a_value_that_is_none_in_the_connection_string_is_fatal() -> None:
+def test_an_invalid_value_in_the_connection_string_is_fatal() -> None:
     with pytest.raises(Fatal, match="XRAY_POSTGRES_DSN"):
         connect("postgresql://xray@127.0.0.1:port/xray", "test")
 
 
-def test_a_server_that_does_not_listen_may_come_back() -> None:
+def test_a_server_that_does_not_listen_is_retried() -> None:
     with pytest.raises(Retriable, match="could not connect"):
         connect(f"postgresql://xray@127.0.0.1:{choose(1)[0]}/xray", "test")
 
@@ -37,7 +37,7 @@ def test_wrong_access_is_fatal_and_names_the_setting(dsn: str, wrong: dict[str, 
 
 
 @pytest.mark.integration
-def test_a_session_is_durable_in_utc_and_never_holds_locks_for_ever(dsn: str) -> None:
+def test_a_connection_is_durable_in_utc_and_never_holds_locks_for_ever(dsn: str) -> None:
     with connect(conninfo.make_conninfo(dsn, options="-c lock_timeout=7s"), "test") as connection:
         shown = {
             name: connection.execute(f"show {name}").fetchone()
@@ -65,7 +65,7 @@ def test_a_session_is_durable_in_utc_and_never_holds_locks_for_ever(dsn: str) ->
         ("begin read only; create table t ()", Retriable),
     ],
 )
-def test_what_a_statement_fails_with_decides_what_to_do(
+def test_the_error_code_of_a_statement_decides_what_to_do(
     reader: Connection, statement: str, expected: type[Exception]
 ) -> None:
     with pytest.raises(expected), sorted_errors("try it"):
@@ -73,7 +73,7 @@ def test_what_a_statement_fails_with_decides_what_to_do(
 
 
 @pytest.mark.integration
-def test_a_missing_table_names_the_command_that_makes_it(empty_dsn: str) -> None:
+def test_a_missing_table_names_the_command_that_creates_it(empty_dsn: str) -> None:
     with connect(empty_dsn, "test") as connection, pytest.raises(Fatal, match="xray init"), sorted_errors("look"):
         connection.execute("select from call")
 

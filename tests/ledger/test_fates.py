@@ -1,4 +1,4 @@
-"""What became of every announcement, on a real PostgreSQL."""
+"""The fate of every announcement, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.common.events.base import now
 from services.ledger import queries
 from services.ledger.database import Connection
 from services.ledger.writer import Ledger
-from services.sink.sampler import FATES, sample
+from services.sink.metrics import FATES, sample
 from tests.ledger.examples import NOON, call, image, record, rejection, sha256, view
 
 pytestmark = pytest.mark.integration
@@ -72,7 +72,7 @@ def test_every_announcement_has_one_fate(ledger: Ledger, reader: Connection) -> 
     assert fates(reader)["late"] == "called"
 
 
-def test_the_same_picture_under_two_addresses_is_called_twice(ledger: Ledger, reader: Connection) -> None:
+def test_the_same_image_under_two_addresses_is_called_twice(ledger: Ledger, reader: Connection) -> None:
     one, other, lat = image("m", "one"), image("m", "other"), image("m", "lat")
     write(ledger, one, other, lat, standardised(one, "DV", "1"), standardised(lat, "LAT", "2"))
     write(ledger, call("m", views=members("1", "2")))
@@ -114,13 +114,13 @@ def rejection_of_set(refused: SpecimenReady) -> Event:
     return rejection("m", image_event_id=None, source_topic="xray.specimens", stage="fuser", original=original)
 
 
-def test_garbage_in_a_refused_record_says_nothing_of_any_image(ledger: Ledger, reader: Connection) -> None:
+def test_garbage_in_a_rejected_record_affects_no_image(ledger: Ledger, reader: Connection) -> None:
     write(ledger, image("m", "one"), rejection(None, image_event_id=None, source_topic="xray.tensors"))
     assert fates(reader) == {"one": "unseen"}
 
 
-def test_a_digest_that_a_call_names_counts_without_any_view(ledger: Ledger, reader: Connection) -> None:
-    """As in a ledger that was built anew after the topic of views had expired."""
+def test_a_digest_in_a_call_counts_without_any_view(ledger: Ledger, reader: Connection) -> None:
+    """As in a ledger that was rebuilt after the records on the topic of views had expired."""
     write(ledger, image("m", "one", sha256=sha256("1")), image("m", "two"), call("m", views=members("1", "2")))
     assert fates(reader) == {"one": "called", "two": "unseen"}
 
@@ -135,12 +135,12 @@ def test_a_newer_preprocessing_is_judged_by_its_own_call(ledger: Ledger, reader:
     assert fates(reader) == {"dv": "uncalled", "lat": "uncalled"}
 
 
-def test_unreadable_records_are_known_by_their_place(ledger: Ledger, reader: Connection) -> None:
+def test_unreadable_records_are_known_by_their_position(ledger: Ledger, reader: Connection) -> None:
     write(ledger, rejection(None, image_event_id=None, centre=None, source_partition=3, source_offset=8))
     assert queries.unreadable_records(reader) == [queries.UnreadableRecord(None, 3, 8)]
 
 
-def test_the_gauges_say_what_the_ledger_says(ledger: Ledger, reader: Connection) -> None:
+def test_the_gauges_agree_with_the_ledger(ledger: Ledger, reader: Connection) -> None:
     recent = now() - timedelta(minutes=10)
     ledger.write([record(image("m", "one"), 0, recent), record(image("m", "skull", "IMPC_XRY_051_001"), 1, recent)])
     sample(reader)

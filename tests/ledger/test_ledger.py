@@ -76,7 +76,7 @@ def _identity(event: Event) -> object:
 
 @on_one_ledger
 @given(st.lists(strategies.image_events | strategies.view_events | strategies.calls, max_size=4, unique_by=_identity))
-def test_whatever_is_valid_reads_back(ledger: Ledger, reader: Connection, events: list[Event]) -> None:
+def test_every_valid_event_reads_back(ledger: Ledger, reader: Connection, events: list[Event]) -> None:
     empty(reader)
     assert ledger.write(records(events)) == [None] * len(events)
 
@@ -89,7 +89,7 @@ _few = st.tuples(st.sampled_from("ab"), st.integers(2, 4), st.integers(1, 2), st
 
 
 def _call(name: str, revision: int, generation: int, activation: int, twin: int) -> PhenotypeCall:
-    """Twins differ in nothing that ranks a call but the id."""
+    """Twins differ only in the id among the fields that rank a call."""
     call_id = f"{twin:02x}" * 32
     one = call(name, revision, generation, activation)
     return one.model_copy(update={"call_id": one.call_id[:60] + call_id[:4], "abnormal": bool(twin)})
@@ -179,7 +179,7 @@ def test_announcing_again_keeps_the_first(ledger: Ledger, reader: Connection) ->
     assert [(kept.kafka_offset, kept.announced_at) for kept in history.images] == [(3, minutes(1))]
 
 
-def test_a_row_that_postgresql_cannot_hold_costs_only_itself(ledger: Ledger, reader: Connection) -> None:
+def test_a_row_that_postgresql_cannot_store_affects_no_other(ledger: Ledger, reader: Connection) -> None:
     events: list[Event] = [
         image("a"),
         call("a", activation=2**40),
@@ -217,7 +217,7 @@ def test_numbers_in_details_keep_any_size(ledger: Ledger, reader: Connection) ->
     assert queries.find_rejection(reader, large.rejection_id) == large
 
 
-def test_a_session_that_was_ended_is_replaced(ledger: Ledger, reader: Connection) -> None:
+def test_a_terminated_connection_is_replaced(ledger: Ledger, reader: Connection) -> None:
     ledger.write(records([image("a")]))
     end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'xray-sink'"
     assert reader.execute(end).fetchall() == [(True,)]
@@ -229,7 +229,7 @@ def test_a_session_that_was_ended_is_replaced(ledger: Ledger, reader: Connection
 
 
 def test_a_follower_never_misses_a_call_of_a_slower_writer(dsn: str, reader: Connection) -> None:
-    """The slow writer draws its numbers first and commits last; the quick one must wait with drawing."""
+    """The slow writer draws its numbers first and commits last; the quick one must wait before it draws any."""
     batches = [[call(f"{writer}-{number}") for number in range(40)] for writer in range(4)]
     seen: list[int] = []
     writing = [threading.Thread(target=_write_each, args=(dsn, batch)) for batch in batches]

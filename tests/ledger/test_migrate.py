@@ -31,7 +31,7 @@ def test_the_first_run_applies_everything_and_the_next_nothing(empty_dsn: str) -
         assert _tables(connection) >= {"image", "view", "call", "rejection", "current_call", "specimen_state"}
 
 
-def test_several_at_once_apply_it_once(empty_dsn: str) -> None:
+def test_concurrent_runs_apply_a_migration_once(empty_dsn: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         applied = list(pool.map(migrate, [empty_dsn] * 4))
     assert sorted(applied) == [[], [], [], [migration.name for migration in migrations()]]
@@ -63,7 +63,7 @@ def test_later_migrations_follow_and_a_broken_one_leaves_nothing_behind(empty_ds
 
 
 @pytest.mark.parametrize("prepared", ["nothing", "an old schema"])
-def test_a_sink_before_init_says_so(empty_dsn: str, tmp_path: Path, prepared: str) -> None:
+def test_a_sink_before_init_is_fatal(empty_dsn: str, tmp_path: Path, prepared: str) -> None:
     if prepared == "an old schema":
         (tmp_path / "0000_other.sql").write_text("create table other ()")
         migrate(empty_dsn, tmp_path)
@@ -73,7 +73,7 @@ def test_a_sink_before_init_says_so(empty_dsn: str, tmp_path: Path, prepared: st
 
 
 def test_a_schema_that_is_ahead_is_accepted(empty_dsn: str) -> None:
-    """As during a rolling update: `xray init` of the new version ran, this process is of the old one."""
+    """As during a rolling update: `xray init` of the new version has run, this process has the old one."""
     migrate(empty_dsn)
     with connect(empty_dsn, "test") as connection, closing(Ledger(empty_dsn)) as ledger:
         connection.execute("insert into schema_migration (name, sha256) values ('9999_later', 'x')")
@@ -81,7 +81,7 @@ def test_a_schema_that_is_ahead_is_accepted(empty_dsn: str) -> None:
     assert migrate(empty_dsn) == []
 
 
-def test_a_database_that_is_not_utf8_is_refused(empty_dsn: str) -> None:
+def test_a_database_that_is_not_utf8_is_rejected(empty_dsn: str) -> None:
     with psycopg.connect(empty_dsn, autocommit=True) as connection:
         connection.execute("create database latin encoding 'LATIN1' locale 'C' template template0")
     try:

@@ -1,4 +1,4 @@
-"""What the ledger answers, on a real PostgreSQL."""
+"""The read queries, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_current_calls_can_be_narrowed(ledger: Ledger, reader: Connection) -> No
     assert all(kept.current for kept in queries.current_calls(reader))
 
 
-def test_a_follower_sees_each_call_once_in_order_superseded_ones_too(ledger: Ledger, reader: Connection) -> None:
+def test_a_follower_sees_each_call_once_in_order_including_superseded_ones(ledger: Ledger, reader: Connection) -> None:
     assert queries.newest_sequence(reader) == 0
     ledger.write(records([call("a", revision=3)]))
     cursor = queries.newest_sequence(reader)
@@ -91,7 +91,7 @@ def test_a_set_is_complete_within_one_preprocessing_version_only(ledger: Ledger,
 
 
 def test_a_call_whose_views_were_not_seen_still_makes_its_specimen_complete(ledger: Ledger, reader: Connection) -> None:
-    """So it is in a ledger that is built anew after the topic of views has expired."""
+    """As in a ledger that is rebuilt after the records on the topic of views have expired."""
     ledger.write(records([call("a"), image("b")]))
 
     assert [one.biological_sample_id for one in queries.incomplete_specimens(reader, timedelta(0))] == ["b"]
@@ -112,7 +112,7 @@ def test_incomplete_specimens_come_by_age(ledger: Ledger, reader: Connection) ->
     assert found(timedelta(0), limit=1) == ["older"]
 
 
-def test_rejections_can_be_counted_listed_and_opened(ledger: Ledger, reader: Connection) -> None:
+def test_rejections_can_be_counted_listed_and_read(ledger: Ledger, reader: Connection) -> None:
     blank, second = rejection("a", 1), rejection("a", 2, centre="TCP")
     broken = rejection(None, 3, stage="assembler", reason="json_invalid", original=None, centre=None)
     ledger.write(records([blank, second]))

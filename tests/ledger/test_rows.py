@@ -15,7 +15,7 @@ from services.common.errors import Rejected
 from services.common.events import ModelActivation, Rejection
 from services.common.loop import Record
 from services.common.topics import ACTIVE_MODELS
-from services.ledger.rows import SpecimenUpdate, entry, storable
+from services.ledger.rows import SpecimenUpdate, row_of, storable
 from services.ledger.writer import merged
 from tests.ledger.examples import NOON, call, image, minutes, record, rejection, review, view
 
@@ -30,21 +30,21 @@ from tests.ledger.examples import NOON, call, image, minutes, record, rejection,
     ],
 )
 def test_an_image_is_filed_under_the_view_its_parameter_declares(parameter: str, kind: str) -> None:
-    assert entry(record(image("1", parameter=parameter))).row["kind"] == kind
+    assert row_of(record(image("1", parameter=parameter))).row["kind"] == kind
 
 
 def test_an_image_was_announced_when_its_record_reached_the_broker() -> None:
-    made = entry(record(image("1", produced_at=minutes(-9)), offset=7, timestamp=minutes(3)))
+    made = row_of(record(image("1", produced_at=minutes(-9)), offset=7, timestamp=minutes(3)))
 
     assert made.table == "image"
-    assert made.sighting == SpecimenUpdate("1", "JAX", minutes(3))
+    assert made.specimen == SpecimenUpdate("1", "JAX", minutes(3))
     assert (made.row["announced_at"], made.row["kafka_offset"], made.row["produced_at"]) == (minutes(3), 7, minutes(-9))
 
 
-def test_a_call_says_that_its_specimen_is_complete() -> None:
-    assert entry(record(call("1"))).sighting == SpecimenUpdate("1", "JAX", NOON, NOON)
-    assert entry(record(view("1"))).sighting == SpecimenUpdate("1", "JAX", NOON)
-    assert entry(record(rejection("1"))).sighting is None
+def test_a_call_makes_its_specimen_complete() -> None:
+    assert row_of(record(call("1"))).specimen == SpecimenUpdate("1", "JAX", NOON, NOON)
+    assert row_of(record(view("1"))).specimen == SpecimenUpdate("1", "JAX", NOON)
+    assert row_of(record(rejection("1"))).specimen is None
 
 
 def test_null_characters_become_visible_at_any_depth() -> None:
@@ -52,7 +52,7 @@ def test_null_characters_become_visible_at_any_depth() -> None:
 
 
 def test_a_rejection_keeps_the_original_bytes_and_a_clean_text() -> None:
-    row = entry(record(rejection("1", words="bad \0 byte"))).row
+    row = row_of(record(rejection("1", words="bad \0 byte"))).row
 
     assert row["original"] == b'\x00\xff{"not": "json"'
     assert row["original_key"] == b"183808"
@@ -61,16 +61,16 @@ def test_a_rejection_keeps_the_original_bytes_and_a_clean_text() -> None:
 
 
 @pytest.mark.parametrize("broken", [rejection(original="no base64!"), rejection(original_key="no base64!")])
-def test_an_original_that_is_not_base64_is_refused(broken: Rejection) -> None:
+def test_an_original_that_is_not_base64_is_rejected(broken: Rejection) -> None:
     with pytest.raises(Rejected) as refusal:
-        entry(record(broken))
+        row_of(record(broken))
     assert refusal.value.reason == "original_invalid"
 
 
 def test_an_event_without_a_table_is_a_mistake_in_the_program() -> None:
     event = ModelActivation(activation=1, versions={"cae": 1}, why="first", produced_at=NOON)
     with pytest.raises(TypeError, match="ModelActivation"):
-        entry(Record(ACTIVE_MODELS.name, 0, 0, NOON, None, None, (), event))
+        row_of(Record(ACTIVE_MODELS.name, 0, 0, NOON, None, None, (), event))
 
 
 _moments = st.integers(0, 5).map(minutes)
@@ -80,7 +80,7 @@ _sightings = st.builds(
 
 
 def _as_sql_would(known: SpecimenUpdate, new: SpecimenUpdate) -> SpecimenUpdate:
-    """The `specimen` table's upsert, in words."""
+    """The `specimen` table's upsert in Python."""
     known_first = (known.announced_at, known.centre) <= (new.announced_at, new.centre)
     moments: list[datetime] = [moment for moment in (known.complete_since, new.complete_since) if moment]
     return SpecimenUpdate(
@@ -92,7 +92,7 @@ def _as_sql_would(known: SpecimenUpdate, new: SpecimenUpdate) -> SpecimenUpdate:
 
 
 @given(st.lists(_sightings, max_size=12))
-def test_merging_sightings_is_a_minimum_whatever_the_order_and_grouping(sightings: list[SpecimenUpdate]) -> None:
+def test_merged_updates_are_minima_in_any_order_and_grouping(sightings: list[SpecimenUpdate]) -> None:
     expected = {
         name: reduce(_as_sql_would, (one for one in sightings if one.biological_sample_id == name))
         for name in sorted({one.biological_sample_id for one in sightings})
@@ -104,10 +104,10 @@ def test_merging_sightings_is_a_minimum_whatever_the_order_and_grouping(sighting
     assert in_two_steps == list(expected.values())
 
 
-def test_a_review_is_one_row_under_the_identity_of_what_was_said() -> None:
+def test_a_review_is_one_row_with_an_id_derived_from_its_content() -> None:
     said = review("1", Spine="abnormal", Ribs="unknown")
-    made = entry(record(said))
+    made = row_of(record(said))
 
-    assert (made.table, made.sighting) == ("review", None)
+    assert (made.table, made.specimen) == ("review", None)
     assert made.row["review_id"] == said.review_id
     assert made.row["verdicts"].obj == {"Spine": "abnormal", "Ribs": "unknown"}

@@ -26,7 +26,7 @@ def test_a_comparison_written_again_is_one_row(ledger: Ledger, reader: Connectio
     assert shadowed_specimens(reader, {"cae": 3}) == 0
 
 
-def test_rates_of_both_and_what_differs_are_counted_by_label(ledger: Ledger, reader: Connection) -> None:
+def test_positives_of_both_and_differences_are_counted_by_label(ledger: Ledger, reader: Connection) -> None:
     ledger.write(records([shadow_call("1"), shadow_call("2"), shadow_call("3", **SAME), shadow_call("4", candidate=5)]))
     labels = {one.label: (one.called, one.candidate, one.differs) for one in shadow_labels(reader, CANDIDATE)}
     assert list(labels)[:3] == ["Abnormal", "Ribcage", "Spine"]
@@ -37,7 +37,7 @@ def test_rates_of_both_and_what_differs_are_counted_by_label(ledger: Ledger, rea
     assert labels["Other"] == (0, 0, 0)
 
 
-def test_a_specimen_counts_once_by_its_newest_call_whatever_the_order(ledger: Ledger, reader: Connection) -> None:
+def test_a_specimen_counts_once_by_its_newest_call_in_any_order(ledger: Ledger, reader: Connection) -> None:
     old, new = shadow_call("1", revision=2), shadow_call("1", revision=3, **SAME)
     for number, order in enumerate(itertools.permutations([old, new])):
         ledger.write(records(order))
@@ -45,7 +45,7 @@ def test_a_specimen_counts_once_by_its_newest_call_whatever_the_order(ledger: Le
         assert (summary.specimens, summary.differing) == (1, 0), number
 
 
-def test_candidates_are_told_with_their_times_the_last_one_first(ledger: Ledger, reader: Connection) -> None:
+def test_candidates_are_listed_with_their_times_the_last_one_first(ledger: Ledger, reader: Connection) -> None:
     seconds = [shadow_call(str(number), seconds=number / 100) for number in range(101)]
     later = shadow_call("1", candidate=5, produced_at=minutes(9), differs=())
     ledger.write(records([*seconds, later]))

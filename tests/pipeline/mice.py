@@ -11,7 +11,7 @@ from typing import Literal
 
 from services.common.errors import Rejected
 from services.common.events import image_kind
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from services.intake.standardise import standardise
 from tests.pipeline.deployment import Picture
 from training.simulation.centres import CENTRES

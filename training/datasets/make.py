@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from services.common.errors import Rejected
 from services.common.events.base import View
 from services.fuser.fuse import agreeing, fuse, mean_view
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 from services.intake.standardise import encode_view, standardise
 from training.datasets.bone_truth import bone_truth
 from training.datasets.check import check_folder, check_tensors

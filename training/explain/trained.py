@@ -21,5 +21,5 @@ class TrainedBackbone:
 
     @property
     def bones(self) -> Images | None:
-        """Bone truth uint8 [n, 2, channels, 28, 28] of the test specimens; None for real mice."""
+        """Bone truth uint8 [n, 2, channels, 56, 56] of the test specimens; None for real mice."""
         return None if self.test.bones is None else self.test.bones[self.test.rows]

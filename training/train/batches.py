@@ -108,7 +108,7 @@ def _moved_maps(maps: Images, move: Matrix) -> Images:
 
 
 class Batch(NamedTuple):
-    """Images uint8 [n, side, side, 3], labels float32 [n, 14], bones uint8 [n, 2, channels, 28, 28] or None."""
+    """Images uint8 [n, side, side, 3], labels float32 [n, 14], bones uint8 [n, 2, channels, 56, 56] or None."""
 
     images: Tensor
     labels: Tensor

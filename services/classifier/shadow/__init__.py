@@ -1,1 +1,1 @@
-"""A candidate in shadow: asked about a share of the specimens after they are called, off the path of the call."""
+"""A candidate in shadow sees a share of the specimens after their calls are published, without delaying any call."""

@@ -1,4 +1,4 @@
-"""The candidate's versions in Triton, and what they would have called."""
+"""The candidate's versions in Triton and the calls they would make."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from services.common.labels import LABEL_ORDER
 from services.registry.triton_client import Backbone, Request, Tensors
 
 DEADLINE_SECONDS: Final = 10.0
-"""A request that takes longer has failed. Far over an honest one's time, and far under what a call may wait."""
+"""Time limit of a request: far above what a working candidate needs, far below what a call may wait."""
 
 
 class Candidate:
-    """The set that one record on `models.active` puts in shadow."""
+    """The set of versions that one record on `models.active` puts in shadow."""
 
     def __init__(self, client: Any, record: ModelActivation) -> None:
         """Read the contracts; raises as `Backbone` does, and Fatal when the record pins no card of a model."""
@@ -26,14 +26,16 @@ class Candidate:
         self._backbones = tuple(_backbone(client, record, model) for model in sorted(record.versions))
 
     def judge(self, calls: Sequence[PhenotypeCall], tensors: Sequence[Tensors]) -> list[ShadowCall]:
-        """Return what the candidate makes of the tensors of these calls; raises as `Request.result` does.
+        """Return the candidate's comparison with each call on its tensor; raises as `Request.result` does.
 
-        A version that took part in a call is not asked again: what it said stands in the call.
+        A version that took part in a call is not asked again: the call holds its output.
         """
         started = time.monotonic()
-        known = [[_said(call, backbone) for call in calls] for backbone in self._backbones]
-        requests = [_request(backbone, said, tensors) for backbone, said in zip(self._backbones, known, strict=True)]
-        outputs = [_completed(said, request) for said, request in zip(known, requests, strict=True)]
+        known = [[_known_output(call, backbone) for call in calls] for backbone in self._backbones]
+        requests = [
+            _request(backbone, present, tensors) for backbone, present in zip(self._backbones, known, strict=True)
+        ]
+        outputs = [_completed(present, request) for present, request in zip(known, requests, strict=True)]
         seconds = time.monotonic() - started
         return [self._compared(call, one, seconds) for call, one in zip(calls, zip(*outputs, strict=True), strict=True)]
 
@@ -65,7 +67,7 @@ class Candidate:
 
 
 def differing(call: PhenotypeCall, decision: CallDecision) -> tuple[str, ...]:
-    """Return the labels, Abnormal among them, that a decision sees otherwise than a call."""
+    """Return the labels, including Abnormal, on which a decision differs from a call."""
     ours, theirs = (call.abnormal, *call.vector), (decision.abnormal, *decision.vector)
     return tuple(label for label, one, other in zip(LABEL_ORDER, ours, theirs, strict=True) if one != other)
 
@@ -78,16 +80,16 @@ def _backbone(client: Any, record: ModelActivation, model: str) -> Backbone:
     return Backbone(client, model, version, pin, seconds=DEADLINE_SECONDS)
 
 
-def _said(call: PhenotypeCall, backbone: Backbone) -> Probabilities | None:
+def _known_output(call: PhenotypeCall, backbone: Backbone) -> Probabilities | None:
     wanted = (backbone.model, backbone.version)
     return next((one.probabilities for one in call.models if (one.model, one.version) == wanted), None)
 
 
 def _request(backbone: Backbone, known: Sequence[Probabilities | None], tensors: Sequence[Tensors]) -> Request | None:
-    missing = [tensor for tensor, said in zip(tensors, known, strict=True) if said is None]
+    missing = [tensor for tensor, present in zip(tensors, known, strict=True) if present is None]
     return backbone.request(missing) if missing else None
 
 
 def _completed(known: Sequence[Probabilities | None], request: Request | None) -> list[Probabilities]:
     answers = iter([] if request is None else request.result())
-    return [next(answers) if said is None else said for said in known]
+    return [next(answers) if present is None else present for present in known]

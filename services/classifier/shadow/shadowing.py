@@ -1,16 +1,14 @@
-"""Sends published calls past the candidate in shadow, in a thread of its own that nothing waits for.
+"""Compares published calls with the candidate in shadow, in a separate thread that nothing waits for.
 
-Everything here may be lost: a full queue, a candidate that is slow, dead or answers nonsense, a broker that is away.
-It is counted and logged, and the calls never notice.
-
-Which specimens a candidate in shadow is asked about.
+Comparisons may be lost: when the queue is full, when the candidate is slow, dead or gives invalid output, when the
+broker is away. Losses are counted and logged. The calls are never affected.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -21,42 +19,38 @@ from services.classifier.shadow.candidate import Candidate
 from services.common.errors import PipelineError, Rejected, Retriable
 from services.common.events import ModelActivation, PhenotypeCall, ShadowCall
 from services.common.events.base import digest
-from services.common.kafka.clients import open_producer
 from services.common.kafka.errors import translated
-from services.common.settings import ServiceSettings
-from services.common.store import ObjectStore
+from services.common.store import ServiceStore
 from services.common.topics import SHADOW
-from services.registry.triton_client import REQUEST_TENSORS, connect
-
-_DIGITS: Final = 13
-"""Hexadecimal digits of the digest that are read: as many as a float holds exactly."""
-
-
-def is_shadowed(biological_sample_id: str, share: float) -> bool:
-    """Tell whether a specimen belongs to `share` (0 to 1) of all: by its id alone, so every worker says the same.
-
-    A larger share holds the smaller one; every revision of a specimen is in it or none.
-    """
-    return int(digest("shadow", biological_sample_id)[:_DIGITS], 16) < share * 16**_DIGITS
-
+from services.registry.triton_client import REQUEST_TENSORS
 
 log = structlog.get_logger()
 
 QUEUE_CALLS: Final = 64
-"""So many calls wait at most; what comes while it is full is not compared."""
+"""Most calls that wait; a call offered while the queue is full is not compared."""
 REST_SECONDS: Final = 15.0
-"""So long a candidate that failed is left alone: one that hangs would else gather requests in Triton."""
-_LOOK_SECONDS: Final = 0.5
+"""Pause after a failure of the candidate; without it a candidate that hangs would pile up requests in Triton."""
+_DIGITS: Final = 13
+"""Hexadecimal digits of the digest that are used: as many as a float holds exactly."""
+_POLL_SECONDS: Final = 0.5
 _PUBLISH_SECONDS: Final = 30.0
 
 
-class Shadowing:
-    """`follow` and `offer` return at once and raise nothing; all else happens in the thread."""
+def is_shadowed(biological_sample_id: str, share: float) -> bool:
+    """Return whether a specimen belongs to `share` (0 to 1) of all specimens.
 
-    def __init__(self, settings: ServiceSettings) -> None:
-        """Prepare; connects when there is a candidate."""
-        self._settings = settings
-        self._store = ObjectStore(settings, connections=1)
+    Only the id decides, so every worker gives the same answer. A larger share contains every smaller one. Either all
+    revisions of a specimen are in the share or none is.
+    """
+    return int(digest("shadow", biological_sample_id)[:_DIGITS], 16) < share * 16**_DIGITS
+
+
+class Shadowing:
+    """`follow` and `offer` return at once and never raise; everything else happens in the thread."""
+
+    def __init__(self, store: ServiceStore, triton: Callable[[], Any], producer: Callable[[], Any]) -> None:
+        """Read tensors from `store`; `triton` and `producer` connect a client when there is a candidate."""
+        self._store, self._connect_triton, self._connect_producer = store, triton, producer
         self._queue: queue.Queue[PhenotypeCall] = queue.Queue(QUEUE_CALLS)
         self._record: ModelActivation | None = None
         self._candidate: Candidate | None = None
@@ -66,19 +60,19 @@ class Shadowing:
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
     def start(self) -> None:
-        """Begin; starting again changes nothing."""
+        """Start the thread, unless it is already running."""
         if self._thread.ident is None:
             self._thread.start()
 
     def follow(self, record: ModelActivation | None) -> None:
-        """Take the newest record in shadow; one with share 0, or none, ends it."""
+        """Compare with the candidate of this record; a share of 0, or no record, stops comparing."""
         self._record = record if record is not None and record.share else None
         metrics.SHADOW_SHARE.set(self._record.share or 0 if self._record else 0)
         if self._record is None:
             metrics.SHADOW_FAILING.set(0)
 
     def offer(self, call: PhenotypeCall) -> None:
-        """Have a published call compared, if its specimen is in the share and there is room."""
+        """Queue a published call for comparison if its specimen is in the share and the queue is not full."""
         if not _wanted(call, self._record):
             return
         try:
@@ -87,7 +81,7 @@ class Shadowing:
             metrics.SHADOW_SPECIMENS.labels("dropped").inc()
 
     def close(self) -> None:
-        """End after the request in hand, without waiting long for it."""
+        """Stop after the current request; waits at most 2 s for it."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=2)
@@ -101,7 +95,7 @@ class Shadowing:
                 continue
             try:
                 self._compare(record, calls)
-            except Exception as error:  # noqa: BLE001 - whatever a candidate does, the thread goes on
+            except Exception as error:  # noqa: BLE001 - the thread must survive whatever a candidate does
                 most = 1
                 self._rest(record, error, len(calls))
             else:
@@ -112,10 +106,10 @@ class Shadowing:
                 client.close()
 
     def _next(self, most: int) -> list[PhenotypeCall]:
-        """Wait shortly for a call; return it with those that wait behind it."""
+        """Wait up to half a second for a call; return it with the calls queued behind it."""
         calls: list[PhenotypeCall] = []
         try:
-            calls.append(self._queue.get(timeout=_LOOK_SECONDS))
+            calls.append(self._queue.get(timeout=_POLL_SECONDS))
             while len(calls) < most:
                 calls.append(self._queue.get_nowait())
         except queue.Empty:
@@ -123,16 +117,16 @@ class Shadowing:
         return calls
 
     def _compare(self, record: ModelActivation, calls: Sequence[PhenotypeCall]) -> None:
-        candidate = self._taken_up(record)
+        candidate = self._candidate_of(record)
         tensors = [read_tensor(self._store.get(call.tensor_key), call.tensor_key, call.tensor_sha256) for call in calls]
         compared = candidate.judge(calls, tensors)
         self._publish(compared)
         for one in compared:
             metrics.count_shadow(one)
 
-    def _taken_up(self, record: ModelActivation) -> Candidate:
+    def _candidate_of(self, record: ModelActivation) -> Candidate:
         if self._client is None:
-            self._client = connect(self._settings.triton_grpc)
+            self._client = self._connect_triton()
         if self._candidate is None or self._candidate.record != record:
             self._candidate = Candidate(self._client, record)
             log.info("candidate in shadow", shadow=record.activation, versions=record.versions, share=record.share)
@@ -142,7 +136,7 @@ class Shadowing:
         try:
             with translated(f"publish on {SHADOW.name}"):
                 if self._producer is None:
-                    self._producer = open_producer(self._settings)
+                    self._producer = self._connect_producer()
                 sent = [self._producer.send(SHADOW.name, key=one.key.encode(), value=one.encode()) for one in compared]
                 for future in sent:
                     future.get(timeout=_PUBLISH_SECONDS)
@@ -160,7 +154,7 @@ class Shadowing:
 
 
 def _wanted(call: PhenotypeCall, record: ModelActivation | None) -> bool:
-    """Tell whether a specimen is in the share, and was called by others than the candidate itself."""
+    """Return whether the specimen is in the share and the call was made by versions other than the candidate's."""
     if record is None or not record.share:
         return False
     called_by = {one.model: one.version for one in call.models}

@@ -23,7 +23,7 @@ from services.ingest.backfill.run import Backfill
 from services.ingest.backfill.solr import Solr
 from services.ingest.push.journal import default_folder
 from services.ingest.push.upload import PushSession, session
-from services.intake.limits import Limits
+from services.intake.settings import Limits
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 

@@ -15,7 +15,7 @@ from services.common.errors import Fatal, Rejected
 from services.common.labels import CALL_LABELS
 from services.common.settings import Settings, load
 from services.ledger.database import ledger
-from services.ledger.queries.export import StoredCall, stored_calls
+from services.ledger.queries import StoredCall, stored_calls
 
 Writer = Callable[[Path, Iterable[StoredCall]], None]
 FORMATS: Final = (".parquet", ".csv")

@@ -19,8 +19,7 @@ from services.ingest.push.image import PushImage, SkippedFile, file_left_out
 from services.ingest.push.upload import session
 from services.ingest.submissions.content import keep
 from services.intake.fetch import Fetcher
-from services.intake.limits import Limits
-from services.intake.settings import IntakeSettings
+from services.intake.settings import IntakeSettings, Limits
 
 
 @dataclass(frozen=True)

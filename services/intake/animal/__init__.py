@@ -1,1 +1,1 @@
-"""Finds the animal in a picture: background, polarity, what is no animal, the animal's outline and axis."""
+"""Finds the animal in an image: background, polarity, other objects, the animal's outline and its axis."""

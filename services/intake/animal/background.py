@@ -1,4 +1,4 @@
-"""The level of air: what lies behind the animal, with the beam's fall-off towards the edges."""
+"""The background: the level of air around the animal, including the beam's fall-off towards the edges."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from services.intake.animal.trunk import Mask, Plane, Scout
 _LEVELS: Final = 128
 _LEAST_RANGE: Final = 1e-3
 _SMOOTHING: Final = np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2)
-"""Noise spreads the background over many levels; the animal of an over-exposed picture may have a single one."""
+"""Kernel for the histogram. Noise spreads the background over many levels, whereas the animal of an over-exposed image
+may have a single one."""
 _EDGE_PART: Final = 0.06
-"""Pixels this near to the field's edge, in parts of a side, are along the edge."""
+"""Pixels this close to the field's edge, as a fraction of its shorter side, belong to the edge."""
 _FIT_STRIDE: Final = 4
 _FIT_ROUNDS: Final = 4
 _BEYOND_NOISE: Final = 4.0
-"""What differs from the background by more than so many standard deviations decides the polarity."""
+"""Pixels that differ from the background by more than this many standard deviations decide the polarity."""
 _MAD_TO_SIGMA: Final = 1.4826
 _EDGE_QUANTILE, _EDGE_SIGMAS = 0.95, 1.96
-"""So much of a normal distribution lies within so many standard deviations."""
+"""This fraction of a normal distribution is within this many standard deviations."""
 _MOST_NOISE: Final = 0.04
-"""Limit of the noise along the edge, in parts of the picture's contrast: there an animal may lie across it."""
+"""Upper limit of the noise along the edge, as a fraction of the contrast: an animal may lie across the edge."""
 
 
 @dataclass(frozen=True)
 class Background:
-    """The background as a quadratic surface over the picture.
+    """The background as a quadratic surface over the image.
 
-    `polarity` is in -1..1: how far the rest of the picture lies above (bone bright) or below the background.
-    `noise` is the standard deviation about the surface, in scout values.
+    `coefficients` are those of 1, x, y, x^2, xy and y^2, with x and y in -1..1. `noise` is the standard deviation
+    around the surface, in scout values. `polarity` is in -1..1: positive when the rest of the image is brighter than
+    the background (bone bright), negative when it is darker.
     """
 
     coefficients: NDArray[np.float64]
@@ -41,14 +43,14 @@ class Background:
     polarity: float
 
     def surface(self, rows: int, columns: int) -> Plane:
-        """Background float32 [rows, columns] of a picture sampled at this size."""
+        """Return the background float32 [rows, columns] of an image sampled at this size."""
         y, x = np.linspace(-1, 1, rows)[:, None], np.linspace(-1, 1, columns)[None, :]
         c = self.coefficients
         return np.asarray(c[0] + c[1] * x + c[2] * y + c[3] * x * x + c[4] * x * y + c[5] * y * y, dtype=np.float32)
 
 
 def find_background(scouted: Scout, usable: Mask) -> Background:
-    """Fit the background where `usable` (no blade) in a picture of either polarity."""
+    """Fit the background of an image of either polarity, using only the pixels in `usable` (no collimator blade)."""
     values = scouted.values
     edge = _near_edge(usable)
     level, width = _commonest_level(values, usable, edge)
@@ -63,14 +65,16 @@ def find_background(scouted: Scout, usable: Mask) -> Background:
 
 
 def _noise_along_edge(difference: Plane, usable: Mask, edge: Mask) -> float:
-    """Noise of air that is partly clipped at black: its commonest value has no spread, what was not clipped has."""
+    """Estimate the noise of partly clipped air: its most frequent value has no spread, the unclipped pixels do."""
     contrast = float(np.percentile(np.abs(difference[::2, ::2][usable[::2, ::2]]), 99.5))
     spread = float(np.quantile(np.abs(difference[edge]), _EDGE_QUANTILE)) / _EDGE_SIGMAS
     return min(spread, _MOST_NOISE * contrast)
 
 
 def _commonest_level(values: Plane, usable: Mask, edge: Mask) -> tuple[float, float]:
-    """Densest grey level along the field's edge, where animals seldom lie, and its half width at half maximum."""
+    """Return the most frequent grey level along the field's edge, where animals are rare, and its half width at half
+    maximum.
+    """
     low, high = (float(level) for level in np.percentile(values[::2, ::2][usable[::2, ::2]], (0.1, 99.9)))
     counts, bounds = np.histogram(values[edge], bins=_LEVELS, range=(low, max(high, low + _LEAST_RANGE)))
     smooth = np.convolve(counts, _SMOOTHING, mode="same")
@@ -109,9 +113,9 @@ def _fit(values: Plane, near: Mask, usable: Mask, width: float) -> tuple[NDArray
 
 
 def _least_squares(terms: NDArray[np.float64], sample: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Solve the normal equations; a thin ridge keeps them solvable where the background is a narrow strip.
+    """Solve the normal equations; a small ridge keeps them solvable where the background is a narrow strip.
 
-    einsum rather than BLAS, whose threads would compete with the other workers'.
+    Uses einsum rather than BLAS, whose threads would compete with those of other workers.
     """
     square = np.einsum("ik,jk->ij", terms, terms) + 1e-9 * terms.shape[1] * np.eye(len(terms))
     return np.asarray(np.linalg.solve(square, np.einsum("ik,k->i", terms, sample)))

@@ -1,6 +1,6 @@
-"""From a decoded picture to its animal: background, blades, polarity, outline.
+"""From a decoded image to its animal: collimator blades, background, polarity and outline.
 
-Collimator blades and frames: straight strips along the picture's edges that differ from what lies inside them.
+Collimator blades and frames are straight strips along the image's edges that differ from the area inside them.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from services.intake.animal.trunk import Mask, Plane, Scout, scout
 from services.intake.raster import Raster
 
 _DEEPEST: Final = 0.35
-"""A strip is looked for up to this part of the side."""
+"""Strips are searched up to this fraction of the side."""
 _UNIFORM_PART: Final = 0.75
-"""Part of a strip's pixels that must lie near the strip's own level."""
+"""Fraction of a strip's pixels that must be near the strip's own level."""
 _MOST_FRAMES: Final = 3
 _SHARP_PART: Final = 0.35
-"""Part of a step that must happen between two lines."""
+"""Fraction of a step that must occur between two lines."""
 _TOLERANCE: Final = 0.06
-"""Pixels within this part of the picture's range are near."""
+"""Pixels within this fraction of the image's range of a level are near it."""
 _JUMP: Final = 0.02
-"""Least step from strip to inside, in parts of the picture's range; it must also be six times the noise of a line."""
+"""Least step from strip to inside, as a fraction of the range; it must also be six times the noise of a line."""
 _STEADY: Final = 0.004
-"""Lines that differ by less than this part of the picture's range, and the usual difference, are beyond the step."""
+"""Lines that differ by less than this fraction of the range plus the usual difference are beyond the step."""
 _LAG: Final = 3
-"""Lines across which the step happens (blades are a little blurred)."""
+"""Number of lines across which the step occurs (blades are slightly blurred)."""
 
 
 def open_field(scouted: Scout) -> Mask:
-    """Part of the picture that is inside all blades; blades within blades are found one after the other."""
+    """Return the area inside all blades, bool [rows, columns]; nested blades are found one after the other."""
     values = scouted.values
     low, high = (float(level) for level in np.percentile(values[::2, ::2], (0.5, 99.5)))
     top, left, bottom, right = 0, 0, *values.shape
@@ -51,7 +51,7 @@ def open_field(scouted: Scout) -> Mask:
 
 
 def _strip_depth(values: Plane, extent: float) -> int:
-    """Columns of the strip along the left edge; 0 when there is none."""
+    """Return the number of columns of the strip along the left edge; 0 when there is none."""
     deepest = int(values.shape[1] * _DEEPEST)
     lines = values[::2, : deepest + _LAG]
     levels = np.median(lines, axis=0)
@@ -69,7 +69,9 @@ def _strip_depth(values: Plane, extent: float) -> int:
 
 
 def _is_edge(levels: Plane, strip: Plane, beyond: Plane) -> bool:
-    """Tell a blade's edge: sharp, unlike an animal's flank; along the whole line, unlike an animal that lies across.
+    """Return whether this is a blade's edge.
+
+    It is sharp, unlike an animal's flank, and spans the whole line, unlike an animal that crosses it.
 
     `levels` are the medians of the lines from `strip` to `beyond`.
     """
@@ -80,7 +82,7 @@ def _is_edge(levels: Plane, strip: Plane, beyond: Plane) -> bool:
 
 
 def _after_step(levels: Plane, jump: int, steady: float) -> int:
-    """First line beyond a step that starts near line `jump`: a blade's edge is blurred over some lines."""
+    """Return the first line beyond a step that starts near line `jump` (a blade's edge is blurred)."""
     changes = np.abs(np.diff(levels))
     line = jump + int(np.argmax(changes[jump : jump + 2 * _LAG]))
     while line < len(changes) and changes[line] > steady:
@@ -90,10 +92,10 @@ def _after_step(levels: Plane, jump: int, steady: float) -> int:
 
 @dataclass(frozen=True)
 class ScoutAnalysis:
-    """All that was learnt from a picture's scout.
+    """What the scout of an image shows.
 
-    `surface` is the background, float32 like the scout, before polarity is mended; `sign` is 1 when bone is bright
-    in the file and -1 when it is dark; `field` is what lies inside the blades.
+    `surface` is the background, float32 like the scout, before polarity is corrected. `sign` is 1 when bone is bright
+    in the file and -1 when it is dark. `field` is the area inside the blades.
     """
 
     scout: Scout
@@ -105,12 +107,12 @@ class ScoutAnalysis:
 
     @property
     def factor(self) -> int:
-        """Picture pixels a scout pixel."""
+        """Side of a scout pixel in image pixels."""
         return self.scout.factor
 
 
 def find(raster: Raster) -> ScoutAnalysis:
-    """Find the animal; raises Rejected `blank` when nothing stands out from the background."""
+    """Find the animal; raises Rejected `blank` when no object stands out from the background."""
     small = scout(raster)
     field = open_field(small)
     background = find_background(small, field)
@@ -118,5 +120,7 @@ def find(raster: Raster) -> ScoutAnalysis:
     surface = background.surface(*small.values.shape)
     animal = find_animal((small.values - surface) * np.float32(sign), background, field)
     if animal is None:
-        raise Rejected("blank", "nothing stands out from the background", noise=round(background.noise, 5))
+        noise = round(background.noise, 5)
+        message = f"no object stands out from the background (its noise is {noise:g} of full scale)"
+        raise Rejected("blank", message, noise=noise)
     return ScoutAnalysis(small, field, background, surface, sign, animal)

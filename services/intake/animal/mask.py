@@ -1,4 +1,4 @@
-"""The animal's outline: what stands out from the background, less what is no animal."""
+"""The animal's outline: the largest object that stands out from the background."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from services.intake.animal.trunk import Mask, Plane
 
 _SURE_NOISE, _SURE_PART = 5.0, 0.08
 _FAINT_NOISE, _FAINT_PART = 3.0, 0.03
-"""An animal is surely (or faintly) there above this many standard deviations of the background and this part of the
-picture's contrast; the faint pixels count where they touch the sure ones."""
+"""A pixel surely (or faintly) belongs to an object when it is above this many standard deviations of the background and
+this fraction of the contrast. Faint pixels count where they touch sure ones."""
 _BRIDGE: Final = 3
 """Gaps of this many scout pixels in a thin tail or paw are closed."""
 _LARGEST_HOLE: Final = 0.02
-"""Holes below this part of the animal's area belong to it."""
+"""Holes below this fraction of the animal's area belong to it."""
 _LEAST_PART: Final = 0.01
-"""An animal covers at least this part of the field."""
+"""An animal covers at least this fraction of the field."""
 _SECOND_ANIMAL: Final = 0.4
-"""A second object with this part of the first one's area, not flat and not thin, is a second animal."""
+"""A second object with at least this fraction of the largest one's area, neither flat nor thin, is a second animal."""
 _BODY_LEVEL: Final = 0.3
-"""Bodies are where the excess is above this part of the mask's median: the halo that joins neighbours is not."""
+"""Bodies are where the excess is above this fraction of the mask's median; the halo that joins neighbours is not."""
 _BODY_CORE, _SECOND_CORE = 0.5, 0.3
-"""Bodies are counted by their cores (deeper than this part of the greatest depth), from this part of the largest on."""
+"""Bodies are counted by their cores (deeper than the first fraction of the greatest depth) that have at least the
+second fraction of the largest core's area."""
 
 
 @dataclass(frozen=True)
 class Animal:
-    """`mask` bool [rows, columns] of the scout: the largest object, tail and paws included.
+    """The animal in scout pixels.
 
-    `others` marks all further objects (markers, text, blades). `excess` float32 is the picture above its background,
-    bone bright; `contrast` its 99.5th percentile; `count` the number of animals.
+    `mask` bool [rows, columns] is the largest object including tail and paws. `others` marks all further objects
+    (markers, text, blades). `excess` float32 is the image minus its background, bone bright; `contrast` is its 99.5th
+    percentile and `noise` the background's standard deviation. `count` is the number of animals.
     """
 
     mask: Mask
@@ -47,7 +49,7 @@ class Animal:
 
 
 def find_animal(excess: Plane, background: Background, inside: Mask) -> Animal | None:
-    """Find the animal in a picture less its background, bone bright; None when nothing stands out."""
+    """Find the animal in an image minus its background, bone bright; None when no object stands out."""
     smooth = np.asarray(cv2.GaussianBlur(excess, (3, 3), 0), dtype=np.float32)
     contrast = float(np.percentile(smooth[::2, ::2][inside[::2, ::2]], 99.5))
     sure = (smooth > max(_SURE_NOISE * background.noise, _SURE_PART * contrast)) & inside
@@ -82,14 +84,14 @@ def _objects(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
 
 
 def _without_small_holes(mask: Mask) -> Mask:
-    """Gas in the gut is part of the animal; what tail and limbs enclose is not."""
+    """Fill small holes: gas in the gut is part of the animal, the area that tail and limbs enclose is not."""
     labels, areas = _objects(~mask)
     small = np.concatenate([[False], areas < _LARGEST_HOLE * mask.sum()])
     return np.asarray(mask | small[labels], dtype=np.bool_)
 
 
 def _bodies(mask: Mask, excess: Plane) -> int:
-    """Number of trunks in one object: animals that touch have one outline but a core each."""
+    """Return the number of trunks in one object: animals that touch have one outline, but one core each."""
     body = mask & (excess > _BODY_LEVEL * float(np.median(excess[mask])))
     depth = cv2.distanceTransform(np.pad(body.astype(np.uint8), 1), cv2.DIST_L2, 5)
     _, areas = _objects(depth > _BODY_CORE * float(depth.max()))

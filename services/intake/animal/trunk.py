@@ -1,7 +1,4 @@
-"""The trunk's axis: how the body lies, without limbs and tail.
-
-A small copy of a picture on which everything but the final pixels is decided.
-"""
+"""The scout, a small copy of an image on which everything but the final pixels is decided, and the trunk's axis."""
 
 from __future__ import annotations
 
@@ -15,6 +12,8 @@ from numpy.typing import NDArray
 from services.intake.raster import Raster, reduced
 
 LONGEST_SIDE: Final = 384
+_CORE: Final = 0.45
+"""The trunk is the part of the animal that is deeper than this fraction of its greatest depth."""
 
 Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -24,25 +23,21 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scout:
-    """`values` float32 [rows, columns] in 0..1; one value is the mean of `factor` x `factor` pixels of the picture."""
+    """`values` float32 [rows, columns] in 0..1; each is the mean of `factor` x `factor` pixels of the image."""
 
     values: Plane
     factor: int
 
 
 def scout(raster: Raster) -> Scout:
-    """Reduce a picture by a whole factor until its longer side is at most 384."""
+    """Reduce an image by a whole factor so that its longer side is at most 384 pixels."""
     factor = -(-max(raster.pixels.shape) // LONGEST_SIDE)
     return Scout(reduced(raster.pixels, factor).astype(np.float32) / np.float32(raster.white), factor)
 
 
-_CORE: Final = 0.45
-"""The trunk is what lies deeper in the animal than this part of its greatest depth."""
-
-
 @dataclass(frozen=True)
 class Trunk:
-    """Unit `axis` (x, y) of the trunk, which has two equally good signs.
+    """Unit `axis` (x, y) of the trunk; its sign is arbitrary.
 
     `length` and `width` are four standard deviations along and across the axis, in scout pixels.
     """
@@ -58,7 +53,7 @@ class Trunk:
 
 
 def find_trunk(mask: Mask) -> Trunk:
-    """Principal axis of the animal's deep part, each pixel weighted by its depth."""
+    """Return the principal axis of the animal's deep part, each pixel weighted by its depth."""
     walled = np.pad(mask.astype(np.uint8), 1)
     depth = cv2.distanceTransform(walled, cv2.DIST_L2, 5)[1:-1, 1:-1]
     core = depth > _CORE * float(depth.max())

@@ -1,17 +1,16 @@
-"""Bytes of a file to one grey frame; the format is found in the bytes, never in a name or a declared type."""
+"""Decodes the bytes of a file to one grey frame. The bytes decide the format, never a name or a declared type."""
 
 from __future__ import annotations
 
 from services.common.errors import Rejected
-from services.intake.decode.bmp import decode_bmp
+from services.intake.decode.bitmap import decode_bmp, decode_png
 from services.intake.decode.dicom import decode_dicom
+from services.intake.decode.errors import corrupt_if_it_fails
 from services.intake.decode.jpeg import decode_jpeg
-from services.intake.decode.png import decode_png
 from services.intake.decode.sniff import FileFormat, sniff
 from services.intake.decode.tiff import decode_tiff
-from services.intake.errors import corrupt_if_it_fails
-from services.intake.limits import Limits
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 
 _DECODERS = {
     FileFormat.DICOM: decode_dicom,
@@ -23,16 +22,21 @@ _DECODERS = {
 
 
 def decode(data: bytes, limits: Limits) -> Raster:
-    """Decode one picture.
+    """Decode the first frame of a file.
 
-    Raises Rejected: `image_empty`, `image_too_many_bytes`, `format_unsupported`, `image_too_many_pixels`,
-    `image_too_small`, `too_many_frames`, `bits_unsupported`, `photometric_unsupported`,
+    Raises Rejected with one of the reasons `image_empty`, `image_too_many_bytes`, `format_unsupported`,
+    `image_too_many_pixels`, `image_too_small`, `too_many_frames`, `bits_unsupported`, `photometric_unsupported`,
     `transfer_syntax_unsupported`, `dicom_without_picture`, `image_truncated` or `image_corrupt`.
     """
     if not data:
         raise Rejected("image_empty", "the file is empty")
     if len(data) > limits.most_bytes:
-        raise Rejected("image_too_many_bytes", "the file is too large", bytes=len(data), limit=limits.most_bytes)
+        raise Rejected(
+            "image_too_many_bytes",
+            f"the file has {len(data)} bytes, the limit is {limits.most_bytes}",
+            bytes=len(data),
+            limit=limits.most_bytes,
+        )
     file_format = sniff(data)
     if file_format is None:
         raise Rejected("format_unsupported", "not a DICOM, JPEG, PNG, BMP or TIFF file", starts_with=data[:16].hex())

@@ -1,4 +1,4 @@
-"""A DICOM data set out of bytes, with a bound on what a deflated one may grow to."""
+"""Reads a DICOM data set from bytes, with a limit on the size of an inflated one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pydicom.uid import (
 )
 
 from services.common.errors import Rejected
-from services.intake.errors import truncated
+from services.intake.decode.errors import truncated
 
-# Values that break their VR's rules (a date, an odd id) are no reason to refuse pixels.
+# Values that break the rules of their VR (a date, an unusual id) must not cause a rejection of the pixels.
 config.settings.reading_validation_mode = config.IGNORE
 
 _FILE_META_GROUP = 0x0002
@@ -35,7 +35,10 @@ _quiet_depth = 0
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings about sloppy files from the logs; filters are process-wide: threads count in and out."""
+    """Suppress pydicom's warnings about malformed files.
+
+    Warning filters are process-wide, so the last of the concurrent threads restores them.
+    """
     global _quiet_depth  # noqa: PLW0603 - the filters it guards are global too
     with _quiet_lock:
         if _quiet_depth == 0:
@@ -56,7 +59,7 @@ def read_dicom(data: bytes, most_bytes: int) -> FileDataset:
     """Read a data set with its transfer syntax filled in; pixels stay as stored.
 
     Raises Rejected `image_too_many_bytes` (deflated beyond the limit) or `image_truncated`; pydicom's own errors
-    pass.
+    are not caught.
     """
     meta, start = _file_meta(data)
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
@@ -85,9 +88,13 @@ def _inflate(compressed: bytes, most_bytes: int) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = inflater.decompress(compressed, most_bytes)
     if inflater.unconsumed_tail:
-        raise Rejected("image_too_many_bytes", "the data set inflates beyond the limit", limit=most_bytes)
+        raise Rejected(
+            "image_too_many_bytes",
+            f"the data set inflates to more than the limit of {most_bytes} bytes",
+            limit=most_bytes,
+        )
     if not inflater.eof:
-        raise truncated("the deflated data set ends early")
+        raise truncated(f"the deflated data set ends early, after {len(inflated)} inflated bytes")
     return inflated
 
 

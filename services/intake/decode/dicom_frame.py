@@ -1,4 +1,4 @@
-"""Stored values of a DICOM file's first frame, with the codec that its transfer syntax needs."""
+"""Decodes the stored values of a DICOM file's first frame with the codec of its transfer syntax."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from pydicom.uid import (
 )
 
 from services.common.errors import Rejected
+from services.intake.decode.errors import corrupt, truncated
 from services.intake.decode.grey import to_grey
 from services.intake.decode.jpeg import JpegHeader, read_jpeg_header, without_end
-from services.intake.errors import corrupt, truncated
 from services.intake.raster import Grey
 
 _JPEG: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
@@ -45,9 +45,10 @@ _SIZ: Final = re.compile(rb"\xff\x4f\xff\x51....(.{16})", re.DOTALL)
 
 
 def stored_frame(dataset: FileDataset) -> Grey:
-    """First frame as stored, unsigned uint8 or uint16 [rows, columns]; colour becomes its luma.
+    """Return the first frame as stored, uint8 or uint16 [rows, columns]; colour is reduced to luma.
 
-    Raises Rejected `transfer_syntax_unsupported`, `image_truncated` or `image_corrupt`; codecs' own errors pass.
+    Raises Rejected `transfer_syntax_unsupported`, `image_truncated` or `image_corrupt`; codecs' own errors are not
+    caught.
     """
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     if syntax in _JPEG:
@@ -57,7 +58,9 @@ def stored_frame(dataset: FileDataset) -> Grey:
     elif syntax in JPEGLSTransferSyntaxes:
         _check_jpeg_size(read_jpeg_header(_compressed_frame(dataset)), dataset)
     elif syntax != RLELossless and (syntax.is_compressed and not syntax.is_deflated):
-        raise Rejected("transfer_syntax_unsupported", "no decoder for this transfer syntax", transfer_syntax=syntax)
+        raise Rejected(
+            "transfer_syntax_unsupported", f"no decoder for transfer syntax {syntax}", transfer_syntax=syntax
+        )
     frame, properties = get_decoder(syntax).as_array(dataset, raw=True, index=0)
     return _unsigned_grey(frame, str(properties["photometric_interpretation"]))
 
@@ -82,29 +85,36 @@ def _jpeg_frame(frame: bytes, dataset: FileDataset) -> Grey:
 
 
 def _decode_deep_jpeg(frame: bytes, header: JpegHeader) -> NDArray[Any]:
-    """Decode 12-bit and lossless JPEG, with libjpeg-turbo 3 out of `imagecodecs`.
+    """Decode 12-bit and lossless JPEG with libjpeg-turbo 3 from `imagecodecs`.
 
-    It decodes what is missing to grey. So further data is put before the end: whole pictures do not change by it.
+    The codec fills missing data with grey. Data is therefore appended before the end marker and decoded again: a
+    complete image does not change.
     """
     decoded = np.asarray(imagecodecs.jpeg8_decode(frame))
     longer = frame[: header.end] + _FURTHER_DATA + frame[header.end :]
     if not np.array_equal(decoded, imagecodecs.jpeg8_decode(longer)):
-        raise truncated("the JPEG frame lacks some of its data")
+        raise truncated("the JPEG frame is incomplete")
     return decoded
 
 
 def _check_jpeg_size(header: JpegHeader, dataset: FileDataset) -> None:
-    if (header.rows, header.columns) != (dataset.Rows, dataset.Columns):
-        raise corrupt("the compressed frame's size is not the one that the header declares")
+    _check_declared(header.rows, header.columns, dataset)
+
+
+def _check_declared(rows: int, columns: int, dataset: FileDataset) -> None:
+    if (rows, columns) != (dataset.Rows, dataset.Columns):
+        raise corrupt(
+            f"the compressed frame has {rows} rows and {columns} columns, "
+            f"the header declares {dataset.Rows} and {dataset.Columns}"
+        )
 
 
 def _check_wavelet_size(frame: bytes, dataset: FileDataset) -> None:
     found = _SIZ.search(frame, 0, 4096)
     if found is None:
-        raise corrupt("the frame is no JPEG 2000 codestream")
+        raise corrupt("the frame is not a JPEG 2000 codestream")
     right, bottom, left, top = struct.unpack(">IIII", found[1])
-    if (bottom - top, right - left) != (dataset.Rows, dataset.Columns):
-        raise corrupt("the compressed frame's size is not the one that the header declares")
+    _check_declared(bottom - top, right - left, dataset)
 
 
 def _unsigned_grey(frame: NDArray[Any], photometric: str) -> Grey:

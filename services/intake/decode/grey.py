@@ -1,7 +1,4 @@
-"""OpenCV's decoder, and its channels to one grey channel.
-
-Sizes that a header declares, checked before a decoder may allocate for them.
-"""
+"""What all formats share: size checks before a decoder allocates memory, OpenCV's decoder, and colour to grey."""
 
 from __future__ import annotations
 
@@ -13,29 +10,49 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from services.common.errors import Rejected
-from services.intake.errors import corrupt
-from services.intake.limits import Limits
+from services.intake.decode.errors import corrupt
 from services.intake.raster import Grey, Raster, spread
+from services.intake.settings import Limits
 
 
 def check_size(columns: int, rows: int, frames: int, limits: Limits) -> None:
-    """Raise Rejected `image_too_many_pixels`, `image_too_small` or `too_many_frames`."""
+    """Check the size that a header declares.
+
+    Raises Rejected `image_too_many_pixels`, `image_too_small` or `too_many_frames`.
+    """
     if columns * rows > limits.most_pixels:
-        raise Rejected("image_too_many_pixels", "too many pixels", columns=columns, rows=rows, limit=limits.most_pixels)
+        raise Rejected(
+            "image_too_many_pixels",
+            f"the image has {columns}x{rows} = {columns * rows} pixels, the limit is {limits.most_pixels}",
+            columns=columns,
+            rows=rows,
+            limit=limits.most_pixels,
+        )
     if min(columns, rows) < limits.least_side:
-        raise Rejected("image_too_small", "too few pixels a side", columns=columns, rows=rows, limit=limits.least_side)
+        raise Rejected(
+            "image_too_small",
+            f"the image has {columns}x{rows} pixels, both sides must have at least {limits.least_side}",
+            columns=columns,
+            rows=rows,
+            limit=limits.least_side,
+        )
     if frames > limits.most_frames:
-        raise Rejected("too_many_frames", "a cine or a volume, not an X-ray", frames=frames, limit=limits.most_frames)
+        raise Rejected(
+            "too_many_frames",
+            f"the file has {frames} or more frames, the limit is {limits.most_frames}: it is a cine or a volume",
+            frames=frames,
+            limit=limits.most_frames,
+        )
 
 
 _OPAQUE = 0.5
-"""A pixel is transparent below this part of full alpha."""
+"""A pixel is transparent below this fraction of full alpha."""
 
 
 def decode_with_opencv(data: bytes, name: str, limits: Limits, facts: dict[str, JsonValue]) -> Raster:
     """Decode a checked file; raises Rejected `image_corrupt` or `bits_unsupported`.
 
-    EXIF rotation is ignored: the animal's own direction decides.
+    EXIF rotation is ignored: the view is oriented by the animal itself.
     """
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -53,12 +70,16 @@ def decode_with_opencv(data: bytes, name: str, limits: Limits, facts: dict[str, 
 
 
 def to_grey(image: NDArray[Any]) -> tuple[Grey, NDArray[np.bool_] | None]:
-    """Split uint8 or uint16 [rows, columns(, 1 | 3 BGR | 4 BGRA)] into luma (ITU-R BT.601) and what is transparent.
+    """Split uint8 or uint16 [rows, columns(, 1 | 3 BGR | 4 BGRA)] into luma (ITU-R BT.601) and a mask of transparency.
+
+    The mask is bool [rows, columns], or None when every pixel is opaque.
 
     Raises Rejected `bits_unsupported` for other types.
     """
     if image.dtype not in (np.uint8, np.uint16):
-        raise Rejected("bits_unsupported", "samples must be integers of 8 or 16 bits", found=str(image.dtype))
+        raise Rejected(
+            "bits_unsupported", f"the samples are {image.dtype}, supported are uint8 and uint16", found=str(image.dtype)
+        )
     channels = 1 if image.ndim == 2 else image.shape[2]
     if channels == 1:
         return image.reshape(image.shape[:2]), None
@@ -70,7 +91,7 @@ def to_grey(image: NDArray[Any]) -> tuple[Grey, NDArray[np.bool_] | None]:
 
 
 def _filled(grey: Grey, transparent: NDArray[np.bool_]) -> Grey:
-    """Give transparent pixels, which may hold anything, the level of the opaque ones beside them."""
+    """Give transparent pixels, which may have any value, the median level of the opaque pixels next to them."""
     near = cv2.dilate(transparent.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_) & ~transparent
     if not near.any():
         raise Rejected("blank", "every pixel is transparent")

@@ -1,4 +1,4 @@
-"""JPEG: the marker structure is walked first, since libjpeg fills what is missing with grey and calls it decoded."""
+"""JPEG. The marker structure is checked first, because libjpeg fills missing data with grey and reports success."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.common.errors import Rejected
+from services.intake.decode.errors import corrupt, truncated
 from services.intake.decode.grey import check_size, decode_with_opencv
-from services.intake.errors import corrupt, truncated
-from services.intake.limits import Limits
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 
 _FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 """SOF0 to SOF15 without DHT, JPG and DAC, and SOF55 of JPEG-LS."""
@@ -20,19 +20,19 @@ _END_OF_IMAGE: Final = 0xD9
 _SEQUENTIAL: Final = frozenset({0xC0, 0xC1})
 _PROGRESSIVE: Final = 0xC2
 _MOST_SCANS: Final = 64
-"""A progressive file has some ten; each further scan costs a pass over all pixels."""
+"""A progressive file has about ten; each scan costs a pass over all pixels."""
 # In entropy-coded data an FF is stuffed with 00, repeated, or starts a restart marker (JPEG-LS stuffs with a bit: any
 # byte below 80); anything else is the next segment.
 _NEXT_SEGMENT: Final = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 
 _LOOK_AHEAD: Final = bytes(16)
-"""What libjpeg may read of the coming bytes while it decodes the last block."""
+"""libjpeg may read this far beyond the last block while it decodes it."""
 
 
 @dataclass(frozen=True)
 class JpegHeader:
-    """What the frame header (SOF) says, the number of scans, and where the last one ends."""
+    """The fields of the frame header (SOF), the number of scans and the offset of the end of the last one."""
 
     marker: int
     precision: int
@@ -43,7 +43,7 @@ class JpegHeader:
 
     @property
     def is_8_bit(self) -> bool:
-        """Whether OpenCV decodes it: baseline, sequential or progressive with 8 bits."""
+        """Whether OpenCV can decode it: baseline, sequential or progressive with 8 bits."""
         return self.precision == 8 and self.marker in _SEQUENTIAL | {_PROGRESSIVE}
 
 
@@ -54,7 +54,8 @@ def decode_jpeg(data: bytes, limits: Limits) -> Raster:
     if not header.is_8_bit:
         raise Rejected(
             "bits_unsupported",
-            "a JPEG file must be baseline or progressive with 8 bits",
+            f"the JPEG has {header.precision} bits and frame marker {header.marker:02x}, "
+            "supported are baseline and progressive files with 8 bits",
             marker=f"{header.marker:02x}",
             bits=header.precision,
         )
@@ -62,11 +63,11 @@ def decode_jpeg(data: bytes, limits: Limits) -> Raster:
 
 
 def without_end(data: bytes, header: JpegHeader) -> bytes:
-    """Make a file that decodes to the same picture if its data is whole, and does not decode if some is missing.
+    """Return a file that decodes to the same image if its data is complete, and fails to decode if data is missing.
 
-    libjpeg fills up with grey when it meets the end-of-image marker too early, but OpenCV's data source has it fail
-    when the bytes run out: so the marker is cut off. Progressive files, where missing data costs detail only, and files
-    of several scans stay as they are.
+    libjpeg fills the rest with grey when the end-of-image marker comes too early, but OpenCV's data source makes it
+    fail when the bytes run out. The marker is therefore cut off. Progressive files, where missing data costs only
+    detail, and files with several scans are returned unchanged.
     """
     if header.marker in _SEQUENTIAL and header.scans == 1:
         return data[: header.end] + _LOOK_AHEAD
@@ -74,7 +75,7 @@ def without_end(data: bytes, header: JpegHeader) -> bytes:
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader:
-    """Walk all segments up to the end-of-image marker.
+    """Read all segments up to the end-of-image marker.
 
     Raises Rejected `image_truncated` when the file ends before that marker, `image_corrupt` when segments
     contradict the format.
@@ -88,7 +89,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         body = _segment(data, position)
         if marker in _FRAME_MARKERS:
             if frame is not None or len(body) < 6:
-                raise corrupt("the JPEG has no single frame header")
+                raise corrupt("the JPEG has several frame headers or one that is too short")
             precision, rows, columns = struct.unpack(">BHH", body[:5])
             frame = marker, precision, rows, columns
         position += len(body) + 2
@@ -96,7 +97,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
             scans += 1
             position = end = _end_of_scan(data, position)
     if frame is None or not 0 < scans <= _MOST_SCANS:
-        raise corrupt("the JPEG has no frame header, no scan or far too many scans")
+        raise corrupt(f"the JPEG must have a frame header and 1 to {_MOST_SCANS} scans, it has {scans} scans")
     return JpegHeader(*frame, scans, end)
 
 
@@ -104,23 +105,23 @@ def _marker(data: bytes, position: int) -> tuple[int, int]:
     while data[position : position + 2] == b"\xff\xff":
         position += 1
     if position + 2 > len(data):
-        raise truncated("the JPEG ends before its end-of-image marker")
+        raise truncated(f"the JPEG has no end-of-image marker: the file ends after {len(data)} bytes")
     if data[position] != 0xFF:
-        raise corrupt("a JPEG segment does not start with a marker")
+        raise corrupt(f"a JPEG segment does not start with a marker (at byte {position})")
     return data[position + 1], position + 2
 
 
 def _segment(data: bytes, position: int) -> bytes:
     length = int.from_bytes(data[position : position + 2], "big")
     if length < 2:
-        raise corrupt("a JPEG segment has no length")
+        raise corrupt(f"a JPEG segment has an invalid length of {length} (at byte {position})")
     if position + length > len(data):
-        raise truncated("the JPEG ends inside a segment")
+        raise truncated(f"the JPEG ends inside a segment: it has {len(data)} of {position + length} bytes")
     return data[position + 2 : position + length]
 
 
 def _end_of_scan(data: bytes, position: int) -> int:
     found = _NEXT_SEGMENT.search(data, position)
     if found is None:
-        raise truncated("the JPEG ends inside its picture data")
+        raise truncated(f"the JPEG ends inside its image data, after {len(data)} bytes")
     return found.start()

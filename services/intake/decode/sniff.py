@@ -1,4 +1,4 @@
-"""Which format a file has, by its first bytes."""
+"""Finds a file's format by its first bytes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _STARTS: Final = (
     (b"II+\x00", FileFormat.TIFF),
     (b"MM\x00+", FileFormat.TIFF),
 )
-# A data set without preamble starts with group 0002 or 0008, in either byte order: an element number, then an explicit
-# VR or (implicit) a length below 64 KiB.
+# A data set without a preamble starts with group 0002 or 0008 in either byte order, then an element number, then an
+# explicit VR or (implicit) a length below 64 KiB.
 _BARE_DICOM: Final = re.compile(rb"(?:[\x02\x08]\x00..|\x00[\x02\x08]..)(?:[A-Z]{2}|..\x00\x00)", re.DOTALL)
 
 
 def sniff(data: bytes) -> FileFormat | None:
-    """Format of a file, or None when it is none that intake decodes."""
+    """Return the format of a file, or None when intake does not decode it."""
     if data[DICOM_PREAMBLE : DICOM_PREAMBLE + 4] == b"DICM":
         return FileFormat.DICOM
     for start, file_format in _STARTS:

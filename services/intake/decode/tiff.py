@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF: the first directory is read here, so that sizes and data ranges are known before decoding."""
+"""TIFF and BigTIFF. The first directory is read here, so that sizes and data ranges are known before decoding."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.common.errors import Rejected
+from services.intake.decode.errors import corrupt, truncated
 from services.intake.decode.grey import check_size, decode_with_opencv
-from services.intake.errors import corrupt, truncated
-from services.intake.limits import Limits
 from services.intake.raster import Raster
+from services.intake.settings import Limits
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLE_FORMAT = 256, 257, 258, 259, 339
 _OFFSETS_AND_COUNTS: Final = ((273, 279), (324, 325))
@@ -36,7 +36,7 @@ class _Layout:
 
 
 def decode_tiff(data: bytes, limits: Limits) -> Raster:
-    """Decode the first page of a TIFF of 8 or 16 bits a sample; raises Rejected (see `decode`)."""
+    """Decode the first page of a TIFF with 8 or 16 bits per sample; raises Rejected (see `decode`)."""
     big = data[2:3] == b"+" or data[3:4] == b"+"
     order = "<" if data[:2] == b"II" else ">"
     layout = _Layout(order, order + "Q", order + "Q", 20) if big else _Layout(order, order + "I", order + "H", 12)
@@ -45,11 +45,15 @@ def decode_tiff(data: bytes, limits: Limits) -> Raster:
     except (struct.error, OverflowError) as error:
         raise truncated("the TIFF ends inside its directory") from error
     if not {_WIDTH, _LENGTH} <= tags.keys():
-        raise corrupt("the TIFF directory has no size")
+        raise corrupt("the TIFF directory has no image size")
     check_size(tags[_WIDTH][0], tags[_LENGTH][0], pages, limits)
     bits = set(tags.get(_BITS, (1,)))
     if not (bits <= {8} or bits <= {16}) or set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
-        raise Rejected("bits_unsupported", "a TIFF must have unsigned samples of 8 or 16 bits", bits=sorted(bits))
+        raise Rejected(
+            "bits_unsupported",
+            f"the TIFF has samples of {sorted(bits)} bits, supported are unsigned samples of 8 or 16 bits",
+            bits=sorted(bits),
+        )
     _check_segments(tags, len(data))
     return decode_with_opencv(data, "TIFF", limits, {"pages": pages, "compression": tags.get(_COMPRESSION, (1,))[0]})
 
@@ -61,7 +65,7 @@ def _directories(data: bytes, layout: _Layout, start: int, limits: Limits) -> tu
     while position and pages <= limits.most_frames:
         (entries,) = struct.unpack_from(layout.count, data, position)
         if entries > _MOST_ENTRIES:
-            raise corrupt("the TIFF directory has far too many entries")
+            raise corrupt(f"the TIFF directory has {entries} entries, the limit is {_MOST_ENTRIES}")
         position += struct.calcsize(layout.count)
         if first is None:
             found = (_entry(data, layout, position + number * layout.entry) for number in range(entries))
@@ -78,16 +82,16 @@ def _entry(data: bytes, layout: _Layout, position: int) -> tuple[int, tuple[int,
     if letter is None or not 0 < count <= _MOST_SEGMENTS:
         return tag, ()
     values = f"{layout.order}{count}{letter}"
-    place = position + 4 + layout.inline
+    offset = position + 4 + layout.inline
     if struct.calcsize(values) > layout.inline:
-        (place,) = struct.unpack_from(layout.word, data, place)
-    return tag, struct.unpack_from(values, data, place)
+        (offset,) = struct.unpack_from(layout.word, data, offset)
+    return tag, struct.unpack_from(values, data, offset)
 
 
 def _check_segments(tags: Tags, size: int) -> None:
     for offsets, counts in _OFFSETS_AND_COUNTS:
         if tags.get(offsets) and len(tags[offsets]) == len(tags.get(counts, ())):
             if any(start + length > size for start, length in zip(tags[offsets], tags[counts], strict=True)):
-                raise truncated("the TIFF ends before its picture data does")
+                raise truncated(f"the TIFF ends before its image data does: it has {size} bytes")
             return
-    raise corrupt("the TIFF directory does not say where the picture is")
+    raise corrupt("the TIFF directory has no strips and no tiles")

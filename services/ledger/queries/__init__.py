@@ -1,17 +1,27 @@
-"""What the ledger answers. Every function takes a connection from `services.ledger.database.connect`.
+"""All queries that read the ledger; other packages import them from here only.
 
-All raise Retriable when the database is away and Fatal when the tables are missing. A `since` must carry its time zone.
+Every function takes a connection from `services.ledger.database.connect`. It raises Retriable when the database is
+away and Fatal when the tables are missing. A `since` must have a time zone.
 """
 
 from services.ledger.queries.calls import (
     CallRecord,
+    StoredCall,
     calls_after,
     calls_of,
     current_calls,
     current_calls_of,
     newest_sequence,
+    stored_calls,
 )
-from services.ledger.queries.counts import CentreCount, LedgerCount, centre_counts, ledger_count
+from services.ledger.queries.counts import (
+    CentreCount,
+    CohortProgress,
+    LedgerCount,
+    centre_counts,
+    cohort_progress,
+    ledger_count,
+)
 from services.ledger.queries.fates import (
     Fate,
     FateCount,
@@ -47,10 +57,13 @@ from services.ledger.queries.shadow import (
     shadowed_specimens,
 )
 from services.ledger.queries.specimens import (
+    IdentifiedSpecimen,
+    IdKind,
     ImageRecord,
     IncompleteCount,
     SpecimenHistory,
     SpecimenState,
+    find_specimen,
     incomplete_counts,
     incomplete_specimens,
     specimen_history,
@@ -60,8 +73,11 @@ from services.ledger.queries.specimens import (
 __all__ = [
     "CallRecord",
     "CentreCount",
+    "CohortProgress",
     "Fate",
     "FateCount",
+    "IdKind",
+    "IdentifiedSpecimen",
     "ImageFate",
     "ImageRecord",
     "IncompleteCount",
@@ -75,17 +91,20 @@ __all__ = [
     "ShadowSummary",
     "SpecimenHistory",
     "SpecimenState",
+    "StoredCall",
     "StoredImage",
     "UnreadableRecord",
     "calls_after",
     "calls_of",
     "centre_counts",
+    "cohort_progress",
     "count_reviews",
     "count_specimens",
     "current_calls",
     "current_calls_of",
     "fate_counts",
     "find_rejection",
+    "find_specimen",
     "image_fates",
     "incomplete_counts",
     "incomplete_specimens",
@@ -103,5 +122,6 @@ __all__ = [
     "specimen_history",
     "specimen_state",
     "specimens_after",
+    "stored_calls",
     "unreadable_records",
 ]

@@ -1,21 +1,71 @@
-"""Calls: the current ones, those newer than a reader has seen, all of one specimen."""
+"""Calls: the current ones, those after a reader's cursor, all of one specimen, and an export in bounded memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, LiteralString
+
+from psycopg.rows import dict_row
 
 from services.common.events import PhenotypeCall
-from services.ledger.database import Connection, mappings
+from services.ledger.database import Connection, mappings, sorted_errors
+
+_FETCHED: Final = 500
+"""Calls per fetch from the server: about 3 MB."""
+# Follows the index call_rank, so that the first rows come at once, whatever the size of the ledger.
+_WANTED: Final[LiteralString] = """
+    from (
+        select *, lead(call_id) over (
+            partition by biological_sample_id
+            order by preprocessing_generation, revision, activation, call_id
+        ) is null as current
+        from call
+    ) as ranked
+    where (current or %(history)s) and (%(centre)s::text is null or centre = %(centre)s)
+"""
+_ORDER: Final[LiteralString] = "order by biological_sample_id, preprocessing_generation, revision, activation, call_id"
+
+
+@dataclass(frozen=True)
+class StoredCall:
+    """A call in an export; `current` is false when another call of the same specimen outranks it."""
+
+    call: PhenotypeCall
+    current: bool
+    recorded_at: datetime
+
+
+@contextmanager
+def stored_calls(
+    connection: Connection, *, history: bool, centre: str | None
+) -> Iterator[tuple[int, Iterator[StoredCall]]]:
+    """Yield the number of calls and the calls, by specimen and rank: the current ones, or all with `history`.
+
+    Both are of one snapshot; calls recorded meanwhile are not included. Raises Retriable when the database goes away,
+    Fatal when the tables are missing.
+    """
+    wanted = {"history": history, "centre": centre}
+    with sorted_errors("read the ledger"), connection.transaction():
+        connection.execute("set transaction isolation level repeatable read, read only")
+        (number,) = connection.execute(f"select count(*) {_WANTED}", wanted).fetchone() or (0,)
+        with connection.cursor(name="export", row_factory=dict_row) as cursor:
+            cursor.itersize = _FETCHED
+            cursor.execute(f"select * {_WANTED} {_ORDER}", wanted)
+            yield number, (_stored(row) for row in cursor)
+
+
+def _stored(row: dict[str, Any]) -> StoredCall:
+    return StoredCall(PhenotypeCall.model_validate(row), row["current"], row["recorded_at"])
 
 
 @dataclass(frozen=True)
 class CallRecord:
-    """A call as the ledger has it.
+    """A call in the ledger.
 
-    `sequence` is the cursor for `calls_after`; `current` is false once a call of higher rank is there.
+    `sequence` is the cursor for `calls_after`. `current` is false once the specimen has a call of higher rank.
     """
 
     sequence: int
@@ -32,7 +82,7 @@ def current_calls(
     abnormal_only: bool = False,
     limit: int = 50,
 ) -> list[CallRecord]:
-    """Return current calls, the last recorded first; `since` compares with the time of recording."""
+    """Return current calls, the last recorded first. `since` is the earliest time of recording."""
     query = """
         select *, true as current from current_call
         where (%(centre)s::text is null or centre = %(centre)s)
@@ -51,15 +101,15 @@ def current_calls_of(connection: Connection, specimens: Sequence[str]) -> dict[s
 
 
 def newest_sequence(connection: Connection) -> int:
-    """Return the cursor from which only calls yet to come are newer; 0 in an empty ledger."""
+    """Return the cursor after which there is no call yet; 0 in an empty ledger."""
     (row,) = mappings(connection, "select coalesce(max(sequence), 0) as newest from call")
     return int(row["newest"])
 
 
 def calls_after(connection: Connection, sequence: int, *, limit: int = 1000) -> list[CallRecord]:
-    """Return the calls recorded after a cursor, oldest first, superseded ones too.
+    """Return the calls recorded after a cursor, oldest first, including superseded ones.
 
-    Misses nothing: sequences grow in the order in which calls become visible (services/ledger/writer.py).
+    No call is missed: sequences grow in the order in which calls become visible (services/ledger/writer.py).
     """
     query = """
         select call.*, current_call.call_id is not null as current

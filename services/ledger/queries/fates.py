@@ -1,4 +1,4 @@
-"""What became of every announced image: the ledger's half of `xray reconcile`, and the sink's gauges."""
+"""The fate of every announced image, for `xray reconcile` and the sink's gauges."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from services.common.topics import CALLS, SPECIMENS, TENSORS
 from services.ledger.database import Connection, mappings, rows
 
 Fate = Literal["called", "incomplete", "rejected", "skipped", "uncalled", "unseen"]
-"""`called`: a call rests on it. `incomplete`: it has a view, but the specimen lacks a DV or a LAT one. `rejected`: it
-or the set of views with it was refused. `skipped`: of another parameter (skull, paw, hip). `uncalled`: the views are
-complete, but no call rests on this one. `unseen`: neither a view nor a refusal.
+"""`called`: a call uses it. `incomplete`: it has a view, but the specimen lacks a DV or a LAT view. `rejected`: the
+image or a set with its view was rejected. `skipped`: an image of another parameter (skull, paw, hip). `uncalled`: the
+views are complete, but no call uses this one. `unseen`: it has neither a view nor a rejection.
 """
 
-# An image is judged by its view of the newest preprocessing generation. Without a recorded view (an older ledger was
-# built anew after the topic of views had expired) a call that names the announced digest still counts.
+# The view of the newest preprocessing generation decides. Without a recorded view (the ledger was rebuilt after the
+# records on the topic of views had expired) a call with the announced digest still counts.
 _FATES: Final = """
 with announced as (
     select event_id, biological_sample_id, centre, kind, sha256, announced_at, kafka_partition, kafka_offset
@@ -88,7 +88,7 @@ select centre, fate, count(*) as images, min(announced_at) as oldest from fate g
 
 @dataclass(frozen=True)
 class ImageFate:
-    """One announcement: where the first record of it lies on `xray.images`, what became of it.
+    """One announcement: the position of its first record on `xray.images`, and its fate.
 
     `preprocessing_version` and `image_sha256` are those of its view, None while it has none.
     """
@@ -116,7 +116,7 @@ class FateCount:
 
 @dataclass(frozen=True)
 class UnreadableRecord:
-    """A record of `xray.images` that could not be read as an announcement and was refused."""
+    """A record of `xray.images` that was rejected because it is not a readable announcement."""
 
     centre: str | None
     kafka_partition: int
@@ -124,29 +124,29 @@ class UnreadableRecord:
 
 
 def image_fates(connection: Connection, *, since: datetime | None = None) -> list[ImageFate]:
-    """Return every image whose first announcement the broker took after `since`."""
+    """Return every image whose first announcement reached the broker at `since` or later."""
     return rows(connection, ImageFate, _FATES + _EACH, since=since, **_refused_sets(connection, since))
 
 
 def fate_counts(connection: Connection, *, since: datetime | None = None) -> list[FateCount]:
-    """Count the same by centre and fate."""
+    """Count the images of `image_fates` by centre and fate."""
     return rows(connection, FateCount, _FATES + _COUNTED, since=since, **_refused_sets(connection, since))
 
 
 def recorded_images(connection: Connection, event_ids: Sequence[str]) -> set[str]:
-    """Return those of these events that have a row."""
+    """Return which of these events are recorded."""
     query = "select event_id from image where event_id = any(%(events)s)"
     return {row["event_id"] for row in mappings(connection, query, events=list(event_ids))}
 
 
 def refused_images(connection: Connection, event_ids: Sequence[str]) -> set[str]:
-    """Return those of these events that were refused, by whatever service."""
+    """Return which of these events were rejected by any service."""
     query = "select distinct image_event_id from rejection where image_event_id = any(%(events)s)"
     return {row["image_event_id"] for row in mappings(connection, query, events=list(event_ids))}
 
 
 def unreadable_records(connection: Connection) -> list[UnreadableRecord]:
-    """Return the positions on `xray.images` whose record was refused as unreadable."""
+    """Return the positions on `xray.images` whose record was rejected as unreadable."""
     query = """
         select max(centre) as centre, source_partition as kafka_partition, source_offset as kafka_offset
         from rejection where source_topic = 'xray.images' and image_event_id is null
@@ -156,7 +156,7 @@ def unreadable_records(connection: Connection) -> list[UnreadableRecord]:
 
 
 def _refused_sets(connection: Connection, since: datetime | None) -> dict[str, list[str]]:
-    """Return the views of every revision that was refused as a whole: their specimens, versions and digests."""
+    """Return specimens, versions and digests of the views of every revision that was rejected as a whole."""
     query = """
         select original from rejection
         where source_topic = any(%(topics)s) and original is not null
@@ -168,7 +168,7 @@ def _refused_sets(connection: Connection, since: datetime | None) -> dict[str, l
 
 
 def _views(original: bytes) -> Iterator[tuple[str, str, str]]:
-    """All three events carry the set in the same fields; a record that is none of them says nothing of any image."""
+    """Yield the views in a rejected record; all three events have the same fields. Other records yield nothing."""
     try:
         fields: dict[str, Any] = json.loads(original)
         for view in fields["views"]:

@@ -1,4 +1,4 @@
-"""Rejections: counts by reason, lists, and one with the original bytes."""
+"""Rejections: counts by reason, lists, and single ones with the original bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.ledger.database import Connection, mappings, rows
 
 @dataclass(frozen=True)
 class RejectionCount:
-    """How often a stage gave a reason, and when last."""
+    """How often a stage gave a reason, and when it last did."""
 
     stage: str
     reason: str
@@ -45,7 +45,7 @@ class RejectionSummary:
 def rejection_counts(
     connection: Connection, *, centre: str | None = None, since: datetime | None = None
 ) -> list[RejectionCount]:
-    """Count rejections by stage and reason, the most frequent first; `since` compares with the time of recording."""
+    """Count rejections by stage and reason, the most frequent first. `since` is the earliest time of recording."""
     query = """
         select stage, reason, count(*) as count, max(recorded_at) as newest
         from rejection
@@ -66,7 +66,7 @@ def rejections(
     since: datetime | None = None,
     limit: int = 50,
 ) -> list[RejectionSummary]:
-    """Return rejections that match all that is given, the last recorded first."""
+    """Return rejections that match all given conditions, the last recorded first."""
     query = """
         select rejection_id, stage, reason, words, biological_sample_id, centre, image_event_id, source_topic,
                source_partition, source_offset, octet_length(original) as original_bytes, produced_at, recorded_at
@@ -83,14 +83,14 @@ def rejections(
 
 
 def find_rejection(connection: Connection, beginning: str) -> Rejection | None:
-    """Return the rejection whose id begins so, with the original bytes, key and headers; None when there is none.
+    """Return the rejection whose id starts with `beginning`, with the original bytes, key and headers, or None.
 
-    Raises Rejected(`id_ambiguous`) when several ids begin so.
+    Raises Rejected(`id_ambiguous`) when several ids start with it.
     """
     query = "select * from rejection where starts_with(rejection_id, %(beginning)s) order by rejection_id limit 2"
     found = mappings(connection, query, beginning=beginning)
     if len(found) > 1:
-        raise Rejected("id_ambiguous", f"several rejections have an id that begins with {beginning!r}")
+        raise Rejected("id_ambiguous", f"several rejections have an id that starts with {beginning!r}")
     return _rejection(found[0]) if found else None
 
 

@@ -1,4 +1,4 @@
-"""What `xray reprocess` asks: specimens page by page, their current calls, images without a view of today."""
+"""Queries of `xray reprocess`: specimens page by page, and images whose views are of older preprocessing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from services.common.events import ImageEvent
 from services.common.reprocess import REPROCESS_HEADER
 from services.ledger.database import Connection, mappings, rows
 
-# An announcement's view is found as in `fates`; a call that names the announced digest stands for a view that the
-# ledger no longer has.
+# An announcement's view is found as in `fates`. A call with the announced digest counts as a view that the ledger no
+# longer has.
 _OUTDATED: Final = """
 with announced as (
     select * from image where biological_sample_id = any(%(specimens)s::text[]) and kind in ('DV', 'LAT')
@@ -47,7 +47,7 @@ order by announced.biological_sample_id, announced.announced_at, announced.event
 
 @dataclass(frozen=True)
 class Selection:
-    """Specimens by name (None: all), centre, and when they were first announced, from `since` up to `until`."""
+    """Selects specimens by name (None: all), centre and first announcement, from `since` until before `until`."""
 
     specimens: tuple[str, ...] | None = None
     centre: str | None = None
@@ -65,14 +65,14 @@ class KnownSpecimen:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An announcement, and the digest under which its original lies in object storage."""
+    """An announcement and the digest of its original in object storage."""
 
     event: ImageEvent
     original_sha256: str
 
 
 def count_specimens(connection: Connection, selection: Selection) -> int:
-    """Count what `specimens_after` would return from the beginning."""
+    """Count the specimens that `specimens_after` returns in total."""
     query = """
         select count(*) as specimens from specimen
         where (%(specimens)s::text[] is null or biological_sample_id = any(%(specimens)s))
@@ -87,7 +87,7 @@ def count_specimens(connection: Connection, selection: Selection) -> int:
 def specimens_after(
     connection: Connection, selection: Selection, after: str | None, *, limit: int
 ) -> list[KnownSpecimen]:
-    """Return the next specimens after one (None: from the beginning), in the order of their ids."""
+    """Return the next specimens after an id (None: from the beginning), in order of their ids."""
     query = """
         select biological_sample_id, centre from specimen
         where (%(after)s::text is null or biological_sample_id > %(after)s)
@@ -103,10 +103,10 @@ def specimens_after(
 def outdated_images(
     connection: Connection, specimens: Sequence[str], preprocessing_version: str, preprocessing_generation: int
 ) -> list[StoredImage]:
-    """Return the DV and LAT images of which every view is of an older generation, a specimen's together.
+    """Return the DV and LAT images whose views are all of an older generation, grouped by specimen.
 
-    Left out are those that never gave a view (`xray rejections replay` is for them), and those that were refused when
-    they were recalled for this version.
+    Images that never had a view are not included (`xray rejections replay` handles them), nor are images that were
+    rejected when they were reprocessed for this version.
     """
     mark = [[REPROCESS_HEADER, base64.b64encode(preprocessing_version.encode()).decode()]]
     found = mappings(

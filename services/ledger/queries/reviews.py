@@ -1,4 +1,4 @@
-"""Reviews: what curators said of specimens."""
+"""Reviews: the curators' verdicts on specimens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.ledger.database import Connection, mappings
 
 @dataclass(frozen=True)
 class ReviewRecord:
-    """A review as the ledger has it."""
+    """A review in the ledger."""
 
     review_id: str
     recorded_at: datetime
@@ -26,9 +26,10 @@ def reviews(
     since: datetime | None = None,
     limit: int | None = None,
 ) -> list[ReviewRecord]:
-    """Return reviews that match all that is given, the newest verdict first; `since` compares the time of recording.
+    """Return reviews that match all given conditions, the newest verdict first.
 
-    Equally old ones are in the order of their ids, so that every reader sees the same one as the newest.
+    `since` is the earliest time of recording. Reviews of the same time are in order of their ids, so that every reader
+    sees the same one as the newest.
     """
     query = """
         select * from review

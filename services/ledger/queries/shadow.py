@@ -1,4 +1,4 @@
-"""Candidates in shadow: of how many specimens, how often and in which label they differ from the calls."""
+"""Candidates in shadow: on how many specimens and in which labels they differ from the calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from decided group by label, place order by place
 
 @dataclass(frozen=True)
 class ShadowSummary:
-    """One candidate: its specimens, those on which it differs in any label, and Triton's time to answer in seconds."""
+    """One candidate: its specimens, those on which it differs in any label, and Triton's response times in seconds."""
 
     versions: dict[str, int]
     specimens: int
@@ -42,7 +42,7 @@ class ShadowSummary:
 
 @dataclass(frozen=True)
 class ShadowLabel:
-    """Of the specimens of one candidate: positive in the calls, positive by the candidate, decided otherwise."""
+    """Counts of one label on one candidate's specimens: positive in the calls, positive by the candidate, different."""
 
     label: str
     called: int
@@ -51,7 +51,7 @@ class ShadowLabel:
 
 
 def shadow_summaries(connection: Connection) -> list[ShadowSummary]:
-    """Return every candidate that has been compared, the last one first."""
+    """Return every compared candidate, the most recently compared first."""
     query = """
         select versions, count(*) as specimens, count(*) filter (where differs <> '{}') as differing,
             percentile_cont(0.5) within group (order by seconds) as seconds_p50,
@@ -63,12 +63,12 @@ def shadow_summaries(connection: Connection) -> list[ShadowSummary]:
 
 
 def shadow_labels(connection: Connection, versions: Mapping[str, int]) -> list[ShadowLabel]:
-    """Return the labels of one candidate, Abnormal first, in the order of a call."""
+    """Return the counts of one candidate by label: Abnormal first, then in the order of a call."""
     return rows(connection, ShadowLabel, _LABELLED, versions=Jsonb(dict(versions)))
 
 
 def shadowed_specimens(connection: Connection, versions: Mapping[str, int]) -> int:
-    """Count the specimens that one candidate was compared on."""
+    """Count the specimens on which one candidate was compared."""
     query = "select count(distinct biological_sample_id) as specimens from shadow_call where versions = %(versions)s"
     (row,) = mappings(connection, query, versions=Jsonb(dict(versions)))
     return int(row["specimens"])

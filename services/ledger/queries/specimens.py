@@ -1,48 +1,33 @@
-"""Specimens: the state of one, the incomplete ones, and the whole history of one.
-
-How many specimens wait for a view, by centre.
-"""
+"""Specimens: the state of one, its whole history, the incomplete ones, and the specimen that an id leads to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from services.common.errors import Rejected
 from services.common.events import ImageEvent, ViewReady
 from services.ledger.database import Connection, mappings, rows
 from services.ledger.queries.calls import CallRecord, calls_of
 from services.ledger.queries.rejections import RejectionSummary, rejections
 from services.ledger.queries.reviews import ReviewRecord, reviews
 
-
-@dataclass(frozen=True)
-class IncompleteCount:
-    """Specimens of a centre that lack a DV or a LAT view, and the first announcement of the oldest."""
-
-    centre: str
-    specimens: int
-    oldest: datetime
-
-
-def incomplete_counts(connection: Connection) -> list[IncompleteCount]:
-    """Return one row a centre that has incomplete specimens, by name."""
-    query = """
-        select centre, count(*) as specimens, min(announced_at) as oldest
-        from specimen where complete_since is null group by centre order by centre
-    """
-    return rows(connection, IncompleteCount, query)
+IdKind = Literal["specimen", "event", "image", "call", "review", "rejection"]
+_DIGEST: Final = re.compile(r"[0-9a-f]{6,64}")
+_MOST: Final = 5
 
 
 @dataclass(frozen=True)
 class SpecimenState:
-    """Where a specimen stands.
+    """The state of a specimen.
 
     `state` is `incomplete` (no DV and LAT of one preprocessing version yet), `complete` (both, no call recorded) or
-    `called`; `since` when it came to that: the announcement, that of the completing image, or the current call.
-    `images` counts announced images; `skipped` those of other parameters (skull, paw, hip); the views are those of the
-    newest preprocessing generation; `rejected` counts rejections that name the specimen.
+    `called`. `since` is the time of its announcement, of the completing image's announcement or of the current call.
+    `images` counts announced images, `skipped` those of other parameters (skull, paw, hip). The views are those of the
+    newest preprocessing generation. `rejected` counts rejections that name the specimen.
     """
 
     biological_sample_id: str
@@ -61,9 +46,10 @@ class SpecimenState:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """An announced image: when its first announcement reached the broker, and where it lies there.
+    """An announced image: when its first announcement reached the broker, and its position there.
 
-    `kind` is what the declared parameter stands for: DV, LAT, other, or unknown when it is no X-ray image parameter.
+    `kind` is the view that the parameter declares: DV, LAT, other, or unknown for one that is not an X-ray image
+    parameter.
     """
 
     kind: str
@@ -75,7 +61,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class SpecimenHistory:
-    """All that the ledger holds of one specimen; `state` is None when only rejections or reviews name it."""
+    """All rows of one specimen; `state` is None when only rejections or reviews name it."""
 
     state: SpecimenState | None
     images: tuple[ImageRecord, ...]
@@ -85,8 +71,25 @@ class SpecimenHistory:
     reviews: tuple[ReviewRecord, ...] = ()
 
 
+@dataclass(frozen=True)
+class IncompleteCount:
+    """Number of specimens of a centre that lack a DV or a LAT view, and the first announcement of the oldest."""
+
+    centre: str
+    specimens: int
+    oldest: datetime
+
+
+@dataclass(frozen=True)
+class IdentifiedSpecimen:
+    """The specimen that an id leads to (None for a rejected record that names none), and the kind of the id."""
+
+    kind: IdKind
+    biological_sample_id: str | None
+
+
 def specimen_state(connection: Connection, biological_sample_id: str) -> SpecimenState | None:
-    """Return where a specimen stands; None when neither an image nor a view nor a call of it was seen."""
+    """Return the state of a specimen; None when the ledger has no image, view or call of it."""
     query = "select * from specimen_state where biological_sample_id = %(specimen)s"
     found = rows(connection, SpecimenState, query, specimen=biological_sample_id)
     return found[0] if found else None
@@ -95,7 +98,7 @@ def specimen_state(connection: Connection, biological_sample_id: str) -> Specime
 def incomplete_specimens(
     connection: Connection, older_than: timedelta, *, centre: str | None = None, limit: int = 100
 ) -> list[SpecimenState]:
-    """Return specimens announced longer ago than `older_than` that still lack a DV or a LAT view, oldest first."""
+    """Return specimens announced more than `older_than` ago that still lack a DV or a LAT view, oldest first."""
     query = """
         select biological_sample_id, centre, state, since, announced_at, complete_since, images, skipped, dv_views,
                lat_views, rejected, call_id
@@ -106,10 +109,19 @@ def incomplete_specimens(
     return rows(connection, SpecimenState, query, older_than=older_than, centre=centre, limit=limit)
 
 
+def incomplete_counts(connection: Connection) -> list[IncompleteCount]:
+    """Return one row per centre that has incomplete specimens, by name."""
+    query = """
+        select centre, count(*) as specimens, min(announced_at) as oldest
+        from specimen where complete_since is null group by centre order by centre
+    """
+    return rows(connection, IncompleteCount, query)
+
+
 def specimen_history(
     connection: Connection, biological_sample_id: str, *, most_rejections: int = 100
 ) -> SpecimenHistory | None:
-    """Return images, views, calls with their lineage, rejections and reviews of a specimen; None if it is unknown."""
+    """Return images, views, calls with their lineage, rejections and reviews of a specimen; None when it is unknown."""
     history = SpecimenHistory(
         specimen_state(connection, biological_sample_id),
         _images(connection, biological_sample_id),
@@ -119,6 +131,22 @@ def specimen_history(
         tuple(reviews(connection, biological_sample_id=biological_sample_id)),
     )
     return history if history.state or history.rejections or history.reviews else None
+
+
+def find_specimen(connection: Connection, text: str) -> IdentifiedSpecimen | None:
+    """Find the specimen with exactly this id, else the one of a digest that starts with it; None when neither exists.
+
+    Raises Rejected(`id_ambiguous`) when it leads to several specimens.
+    """
+    query = "select 'specimen' as kind, biological_sample_id from specimen where biological_sample_id = %(text)s"
+    found = rows(connection, IdentifiedSpecimen, query, text=text)
+    if not found and _DIGEST.fullmatch(text):
+        found = _by_digest(connection, text)
+    specimens = sorted({one.biological_sample_id or "(no specimen)" for one in found})
+    if len(specimens) > 1:
+        listing = ", ".join(specimens[:_MOST]) + (", ..." if len(specimens) > _MOST else "")
+        raise Rejected("id_ambiguous", f"{text!r} leads to several specimens: {listing}")
+    return found[0] if found else None
 
 
 def _images(connection: Connection, biological_sample_id: str) -> tuple[ImageRecord, ...]:
@@ -137,3 +165,22 @@ def _views(connection: Connection, biological_sample_id: str) -> tuple[ViewReady
         order by preprocessing_generation desc, view, image_sha256
     """
     return tuple(ViewReady.model_validate(row) for row in mappings(connection, query, specimen=biological_sample_id))
+
+
+def _by_digest(connection: Connection, beginning: str) -> list[IdentifiedSpecimen]:
+    query = """
+        select 'event' as kind, biological_sample_id from image where starts_with(event_id, %(beginning)s)
+        union all
+        select 'image', biological_sample_id from image where starts_with(sha256, %(beginning)s)
+        union all
+        select 'image', biological_sample_id from view where starts_with(image_sha256, %(beginning)s)
+        union all
+        select 'call', biological_sample_id from call where starts_with(call_id, %(beginning)s)
+        union all
+        select 'review', biological_sample_id from review where starts_with(review_id, %(beginning)s)
+        union all
+        select 'rejection', biological_sample_id from rejection
+        where starts_with(rejection_id, %(beginning)s) or starts_with(image_event_id, %(beginning)s)
+        limit 100
+    """
+    return rows(connection, IdentifiedSpecimen, query, beginning=beginning)

@@ -17,7 +17,7 @@ from typing import Final
 
 from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2
 from services.common.observations import table
-from services.ledger.queries.export import StoredCall
+from services.ledger.queries import StoredCall
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from services.common.labels import CALL_LABELS, LABEL_ORDER
-from services.ledger.queries.export import StoredCall
+from services.ledger.queries import StoredCall
 
 _BATCH: Final = 2000
 """Calls of one row group: some 20 MB of memory while it is made."""

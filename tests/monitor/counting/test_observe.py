@@ -59,7 +59,7 @@ def test_other_events_are_a_mistake_of_the_program() -> None:
 
 def test_every_score_of_intake_has_a_histogram() -> None:
     """The scores of a real picture: simulated, encoded and standardised."""
-    from services.intake.limits import Limits
+    from services.intake.settings import Limits
     from services.intake.standardise import standardise
     from tests.pipeline.mice import mouse
 

@@ -17,7 +17,7 @@ from services.cli.main import app
 from services.common.events import PhenotypeCall
 from services.common.labels import LABEL_ORDER
 from services.ledger.database import Connection
-from services.ledger.queries.export import stored_calls
+from services.ledger.queries import stored_calls
 from services.ledger.writer import Ledger
 from tests.ledger.examples import call, records
 

@@ -14,7 +14,7 @@ from services.common.errors import Rejected
 from services.common.events import PhenotypeCall
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from services.ledger.database import Connection
-from services.ledger.queries.export import stored_calls
+from services.ledger.queries import stored_calls
 from training.datasets.check import check_folder
 from training.datasets.recipe import Recipe, part_of
 from training.datasets.store import RECIPE, Images, SetFolder, StoredSpecimen

@@ -1,4 +1,4 @@
-"""What a recall finds in the ledger, on a real PostgreSQL."""
+"""The queries of `xray reprocess`, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -76,19 +76,19 @@ def test_images_without_a_view_of_the_newer_generation_are_outdated(ledger: Ledg
     assert outdated(reader, "m", "n") == {}
 
 
-def test_both_announcements_of_the_same_picture_are_outdated(ledger: Ledger, reader: Connection) -> None:
+def test_both_announcements_of_the_same_image_are_outdated(ledger: Ledger, reader: Connection) -> None:
     first, second = image("m", "first"), image("m", "second")
     write(ledger, first, second)
     write(ledger, standardised(first, "DV", "1"), standardised(second, "DV", "1"))
     assert outdated(reader, "m") == {"first": sha256("1"), "second": sha256("1")}
 
 
-def test_a_call_stands_for_a_view_that_the_ledger_has_forgotten(ledger: Ledger, reader: Connection) -> None:
+def test_a_call_counts_as_a_view_that_the_ledger_no_longer_has(ledger: Ledger, reader: Connection) -> None:
     write(ledger, image("m", "dv", sha256=sha256("1")), image("m", "lat"), call("m", views=members("1", "2")))
     assert outdated(reader, "m") == {"dv": sha256("1")}
 
 
-def test_an_image_that_was_refused_when_it_was_recalled_is_not_recalled_again(
+def test_an_image_that_was_rejected_in_reprocessing_is_not_reprocessed_again(
     ledger: Ledger, reader: Connection
 ) -> None:
     events = {version: image("m", version) for version in ("p1", "p2", "none")}
@@ -101,7 +101,7 @@ def test_an_image_that_was_refused_when_it_was_recalled_is_not_recalled_again(
     assert set(outdated(reader, "m")) == {"p1", "none"}
 
 
-def test_the_announcement_is_returned_whole(ledger: Ledger, reader: Connection) -> None:
+def test_the_whole_announcement_is_returned(ledger: Ledger, reader: Connection) -> None:
     event = image("m", "a", sha256=sha256("1"), increment="2", acquired_at=NOON, metadata={"scanner": "Faxitron"})
     write(ledger, event)
     write(ledger, view("m", "DV", "1", image_event_id=event.event_id))

@@ -1,0 +1,104 @@
+"""An object store in memory with the semantics of `services.common.store.ObjectStore`.
+
+`tests/common/test_store.py` runs the same tests on both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+
+from services.common.errors import Fatal, Rejected, Retriable
+
+
+class MemoryStore:
+    """One bucket, and further buckets that `get` may read. Thread-safe.
+
+    Assign `away` to make every call fail. Put a key into `contended` to make `put_new` meet a concurrent writer.
+    """
+
+    def __init__(self, bucket: str = "xray") -> None:
+        self.bucket = bucket
+        self.exists_bucket = True
+        self.objects: dict[str, bytes] = {}
+        self.content_types: dict[str, str] = {}
+        self.other_buckets: dict[str, dict[str, bytes]] = {}
+        self.contended: set[str] = set()
+        self.away: Retriable | None = None
+        self._lock = threading.Lock()
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        """Store an object and replace the present one."""
+        self._require("put", key)
+        with self._lock:
+            self.objects[key], self.content_types[key] = bytes(data), content_type
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Store an object under a free key; False and no change when the key is taken."""
+        self._require("put", key)
+        with self._lock:
+            if key in self.contended:
+                msg = f"could not put {key}: another writer is active"
+                raise Retriable(msg, server="objects", kind="ConditionalRequestConflict")
+            if key in self.objects:
+                return False
+            self.objects[key], self.content_types[key] = bytes(data), "application/octet-stream"
+            return True
+
+    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes:
+        """Read an object; Rejected as ObjectStore raises it."""
+        self._require("get", key)
+        objects = self.objects if bucket in {None, self.bucket} else self.other_buckets.get(bucket or "")
+        if objects is None:
+            msg = f"could not get {key}: NoSuchBucket; check XRAY_S3_ENDPOINT, XRAY_S3_BUCKET and the S3 keys"
+            raise Fatal(msg)
+        with self._lock:
+            data = objects.get(key)
+        if data is None:
+            raise Rejected("object_missing", f"could not get {key}: no such object")
+        if limit is not None and len(data) > limit:
+            raise Rejected("file_too_large", f"{key} has {len(data)} bytes, the limit is {limit}", bytes=len(data))
+        return data
+
+    def exists(self, key: str) -> bool:
+        """Return whether an object is present."""
+        self._require("head", key)
+        return key in self.objects
+
+    def keys(self, prefix: str) -> list[str]:
+        """List all keys under a prefix, in byte order."""
+        return list(self.etags(prefix))
+
+    def etags(self, prefix: str) -> dict[str, str]:
+        """List all keys under a prefix with the MD5 of their objects."""
+        self._require("list", prefix)
+        with self._lock:
+            found = sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode)
+            return {key: f'"{hashlib.md5(self.objects[key], usedforsecurity=False).hexdigest()}"' for key in found}
+
+    def delete(self, key: str) -> None:
+        """Delete an object, if present."""
+        self._require("delete", key)
+        with self._lock:
+            self.objects.pop(key, None)
+
+    def create_bucket(self) -> bool:
+        """Create the bucket; False when it is already present."""
+        created = not self.exists_bucket
+        self.exists_bucket = True
+        return created
+
+    def check_bucket(self) -> None:
+        """Raise Fatal when the bucket is missing."""
+        if self.away is not None:
+            raise self.away
+        if not self.exists_bucket:
+            msg = f"bucket {self.bucket!r} does not exist (XRAY_S3_BUCKET); run `xray init`"
+            raise Fatal(msg)
+
+    def _require(self, what: str, key: str) -> None:
+        if self.away is not None:
+            raise self.away
+        if not self.exists_bucket:
+            msg = f"could not {what} {key}: NoSuchBucket; check XRAY_S3_ENDPOINT, XRAY_S3_BUCKET and the S3 keys"
+            raise Fatal(msg)
