@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -54,10 +53,8 @@ def push(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["push", *map(str, arguments)])
 
 
-@contextmanager
-def no_server(*_: object, **__: object) -> Iterator[None]:
+def no_server(*_: object, **__: object) -> NoReturn:
     raise Retriable("no object storage at http://127.0.0.1:1")
-    yield
 
 
 @pytest.fixture
@@ -108,7 +105,7 @@ def test_the_specimen_comes_from_the_file_name(tmp_path: Path) -> None:
     }
 
 
-def test_a_written_manifest_holds_what_is_certain_and_leaves_the_rest_to_fill_in(tmp_path: Path) -> None:
+def test_a_written_manifest_has_certain_values_and_empty_cells(tmp_path: Path) -> None:
     write_picture(tmp_path / "scans" / "183808_DV.png")
     write_picture(tmp_path / "scans" / "deep" / "unclear.png")
     (tmp_path / "scans" / "notes.txt").write_text("hello")
@@ -161,3 +158,10 @@ def test_the_help_shows_each_example_on_its_own_line(command: str, columns: str)
     assert len(examples) >= 4
     assert all(line.count("xray ") == 1 for line in examples)
     assert [line for line in lines if line.startswith(f"xray {command} ") and "--dry-run" in line]
+
+
+def test_a_broken_link_to_a_submission_is_named(tmp_path: Path) -> None:
+    (tmp_path / "day.xml").symlink_to("gone.xml")
+    answer = push("--dcc", tmp_path, "--dry-run")
+    assert answer.exit_code == 1
+    assert f"failed {tmp_path / 'day.xml'}: No such file or directory (unreadable_source)" in answer.stderr
