@@ -82,7 +82,7 @@ class _Waves:
             uploader = Uploader(ObjectStore(settings, connections=_UPLOADS), producer, journal)
             for result in uploader.push(images, _UPLOADS):
                 if result.event_id is None:
-                    raise Retriable(f"{result.image.source} could not be pushed: {result.words}")
+                    raise Retriable(f"{result.image.source} could not be pushed: {result.message}")
                 self._announced.add(result.event_id)
                 self._show(cohort_progress(self._connection, list(self._ids)), total)
         self._settle(total)

@@ -11,6 +11,7 @@ from typing import Final
 
 _CLI: Final = "tests/integration/test_cli.py::"
 _CENTRES: Final = "tests/integration/test_centres.py::"
+_PUSH: Final = "tests/ingest/push/test_command.py::"
 _ACCOUNT: Final = "tests/crash/test_account.py::"
 _MODELS: Final = "tests/integration/test_models.py::"
 _RECALL: Final = "tests/integration/test_recall.py::"
@@ -47,7 +48,10 @@ TESTS: Final[dict[str, str]] = {
     "xray run all": "tests/integration/test_run_all.py::test_all_services_run_are_started_again_and_stop_cleanly",
     "xray demo --keep": "not run: it leaves servers behind",
     "xray push": f"{_CLI}test_push_says_what_it_leaves_out_and_why",
-    "xray push --dcc": f"{_CENTRES}test_a_submission_is_pushed_once_accounted_for_and_mended",
+    "xray push --specimen-from": f"{_PUSH}test_the_specimen_comes_from_the_file_name",
+    "xray push --write-manifest": f"{_PUSH}test_a_written_manifest_has_certain_values_and_empty_cells",
+    "xray push --manifest": f"{_PUSH}test_a_written_manifest_has_certain_values_and_empty_cells",
+    "xray push --dcc": f"{_CENTRES}test_a_submission_is_pushed_once_accounted_for_and_completed",
     "xray push --dcc --dry-run": "tests/ingest/dcc/test_page.py::test_the_example_is_true",
     "xray push --dcc --media": "not run: where it looks is tested by tests/ingest/dcc/test_media.py",
     "xray backfill --dry-run": "tests/ingest/backfill/test_command.py::test_a_dry_run_counts_and_downloads_nothing",
@@ -88,7 +92,7 @@ TESTS: Final[dict[str, str]] = {
     ),
     "xray trace": f"{_ACCOUNT}test_a_specimen_is_traced_by_any_of_its_ids_through_every_service",
     "xray train labels": "tests/training/labels/test_command.py::test_all_kinds_of_sources_in_any_order_make_one_set",
-    "xray train labels --stored": f"{_CENTRES}test_a_submission_is_pushed_once_accounted_for_and_mended",
+    "xray train labels --stored": f"{_CENTRES}test_a_submission_is_pushed_once_accounted_for_and_completed",
     "xray train collect": f"{_REVIEWS}test_a_dataset_is_collected_the_same_again_and_anew_after_a_verdict",
     "xray train models --config": "not run: it trains for hours; its steps are tested small by tests/training",
     "xray train models --share": f"{_STUDY}test_models_that_learnt_from_a_share_are_exported_and_lie_apart",

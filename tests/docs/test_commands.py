@@ -78,7 +78,10 @@ def test_xray_knows_the_command(command: Command, tmp_path: Path, monkeypatch: p
     words = [word.replace("/data", str(tmp_path / "data")) for word in command.words]
     for word in words[1:]:
         if not word.startswith("-"):
-            Path(word).mkdir(parents=True, exist_ok=True)
+            folder = Path(word).parent if word.endswith(".csv") else Path(word)
+            folder.mkdir(parents=True, exist_ok=True)
+            if word.endswith(".csv"):
+                Path(word).touch()
     parsed(shlex.join(words))
 
 

@@ -1,4 +1,4 @@
-"""Centres' submissions and IMPC's archive, into the real Kafka and the real object storage."""
+"""Centres' submissions and IMPC's archive, with a real Kafka and a real object storage."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from services.common.kafka.clients import reader
 from services.common.keys import original_key
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
+from services.ingest.observations import PREFIX
 from services.ingest.submissions import specimen_id
-from services.ingest.submissions.content import PREFIX
 from tests.ingest.backfill.documents import image_document, observation_document, serving
 from tests.ingest.push.files import write_picture
 from tests.ingest.submissions.submissions import experiment, medium, observed, submission
@@ -38,7 +38,7 @@ def cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Cli:
 
 
 def events(cli: Cli, specimens: set[str]) -> list[ImageEvent]:
-    """Everything that was announced of these specimens."""
+    """All events of these specimens."""
     with reader(cli.settings) as consumer:
         partitions = [TopicPartition(IMAGES.name, one) for one in consumer.partitions_for_topic(IMAGES.name)]
         consumer.assign(partitions)
@@ -56,13 +56,13 @@ def outcomes(said: list[dict[str, Any]]) -> Counter[str]:
 
 
 def stored_labels(cli: Cli, out: Path) -> dict[str, dict[str, str]]:
-    """What `xray train labels --stored` makes of everything that is kept."""
+    """The labels that `xray train labels --stored` builds from all stored observations."""
     cli("train", "labels", "--stored", "--out", out)
     with (out / "labels.csv").open(encoding="utf-8", newline="") as file:
         return {row["biological_sample_id"]: row for row in csv.DictReader(file)}
 
 
-def test_a_submission_is_pushed_once_accounted_for_and_mended(cli: Cli, tmp_path: Path) -> None:
+def test_a_submission_is_pushed_once_accounted_for_and_completed(cli: Cli, tmp_path: Path) -> None:
     for number, name in enumerate(("1.png", "2.png", "3.png")):
         write_picture(tmp_path / "scans" / name, grey=10 + number)
     first = experiment(
@@ -80,7 +80,7 @@ def test_a_submission_is_pushed_once_accounted_for_and_mended(cli: Cli, tmp_path
         (str(bad), "not_xml"),
         ("late.png", "media_missing"),
     ]
-    assert "line 12" in said[0]["words"]
+    assert "line 12" in said[0]["message"]
     assert outcomes(said) == {"failed": 2, "kept": 1, "pushed": 3, "account": 2}
     assert [entry["received"] for entry in said if entry["outcome"] == "account"] == [
         {"DV": 1, "LAT": 1, "other": 0},
@@ -95,7 +95,7 @@ def test_a_submission_is_pushed_once_accounted_for_and_mended(cli: Cli, tmp_path
 
     again = cli.json(*push, exit_code=1)
     assert outcomes(again) == {"failed": 1, "done_before": 4, "account": 2}
-    assert "already there" in cli.errors(*push, exit_code=1)
+    assert "pushed before" in cli.errors(*push, exit_code=1)
     assert len(events(cli, {one, two})) == 3
 
     write_picture(tmp_path / "scans" / "late.png", grey=20)
@@ -104,7 +104,7 @@ def test_a_submission_is_pushed_once_accounted_for_and_mended(cli: Cli, tmp_path
     assert (labels[one]["level1"], labels[two]["level1"]) == ("1", "0")
 
 
-def test_a_killed_backfill_goes_on_where_it_was(cli: Cli, tmp_path: Path) -> None:
+def test_a_killed_backfill_continues_where_it_stopped(cli: Cli, tmp_path: Path) -> None:
     images = [image_document(number) for number in range(260)]
     images[7] |= {"omero_id": -1}
     del images[8]["biological_sample_id"]

@@ -1,1 +1,1 @@
-"""From IMPC's public Solr to bytes in object storage, events on xray.images and observations for training."""
+"""Imports IMPC's published X-rays from its public Solr: images become events, observations are kept for training."""

@@ -1,4 +1,4 @@
-"""HTTP as a polite guest: never faster than agreed, patient when asked to wait, never fooled by half an answer."""
+"""An HTTP client that limits its request rate, waits when the server asks for it, and detects truncated answers."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _GONE: Final = frozenset({404, 410})
 _PIECE: Final = 1 << 16
 _LONGEST_HOLD: Final = 600.0
-"""Seconds: a server that asks for more is tried again all the same."""
+"""Seconds. If a server asks for a longer pause, the client tries again after this time."""
 
 
 class RateLimiter:
-    """At most `rate` requests a second begin, all threads together."""
+    """Lets all threads together start at most `rate` requests per second."""
 
     def __init__(self, rate: float, stop: threading.Event) -> None:
-        """Waiting ends early when `stop` is set."""
+        """Stop waiting early when `stop` is set."""
         self._interval, self._stop = 1 / rate, stop
         self._lock = threading.Lock()
         self._next = 0.0
 
     def wait(self) -> None:
-        """Wait for this caller's turn; raises Retriable when stopped meanwhile."""
+        """Wait for this caller's turn; raises Retriable if `stop` is set meanwhile."""
         with self._lock:
             turn = max(self._next, time.monotonic())
             self._next = turn + self._interval
@@ -42,20 +42,20 @@ class RateLimiter:
             raise Retriable(msg)
 
     def hold(self, seconds: float) -> None:
-        """Let no request begin for so long."""
+        """Start no request for this many seconds, at most 600."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + min(seconds, _LONGEST_HOLD))
 
 
 class BackfillClient:
-    """Reads whole answers. Thread-safe.
+    """Reads complete answers. Thread-safe.
 
-    `silence_seconds` is the longest pause within an answer, `answer_seconds` the longest time for a whole one.
+    `silence_seconds` is the longest pause within an answer, `answer_seconds` the longest time for a complete one.
     """
 
-    def __init__(self, pace: RateLimiter, *, silence_seconds: float = 30, answer_seconds: float = 300) -> None:
-        """Prepare; connects at the first request."""
-        self._pace, self._answer_seconds = pace, answer_seconds
+    def __init__(self, limiter: RateLimiter, *, silence_seconds: float = 30, answer_seconds: float = 300) -> None:
+        """Prepare; the client connects at the first request."""
+        self._limiter, self._answer_seconds = limiter, answer_seconds
         self._http = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=10, read=silence_seconds),
             retries=False,
@@ -66,17 +66,17 @@ class BackfillClient:
     def get(self, url: str, limit: int, fields: list[tuple[str, str]] | None = None) -> bytes:
         """Return the body of a 200 answer, at most `limit` bytes.
 
-        Raises Retriable (no, slow, half or 429/5xx answer; a `Retry-After` is honoured by all requests), Rejected
+        Raises Retriable for a missing, slow, truncated or 429/5xx answer (`Retry-After` delays all requests), Rejected
         `picture_missing` (404, 410), `source_refused` (another status, a bad certificate) or `file_too_large`.
         """
-        self._pace.wait()
+        self._limiter.wait()
         try:
             answer = self._http.request("GET", url, fields=fields, preload_content=False, redirect=False)
             try:
                 self._check(url, answer)
                 return self._body(url, answer, limit)
             except BaseException:
-                answer.close()  # unread bytes must not be taken for the next answer's
+                answer.close()  # unread bytes must not become part of the next answer
                 raise
             finally:
                 answer.release_conn()
@@ -95,12 +95,12 @@ class BackfillClient:
         if status == 200:
             return
         if status in _TRANSIENT:
-            self._pace.hold(_retry_after(answer.headers))
+            self._limiter.hold(_retry_after(answer.headers))
             msg = f"{url} answered {status}"
             raise Retriable(msg)
-        words = answer.read(1000).decode(errors="replace")
+        body = answer.read(1000).decode(errors="replace")
         reason = "picture_missing" if status in _GONE else "source_refused"
-        raise Rejected(reason, f"{url} answered {status}", status=status, answer=words)
+        raise Rejected(reason, f"{url} answered {status}", status=status, answer=body)
 
     def _body(self, url: str, answer: urllib3.BaseHTTPResponse, limit: int) -> bytes:
         deadline = time.monotonic() + self._answer_seconds
@@ -111,13 +111,13 @@ class BackfillClient:
             if size > limit:
                 raise Rejected("file_too_large", f"{url} has more than {limit} bytes", limit=limit)
             if time.monotonic() > deadline:
-                msg = f"{url}: not whole after {self._answer_seconds:.0f} s"
+                msg = f"{url}: not complete after {self._answer_seconds:.0f} s"
                 raise Retriable(msg)
         return b"".join(pieces)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that a server asks to wait; 0 when it does not say."""
+    """Return the seconds that the server asks to wait; 0 if it does not ask."""
     text = headers.get("Retry-After", "")
     if text.isdecimal():
         return float(text)

@@ -1,4 +1,4 @@
-"""From a document of the core impc_images to a picture to push, or why there is none."""
+"""Turns a document of the core impc_images into an image to push, or into the reason why it is skipped."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from services.intake.decode.sniff import sniff
 
 _HEAD_BYTES: Final = 132
 _NO_PICTURE: Final = frozenset({"-1", "-1.0"})
-_STATED: Final = ("observation_id", "omero_id", "external_sample_id", "file_type", "gene_symbol", "zygosity", "sex")
+_METADATA: Final = ("observation_id", "omero_id", "external_sample_id", "file_type", "gene_symbol", "zygosity", "sex")
 
 
 @dataclass(frozen=True)
 class Download:
-    """A picture at an address of Solr's documents; `name` is what the centre called the file."""
+    """An image at an address from Solr's documents; `name` is the centre's name of the file."""
 
     url: str
     name: str
@@ -41,11 +41,11 @@ class Download:
         return self.name
 
     def fingerprint(self) -> tuple[JsonValue, ...]:
-        """The address: an OMERO id stands for one file for good."""
+        """The address; an OMERO id always refers to the same file."""
         return (self.url,)
 
     def read(self) -> bytes:
-        """Download the original file; raises what Client.get raises, and Rejected `not_an_image` (a page of words)."""
+        """Download the original file; raises as BackfillClient.get, and Rejected `not_an_image` (a web page)."""
         data = self.client.get(self.url, self.limit)
         if sniff(data[:_HEAD_BYTES]) is None:
             raise Rejected("not_an_image", f"{self.url} is not a DICOM, JPEG, PNG, BMP or TIFF file")
@@ -54,19 +54,19 @@ class Download:
 
 @dataclass(frozen=True)
 class ImageDownloads:
-    """How pictures are had: relative addresses count from Solr's, and only these hosts are asked."""
+    """Where images are downloaded: relative addresses are resolved against Solr's, and only `hosts` are allowed."""
 
     client: BackfillClient
     solr_url: str
     hosts: frozenset[str]
     limit: int
 
-    def of(self, document: Mapping[str, Any]) -> PushImage | SkippedFile:
+    def plan(self, document: Mapping[str, Any]) -> PushImage | SkippedFile:
         """Plan one document.
 
-        The original file is taken (`download_url`), never the contrast-stretched rendering (`jpeg_url`). Left out:
-        `no_picture` (omero_id -1, no address), `no_biological_sample_id` (an id is never invented),
-        `parameter_unknown` (legacy sets reuse the numbers), `host_not_allowed`.
+        The original file (`download_url`) is used, never the contrast-stretched rendering (`jpeg_url`). Documents are
+        skipped for `no_picture` (omero_id -1, no address), `no_biological_sample_id` (an id is never invented),
+        `parameter_unknown` (legacy sets reuse the numbers) and `host_not_allowed`.
         """
         text = {name: _text(value) for name, value in document.items()}
         address = text.get("download_url", "")
@@ -74,19 +74,19 @@ class ImageDownloads:
         path = text.get("download_file_path", "") or urlsplit(url).path
         source = Download(url, PurePosixPath(path).name or text.get("observation_id", "?"), self.client, self.limit)
         if not address or text.get("omero_id") in _NO_PICTURE:
-            words = f"observation {text.get('observation_id', '?')} has no picture (omero_id -1)"
-            return SkippedFile(source, "no_picture", words, failed=False)
+            message = f"observation {text.get('observation_id', '?')} has no image (omero_id -1, or no address)"
+            return SkippedFile(source, "no_picture", message, failed=False)
         sample = specimen_id(text.get("biological_sample_id"), None, None, None)
         if sample is None:
-            words = f"observation {text.get('observation_id', '?')} has no biological_sample_id"
-            return SkippedFile(source, "no_biological_sample_id", words, failed=False)
+            message = f"observation {text.get('observation_id', '?')} has no biological_sample_id"
+            return SkippedFile(source, "no_biological_sample_id", message, failed=False)
         parameter = text.get("parameter_stable_id", "")
         try:
             image_kind(parameter)
         except Rejected as rejected:
             return SkippedFile(source, rejected.reason, rejected.message, failed=False)
         if (urlsplit(url).hostname or "") not in self.hosts:
-            return SkippedFile(source, "host_not_allowed", "the picture lies on another host; allow it by --image-host")
+            return SkippedFile(source, "host_not_allowed", "the image is on another host; allow it with --image-host")
         return PushImage(
             source,
             sample,
@@ -94,18 +94,18 @@ class ImageDownloads:
             parameter,
             increment=text.get("increment_value") or None,
             acquired_at=_moment(text.get("date_of_experiment", "")),
-            metadata=_stated(text, url, document.get("parameter_association_stable_id")),
+            metadata=_metadata(text, url, document.get("parameter_association_stable_id")),
         )
 
 
-def _stated(text: Mapping[str, str], url: str, associations: object) -> dict[str, str]:
-    stated = {name: text[name] for name in _STATED if text.get(name)} | {"uri": url}
-    ties = [str(one) for one in associations] if isinstance(associations, list) else []
-    return stated | ({"parameter_associations": ",".join(dict.fromkeys(ties))[:1000]} if ties else {})
+def _metadata(text: Mapping[str, str], url: str, associations: object) -> dict[str, str]:
+    metadata = {name: text[name] for name in _METADATA if text.get(name)} | {"uri": url}
+    names = [str(one) for one in associations] if isinstance(associations, list) else []
+    return metadata | ({"parameter_associations": ",".join(dict.fromkeys(names))[:1000]} if names else {})
 
 
 def _text(value: object) -> str:
-    """Text of a field without control characters, which no event may carry; empty for none and for lists."""
+    """Return a field as text without control characters, which no event may carry; "" for null and lists."""
     if value is None or isinstance(value, (list, dict)):
         return ""
     return "".join(one if one.isprintable() else " " for one in str(value)).strip()

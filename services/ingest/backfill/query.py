@@ -1,4 +1,4 @@
-"""What to ask Solr for."""
+"""The query to Solr: its address and filters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBERS: Final[dict[ImageKind, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class SolrQuery:
-    """Where Solr is and what is wanted; empty filters want everything of the X-ray procedures.
+    """Solr's address and the filters; without filters, everything of the X-ray procedures is selected.
 
     `url` ends before the core's name. A gene is a symbol or an MGI accession. `unique_key` is the cores' uniqueKey.
     """
@@ -32,20 +32,20 @@ class SolrQuery:
     unique_key: str = "id"
 
     def image_filters(self) -> list[str]:
-        """Filter queries for the core of the images."""
+        """Return the filter queries for the core of the images."""
         patterns = " OR ".join(f"*_XRY_{number}_*" for view in self.views for number in _NUMBERS[view])
         return [*self._common(), f"parameter_stable_id:({patterns})"]
 
     def observation_filters(self) -> list[str]:
-        """Filter queries for the core of the observations; views do not matter to what was observed."""
+        """Return the filter queries for the core of the observations, which do not depend on views."""
         return [*self._common(), "-observation_type:image_record"]
 
     def filters(self, core: str) -> list[str]:
-        """Filter queries for one of the two cores."""
+        """Return the filter queries for one of the two cores."""
         return self.image_filters() if core == IMAGES else self.observation_filters()
 
     def fingerprint(self) -> str:
-        """What tells one backfill from another (16 hexadecimal digits)."""
+        """Return 16 hexadecimal digits that identify this query."""
         return digest(self.url, {name: list(value) for name, value in asdict(self).items() if name != "url"})[:16]
 
     def _common(self) -> list[str]:
@@ -60,5 +60,5 @@ class SolrQuery:
 
 
 def _any(values: tuple[str, ...]) -> str:
-    """Phrases, in which only the quote and the backslash have a meaning."""
+    """Join the values as quoted phrases, in which only quotes and backslashes need escaping."""
     return " OR ".join('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)

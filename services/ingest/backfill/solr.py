@@ -1,4 +1,4 @@
-"""Pages of a Solr core by cursor: a cursor names a place in the sorted documents and costs the server nothing."""
+"""Reads a Solr core page by page with cursors, which need no state on the server."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FIELDS: Final[Mapping[str, str]] = {
     OBSERVATIONS: f"{_COMMON} category data_point text_value sub_term_id sub_term_name parameter_status "
     "observation_type metadata_group age_in_weeks",
 }
-"""The fields that are asked for; what a core does not have is simply absent."""
+"""The fields to request; Solr leaves out those that a document does not have."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some documents; `cursor` is where the next page begins, None after the last; `found` counts all documents."""
+    """Some documents; the next page begins at `cursor` (None after the last); `found` counts all documents."""
 
     documents: Sequence[Mapping[str, Any]]
     cursor: str | None
@@ -37,14 +37,14 @@ class Page:
 
 
 class Solr:
-    """One Solr. Thread-safe."""
+    """A client of one Solr. Thread-safe."""
 
     def __init__(self, query: SolrQuery, client: BackfillClient) -> None:
-        """Ask with this query's filters."""
+        """Use this query's address and filters."""
         self._query, self._client = query, client
 
     def page(self, core: str, cursor: str, rows: int) -> Page:
-        """Read one page; raises Retriable (away, or half an answer) or Fatal (Solr refuses the query)."""
+        """Read one page; raises Retriable (away, or a truncated answer) or Fatal (Solr refuses the query)."""
         key = self._query.unique_key
         fields = [("sort", f"{key} asc"), ("cursorMark", cursor), ("fl", f"{key} {FIELDS[core]}")]
         answer = self._ask(core, rows, fields, [])
@@ -52,7 +52,7 @@ class Solr:
             documents = [dict(one) for one in answer["response"]["docs"]]
             found, following = int(answer["response"]["numFound"]), str(answer["nextCursorMark"])
         except (KeyError, TypeError, ValueError) as error:
-            msg = f"{self._query.url}/{core}: no whole answer of Solr ({error!r})"
+            msg = f"{self._query.url}/{core}: an incomplete answer from Solr ({error!r})"
             raise Retriable(msg) from error
         return Page(documents, None if following == cursor else following, found)
 
@@ -62,7 +62,7 @@ class Solr:
         try:
             return int(answer["response"]["numFound"])
         except (KeyError, TypeError, ValueError) as error:
-            msg = f"{self._query.url}/{core}: no whole answer of Solr ({error!r})"
+            msg = f"{self._query.url}/{core}: an incomplete answer from Solr ({error!r})"
             raise Retriable(msg) from error
 
     def _ask(self, core: str, rows: int, fields: list[tuple[str, str]], more_filters: list[str]) -> dict[str, Any]:
@@ -71,13 +71,13 @@ class Solr:
         try:
             body = self._client.get(url, _MOST_BYTES, [("q", "*:*"), *filters, *fields, ("rows", str(rows)), _JSON])
         except Rejected as refusal:
-            said = _message(str(refusal.details.get("answer", "")))
-            msg = f"Solr refuses the query: {refusal.message} {said}; check --solr, --unique-key and the filters"
+            detail = _message(str(refusal.details.get("answer", "")))
+            msg = f"Solr refuses the query: {refusal.message} {detail}; check --solr, --unique-key and the filters"
             raise Fatal(msg) from refusal
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError) as error:
-            msg = f"{url}: an answer that is no JSON, or half of one ({error})"
+            msg = f"{url}: the answer is not JSON, or is truncated ({error})"
             raise Retriable(msg) from error
         if not isinstance(answer, dict) or _is_partial(answer):
             msg = f"{url}: a partial answer"
@@ -94,7 +94,7 @@ def _is_partial(answer: Mapping[str, Any]) -> bool:
 
 
 def _message(answer: str) -> str:
-    """What Solr says is wrong, if it says so in JSON."""
+    """Return Solr's error message, if the answer is JSON."""
     try:
         return f"({json.loads(answer)['error']['msg']})"
     except (ValueError, KeyError, TypeError):

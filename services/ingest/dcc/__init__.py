@@ -1,1 +1,1 @@
-"""`xray push --dcc`: from a centre's submission to pictures, events, observations and an account."""
+"""Reads a centre's submission (`xray push --dcc`): its images, its observations, and how many images should arrive."""

@@ -1,4 +1,4 @@
-"""A submission as it is to be pushed: specimens, what each should have, and its pictures."""
+"""The plan for one submission: its specimens, and for each the expected images and those that are named."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from services.common.events import ImageKind
+from services.ingest.observations import observations_key
 from services.ingest.push.image import PushImage, SkippedFile
-from services.ingest.submissions.content import EXPECTED, kind_of, observations_key
+from services.ingest.submissions.content import EXPECTED, kind_of
 
 ASSOCIATIONS: Final = "parameter_associations"
 KINDS: Final[tuple[ImageKind, ...]] = ("DV", "LAT", "other")
@@ -18,7 +19,7 @@ KINDS: Final[tuple[ImageKind, ...]] = ("DV", "LAT", "other")
 
 @dataclass(frozen=True)
 class NamedImage:
-    """One picture that the submission names: an image to push or why not, and where it stands."""
+    """One image that the submission names at `line`, and whether it is pushed or skipped."""
 
     line: int
     parameter_stable_id: str
@@ -31,11 +32,11 @@ class NamedImage:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """One file named twice under one parameter is one picture."""
+        """A file named twice under one parameter is one image."""
         return self.parameter_stable_id, str(self.planned.source)
 
     def joined(self, later: NamedImage) -> NamedImage:
-        """This one, with the parameter associations of both."""
+        """Return this image with the parameter associations of both."""
         if not isinstance(self.planned, PushImage) or not isinstance(later.planned, PushImage):
             return self
         both = [one.metadata.get(ASSOCIATIONS, "") for one in (self.planned, later.planned)]
@@ -48,8 +49,8 @@ class NamedImage:
 class SubmittedAnimal:
     """One specimen of a submission.
 
-    `specimen` is the centre's own id, `biological_sample_id` the one that events carry. `remarks` say why a view was
-    not taken (status codes); `examined` is whether the procedure was done, so that its views are to be expected.
+    `specimen` is the centre's own id, `biological_sample_id` the one that events carry. `remarks` give the reasons
+    (status codes) why views were not taken. `examined` is True if the procedure was done, so its views are expected.
     """
 
     specimen: str
@@ -58,37 +59,37 @@ class SubmittedAnimal:
     line: int
     examined: bool = False
     observations: int = 0
-    pictures: dict[tuple[str, str], NamedImage] = field(default_factory=dict)
+    images_by_identity: dict[tuple[str, str], NamedImage] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
     @property
-    def named(self) -> list[NamedImage]:
-        """The pictures, in the order in which they are named."""
-        return list(self.pictures.values())
+    def images(self) -> list[NamedImage]:
+        """The images, in the order in which they are named."""
+        return list(self.images_by_identity.values())
 
-    def name(self, picture: NamedImage) -> None:
-        """Add a picture, or what is new of one that was named before."""
-        earlier = self.pictures.get(picture.identity)
-        self.pictures[picture.identity] = earlier.joined(picture) if earlier else picture
+    def add(self, image: NamedImage) -> None:
+        """Add an image; if it was named before, join its parameter associations."""
+        earlier = self.images_by_identity.get(image.identity)
+        self.images_by_identity[image.identity] = earlier.joined(image) if earlier else image
 
     def expected(self) -> dict[ImageKind, int]:
-        """How many pictures of each view should come: those that are named, at least those that are required."""
-        named = Counter(one.kind for one in self.pictures.values())
+        """Return the number of images expected per view: those that are named, at least those that are required."""
+        named = Counter(image.kind for image in self.images)
         return {kind: max(named[kind], EXPECTED.get(kind, 0) if self.examined else 0) for kind in KINDS}
 
 
 @dataclass
 class DccSubmission:
-    """One file: its bytes as read, its animals by biological_sample_id, and lines that name no animal."""
+    """One file: its bytes as read, its animals by biological_sample_id, and its experiments without a clear owner."""
 
     path: Path
     data: bytes
     animals: dict[str, SubmittedAnimal] = field(default_factory=dict)
     unclear: list[tuple[int, str, str]] = field(default_factory=list)
-    """(line, reason, words) of experiments that cannot be pushed."""
+    """(line, reason, message) of experiments that cannot be pushed."""
     other_procedures: int = 0
 
     @cached_property
     def key(self) -> str:
-        """Where the file's bytes are kept in object storage."""
+        """The key of the file's bytes in object storage."""
         return observations_key(self.data, "xml")

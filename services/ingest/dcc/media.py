@@ -1,4 +1,4 @@
-"""Where a picture lies that a submission names."""
+"""Finds the image files that a submission names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ON_DISK: Final = frozenset({"", "file"})
 
 @dataclass(frozen=True)
 class RemoteMedia:
-    """A picture at an address; it counts as the same while the address is."""
+    """An image at an address; it counts as the same image while the address is unchanged."""
 
     uri: str
     fetch: Callable[[str], bytes]
@@ -43,17 +43,17 @@ class RemoteMedia:
 
 
 def locate(uri: str, folder: Path, fetch: Callable[[str], bytes]) -> ImageSource:
-    """Find what a submission means by a URI.
+    """Find the image that a submission names by a URI.
 
-    A file below `folder` comes first: a relative path, file:, or the path of any other URI (ftp://host/a/b.dcm is
-    a/b.dcm), also with its %-escapes resolved. Else s3: and https: are fetched. Raises Rejected `media_missing`,
-    `media_outside` (a path that leads out of the folder) or `media_uri`.
+    A file below `folder` takes precedence: a relative path, a file: URI, or the path of any other URI
+    (ftp://host/a/b.dcm is a/b.dcm), also with its %-escapes resolved. Otherwise s3: and https: are fetched. Raises
+    Rejected `media_missing`, `media_outside` (a path that leads out of the folder) or `media_uri`.
     """
     try:
         parts = urlsplit(uri)
         scheme = parts.scheme if len(parts.scheme) > 1 else ""  # C:\scans\1.dcm has no scheme
     except ValueError as error:
-        raise Rejected("media_uri", f"{uri!r} is no URI: {error}") from error
+        raise Rejected("media_uri", f"{uri!r} is not a URI: {error}") from error
     path = parts.path if scheme else uri
     below = _below(path, folder, absolute=scheme in _ON_DISK)
     if below is not None:
@@ -62,14 +62,14 @@ def locate(uri: str, folder: Path, fetch: Callable[[str], bytes]) -> ImageSource
         return RemoteMedia(uri, fetch)
     if scheme in _ON_DISK:
         raise Rejected("media_missing", f"there is no {path.lstrip('/')} below {folder}; see --media")
-    words = f"{scheme}: is not fetched, and there is no {path.lstrip('/')} below {folder}; see --media"
-    raise Rejected("media_missing", words)
+    message = f"{scheme}: is not fetched, and there is no {path.lstrip('/')} below {folder}; see --media"
+    raise Rejected("media_missing", message)
 
 
 def _below(path: str, folder: Path, *, absolute: bool) -> Path | None:
-    """The file of this path below the folder, None when there is none; raises Rejected `media_outside`.
+    """Return the file with this path below the folder, or None; raises Rejected `media_outside`.
 
-    Links that the folder itself holds are followed: they are its owner's, unlike the path.
+    Links inside the folder are followed: the folder's owner created them, but the centre wrote the path.
     """
     root = folder.absolute()
     for text in dict.fromkeys((path, unquote(path))):
@@ -79,8 +79,7 @@ def _below(path: str, folder: Path, *, absolute: bool) -> Path | None:
         on_disk = absolute and given.startswith("/") and Path(given).is_file()
         found = Path(os.path.normpath(given if on_disk else root / given.lstrip("/")))
         if not found.is_relative_to(root):
-            words = f"{path} lies outside of {folder}; only files below it (--media) are sent"
-            raise Rejected("media_outside", words)
+            raise Rejected("media_outside", f"{path} is outside {folder}; only files below it (--media) are sent")
         if found.is_file():
             return folder / found.relative_to(root)
     return None

@@ -1,4 +1,4 @@
-"""From the experiments of a submission to the pictures to push."""
+"""Plans the push of a submission: turns its experiments into images to push."""
 
 from __future__ import annotations
 
@@ -16,68 +16,74 @@ from services.ingest.dcc.media import RemoteMedia, locate
 from services.ingest.push.image import ImageSource, PushImage, SkippedFile, checked
 from services.ingest.submissions import MAXIMUM_SIZE, Experiment, Medium, missing_reason, read_experiments, specimen_id
 from services.ingest.submissions.content import is_xray, kind_of
+from services.ingest.submissions.identity import CENTRE_OF_ILAR_CODE, is_known_centre
 
 _LONGEST_METADATA: Final = 1000
-"""Characters: an event stays far below what a broker takes."""
+"""Characters per value, which keeps an event far below the broker's size limit."""
 
 
 @dataclass(frozen=True)
-class PlannedSubmission:
-    """How to read submissions: the folder of the pictures (None: that of the file itself), and how to fetch others."""
+class MediaLookup:
+    """Where images are: below `folder` (None: the submission's own folder), or at an address that `fetch` reads."""
 
-    media_folder: Path | None
+    folder: Path | None
     fetch: Callable[[str], bytes]
 
 
-def read_submission(path: Path, reading: PlannedSubmission) -> DccSubmission:
-    """Read and plan one file; raises Rejected with file, line and mend when it is not a whole good submission."""
+def read_submission(path: Path, lookup: MediaLookup) -> DccSubmission:
+    """Read and plan one file; raises Rejected, with file, line and remedy, unless it is complete and valid."""
     try:
         with path.open("rb") as file:
             data = file.read(MAXIMUM_SIZE + 1)
     except OSError as error:
         raise Rejected("unreadable_source", f"{path}: {error.strerror or error}") from error
-    planner = _Planner(DccSubmission(path, data), reading)
+    planner = _Planner(DccSubmission(path, data), lookup)
     for experiment in read_experiments(BytesIO(data), path):
         planner.add(experiment)
     return planner.submission
 
 
-def leave_out_shared(submissions: Iterable[DccSubmission]) -> None:
-    """Leave out every file that is named for several specimens: it cannot be told whose picture it is."""
+def skip_shared(submissions: Iterable[DccSubmission]) -> None:
+    """Skip every file that is named for several specimens, because its owner is unknown."""
     owners: defaultdict[str, set[str]] = defaultdict(set)
     animals = [animal for submission in submissions for animal in submission.animals.values()]
     for animal in animals:
-        for one in animal.named:
-            owners[str(one.planned.source)].add(animal.biological_sample_id)
+        for image in animal.images:
+            owners[str(image.planned.source)].add(animal.biological_sample_id)
     for animal in animals:
-        for one in animal.named:
-            if isinstance(one.planned, PushImage) and len(owners[str(one.planned.source)]) > 1:
-                words = "named for several specimens; a picture is of one"
-                planned = SkippedFile(one.planned.source, "media_shared", words)
-                animal.pictures[one.identity] = replace(one, planned=planned)
+        for image in animal.images:
+            if isinstance(image.planned, PushImage) and len(owners[str(image.planned.source)]) > 1:
+                message = "named for several specimens; an image shows one"
+                planned = SkippedFile(image.planned.source, "media_shared", message)
+                animal.images_by_identity[image.identity] = replace(image, planned=planned)
 
 
 class _Planner:
     """Adds the experiments of one file to its submission."""
 
-    def __init__(self, submission: DccSubmission, reading: PlannedSubmission) -> None:
-        self.submission, self._fetch = submission, reading.fetch
-        self._folder = reading.media_folder or submission.path.parent
+    def __init__(self, submission: DccSubmission, lookup: MediaLookup) -> None:
+        self.submission, self._fetch = submission, lookup.fetch
+        self._folder = lookup.folder or submission.path.parent
 
     def add(self, experiment: Experiment) -> None:
         if not is_xray(experiment.procedure) and not (experiment.procedure is None and experiment.status):
             self.submission.other_procedures += 1
             return
-        ids = {external: specimen_id(None, None, experiment.centre, external) for external in experiment.specimens}
+        centre = experiment.centre or ""
+        ids = {external: specimen_id(None, None, centre, external) for external in experiment.specimens}
         if not ids or None in ids.values():
-            words = "an experiment needs a specimenID and its centre a centreID"
-            self.submission.unclear.append((experiment.line, "no_specimen", words))
+            message = "an experiment needs a specimenID and its centre a centreID"
+            self.submission.unclear.append((experiment.line, "no_specimen", message))
+        elif not is_known_centre(centre):
+            # The whole file: its observations would be stored under specimen ids that belong to no centre.
+            message = f"{centre!r} is not a known centreID; known are {', '.join(CENTRE_OF_ILAR_CODE)}"
+            raise Rejected("centre_unknown", f"{self.submission.path}:{experiment.line}: {message}")
         elif len(ids) > 1 and any(medium.uri for medium in experiment.media):
-            words = f"pictures of {', '.join(ids)} together; give each specimen an experiment of its own"
-            self.submission.unclear.append((experiment.line, "several_specimens", words))
+            message = f"images of {', '.join(ids)} together; give each specimen its own experiment"
+            self.submission.unclear.append((experiment.line, "several_specimens", message))
         else:
             for external, identifier in ids.items():
-                animal = SubmittedAnimal(external, identifier or "", experiment.centre or "", experiment.line)
+                animal = SubmittedAnimal(external, identifier or "", centre, experiment.line)
                 self._add_to(self.submission.animals.setdefault(animal.biological_sample_id, animal), experiment)
 
     def _add_to(self, animal: SubmittedAnimal, experiment: Experiment) -> None:
@@ -92,7 +98,7 @@ class _Planner:
                 view = kind if kind in {"DV", "LAT"} else medium.parameter
                 animal.remarks.append(f"{view}: {missing_reason(medium.status, None)}")
             else:
-                animal.name(NamedImage(medium.line, medium.parameter, self._planned(animal, medium, experiment)))
+                animal.add(NamedImage(medium.line, medium.parameter, self._planned(animal, medium, experiment)))
 
     def _planned(self, animal: SubmittedAnimal, medium: Medium, experiment: Experiment) -> PushImage | SkippedFile:
         uri = medium.uri or ""
@@ -122,7 +128,7 @@ class _Planner:
 
 
 def _day(text: str | None) -> datetime | None:
-    """Midnight UTC of a date yyyy-MM-dd; None for anything else."""
+    """Return midnight UTC of a date yyyy-MM-dd; None for anything else."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
     except ValueError:
@@ -130,5 +136,5 @@ def _day(text: str | None) -> datetime | None:
 
 
 def _plain(text: str) -> str:
-    """Without control characters, which no event may carry, and not endless."""
+    """Replace control characters, which no event may carry, and limit the length."""
     return "".join(character if character.isprintable() else " " for character in text)[:_LONGEST_METADATA]

@@ -1,112 +1,110 @@
-"""Pushes submissions: all files are read first, then observations are kept, then pictures are sent."""
+"""Reads all submissions of one push before anything is sent, and stores their observations."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.cli.push.report import PushReport
 from services.common.errors import Rejected
-from services.common.settings import Settings, load
+from services.common.settings import load
 from services.common.store import ObjectStore
-from services.ingest.dcc.account import SubmissionAccount
 from services.ingest.dcc.content import DccSubmission
-from services.ingest.dcc.plan import PlannedSubmission, leave_out_shared, read_submission
-from services.ingest.push.image import PushImage, SkippedFile, file_left_out
-from services.ingest.push.upload import session
-from services.ingest.submissions.content import keep
+from services.ingest.dcc.plan import MediaLookup, read_submission, skip_shared
+from services.ingest.observations import store_observations
+from services.ingest.push.image import PushImage, SkippedFile, skipped_file
 from services.intake.fetch import Fetcher
 from services.intake.settings import IntakeSettings, Limits
 
 
+@dataclass
+class SubmissionBatch:
+    """The valid submissions of one push, their images, and everything that is skipped.
+
+    `remarks` are messages about entries that need no fix, such as experiments of other procedures.
+    """
+
+    submissions: list[DccSubmission] = field(default_factory=list)
+    images: list[PushImage] = field(default_factory=list)
+    skipped: list[SkippedFile] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
-class SubmissionPushOptions:
-    """How to push; `media` is the folder of the pictures, None that of each submission."""
+class StoredSubmission:
+    """A submission whose XML is in object storage; `new` is False if it was stored before."""
 
-    media: Path | None
-    parallel: int
-    again: bool
-    dry_run: bool
-    as_json: bool
+    path: Path
+    key: str
+    new: bool
 
 
-def push_submissions(paths: Iterable[Path], options: SubmissionPushOptions, report: PushReport) -> None:
-    """Push the submissions that are whole and good; the others are named, and nothing of them is sent."""
+@contextmanager
+def media_lookup(folder: Path | None, parallel: int) -> Iterator[MediaLookup]:
+    """Look images up below `folder`, or below each submission's own; fetch others, `parallel` at a time."""
     settings = load(IntakeSettings)
-    fetcher = Fetcher(ObjectStore(settings, connections=options.parallel), settings, load(Limits).most_bytes)
+    fetcher = Fetcher(ObjectStore(settings, connections=parallel), settings, load(Limits).most_bytes)
     with closing(fetcher):
-        submissions = list(_read(_submission_files(paths), PlannedSubmission(options.media, fetcher.fetch), report))
-        leave_out_shared(submissions)
-        images = _planned(submissions, report)
-        account = SubmissionAccount(submissions)
+        yield MediaLookup(folder, fetcher.fetch)
+
+
+def read_batch(paths: Iterable[Path], lookup: MediaLookup) -> SubmissionBatch:
+    """Read the submissions, and those in folders at any depth; an invalid one is skipped as a whole."""
+    batch = SubmissionBatch()
+    for path in _submission_files(paths):
         try:
-            if options.dry_run:
-                _show_plan(images, account, report)
-            elif submissions:
-                _send(submissions, images, account, options, report)
-        finally:
-            account.show(as_json=options.as_json)
-            report.summary()
+            submission = read_submission(path, lookup)
+        except Rejected as rejected:
+            batch.skipped.append(skipped_file(path, rejected.reason, _with_line(rejected.message, path)))
+            continue
+        batch.submissions.append(submission)
+        batch.skipped += [
+            skipped_file(path, reason, f"line {line}: {message}") for line, reason, message in submission.unclear
+        ]
+        if submission.other_procedures:
+            batch.remarks.append(
+                f"{path}: {submission.other_procedures} experiments of other procedures are not X-rays"
+            )
+    skip_shared(batch.submissions)
+    _sort_images(batch)
+    return batch
 
 
-def _show_plan(images: Iterable[PushImage], account: SubmissionAccount, report: PushReport) -> None:
-    for image in images:
-        report.planned(image)
-        account.note(image)
-
-
-def _send(
-    submissions: list[DccSubmission],
-    images: list[PushImage],
-    account: SubmissionAccount,
-    options: SubmissionPushOptions,
-    report: PushReport,
-) -> None:
-    with session(load(Settings), options.parallel, again=options.again) as run:
-        for submission in submissions:
-            new = keep(run.store, submission.data, "xml")
-            report.kept(submission.path, submission.key, new=new)
-        report.follow(account.noting(run.uploader.push(images, options.parallel)), len(images))
+def store_submissions(batch: SubmissionBatch, store: ObjectStore) -> Iterator[StoredSubmission]:
+    """Store the XML of each submission; raises Retriable if the store is away."""
+    for submission in batch.submissions:
+        new = store_observations(store, submission.data, "xml")
+        yield StoredSubmission(submission.path, submission.key, new)
 
 
 def _submission_files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(below for below in path.rglob("*") if below.suffix.lower() == ".xml" and below.is_file())
+            # A broken link is kept, so that reading it fails and the report names it.
+            yield from sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() == ".xml" and (file.is_file() or file.is_symlink())
+            )
         else:
             yield path
 
 
-def _read(paths: Iterable[Path], reading: PlannedSubmission, report: PushReport) -> Iterator[DccSubmission]:
-    for path in paths:
-        try:
-            submission = read_submission(path, reading)
-        except Rejected as rejected:
-            report.left_out(file_left_out(path, rejected.reason, _with_line(rejected.message, path)))
-            continue
-        for line, reason, words in submission.unclear:
-            report.left_out(file_left_out(path, reason, f"line {line}: {words}"))
-        if submission.other_procedures:
-            report.remark(f"{path}: {submission.other_procedures} experiments of other procedures are not X-rays")
-        yield submission
-
-
-def _planned(submissions: Iterable[DccSubmission], report: PushReport) -> list[PushImage]:
-    images: list[PushImage] = []
-    for submission in submissions:
+def _sort_images(batch: SubmissionBatch) -> None:
+    for submission in batch.submissions:
         for animal in submission.animals.values():
-            for one in animal.named:
-                if isinstance(one.planned, PushImage):
-                    images.append(one.planned)
+            for image in animal.images:
+                if isinstance(image.planned, PushImage):
+                    batch.images.append(image.planned)
                 else:
-                    where = f"{animal.specimen}, {submission.path.name} line {one.line}"
-                    words = f"{one.planned.words} ({where})"
-                    report.left_out(SkippedFile(one.planned.source, one.planned.reason, words))
-    return images
+                    where = f"{animal.specimen}, {submission.path.name} line {image.line}"
+                    message = f"{image.planned.message} ({where})"
+                    batch.skipped.append(SkippedFile(image.planned.source, image.planned.reason, message))
 
 
-def _with_line(words: str, path: Path) -> str:
-    return re.sub(rf"^{re.escape(str(path))}:(\d*):? ?", lambda match: f"line {match[1]}: " if match[1] else "", words)
+def _with_line(message: str, path: Path) -> str:
+    """Turn `path:12: fault` into `line 12: fault`, because the report names the path."""
+    start = rf"^{re.escape(str(path))}:(\d*):? ?"
+    return re.sub(start, lambda match: f"line {match[1]}: " if match[1] else "", message)

@@ -1,1 +1,1 @@
-"""From image files on disk to bytes in object storage and events on xray.images."""
+"""Pushes images: plans them, uploads their bytes and announces them on xray.images."""

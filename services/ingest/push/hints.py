@@ -1,7 +1,4 @@
-"""Which image parameter a text speaks of: a file name, or a description in a DICOM header.
-
-What a DICOM header says for certain about specimen and view; no pixel is read.
-"""
+"""Finds the specimen in a DICOM header, and the view in a header or a file name; no pixel is read."""
 
 from __future__ import annotations
 
@@ -19,27 +16,32 @@ from services.common.errors import Rejected
 from services.common.events import image_kind
 
 _DESCRIPTIONS: Final = ("SeriesDescription", "ProtocolName", "StudyDescription", "PerformedProcedureStepDescription")
-_WANTED: Final = (*_DESCRIPTIONS, "PatientID", "ViewPosition", "BodyPartExamined", "AcquisitionDateTime")
+_READ: Final = (*_DESCRIPTIONS, "PatientID", "ViewPosition", "BodyPartExamined", "AcquisitionDateTime")
 
 
 @dataclass(frozen=True)
-class Tags:
-    """What was found; None where the header is silent or contradicts itself."""
+class DicomTags:
+    """The values of a header; None where it gives none.
+
+    `contradiction` names the tags that state different views; `parameter_stable_id` is None then.
+    """
 
     biological_sample_id: str | None = None
     parameter_stable_id: str | None = None
     acquired_at: datetime | None = None
+    contradiction: str | None = None
 
 
-def read_tags(path: Path) -> Tags:
-    """Read a DICOM header; a file that is none, or a broken one, says nothing."""
+def read_tags(path: Path) -> DicomTags:
+    """Read a DICOM header; a file without a header, or with a broken one, gives empty tags."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd values are intake's business
-            header = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=list(_WANTED))
-            return Tags(_text(header, "PatientID"), _parameter(header), _acquired(header))
+            warnings.simplefilter("ignore")  # intake checks the values
+            header = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=list(_READ))
+            parameter, contradiction = _view(header)
+            return DicomTags(_text(header, "PatientID"), parameter, _acquired(header), contradiction)
     except (InvalidDicomError, OSError, ValueError, EOFError, KeyError, AttributeError, NotImplementedError):
-        return Tags()
+        return DicomTags()
 
 
 def _text(header: Any, name: str) -> str | None:
@@ -47,16 +49,22 @@ def _text(header: Any, name: str) -> str | None:
     return None if value is None else str(value).strip() or None
 
 
-def _parameter(header: Any) -> str | None:
-    """Descriptions count one by one; `ViewPosition` together with `BodyPartExamined`. They must agree."""
+def _view(header: Any) -> tuple[str | None, str | None]:
+    """The parameter that the tags agree on, or how they contradict each other.
+
+    Each description counts alone; `ViewPosition` counts together with `BodyPartExamined`.
+    """
     position = " ".join(filter(None, (_text(header, "BodyPartExamined"), _text(header, "ViewPosition"))))
-    texts = [position, *(_text(header, name) or "" for name in _DESCRIPTIONS)]
-    stated = {parameter for parameter in map(parameter_in, texts) if parameter}
-    return stated.pop() if len(stated) == 1 else None
+    texts = {"ViewPosition": position} | {name: _text(header, name) or "" for name in _DESCRIPTIONS}
+    stated = {name: parameter for name, text in texts.items() if (parameter := parameter_in(text))}
+    parameters = set(stated.values())
+    if len(parameters) > 1:
+        return None, ", ".join(f"{name}: {parameter}" for name, parameter in stated.items())
+    return (parameters.pop() if parameters else None), None
 
 
 def _acquired(header: Any) -> datetime | None:
-    """`AcquisitionDateTime`; one without an offset is read as UTC by the event."""
+    """`AcquisitionDateTime`; the event reads a time without an offset as UTC."""
     text = _text(header, "AcquisitionDateTime")
     if text is None:
         return None
@@ -81,11 +89,11 @@ HIND_LEG: Final = "IMPC_XRY_052_001"
 
 
 def parameter_in(text: str) -> str | None:
-    """Return the IMPReSS image parameter that a text states, or None when it states none or more than one.
+    """Return the IMPReSS image parameter that a text states, or None if it states none or more than one.
 
-    A stable id counts first (IMPC_XRY_034_001, a centre's late-adult copy; legacy sets such as HAS_XRY reuse the
-    numbers and state nothing). Else words: DV or dorso-ventral, LAT or lateral, together with skull or head; forepaw;
-    hind leg or hip. A view without a body part is whole body.
+    A stable id takes precedence: IMPC_XRY_034_001, or a centre's late-adult copy of it. Legacy sets such as HAS_XRY
+    reuse the numbers and count as no view. Otherwise words count: DV or dorso-ventral, LAT or lateral, alone or with
+    skull or head; forepaw; hind leg or hip. A view without a body part is whole body.
     """
     stable_ids = set(_STABLE_ID.findall(text))
     if stable_ids:

@@ -1,7 +1,4 @@
-"""What is to be pushed, or why it is not.
-
-Where the bytes of an image come from.
-"""
+"""The images to push, the files that are not pushed, and where the bytes of an image come from."""
 
 from __future__ import annotations
 
@@ -18,25 +15,25 @@ from services.common.events import image_kind
 
 
 class ImageSource(Protocol):
-    """A file, or an address to fetch from; its text names it for people.
+    """A file, or an address to fetch from; `str()` gives its name for people.
 
-    The methods raise Rejected when there is nothing to be had, Retriable when a server is away.
+    The methods raise Rejected if the bytes cannot be read, Retriable if a server is away.
     """
 
     @property
     def file_name(self) -> str:
-        """The file's own name, which travels with the event."""
+        """The file's own name, which the event carries."""
 
     def fingerprint(self) -> tuple[JsonValue, ...]:
-        """What tells cheaply whether the bytes are those of an earlier run."""
+        """Values that identify the bytes of an earlier run without reading them."""
 
     def read(self) -> bytes:
-        """All bytes."""
+        """Return all bytes."""
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file on disk; it counts as the same while path, size and time of change are."""
+    """A file on disk; it counts as the same file while path, size and modification time are unchanged."""
 
     path: Path
 
@@ -49,7 +46,7 @@ class LocalFile:
         return self.path.name
 
     def fingerprint(self) -> tuple[JsonValue, ...]:
-        """Absolute path, bytes, nanoseconds of the last change; raises Rejected `file_unreadable`."""
+        """Absolute path, size in bytes, modification time in nanoseconds; raises Rejected `file_unreadable`."""
         try:
             status = self.path.stat()
         except OSError as error:
@@ -57,7 +54,7 @@ class LocalFile:
         return str(self.path.absolute()), status.st_size, status.st_mtime_ns
 
     def read(self) -> bytes:
-        """The whole file; raises Rejected `file_unreadable`."""
+        """Return the whole file; raises Rejected `file_unreadable`."""
         try:
             return self.path.read_bytes()
         except OSError as error:
@@ -66,9 +63,10 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class PushImage:
-    """One image to push, with everything its event needs but the digest.
+    """One image to push, with everything that its event needs except the digest.
 
-    `metadata` goes into the event beside the file's name; it is no part of the image's identity.
+    `sha256` (64 lower-case hexadecimal digits) is checked before the upload. `metadata` goes into the event together
+    with the file name; it is not part of the image's identity.
     """
 
     source: ImageSource
@@ -83,21 +81,27 @@ class PushImage:
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """One image that is not pushed; `failed` when the user should mend something, not for files that are no images."""
+    """One file that is not pushed; `failed` is False for files that the user need not fix, such as text files."""
 
     source: ImageSource
     reason: str
-    words: str
+    message: str
     failed: bool = True
 
 
-def file_left_out(path: Path, reason: str, words: str, *, failed: bool = True) -> SkippedFile:
-    """Leave out a file on disk."""
-    return SkippedFile(LocalFile(path), reason, words, failed)
+def skipped_file(path: Path, reason: str, message: str, *, failed: bool = True) -> SkippedFile:
+    """Skip a file on disk."""
+    return SkippedFile(LocalFile(path), reason, message, failed)
+
+
+def missing_file(path: Path) -> SkippedFile:
+    """Skip a file that does not exist, and say so if its path is a broken link."""
+    message = f"broken link to {path.readlink()}" if path.is_symlink() else "there is no such file"
+    return skipped_file(path, "file_missing", message)
 
 
 def checked(image: PushImage) -> PushImage | SkippedFile:
-    """Leave an image out when its parameter is none of the X-ray procedure's image parameters."""
+    """Skip an image whose parameter is not an image parameter of the X-ray procedure."""
     try:
         image_kind(image.parameter_stable_id)
     except Rejected as rejected:

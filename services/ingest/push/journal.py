@@ -1,6 +1,6 @@
-"""What was pushed already, so that a second run after an interruption repeats nothing.
+"""The journal of pushed images, by which a run after an interruption repeats nothing.
 
-An append-only file of JSON lines that is right also after `kill -9`.
+It is an append-only file of JSON lines and stays correct after `kill -9`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from services.ingest.push.image import PushImage
 
 
 class JsonLines:
-    """Appends one line at a time and at once; a torn last line is ended, and counts as not written."""
+    """Appends and flushes one line at a time; a torn last line is terminated and counts as not written."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file; entering opens it, and makes its folder."""
+        """Name the file; entering the context creates its folder and opens it."""
         self.path = path
 
     def __enter__(self) -> Self:
@@ -29,7 +29,7 @@ class JsonLines:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
         if self.path.stat().st_size:
-            self._file.write("\n")  # ends a torn line
+            self._file.write("\n")  # terminates a torn line
         return self
 
     def __exit__(
@@ -44,7 +44,7 @@ class JsonLines:
 
 
 def read_lines(path: Path) -> Iterator[Any]:
-    """Yield what each whole line says; none if there is no file."""
+    """Yield the value of each complete line; nothing if there is no file."""
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
@@ -54,29 +54,28 @@ def read_lines(path: Path) -> Iterator[Any]:
 
 
 def default_folder() -> Path:
-    """Return where journals lie: `$XDG_STATE_HOME/xray`, else `~/.local/state/xray`."""
+    """Return the folder of the journals: `$XDG_STATE_HOME/xray`, else `~/.local/state/xray`."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xray"
 
 
 class UploadJournal(JsonLines):
-    """One JSON line for every image that was uploaded and whose event the broker acknowledged.
+    """One JSON line per image that was uploaded and whose event the broker acknowledged.
 
-    Written at once after each image, so that it is right also after `kill -9`; a torn last line counts as not done.
-    Thread-safe. Use one journal for one cluster: what was pushed elsewhere was not pushed here.
+    Each line is written as soon as its image is done. Thread-safe. Use one journal per cluster.
     """
 
     def __init__(self, path: Path, *, again: bool = False) -> None:
-        """Read what is there, unless everything is to be done `again`."""
+        """Read the existing entries; with `again`, ignore them."""
         super().__init__(path)
         self._lock = Lock()
         self._done = set() if again else set(_entries(path))
 
     def has(self, image: PushImage) -> bool:
-        """Tell whether this image was pushed: the same source with the same statements; raises Rejected without one."""
+        """Tell whether the same source was pushed with the same values; raises Rejected if it cannot be read."""
         return _fingerprint(image) in self._done
 
     def add(self, image: PushImage, event_id: str) -> None:
-        """Note that this image is done."""
+        """Record that this image is done."""
         entry = {"done": _fingerprint(image), "event_id": event_id, "file": str(image.source)}
         with self._lock:
             self._append(entry)

@@ -1,137 +1,166 @@
-"""What is to be pushed: every file with what is known of it, or why it is left out.
-
-The CSV manifest: which file is which specimen's which view.
-"""
+"""Plans a push of plain files: each file with its specimen and view, or the reason why it is skipped."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from services.common.columns import check_columns
-from services.common.errors import Fatal
-from services.ingest.push.hints import Tags, parameter_in, read_tags
-from services.ingest.push.image import LocalFile, PushImage, SkippedFile, checked, file_left_out
+from services.common.errors import Rejected
+from services.ingest.push.hints import DicomTags, parameter_in, read_tags
+from services.ingest.push.image import LocalFile, PushImage, SkippedFile, checked, missing_file, skipped_file
+from services.ingest.push.manifest import ManifestRow
 from services.intake.decode.sniff import FileFormat, sniff
-
-_REQUIRED: Final = ("file", "biological_sample_id", "parameter_stable_id")
-_OPTIONAL: Final = ("increment", "acquired_at", "sha256")
-
-
-@dataclass(frozen=True)
-class ManifestRow:
-    """One line of a manifest; `path` is absolute."""
-
-    path: Path
-    biological_sample_id: str
-    parameter_stable_id: str
-    increment: str | None = None
-    acquired_at: datetime | None = None
-    sha256: str | None = None
-
-
-def read_manifest(manifest: Path) -> list[ManifestRow]:
-    """Read a manifest (UTF-8 CSV with a header line; `file` is relative to the manifest's folder).
-
-    Raises Fatal, naming line and column, for a missing column, an empty value, a wrong time or a file named twice.
-    """
-    try:
-        with manifest.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            check_columns(manifest, reader.fieldnames or (), _REQUIRED, _OPTIONAL)
-            rows = [_row(manifest, reader.line_num, line) for line in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"cannot read the manifest {manifest}: {error}"
-        raise Fatal(msg) from error
-    seen: set[Path] = set()
-    for row in rows:
-        if row.path in seen:
-            msg = f"{manifest} names {row.path} twice; one file is one image of one specimen"
-            raise Fatal(msg)
-        seen.add(row.path)
-    return rows
-
-
-def _row(manifest: Path, line: int, fields: dict[str | None, str | None]) -> ManifestRow:
-    values = {name: (fields.get(name) or "").strip() for name in (*_REQUIRED, *_OPTIONAL)}
-    empty = [name for name in _REQUIRED if not values[name]]
-    if empty or None in fields:
-        fault = f"{', '.join(empty)} is empty" if empty else "more values than columns"
-        msg = f"{manifest} line {line}: {fault}"
-        raise Fatal(msg)
-    return ManifestRow(
-        path=(manifest.parent / values["file"]).absolute(),
-        # As it stands: ids are compared exactly, a blank is part of one.
-        biological_sample_id=fields["biological_sample_id"] or "",
-        parameter_stable_id=values["parameter_stable_id"],
-        increment=values["increment"] or None,
-        acquired_at=_moment(manifest, line, values["acquired_at"]),
-        sha256=values["sha256"].lower() or None,
-    )
-
-
-def _moment(manifest: Path, line: int, text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        msg = f"{manifest} line {line}: acquired_at {text!r} is no ISO 8601 time, like 2024-05-31T12:00:00+00:00"
-        raise Fatal(msg) from None
-
 
 _HEAD_BYTES: Final = 132
 
 
 @dataclass(frozen=True)
 class PushDefaults:
-    """What the command line says of all files."""
+    """What the command line gives for all files.
+
+    `specimen_pattern` has a group `specimen` and is searched in each file name.
+    """
 
     centre: str
     biological_sample_id: str | None = None
     parameter_stable_id: str | None = None
+    specimen_pattern: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file, what its header gives, and the specimen and view that are certain."""
+
+    path: Path
+    file_format: FileFormat
+    tags: DicomTags
+    given: PushDefaults
+
+    def specimen(self) -> str:
+        """The specimen from the command line, else the file name, else the header; raises Rejected if there is none."""
+        pattern = self.given.specimen_pattern
+        match = pattern.search(self.path.name) if pattern else None
+        named = match["specimen"] if match else None
+        specimen = self.given.biological_sample_id or named or self.tags.biological_sample_id
+        if specimen:
+            return specimen
+        why = "its PatientID is empty" if self.file_format is FileFormat.DICOM else f"a {self.file_format} has none"
+        why += "" if pattern is None else " and the file name does not match --specimen-from"
+        message = f"no biological_sample_id: {why}; give --specimen, --specimen-from or a --manifest"
+        raise Rejected("specimen_unknown", message)
+
+    def parameter(self) -> str:
+        """The image parameter from the command line, else from header and file name, which must not disagree.
+
+        Raises Rejected `parameter_unknown`.
+        """
+        if self.given.parameter_stable_id:
+            return self.given.parameter_stable_id
+        remedy = "give --parameter or a --manifest"
+        if self.tags.contradiction:
+            message = f"the DICOM header contradicts itself ({self.tags.contradiction}); {remedy}"
+            raise Rejected("parameter_unknown", message)
+        header, name = self.tags.parameter_stable_id, parameter_in(self.path.stem)
+        if header and name and header != name:
+            message = f"the DICOM header states {header}, the file name {name}; {remedy}"
+            raise Rejected("parameter_unknown", message)
+        if header or name:
+            return header or name or ""
+        raise Rejected("parameter_unknown", f"neither a DICOM header nor the file name states one view; {remedy}")
 
 
 def from_manifest(
     rows: Sequence[ManifestRow], within: Sequence[Path], given: PushDefaults
 ) -> Iterator[PushImage | SkippedFile]:
-    """Plan the rows of a manifest; with `within`, only those below these paths, and files without a row are named."""
+    """Plan the rows of a manifest.
+
+    With `within`, only rows below these paths are planned, and image files without a row are reported.
+    """
     roots = [path.absolute() for path in within]
     for row in rows:
         if not roots or any(row.path == root or root in row.path.parents for root in roots):
             yield _from_row(row, given)
     listed = {row.path for row in rows}
-    for path in files(roots):
-        if path not in listed:
-            file_format = _format(path)
-            not_named = file_left_out(path, "not_in_manifest", "the manifest does not name it")
+    for found in _files(roots):
+        if isinstance(found, SkippedFile):
+            yield found
+        elif found not in listed:
+            file_format = _format(found)
+            not_named = skipped_file(found, "not_in_manifest", "the manifest does not name it")
             yield file_format if isinstance(file_format, SkippedFile) else not_named
 
 
 def from_files(paths: Sequence[Path], given: PushDefaults) -> Iterator[PushImage | SkippedFile]:
     """Plan files by command line, DICOM header and file name, in this order."""
-    for path in files(paths):
-        yield _from_file(path, given)
+    for found in _image_files(paths, given):
+        yield found if isinstance(found, SkippedFile) else _from_file(found)
 
 
-def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files, and those in folders at any depth, in order; hidden ones in folders are passed over."""
-    for path in paths:
-        if not path.is_dir():
+def manifest_rows(
+    paths: Sequence[Path], given: PushDefaults
+) -> Iterator[tuple[Path, str | None, str | None] | SkippedFile]:
+    """Yield each image file with its specimen and parameter, None where they are not certain, for a new manifest."""
+    for found in _image_files(paths, given):
+        yield found if isinstance(found, SkippedFile) else (found.path, _known(found.specimen), _known(found.parameter))
+
+
+def _known(value: Callable[[], str]) -> str | None:
+    try:
+        return value()
+    except Rejected:
+        return None
+
+
+def _image_files(paths: Iterable[Path], given: PushDefaults) -> Iterator[ImageFile | SkippedFile]:
+    """Yield the image files among files, and in folders at any depth, in order; all others are skipped."""
+    for path in _files(paths):
+        if isinstance(path, SkippedFile):
             yield path
             continue
-        for below in sorted(path.rglob("*")):
-            if below.is_file() and not any(part.startswith(".") for part in below.relative_to(path).parts):
-                yield below
+        file_format = _format(path)
+        if isinstance(file_format, SkippedFile):
+            yield file_format
+        else:
+            tags = read_tags(path) if file_format is FileFormat.DICOM else DicomTags()
+            yield ImageFile(path, file_format, tags, given)
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path | SkippedFile]:
+    for path in paths:
+        if path.is_dir():
+            yield from _below(path)
+        else:
+            yield path
+
+
+def _below(folder: Path) -> Iterator[Path | SkippedFile]:
+    """Files below a folder, in order, without hidden ones; what cannot be searched is named, not left out silently."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        yield skipped_file(folder, "file_unreadable", str(error.strerror or error))
+        return
+    for entry in entries:
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(path)
+        elif entry.is_symlink() and path.is_dir():
+            # Following links could run in circles, or push the same files twice.
+            yield skipped_file(path, "folder_link", "links to folders are not followed; name the folder itself")
+        elif entry.is_symlink() or entry.is_file():
+            yield path
 
 
 def _from_row(row: ManifestRow, given: PushDefaults) -> PushImage | SkippedFile:
     if not row.path.is_file():
-        return file_left_out(row.path, "file_missing", "there is no such file")
+        return missing_file(row.path)
     return checked(
         PushImage(
             LocalFile(row.path),
@@ -145,27 +174,13 @@ def _from_row(row: ManifestRow, given: PushDefaults) -> PushImage | SkippedFile:
     )
 
 
-def _from_file(path: Path, given: PushDefaults) -> PushImage | SkippedFile:
-    file_format = _format(path)
-    if isinstance(file_format, SkippedFile):
-        return file_format
-    tags = read_tags(path) if file_format is FileFormat.DICOM else Tags()
-    specimen = given.biological_sample_id or tags.biological_sample_id
-    if specimen is None:
-        where = "its PatientID is empty" if file_format is FileFormat.DICOM else f"a {file_format} carries none"
-        words = f"no biological_sample_id: {where}; give --specimen or a --manifest"
-        return file_left_out(path, "specimen_unknown", words)
-    parameter = given.parameter_stable_id or _parameter(path, tags)
-    if parameter is None:
-        words = "neither header nor file name states one view for certain; give --parameter or a --manifest"
-        return file_left_out(path, "parameter_unknown", words)
-    return checked(PushImage(LocalFile(path), specimen, given.centre, parameter, acquired_at=tags.acquired_at))
-
-
-def _parameter(path: Path, tags: Tags) -> str | None:
-    """Header and file name must not contradict each other."""
-    stated = {parameter for parameter in (tags.parameter_stable_id, parameter_in(path.stem)) if parameter}
-    return stated.pop() if len(stated) == 1 else None
+def _from_file(file: ImageFile) -> PushImage | SkippedFile:
+    source = LocalFile(file.path)
+    try:
+        specimen, parameter = file.specimen(), file.parameter()
+    except Rejected as rejected:
+        return SkippedFile(source, rejected.reason, rejected.message)
+    return checked(PushImage(source, specimen, file.given.centre, parameter, acquired_at=file.tags.acquired_at))
 
 
 def _format(path: Path) -> FileFormat | SkippedFile:
@@ -173,9 +188,9 @@ def _format(path: Path) -> FileFormat | SkippedFile:
         with path.open("rb") as file:
             found = sniff(file.read(_HEAD_BYTES))
     except FileNotFoundError:
-        return file_left_out(path, "file_missing", "there is no such file")
+        return missing_file(path)
     except OSError as error:
-        return file_left_out(path, "file_unreadable", str(error.strerror or error))
+        return skipped_file(path, "file_unreadable", str(error.strerror or error))
     if found is None:
-        return file_left_out(path, "not_an_image", "not a DICOM, JPEG, PNG, BMP or TIFF file", failed=False)
+        return skipped_file(path, "not_an_image", "not a DICOM, JPEG, PNG, BMP or TIFF file", failed=False)
     return found

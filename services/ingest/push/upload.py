@@ -1,9 +1,4 @@
-"""Uploads bytes, then announces them; several at a time.
-
-Tries again while a server is away.
-
-The servers and the journal of one run that pushes images.
-"""
+"""Uploads images, several at a time, and announces each after its upload; retries while a server is away."""
 
 from __future__ import annotations
 
@@ -34,14 +29,14 @@ T = TypeVar("T")
 TRIES: Final = 6
 
 
-def insist(action: Callable[[], T], stop: threading.Event, tries: int = TRIES) -> T:
+def retry_until_stopped(action: Callable[[], T], stop: threading.Event, tries: int = TRIES) -> T:
     """Retry up to `tries` times, or until `stop` is set; raises the last Retriable."""
     return retry(action, stop.wait, attempts=tries)
 
 
 @dataclass(frozen=True)
-class PushSession:
-    """What a run works with; `cluster` is the id of the Kafka cluster, to which the journal belongs."""
+class PushConnection:
+    """The bucket and the uploader of one run; `cluster` is the id of the Kafka cluster that the journal is for."""
 
     store: ObjectStore
     uploader: Uploader
@@ -49,50 +44,53 @@ class PushSession:
 
 
 @contextmanager
-def session(settings: Settings, parallel: int, *, again: bool = False) -> Iterator[PushSession]:
-    """Check the bucket, connect to the broker and open the cluster's journal; `again` ignores what it holds."""
+def connect(settings: Settings, parallel: int, *, again: bool = False) -> Iterator[PushConnection]:
+    """Check the bucket, connect to the broker and open the cluster's journal; `again` ignores its entries.
+
+    Raises Retriable if a server is away, Fatal if bucket or credentials are wrong.
+    """
     store = ObjectStore(settings, connections=parallel)
     store.check_bucket()
     with administrator(settings) as admin:
         cluster: str = admin.describe_cluster()["cluster_id"]
     path = default_folder() / f"pushed-{cluster}.jsonl"
     with publisher(settings) as producer, UploadJournal(path, again=again) as journal:
-        yield PushSession(store, Uploader(store, producer, journal), cluster)
+        yield PushConnection(store, Uploader(store, producer, journal), cluster)
 
 
 SOURCE_AWAY: Final = "source_away"
-"""Reason of a failure: the server that the image lies on did not answer over several tries."""
+"""Reason of a failure: the server that holds the image did not answer in any of the tries."""
 _ACKNOWLEDGED_SECONDS: Final = 60
 
 
 @dataclass(frozen=True)
 class PushResult:
-    """What became of one image."""
+    """The outcome for one image; `reason` and `message` are set for a failure, the other two for a push."""
 
     image: PushImage
     outcome: Literal["pushed", "done_before", "failed"]
     event_id: str | None = None
     image_uri: str | None = None
     reason: str | None = None
-    words: str | None = None
+    message: str | None = None
 
 
 class Uploader:
-    """Pushes images; each is in the bucket before its event is published, and journalled after both.
+    """Pushes images; each is stored in the bucket, then its event is published, then the journal records it.
 
-    `stop` is set while it ends, so that sources cut their own waiting short.
+    `stop` is set when a push ends, so that sources stop waiting.
     """
 
     def __init__(self, store: ObjectStore, producer: Any, journal: UploadJournal) -> None:
-        """Use an ObjectStore, a KafkaProducer and an open Journal; the caller closes them."""
+        """Use a store, a KafkaProducer and an open journal; the caller closes them."""
         self._store, self._producer, self._journal = store, producer, journal
         self.stop = threading.Event()
 
     def push(self, images: Iterable[PushImage], parallel: int) -> Generator[PushResult]:
-        """Yield a result for every image, as they finish.
+        """Yield a result for every image, in the order in which they finish.
 
-        Closed early (Ctrl-C), it finishes the images in flight and starts no other. Raises Retriable when a server
-        stays away over several tries; a later run goes on from there.
+        Closed early (Ctrl-C), it finishes the images in flight and starts no others. Raises Retriable if a server
+        stays away for several tries; a later run continues from there.
         """
         self.stop.clear()
         with ThreadPoolExecutor(parallel, thread_name_prefix="push") as pool:
@@ -118,16 +116,16 @@ class Uploader:
             data = self._read(image)
             event = _event(image, self._store.bucket, hashlib.sha256(data).hexdigest())
         except Rejected as rejected:
-            return PushResult(image, "failed", reason=rejected.reason, words=rejected.message)
-        insist(lambda: self._store.put(original_key(event.sha256 or ""), data), self.stop)
-        insist(lambda: self._announce(event), self.stop)
+            return PushResult(image, "failed", reason=rejected.reason, message=rejected.message)
+        retry_until_stopped(lambda: self._store.put(original_key(event.sha256 or ""), data), self.stop)
+        retry_until_stopped(lambda: self._announce(event), self.stop)
         self._journal.add(image, event.event_id)
         return PushResult(image, "pushed", event.event_id, event.image_uri)
 
     def _read(self, image: PushImage) -> bytes:
-        """Read the source; one that stays away costs this image only, unlike our own store."""
+        """Read the source; if its server stays away, only this image fails. Our own store stops the whole run."""
         try:
-            return insist(image.source.read, self.stop)
+            return retry_until_stopped(image.source.read, self.stop)
         except Retriable as error:
             if self.stop.is_set():
                 raise
@@ -140,10 +138,9 @@ class Uploader:
 
 
 def _event(image: PushImage, bucket: str, sha256: str) -> ImageEvent:
-    """Build the event; raises Rejected `digest_mismatch`, or `event_invalid` for a value no event may carry."""
+    """Build the event; raises Rejected `digest_mismatch`, or `event_invalid` for a value that no event may carry."""
     if image.sha256 not in {None, sha256}:
-        words = f"the manifest says sha256 {image.sha256}, the file has {sha256}"
-        raise Rejected("digest_mismatch", words)
+        raise Rejected("digest_mismatch", f"the manifest states sha256 {image.sha256}, the file has {sha256}")
     try:
         return ImageEvent(
             biological_sample_id=image.biological_sample_id,

@@ -1,7 +1,4 @@
-"""What is read out of a submission's stream of elements: experiments, their specimens, parameters and media.
-
-An experiment while its elements come.
-"""
+"""Builds experiments, with their specimens, parameters and media, from a submission's stream of XML elements."""
 
 from __future__ import annotations
 
@@ -13,12 +10,13 @@ from xml.sax.handler import ContentHandler
 from xml.sax.xmlreader import AttributesNSImpl
 
 from services.common.errors import Rejected
-from services.ingest.submissions.content import Experiment, Medium, Value, centre_name
+from services.ingest.submissions.content import Experiment, Medium, Value
+from services.ingest.submissions.identity import centre_name
 
 
 @dataclass(slots=True)
 class OpenParameter:
-    """A parameter that is open: its values or media so far, and its status."""
+    """A parameter whose element is still open: its values or media so far, and its status."""
 
     stable_id: str
     line: int
@@ -29,22 +27,22 @@ class OpenParameter:
     associations: int = 0
 
     def associate(self, stable_id: str) -> None:
-        """Tie another parameter to the medium named last."""
+        """Add a reference to another parameter to the medium that was named last."""
         if self.media:
             last = self.media[-1]
             self.media[-1] = replace(last, associations=(*last.associations, stable_id))
             self.associations += 1
 
     def size(self) -> int:
-        """How many entries it has so far."""
+        """Return the number of its entries so far."""
         return len(self.values) + len(self.media) + self.associations
 
 
 @dataclass(slots=True)
 class ExperimentDraft:
-    """An experiment that is open."""
+    """An experiment whose element is still open; `start` holds the attributes of the element."""
 
-    begun: Experiment
+    start: Experiment
     specimens: list[str] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
     media: list[Medium] = field(default_factory=list)
@@ -52,8 +50,8 @@ class ExperimentDraft:
     status: str | None = None
     associations: int = 0
 
-    def take(self, parameter: OpenParameter) -> None:
-        """Take a finished parameter: one entry for each value or medium; with none of them, its status alone."""
+    def add(self, parameter: OpenParameter) -> None:
+        """Add a finished parameter: one entry per value or medium, or one entry with its status if it has neither."""
         status = parameter.status
         if parameter.is_media:
             media = parameter.media or [Medium(parameter.stable_id, parameter.line)]
@@ -64,13 +62,13 @@ class ExperimentDraft:
             self.values += [replace(one, status=status) for one in values] if status else values
 
     def size(self) -> int:
-        """How many entries this experiment stands for: those of all its specimens."""
+        """Return the number of entries of all its specimens."""
         return (len(self.values) + len(self.media) + self.associations) * max(len(self.specimens), 1)
 
-    def finished(self) -> Experiment:
-        """Return what was said."""
+    def experiment(self) -> Experiment:
+        """Return the finished experiment."""
         return replace(
-            self.begun,
+            self.start,
             procedure=self.procedure,
             specimens=tuple(self.specimens),
             values=tuple(self.values),
@@ -86,20 +84,20 @@ PARAMETERS: Final = VALUE_PARAMETERS | MEDIA_PARAMETERS
 MEDIA: Final = frozenset(
     {("mediaParameter", "procedure"), ("value", "seriesMediaParameter"), ("mediaFile", "mediaSection")}
 )
-"""The elements that name a file, with the element that each stands in."""
+"""The elements that name a file, each with its parent element."""
 TEXTS: Final = frozenset({"specimenID", "value", "term", "parameterStatus", "statusCode"})
 STATUSES: Final = frozenset({"parameterStatus", "statusCode"})
 MAXIMUM_DEPTH: Final = 32
 MAXIMUM_TEXT: Final = 10_000
 """Characters of one value."""
 MAXIMUM_VALUES: Final = 10_000
-"""Values and media of one experiment, times its specimens; an X-ray procedure has some 60 and one specimen."""
+"""Values and media of one experiment times its specimens; an X-ray procedure has about 60 and one specimen."""
 
 
 class SubmissionHandler(ContentHandler):
-    """Collects the experiments of one submission; `taken` hands over those that are complete.
+    """Collects the experiments of one submission; `take_finished` returns those that are complete.
 
-    `line` tells the line at which the parser stands.
+    `line` returns the parser's current line.
     """
 
     def __init__(self, path: Path, line: Callable[[], int | None]) -> None:
@@ -115,15 +113,15 @@ class SubmissionHandler(ContentHandler):
         self._parameter: OpenParameter | None = None
         self._increment_status: str | None = None
 
-    def taken(self) -> Iterator[Experiment]:
-        """Yield the experiments since the last call."""
+    def take_finished(self) -> Iterator[Experiment]:
+        """Yield the experiments that were completed since the last call."""
         experiments, self._experiments = self._experiments, []
         yield from experiments
 
     def startElementNS(  # noqa: N802  (the name is xml.sax's)
         self, name: tuple[str | None, str], qname: str | None, attrs: AttributesNSImpl
     ) -> None:
-        """Open an element; raises Rejected `not_a_submission` for another root or absurd nesting."""
+        """Open an element; raises Rejected `not_a_submission` for a wrong root or excessive nesting."""
         local = name[1]
         if not self._open and local != ROOT:
             self._refuse(f"the root is <{local}>, expected <{ROOT}>")
@@ -141,15 +139,15 @@ class SubmissionHandler(ContentHandler):
             self._start_within(self._draft, local, attrs)
 
     def characters(self, content: str) -> None:
-        """Keep text of the elements that hold values; raises Rejected `not_a_submission` for endless text."""
+        """Keep the text of elements that hold values; raises Rejected `not_a_submission` for overlong text."""
         if self._open and self._open[-1] in TEXTS:
             self._length += len(content)
             if self._length > MAXIMUM_TEXT:
-                self._refuse(f"a text of more than {MAXIMUM_TEXT} characters")
+                self._refuse(f"a text longer than {MAXIMUM_TEXT} characters")
             self._text.append(content)
 
     def endElementNS(self, name: tuple[str | None, str], qname: str | None) -> None:  # noqa: N802
-        """Close an element and use what it held."""
+        """Close an element and use its content."""
         local = self._open.pop()
         text = "".join(self._text).strip() or None
         self._text, self._length = [], 0
@@ -158,10 +156,10 @@ class SubmissionHandler(ContentHandler):
             return
         if local == "experiment":
             self._check_size(draft)
-            self._experiments.append(draft.finished())
+            self._experiments.append(draft.experiment())
             self._draft = None
         elif local in PARAMETERS and self._parameter is not None:
-            draft.take(self._parameter)
+            draft.add(self._parameter)
             self._parameter = None
             self._check_size(draft)
         elif self._open[-1] in PARAMETERS and self._parameter is not None:
@@ -207,14 +205,14 @@ class SubmissionHandler(ContentHandler):
 
     def _check_size(self, counted: ExperimentDraft | OpenParameter) -> None:
         if counted.size() > MAXIMUM_VALUES:
-            self._refuse(f"an experiment of more than {MAXIMUM_VALUES} values of its specimens")
+            self._refuse(f"an experiment with more than {MAXIMUM_VALUES} values for its specimens")
 
     def _line(self) -> int:
         return self._line_now() or 1
 
-    def _refuse(self, words: str) -> None:
-        mend = "send a submission after the DCC's procedure_definition schema"
-        raise Rejected("not_a_submission", f"{self._path}:{self._line()}: {words}; {mend}")
+    def _refuse(self, fault: str) -> None:
+        remedy = "send a submission that follows the DCC's procedure_definition schema"
+        raise Rejected("not_a_submission", f"{self._path}:{self._line()}: {fault}; {remedy}")
 
 
 def _attribute(attrs: AttributesNSImpl, name: str) -> str | None:

@@ -1,10 +1,8 @@
-"""Reads submissions: XML after the schema `procedure_definition` of IMPC's data coordination centre (DCC).
+"""Reads submissions: XML that follows the schema `procedure_definition` of IMPC's data coordination centre (DCC).
 
-Parsed as a stream with `defusedxml`: any document type is refused, so no entity can be defined, fetched or expanded;
-size, depth and the length of a text are bounded. Elements are known by their local names, since centres write
+`defusedxml` parses them as a stream. Any document type is refused, so no entity can be defined, fetched or expanded.
+Size, depth and the length of a text are limited. Elements are recognised by their local names, because centres use
 different namespaces.
-
-IMPC's status codes: why a parameter or a whole procedure has no value.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from services.common.errors import Rejected
 from services.ingest.submissions.content import Experiment
 from services.ingest.submissions.handler import SubmissionHandler
 
-WORDS: Final = MappingProxyType(
+STATUS_TEXTS: Final = MappingProxyType(
     {
         "IMPC_PARAMSC_001": "equipment failed",
         "IMPC_PARAMSC_002": "sample lost",
@@ -40,34 +38,35 @@ WORDS: Final = MappingProxyType(
         "IMPC_PARAMSC_014": "equipment incompatible",
     }
 )
+"""IMPC's status codes: the reason why a parameter or a whole procedure has no value."""
 REMARKS: Final = frozenset({"IMPC_PARAMSC_005", "IMPC_PARAMSC_006"})
-"""Free text of issues and extra information: remarks on a value, which stands."""
+"""Free text about issues and extra information; a value with such a remark is valid."""
 
 
 def missing_reason(status: str | None, value: str | None) -> str | None:
-    """Why an entry counts as missing, or None when its value stands.
+    """Return the reason why an entry counts as missing, or None if its value is valid.
 
-    A status means missing even beside a value (a value that failed quality control is not to be believed), except for
-    the two remarks. Free text may follow the code after a colon; a status without a known code is given as sent.
+    Except for the two remarks, a status means missing even if there is a value: one that failed quality control must
+    not be used. Free text may follow the code after a colon. A status without a known code is returned as sent.
     """
     if not status:
         return None if value else "no value"
     code = status.partition(":")[0].strip()
     if code in REMARKS:
         return None if value else status
-    return f"{code}: {WORDS[code]}" if code in WORDS else status
+    return f"{code}: {STATUS_TEXTS[code]}" if code in STATUS_TEXTS else status
 
 
 MAXIMUM_SIZE: Final = 64 * 1024 * 1024
-"""Bytes. A submission holds a day of a centre: a few megabytes."""
+"""Bytes. A submission holds one day of a centre, which is a few megabytes."""
 CHUNK: Final = 64 * 1024
 
 
 def read_experiments(file: BinaryIO, path: Path) -> Iterator[Experiment]:
-    """Experiments of one submission, in its order; `path` is for the words of refusals.
+    """Yield the experiments of one submission in its order; `path` names the file in error messages.
 
-    Raises Rejected `xml_too_large`, `xml_forbidden` (document type, entities), `not_xml` or `not_a_submission`, whose
-    words name the file and the line.
+    Raises Rejected `xml_too_large`, `xml_forbidden` (document type, entities), `not_xml` or `not_a_submission`; the
+    message names the file and the line.
     """
     if file.seek(0, os.SEEK_END) > MAXIMUM_SIZE:
         raise Rejected("xml_too_large", f"{path}: more than 64 MiB; split the submission by experiment")
@@ -80,12 +79,12 @@ def read_experiments(file: BinaryIO, path: Path) -> Iterator[Experiment]:
     try:
         while chunk := file.read(CHUNK):
             parser.feed(chunk)
-            yield from handler.taken()
+            yield from handler.take_finished()
         parser.close()
-        yield from handler.taken()
+        yield from handler.take_finished()
     except DefusedXmlException as error:
-        words = f"{path}:{parser.getLineNumber()}: a DOCTYPE or entity is not allowed in a submission; remove it"
-        raise Rejected("xml_forbidden", words) from error
+        message = f"{path}:{parser.getLineNumber()}: a DOCTYPE or entity is not allowed in a submission; remove it"
+        raise Rejected("xml_forbidden", message) from error
     except SAXParseException as error:
-        words = f"{path}:{error.getLineNumber()}: not well-formed XML ({error.getMessage()}); mend this line"
-        raise Rejected("not_xml", words) from error
+        message = f"{path}:{error.getLineNumber()}: not well-formed XML ({error.getMessage()}); fix this line"
+        raise Rejected("not_xml", message) from error

@@ -1,4 +1,4 @@
-"""Documents as IMPC's Solr has them."""
+"""Documents in the format of IMPC's Solr."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def observation_document(number: int, **fields: object) -> Document:
 
 
 def picture(number: int) -> bytes:
-    """A small PNG; another number, other bytes."""
+    """A small PNG; each number gives different bytes."""
     pixels = np.zeros((8, 8), np.uint8)
     pixels[0, :2] = number % 256, number // 256
     encoded, data = cv2.imencode(".png", pixels)
@@ -63,7 +63,7 @@ def picture(number: int) -> bytes:
 
 @contextmanager
 def serving(images: list[Document], observations: list[Document]) -> Iterator[SolrServer]:
-    """A running server of these documents, with a picture for every omero_id."""
+    """A running server with these documents, and a picture for every omero_id."""
     pictures = {str(one["omero_id"]): picture(number) for number, one in enumerate(images) if "omero_id" in one}
     with SolrServer({"experiment": observations}, pictures).running() as server:
         addressed = json.loads(json.dumps(images).replace("PORT", str(server.port)))

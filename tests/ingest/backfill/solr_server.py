@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks as much of Solr as `xray backfill` asks for, and misbehaves on command."""
+"""An HTTP server with the part of Solr that `xray backfill` uses, and with faults on request."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _CLAUSE = re.compile(r'(-?)(\w+):(?:\((?P<any>[^()]*)\)|(?P<there>\[\* TO \*\])|
 class SolrServer:
     """`cores` are the documents, `pictures` the files by path below /media/.
 
-    `faults` are consumed one a request of a path (`/solr/experiment/select`, `/media/7`): a status code, "half" (the
-    connection ends in the middle), "cut" (valid HTTP, half the JSON), "partial" (Solr's partialResults), "slow".
-    `requests` counts the requests of each path, `began` notes when each began.
+    Each request of a path (`/solr/experiment/select`, `/media/7`) consumes one of its `faults`: a status code, "half"
+    (the connection closes in the middle), "cut" (valid HTTP, half the JSON), "partial" (Solr's partialResults), "slow".
+    `requests` counts the requests of each path, `began` records when each began.
     """
 
     def __init__(self, cores: dict[str, list[Document]], pictures: dict[str, bytes]) -> None:
@@ -104,13 +104,13 @@ class SolrServer:
                 try:
                     super().handle()
                 except (BrokenPipeError, ConnectionResetError):
-                    return  # a client that was killed, or lost its patience
+                    return  # a client that was killed, or timed out
 
         return Handler
 
 
 def _misbehaving(fault: int | str | None, status: int, body: bytes) -> tuple[int, bytes, int]:
-    """Status, body, and the length that the header promises."""
+    """Status, body, and the length that the header states."""
     whole = len(body)
     if isinstance(fault, int):
         page = b"<html>come back later</html>"
@@ -128,7 +128,7 @@ def _misbehaving(fault: int | str | None, status: int, body: bytes) -> tuple[int
 
 
 def _passes(document: Document, text: str) -> bool:
-    """One filter query: clauses joined by OR, of which one must hold."""
+    """One filter query: clauses joined by OR, at least one of which must match."""
     clauses = list(_CLAUSE.finditer(text))
     assert clauses, text
     return any(_holds(document, clause) for clause in clauses)

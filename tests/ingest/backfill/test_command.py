@@ -1,4 +1,4 @@
-"""The command without servers of our own: the dry run, and wrong usage."""
+"""The command without Kafka and S3: the dry run, and wrong usage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From documents to pictures, and what is left out."""
+"""From documents to images, and which documents are skipped."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def client() -> Iterator[BackfillClient]:
         yield one
 
 
-def pictures(client: BackfillClient, url: str = "https://www.ebi.ac.uk/mi/impc/solr", *hosts: str) -> ImageDownloads:
+def downloads(client: BackfillClient, url: str = "https://www.ebi.ac.uk/mi/impc/solr", *hosts: str) -> ImageDownloads:
     return ImageDownloads(client, url, frozenset({"www.ebi.ac.uk", *hosts}), 10_000)
 
 
-def test_a_scheme_relative_address_takes_solr_s_scheme(client: BackfillClient) -> None:
+def test_a_scheme_relative_address_uses_solr_s_scheme(client: BackfillClient) -> None:
     url = "//www.ebi.ac.uk/mi/media/omero/webgateway/archived_files/download/7"
-    planned = pictures(client).of(image_document(3, download_url=url, omero_id=7))
+    planned = downloads(client).plan(image_document(3, download_url=url, omero_id=7))
     assert isinstance(planned, PushImage)
     assert planned == PushImage(
         Download(f"https:{url}", "3.png", client, 10_000),
@@ -64,46 +64,50 @@ def test_a_scheme_relative_address_takes_solr_s_scheme(client: BackfillClient) -
         ({"download_url": "/media/7"}, None, False),
     ],
 )
-def test_what_is_left_out_and_why(
+def test_skipped_documents_and_their_reasons(
     client: BackfillClient, fields: dict[str, object], reason: str | None, failed: bool
 ) -> None:
-    planned = pictures(client).of(image_document(0, **({"download_url": "//www.ebi.ac.uk/7"} | fields)))
+    planned = downloads(client).plan(image_document(0, **({"download_url": "//www.ebi.ac.uk/7"} | fields)))
     if reason is None:
         assert isinstance(planned, PushImage)
         return
     assert isinstance(planned, SkippedFile)
     assert (planned.reason, planned.failed) == (reason, failed)
-    assert "obs-0" in planned.words or reason in {"parameter_unknown", "host_not_allowed"}
+    assert "obs-0" in planned.message or reason in {"parameter_unknown", "host_not_allowed"}
 
 
 def test_another_host_may_be_allowed(client: BackfillClient) -> None:
     document = image_document(0, download_url="//elsewhere.org/7")
-    assert isinstance(pictures(client, "https://www.ebi.ac.uk/mi/impc/solr", "elsewhere.org").of(document), PushImage)
+    assert isinstance(
+        downloads(client, "https://www.ebi.ac.uk/mi/impc/solr", "elsewhere.org").plan(document), PushImage
+    )
 
 
-def test_the_same_mouse_whether_its_id_is_a_number_or_a_text(client: BackfillClient) -> None:
+def test_an_id_is_the_same_as_a_number_and_as_text(client: BackfillClient) -> None:
     for sample in (183808, "183808", 183808.0):
-        planned = pictures(client).of(image_document(0, biological_sample_id=sample, download_url="//www.ebi.ac.uk/7"))
+        planned = downloads(client).plan(
+            image_document(0, biological_sample_id=sample, download_url="//www.ebi.ac.uk/7")
+        )
         assert isinstance(planned, PushImage)
         assert planned.biological_sample_id == "183808"
 
 
-def test_impc_s_own_example_document_where_it_is_at_hand(client: BackfillClient) -> None:
+def test_impc_s_own_example_document_if_it_is_available(client: BackfillClient) -> None:
     if not EXAMPLE.exists():
         pytest.skip("IMPC's example document is not here")
     document = json.loads(EXAMPLE.read_text(encoding="utf-8"))
-    planned = pictures(client).of(document | {"parameter_stable_id": "IMPC_XRY_034_001"})
+    planned = downloads(client).plan(document | {"parameter_stable_id": "IMPC_XRY_034_001"})
     assert isinstance(planned, SkippedFile)
     assert planned.reason == "host_not_allowed"
     assert str(planned.source) == "http://example.com/download"
 
 
-def test_a_picture_is_downloaded_whole_or_not_at_all(client: BackfillClient) -> None:
+def test_an_image_is_downloaded_completely_or_not_at_all(client: BackfillClient) -> None:
     documents = [image_document(0), image_document(1)]
     with serving(documents, []) as server:
         server.pictures["1001"] = b"<html>please log in</html>" + b" " * 200
         found = ImageDownloads(client, server.url, frozenset({"127.0.0.1"}), 10_000)
-        first, second = (found.of(one) for one in server.cores["impc_images"])
+        first, second = (found.plan(one) for one in server.cores["impc_images"])
         assert isinstance(first, PushImage)
         server.faults["/media/1000"].extend(["half", 503, 404])
         for _ in range(2):

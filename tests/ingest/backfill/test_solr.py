@@ -1,4 +1,4 @@
-"""Paging through a Solr that errs, stalls and breaks off."""
+"""Paging through a Solr that fails, stalls and closes connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.common.errors import Fatal, Rejected, Retriable
 from services.ingest.backfill.client import BackfillClient, RateLimiter
 from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
 from services.ingest.backfill.solr import START, Solr
-from services.ingest.push.upload import insist
+from services.ingest.push.upload import retry_until_stopped
 from tests.ingest.backfill.documents import image_document, observation_document, serving
 from tests.ingest.backfill.solr_server import Document, SolrServer
 from tests.intake.tls_hosts import closing_the_handshake, of_unknown_authority
@@ -32,12 +32,12 @@ def client_of(rate: float = 1000, stop: threading.Event = NEVER, **patience: flo
 def ids(
     server: SolrServer, client: BackfillClient, query: SolrQuery | None = None, core: str = IMAGES, rows: int = 3
 ) -> list[str]:
-    """Every document's id, page by page, each page insisted on."""
+    """Every document's id, page by page, with retries."""
     solr = Solr(query or SolrQuery(server.url), client)
     found: list[str] = []
     cursor: str | None = START
     while cursor is not None:
-        page = insist(partial(solr.page, core, cursor, rows), NEVER)
+        page = retry_until_stopped(partial(solr.page, core, cursor, rows), NEVER)
         found += [document["id"] for document in page.documents]
         cursor = page.cursor
     return found
@@ -50,7 +50,7 @@ def server() -> Iterator[SolrServer]:
 
 
 @pytest.mark.parametrize("fault", [500, 503, 429, "half", "cut", "partial", "slow"])
-def test_every_document_once_whatever_a_page_suffers(server: SolrServer, fault: int | str) -> None:
+def test_every_document_once_whatever_fault_a_page_has(server: SolrServer, fault: int | str) -> None:
     server.retry_after = "0"
     server.faults[SELECT].extend([fault, 502, fault])
     with client_of(silence_seconds=0.5) as client:
@@ -58,10 +58,10 @@ def test_every_document_once_whatever_a_page_suffers(server: SolrServer, fault: 
     assert server.requests[SELECT] == 5 + 3
 
 
-def test_a_server_that_stays_away_is_given_up_in_the_end(server: SolrServer) -> None:
+def test_retries_end_if_a_server_stays_away(server: SolrServer) -> None:
     server.faults[SELECT].extend([500] * 3)
     with client_of() as client, pytest.raises(Retriable, match="answered 500"):
-        insist(lambda: Solr(SolrQuery(server.url), client).page(IMAGES, START, 3), NEVER, 3)
+        retry_until_stopped(lambda: Solr(SolrQuery(server.url), client).page(IMAGES, START, 3), NEVER, 3)
 
 
 def test_a_handshake_that_the_server_closes_is_tried_again() -> None:
@@ -69,7 +69,7 @@ def test_a_handshake_that_the_server_closes_is_tried_again() -> None:
         Solr(SolrQuery(f"{address}/solr"), client).page(IMAGES, START, 3)
 
 
-def test_a_certificate_that_cannot_be_trusted_is_no_reason_to_wait() -> None:
+def test_an_untrusted_certificate_is_not_retried() -> None:
     with of_unknown_authority() as address, client_of() as client, pytest.raises(Fatal, match="certificate"):
         Solr(SolrQuery(f"{address}/solr"), client).page(IMAGES, START, 3)
 
@@ -82,7 +82,7 @@ def test_all_requests_wait_as_long_as_the_server_asks(server: SolrServer) -> Non
     assert second - first >= 1
 
 
-def test_no_request_begins_sooner_than_agreed(server: SolrServer) -> None:
+def test_no_request_exceeds_the_rate(server: SolrServer) -> None:
     with client_of(rate=20) as client:
         started = time.monotonic()
         threads = [threading.Thread(target=ids, args=(server, client)) for _ in range(3)]
@@ -96,16 +96,16 @@ def test_no_request_begins_sooner_than_agreed(server: SolrServer) -> None:
 
 def test_waiting_for_a_turn_ends_when_stopped() -> None:
     stop = threading.Event()
-    pace = RateLimiter(0.01, stop)
-    pace.wait()
+    limiter = RateLimiter(0.01, stop)
+    limiter.wait()
     threading.Timer(0.1, stop.set).start()
     started = time.monotonic()
     with pytest.raises(Retriable):
-        pace.wait()
+        limiter.wait()
     assert time.monotonic() - started < 5
 
 
-def test_a_query_that_solr_refuses_is_no_reason_to_wait(server: SolrServer) -> None:
+def test_a_query_that_solr_refuses_is_not_retried(server: SolrServer) -> None:
     with client_of() as client, pytest.raises(Fatal, match="uniqueKey field tie breaker"):
         Solr(SolrQuery(server.url, unique_key="observation_id"), client).page(IMAGES, START, 3)
     with client_of() as client, pytest.raises(Fatal, match="answered 404"):
@@ -118,8 +118,8 @@ def test_an_answer_that_is_too_large_is_not_read(server: SolrServer) -> None:
     assert refusal.value.reason == "file_too_large"
 
 
-def test_an_answer_that_drips_is_cut_off(server: SolrServer) -> None:
-    with client_of(answer_seconds=0) as client, pytest.raises(Retriable, match="not whole"):
+def test_an_answer_that_takes_too_long_is_cut_off(server: SolrServer) -> None:
+    with client_of(answer_seconds=0) as client, pytest.raises(Retriable, match="not complete"):
         client.get(f"{server.url}/impc_images/select?wt=json", 10_000)
 
 
@@ -151,13 +151,13 @@ def test_filters(query: dict[str, tuple[str, ...]], expected: list[int]) -> None
         assert ids(server, client, asked) == [f"{number:06d}" for number in expected]
 
 
-def test_images_are_no_observations() -> None:
+def test_images_are_not_observations() -> None:
     observations = [observation_document(0), observation_document(1, observation_type="image_record")]
     with serving([], observations) as server, client_of() as client:
         assert ids(server, client, core=OBSERVATIONS) == ["000000"]
 
 
-def test_the_fingerprint_is_that_of_the_question() -> None:
+def test_the_fingerprint_depends_on_the_query_only() -> None:
     one = SolrQuery("http://a/solr", centres=("JAX",))
     assert one.fingerprint() == SolrQuery("http://a/solr", centres=("JAX",)).fingerprint()
     others = [

@@ -1,4 +1,4 @@
-"""Where pictures are looked for, and where never."""
+"""Where images are looked up, and where they never are."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_file_below_the_folder_is_found(folder: Path, uri: str, name: str) -> 
     assert locate(uri, folder, never) == LocalFile(folder / name)
 
 
-def test_an_absolute_path_below_the_folder_and_the_folder_s_own_links_will_do(folder: Path) -> None:
+def test_an_absolute_path_below_the_folder_and_the_folder_s_own_links_are_accepted(folder: Path) -> None:
     assert locate(str(folder / "1.dcm"), folder, never) == LocalFile(folder / "1.dcm")
     assert locate(f"file://{folder}/1.dcm", folder, never) == LocalFile(folder / "1.dcm")
     (folder / "link.dcm").symlink_to(folder.parent / "secret.dcm")
@@ -49,7 +49,7 @@ def test_an_absolute_path_below_the_folder_and_the_folder_s_own_links_will_do(fo
 
 
 @pytest.mark.parametrize("uri", ["../secret.dcm", "sub/../../secret.dcm", "%2e%2e/secret.dcm", "ftp://h/../secret.dcm"])
-def test_a_path_that_leads_out_is_refused(folder: Path, uri: str) -> None:
+def test_a_path_that_leads_out_of_the_folder_is_refused(folder: Path, uri: str) -> None:
     with pytest.raises(Rejected) as refusal:
         locate(uri, folder, never)
     assert refusal.value.reason == "media_outside"
@@ -73,7 +73,7 @@ def test_an_absolute_path_elsewhere_is_refused(folder: Path) -> None:
         ("a\0b", "media_missing"),
     ],
 )
-def test_what_is_not_there_is_said(folder: Path, uri: str, reason: str) -> None:
+def test_missing_media_and_invalid_uris_are_refused(folder: Path, uri: str, reason: str) -> None:
     with pytest.raises(Rejected) as refusal:
         locate(uri, folder, never)
     assert refusal.value.reason == reason

@@ -1,4 +1,4 @@
-"""The example of docs/centres.md is what the command says, and its commands exist."""
+"""The command prints the example of docs/centres.md, and the page's commands exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMANDS = sorted({line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.D
 def test_the_example_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (xml,) = re.findall(r"```xml\n(.*?)```", PAGE, re.DOTALL)
-    shown = re.search(r"Then the dry run says\n\n```\n(.*?)```", PAGE, re.DOTALL)
+    shown = re.search(r"Then the dry run prints\n\n```\n(.*?)```", PAGE, re.DOTALL)
     assert shown is not None
     (tmp_path / "day.xml").write_text(xml, encoding="utf-8")
     (tmp_path / "scans").mkdir()

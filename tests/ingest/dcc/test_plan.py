@@ -1,17 +1,16 @@
-"""From submissions to pictures and the account of them."""
+"""From submissions to images and receipts."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from services.common.errors import Rejected
-from services.ingest.dcc.account import SubmissionAccount
 from services.ingest.dcc.content import DccSubmission, SubmittedAnimal
-from services.ingest.dcc.plan import PlannedSubmission, leave_out_shared, read_submission
+from services.ingest.dcc.plan import MediaLookup, read_submission, skip_shared
+from services.ingest.dcc.receipts import SpecimenReceipt, SubmissionReceipts
 from services.ingest.push.image import LocalFile, PushImage, SkippedFile
 from services.ingest.submissions import specimen_id
 from tests.ingest.dcc.test_media import never
@@ -22,7 +21,7 @@ NOT_TAKEN = "<parameterStatus>IMPC_PARAMSC_001</parameterStatus>"
 
 def planned(folder: Path, text: str, name: str = "s.xml") -> DccSubmission:
     (folder / name).write_text(text, encoding="utf-8")
-    return read_submission(folder / name, PlannedSubmission(None, never))
+    return read_submission(folder / name, MediaLookup(None, never))
 
 
 def only(found: DccSubmission) -> SubmittedAnimal:
@@ -35,23 +34,22 @@ def pictures(folder: Path, *names: str) -> None:
         (folder / name).write_bytes(name.encode())
 
 
-def account(capsys: pytest.CaptureFixture[str], *submissions: DccSubmission) -> list[dict[str, object]]:
-    """The account after every planned picture has been received."""
-    kept = SubmissionAccount(submissions)
+def receipts(*submissions: DccSubmission) -> list[SpecimenReceipt]:
+    """The receipts after every planned image has been received."""
+    kept = SubmissionReceipts(submissions)
     for one in submissions:
         for animal in one.animals.values():
-            for named in animal.named:
-                if isinstance(named.planned, PushImage):
-                    kept.note(named.planned)
-    kept.show(as_json=True)
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+            for image in animal.images:
+                if isinstance(image.planned, PushImage):
+                    kept.record(image.planned)
+    return kept.receipts()
 
 
-def test_a_picture_is_planned_with_everything_that_is_said_of_it(tmp_path: Path) -> None:
+def test_an_image_is_planned_with_all_its_metadata(tmp_path: Path) -> None:
     pictures(tmp_path, "dv.dcm")
     dorsal = medium("IMPC_XRY_034_001", "dv.dcm", associations=("IMPC_XRY_011_001",))
     found = planned(tmp_path, submission(experiment("A-1", dorsal)))
-    (one,) = only(found).named
+    (one,) = only(found).images
     assert isinstance(one.planned, PushImage)
     assert one.planned == PushImage(
         LocalFile(tmp_path / "dv.dcm"),
@@ -71,7 +69,7 @@ def test_a_picture_is_planned_with_everything_that_is_said_of_it(tmp_path: Path)
     )
 
 
-def test_received_is_set_against_expected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_received_is_compared_with_expected(tmp_path: Path) -> None:
     pictures(tmp_path, "dv.dcm", "lat.dcm", "skull.dcm", "dv3.dcm")
     whole = experiment(
         "whole",
@@ -86,8 +84,8 @@ def test_received_is_set_against_expected(tmp_path: Path, capsys: pytest.Capture
         '<experiment experimentID="e" dateOfExperiment="2024-05-02"><specimenID>undone</specimenID>'
         "<statusCode>IMPC_PSC_001</statusCode></experiment>"
     )
-    said = account(capsys, planned(tmp_path, submission(whole, half, excused, undone)))
-    assert [(one["specimen"], one["expected"], one["received"], one["remarks"]) for one in said] == [
+    found = receipts(planned(tmp_path, submission(whole, half, excused, undone)))
+    assert [(one.specimen, one.expected, one.received, one.remarks) for one in found] == [
         ("whole", {"DV": 1, "LAT": 2, "other": 1}, {"DV": 1, "LAT": 1, "other": 1}, []),
         ("half", {"DV": 1, "LAT": 1, "other": 0}, {"DV": 1, "LAT": 0, "other": 0}, ["no LAT named"]),
         (
@@ -105,25 +103,25 @@ def test_received_is_set_against_expected(tmp_path: Path, capsys: pytest.Capture
     ]
 
 
-def test_a_file_named_twice_under_one_parameter_is_one_picture(tmp_path: Path) -> None:
+def test_a_file_named_twice_under_one_parameter_is_one_image(tmp_path: Path) -> None:
     pictures(tmp_path, "dv.dcm")
     first = medium("IMPC_XRY_034_001", "dv.dcm", associations=("IMPC_XRY_011_001", "IMPC_XRY_018_001"))
     second = medium("IMPC_XRY_034_001", "dv.dcm", associations=("IMPC_XRY_018_001", "IMPC_XRY_020_001"))
-    (one,) = only(planned(tmp_path, submission(experiment("A-1", first, second)))).named
+    (one,) = only(planned(tmp_path, submission(experiment("A-1", first, second)))).images
     assert isinstance(one.planned, PushImage)
     ties = "IMPC_XRY_011_001,IMPC_XRY_018_001,IMPC_XRY_020_001"
     assert one.planned.metadata["parameter_associations"] == ties
 
 
-def test_a_file_named_for_two_specimens_is_nobody_s(tmp_path: Path) -> None:
+def test_a_file_named_for_two_specimens_is_skipped(tmp_path: Path) -> None:
     pictures(tmp_path, "dv.dcm", "own.dcm")
     both = [
         experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm"), medium("IMPC_XRY_048_001", "own.dcm")),
         experiment("A-2", medium("IMPC_XRY_034_001", "./dv.dcm")),
     ]
     found = [planned(tmp_path, submission(one), f"{number}.xml") for number, one in enumerate(both)]
-    leave_out_shared(found)
-    plans = [one.planned for each in found for animal in each.animals.values() for one in animal.named]
+    skip_shared(found)
+    plans = [one.planned for each in found for animal in each.animals.values() for one in animal.images]
     assert [one.reason if isinstance(one, SkippedFile) else None for one in plans] == [
         "media_shared",
         None,
@@ -131,7 +129,7 @@ def test_a_file_named_for_two_specimens_is_nobody_s(tmp_path: Path) -> None:
     ]
 
 
-def test_pictures_of_several_animals_together_are_left_out_and_other_procedures_passed_over(tmp_path: Path) -> None:
+def test_images_of_several_animals_together_and_other_procedures_are_skipped(tmp_path: Path) -> None:
     pictures(tmp_path, "dv.dcm")
     pair = experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm")).replace(
         "</specimenID>", "</specimenID><specimenID>A-2</specimenID>"
@@ -143,26 +141,34 @@ def test_pictures_of_several_animals_together_are_left_out_and_other_procedures_
     assert (found.animals, found.other_procedures) == ({}, 1)
 
 
-def test_a_parameter_that_is_no_image_parameter_is_left_out(tmp_path: Path) -> None:
+def test_a_parameter_that_is_not_an_image_parameter_is_skipped(tmp_path: Path) -> None:
     pictures(tmp_path, "dv.dcm")
-    (one,) = only(planned(tmp_path, submission(experiment("A-1", medium("HAS_XRY_034_001", "dv.dcm"))))).named
+    (one,) = only(planned(tmp_path, submission(experiment("A-1", medium("HAS_XRY_034_001", "dv.dcm"))))).images
     assert isinstance(one.planned, SkippedFile)
     assert one.planned.reason == "parameter_unknown"
 
 
-def test_a_file_that_breaks_off_is_refused_as_a_whole_with_its_line(tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused_as_a_whole_with_its_line(tmp_path: Path) -> None:
     pictures(tmp_path, "dv.dcm")
     text = submission(experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm")), experiment("A-2"))
     with pytest.raises(Rejected, match=r"s\.xml:\d+: not well-formed"):
         planned(tmp_path, text[:-60])
     with pytest.raises(Rejected) as refusal:
-        read_submission(tmp_path / "none.xml", PlannedSubmission(None, never))
+        read_submission(tmp_path / "none.xml", MediaLookup(None, never))
     assert refusal.value.reason == "unreadable_source"
 
 
-def test_a_control_character_in_a_statement_does_not_make_the_event_invalid(tmp_path: Path) -> None:
+def test_a_control_character_in_a_value_does_not_make_the_event_invalid(tmp_path: Path) -> None:
     pictures(tmp_path, "dv.dcm")
     text = submission(experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm")))
-    (one,) = only(planned(tmp_path, text.replace('"e-A-1"', '"e&#10;1"'))).named
+    (one,) = only(planned(tmp_path, text.replace('"e-A-1"', '"e&#10;1"'))).images
     assert isinstance(one.planned, PushImage)
     assert one.planned.metadata["experiment"] == "e 1"
+
+
+def test_a_submission_with_an_unknown_centre_code_is_refused_with_its_line(tmp_path: Path) -> None:
+    pictures(tmp_path, "dv.dcm")
+    text = submission(experiment("A-1", medium("IMPC_XRY_034_001", "dv.dcm")), centre="JX")
+    with pytest.raises(Rejected, match=r"s\.xml:4: 'JX' is not a known centreID; known are Bcm, .* Wtsi") as refusal:
+        planned(tmp_path, text)
+    assert refusal.value.reason == "centre_unknown"

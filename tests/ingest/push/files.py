@@ -11,7 +11,7 @@ from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEn
 
 
 def write_picture(path: Path, grey: int = 90) -> Path:
-    """Write a small picture; the suffix decides its format."""
+    """Write a small image; the suffix decides its format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), np.full((8, 8), grey, np.uint8))
     return path

@@ -24,7 +24,7 @@ from services.ingest.push.hints import parameter_in
         ("hindquarters_Jazf1_het", "IMPC_XRY_052_001"),
     ],
 )
-def test_what_a_text_states(text: str, parameter: str) -> None:
+def test_the_parameter_that_a_text_states(text: str, parameter: str) -> None:
     assert parameter_in(text) == parameter
 
 
@@ -43,5 +43,5 @@ def test_what_a_text_states(text: str, parameter: str) -> None:
         "advanced flat plate",  # dv and lat inside other words
     ],
 )
-def test_what_is_not_certain_is_not_guessed(text: str) -> None:
+def test_an_uncertain_view_is_not_guessed(text: str) -> None:
     assert parameter_in(text) is None

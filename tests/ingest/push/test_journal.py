@@ -9,7 +9,7 @@ from services.ingest.push.journal import UploadJournal
 from tests.ingest.push.files import write_picture
 
 
-def test_an_entry_survives_and_stands_for_the_same_file_and_statements_only(tmp_path: Path) -> None:
+def test_an_entry_survives_and_matches_only_the_same_file_and_values(tmp_path: Path) -> None:
     file = write_picture(tmp_path / "a.png")
     image = PushImage(LocalFile(file), "7", "JAX", "IMPC_XRY_034_001")
     path = tmp_path / "state" / "journal"
@@ -26,7 +26,7 @@ def test_an_entry_survives_and_stands_for_the_same_file_and_statements_only(tmp_
     assert not UploadJournal(path).has(image)
 
 
-def test_a_torn_last_line_counts_as_not_done_and_harms_no_other(tmp_path: Path) -> None:
+def test_a_torn_last_line_counts_as_not_done_and_damages_no_other(tmp_path: Path) -> None:
     first = PushImage(LocalFile(write_picture(tmp_path / "a.png")), "7", "JAX", "IMPC_XRY_034_001")
     second = replace(first, biological_sample_id="8")
     third = replace(first, biological_sample_id="9")

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Fatal
-from services.ingest.push.plan import ManifestRow, read_manifest
+from services.ingest.push.manifest import Manifest, ManifestRow, create_manifest, read_manifest
 
 HEADER = "file,biological_sample_id,parameter_stable_id"
+DORSAL = "IMPC_XRY_034_001"
 
 
 def test_rows_are_relative_to_the_manifest_and_ids_stay_as_they_are(tmp_path: Path) -> None:
@@ -20,34 +21,88 @@ def test_rows_are_relative_to_the_manifest_and_ids_stay_as_they_are(tmp_path: Pa
         encoding="utf-8-sig",
     )
     moment = datetime(2024, 5, 31, 12, tzinfo=UTC)
-    assert read_manifest(manifest) == [
+    rows = [
         ManifestRow(tmp_path / "a/1.dcm", " 7, ä", "IMPC_XRY_034_001", "2", moment, "ab" * 32),
         ManifestRow(tmp_path / "b.png", "8", "IMPC_XRY_048_001"),
     ]
+    assert read_manifest(manifest) == Manifest(rows, [])
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", r"lacks file, biological_sample_id, parameter_stable_id"),
         ("file,biological_sample_id\n", r"lacks parameter_stable_id; required are file"),
-        (f"{HEADER},colour\n", r"has unknown colour"),
+        ("file\tbiological_sample_id\tparameter_stable_id\n", r"lacks file, biological_sample_id"),
+        (f"{HEADER},file\n", r"has more than one column file"),
         (f"{HEADER}\na.png,,IMPC_XRY_034_001\n", r"line 2: biological_sample_id is empty"),
         (f"{HEADER}\na.png,1\n", r"line 2: parameter_stable_id is empty"),
         (f"{HEADER}\na.png,1,IMPC_XRY_034_001,9\n", r"line 2: more values than columns"),
         (f"{HEADER},acquired_at\na.png,1,IMPC_XRY_034_001,today\n", r"line 2: acquired_at 'today'"),
+        (f"{HEADER},sha256\na.png,1,IMPC_XRY_034_001,abcd\n", r"line 2: sha256 'abcd' is not 64 hexadecimal digits"),
+        (f"{HEADER},sha256\na.png,1,IMPC_XRY_034_001,{'g' * 64}\n", r"line 2: sha256 'g+' is not 64 hexadecimal"),
         (f"{HEADER}\na.png,1,IMPC_XRY_034_001\n./a.png,2,IMPC_XRY_034_001\n", r"names .*a\.png twice"),
     ],
 )
-def test_a_wrong_manifest_is_refused_with_line_and_column(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_manifest_is_refused_with_line_and_column(tmp_path: Path, text: str, message: str) -> None:
     manifest = tmp_path / "m.csv"
     manifest.write_text(text)
-    with pytest.raises(Fatal, match=words):
+    with pytest.raises(Fatal, match=message):
         read_manifest(manifest)
 
 
-def test_a_manifest_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_manifest_that_is_not_text_is_refused(tmp_path: Path) -> None:
     manifest = tmp_path / "m.csv"
     manifest.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(Fatal, match=r"cannot read the manifest"):
         read_manifest(manifest)
+
+
+def test_all_faults_are_named_at_once_up_to_twenty(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(f"{HEADER},sha256\na.png,,{DORSAL},abcd\nb.png,1,{DORSAL},\na.png,1,,\n")
+    with pytest.raises(Fatal) as refusal:
+        read_manifest(manifest)
+    assert str(refusal.value).splitlines() == [
+        f"{manifest} has 4 faults:",
+        "  line 2: biological_sample_id is empty",
+        "  line 2: sha256 'abcd' is not 64 hexadecimal digits",
+        "  line 4: parameter_stable_id is empty",
+        f"  line 4: names {tmp_path / 'a.png'} twice (also in line 2); one file is one image of one specimen",
+    ]
+    manifest.write_text(f"{HEADER}\n" + "".join(f"{number}.png,,{DORSAL}\n" for number in range(25)))
+    with pytest.raises(Fatal) as refusal:
+        read_manifest(manifest)
+    assert len(str(refusal.value).splitlines()) == 1 + 20 + 1
+    assert str(refusal.value).endswith("\n  line 21: biological_sample_id is empty\n  and 5 more")
+
+
+@pytest.mark.parametrize("header", [HEADER, f"{HEADER},gene, or allele"])
+def test_a_semicolon_separates_if_it_comes_first_in_the_header(tmp_path: Path, header: str) -> None:
+    manifest = tmp_path / "m.csv"
+    columns = header.replace(",", ";", 3)
+    manifest.write_text(f"{columns}\n1,5.png;7;{DORSAL}\n", encoding="utf-8-sig")
+    assert read_manifest(manifest).rows == [ManifestRow(tmp_path / "1,5.png", "7", DORSAL)]
+
+
+def test_unknown_columns_are_ignored_and_returned_by_name(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(f"gene,{HEADER},sex,\nAkt2,a.png,7,{DORSAL},female,\n")
+    rows = [ManifestRow(tmp_path / "a.png", "7", DORSAL)]
+    assert read_manifest(manifest) == Manifest(rows, ["gene", "sex", "(no name)"])
+
+
+def test_a_new_manifest_can_be_read_once_it_is_filled_in(tmp_path: Path) -> None:
+    manifest = tmp_path / "scans" / "m.csv"
+    manifest.parent.mkdir()
+    create_manifest(manifest, [(tmp_path / "scans" / "a, b.png", None, DORSAL), (tmp_path / "c.png", "8", None)])
+    assert manifest.read_text() == (
+        f'{HEADER},increment,acquired_at,sha256\n"a, b.png",,{DORSAL},,,\n{tmp_path / "c.png"},8,,,,\n'
+    )
+    manifest.write_text(manifest.read_text().replace(".png,8,,", f".png,8,{DORSAL},").replace('",,', '",7,'))
+    assert read_manifest(manifest).rows == [
+        ManifestRow(tmp_path / "scans" / "a, b.png", "7", DORSAL),
+        ManifestRow(tmp_path / "c.png", "8", DORSAL),
+    ]
+    with pytest.raises(Fatal, match=r"m\.csv already exists"):
+        create_manifest(manifest, [])

@@ -1,4 +1,4 @@
-"""Submissions written for tests, in the words of the DCC's schema."""
+"""Builds submissions for tests that follow the DCC's schema."""
 
 from __future__ import annotations
 

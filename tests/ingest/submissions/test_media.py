@@ -1,4 +1,4 @@
-"""What a submission says of its pictures."""
+"""The media entries of a submission."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read(text: str) -> list[Experiment]:
     return list(read_experiments(BytesIO(text.encode()), Path("s.xml")))
 
 
-def test_a_picture_has_its_parameter_increment_type_associations_and_line() -> None:
+def test_an_image_has_its_parameter_increment_type_associations_and_line() -> None:
     dorsal = medium("IMPC_XRY_034_001", "a b.dcm", "c.dcm", associations=("IMPC_XRY_011_001", "IMPC_XRY_018_001"))
     (one,) = read(submission(experiment("A-1", observed("IMPC_XRY_056_001", "no"), dorsal)))
     assert (one.centre, one.experiment_id, one.date, one.procedure) == ("JAX", "e-A-1", "2024-05-02", "IMPC_XRY_001")
@@ -45,7 +45,7 @@ def test_all_three_kinds_of_media_parameters_name_files() -> None:
     ]
 
 
-def test_a_view_that_was_not_taken_has_its_status_and_metadata_is_no_picture() -> None:
+def test_a_view_that_was_not_taken_has_its_status_and_metadata_is_not_an_image() -> None:
     text = (
         '<seriesMediaParameter parameterID="IMPC_XRY_048_001"><parameterStatus>IMPC_PARAMSC_001</parameterStatus>'
         '<procedureMetadata parameterID="IMPC_XRY_041_001"><value>Maria</value></procedureMetadata>'
@@ -57,7 +57,7 @@ def test_a_view_that_was_not_taken_has_its_status_and_metadata_is_no_picture() -
 
 
 @pytest.mark.parametrize("many", ["values", "associations"])
-def test_endless_media_are_refused_soon(many: str) -> None:
+def test_too_many_media_are_refused_quickly(many: str) -> None:
     ties = tuple(["IMPC_XRY_011_001"] * 60_000) if many == "associations" else ()
     uris = ["a.dcm"] * (60_000 if many == "values" else 1)
     text = submission(experiment("A-1", medium("IMPC_XRY_034_001", *uris, associations=ties)))
@@ -67,7 +67,7 @@ def test_endless_media_are_refused_soon(many: str) -> None:
     assert time.process_time() - started < 5
 
 
-def test_the_dcc_s_own_examples_where_they_are_at_hand() -> None:
+def test_the_dcc_s_own_examples_if_they_are_available() -> None:
     if not EXAMPLES.exists():
         pytest.skip("the DCC's example submissions are not here")
     for name, centre, parameters in (

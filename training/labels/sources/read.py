@@ -14,8 +14,8 @@ from typing import BinaryIO, Final
 from services.common.errors import Rejected
 from services.common.settings import Settings, load
 from services.common.store import ObjectStore
+from services.ingest.observations import PREFIX
 from services.ingest.submissions import Experiment, missing_reason, read_experiments, specimen_id
-from services.ingest.submissions.content import PREFIX
 from training.labels.sources.csv_rows import read_csv
 from training.labels.sources.record import Item, ObservationRecord, Skipped, SourceLocation
 from training.labels.sources.solr import read_solr
