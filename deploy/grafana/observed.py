@@ -14,10 +14,10 @@ from deploy.local.stack import Stack
 from deploy.prometheus.server import Prometheus, Series, Target, scraping
 from services.cli.demo.display import Display
 from services.cli.output import errors
+from services.common.settings import settings_of
 from services.demo.cohort import CohortRequest, rendering
 from services.demo.sending import SendOptions, send
 from services.demo.submissions import DemoSubmission
-from services.operations.environment import settings_of
 from services.operations.processes import SERVICES, Processes
 from services.operations.provisioning import prepare
 

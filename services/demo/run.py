@@ -14,10 +14,10 @@ from typing import Final
 
 from deploy.local.stack import Stack
 from services.cli.demo.display import Display
+from services.common.settings import settings_of
 from services.demo.cohort import CohortRendering, CohortRequest, rendering
 from services.demo.sending import DemoResult, SendOptions, send
 from services.demo.submissions import DemoSubmission
-from services.operations.environment import settings_of
 from services.operations.processes import PIPELINE, Processes
 from services.operations.provisioning import prepare
 

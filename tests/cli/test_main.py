@@ -87,14 +87,14 @@ def test_a_command_without_its_library_says_what_to_install() -> None:
 
 
 def test_settings_come_from_the_stack_unless_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.operations.environment import adopt_running_stack
+    from services.common.environment import adopt_local_stack
 
     (tmp_path / "environment").write_text("XRAY_KAFKA_BOOTSTRAP=127.0.0.1:1\nXRAY_S3_ACCESS_KEY=a=b\n")
     monkeypatch.setenv("XRAY_STACK_FOLDER", str(tmp_path))
     monkeypatch.setenv("XRAY_KAFKA_BOOTSTRAP", "mine:2")
     monkeypatch.setenv("XRAY_S3_ACCESS_KEY", "gone with the test")
     monkeypatch.delenv("XRAY_S3_ACCESS_KEY")
-    adopt_running_stack()
+    adopt_local_stack()
     import os
 
     assert os.environ["XRAY_KAFKA_BOOTSTRAP"] == "mine:2"

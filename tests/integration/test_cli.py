@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from deploy.local.stack import Stack
 from services.cli.main import app
 from services.common.kafka.clients import administrator
+from services.common.settings import settings_of
 from services.common.topics import CALLS, IMAGES, VIEWS, Topic
-from services.operations.environment import settings_of
 from services.operations.processes import SERVICES, Processes
 from services.operations.provisioning import ensure_topics
 from services.operations.replay import REPLAY_HEADER

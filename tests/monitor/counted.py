@@ -17,11 +17,10 @@ from kafka import KafkaProducer
 
 from deploy.local.stack import Stack
 from services.common.events import CentreStatistics, Event, ImageEvent, PhenotypeCall, Rejection, ViewReady
-from services.common.settings import Settings
+from services.common.settings import Settings, settings_of
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
 from services.ledger.migrate import migrate
 from services.monitor.history import StatisticsHistory
-from services.operations.environment import settings_of
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
 from tests.ledger.examples import call, image, rejection, view

@@ -21,7 +21,7 @@ from services.cli.options import SinceOption
 from services.cli.output import JsonOption, console, moment, print_json, table
 from services.common.errors import Fatal, Rejected
 from services.common.events import PhenotypeCall, parse_event
-from services.common.events.summary import COLUMNS, called, row
+from services.common.events.summary import COLUMNS, describe_call, row
 from services.common.kafka.clients import reader
 from services.common.settings import Settings, load
 from services.common.topics import CALLS
