@@ -1,6 +1,6 @@
 """What all commands print with: tables for people, tab-friendly lines in a pipe, JSON for scripts.
 
-Every module of `services.cli` may import this one at its top: it loads rich, but no server's library.
+Every module of `services.cli` may import this one at its top: rich is loaded only when something is printed.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markup import escape
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+    from rich.text import Text
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Print digests in full, not only their first 12 characters.")]
@@ -33,11 +32,15 @@ def console() -> Console:
 
     On a terminal it is as wide as the terminal; in a pipe or a file no line is wrapped.
     """
+    from rich.console import Console
+
     return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def errors() -> Console:
     """Return a console on stderr, for progress and remarks that are not the result."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False)
 
 
@@ -63,6 +66,9 @@ class Sheet:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render the table, or the rows one below the other."""
+        from rich.measure import Measurement
+        from rich.text import Text
+
         if not self._rows:
             yield Text(f"{self._title}: none" if self._title else "none", style="bold")
             return
@@ -73,6 +79,10 @@ class Sheet:
             yield from self._listed()
 
     def _drawn(self) -> Table:
+        from rich import box
+        from rich.markup import escape
+        from rich.table import Table
+
         result = Table(
             title=self._title or None,
             title_justify="left",
@@ -96,6 +106,8 @@ class Sheet:
         return result
 
     def _listed(self) -> Iterable[Text]:
+        from rich.text import Text
+
         if self._title:
             yield Text(self._title, style="bold")
         for row in self._rows:
@@ -113,6 +125,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def facts(title: str, pairs: Iterable[tuple[str, object]]) -> Text:
     """Write one `key: value` line per pair, for long values; nothing in them is read as markup."""
+    from rich.text import Text
+
     lines = [f"{key}: {value}" for key, value in pairs if value not in {None, ""}]
     return Text.assemble((f"{title}\n", "bold"), "\n".join(lines), "\n", overflow="fold")
 

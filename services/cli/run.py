@@ -1,62 +1,27 @@
-"""`xray run SERVICE`: one service as a process, or all.
-
-`xray run all`: every service as a child process of this one.
-"""
+"""`xray run SERVICE`: one service in the foreground, or all of them as child processes."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 if TYPE_CHECKING:
     from services.common.loop import Handler
     from services.common.settings import ServiceSettings
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
 
-from services.cli.output import errors
-from services.operations.processes import SERVICES, Processes
-
-_LOOK_SECONDS: Final = 2.0
-"""Between two looks at the children: a service that crashed is started again this soon."""
-
-
-def run_all(logs: Path) -> None:
-    """Run all services until SIGTERM or Ctrl-C; one that crashes is started again.
-
-    Raises Fatal with the end of its log for a service that is misconfigured; the others are stopped then.
-    """
-    console = errors()
-    with _asked_to_stop() as stop, Processes(SERVICES, {}, logs) as services:
-        services.wait_ready()
-        for name in SERVICES:
-            console.print(f"{name:12} http://127.0.0.1:{services.port(name)}/metrics   {logs / name}.log")
-        console.print("All services are ready; Ctrl-C stops them.")
-        while not stop.wait(_LOOK_SECONDS):
-            for name in services.mend():
-                console.print(f"{name} had ended and was started again; see {logs / name}.log")
-        console.print("Stopping: every service finishes its batch.")
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+_CHECK_SECONDS: Final = 2.0
+"""Between two checks of the child processes: the longest time until a crashed service is started again."""
 
 
 class Service(StrEnum):
-    """The services, in the order in which an image passes them, the monitor that counts them, and all of them."""
+    """The services in the order in which an image passes them, the monitor that counts them, and all of them."""
 
     INTAKE = "intake"
     ASSEMBLER = "assembler"
@@ -68,16 +33,22 @@ class Service(StrEnum):
 
 
 def run(
-    service: Annotated[Service, typer.Argument(help="Which service to run; all: every one, as child processes.")],
-    logs: Annotated[Path, typer.Option(help="Where `all` puts the services' logs.")] = Path(".stack/logs"),
+    service: Annotated[
+        Service, typer.Argument(metavar="SERVICE", help="Which service to run; all: every one, as child processes.")
+    ],
+    logs: Annotated[Path, typer.Option(help="Folder for the services' logs, with `all`.")] = Path(".stack/logs"),
 ) -> None:
     """Run one service, or all of them, until SIGTERM or Ctrl-C.
 
-    Settings come from environment variables (XRAY_KAFKA_BOOTSTRAP, XRAY_S3_ENDPOINT, ...; docs/settings.md lists all).
-    Logs are JSON lines on standard error. `/metrics`, `/health/live` and `/health/ready` answer on XRAY_HTTP_PORT.
-    Exit code 0 after a clean stop, 2 when something is misconfigured.
+    SERVICE is intake, assembler, fuser, classifier, sink, monitor or all. Settings come from environment variables
+    (XRAY_KAFKA_BOOTSTRAP, XRAY_S3_ENDPOINT, ...; docs/settings.md lists them). Logs are JSON lines on standard error.
+    `/metrics`, `/health/live` and `/health/ready` are served on XRAY_HTTP_PORT. Exit code 0 after a clean stop, 2 when
+    something is misconfigured.
 
-    Example: XRAY_HTTP_PORT=9101 xray run intake
+    Examples:
+
+        xray run all
+        XRAY_HTTP_PORT=9101 xray run intake
     """
     if service is Service.ALL:
         return run_all(logs)
@@ -91,6 +62,27 @@ def run(
 
     handler, settings = make(service)
     raise typer.Exit(run_service(handler, settings))
+
+
+def run_all(logs: Path) -> None:
+    """Run all services until SIGTERM or Ctrl-C; one that crashes is started again.
+
+    Raises Fatal with the end of its log for a service that is misconfigured, after stopping the others.
+    """
+    from services.cli.output import errors
+    from services.operations.processes import SERVICES, Processes
+
+    console = errors()
+    with _stop_requested() as stop, Processes(SERVICES, {}, logs) as services:
+        services.wait_ready()
+        for name in SERVICES:
+            where = f"http://127.0.0.1:{services.port(name)}/metrics"
+            console.print(f"{name:12} {where}   {logs / name}.log", soft_wrap=True)
+        console.print("All services are ready; Ctrl-C stops them.")
+        while not stop.wait(_CHECK_SECONDS):
+            for name in services.restart_crashed():
+                console.print(f"{name} had stopped and was started again; see {logs / name}.log", soft_wrap=True)
+        console.print("Stopping: every service finishes its batch.")
 
 
 def make(service: Service) -> tuple[Handler, ServiceSettings]:
@@ -119,3 +111,15 @@ def make(service: Service) -> tuple[Handler, ServiceSettings]:
     from services.sink.service import Sink
 
     return Sink(settings), settings
+
+
+@contextmanager
+def _stop_requested() -> Iterator[threading.Event]:
+    """Give an event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -71,7 +71,7 @@ def sent(system: Deployment, folder: Path) -> DemoResult:
         SendOptions(system.settings, folder, 120, system.services.mend), submissions, Display(Console(file=StringIO()))
     )
     killer.join()
-    system.services.mend()
+    system.services.restart_crashed()
     return result
 
 
@@ -96,7 +96,7 @@ def reconciled(system: Deployment, seconds: float = 120) -> tuple[int, Any]:
         code, document = xray(system, "reconcile")
         if not document["total"]["in_flight"] or time.monotonic() > deadline:
             return code, document
-        system.services.mend()
+        system.services.restart_crashed()
         time.sleep(1)
 
 

@@ -107,15 +107,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 def test_init_again_changes_nothing(cli: Cli) -> None:
     steps = cli.json("init")
-    assert {step["outcome"] for step in steps} == {"there"}
+    assert {step["outcome"] for step in steps} == {"unchanged"}
     assert "topic xray.images" in {step["what"] for step in steps}
 
 
 def test_init_mends_a_policy(cli: Cli) -> None:
     with administrator(cli.settings) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, VIEWS.name, {"retention.ms": "1000000"})])
-    mended = [step for step in cli.json("init") if step["outcome"] == "mended"]
-    assert [(step["what"], step["detail"]) for step in mended] == [
+    updated = [step for step in cli.json("init") if step["outcome"] == "updated"]
+    assert [(step["what"], step["detail"]) for step in updated] == [
         ("topic xray.views", f"retention.ms: 1000000 -> {VIEWS.config['retention.ms']}")
     ]
 
@@ -124,7 +124,7 @@ def test_init_refuses_another_partition_count(cli: Cli) -> None:
     from services.common.errors import Fatal
 
     odd = Topic("test.odd", VIEWS.event, "a test", config=VIEWS.config)
-    assert [step.outcome for step in ensure_topics(cli.settings, [odd])] == ["made"]
+    assert [step.outcome for step in ensure_topics(cli.settings, [odd])] == ["created"]
     more = cli.settings.model_copy(update={"partitions": cli.settings.partitions + 1})
     with pytest.raises(Fatal, match=r"test\.odd has 8 partitions, not 9.*XRAY_PARTITIONS"):
         ensure_topics(more, [odd])

@@ -29,7 +29,7 @@ def test_all_services_run_are_started_again_and_stop_cleanly(stack: Stack, tmp_p
     try:
         wait_for("All services are ready", said, process)
         child_of(process, "intake").kill()
-        wait_for("intake had ended and was started again", said, process)
+        wait_for("intake had stopped and was started again", said, process)
         process.send_signal(signal.SIGINT)
         assert process.wait(40) == 0
     finally:

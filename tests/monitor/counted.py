@@ -128,7 +128,7 @@ class Counted:
                 return found
             if time.monotonic() > deadline:
                 raise AssertionError(f"wanted {wanted}, found {short}; the log ends:\n{services.log_tail('monitor')}")
-            services.mend()
+            services.restart_crashed()
             time.sleep(0.5)
 
     def ledger(self, centre: str, start: datetime) -> dict[str, Any]:

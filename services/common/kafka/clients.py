@@ -35,7 +35,7 @@ def sorted_errors(what: str) -> Iterator[None]:
         raise Fatal(msg) from error
     except KafkaError as error:
         msg = f"Kafka away, could not {what}: {error!r}"
-        raise Retriable(msg) from error
+        raise Retriable(msg, server="kafka", kind=type(error).__name__) from error
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.common.events import ImageEvent, PhenotypeCall, Rejection, SpecimenReady, TensorReady, ViewReady
-from services.common.events.summary import describe_call, describe_review
 from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS, Topic
 from services.ledger.queries import RejectionSummary, SpecimenHistory
 from services.operations.trace.stretches import TraceRecord, Window
