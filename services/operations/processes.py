@@ -30,7 +30,8 @@ _LOG_LINES: Final = 15
 class Processes:
     """Services as child processes that die with this one, even by `kill -9`.
 
-    The children die with the thread that starts them: start them from one that lives as long as they should. Each has `<logs>/<name>.log` and a free port for `/metrics` and `/health`.
+    The children die with the thread that starts them: start them from one that lives as long as they should.
+    Each has `<logs>/<name>.log` and a free port for `/metrics` and `/health`.
     """
 
     def __init__(self, names: Sequence[str], environment: Mapping[str, str], logs: Path) -> None:
