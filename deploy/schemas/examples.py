@@ -11,7 +11,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.common import keys
-from services.common.events import CentreStatistics, Drift, Event, ImageEvent, ModelActivation, ModelOutput, PhenotypeCall, Probabilities, Rejection, Review, ScoreHistogram, ShadowCall, SpecimenReady, SpecimenView, TensorReady, ViewReady
+from services.common.events import (
+    CentreStatistics,
+    Drift,
+    Event,
+    ImageEvent,
+    ModelActivation,
+    ModelOutput,
+    PhenotypeCall,
+    Probabilities,
+    Rejection,
+    Review,
+    ScoreHistogram,
+    ShadowCall,
+    SpecimenReady,
+    SpecimenView,
+    TensorReady,
+    ViewReady,
+)
 from services.common.events.base import View, digest
 from services.common.events.model import SHADOW_SET
 from services.common.events.rejection import rejection_id

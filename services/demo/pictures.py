@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from services.common.errors import Rejected
 from services.common.events import PhenotypeCall
+from services.common.events.summary import describe_call
 from services.common.keys import original_key
 from services.common.store import ObjectStore
 from services.demo.outcome import DemoOutcome, DemoSpecimen

@@ -56,13 +56,13 @@ class Intake(PerRecordHandler):
         kind = image_kind(event.parameter_stable_id)
         if kind == "other":
             return Done(skipped="not_a_whole_body_parameter")
-        recalled = original_of(record.headers)
-        uri = event.image_uri if recalled is None else self._fetcher.own(original_key(recalled))
+        reprocessed = original_of(record.headers)
+        uri = event.image_uri if reprocessed is None else self._fetcher.own(original_key(reprocessed))
         with metrics.step(self.stage, "fetch"):
             data = self._fetcher.fetch(uri)
         metrics.read_bytes(self.stage, "https" if uri.startswith("https") else "objects", len(data))
         sha256 = hashlib.sha256(data).hexdigest()
-        announced = event.sha256 or recalled
+        announced = event.sha256 or reprocessed
         if announced is not None and announced != sha256:
             raise Rejected("digest_mismatch", f"the file's SHA-256 is {sha256}, announced was {announced}")
         original = original_key(sha256)

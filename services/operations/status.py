@@ -231,7 +231,7 @@ def _service(admin: Any, name: str, group: str, beginnings: Offsets, ends: Offse
 
 
 def _lag(topic: str, committed: Offsets, beginnings: Offsets, ends: Offsets) -> int:
-    """Return the records after the committed offset; without one, all in the topic, since a group starts at its beginning."""
+    """Return the number of records after the committed offset; without one, of all records that the topic holds."""
     return sum(
         max(0, end - max(committed.get(where, -1), beginnings.get(where, 0)))
         for where, end in ends.items()

@@ -6,7 +6,23 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from services.common.events import CentreStatistics, Drift, ImageEvent, ModelActivation, ModelOutput, PhenotypeCall, Probabilities, Rejection, Review, ScoreHistogram, ShadowCall, SpecimenReady, SpecimenView, TensorReady, ViewReady
+from services.common.events import (
+    CentreStatistics,
+    Drift,
+    ImageEvent,
+    ModelActivation,
+    ModelOutput,
+    PhenotypeCall,
+    Probabilities,
+    Rejection,
+    Review,
+    ScoreHistogram,
+    ShadowCall,
+    SpecimenReady,
+    SpecimenView,
+    TensorReady,
+    ViewReady,
+)
 from services.common.labels import LABEL_ORDER, contradiction
 
 text = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)

@@ -14,7 +14,18 @@ from services.registry.promote import promote, roll_back
 from services.registry.register import current
 from services.registry.repository import ModelRepository
 from tests.integration.test_cli import Cli
-from tests.registry.under_load import Load, brought, calls, exported, lit, read, stack_of_its_own, tensor_keys, wait_for, wait_until
+from tests.registry.under_load import (
+    Load,
+    brought,
+    calls,
+    exported,
+    lit,
+    read,
+    stack_of_its_own,
+    tensor_keys,
+    wait_for,
+    wait_until,
+)
 from tests.registry.variants import MODEL, failing_on_light, not_numbers_on_light, shifted, write_variant
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

@@ -27,7 +27,17 @@ from services.registry.repository import ModelRepository
 from services.registry.shadow import shadow, stop_shadow
 from services.registry.triton_client import connect
 from tests.integration.test_cli import Cli
-from tests.registry.under_load import brought, exported, lit, read, send_all, stack_of_its_own, tensor_keys, wait_for, wait_until
+from tests.registry.under_load import (
+    brought,
+    exported,
+    lit,
+    read,
+    send_all,
+    stack_of_its_own,
+    tensor_keys,
+    wait_for,
+    wait_until,
+)
 from tests.registry.variants import MODEL, not_numbers_on_light, shifted, slow_on_light, write_variant
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

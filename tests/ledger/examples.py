@@ -8,7 +8,18 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.common.events import Event, ImageEvent, ModelOutput, PhenotypeCall, Probabilities, Rejection, Review, ShadowCall, SpecimenView, ViewReady
+from services.common.events import (
+    Event,
+    ImageEvent,
+    ModelOutput,
+    PhenotypeCall,
+    Probabilities,
+    Rejection,
+    Review,
+    ShadowCall,
+    SpecimenView,
+    ViewReady,
+)
 from services.common.events.base import View
 from services.common.events.rejection import rejection_id
 from services.common.loop import Record

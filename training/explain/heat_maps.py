@@ -18,7 +18,15 @@ from training.datasets.bone_truth import SIDE
 from training.datasets.store import Images, Subset
 from training.evaluation.predictions import Predictions
 from training.explain.grad_cam import Rows
-from training.explain.localisation import HeatShares, Localisation, altered_cells, bone_cells, on_grid, shares, summarise
+from training.explain.localisation import (
+    HeatShares,
+    Localisation,
+    altered_cells,
+    bone_cells,
+    on_grid,
+    shares,
+    summarise,
+)
 from training.explain.maps import heat_maps
 from training.explain.trained import TrainedBackbone
 from training.report.plots.pictures import SheetRow, draw_heat_sheet

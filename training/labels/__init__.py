@@ -1,5 +1,13 @@
 """Labels: the 53 observations of the X-ray procedure and the 1x13 call they amount to."""
 
-from services.common.observations import Observation, abnormal_elsewhere, by_parameter, call_vector, level1, observation, table
+from services.common.observations import (
+    Observation,
+    abnormal_elsewhere,
+    by_parameter,
+    call_vector,
+    level1,
+    observation,
+    table,
+)
 
 __all__ = ["Observation", "abnormal_elsewhere", "by_parameter", "call_vector", "level1", "observation", "table"]

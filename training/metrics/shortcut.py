@@ -15,7 +15,16 @@ import numpy as np
 from services.common.labels import LABEL_ORDER
 from training.evaluation.predictions import Mask, Numbers, Predictions
 from training.metrics.decisions import calls, parent_columns
-from training.metrics.ranking import LEVEL_COLUMNS, Counts, Estimate, auc_or_nan, auc_with_interval, percentile_interval, resample, resampled_auc
+from training.metrics.ranking import (
+    LEVEL_COLUMNS,
+    Counts,
+    Estimate,
+    auc_or_nan,
+    auc_with_interval,
+    percentile_interval,
+    resample,
+    resampled_auc,
+)
 
 TOLERANCE: Final = 1e-6
 """Served probabilities are float32."""

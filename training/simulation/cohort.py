@@ -11,7 +11,17 @@ import numpy as np
 from training.simulation.anatomy.pose import DV, LAT
 from training.simulation.centres import CENTRES
 from training.simulation.files.encode import PARAMETER_OF_VIEW, EncodedImage, encode
-from training.simulation.imaging.technique import BLANK, CUT, FOREPAW, HINDQUARTERS, OVER_EXPOSED, SKULL_DV, SKULL_LAT, TWO_ANIMALS, WHOLE_BODY
+from training.simulation.imaging.technique import (
+    BLANK,
+    CUT,
+    FOREPAW,
+    HINDQUARTERS,
+    OVER_EXPOSED,
+    SKULL_DV,
+    SKULL_LAT,
+    TWO_ANIMALS,
+    WHOLE_BODY,
+)
 from training.simulation.prevalence import PUBLIC, Prevalence
 from training.simulation.render import render
 from training.simulation.specimen import SimulatedSpecimen, make_specimen

@@ -18,7 +18,19 @@ from training.simulation.imaging.beam import collimate, detect, place_marker, sc
 from training.simulation.imaging.projection import Thickness, extent, picture_axes, thicknesses
 from training.simulation.imaging.radiograph import Box, Radiograph
 from training.simulation.imaging.rays import Grid, Picture
-from training.simulation.imaging.technique import BLANK, CUT, HINDQUARTERS, SKULL_DV, SKULL_LAT, TROUBLES, TWO_ANIMALS, VIEWS, WHOLE_BODY, Technique, draw_technique
+from training.simulation.imaging.technique import (
+    BLANK,
+    CUT,
+    HINDQUARTERS,
+    SKULL_DV,
+    SKULL_LAT,
+    TROUBLES,
+    TWO_ANIMALS,
+    VIEWS,
+    WHOLE_BODY,
+    Technique,
+    draw_technique,
+)
 from training.simulation.solids import Points
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
 

@@ -11,7 +11,7 @@ from typing import Final
 from psycopg.types.json import Jsonb
 
 from services.common.events import ImageEvent
-from services.common.reprocess import RECALL_HEADER
+from services.common.reprocess import REPROCESS_HEADER
 from services.ledger.database import Connection, mappings, rows
 
 # An announcement's view is found as in `fates`; a call that names the announced digest stands for a view that the
@@ -39,7 +39,7 @@ newest as (
 select announced.*, newest.original_sha256
 from announced join newest using (event_id)
 where newest.preprocessing_generation < %(generation)s and not exists (
-    select from rejection where rejection.image_event_id = announced.event_id and rejection.headers @> %(recalled)s
+    select from rejection where rejection.image_event_id = announced.event_id and rejection.headers @> %(reprocessed)s
 )
 order by announced.biological_sample_id, announced.announced_at, announced.event_id
 """
@@ -106,15 +106,15 @@ def outdated_images(
     """Return the DV and LAT images of which every view is of an older generation, a specimen's together.
 
     Left out are those that never gave a view (`xray rejections replay` is for them), and those that were refused when
-    they were recalled for this version.
+    they were reprocessed for this version.
     """
-    mark = [[RECALL_HEADER, base64.b64encode(preprocessing_version.encode()).decode()]]
+    mark = [[REPROCESS_HEADER, base64.b64encode(preprocessing_version.encode()).decode()]]
     found = mappings(
         connection,
         _OUTDATED,
         specimens=list(specimens),
         generation=preprocessing_generation,
-        recalled=Jsonb(mark),
+        reprocessed=Jsonb(mark),
     )
     return [StoredImage(ImageEvent.model_validate(row), row["original_sha256"]) for row in found]
 

@@ -68,7 +68,7 @@ class InFlight:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`ends`, `taken` and `recorded` are offsets by partition of `xray.images`: its end, and those of intake and sink."""
+    """`ends`, `taken` and `recorded` are offsets by partition of `xray.images`: of its end, intake and sink."""
 
     announcements: dict[str, Announcement]
     unreadable: dict[RecordLocation, str | None]

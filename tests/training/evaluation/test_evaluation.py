@@ -8,7 +8,16 @@ import pytest
 from services.common.labels import LABEL_ORDER
 from training.datasets.missing import MISSING, scored
 from training.datasets.store import Subset
-from training.evaluation.evaluate import DEFAULT, LEAST, EvaluatedBackbone, choose_thresholds, consensus, consensus_weight, judge_consensus, matthews
+from training.evaluation.evaluate import (
+    DEFAULT,
+    LEAST,
+    EvaluatedBackbone,
+    choose_thresholds,
+    consensus,
+    consensus_weight,
+    judge_consensus,
+    matthews,
+)
 from training.evaluation.report import BEGIN, END, TrainingReport, as_markdown, put_into_page
 from training.metrics.figures import figures
 from training.metrics.ranking import auc

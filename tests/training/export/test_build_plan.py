@@ -14,7 +14,15 @@ import pytest
 
 from tests.training.export import trtexec as stand_in
 from training.export.job import build_plan
-from training.export.job.build_plan import PlanError, assert_precision, build, build_command, largest_difference, run_command, tensorrt_version
+from training.export.job.build_plan import (
+    PlanError,
+    assert_precision,
+    build,
+    build_command,
+    largest_difference,
+    run_command,
+    tensorrt_version,
+)
 
 REQUEST = {
     "input": "image",

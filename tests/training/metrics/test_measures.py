@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from training.metrics.decisions import abstention
-from training.metrics.ranking import auc_or_nan, auc_with_interval, average_precision, percentile_interval, proportion, resample, resampled_auc
+from training.metrics.ranking import (
+    auc_or_nan,
+    auc_with_interval,
+    average_precision,
+    percentile_interval,
+    proportion,
+    resample,
+    resampled_auc,
+)
 from training.metrics.reliability import expected_calibration_error, reliability
 
 

@@ -18,7 +18,16 @@ from services.common.events.base import digest
 from services.common.labels import LABEL_ORDER, PARENTS
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from tests.training.refresh.opinions import flipped, labels_of
-from training.datasets.collect.dataset import DESCRIPTION, EVALUATION, IMAGES, MANIFEST, Dataset, Description, EvaluationCount, LabelCount
+from training.datasets.collect.dataset import (
+    DESCRIPTION,
+    EVALUATION,
+    IMAGES,
+    MANIFEST,
+    Dataset,
+    Description,
+    EvaluationCount,
+    LabelCount,
+)
 from training.evaluation.evaluate import judge
 from training.export.version import VersionOrigin, export_version
 from training.models import build

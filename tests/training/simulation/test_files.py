@@ -12,7 +12,17 @@ import pytest
 from pydicom.pixels.processing import apply_rescale, apply_voi
 
 from services.common.errors import Rejected
-from training.simulation import CENTRES, STYLES, EncodedImage, Radiograph, cohort, encode, make_specimen, render, style_of
+from training.simulation import (
+    CENTRES,
+    STYLES,
+    EncodedImage,
+    Radiograph,
+    cohort,
+    encode,
+    make_specimen,
+    render,
+    style_of,
+)
 
 SIDE = 400
 SEEDS = range(4)

@@ -12,7 +12,18 @@ from services.common.labels import CALL_LABELS
 from services.common.observations import TABLE_FILE, table
 from training.labels.curation.specimen import LabelSet, SpecimenLabels, Tallies
 from training.labels.curation.verdict import Verdict
-from training.labels.report.model import CentreCounts, Ignored, LabelCounts, LabelReport, ParameterCounts, ReferenceRange, ReportSource, SkippedEntries, TooFewWildTypes, UnreadableValue
+from training.labels.report.model import (
+    CentreCounts,
+    Ignored,
+    LabelCounts,
+    LabelReport,
+    ParameterCounts,
+    ReferenceRange,
+    ReportSource,
+    SkippedEntries,
+    TooFewWildTypes,
+    UnreadableValue,
+)
 
 UNKNOWN_CENTRE: Final = "(unknown)"
 LISTED: Final = 20

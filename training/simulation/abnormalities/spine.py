@@ -7,7 +7,17 @@ from typing import Final
 import numpy as np
 
 from training.simulation.abnormalities.finding import Alteration
-from training.simulation.anatomy.plan import CAUDAL, CERVICAL, LUMBAR, SACRAL, SIDES, THORACIC, BodyPlan, Vertebra, new_rib
+from training.simulation.anatomy.plan import (
+    CAUDAL,
+    CERVICAL,
+    LUMBAR,
+    SACRAL,
+    SIDES,
+    THORACIC,
+    BodyPlan,
+    Vertebra,
+    new_rib,
+)
 
 MORPHOLOGY: Final = {CERVICAL: "070", THORACIC: "071", LUMBAR: "072", SACRAL: "073", CAUDAL: "074"}
 COUNT: Final = {CERVICAL: "013", THORACIC: "014", LUMBAR: "015", SACRAL: "016", CAUDAL: "017"}

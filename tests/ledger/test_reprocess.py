@@ -1,4 +1,4 @@
-"""What a recall finds in the ledger, on a real PostgreSQL."""
+"""What is found to be reprocessed in the ledger, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from services.common.events import Event, ImageEvent
-from services.common.reprocess import RECALL_HEADER
+from services.common.reprocess import REPROCESS_HEADER
 from services.ledger.database import Connection
 from services.ledger.queries import Selection, count_specimens, current_calls_of, outdated_images, specimens_after
 from services.ledger.writer import Ledger
@@ -88,15 +88,15 @@ def test_a_call_stands_for_a_view_that_the_ledger_has_forgotten(ledger: Ledger, 
     assert outdated(reader, "m") == {"dv": sha256("1")}
 
 
-def test_an_image_that_was_refused_when_it_was_recalled_is_not_recalled_again(
+def test_an_image_that_was_refused_when_it_was_reprocessed_is_not_reprocessed_again(
     ledger: Ledger, reader: Connection
 ) -> None:
     events = {version: image("m", version) for version in ("p1", "p2", "none")}
     write(ledger, *events.values())
     write(ledger, *(standardised(event, "DV", name) for name, event in events.items()))
     for offset, (version, event) in enumerate(events.items()):
-        recalled = ((RECALL_HEADER, base64.b64encode(version.encode()).decode()),)
-        headers = (("trace", "AA=="), *(recalled if version != "none" else ()))
+        reprocessed = ((REPROCESS_HEADER, base64.b64encode(version.encode()).decode()),)
+        headers = (("trace", "AA=="), *(reprocessed if version != "none" else ()))
         write(ledger, rejection("m", offset, image_event_id=event.event_id, headers=headers), offset=offset)
     assert set(outdated(reader, "m")) == {"p1", "none"}
 
