@@ -67,7 +67,7 @@ class ReprocessThrottle:
             raise _unreachable(error) from error
 
     def wait(self, held: Callable[[int], None]) -> None:
-        """Return when the next record may be sent; meanwhile `held` is called every second with how many records wait."""
+        """Return when the next record may be sent; while live records wait, `held` is called with their number."""
         while time.monotonic() >= self._look_at:
             waiting = self._waiting()
             self._look_at = time.monotonic() + _LOOK_SECONDS
