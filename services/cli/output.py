@@ -73,7 +73,7 @@ class Sheet:
             yield Text(f"{self._title}: none" if self._title else "none", style="bold")
             return
         drawn = self._drawn()
-        if Measurement.get(console, options, drawn).minimum <= options.max_width:
+        if Measurement.get(console, options.update(max_width=_PIPE_WIDTH), drawn).minimum <= options.max_width:
             yield drawn
         else:
             yield from self._listed()

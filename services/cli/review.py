@@ -61,7 +61,7 @@ def give(
 
     Examples:
 
-        xray review 183808 --abnormal Spine,Fusion --normal Ribs --who "A. Curator"
+        xray review 183808 --abnormal Spine,Fusion --normal Ribs
         xray review 183808 --unknown Fusion --note "L5 and L6 are one block"
         xray review --file reviews.csv --who "A. Curator"
         xray review list 183808

@@ -30,7 +30,7 @@ def test_verdicts_of_any_subset_of_labels() -> None:
     ("said", "reason", "words"),
     [
         ({"abnormal": "Spien"}, "label_unknown", "'Spien' is not a label; labels are Abnormal, Ribcage"),
-        ({"abnormal": "Spine", "normal": "Spine"}, "label_twice", "Spine is said to be abnormal and normal"),
+        ({"abnormal": "Spine", "normal": "Spine"}, "label_twice", "Spine is given as abnormal and as normal"),
         ({"abnormal": ""}, "no_verdict", "give the labels"),
         ({"abnormal": "Shape", "normal": "Spine"}, "field_invalid", "Shape cannot be abnormal while Spine is normal"),
         (
