@@ -66,7 +66,7 @@ def observed(stack: Stack, folder: Path, specimens: int, times: int) -> Iterator
             submissions = cohort.result()
             begin = time.time()
             with scraping(folder / "prometheus", targets(stack, services)) as prometheus:
-                sending = SendOptions(settings, folder, _PATIENCE_SECONDS, services.mend)
+                sending = SendOptions(settings, folder, _PATIENCE_SECONDS, services.restart_crashed)
                 for number in range(times):
                     with _triton_away(stack, prometheus, away=number == 1):
                         _send(sending, submissions, display)

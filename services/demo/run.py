@@ -69,7 +69,9 @@ def run(options: DemoOptions, display: Display) -> DemoResult:
                     services.wait_ready()
                 submissions = _rendered(cohort, options.wanted.count, display)
                 return send(
-                    SendOptions(settings, options.folder, PATIENCE_SECONDS, services.mend), submissions, display
+                    SendOptions(settings, options.folder, PATIENCE_SECONDS, services.restart_crashed),
+                    submissions,
+                    display,
                 )
 
 

@@ -104,7 +104,7 @@ class _Waves:
                 return
             if now != last:
                 last, changed = now, time.monotonic()
-            for name in self._sending.restart_crashed():
+            for name in self._sending.mend():
                 self._display.say(f"{name} had ended and was started again; see its log")
             time.sleep(_POLL_SECONDS)
 

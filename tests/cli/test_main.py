@@ -93,15 +93,13 @@ def test_a_command_without_its_library_says_what_to_install() -> None:
 def test_a_library_that_is_missing_when_the_command_runs_is_named(
     group: str, make: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = ModuleType("services.cli.needy")
-    module.app = typer.Typer()  # type: ignore[attr-defined]
-
-    @module.app.command()  # type: ignore[attr-defined]
     def needy() -> None:
         importlib.import_module("no_such_library")
 
+    module = ModuleType("services.cli.needy")
+    vars(module)["needy"] = needy
     monkeypatch.setitem(sys.modules, "services.cli.needy", module)
-    command = lazy.load(f"xray {group}", "needy", lazy.LazyCommand("services.cli.needy:app", "", ""), make)
+    command = lazy.load(f"xray {group}", "needy", lazy.LazyCommand("services.cli.needy:needy", "", ""), make)
     with pytest.raises(Fatal, match=rf"`xray {group} needy` needs no_such_library.*run `{make}`"):
         command.main([], standalone_mode=False)
 

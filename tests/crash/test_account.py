@@ -68,7 +68,9 @@ def sent(system: Deployment, folder: Path) -> DemoResult:
     killer = threading.Thread(target=kill_each, args=(system,))
     killer.start()
     result = send(
-        SendOptions(system.settings, folder, 120, system.services.mend), submissions, Display(Console(file=StringIO()))
+        SendOptions(system.settings, folder, 120, system.services.restart_crashed),
+        submissions,
+        Display(Console(file=StringIO())),
     )
     killer.join()
     system.services.restart_crashed()
