@@ -23,7 +23,7 @@ HEAVY = ("kafka", "boto3", "numpy", "cv2", "torch", "psycopg", "tritonclient", "
 MOST_CPU_SECONDS = 2.0
 """An idle machine needs 0.4 s; this allows for a busy one."""
 
-PENDING = ("push", "backfill", "demo", "bench", "train")
+PENDING = ("push", "backfill", "demo", "bench", "stack", "train")
 """Commands whose modules still import heavy libraries at their top."""
 
 _SCRIPT = f"""
