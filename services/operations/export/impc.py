@@ -71,8 +71,8 @@ _NO_MEANING: Final = Meaning((), (), ())
 def write_csv(path: Path, calls: Iterable[StoredCall]) -> None:
     """Write UTF-8 CSV with a header: fourteen rows per call, level 1 and then the thirteen labels in their order.
 
-    `category` is normal or abnormal, `probability` the consensus in [0, 1]. Only abnormal labels have terms; the finding
-    is one of them.
+    `category` is normal or abnormal, `probability` the consensus in [0, 1]. Only abnormal labels have terms: the
+    finding is one of them.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
