@@ -116,6 +116,7 @@ class Sheet:
                 if cell:
                     name = column.rstrip("#~")
                     yield Text(f"{name}: {cell}" if name else cell, overflow="fold")
+        yield Text("")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Sheet:

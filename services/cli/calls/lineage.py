@@ -44,13 +44,10 @@ def waiting_at_intake(history: SpecimenHistory) -> list[ImageRecord]:
 
 def views(history: SpecimenHistory, *, full: bool = False) -> RenderableType:
     """List the standardised views, each with the long key of its object on its own line."""
-    lines = (
-        (
-            f"{view.view} of image {short(view.image_sha256, full=full)}",
-            ", ".join([view.preprocessing_version, *view.flags, f"stored at {view.view_key}"]),
-        )
-        for view in history.views
-    )
+    lines: list[tuple[str, object]] = []
+    for view in history.views:
+        what = ", ".join([view.preprocessing_version, *view.flags])
+        lines += [(f"{view.view} of image {short(view.image_sha256, full=full)}", what), ("  stored at", view.view_key)]
     return facts("Views", lines)
 
 
