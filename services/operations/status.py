@@ -1,7 +1,7 @@
 """State of the system now: topics, workers and lag of every service, and health of every server.
 
 Every server is checked by a real operation, because a port that accepts connections proves little. All checks run at
-the same time and take at most five seconds in total.
+the same time. A dead server is reported within four seconds, one that accepts connections but hangs within ten.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ READS: Final = {
 }
 """The topics that each service reads; its consumer group has its name."""
 _TRIES: Final = 3
-_DEADLINE_SECONDS: Final = 5.0
+_DEADLINE_SECONDS: Final = 10.0
+"""For the operation itself: on a busy machine an inference or a new client may take several seconds."""
 _PROBE_KEY: Final = "health/probe"
 _DID: Final = {
     "kafka": "listed the topics",
@@ -101,7 +102,7 @@ class SystemStatus:
 
 
 def system_status(settings: ServiceSettings) -> SystemStatus:
-    """Check everything at the same time; never raises for a server that fails, and returns within five seconds."""
+    """Check everything at the same time; never raises for a server that fails, and returns within ten seconds."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
     problems = {one.name: one.problem for one in unreachable(settings)}
     checks: dict[str, Callable[[Settings], None]] = {
