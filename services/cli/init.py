@@ -34,7 +34,7 @@ def init(as_json: JsonOption = False) -> None:
     from services.operations.servers import require
 
     settings = load(Settings)
-    require(settings, "kafka", "objects", "postgres", "triton")
+    require(settings, "kafka", "objects", "postgres")  # Triton is needed for the first activation only
     for step in prepare(settings):
         if as_json:
             print_json(asdict(step))
