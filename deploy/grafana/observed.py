@@ -14,11 +14,11 @@ from deploy.local.stack import Stack
 from deploy.prometheus.server import Prometheus, Series, Target, scraping
 from services.cli.demo.display import Display
 from services.cli.output import errors
+from services.common.settings import settings_of
 from services.common.topology import SERVICES
 from services.demo.cohort import CohortRequest, rendering
 from services.demo.sending import SendOptions, send
 from services.demo.submissions import DemoSubmission
-from services.operations.environment import settings_of
 from services.operations.processes import Processes
 from services.operations.provisioning import prepare
 
@@ -67,7 +67,7 @@ def observed(stack: Stack, folder: Path, specimens: int, times: int) -> Iterator
             submissions = cohort.result()
             begin = time.time()
             with scraping(folder / "prometheus", targets(stack, services)) as prometheus:
-                sending = SendOptions(settings, folder, _PATIENCE_SECONDS, services.mend)
+                sending = SendOptions(settings, folder, _PATIENCE_SECONDS, services.restart_crashed)
                 for number in range(times):
                     with _triton_away(stack, prometheus, away=number == 1):
                         _send(sending, submissions, display)

@@ -14,6 +14,7 @@ from typing import Any
 from deploy.local.errors import StackError
 from deploy.local.locks import locked
 from services.common import ports
+from services.common.environment import environment_file
 
 CLONE = Path(__file__).resolve().parents[2]
 CACHE = CLONE / ".cache"
@@ -28,7 +29,7 @@ class StackFolder:
         """Name the folder; nothing is written before `create`."""
         self.root = root.absolute()
         self._state = self.root / "state.json"
-        self.environment_file = self.root / "environment"
+        self.environment_file = environment_file(self.root)
 
     def create(self) -> None:
         """Make the folder and its secrets; refuse a disk that is too full for the servers to work.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from deploy.local.errors import StackError, failure
-from deploy.local.folder import CLONE, StackFolder
+from deploy.local.folder import StackFolder
 from deploy.local.locks import locked
 from deploy.local.servers.base import Server
 from deploy.local.servers.kafka import Kafka
@@ -26,6 +26,7 @@ from deploy.local.start import start, stop
 from deploy.local.status import ServerStatus, status_of
 from deploy.local.task import Cancelled, Progress, Task, silent
 from deploy.local.watchdog import Watchdog
+from services.common.environment import read_environment
 
 _OTHER_COMMAND_S = 300.0
 _POLL_S = 0.1
@@ -159,22 +160,16 @@ class Stack:
             raise StackError(name, words, "end that command, then try again") from error
 
 
-def stack_folder() -> Path:
-    """Return the folder of the user's stack: XRAY_STACK_FOLDER, or `.stack` of the clone."""
-    return Path(os.environ.get("XRAY_STACK_FOLDER") or CLONE / ".stack")
-
-
 def load_environment(folder: Path) -> dict[str, str]:
     """Return the variables that the `up` of a stack wrote down, for services and commands to find it.
 
     Raises:
         StackError: there was no `up` in this folder yet.
     """
-    try:
-        lines = StackFolder(folder).environment_file.read_text(encoding="ascii").splitlines()
-    except FileNotFoundError:
-        raise _no_stack(folder) from None
-    return dict(line.split("=", 1) for line in lines)
+    values = read_environment(folder)
+    if not values:
+        raise _no_stack(folder)
+    return values
 
 
 def _no_stack(folder: Path) -> StackError:

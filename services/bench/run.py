@@ -12,8 +12,9 @@ from typing import Final
 
 from services.bench.bare import BareResult
 from services.bench.load import MemoryWatch, UploadedImage, latencies, run_through, upload
+from services.common.environment import CLONE
 from services.common.errors import Fatal
-from services.common.settings import Settings
+from services.common.settings import Settings, settings_of
 from services.common.store import ObjectStore
 from services.common.tied import tied
 from services.common.topology import PIPELINE
@@ -22,7 +23,6 @@ from services.demo.outcome import quantile
 from services.demo.run import servers
 from services.demo.submissions import DemoSubmission
 from services.ledger.database import Connection, ledger
-from services.operations.environment import CLONE, settings_of
 from services.operations.processes import Processes
 from services.operations.provisioning import prepare
 

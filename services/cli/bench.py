@@ -11,8 +11,8 @@ import typer
 
 from services.bench.run import BenchOptions, BenchResult, PipelineFigures, run
 from services.cli.output import JsonOption, console, errors, print_json, seconds, table
+from services.common.environment import CLONE, stack_folder
 from services.demo.cohort import CohortRequest
-from services.operations.environment import CLONE, stack_folder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _FOLDER: Final = CLONE / ".demo"

@@ -1,14 +1,16 @@
-"""A command group that imports a command's module only when that command is used.
+"""Command groups that import a command only when it is used, and the plain layout of every help page.
 
-`xray --help` stays fast, and a command whose extras are not installed (say `stack`) harms no other.
+`xray --help` stays fast, and a command whose libraries are not installed (such as `stack`) does not affect the others.
 
-A command group of which one command need not be named.
+A module that defines a command imports only typer, the standard library and light modules of `services.cli`. It imports
+everything else inside the command function, so that `--help` loads no Kafka, S3, database or training library.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -18,18 +20,7 @@ from typer.main import get_command
 
 from services.common.errors import Fatal
 
-
-class DefaultCommandGroup(TyperGroup):
-    """Takes `xray GROUP ...` for `xray GROUP DEFAULT ...` unless another command is named."""
-
-    default_command: ClassVar[str]
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the default command before arguments that name none."""
-        named = bool(args) and args[0] in self.commands
-        return super().parse_args(ctx, args if named else [self.default_command, *args])
-
-
+_OURS: Final = frozenset({"services", "training", "deploy"})
 _DATA: Final = "Images and calls"
 _OPERATE: Final = "Operate"
 _TRAIN: Final = "Train"
@@ -38,53 +29,39 @@ _TRY: Final = "Try and measure"
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """Where a command lives (`module:name` of a Typer app or of one function), and its line in the list.
+    """Where a command is defined (`module:name` of a Typer app or of one function), and its line in the list.
 
-    `setup` installs the libraries that it needs.
+    `setup` is the make target that installs the libraries it needs. None takes the one of the group.
     """
 
     target: str
     help: str
     panel: str
-    setup: str = "make setup"
+    setup: str | None = None
 
 
 COMMANDS: Final = {
     "push": LazyCommand("services.cli.push.command:app", "Upload image files and announce them on xray.images.", _DATA),
     "backfill": LazyCommand(
-        "services.cli.backfill.command:app", "Take IMPC's published X-rays and observations in.", _DATA
+        "services.cli.backfill.command:app", "Import IMPC's published X-rays and observations.", _DATA
     ),
-    "calls": LazyCommand(
-        "services.cli.calls.command:app", "List or follow phenotype calls; show one with its lineage.", _DATA
-    ),
-    "specimens": LazyCommand(
-        "services.cli.specimens:app", "Show one specimen's state, or those still incomplete.", _DATA
-    ),
-    "review": LazyCommand("services.cli.review:app", "Correct a call, or confirm it, label by label.", _DATA),
-    "rejections": LazyCommand("services.cli.rejections:app", "List, show and replay what was refused.", _DATA),
-    "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and the first activation.", _OPERATE),
+    "calls": LazyCommand("services.cli.calls.command:app", "List, follow, show and export phenotype calls.", _DATA),
+    "specimens": LazyCommand("services.cli.specimens:app", "Show one specimen's state; list incomplete ones.", _DATA),
+    "review": LazyCommand("services.cli.review:app", "Correct or confirm a call, label by label.", _DATA),
+    "rejections": LazyCommand("services.cli.rejections:app", "List, show and replay rejected records.", _DATA),
+    "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and first activation.", _OPERATE),
     "run": LazyCommand("services.cli.run:run", "Run one service, or all, in the foreground.", _OPERATE),
-    "status": LazyCommand("services.cli.status:app", "Show topics, consumer lag and the servers' health.", _OPERATE),
-    "statistics": LazyCommand(
-        "services.cli.statistics:app", "Show each centre's windows and drift; count them anew.", _OPERATE
-    ),
-    "reconcile": LazyCommand(
-        "services.cli.reconcile:app", "Account for every announced image, by topics and ledger.", _OPERATE
-    ),
-    "trace": LazyCommand("services.cli.trace:app", "Follow one specimen through all services, step by step.", _OPERATE),
-    "models": LazyCommand(
-        "services.cli.models.command:app", "List, add, promote and roll back model versions.", _OPERATE
-    ),
-    "reprocess": LazyCommand(
-        "services.cli.reprocess:app",
-        "Re-run calls for past specimens with new models or preprocessing.",
-        _OPERATE,
-    ),
-    "stack": LazyCommand("services.cli.stack:app", "Start and stop the servers as local processes.", _OPERATE),
+    "status": LazyCommand("services.cli.status:app", "Show the health of servers, topics and services.", _OPERATE),
+    "statistics": LazyCommand("services.cli.statistics:app", "Show each centre's windows and drift.", _OPERATE),
+    "reconcile": LazyCommand("services.cli.reconcile:app", "Account for every announced image.", _OPERATE),
+    "trace": LazyCommand("services.cli.trace:app", "Follow one specimen through all services.", _OPERATE),
+    "models": LazyCommand("services.cli.models.command:app", "List and change model versions.", _OPERATE),
+    "reprocess": LazyCommand("services.cli.reprocess:app", "Re-run calls for past specimens.", _OPERATE),
+    "stack": LazyCommand("services.cli.stack:app", "Run the servers as local processes.", _OPERATE),
     "train": LazyCommand(
-        "services.cli.train.group:app", "Make label sets, train and judge models.", _TRAIN, "make setup-dev"
+        "services.cli.train.group:app", "Build label sets; train and evaluate models.", _TRAIN, "make setup-dev"
     ),
-    "demo": LazyCommand("services.cli.demo.command:app", "Send 60 simulated specimens through everything.", _TRY),
+    "demo": LazyCommand("services.cli.demo.command:app", "Send simulated mice through the whole system.", _TRY),
     "bench": LazyCommand("services.cli.bench:app", "Measure the pipeline against a bare loop.", _TRY),
 }
 
@@ -93,30 +70,112 @@ class LazyGroup(TyperGroup):
     """Lists its commands without importing them."""
 
     commands_to_load: ClassVar[Mapping[str, LazyCommand]] = COMMANDS
+    setup: str = "make setup"
 
     def __init__(self, **attributes: Any) -> None:
         """Put a stand-in for every command in the list."""
         super().__init__(**attributes)
+        self.rich_markup_mode = None
         for name, command in self.commands_to_load.items():
             self.add_command(TyperCommand(name, help=command.help, rich_help_panel=command.panel))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command among the stand-ins, then load the real one."""
         name, stand_in, rest = super().resolve_command(ctx, args)
-        return name, None if stand_in is None or name is None else load(name, self.commands_to_load[name]), rest
+        if stand_in is None or name is None:
+            return name, None, rest
+        return name, load(ctx.command_path, name, self.commands_to_load[name], self.setup), rest
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands panel by panel, each with its whole line of help."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(ctx):
+            command = self.commands_to_load[name]
+            panels.setdefault(command.panel, []).append((name, command.help))
+        for panel, rows in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
 
 
-def load(name: str, command: LazyCommand) -> Any:
-    """Import one command; raises Fatal when a library it needs is not installed."""
+class _DefaultContext(typer.Context):
+    """Shows the usage of a default command as that of its group."""
+
+    @property
+    def command_path(self) -> str:
+        return "" if self.parent is None else self.parent.command_path
+
+
+class DefaultCommandGroup(TyperGroup):
+    """Takes `xray GROUP ...` for `xray GROUP DEFAULT ...` unless another command is named."""
+
+    default_command: ClassVar[str]
+
+    def __init__(self, **attributes: Any) -> None:
+        """Name the default command like the group in its usage line."""
+        super().__init__(**attributes)
+        self.commands[self.default_command].context_class = _DefaultContext
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command before arguments that name none."""
+        named = bool(args) and args[0] in self.commands
+        return super().parse_args(ctx, args if named else [self.default_command, *args])
+
+
+def load(path: str, name: str, command: LazyCommand, group_setup: str) -> Any:
+    """Import one command of the group at `path`.
+
+    A library that is missing, now or when the command runs, raises Fatal with the make target that installs it.
+    """
+    path, setup = f"{path} {name}", command.setup or group_setup
     module, _, attribute = command.target.partition(":")
     try:
         target = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
-        msg = f"`xray {name}` needs {error.name}, which is not installed; run `{command.setup}`"
-        raise Fatal(msg) from error
+        raise _not_installed(path, setup, error) from error
     if not isinstance(target, typer.Typer):
         function, target = target, typer.Typer(add_completion=False)
         target.command(name)(function)
-    loaded = get_command(target)
+    loaded: Any = get_command(target)
     loaded.name = name
+    if isinstance(loaded, LazyGroup):
+        loaded.setup = setup
+    else:
+        loaded.invoke = _explained(loaded.invoke, path, setup)
+    _lay_out(loaded)
     return loaded
+
+
+def _explained(invoke: Callable[[Any], Any], path: str, setup: str) -> Callable[[Any], Any]:
+    def invoked(ctx: Any) -> Any:
+        try:
+            return invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise _not_installed(path, setup, error) from error
+
+    return invoked
+
+
+def _not_installed(path: str, setup: str, error: ModuleNotFoundError) -> Exception:
+    if (error.name or "").partition(".")[0] in _OURS:
+        return error
+    return Fatal(f"`{path}` needs {error.name}, which is not installed; run `{setup}`")
+
+
+def _lay_out(command: Any) -> None:
+    """Have a command and its subcommands print plain help pages; indented paragraphs keep their lines."""
+    command.rich_markup_mode = None
+    if command.help:
+        command.help = keep_indented(command.help)
+    for one in getattr(command, "commands", {}).values():
+        _lay_out(one)
+
+
+def keep_indented(text: str) -> str:
+    r"""Mark paragraphs of a help text that must not be wrapped, with `\b`: indented ones, and lists."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(f"\b\n{one}" if _has_own_lines(one) else one for one in paragraphs)
+
+
+def _has_own_lines(paragraph: str) -> bool:
+    lines = paragraph.splitlines()
+    return not paragraph.startswith("\b") and all(line.startswith(("  ", "- ")) for line in lines if line)

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
 
 import typer
-from rich.markup import escape
 
 from services.cli.output import JsonOption, console, print_json
-from services.common.settings import Settings, load
-from services.operations.provisioning import ProvisioningStep, prepare
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-_COLOURS = {"made": "green", "mended": "yellow", "there": "dim"}
+if TYPE_CHECKING:
+    from services.operations.provisioning import ProvisioningStep
+
+app = typer.Typer(add_completion=False)
+_COLOURS: Final = {"created": "green", "updated": "yellow", "unchanged": "dim"}
 
 
 @app.command()
 def init(as_json: JsonOption = False) -> None:
     """Create what the services need: topics, bucket, tables, and the first activation of the models.
 
-    Run it once before the first service starts, and after every upgrade; running it again changes nothing that is
-    right. Policies of topics are mended; a topic with another partition count is refused (exit code 2).
+    Run it once before the first service starts, and after every upgrade. Running it again changes nothing that is
+    correct. Topic policies that differ are updated; a topic with another partition count is an error (exit code 2).
 
     Examples:
 
         xray init
         XRAY_PARTITIONS=24 XRAY_REPLICATION=3 xray init     # a cluster of three brokers
     """
-    for step in prepare(load(Settings)):
+    from dataclasses import asdict
+
+    from services.common.settings import Settings, load
+    from services.operations.provisioning import prepare
+    from services.operations.servers import require
+
+    settings = load(Settings)
+    require(settings, "kafka", "objects", "postgres")  # Triton is needed for the first activation only
+    for step in prepare(settings):
         if as_json:
             print_json(asdict(step))
         else:
@@ -35,5 +43,7 @@ def init(as_json: JsonOption = False) -> None:
 
 
 def _print(step: ProvisioningStep) -> None:
+    from rich.markup import escape
+
     detail = f"  [dim]{escape(step.detail)}[/]" if step.detail else ""
-    console().print(f"[{_COLOURS[step.outcome]}]{step.outcome:>6}[/]  {escape(step.what)}{detail}", soft_wrap=True)
+    console().print(f"[{_COLOURS[step.outcome]}]{step.outcome:>9}[/]  {escape(step.what)}{detail}", soft_wrap=True)

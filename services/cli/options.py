@@ -1,38 +1,35 @@
-"""Durations as options: 30s, 15m, 1h, 2d.
-
-Who gives a command.
-"""
+"""Values that several commands take: durations and times, who gives a command, and names the ledger must know."""
 
 from __future__ import annotations
 
 import getpass
 import os
 import re
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from typing import Annotated, Final
 
 import typer
 
-from services.common.events.base import now
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_MOST_LISTED: Final = 20
 
 
 def user() -> str:
-    """Return who runs this; a container's user has a number only."""
+    """Return the name of the user who runs this; a user of a container may only have a number."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
 
 
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-
-
 def duration(text: str) -> timedelta:
     """Read 30s, 15m, 1h, 2d or 1w."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        message = f"{text!r} is no duration; write 30s, 15m, 1h, 2d or 1w"
+        message = f"{text!r} is not a duration; write 30s, 15m, 1h, 2d or 1w"
         raise typer.BadParameter(message)
     try:
         return timedelta(**{_UNITS[match.group(2)]: float(match.group(1))})
@@ -46,11 +43,23 @@ def moment_or_age(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return now() - duration(text)
+        return datetime.now(UTC) - duration(text)
     return moment if moment.tzinfo else moment.astimezone()
+
+
+def require_known(value: str | None, known: Collection[str], what: str, option: str) -> None:
+    """Raise typer.BadParameter (exit code 2) for a value that is not known, with those that are close to it."""
+    if value is None or value in known:
+        return
+    by_lower_case = {one.casefold(): one for one in known}
+    close = [by_lower_case[one] for one in get_close_matches(value.casefold(), by_lower_case, n=5, cutoff=0.5)]
+    listed = sorted(known)[:_MOST_LISTED]
+    advice = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(listed) or 'none yet'}"
+    message = f"{what} {value!r} is unknown; {advice}"
+    raise typer.BadParameter(message, param_hint=option)
 
 
 SinceOption = Annotated[
     datetime | None,
-    typer.Option(parser=moment_or_age, metavar="AGE|TIME", help="Recorded since, say 1h, 2d or 2024-05-31T12:00."),
+    typer.Option(parser=moment_or_age, metavar="AGE|TIME", help="Recorded since, such as 1h, 2d or 2024-05-31T12:00."),
 ]

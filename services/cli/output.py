@@ -1,48 +1,140 @@
-"""What the commands share for printing: tables for people, JSON for scripts."""
+"""What all commands print with: tables for people, tab-friendly lines in a pipe, JSON for scripts.
+
+Every module of `services.cli` may import this one at its top: rich is loaded only when something is printed.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from pydantic_core import to_jsonable_python
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+    from rich.text import Text
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+FullOption = Annotated[bool, typer.Option("--full", help="Print digests in full, not only their first 12 characters.")]
+_PIPE_WIDTH: Final = 100_000
+"""Columns of output that goes into a pipe or a file: no line is ever wrapped."""
+_LEAST_TEXT: Final = 24
+"""Fewest columns in which running text is still readable; narrower, a row becomes lines of `column: value`."""
+_SHORT_DIGEST: Final = 12
 
 
 def console() -> Console:
-    """Return a console on stdout; made anew so that it follows a redirected stdout."""
-    return Console(highlight=False, soft_wrap=False)
+    """Return a console on stdout, a new one each time so that it follows a redirected stdout.
+
+    On a terminal it is as wide as the terminal; in a pipe or a file no line is wrapped.
+    """
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def errors() -> Console:
-    """Return a console on stderr, for progress and remarks that are not the answer."""
+    """Return a console on stderr, for progress and remarks that are not the result."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False)
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document on one line; datetimes become ISO 8601, paths strings."""
+    from pydantic_core import to_jsonable_python
+
     typer.echo(json.dumps(to_jsonable_python(value), ensure_ascii=False))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Build a table; a cell's text is shown as it is, never read as markup. Columns ending in `#` are numbers."""
-    result = Table(
-        title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
-    )
-    for column in columns:
-        number = column.endswith("#")
-        result.add_column(column.removesuffix("#"), justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        result.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
-    return result
+class Sheet:
+    """A table that stays readable at any width.
+
+    It is a table as long as every cell fits, where columns of running text may wrap down to 24 characters. Where it
+    does not fit, each row is printed as lines of `column: value`.
+    """
+
+    def __init__(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Take the cells as they are; nothing in them is read as markup."""
+        self._title = title
+        self._columns = tuple(columns)
+        self._rows = [tuple("" if cell is None else str(cell) for cell in row) for row in rows]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render the table, or the rows one below the other."""
+        from rich.measure import Measurement
+        from rich.text import Text
+
+        if not self._rows:
+            yield Text(f"{self._title}: none" if self._title else "none", style="bold")
+            return
+        drawn = self._drawn()
+        if Measurement.get(console, options.update(max_width=_PIPE_WIDTH), drawn).minimum <= options.max_width:
+            yield drawn
+        else:
+            yield from self._listed()
+
+    def _drawn(self) -> Table:
+        from rich import box
+        from rich.markup import escape
+        from rich.table import Table
+
+        result = Table(
+            title=self._title or None,
+            title_justify="left",
+            title_style="bold",
+            header_style="bold",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        for number, column in enumerate(self._columns):
+            text = column.endswith("~")
+            longest = max(len(row[number]) for row in self._rows)
+            result.add_column(
+                column.rstrip("#~"),
+                justify="right" if column.endswith("#") else "left",
+                overflow="fold",
+                no_wrap=not text,
+                min_width=min(longest, _LEAST_TEXT) if text else None,
+            )
+        for row in self._rows:
+            result.add_row(*map(escape, row))
+        return result
+
+    def _listed(self) -> Iterable[Text]:
+        from rich.text import Text
+
+        if self._title:
+            yield Text(self._title, style="bold")
+        for row in self._rows:
+            yield Text("")
+            for column, cell in zip(self._columns, row, strict=True):
+                if cell:
+                    name = column.rstrip("#~")
+                    yield Text(f"{name}: {cell}" if name else cell, overflow="fold")
+        yield Text("")
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Sheet:
+    """Build a table. Columns that end in `#` are numbers, those that end in `~` running text that may wrap."""
+    return Sheet(title, columns, rows)
+
+
+def facts(title: str, pairs: Iterable[tuple[str, object]]) -> Text:
+    """Write one `key: value` line per pair, for long values; nothing in them is read as markup."""
+    from rich.text import Text
+
+    lines = [f"{key}: {value}" for key, value in pairs if value not in {None, ""}]
+    return Text.assemble((f"{title}\n", "bold"), "\n".join(lines), "\n", overflow="fold")
+
+
+def short(digest: str | None, *, full: bool = False) -> str:
+    """Return the first 12 characters of a digest, or all with `full`."""
+    return (digest or "") if full else (digest or "")[:_SHORT_DIGEST]
 
 
 def moment(when: datetime | None) -> str:

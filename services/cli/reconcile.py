@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.options import moment_or_age
-from services.cli.output import JsonOption, console, errors, print_json, table
-from services.common.settings import ServiceSettings, load
-from services.ledger.database import ledger
-from services.ledger.queries import image_fates, recorded_images, refused_images, unreadable_records
-from services.operations.reconcile.account import (
-    COLUMNS,
-    WORDS,
-    CentreAccount,
-    LedgerSide,
-    Missing,
-    Reconciliation,
-    account,
-    announce_again,
-    places,
-)
-from services.operations.reconcile.snapshot import Snapshot, take
+from services.cli.output import JsonOption, console, errors, print_json, short, table
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+if TYPE_CHECKING:
+    from services.common.settings import ServiceSettings
+    from services.operations.reconcile.account import CentreAccount, MissingImage, Reconciliation
+
+app = typer.Typer(add_completion=False)
 Since = Annotated[
     datetime | None,
-    typer.Option(parser=moment_or_age, metavar="AGE|TIME", help="Only images announced since, say 2d."),
+    typer.Option(parser=moment_or_age, metavar="AGE|TIME", help="Only images announced since, such as 2d."),
 ]
 
 
@@ -38,18 +26,18 @@ Since = Annotated[
 def reconcile(
     *,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=0, help="Name at most so many missing images.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Most missing images to list.")] = 20,
     again: Annotated[
-        bool, typer.Option("--announce-again", help="Announce the missing images again; that changes nothing else.")
+        bool, typer.Option("--announce-again", help="Announce the missing images again; correct data does not change.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Account for every announced image: called + incomplete + rejected + skipped + in flight, by centre.
 
-    Reads xray.images whole, what lies unread between the services, and the ledger. An image counts once, however
-    often it was announced. `incomplete` waits for the other view of its specimen, `skipped` is of skull, paw or hip,
-    `in flight` lies unread in a topic. Exit code 1 when an image is missing: nothing accounts for it, and nothing will.
-    docs/operations.md tells what to do then.
+    Reads all of xray.images, what is unread between the services, and the ledger. An image counts once, however often
+    it was announced. `incomplete` waits for the other view of its specimen, `skipped` shows skull, paw or hip,
+    `in flight` is unread in a topic. Exit code 1 when an image is missing: it has no outcome and will get none.
+    docs/operations.md explains what to do then.
 
     Examples:
 
@@ -57,39 +45,48 @@ def reconcile(
         xray reconcile --since 7d --json | jq .missing
         xray reconcile --announce-again
     """
+    from services.common.settings import ServiceSettings, load
+    from services.operations.reconcile.account import announce_again, locations
+    from services.operations.servers import require
+
     settings = load(ServiceSettings)
+    require(settings, "kafka", "postgres")
     with errors().status("reading topics and ledger"):
         result = _account(settings, since)
     if as_json:
-        print_json(_document(result, limit))
+        print_json(_payload(result, limit))
     else:
         _print(result, limit)
     if again and result.missing:
-        count = announce_again(settings, places(result.missing))
-        typer.echo(f"{count} images announced again; reconcile once they are through", err=True)
+        count = announce_again(settings, locations(result.missing))
+        typer.echo(f"{count} images announced again; run `xray reconcile` once they are through", err=True)
     if result.missing:
         raise typer.Exit(1)
 
 
 def _account(settings: ServiceSettings, since: datetime | None) -> Reconciliation:
-    """Take the topics first, then the ledger: so nothing can slip through between the two."""
+    """Read the topics first, then the ledger, so that nothing can be missed between the two."""
+    from services.ledger.database import ledger
+    from services.ledger.queries import image_fates, recorded_images, refused_images, unreadable_records
+    from services.operations.reconcile.account import LedgerSide, account
+    from services.operations.reconcile.snapshot import take
+
     topics = take(settings, since)
-    return account(topics, _ledger_side(settings, topics, since))
-
-
-def _ledger_side(settings: ServiceSettings, topics: Snapshot, since: datetime | None) -> LedgerSide:
     with ledger(settings) as connection:
         fates = image_fates(connection, since=since)
         others = sorted(topics.announcements.keys() - {one.event_id for one in fates})
-        return LedgerSide(
+        known = LedgerSide(
             fates,
             unreadable_records(connection),
             refused=refused_images(connection, others),
             earlier=recorded_images(connection, others),
         )
+    return account(topics, known)
 
 
-def _document(result: Reconciliation, limit: int) -> dict[str, object]:
+def _payload(result: Reconciliation, limit: int) -> dict[str, object]:
+    from dataclasses import asdict
+
     return {
         "adds_up": not result.missing,
         "total": asdict(result.total),
@@ -99,6 +96,8 @@ def _document(result: Reconciliation, limit: int) -> dict[str, object]:
 
 
 def _print(result: Reconciliation, limit: int) -> None:
+    from services.operations.reconcile.account import COLUMNS
+
     out = console()
     columns = ("centre", *(f"{name.replace('_', ' ')}#" for name in COLUMNS))
     rows = [_row(one.centre or "unreadable", one) for one in result.centres]
@@ -107,29 +106,29 @@ def _print(result: Reconciliation, limit: int) -> None:
         typer.echo("Every announced image is accounted for.")
         return
     shown = result.missing[:limit]
-    out.print(
-        table(
-            f"{len(result.missing)} images are missing"
-            + (f", the first {limit}" if len(shown) < len(result.missing) else ""),
-            ("specimen", "centre", "event", "xray.images", "what is wrong"),
-            map(_missing, shown),
-        )
-    )
+    title = f"{len(result.missing)} images are missing"
+    if len(shown) < len(result.missing):
+        title += f", the first {limit}"
+    out.print(table(title, ("specimen", "centre", "event", "xray.images", "problem~"), map(_missing, shown)))
     out.print(*_advice(shown), sep="\n", soft_wrap=True)
 
 
 def _row(name: str, one: CentreAccount) -> tuple[object, ...]:
+    from services.operations.reconcile.account import COLUMNS
+
     return name, *(getattr(one, column) for column in COLUMNS)
 
 
-def _missing(one: Missing) -> tuple[object, ...]:
-    event = one.event_id[:12] if one.event_id else ""
-    return one.biological_sample_id, one.centre, event, f"{one.partition}/{one.offset}", WORDS[one.why]
+def _missing(one: MissingImage) -> tuple[object, ...]:
+    from services.operations.reconcile.account import EXPLANATIONS
+
+    where = f"{one.partition}/{one.offset}"
+    return one.biological_sample_id, one.centre, short(one.event_id), where, EXPLANATIONS[one.why]
 
 
-def _advice(missing: Sequence[Missing]) -> list[str]:
-    lines = ["See how far one came: xray trace EVENT"]
+def _advice(missing: Sequence[MissingImage]) -> list[str]:
+    lines = ["To see how far one got: xray trace EVENT"]
     if any(one.why == "no_call" for one in missing):
-        lines.append("Restart the assembler first: it publishes no set of views that it remembers as published.")
-    lines.append("Mend: xray reconcile --announce-again, then xray reconcile (docs/operations.md)")
+        lines.append("Restart the assembler first: it does not publish a set of views that it remembers as published.")
+    lines.append("To repair: xray reconcile --announce-again, then xray reconcile (docs/operations.md)")
     return lines

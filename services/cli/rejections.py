@@ -1,7 +1,4 @@
-"""`xray rejections list|show|replay`.
-
-`xray rejections`: what was refused, why, and sending it again.
-"""
+"""`xray rejections list|show|replay`: what was rejected, why, and sending it again."""
 
 from __future__ import annotations
 
@@ -9,35 +6,32 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import RenderableType
-from rich.markup import escape
-from rich.syntax import Syntax
 
-from services.cli.options import SinceOption
-from services.cli.output import JsonOption, console, moment, print_json, table
-from services.common.events import Rejection
-from services.common.settings import Settings, load
-from services.ledger.database import ledger
-from services.ledger.queries import rejection_counts, rejections
-from services.operations.replay import chosen, found, replay
+from services.cli.options import SinceOption, require_known
+from services.cli.output import JsonOption, console, facts, moment, print_json, short, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from services.common.events import Rejection
+    from services.ledger.database import Connection
+    from services.ledger.queries import RejectionCount, RejectionSummary
 
 app = typer.Typer(
     add_completion=False,
-    rich_markup_mode="markdown",
     no_args_is_help=True,
-    help="What was refused and why; nothing refused is ever lost, and everything can be sent again.\n\n"
+    help="Show what was rejected and why, and send it again. No rejected record is ever lost.\n\n"
     "docs/intake.md explains the reason codes.",
 )
 _SHOWN_BYTES: Final = 2000
-_SHORT_ID: Final = 12
-Id = Annotated[str, typer.Argument(help="Id of a rejection, or the beginning of it.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a rejection, or the first characters of it.")]
 Reason = Annotated[str | None, typer.Option(help="Only this reason code.")]
 Stage = Annotated[str | None, typer.Option(help="Only this stage (intake, assembler, ...).")]
-Centre = Annotated[str | None, typer.Option(help="Only this centre's.")]
-Specimen = Annotated[str | None, typer.Option(help="Only this specimen's.")]
+Centre = Annotated[str | None, typer.Option(help="Only rejections of this centre.")]
+Specimen = Annotated[str | None, typer.Option(help="Only rejections of this specimen.")]
 
 
 @app.command("list")
@@ -48,59 +42,64 @@ def list_(
     centre: Centre = None,
     specimen: Specimen = None,
     since: SinceOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Most rejections to list.")] = 50,
     counts: Annotated[bool, typer.Option("--counts", help="Count by stage and reason instead.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List rejections, the newest first, or count them by reason.
+    """List rejections, newest first, or count them.
+
+    Each has the name of its file and the message with the measured value and its limit.
 
     Examples:
 
         xray rejections list --counts --centre TCP
         xray rejections list --reason digest_mismatch --since 1d
     """
-    with ledger(load(Settings)) as connection:
+    from services.common.settings import Settings, load
+    from services.ledger.database import ledger
+    from services.ledger.queries import rejection_counts, rejections
+    from services.operations.servers import require
+
+    settings = load(Settings)
+    require(settings, "postgres")
+    with ledger(settings) as connection:
+        _require_known(connection, reason, centre)
         if counts:
             _print_counts(rejection_counts(connection, centre=centre, since=since), as_json=as_json)
             return
         filters = {"reason": reason, "stage": stage, "centre": centre, "biological_sample_id": specimen}
-        rows = rejections(connection, **filters, since=since, limit=limit)
+        found = rejections(connection, **filters, since=since, limit=limit)
     if as_json:
-        for row in rows:
-            print_json(asdict(row))
+        for one in found:
+            print_json(asdict(one))
         return
-    columns = ("id", "recorded (UTC)", "stage", "reason", "specimen", "centre", "words")
-    cells = (
-        (
-            r.rejection_id[:_SHORT_ID],
-            moment(r.recorded_at),
-            r.stage,
-            r.reason,
-            r.biological_sample_id,
-            r.centre,
-            r.words,
-        )
-        for r in rows
-    )
-    console().print(table(f"{len(rows)} rejections", columns, cells))
+    columns = ("id", "recorded (UTC)", "stage", "reason", "specimen", "centre", "file", "message~")
+    console().print(table(f"{len(found)} rejections", columns, map(_row, found)))
 
 
 @app.command()
 def show(
     rejection: Id,
     *,
-    save: Annotated[Path | None, typer.Option(help="Write the refused record's bytes to this file.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the rejected record's bytes to this file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one rejection with the refused record itself.
+    """Show one rejection with the rejected record.
 
     Examples:
 
         xray rejections show 3f9a1c
         xray rejections show 3f9a1c --save record.json
     """
-    with ledger(load(Settings)) as connection:
-        one = found(connection, rejection)
+    from services.common.settings import Settings, load
+    from services.ledger.database import ledger
+    from services.operations.replay import find
+    from services.operations.servers import require
+
+    settings = load(Settings)
+    require(settings, "postgres")
+    with ledger(settings) as connection:
+        one = find(connection, rejection)
     if save is not None:
         save.write_bytes(one.original_bytes() or b"")
         typer.echo(f"{len(one.original_bytes() or b'')} bytes written to {save}", err=True)
@@ -113,34 +112,44 @@ def show(
 
 @app.command("replay")
 def replay_(
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids of rejections, or beginnings of them.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID...", help="Ids of rejections, or the first characters of them.")
+    ] = None,
     *,
     reason: Reason = None,
     stage: Stage = None,
     centre: Centre = None,
     specimen: Specimen = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Most records to send.")] = 1000,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be sent.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Send refused records again, once what was wrong is mended (a limit, an object that had not arrived, a bug).
+    """Send rejected records again after the cause is fixed.
 
-    Each record goes to the topic it came from with its original bytes, key and headers, and a header
-    xray-replay-of with the rejection's id. Replaying twice does no harm; a record that is still bad is refused again.
+    A cause may be a limit, an object that arrived late, or a bug. Each record goes to the topic it came from with its
+    original bytes, key and headers, and a header xray-replay-of with the id of the rejection. Replaying twice does no
+    harm; a record that is still bad is rejected again.
 
     Examples:
 
         xray rejections replay 3f9a1c 77b0de
         xray rejections replay --reason object_missing --dry-run
     """
+    from services.common.settings import Settings, load
+    from services.ledger.database import ledger
+    from services.operations.replay import choose, replay
+    from services.operations.servers import require
+
     filters = {"reason": reason, "stage": stage, "centre": centre, "biological_sample_id": specimen}
     if not ids and not any(filters.values()):
-        message = "name rejections, or give --reason, --stage, --centre or --specimen"
-        raise typer.BadParameter(message, param_hint="IDS")
+        message = "give ids of rejections, or --reason, --stage, --centre or --specimen"
+        raise typer.BadParameter(message, param_hint="ID")
     settings = load(Settings)
+    require(settings, "kafka", "postgres")
     count = 0
     with ledger(settings) as connection:
-        records = chosen(connection, ids or (), limit=limit, **filters)
+        _require_known(connection, reason, centre)
+        records = choose(connection, ids or (), limit=limit, **filters)
         for one in records if dry_run else replay(settings, records):
             count += 1
             _print_replayed(one, dry_run=dry_run, as_json=as_json)
@@ -148,7 +157,24 @@ def replay_(
         typer.echo(f"{count} records {'would be ' * dry_run}sent again", err=True)
 
 
-def _print_counts(counts: list[Any], *, as_json: bool) -> None:
+def _require_known(connection: Connection, reason: str | None, centre: str | None) -> None:
+    from services.ledger.queries import known_centres, known_reasons
+    from services.operations.replay import REASONS
+
+    if reason is not None:
+        require_known(reason, REASONS | known_reasons(connection), "reason code", "--reason")
+    if centre is not None:
+        require_known(centre, known_centres(connection), "centre", "--centre")
+
+
+def _row(one: RejectionSummary) -> tuple[object, ...]:
+    from services.cli.calls.lineage import explained
+
+    where = (one.stage, one.reason, one.biological_sample_id, one.centre, one.file_name)
+    return short(one.rejection_id), moment(one.recorded_at), *where, explained(one)
+
+
+def _print_counts(counts: list[RejectionCount], *, as_json: bool) -> None:
     if as_json:
         for one in counts:
             print_json(asdict(one))
@@ -158,27 +184,30 @@ def _print_counts(counts: list[Any], *, as_json: bool) -> None:
 
 
 def _print_replayed(one: Rejection, *, dry_run: bool, as_json: bool) -> None:
-    fields = {"rejection_id": one.rejection_id, "topic": one.source_topic, "reason": one.reason, "sent": not dry_run}
     if as_json:
-        print_json(fields)
+        sent: dict[str, Any] = {"rejection_id": one.rejection_id, "topic": one.source_topic, "reason": one.reason}
+        print_json(sent | {"sent": not dry_run})
     else:
-        specimen = one.biological_sample_id or ""
-        console().print(escape(f"{one.rejection_id[:_SHORT_ID]}  {one.source_topic}  {one.reason}  {specimen}"))
+        typer.echo(f"{short(one.rejection_id)}  {one.source_topic}  {one.reason}  {one.biological_sample_id or ''}")
 
 
 def _described(one: Rejection) -> Iterator[RenderableType]:
+    from rich.markup import escape
+
     yield f"[bold]{escape(one.reason)}[/] at {escape(one.stage)}: {escape(one.words)}"
-    rows = [
-        ("id", one.rejection_id),
-        ("specimen", one.biological_sample_id),
-        ("centre", one.centre),
-        ("from", f"{one.source_topic}, partition {one.source_partition}, offset {one.source_offset}"),
-        ("announced", moment(one.source_timestamp)),
-        ("refused", moment(one.produced_at)),
-        *((f"detail {name}", json.dumps(value, ensure_ascii=False)) for name, value in one.details.items()),
-        *((f"header {name}", value) for name, value in one.headers),
-    ]
-    yield table("Rejection", ("what", "value"), rows)
+    yield facts(
+        "Rejection",
+        [
+            ("id", one.rejection_id),
+            ("specimen", one.biological_sample_id),
+            ("centre", one.centre),
+            ("from", f"{one.source_topic}, partition {one.source_partition}, offset {one.source_offset}"),
+            ("announced (UTC)", moment(one.source_timestamp)),
+            ("rejected (UTC)", moment(one.produced_at)),
+            *((f"detail {name}", json.dumps(value, ensure_ascii=False)) for name, value in one.details.items()),
+            *((f"header {name}", value) for name, value in one.headers),
+        ],
+    )
     original = one.original_bytes()
     if original is None:
         yield "The record had no value."
@@ -189,6 +218,9 @@ def _described(one: Rejection) -> Iterator[RenderableType]:
 
 def _preview(original: bytes) -> RenderableType:
     """Show JSON indented, other text as it is, anything else in hexadecimal."""
+    from rich.markup import escape
+    from rich.text import Text
+
     try:
         text = original.decode()
     except UnicodeDecodeError:
@@ -197,4 +229,4 @@ def _preview(original: bytes) -> RenderableType:
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return escape(text[:_SHOWN_BYTES])
-    return Syntax(text[:_SHOWN_BYTES], "json", background_color="default", word_wrap=True)
+    return Text(text[:_SHOWN_BYTES], overflow="fold")

@@ -6,60 +6,57 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import chain
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.cli.options import moment_or_age
-from services.cli.output import JsonOption, console, print_json
-from services.common.errors import Rejected
-from services.common.kafka.clients import publisher
-from services.common.settings import ServiceSettings, load
-from services.common.store import ObjectStore
-from services.ledger.database import Connection, ledger
-from services.ledger.queries import Selection, count_specimens, specimens_after
-from services.operations.reprocess.progress import ReprocessProgress
-from services.operations.reprocess.run import PATIENCE_SECONDS, Publisher, Reprocessing, ReprocessThrottle, pages
-from services.operations.reprocess.source import OutdatedOriginals, OutdatedTensors, ReprocessSource, SpecimenStatus
-from services.registry.active_models import ActiveModels
+from services.cli.options import moment_or_age, require_known
+from services.cli.output import JsonOption, console, print_json, table
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-_NAMED = 20
+if TYPE_CHECKING:
+    from services.cli.reprocess_display import ReprocessDisplay
+    from services.common.settings import ServiceSettings
+    from services.ledger.database import Connection
+    from services.ledger.queries import Selection
+    from services.operations.reprocess.progress import ReprocessCounts
+    from services.operations.reprocess.run import Reprocessing
+    from services.operations.reprocess.source import ReprocessSource, SpecimenStatus
+
+app = typer.Typer(add_completion=False)
+_MOST_LISTED: Final = 20
+
+
+def _age(help_: str) -> object:
+    return typer.Option(parser=moment_or_age, metavar="AGE|TIME", help=help_)
 
 
 @app.command()
-def recall(
-    specimens: Annotated[list[str] | None, typer.Argument(help="Only these specimens.")] = None,
+def reprocess(
+    specimens: Annotated[list[str] | None, typer.Argument(metavar="SPECIMEN...", help="Only these specimens.")] = None,
     *,
     from_originals: Annotated[
-        bool, typer.Option("--from-originals", help="Standardise the stored images anew, for a new preprocessing.")
+        bool, typer.Option("--from-originals", help="Standardise the stored images with a newer preprocessing version.")
     ] = False,
-    centre: Annotated[str | None, typer.Option(help="Only this centre's.")] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(parser=moment_or_age, metavar="AGE|TIME", help="Only specimens first announced since, say 30d."),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(parser=moment_or_age, metavar="AGE|TIME", help="Only specimens first announced before, say 1d."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Recall at most so many specimens.")] = None,
-    rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Publish at most so many records a second.")] = 20.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be recalled.")] = False,
+    centre: Annotated[str | None, typer.Option(help="Only specimens of this centre.")] = None,
+    since: Annotated[datetime | None, _age("Only specimens first announced since, such as 30d.")] = None,
+    until: Annotated[datetime | None, _age("Only specimens first announced before, such as 1d.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most specimens to reprocess.")] = None,
+    rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Most records to publish per second.")] = 20.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be reprocessed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Have past specimens called anew: by the model versions that serve now, or from their originals.
+    """Re-run calls for past specimens, with the model versions that serve now or from the original images.
 
-    Without --from-originals: every specimen whose current call was made by other versions than those that are active
-    (xray models list). Its stored tensor is announced again, the classifier calls it, and the new call supersedes the
-    old one, which stays in the history. A newer revision is never superseded.
+    Without --from-originals: every specimen whose current call was made by other versions than the active ones (xray
+    models list). Its stored tensor is announced again, the classifier calls it, and the new call supersedes the old
+    one, which stays in the history. A newer revision is never superseded.
 
-    With --from-originals: every image whose views are of an older preprocessing. Its announcement is published again
-    and intake takes the stored original; grouping, fusing and calling follow as for a new image.
+    With --from-originals: every image whose views come from an older preprocessing version. Its announcement is
+    published again, and intake reads the stored original; grouping, fusion and calling follow as for a new image.
 
-    Live images come first: nothing is published while the service that reads it has more than 64 records waiting.
-    Stopped or killed, the same command goes on; what is done is not done again. Exit code 1 when nothing came of
-    something for two minutes.
+    Live images come first: nothing is published while the service that reads it has more than 64 records waiting. If
+    it is stopped or killed, the same command continues; what is done is not repeated. Exit code 1 when a specimen has
+    had no result for two minutes.
 
     Examples:
 
@@ -68,73 +65,111 @@ def recall(
         xray reprocess 183808 183809
         xray reprocess --from-originals --rate 5
     """
+    from services.common.settings import ServiceSettings, load
+    from services.ledger.queries import Selection
+    from services.operations.servers import require
+
     settings = load(ServiceSettings)
+    require(settings, "kafka", "objects", "postgres")
     names = tuple(sorted(set(specimens))) if specimens else None
     selection = Selection(names, centre, since, until)
+    _run(settings, selection, from_originals=from_originals, limit=limit, rate=rate, dry_run=dry_run, as_json=as_json)
+
+
+def _run(
+    settings: ServiceSettings,
+    selection: Selection,
+    *,
+    from_originals: bool,
+    limit: int | None,
+    rate: float,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from services.cli.reprocess_display import ReprocessDisplay
+    from services.ledger.database import ledger
+    from services.ledger.queries import count_specimens
+    from services.operations.reprocess.run import pages
+    from services.operations.reprocess.source import OutdatedOriginals, OutdatedTensors
+    from services.registry.active_models import ActiveModels
+
     with ledger(settings) as connection, closing(ActiveModels(settings)) as active:
-        _require_known(connection, names)
+        _check(connection, selection)
         source: ReprocessSource = (
             OutdatedOriginals(connection) if from_originals else OutdatedTensors(connection, active)
         )
-        telling = ReprocessProgress(count_specimens(connection, selection))
+        display = ReprocessDisplay(count_specimens(connection, selection))
         found = pages(connection, source, selection)
-        in_vain: list[str] = []
+        without_result: list[str] = []
         if dry_run:
-            _count(found, telling, limit)
+            _count(found, display, limit)
         else:
-            with _prepared(settings, source, telling, rate) as run, telling:
-                in_vain = run.run(found, limit)
-    _tell(telling, in_vain, source, dry_run=dry_run, as_json=as_json)
-    if in_vain:
+            with _prepared(settings, source, display, rate) as run, display:
+                without_result = run.run(found, limit)
+    _report(display, without_result, source.topic.name, dry_run=dry_run, as_json=as_json)
+    if without_result:
         raise typer.Exit(1)
 
 
-def _require_known(connection: Connection, names: tuple[str, ...] | None) -> None:
-    if names is None:
+def _check(connection: Connection, selection: Selection) -> None:
+    """Raise for a centre or specimens that the ledger does not know: typer.BadParameter, Rejected."""
+    from services.common.errors import Rejected
+    from services.ledger.queries import Selection, known_centres, specimens_after
+
+    if selection.centre is not None:
+        require_known(selection.centre, known_centres(connection), "centre", "--centre")
+    if selection.specimens is None:
         return
+    names = selection.specimens
     found = specimens_after(connection, Selection(names), None, limit=len(names))
     unknown = sorted(set(names) - {one.biological_sample_id for one in found})
     if unknown:
-        listing = ", ".join(unknown[:_NAMED])
-        raise Rejected("specimen_unknown", f"the ledger knows no specimen {listing}; nothing was recalled")
+        listing = ", ".join(unknown[:_MOST_LISTED])
+        raise Rejected("specimen_unknown", f"the ledger has no specimen {listing}; nothing was reprocessed")
 
 
-def _count(pages_of_found: Iterable[Sequence[SpecimenStatus]], telling: ReprocessProgress, limit: int | None) -> None:
+def _count(pages_of_found: Iterable[Sequence[SpecimenStatus]], counts: ReprocessCounts, limit: int | None) -> None:
     left = limit
     for one in chain.from_iterable(pages_of_found):
         if one.publications and left == 0:
             break
         left = left - 1 if one.publications and left is not None else left
-        telling.looked_at(one)
-        telling.published(one)
+        counts.looked_at(one)
+        counts.published(one)
 
 
 @contextmanager
 def _prepared(
-    settings: ServiceSettings, source: ReprocessSource, telling: ReprocessProgress, rate: float
+    settings: ServiceSettings, source: ReprocessSource, display: ReprocessDisplay, rate: float
 ) -> Iterator[Reprocessing]:
+    from services.common.kafka.clients import publisher
+    from services.common.store import ObjectStore
+    from services.operations.reprocess.run import Publisher, Reprocessing, ReprocessThrottle
+
     store = ObjectStore(settings)
     store.check_bucket()
     with (
         publisher(settings) as producer,
-        closing(ReprocessThrottle(settings, source.reader, source.topic, rate)) as pace,
+        closing(ReprocessThrottle(settings, source.reader, source.topic, rate)) as throttle,
     ):
-        yield Reprocessing(source, store, Publisher(producer, source.topic, pace), telling)
+        yield Reprocessing(source, store, Publisher(producer, source.topic, throttle), display)
 
 
-def _tell(
-    telling: ReprocessProgress, in_vain: list[str], source: ReprocessSource, *, dry_run: bool, as_json: bool
-) -> None:
+def _report(counts: ReprocessCounts, without_result: list[str], topic: str, *, dry_run: bool, as_json: bool) -> None:
+    from services.operations.reprocess.run import PATIENCE_SECONDS
+    from services.operations.reprocess.source import STANDINGS
+
     if as_json:
-        print_json(telling.document(dry_run=dry_run) | {"in_vain": in_vain})
+        print_json(counts.to_json(dry_run=dry_run) | {"without_result": without_result})
     else:
-        console().print(telling.table())
-        words = "would be published" if dry_run else "published"
-        typer.echo(f"{telling.records} records {words} on {source.topic.name}", err=True)
-    if in_vain:
+        columns = ("centre", *(f"{standing.replace('_', ' ')}#" for standing in STANDINGS))
+        console().print(table("Specimens before this run", columns, counts.rows()))
+        published = "would be published" if dry_run else "published"
+        typer.echo(f"{counts.records} records {published} on {topic}", err=True)
+    if without_result:
+        listing = ", ".join(without_result[:_MOST_LISTED]) + (" ..." if len(without_result) > _MOST_LISTED else "")
         typer.echo(
-            f"nothing came of {len(in_vain)} specimens for {PATIENCE_SECONDS:.0f} s: {', '.join(in_vain[:_NAMED])}"
-            f"{' ...' if len(in_vain) > _NAMED else ''}; look at xray status, xray models list and "
-            "xray rejections list --counts, then recall again",
+            f"no result for {len(without_result)} specimens within {PATIENCE_SECONDS:.0f} s: {listing}; look at xray "
+            "status, xray models list and xray rejections list --counts, then run xray reprocess again",
             err=True,
         )

@@ -1,96 +1,90 @@
-"""`xray review`, `xray review list`."""
+"""`xray review` and `xray review list`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from services.cli.groups import DefaultCommandGroup
 from services.cli.options import SinceOption, user
-from services.cli.output import JsonOption, console, errors, moment, print_json, table
-from services.common.events.base import now
-from services.common.events.summary import reviewed
-from services.common.labels import LABEL_ORDER
-from services.common.settings import Settings, load
-from services.ledger.database import ledger
-from services.ledger.queries import ReviewRecord, reviews
-from services.operations.reviews import VERDICTS, BadReviewLine, Reviewed, ReviewLine, prepared, publish, read_lines
+from services.cli.output import JsonOption, console, errors, moment, print_json, short, table
+
+if TYPE_CHECKING:
+    from services.common.settings import Settings
+    from services.ledger.queries import ReviewRecord
+    from services.operations.reviews import Reviewed
 
 _DEFAULT: Final = "give"
 Labels = Annotated[str, typer.Option(metavar="LABELS", help="Labels, separated by commas.")]
 
 
-class GiveUnlessNamed(DefaultCommandGroup):
+class ReviewGroup(DefaultCommandGroup):
     """`xray review ...` is `xray review give ...`."""
 
     default_command = _DEFAULT
 
 
-app = typer.Typer(cls=GiveUnlessNamed, add_completion=False, rich_markup_mode="markdown")
+app = typer.Typer(cls=ReviewGroup, add_completion=False)
 
 
 @app.command(_DEFAULT)
 def give(
     *,
-    specimen: Annotated[str | None, typer.Argument(help="biological_sample_id of an animal that has a call.")] = None,
+    specimen: Annotated[
+        str | None, typer.Argument(metavar="SPECIMEN", help="biological_sample_id of an animal that has a call.")
+    ] = None,
     abnormal: Labels = "",
     normal: Labels = "",
-    unknown: Annotated[str, typer.Option(metavar="LABELS", help="Labels of which nobody can say; withdrawn.")] = "",
-    who: Annotated[str | None, typer.Option(help="Who says so; your user name unless given.")] = None,
-    note: Annotated[str, typer.Option(help="What you add, in words.")] = "",
+    unknown: Annotated[
+        str, typer.Option(metavar="LABELS", help="Labels that nobody can judge; withdraws verdicts.")
+    ] = "",
+    who: Annotated[str | None, typer.Option(help="Name of the curator.  [default: your user name]")] = None,
+    note: Annotated[str, typer.Option(help="A remark in your own words.")] = "",
     file: Annotated[Path | None, typer.Option(help="CSV file of many reviews instead of one.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a specimen shows, label by label, and see what its call says.
+    """Record verdicts on the labels of a specimen, and show them next to its call.
 
-    The labels are Abnormal and the thirteen of a call, in any case; name those that you judged. The newest verdict on
-    a label counts, whoever gave it; nothing is overwritten, `xray trace` shows them all. A verdict changes no call: it
-    goes into the next training (`xray train collect`). In one review the hierarchy must hold: Fusion is not abnormal
-    while Spine and Ribcage are both normal.
+    Labels are Abnormal and the thirteen of a call, in upper or lower case; name only those that you judged. The newest
+    verdict on a label is authoritative, whoever gave it. Nothing is overwritten: `xray trace` shows all verdicts. A
+    verdict does not change a call; it is used in the next training (`xray train collect`). Within one review the label
+    hierarchy must hold: Fusion cannot be abnormal while Spine and Ribcage are both normal.
 
-    **--file**: a CSV file with the column biological_sample_id and of abnormal, normal, unknown (labels with blanks
-    between), who, note and reviewed_at those you need. Bad lines are named and the others sent; the exit code is then
-    1. Sending a file again adds nothing.
+    --file reads a CSV file with the column biological_sample_id and, as needed, abnormal, normal, unknown (labels
+    separated by blanks), who, note and reviewed_at. Bad lines are listed and the others are sent; the exit code is
+    then 1. Sending a file twice adds nothing.
 
-    `xray review list` shows what was said.
+    `xray review list` shows past reviews.
 
     Examples:
 
-        xray review 183808 --abnormal Spine,Fusion --normal Ribs --who "A. Curator" --note "L5 and L6 are one block"
-        xray review 183808 --unknown Fusion
+        xray review 183808 --abnormal Spine,Fusion --normal Ribs
+        xray review 183808 --unknown Fusion --note "L5 and L6 are one block"
         xray review --file reviews.csv --who "A. Curator"
         xray review list 183808
     """
     if (specimen is None) == (file is None):
-        message = "name a specimen, or a file of many by --file"
-        raise typer.BadParameter(message, param_hint="SPECIMEN")
-    curator = who or user()
-    if file is not None and (abnormal or normal or unknown or note):
-        message = "the file says the verdicts and notes; leave --abnormal, --normal, --unknown and --note out"
+        raise typer.BadParameter("give a specimen, or a file of many with --file", param_hint="SPECIMEN")
+    verdicts = (abnormal, normal, unknown)
+    if file is None:
+        _give_one(specimen or "", verdicts, who or user(), note, as_json=as_json)
+    elif any((*verdicts, note)):
+        message = "the file contains the verdicts and notes; omit --abnormal, --normal, --unknown and --note"
         raise typer.BadParameter(message, param_hint="--file")
-    settings = load(Settings)
-    if file is not None:
-        _give_many(settings, read_lines(file, curator), file, as_json=as_json)
-        return
-    said = dict(zip(VERDICTS, (abnormal, normal, unknown), strict=True))
-    good, bad = prepared(settings, [ReviewLine(0, specimen or "", said, curator, note, now())])
-    if bad:
-        raise bad[0].error
-    publish(settings, [good[0].review], lambda _: None)
-    _show_one(good[0], as_json=as_json)
+    else:
+        _give_many(file, who or user(), as_json=as_json)
 
 
 @app.command("list")
 def list_(
     *,
-    specimen: Annotated[str | None, typer.Argument(help="Only this specimen's.")] = None,
-    who: Annotated[str | None, typer.Option(help="Only this curator's.")] = None,
+    specimen: Annotated[str | None, typer.Argument(metavar="SPECIMEN", help="Only reviews of this specimen.")] = None,
+    who: Annotated[str | None, typer.Option(help="Only reviews by this curator.")] = None,
     since: SinceOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Most reviews to list.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List reviews in the ledger, the newest verdict first.
@@ -100,57 +94,100 @@ def list_(
         xray review list --since 7d
         xray review list 183808 --json
     """
-    with ledger(load(Settings)) as connection:
+    from services.ledger.database import ledger
+    from services.ledger.queries import reviews
+
+    with ledger(_settings("postgres")) as connection:
         found = reviews(connection, biological_sample_id=specimen, who=who, since=since, limit=limit)
     if as_json:
         for one in found:
-            print_json(_document(one))
+            print_json(
+                one.review.model_dump(mode="json") | {"review_id": one.review_id, "recorded_at": one.recorded_at}
+            )
         return
-    columns = ("reviewed (UTC)", "specimen", "who", "verdict", "note", "review")
-    rows = (
-        (
-            moment(one.review.reviewed_at),
-            one.review.biological_sample_id,
-            one.review.who,
-            reviewed(one.review),
-            one.review.note,
-            one.review_id[:12],
-        )
-        for one in found
+    columns = ("reviewed (UTC)", "specimen", "who", "verdict~", "note~", "review")
+    console().print(table(f"{len(found)} reviews", columns, map(_row, found)))
+
+
+def _settings(*servers: str) -> Settings:
+    """Return the settings; raises Retriable unless these servers answer."""
+    from services.common.settings import Settings, load
+    from services.operations.servers import require
+
+    settings = load(Settings)
+    require(settings, *servers)
+    return settings
+
+
+def _row(one: ReviewRecord) -> tuple[object, ...]:
+    from services.common.events.summary import describe_review
+
+    review = one.review
+    verdict = describe_review(review)
+    return (
+        moment(review.reviewed_at),
+        review.biological_sample_id,
+        review.who,
+        verdict,
+        review.note,
+        short(one.review_id),
     )
-    console().print(table(f"{len(found)} reviews", columns, rows))
 
 
-def _give_many(settings: Settings, lines: Sequence[ReviewLine | BadReviewLine], file: Path, *, as_json: bool) -> None:
-    good, bad = prepared(settings, lines)
-    columns = TextColumn("sending"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=errors(), transient=True) as progress:
-        task = progress.add_task("", total=len(good))
-        publish(settings, [one.review for one in good], lambda done: progress.update(task, completed=done))
+def _give_one(specimen: str, verdicts: Sequence[str], who: str, note: str, *, as_json: bool) -> None:
+    from services.common.events.base import now
+    from services.operations.reviews import VERDICTS, ReviewLine, prepare, publish
+
+    settings = _settings("kafka", "postgres")
+    line = ReviewLine(0, specimen, dict(zip(VERDICTS, verdicts, strict=True)), who, note, now())
+    good, bad = prepare(settings, [line])
+    if bad:
+        raise bad[0].error
+    (one,) = good
+    publish(settings, [one.review], lambda _: None)
+    if as_json:
+        print_json(_payload(one))
+        return
+    columns = ("label", "verdict", "call#", "probability#", "remark")
+    console().print(table(f"{one.review.biological_sample_id}, by {one.review.who}", columns, _compared(one)))
+
+
+def _give_many(file: Path, who: str, *, as_json: bool) -> None:
+    from services.operations.reviews import prepare, read_lines
+
+    lines = read_lines(file, who)
+    settings = _settings("kafka", "postgres")
+    good, bad = prepare(settings, lines)
+    _publish(settings, good)
     for line in bad:
         errors().print(f"{file}:{line.number}: {line.error}", markup=False, soft_wrap=True)
     if as_json:
         for one in good:
-            print_json(_given(one))
-    errors().print(f"{len(good)} reviews sent, {len(bad)} lines refused", markup=False)
+            print_json(_payload(one))
+    errors().print(f"{len(good)} reviews sent, {len(bad)} lines rejected", markup=False)
     if bad:
         raise typer.Exit(1)
 
 
-def _show_one(one: Reviewed, *, as_json: bool) -> None:
-    if as_json:
-        print_json(_given(one))
-        return
-    columns = ("label", "verdict", "the call says#", "probability#", "")
-    console().print(table(f"{one.review.biological_sample_id}, by {one.review.who}", columns, _beside(one)))
+def _publish(settings: Settings, reviews: Sequence[Reviewed]) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from services.operations.reviews import publish
+
+    columns = TextColumn("sending"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=errors(), transient=True) as progress:
+        task = progress.add_task("", total=len(reviews))
+        publish(settings, [one.review for one in reviews], lambda done: progress.update(task, completed=done))
 
 
-def _beside(one: Reviewed) -> Iterator[tuple[object, ...]]:
-    """Yield each verdict beside what the current call says of the label."""
-    call = one.call
-    bits = dict(zip(("Abnormal", *call.labels), (int(call.abnormal), *call.vector), strict=True))
-    said = call.consensus
-    probabilities = dict(zip(("Abnormal", *call.labels), (said.level1, *said.level2, *said.level3), strict=True))
+def _compared(one: Reviewed) -> Iterator[tuple[object, ...]]:
+    """Yield each verdict next to the current call of the label."""
+    from services.common.labels import LABEL_ORDER
+
+    call, consensus = one.call, one.call.consensus
+    names = ("Abnormal", *call.labels)
+    bits = dict(zip(names, (int(call.abnormal), *call.vector), strict=True))
+    probabilities = dict(zip(names, (consensus.level1, *consensus.level2, *consensus.level3), strict=True))
     for label in LABEL_ORDER:
         verdict = one.review.verdicts.get(label)
         if verdict is not None:
@@ -158,9 +195,5 @@ def _beside(one: Reviewed) -> Iterator[tuple[object, ...]]:
             yield label, verdict, bits[label], f"{probabilities[label]:.2f}", "corrected" if differs else ""
 
 
-def _given(one: Reviewed) -> dict[str, Any]:
+def _payload(one: Reviewed) -> dict[str, Any]:
     return one.review.model_dump(mode="json") | {"review_id": one.review.review_id}
-
-
-def _document(one: ReviewRecord) -> dict[str, Any]:
-    return one.review.model_dump(mode="json") | {"review_id": one.review_id, "recorded_at": one.recorded_at}

@@ -1,4 +1,4 @@
-"""`xray run SERVICE` runs one service in this process; `xray run all` runs every service as a child process."""
+"""`xray run SERVICE`: one service in the foreground, or all of them as child processes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from services.cli.output import errors
 from services.common import topology
-from services.common.topology import SERVICES
-from services.operations.processes import Processes
 
 if TYPE_CHECKING:
     from services.common.loop import Handler
     from services.common.settings import ServiceSettings
 
 _CHECK_SECONDS: Final = 2.0
-"""Interval between checks of the children; a service that crashed is restarted within this time."""
+"""Between two checks of the child processes: the longest time until a crashed service is started again."""
 
 
 class Service(StrEnum):
-    """The services in the order in which an image passes them, the monitor that counts their work, and all of them."""
+    """The services in the order in which an image passes them, the monitor that counts them, and all of them."""
 
     INTAKE = topology.INTAKE.name
     ASSEMBLER = topology.ASSEMBLER.name
@@ -38,18 +35,22 @@ class Service(StrEnum):
 
 
 def run(
-    service: Annotated[Service, typer.Argument(help="Which service to run; all: every service, as child processes.")],
-    logs: Annotated[Path, typer.Option(help="Folder for the logs of the services that `all` runs.")] = Path(
-        ".stack/logs"
-    ),
+    service: Annotated[
+        Service, typer.Argument(metavar="SERVICE", help="Which service to run; all: every one, as child processes.")
+    ],
+    logs: Annotated[Path, typer.Option(help="Folder for the services' logs, with `all`.")] = Path(".stack/logs"),
 ) -> None:
     """Run one service, or all of them, until SIGTERM or Ctrl-C.
 
-    Settings come from environment variables (XRAY_KAFKA_BOOTSTRAP, XRAY_S3_ENDPOINT, ...; docs/settings.md lists all).
-    Logs are JSON lines on standard error. `/metrics`, `/health/live` and `/health/ready` answer on XRAY_HTTP_PORT.
-    Exit code 0 after a clean stop, 2 when something is misconfigured.
+    SERVICE is intake, assembler, fuser, classifier, sink, monitor or all. Settings come from environment variables
+    (XRAY_KAFKA_BOOTSTRAP, XRAY_S3_ENDPOINT, ...; docs/settings.md lists them). Logs are JSON lines on standard error.
+    `/metrics`, `/health/live` and `/health/ready` are served on XRAY_HTTP_PORT. Exit code 0 after a clean stop, 2 when
+    something is misconfigured.
 
-    Example: XRAY_HTTP_PORT=9101 xray run intake
+    Examples:
+
+        xray run all
+        XRAY_HTTP_PORT=9101 xray run intake
     """
     if service is Service.ALL:
         return run_all(logs)
@@ -63,6 +64,28 @@ def run(
 
     handler, settings = make(service)
     raise typer.Exit(run_service(handler, settings))
+
+
+def run_all(logs: Path) -> None:
+    """Run all services until SIGTERM or Ctrl-C; one that crashes is started again.
+
+    Raises Fatal with the end of its log for a service that is misconfigured, after stopping the others.
+    """
+    from services.cli.output import errors
+    from services.common.topology import SERVICES
+    from services.operations.processes import Processes
+
+    console = errors()
+    with _stop_requested() as stop, Processes(SERVICES, {}, logs) as services:
+        services.wait_ready()
+        for name in SERVICES:
+            where = f"http://127.0.0.1:{services.port(name)}/metrics"
+            console.print(f"{name:12} {where}   {logs / name}.log", soft_wrap=True)
+        console.print("All services are ready; Ctrl-C stops them.")
+        while not stop.wait(_CHECK_SECONDS):
+            for name in services.restart_crashed():
+                console.print(f"{name} stopped unexpectedly and was restarted; see {logs / name}.log", soft_wrap=True)
+        console.print("Stopping: every service finishes its batch.")
 
 
 def make(service: Service) -> tuple[Handler[Any], ServiceSettings]:
@@ -93,25 +116,9 @@ def make(service: Service) -> tuple[Handler[Any], ServiceSettings]:
     return build_sink(settings), settings
 
 
-def run_all(logs: Path) -> None:
-    """Run all services until SIGTERM or Ctrl-C; a service that crashes is restarted.
-
-    Raises Fatal with the end of its log when a service is misconfigured; the others are stopped first.
-    """
-    console = errors()
-    with _asked_to_stop() as stop, Processes(SERVICES, {}, logs) as services:
-        services.wait_ready()
-        for name in SERVICES:
-            console.print(f"{name:12} http://127.0.0.1:{services.port(name)}/metrics   {logs / name}.log")
-        console.print("All services are ready; Ctrl-C stops them.")
-        while not stop.wait(_CHECK_SECONDS):
-            for name in services.mend():
-                console.print(f"{name} stopped unexpectedly and was restarted; see {logs / name}.log")
-        console.print("Stopping: every service finishes its batch.")
-
-
 @contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
+def _stop_requested() -> Iterator[threading.Event]:
+    """Give an event that SIGINT and SIGTERM set."""
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

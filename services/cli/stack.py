@@ -15,9 +15,10 @@ from rich.table import Table
 
 from deploy.local.errors import StackError
 from deploy.local.logs import follow, tail
-from deploy.local.stack import Stack, stack_folder
+from deploy.local.stack import Stack
 from deploy.local.status import ServerStatus
-from services.cli.output import JsonOption, console, errors, print_json, seconds, table
+from services.cli.output import JsonOption, Sheet, console, errors, print_json, seconds, table
+from services.common.environment import stack_folder
 
 EXIT_NOT_ALL_RUNNING = 1
 
@@ -110,7 +111,7 @@ def logs(
             typer.echo(line)
 
 
-def _status_table(found: Sequence[ServerStatus]) -> Table:
+def _status_table(found: Sequence[ServerStatus]) -> Sheet:
     rows = (
         (
             server.name,

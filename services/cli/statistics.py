@@ -1,25 +1,20 @@
-"""`xray statistics`.
-
-`xray statistics`: what each centre sent, window by window, and what has drifted.
-"""
+"""`xray statistics`: what each centre sent, window by window, and what has drifted."""
 
 from __future__ import annotations
 
-from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from services.cli.options import require_known
 from services.cli.output import JsonOption, console, errors, moment, print_json, table
-from services.common.events import CentreStatistics
-from services.common.labels import LABEL_ORDER
-from services.common.settings import load
-from services.monitor.history import StatisticsHistory
-from services.monitor.settings import MonitorSettings
-from services.operations.statistics import ALL_WINDOWS, recompute
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-_COLUMNS = (
+if TYPE_CHECKING:
+    from services.common.events import CentreStatistics
+    from services.monitor.settings import MonitorSettings
+
+app = typer.Typer(add_completion=False)
+_COLUMNS: Final = (
     "centre",
     "window (UTC)",
     "images#",
@@ -29,56 +24,73 @@ _COLUMNS = (
     "abnormal#",
     "uncertain#",
     "disagreement#",
-    "drifted",
-    "",
+    "drifted~",
+    "remark",
 )
 
 
 @app.command()
 def statistics(
     *,
-    centre: Annotated[str | None, typer.Option(help="Only this centre's.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="So many windows of each centre.")] = 7,
-    recount: Annotated[
-        bool, typer.Option("--recompute", help="First count every closed window anew and publish those counted short.")
+    centre: Annotated[str | None, typer.Option(help="Only windows of this centre.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="Number of windows per centre.")] = 7,
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="First count every closed window again and publish those counted short."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the closed windows of each centre, the oldest first: counts, shares of the calls, what has drifted.
+    """Show the closed windows of each centre, oldest first: counts, shares of the calls, what has drifted.
 
-    The monitor publishes a window on `centre.statistics` when it closes (docs/monitor.md). Windows marked "may be
-    short" saw a restart of the monitor; `--recompute` mends them from the topics. Exact counts are the ledger's.
+    The monitor publishes a window on `centre.statistics` when it closes (docs/monitor.md). A window marked "may be
+    short" was open while the monitor restarted; `--recompute` corrects it from the topics. Exact counts are in the
+    ledger.
 
     Examples:
 
         xray statistics --centre JAX --last 30
         xray statistics --recompute
     """
+    from services.common.settings import load
+    from services.monitor.settings import MonitorSettings
+    from services.operations import statistics as operations
+    from services.operations.servers import require
+
     settings = load(MonitorSettings)
-    if recount:
-        published = recompute(settings)
+    require(settings, "kafka")
+    if recompute:
+        published = operations.recompute(settings)
         errors().print(f"{len(published)} windows had been counted short and were published again.")
-    windows = _windows(settings, centre, last)
+    windows = operations.closed_windows(settings, last)
+    if centre is not None and centre not in windows:
+        _require_centre(settings, centre, {*windows})
+    chosen = [one for name in sorted(windows) if centre in {None, name} for one in windows[name]]
     if as_json:
-        for window in windows:
+        for window in chosen:
             print_json(window)
+        return
+    if chosen:
+        console().print(table("Closed windows", _COLUMNS, map(_cells, chosen)))
     else:
-        console().print(table("Closed windows", _COLUMNS, [_cells(window) for window in windows]))
+        console().print(
+            f"No window has closed yet; the present one closes at {moment(operations.next_close(settings))} UTC."
+        )
 
 
-def _windows(settings: MonitorSettings, centre: str | None, last: int) -> list[CentreStatistics]:
-    with closing(StatisticsHistory(settings, settings.monitor_window_seconds, ALL_WINDOWS)) as history:
-        history.refresh()
-        newest = sorted(history.newest(), key=lambda window: window.centre)
-        return [
-            window
-            for one in newest
-            if centre in {None, one.centre}
-            for window in history.before(one.centre, int(one.window_end.timestamp()), last)
-        ]
+def _require_centre(settings: MonitorSettings, centre: str, known: set[str]) -> None:
+    """Raise typer.BadParameter for a centre that neither the statistics nor the ledger have seen."""
+    from services.ledger.database import ledger
+    from services.ledger.queries import known_centres
+    from services.operations.servers import require
+
+    require(settings, "postgres")
+    with ledger(settings) as connection:
+        require_known(centre, known | known_centres(connection), "centre", "--centre")
 
 
 def _cells(window: CentreStatistics) -> tuple[object, ...]:
+    from services.common.labels import LABEL_ORDER
+
     return (
         window.centre,
         moment(window.window_start),

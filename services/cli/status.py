@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Final
+from typing import TYPE_CHECKING
 
 import typer
 
-from services.cli.output import JsonOption, console, print_json, seconds, table
-from services.common.errors import Retriable
-from services.common.retry import retry
-from services.common.settings import ServiceSettings, load
-from services.operations.status import ServerHealth, ServiceState, TopicState, check_servers, topics_and_services
+from services.cli.output import JsonOption, console, errors, print_json, seconds, table
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-_TRIES: Final = 3
+if TYPE_CHECKING:
+    from services.operations.status import ServiceState, SystemStatus, TopicState
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def status(*, as_json: JsonOption = False) -> None:
-    """Show the topics with their end offsets, every service's workers and lag, and the health of every server.
+    """Show the health of every server, the topics with their end offsets, and the workers and lag of every service.
 
-    Each server is asked to do something real: S3 stores an object, Triton infers with every active model version.
-    `lag` is the number of records that wait for a service. Exit code 1 when a server is away or a topic is missing;
-    a service without workers is only pointed out.
+    Each server is asked for a real operation: S3 stores an object, Triton infers with every active model version. A
+    dead server is shown within four seconds, one that hangs within ten. `lag` is the number of records that wait for a
+    service, and `waiting in` shows in which topic. Exit code 1 when a server fails or a topic is missing; a service
+    without workers only gets a remark.
 
     Examples:
 
@@ -33,43 +29,42 @@ def status(*, as_json: JsonOption = False) -> None:
         watch xray status
         xray status --json | jq '.services[] | {name, lag}'
     """
+    from dataclasses import asdict
+
+    from services.common.settings import ServiceSettings, load
+    from services.operations.servers import stack_advice
+    from services.operations.status import system_status
+
     settings = load(ServiceSettings)
-    servers = check_servers(settings)
-    topics, services, problem = _ask_for_offsets(settings)
-    if problem:
-        servers.append(ServerHealth("kafka", "read offsets", 0, problem))
+    found = system_status(settings)
     if as_json:
-        print_json(
-            {
-                "servers": [asdict(one) for one in servers],
-                "topics": [asdict(one) for one in topics],
-                "services": [asdict(one) for one in services],
-            }
-        )
+        print_json(asdict(found))
     else:
-        _print(servers, topics, services)
-    if any(one.problem for one in servers) or any(one.missing for one in topics):
+        _print(found)
+    if found.nothing_reachable and (advice := stack_advice(settings)):
+        errors().print(f"xray: {advice}", markup=False, soft_wrap=True)
+    if any(one.problem for one in found.servers) or any(one.missing for one in found.topics):
         raise typer.Exit(1)
 
 
-def _ask_for_offsets(settings: ServiceSettings) -> tuple[list[TopicState], list[ServiceState], str | None]:
-    """Ask the broker a few times: a fresh one needs a moment to find the coordinators of the groups."""
-    try:
-        return *retry(lambda: topics_and_services(settings), time.sleep, attempts=_TRIES), None
-    except Retriable as error:
-        return [], [], str(error)
-
-
-def _print(servers: Sequence[ServerHealth], topics: Sequence[TopicState], services: Sequence[ServiceState]) -> None:
+def _print(found: SystemStatus) -> None:
     out = console()
     rows = [
-        (one.name, "away" if one.problem else "ok", one.problem or one.did, seconds(one.seconds)) for one in servers
+        (
+            one.name,
+            "ok" if one.problem is None else "failed" if one.reachable else "unreachable",
+            seconds(one.seconds) if one.reachable else "",
+            one.problem or one.did,
+        )
+        for one in found.servers
     ]
-    out.print(table("Servers", ("server", "health", "what was done, or what is wrong", "took#"), rows))
-    if topics:
-        out.print(table("Topics", ("topic", "partitions#", "end offset#", ""), [_topic(one) for one in topics]))
-    if services:
-        out.print(table("Services", ("service", "workers#", "lag#", "waiting in"), [_service(one) for one in services]))
+    out.print(table("Servers", ("server", "health", "took#", "operation, or problem~"), rows))
+    if found.topics:
+        columns = ("topic", "partitions#", "end offset#", "remark~")
+        out.print(table("Topics", columns, map(_topic, found.topics)))
+    if found.services:
+        columns = ("service", "workers#", "lag#", "waiting in~")
+        out.print(table("Services", columns, map(_service, found.services)))
 
 
 def _topic(one: TopicState) -> tuple[object, ...]:
@@ -77,6 +72,6 @@ def _topic(one: TopicState) -> tuple[object, ...]:
 
 
 def _service(one: ServiceState) -> tuple[object, ...]:
-    waiting = ", ".join(f"{topic} {count}" for topic, count in one.lag.items() if count and len(one.lag) > 1)
+    waiting = ", ".join(f"{topic} {count}" for topic, count in one.lag.items() if count)
     stopped = "" if one.workers else f"no worker: run `xray run {one.name}`"
     return one.name, one.workers, sum(one.lag.values()), ", ".join(filter(None, (waiting, stopped)))

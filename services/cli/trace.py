@@ -1,6 +1,6 @@
-"""`xray trace`.
+"""`xray trace`: one specimen followed through all services.
 
-A specimen that the ledger does not know: its newest announcements on `xray.images`.
+If the ledger does not know a specimen, its announcements of the last day on `xray.images` are shown.
 """
 
 from __future__ import annotations
@@ -8,43 +8,30 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import pairwise
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from services.cli.output import JsonOption, console, print_json, seconds, table
-from services.common.errors import Rejected, Retriable
-from services.common.events.base import now
-from services.common.settings import Settings, load
-from services.common.store import ObjectStore
-from services.common.topics import IMAGES
-from services.ledger.database import ledger
-from services.ledger.queries import IdKind, SpecimenHistory, find_specimen, specimen_history
-from services.operations.trace.stretches import TraceRecords, look
-from services.operations.trace.timeline import TraceStep, object_keys, seen, timeline, windows
+from services.cli.output import FullOption, JsonOption, Sheet, console, facts, print_json, seconds, short, table
 
+if TYPE_CHECKING:
+    from services.common.settings import Settings
+    from services.ledger.queries import IdKind, SpecimenHistory
+    from services.operations.trace.records import TraceRecords
+    from services.operations.trace.timeline import TraceStep
+
+app = typer.Typer(add_completion=False)
 _LOOK_BACK: Final = timedelta(days=1)
-
-
-def on_the_topic(settings: Settings, specimen: str) -> list[TraceStep]:
-    """Return the announcements of the last day."""
-    present = now()
-    sightings = look(settings, specimen, [(IMAGES, [(present - _LOOK_BACK, present)])])
-    return [seen(one) for one in sightings.records]
-
-
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+_STATES: Final = {True: "exists", False: "MISSING", None: "store unreachable"}
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object of the specimen; `there` is None when the store could not be asked."""
+    """An object of the specimen; `exists` is None when the store could not be asked."""
 
     what: str
     key: str
-    there: bool | None
+    exists: bool | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +43,7 @@ class Trace:
     history: SpecimenHistory
     steps: list[TraceStep]
     objects: list[StoredObject]
-    sightings: TraceRecords
+    records: TraceRecords
 
 
 @app.command()
@@ -65,17 +52,18 @@ def trace(
         str,
         typer.Argument(
             metavar="ID",
-            help="Specimen, image event, picture's SHA-256, call, review or rejection; digests by their beginning.",
+            help="Specimen, image event, SHA-256 of an image, call, review or rejection; digests by their beginning.",
         ),
     ],
     *,
+    full: FullOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Follow one specimen through all services: when each step was done, where its objects and records lie.
+    """Follow one specimen through all services: the time of each step, and where its objects and records are.
 
-    Reads the ledger, then the specimen's partition of every topic, only around the times that the ledger names.
-    Of a specimen that the ledger does not know yet, the newest announcements are looked for. Exit code 1 when nothing
-    is known of the id. The services' logs tell the same: grep for the specimen, the event or the call.
+    Reads the ledger, then the specimen's partition of every topic, only around the times that the ledger gives. If the
+    ledger does not know the specimen yet, its announcements of the last day are searched. Exit code 1 when the id is
+    unknown. The services' logs show the same steps: grep for the specimen, the event or the call.
 
     Examples:
 
@@ -83,44 +71,65 @@ def trace(
         xray trace 5d41402abc4b
         xray trace 183808 --json | jq -r '.timeline[] | [.at, .stage, .what] | @tsv'
     """
+    from services.common.settings import Settings, load
+    from services.operations.servers import require
+
     settings = load(Settings)
+    require(settings, "postgres", "kafka")
     result = _trace(settings, wanted)
     if result is None:
-        _show_announced(settings, wanted, as_json=as_json)
+        _show_announced(settings, wanted, full=full, as_json=as_json)
     elif as_json:
-        print_json(_document(result))
+        print_json(_payload(result))
     else:
-        _print(result)
+        _print(result, full=full)
 
 
 def _trace(settings: Settings, wanted: str) -> Trace | None:
+    from services.common.errors import Rejected
+    from services.ledger.database import ledger
+    from services.ledger.queries import find_specimen, specimen_history
+    from services.operations.trace.records import find_records
+    from services.operations.trace.timeline import timeline, windows
+
     with ledger(settings) as connection:
         found = find_specimen(connection, wanted)
         if found is None:
             return None
         if found.biological_sample_id is None:
-            raise Rejected("specimen_unknown", f"{wanted!r} is of a refused record that names no specimen")
+            raise Rejected("specimen_unknown", f"{wanted!r} is a rejected record that names no specimen")
         history = specimen_history(connection, found.biological_sample_id)
     if history is None:
         return None
-    sightings = look(settings, found.biological_sample_id, windows(history))
-    steps = timeline(history, sightings.records)
-    return Trace(found.biological_sample_id, found.kind, history, steps, _objects(settings, history), sightings)
+    records = find_records(settings, found.biological_sample_id, windows(history))
+    steps = timeline(history, records.records)
+    return Trace(found.biological_sample_id, found.kind, history, steps, _objects(settings, history), records)
 
 
-def _show_announced(settings: Settings, wanted: str, *, as_json: bool) -> None:
-    """Show what the topic of images holds of a specimen that the ledger does not know."""
-    steps = on_the_topic(settings, wanted)
+def _show_announced(settings: Settings, wanted: str, *, full: bool, as_json: bool) -> None:
+    """Show the announcements of the last day of a specimen that the ledger does not know."""
+    from services.common.errors import Rejected
+    from services.common.events.base import now
+    from services.common.topics import IMAGES
+    from services.operations.trace.records import find_records
+    from services.operations.trace.timeline import step_of
+
+    records = find_records(settings, wanted, [(IMAGES, [(now() - _LOOK_BACK, now())])])
+    steps = [step_of(one) for one in records.records]
     if not steps:
-        raise Rejected("id_unknown", f"neither the ledger nor the announcements of the last day know {wanted!r}")
+        raise Rejected("id_unknown", f"neither the ledger nor the announcements of the last day contain {wanted!r}")
     if as_json:
         print_json({"biological_sample_id": wanted, "state": None, "timeline": [asdict(step) for step in steps]})
         return
     typer.echo("The ledger does not know it yet; announced on xray.images:")
-    console().print(_table(steps))
+    console().print(_table(steps, full=full))
 
 
 def _objects(settings: Settings, history: SpecimenHistory) -> list[StoredObject]:
+    from services.common.errors import Retriable
+    from services.common.store import ObjectStore
+    from services.operations.trace.timeline import object_keys
+
     store = ObjectStore(settings, connections=1)
     result = []
     for key, what in object_keys(history).items():
@@ -131,34 +140,41 @@ def _objects(settings: Settings, history: SpecimenHistory) -> list[StoredObject]
     return result
 
 
-def _document(result: Trace) -> dict[str, object]:
+def _payload(result: Trace) -> dict[str, object]:
     return {
         "biological_sample_id": result.biological_sample_id,
         "found_by": result.found_by,
         "state": asdict(result.history.state) if result.history.state else None,
         "timeline": [asdict(step) for step in result.steps],
         "objects": [asdict(one) for one in result.objects],
-        "records_read": result.sightings.read,
-        "topics_cut_short": result.sightings.cut_short,
+        "records_read": result.records.read,
+        "topics_cut_short": result.records.cut_short,
     }
 
 
-def _print(result: Trace) -> None:
+def _print(result: Trace, *, full: bool) -> None:
+    from rich.markup import escape
+
     out, state = console(), result.history.state
-    where = f"{escape(state.centre)}  [bold]{state.state}[/]" if state else "[bold]only refused[/]"
+    where = f"{escape(state.centre)}  [bold]{state.state}[/]" if state else "[bold]only rejected[/]"
     out.print(f"[bold]{escape(result.biological_sample_id)}[/]  {where}")
-    out.print(_table(result.steps))
-    there = {True: "there", False: "MISSING", None: "store away"}
-    rows = [(one.what, there[one.there], one.key) for one in result.objects]
-    out.print(table("Objects", ("object", "state", "key"), rows))
-    if result.sightings.cut_short:
-        typer.echo(f"Too many records, not read to the end: {', '.join(result.sightings.cut_short)}", err=True)
+    out.print(_table(result.steps, full=full))
+    out.print(facts("Objects", ((f"{one.what} ({_STATES[one.exists]})", one.key) for one in result.objects)))
+    if result.records.cut_short:
+        typer.echo(f"Too many records, not read to the end: {', '.join(result.records.cut_short)}", err=True)
 
 
-def _table(steps: list[TraceStep]) -> Table:
+def _table(steps: list[TraceStep], *, full: bool) -> Sheet:
     gaps = ["", *(seconds((after.at - before.at).total_seconds()) for before, after in pairwise(steps))]
     rows = (
-        (step.at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], gap, step.stage, step.what, step.about[:12], step.place)
+        (
+            step.at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+            gap,
+            step.stage,
+            step.what,
+            short(step.about, full=full),
+            step.record,
+        )
         for step, gap in zip(steps, gaps, strict=True)
     )
-    return table("Steps", ("time (UTC)", "after#", "stage", "what", "id", "topic/partition/offset"), rows)
+    return table("Steps", ("time (UTC)", "after#", "stage", "what~", "id", "topic/partition/offset"), rows)

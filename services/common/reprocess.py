@@ -1,4 +1,4 @@
-"""Headers of a record on `xray.images` that reprocesses a past image under a newer preprocessing version."""
+"""Headers of a record on `xray.images` that reprocesses a past image with a newer preprocessing version."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final
 from services.common.errors import Rejected
 
 REPROCESS_HEADER: Final = "xray-recall"
-"""The preprocessing version of the run; a rejection keeps it, so that the image is not reprocessed again."""
+"""The preprocessing version that the image is reprocessed for. A rejection keeps it, so that this is not repeated."""
 ORIGINAL_HEADER: Final = "xray-original"
-"""SHA-256 (hex) of the image's original in object storage; the announced address may no longer exist."""
+"""SHA-256 (hex) of the image's original in object storage; the image's own address may no longer exist."""
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 Headers = Iterable[tuple[str, bytes]]
 
 
 def reprocess_headers(preprocessing_version: str, image_sha256: str) -> list[tuple[str, bytes]]:
-    """Return the headers of the record that reprocesses an image."""
+    """Return the headers of a record that reprocesses an image."""
     return [(REPROCESS_HEADER, preprocessing_version.encode()), (ORIGINAL_HEADER, image_sha256.encode())]
 
 
@@ -31,6 +31,6 @@ def original_of(headers: Headers) -> str | None:
         if name == ORIGINAL_HEADER:
             text = value.decode(errors="replace")
             if not _SHA256.fullmatch(text):
-                raise Rejected("original_unknown", f"the header {ORIGINAL_HEADER} holds {text[:80]!r}, not a SHA-256")
+                raise Rejected("original_unknown", f"the header {ORIGINAL_HEADER} is {text[:80]!r}, not a SHA-256")
             return text
     return None

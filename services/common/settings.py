@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
@@ -71,3 +72,10 @@ def load(settings: type[SomeSettings]) -> SomeSettings:
         )
         msg = f"wrong configuration: {listing}"
         raise Fatal(msg) from error
+
+
+def settings_of(environment: Mapping[str, str]) -> Settings:
+    """Return the settings that these XRAY_ variables give, whatever this process's own environment holds."""
+    return Settings.model_validate(
+        {name.removeprefix("XRAY_").lower(): value for name, value in environment.items() if name.startswith("XRAY_")}
+    )

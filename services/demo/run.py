@@ -14,11 +14,11 @@ from typing import Final
 
 from deploy.local.stack import Stack
 from services.cli.demo.display import Display
+from services.common.settings import settings_of
 from services.common.topology import PIPELINE
 from services.demo.cohort import CohortRendering, CohortRequest, rendering
 from services.demo.sending import DemoResult, SendOptions, send
 from services.demo.submissions import DemoSubmission
-from services.operations.environment import settings_of
 from services.operations.processes import Processes
 from services.operations.provisioning import prepare
 
@@ -70,7 +70,9 @@ def run(options: DemoOptions, display: Display) -> DemoResult:
                     services.wait_ready()
                 submissions = _rendered(cohort, options.wanted.count, display)
                 return send(
-                    SendOptions(settings, options.folder, PATIENCE_SECONDS, services.mend), submissions, display
+                    SendOptions(settings, options.folder, PATIENCE_SECONDS, services.restart_crashed),
+                    submissions,
+                    display,
                 )
 
 

@@ -18,7 +18,7 @@ from services.common.errors import Fatal, Retriable
 from services.common.tied import tied
 
 STOP_SECONDS: Final = 30.0
-"""A service ends within 25 s of SIGTERM; one that does not is killed."""
+"""A service stops within 25 s of SIGTERM; one that does not is killed."""
 _MISCONFIGURED: Final = 2
 _LOG_LINES: Final = 15
 
@@ -26,7 +26,7 @@ _LOG_LINES: Final = 15
 class Processes:
     """Services as child processes that die with this one, even by `kill -9`.
 
-    The children are tied to the thread that starts them: start them from one that lives as long as they should.
+    The children die with the thread that starts them: start them from one that lives as long as they should.
     Each has `<logs>/<name>.log` and a free port for `/metrics` and `/health`.
     """
 
@@ -54,14 +54,14 @@ class Processes:
         self.stop()
 
     def start(self, names: Sequence[str]) -> None:
-        """Start these services; one that runs already is left alone."""
+        """Start those of these services that do not run."""
         self._logs.mkdir(parents=True, exist_ok=True)
         for name in names:
             if not self.alive(name):
                 self._running[name] = self._spawn(name)
 
     def stop(self, names: Sequence[str] | None = None) -> None:
-        """End these services (all by default) cleanly and at once; SIGKILL for any that takes over 30 s."""
+        """Stop these services (default: all) cleanly, all at the same time; SIGKILL for any that takes over 30 s."""
         ending = [process for name, process in self._running.items() if names is None or name in names]
         for process in ending:
             process.terminate()
@@ -79,12 +79,12 @@ class Processes:
         self._running[name].wait()
 
     def restart(self, name: str) -> None:
-        """End one service cleanly, if it runs, and start it again."""
+        """Stop one service cleanly, if it runs, and start it again."""
         self.stop([name])
         self.start([name])
 
     def alive(self, name: str) -> bool:
-        """Tell whether the process runs."""
+        """Return whether the process runs."""
         process = self._running.get(name)
         return process is not None and process.poll() is None
 
@@ -100,10 +100,10 @@ class Processes:
         """Port of the service's `/metrics` and `/health` on 127.0.0.1."""
         return self._ports[name]
 
-    def mend(self) -> list[str]:
-        """Start again every service that ended by itself and return their names.
+    def restart_crashed(self) -> list[str]:
+        """Start every service that has exited again and return their names.
 
-        Raises Fatal with the end of its log for one that said it is misconfigured: starting it again is of no use.
+        Raises Fatal with the end of its log for a service that reported a misconfiguration: a restart would not help.
         """
         ended = [name for name in self._running if not self.alive(name)]
         for name in ended:
@@ -117,7 +117,7 @@ class Processes:
         deadline = time.monotonic() + seconds
         waiting = list(self._running)
         while waiting:
-            self.mend()
+            self.restart_crashed()
             waiting = [name for name in waiting if not self._ready(name)]
             if waiting and time.monotonic() > deadline:
                 name = waiting[0]
@@ -144,7 +144,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C reaches the supervisor only, which then ends its children in order.
+                # Ctrl-C reaches the supervisor only, which then stops its children in order.
                 process_group=0,
             )
 

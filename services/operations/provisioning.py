@@ -1,12 +1,7 @@
-"""All of setup in its order.
+"""Creates or updates what must exist before any service starts: topics, bucket, tables, the first activation.
 
-The first activation: which model versions make the calls.
-
-Topics with their partition counts and policies, as `services.common.topics` states them.
-
-One thing that setup makes sure of.
-
-What must exist before any service starts: topics, bucket, tables, the first activation.
+Topics get the partition counts and policies that `services.common.topics` defines. The first activation names the model
+versions that make the calls.
 """
 
 from __future__ import annotations
@@ -30,23 +25,67 @@ from services.registry.control import ready_versions
 from services.registry.register import current, publish
 from services.registry.triton_client import Backbone, connect
 
+Outcome = Literal["created", "unchanged", "updated"]
+
+
+@dataclass(frozen=True)
+class ProvisioningStep:
+    """One thing that was checked, and what was done about it; `detail` says what was changed."""
+
+    what: str
+    outcome: Outcome
+    detail: str = ""
+
+
+def prepare(settings: Settings) -> Iterator[ProvisioningStep]:
+    """Create or update everything that is needed and yield each step when it is done; it is safe to repeat.
+
+    Raises Fatal (naming the setting) or Retriable (a server is unreachable); what was created before remains.
+    """
+    yield from ensure_topics(settings)
+    created = ObjectStore(settings).create_bucket()
+    yield ProvisioningStep(f"bucket {settings.s3_bucket}", "created" if created else "unchanged")
+    applied = migrate(settings.postgres_dsn.get_secret_value())
+    yield ProvisioningStep("tables of the ledger", "created" if applied else "unchanged", ", ".join(applied))
+    yield ensure_activation(settings)
+
+
+def ensure_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[ProvisioningStep]:
+    """Create missing topics and update the policies of existing ones.
+
+    Raises Fatal when a topic has another partition count (the order of a specimen's events would change), Retriable
+    when the broker is unreachable.
+    """
+    with administrator(settings) as admin:
+        existing = set(admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in existing]
+        if missing:
+            admin.create_topics({topic.name: _options(topic, settings) for topic in missing}, wait_for_metadata=True)
+        found = [topic for topic in topics if topic.name in existing]
+        _check_partitions(admin, found, settings)
+        steps = _update_policies(admin, found)
+    steps |= {
+        topic.name: ProvisioningStep(f"topic {topic.name}", "created", _described(topic, settings)) for topic in missing
+    }
+    return [steps[topic.name] for topic in topics]
+
 
 def ensure_activation(settings: Settings) -> ProvisioningStep:
-    """Publish activation 1 of the newest versions that Triton has loaded, unless some activation is there.
+    """Publish activation 1 of the newest versions that Triton has loaded, unless there is an activation.
 
-    An activation that pins no cards is followed by one of the same versions that does. Raises Retriable when Kafka or
-    Triton is away, Fatal when Triton has no model loaded.
+    An activation that pins no model cards is followed by one of the same versions that does. Raises Retriable when
+    Kafka or Triton is unreachable, Fatal when Triton has no model loaded.
     """
-    there = current(settings)
-    if there is not None and set(there.cards) >= set(there.versions):
-        return ProvisioningStep(f"activation {there.activation}", "there", _listing(there.versions))
-    made: list[ModelActivation] = []
+    before = current(settings)
+    if before is not None and set(before.cards) >= set(before.versions):
+        return ProvisioningStep(f"activation {before.activation}", "unchanged", _listing(before.versions))
+    published: list[ModelActivation] = []
 
-    def make(newest: ModelActivation | None) -> ModelActivation | None:
+    def next_activation(newest: ModelActivation | None) -> ModelActivation | None:
         with closing(connect(settings.triton_grpc)) as client:
             versions = served_versions(settings, client) if newest is None else newest.versions
             cards = {model: Backbone(client, model, version).pin for model, version in sorted(versions.items())}
-        made.append(
+        published.append(
             ModelActivation(
                 activation=1 if newest is None else newest.activation + 1,
                 versions=versions,
@@ -56,15 +95,15 @@ def ensure_activation(settings: Settings) -> ProvisioningStep:
                 produced_at=now(),
             )
         )
-        return made[-1]
+        return published[-1]
 
-    publish(settings, make)
-    outcome: Outcome = "made" if there is None else "mended"
-    return ProvisioningStep(f"activation {made[-1].activation}", outcome, _listing(made[-1].versions))
+    publish(settings, next_activation)
+    outcome: Outcome = "created" if before is None else "updated"
+    return ProvisioningStep(f"activation {published[-1].activation}", outcome, _listing(published[-1].versions))
 
 
 def served_versions(settings: Settings, client: Any) -> dict[str, int]:
-    """Ask Triton for the newest loaded version of each of its models."""
+    """Return the newest loaded version of each of Triton's models; raises Fatal when it has none loaded."""
     versions = {model: max(ready) for model, ready in ready_versions(client).items()}
     if not versions:
         msg = f"Triton at {settings.triton_grpc} has no model loaded; load model_repository/ first"
@@ -74,27 +113,6 @@ def served_versions(settings: Settings, client: Any) -> dict[str, int]:
 
 def _listing(versions: dict[str, int]) -> str:
     return ", ".join(f"{model} {version}" for model, version in sorted(versions.items()))
-
-
-def ensure_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[ProvisioningStep]:
-    """Create the topics that are missing and mend the policies of those that are there.
-
-    Raises Fatal when a topic has another partition count (the order of a specimen's events would change), Retriable
-    when the broker is away.
-    """
-    with administrator(settings) as admin:
-        existing = set(admin.list_topics())
-        missing = [topic for topic in topics if topic.name not in existing]
-        if missing:
-            admin.create_topics({topic.name: _options(topic, settings) for topic in missing}, wait_for_metadata=True)
-        found = [topic for topic in topics if topic.name in existing]
-        _check_partitions(admin, found, settings)
-        made = {
-            topic.name: ProvisioningStep(f"topic {topic.name}", "made", _described(topic, settings))
-            for topic in missing
-        }
-        mended = _mend_policies(admin, found)
-    return [made.get(topic.name) or mended[topic.name] for topic in topics]
 
 
 def _options(topic: Topic, settings: Settings) -> dict[str, Any]:
@@ -119,26 +137,26 @@ def _check_partitions(admin: Any, topics: Sequence[Topic], settings: Settings) -
         if counts[topic.name] != topic.partitions(settings.partitions)
     }
     if wrong:
-        listing = ", ".join(f"{name} has {there} partitions, not {wanted}" for name, (there, wanted) in wrong.items())
+        listing = ", ".join(f"{name} has {found} partitions, not {wanted}" for name, (found, wanted) in wrong.items())
         msg = (
-            f"{listing}; all specimen topics need the same count and it cannot change while events are under way. "
-            "Set XRAY_PARTITIONS to the count that is there, or delete the topics"
+            f"{listing}; all specimen topics need the same count, and it cannot change while events are in flight. "
+            "Set XRAY_PARTITIONS to the existing count, or delete the topics"
         )
         raise Fatal(msg)
 
 
-def _mend_policies(admin: Any, topics: Sequence[Topic]) -> dict[str, ProvisioningStep]:
+def _update_policies(admin: Any, topics: Sequence[Topic]) -> dict[str, ProvisioningStep]:
     if not topics:
         return {}
-    there = admin.describe_configs([_resource(topic) for topic in topics], config_filter="all")["topic"]
+    found = admin.describe_configs([_resource(topic) for topic in topics], config_filter="all")["topic"]
     steps: dict[str, ProvisioningStep] = {}
     for topic in topics:
-        current = {name: there[topic.name][name]["value"] for name in topic.config}
-        changes = {name: value for name, value in topic.config.items() if current[name] != value}
+        before = {name: found[topic.name][name]["value"] for name in topic.config}
+        changes = {name: value for name, value in topic.config.items() if before[name] != value}
         if changes:
             _alter(admin, topic, changes)
-        detail = ", ".join(f"{name}: {current[name]} -> {value}" for name, value in changes.items())
-        steps[topic.name] = ProvisioningStep(f"topic {topic.name}", "mended" if changes else "there", detail)
+        detail = ", ".join(f"{name}: {before[name]} -> {value}" for name, value in changes.items())
+        steps[topic.name] = ProvisioningStep(f"topic {topic.name}", "updated" if changes else "unchanged", detail)
     return steps
 
 
@@ -151,28 +169,3 @@ def _alter(admin: Any, topic: Topic, changes: dict[str, str]) -> None:
 
 def _resource(topic: Topic, configs: dict[str, str] | None = None) -> Any:
     return ConfigResource(ConfigResourceType.TOPIC, topic.name, configs)
-
-
-Outcome = Literal["made", "there", "mended"]
-
-
-@dataclass(frozen=True)
-class ProvisioningStep:
-    """What was looked at, and whether it was made now, there already, or mended (`detail` says how)."""
-
-    what: str
-    outcome: Outcome
-    detail: str = ""
-
-
-def prepare(settings: Settings) -> Iterator[ProvisioningStep]:
-    """Create or mend everything that is needed and yield each step when it is done; doing it twice changes nothing.
-
-    Raises Fatal (naming the setting) or Retriable (a server is away); what was made before stays.
-    """
-    yield from ensure_topics(settings)
-    made = ObjectStore(settings).create_bucket()
-    yield ProvisioningStep(f"bucket {settings.s3_bucket}", "made" if made else "there")
-    applied = migrate(settings.postgres_dsn.get_secret_value())
-    yield ProvisioningStep("tables of the ledger", "made" if applied else "there", ", ".join(applied))
-    yield ensure_activation(settings)

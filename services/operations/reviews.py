@@ -1,10 +1,6 @@
-"""Publishes reviews of specimens that have a call.
+"""A curator's verdicts on specimens: read from arguments or a CSV file, checked, and published as reviews.
 
-From what a curator writes to a review that the topic takes.
-
-A CSV file of reviews, one a line; a bad line is named and costs no other.
-
-`xray review`: a curator's verdicts, one specimen or a file of them.
+A bad line of a file is reported and does not affect the others.
 """
 
 from __future__ import annotations
@@ -48,23 +44,23 @@ def labels_in(text: str) -> list[str]:
 def compose(
     specimen: str, said: Mapping[Verdict, str], *, who: str, note: str, reviewed_at: datetime, call_id: str | None
 ) -> Review:
-    """Return the review; `said` holds the labels of each verdict as they were written.
+    """Return the review; `said` has the labels of each verdict as they were written.
 
-    Raises Rejected: `label_unknown`, `label_twice`, `no_verdict`, `review_from_the_future` and all that the event
-    raises, such as a child that is abnormal while all its parents are normal.
+    Raises Rejected: `label_unknown`, `label_twice`, `no_verdict`, `review_from_the_future`, and everything that the
+    event raises, for example for a child label that is abnormal while all its parents are normal.
     """
     verdicts: dict[str, Verdict] = {}
     for verdict, text in said.items():
         for label in labels_in(text):
             if verdicts.setdefault(label, verdict) != verdict:
                 raise Rejected(
-                    "label_twice", f"{label} is said to be {verdicts[label]} and {verdict}: say one", label=label
+                    "label_twice", f"{label} is given as {verdicts[label]} and as {verdict}; give one", label=label
                 )
     if not verdicts:
-        raise Rejected("no_verdict", f"say which labels are {', '.join(VERDICTS[:-1])} or {VERDICTS[-1]}")
+        raise Rejected("no_verdict", f"give the labels that are {', '.join(VERDICTS[:-1])} or {VERDICTS[-1]}")
     if reviewed_at > now() + _CLOCKS_DIFFER:
-        # The newest verdict counts: one from the future could not be corrected before its time has come.
-        raise Rejected("review_from_the_future", f"reviewed_at {reviewed_at.isoformat()} has not come yet: mend it")
+        # The newest verdict is authoritative: one from the future could not be corrected until then.
+        raise Rejected("review_from_the_future", f"reviewed_at {reviewed_at.isoformat()} is in the future; correct it")
     draft = {
         "biological_sample_id": specimen,
         "call_id": call_id,
@@ -82,7 +78,7 @@ _OPTIONAL: Final = (*VERDICTS, "who", "note", "reviewed_at")
 
 @dataclass(frozen=True)
 class ReviewLine:
-    """One line of the file; `said` holds the labels of each verdict as they were written."""
+    """One line of the file; `said` has the labels of each verdict as they were written."""
 
     number: int
     specimen: str
@@ -103,8 +99,8 @@ class BadReviewLine:
 def read_lines(path: Path, who: str) -> list[ReviewLine | BadReviewLine]:
     """Read a file of reviews (UTF-8 CSV with a header line).
 
-    Where a line names no curator `who` is meant; where it gives no time, that of the file's last change, so that the
-    same file sent again is the same reviews. Raises Fatal for a file that cannot be read, a missing or unknown column.
+    A line without a curator gets `who`. A line without a time gets that of the file's last change, so that the same
+    file sent again gives the same reviews. Raises Fatal for a file that cannot be read, a missing or unknown column.
     """
     try:
         changed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
@@ -128,11 +124,14 @@ def _lines(reader: csv.DictReader[str], who: str, changed_at: datetime) -> Itera
 
 def _line(number: int, fields: Mapping[str, str | None], who: str, changed_at: datetime) -> ReviewLine:
     if None in fields or None in fields.values():
-        raise Rejected("wrong_number_of_cells", "other values than columns; put labels into quotes, or blanks between")
+        raise Rejected(
+            "wrong_number_of_cells",
+            "the number of values differs from that of the columns; quote the labels, or separate them by blanks",
+        )
     values = {name: (fields.get(name) or "").strip() for name in (*_REQUIRED, *_OPTIONAL)}
     return ReviewLine(
         number=number,
-        # As it stands: ids are compared exactly, a blank is part of one.
+        # Unchanged: ids are compared exactly, and a blank is part of one.
         specimen=fields["biological_sample_id"] or "",
         said={verdict: values[verdict] for verdict in VERDICTS},
         who=values["who"] or who,
@@ -147,8 +146,8 @@ def _moment(text: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        words = f"reviewed_at {text!r} is no ISO 8601 time, like 2026-05-31T12:00:00+00:00"
-        raise Rejected("time_invalid", words) from None
+        message = f"reviewed_at {text!r} is not an ISO 8601 time such as 2026-05-31T12:00:00+00:00"
+        raise Rejected("time_invalid", message) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
@@ -157,20 +156,20 @@ _ACKNOWLEDGED_SECONDS: Final = 60
 
 @dataclass(frozen=True)
 class Reviewed:
-    """A review with the current call that it speaks of, and the line of the file that it comes from."""
+    """A review with the current call of its specimen, and the line of the file that it comes from."""
 
     number: int
     review: Review
     call: PhenotypeCall
 
 
-def prepared(
+def prepare(
     settings: Settings, lines: Sequence[ReviewLine | BadReviewLine]
 ) -> tuple[list[Reviewed], list[BadReviewLine]]:
     """Return the reviews that can be published and the lines that cannot.
 
-    A specimen must have a call in the ledger: else the id is mistyped, or there is nothing yet to look at. Raises
-    Retriable when PostgreSQL is away.
+    A specimen must have a call in the ledger: otherwise its id is mistyped, or there is nothing to review yet. Raises
+    Retriable when PostgreSQL is unreachable.
     """
     good = [line for line in lines if isinstance(line, ReviewLine)]
     with ledger(settings) as connection:
@@ -187,8 +186,8 @@ def prepared(
 
 def _reviewed(line: ReviewLine, call: PhenotypeCall | None) -> Reviewed:
     if call is None:
-        words = f"the ledger has no call of specimen {line.specimen!r}; see `xray specimens {line.specimen}`"
-        raise Rejected("no_call", words)
+        message = f"the ledger has no call of specimen {line.specimen!r}; see `xray specimens {line.specimen}`"
+        raise Rejected("no_call", message)
     review = compose(
         line.specimen,
         line.said,
@@ -201,9 +200,9 @@ def _reviewed(line: ReviewLine, call: PhenotypeCall | None) -> Reviewed:
 
 
 def publish(settings: Settings, reviews: Sequence[Review], done: Callable[[int], None]) -> None:
-    """Publish and wait for the broker's word; `done` is called with how many it has taken.
+    """Publish and wait for the broker; `done` is called with the number of acknowledged reviews.
 
-    Raises Retriable when the broker is away, Fatal when the topic is missing. Sending again adds nothing.
+    Raises Retriable when the broker is unreachable, Fatal when the topic is missing. Sending again adds nothing.
     """
     with publisher(settings) as producer:
         futures = [producer.send(REVIEWS.name, key=one.key.encode(), value=one.encode()) for one in reviews]

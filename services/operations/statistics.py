@@ -1,10 +1,11 @@
-"""Counts every window anew from the topics and publishes those that were counted short."""
+"""The windows of `centre.statistics`: the closed ones, when the next one closes, and a recount from the topics."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 from services.common.events import CentreStatistics
@@ -19,10 +20,27 @@ from services.monitor.settings import MonitorSettings
 ALL_WINDOWS = 1_000_000
 
 
-def recompute(settings: MonitorSettings) -> list[CentreStatistics]:
-    """Return what was published: closed windows of which the topics hold more than `centre.statistics` says.
+def closed_windows(settings: MonitorSettings, last: int) -> dict[str, list[CentreStatistics]]:
+    """Return the `last` published windows of each centre, oldest first; raises Retriable when Kafka is unreachable."""
+    with closing(StatisticsHistory(settings, settings.monitor_window_seconds, ALL_WINDOWS)) as history:
+        history.refresh()
+        return {
+            one.centre: history.before(one.centre, int(one.window_end.timestamp()), last) for one in history.newest()
+        }
 
-    Doing it again publishes nothing. Raises Fatal when a topic is missing, Retriable when Kafka is away.
+
+def next_close(settings: MonitorSettings) -> datetime:
+    """Return when the first window that is still open will be closed and published."""
+    windows, now = settings.windows(), time.time()
+    # Windows begin at multiples of their length; one stays open for the grace after its end.
+    start = int((now - windows.grace) // windows.length) * windows.length
+    return datetime.fromtimestamp(start + windows.length + windows.grace, UTC)
+
+
+def recompute(settings: MonitorSettings) -> list[CentreStatistics]:
+    """Count all closed windows again, publish those that had been counted short, and return these.
+
+    A second run publishes nothing. Raises Fatal when a topic is missing, Retriable when Kafka is unreachable.
     """
     recount = Recount(settings.windows())
     for topic, timestamp, value in _records(settings):
@@ -42,7 +60,7 @@ def _published(producer: Any, windows: Iterator[CentreStatistics]) -> Iterator[C
 
 
 def _records(settings: MonitorSettings) -> Iterator[tuple[str, float, bytes | None]]:
-    """Yield topic, Unix time and value of every record that the topics hold now."""
+    """Yield topic, Unix time and value of every record that is in the topics now."""
     with reader(settings) as consumer:
         for record in read(consumer, ranges_of(consumer, list(MONITOR.events))):
             yield record.topic, record.timestamp / 1000, record.value

@@ -1,16 +1,15 @@
-"""Health of every server, by a real operation with each: a port that answers proves little.
+"""State of the system now: topics, workers and lag of every service, and health of every server.
 
-End offsets of the topics and lag of the services' consumer groups.
-
-`xray status`: topics, lag of every service, health of every server.
+Every server is checked by a real operation, because a port that accepts connections proves little. All checks run at
+the same time. A dead server is reported within four seconds, one that accepts connections but hangs within ten.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,15 +20,29 @@ from kafka.admin import OffsetSpec
 from services.common.errors import PipelineError, Retriable
 from services.common.kafka.clients import administrator
 from services.common.loop import ServiceTopics
+from services.common.retry import retry
 from services.common.settings import ServiceSettings, Settings
 from services.common.store import ObjectStore
 from services.common.topics import TOPICS
 from services.common.topology import TOPOLOGY
 from services.ledger.database import ledger
 from services.ledger.migrate import check_migrated
+from services.operations.servers import SERVERS, TITLES, in_background, unreachable
 from services.registry.active_models import ActiveModels
+from services.registry.control import ready_versions
 from services.registry.triton_client import Backbone, connect
 
+_TRIES: Final = 3
+_DEADLINE_SECONDS: Final = 10.0
+"""For the operation itself: on a busy machine an inference or a new client may take several seconds."""
+_PROBE_KEY: Final = "health/probe"
+_DID: Final = {
+    "kafka": "listed the topics",
+    "objects": "wrote and read an object",
+    "triton": "ran inference with every model version that serves",
+    "postgres": "read the ledger's version",
+}
+_NAMES: Final = {"objects": "s3"}
 Offsets = dict[TopicPartition, int]
 
 
@@ -45,18 +58,138 @@ class TopicState:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """One service: its running workers, and the records that wait for it in each topic it reads."""
+    """One service: the number of its workers, and the records that wait for it in each topic it reads."""
 
     name: str
     workers: int
     lag: dict[str, int]
 
 
-def topics_and_services(settings: ServiceSettings) -> tuple[list[TopicState], list[ServiceState]]:
-    """Ask the broker; raises Retriable when it is away."""
+@dataclass(frozen=True)
+class ServerHealth:
+    """One server: the operation that was tried, how many seconds it took, and the problem, if any.
+
+    `reachable` is False if no connection to it was made.
+    """
+
+    name: str
+    did: str
+    seconds: float
+    problem: str | None
+    reachable: bool = True
+
+
+@dataclass(frozen=True)
+class SystemStatus:
+    """The servers, and what Kafka reports of topics and services; both are empty if Kafka does not answer."""
+
+    servers: list[ServerHealth]
+    topics: list[TopicState]
+    services: list[ServiceState]
+
+    @property
+    def nothing_reachable(self) -> bool:
+        """Whether no server accepts connections."""
+        return not any(one.reachable for one in self.servers)
+
+
+def system_status(settings: ServiceSettings) -> SystemStatus:
+    """Check everything at the same time; never raises for a server that fails, and returns within ten seconds."""
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    problems = {one.name: one.problem for one in unreachable(settings)}
+    checks: dict[str, Callable[[Settings], None]] = {
+        "kafka": _kafka,
+        "objects": _store,
+        "triton": _triton_without_kafka if "kafka" in problems else _triton,
+        "postgres": _postgres,
+    }
+    attempts = {
+        name: in_background(lambda check=check: _timed(check, settings))  # type: ignore[misc]
+        for name, check in checks.items()
+        if name not in problems
+    }
+    offsets = None if "kafka" in problems else in_background(lambda: _patient_offsets(settings))
+    servers = [_health(name, problems.get(name), attempts.get(name), deadline) for name in SERVERS]
+    try:
+        topics, services = ([], []) if offsets is None else offsets.result(max(0.0, deadline - time.monotonic()))
+    except (PipelineError, TimeoutError) as error:
+        problem = str(error) or f"no answer within {_DEADLINE_SECONDS:.0f} s"
+        servers.append(ServerHealth("kafka", "read offsets", _DEADLINE_SECONDS, problem))
+        topics, services = [], []
+    return SystemStatus(servers, topics, services)
+
+
+def _health(
+    name: str, problem: str | None, attempt: Future[tuple[float, str | None]] | None, deadline: float
+) -> ServerHealth:
+    shown = _NAMES.get(name, name)
+    if attempt is None:
+        return ServerHealth(shown, _DID[name], 0.0, problem, reachable=False)
+    try:
+        seconds, problem = attempt.result(max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        problem = f"{TITLES[name]} gave no answer within {_DEADLINE_SECONDS:.0f} s ({SERVERS[name]})"
+        return ServerHealth(shown, _DID[name], _DEADLINE_SECONDS, problem)
+    return ServerHealth(shown, _DID[name], seconds, problem)
+
+
+def _timed(check: Callable[[Settings], None], settings: Settings) -> tuple[float, str | None]:
+    started = time.perf_counter()
+    try:
+        check(settings)
+        problem = None
+    except PipelineError as error:
+        problem = str(error)
+    return round(time.perf_counter() - started, 3), problem
+
+
+def _kafka(settings: Settings) -> None:
     with administrator(settings) as admin:
-        there = set(admin.list_topics())
-        names = [topic.name for topic in TOPICS if topic.name in there]
+        admin.list_topics()
+
+
+def _store(settings: Settings) -> None:
+    store, written = ObjectStore(settings, connections=1), secrets.token_bytes(16)
+    store.check_bucket()
+    store.put(_PROBE_KEY, written)
+    if store.get(_PROBE_KEY) != written:
+        raise Retriable(f"the object {_PROBE_KEY} that was just written reads back different", server="objects")
+
+
+def _triton(settings: Settings) -> None:
+    with closing(ActiveModels(settings)) as active:
+        versions = active.refresh().versions
+    _infer(settings, versions)
+
+
+def _triton_without_kafka(settings: Settings) -> None:
+    """Try the newest loaded versions: without Kafka it is unknown which ones make the calls."""
+    with closing(connect(settings.triton_grpc)) as client:
+        versions = {model: max(ready) for model, ready in ready_versions(client).items()}
+    _infer(settings, versions)
+
+
+def _infer(settings: Settings, versions: dict[str, int]) -> None:
+    with closing(connect(settings.triton_grpc)) as client:
+        for model, version in versions.items():
+            Backbone(client, model, version, seconds=_DEADLINE_SECONDS).probe()
+
+
+def _postgres(settings: Settings) -> None:
+    with ledger(settings) as connection:
+        check_migrated(connection)
+
+
+def _patient_offsets(settings: ServiceSettings) -> tuple[list[TopicState], list[ServiceState]]:
+    """Ask the broker a few times: a new one needs a moment to find the coordinators of the groups."""
+    return retry(lambda: topics_and_services(settings), time.sleep, attempts=_TRIES)
+
+
+def topics_and_services(settings: ServiceSettings) -> tuple[list[TopicState], list[ServiceState]]:
+    """Return the state of topics and services; raises Retriable when the broker is unreachable."""
+    with administrator(settings) as admin:
+        existing = set(admin.list_topics())
+        names = [topic.name for topic in TOPICS if topic.name in existing]
         ends, beginnings = _offsets(admin, names, OffsetSpec.LATEST), _offsets(admin, names, OffsetSpec.EARLIEST)
         topics = [_topic(topic.name, ends) for topic in TOPICS]
         return topics, [_service(admin, one, settings.group_prefix, beginnings, ends) for one in TOPOLOGY]
@@ -87,72 +220,9 @@ def _service(admin: Any, service: ServiceTopics[Any], prefix: str, beginnings: O
 
 
 def _lag(topic: str, committed: Offsets, beginnings: Offsets, ends: Offsets) -> int:
-    """Records after the committed offset; all that are kept where nothing was committed (a group starts there)."""
+    """Return the number of records after the committed offset; without one, of all records that the topic holds."""
     return sum(
         max(0, end - max(committed.get(where, -1), beginnings.get(where, 0)))
         for where, end in ends.items()
         if where.topic == topic
     )
-
-
-Check = tuple[str, str, Callable[[Settings], None]]
-_PROBE_KEY: Final = "health/probe"
-
-
-@dataclass(frozen=True)
-class ServerHealth:
-    """One server: what was done with it, how long that took, and what is wrong, if anything."""
-
-    name: str
-    did: str
-    seconds: float
-    problem: str | None
-
-
-def check_servers(settings: Settings) -> list[ServerHealth]:
-    """Do a real operation with every server, side by side."""
-    checks: Sequence[Check] = (
-        ("kafka", "listed the topics", _kafka),
-        ("s3", "wrote and read an object", _store),
-        ("triton", "asked every active model version", _triton),
-        ("postgres", "read the ledger's version", _postgres),
-    )
-    with ThreadPoolExecutor(len(checks)) as pool:
-        return list(pool.map(lambda check: _timed(check, settings), checks))
-
-
-def _timed(named: Check, settings: Settings) -> ServerHealth:
-    name, did, check = named
-    started = time.perf_counter()
-    try:
-        check(settings)
-        problem = None
-    except PipelineError as error:
-        problem = str(error)
-    return ServerHealth(name, did, round(time.perf_counter() - started, 3), problem)
-
-
-def _kafka(settings: Settings) -> None:
-    with administrator(settings) as admin:
-        admin.list_topics()
-
-
-def _store(settings: Settings) -> None:
-    store, written = ObjectStore(settings, connections=1), secrets.token_bytes(16)
-    store.check_bucket()
-    store.put(_PROBE_KEY, written)
-    if store.get(_PROBE_KEY) != written:
-        raise Retriable(f"the object {_PROBE_KEY} that was just written reads differently")
-
-
-def _triton(settings: Settings) -> None:
-    with closing(ActiveModels(settings)) as active:
-        versions = active.refresh().versions
-    with closing(connect(settings.triton_grpc)) as client:
-        for model, version in versions.items():
-            Backbone(client, model, version).probe()
-
-
-def _postgres(settings: Settings) -> None:
-    with ledger(settings) as connection:
-        check_migrated(connection)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import subprocess
 import sys
 import time
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import typer
@@ -37,7 +40,7 @@ def test_train_has_its_own_commands(name: str) -> None:
     assert f" train {name} " in answer.stdout
 
 
-def test_the_version_is_known_where_only_the_code_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_is_known_without_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert metadata.version("mouse-xray-phenotyping") == __version__
     monkeypatch.setattr(metadata, "version", lambda _: pytest.fail("a container image holds no installed package"))
     assert CliRunner().invoke(main.app, ["--version"]).stdout.strip() == __version__
@@ -53,7 +56,7 @@ def test_an_unknown_command_is_wrong_usage() -> None:
     ("error", "code", "line"),
     [
         (Fatal("bucket 'x' is missing; run `xray init`"), 2, "xray: bucket 'x' is missing; run `xray init`"),
-        (Retriable("no Kafka broker at a:1"), 3, "xray: server away: no Kafka broker at a:1"),
+        (Retriable("no Kafka broker at a:1"), 3, "xray: server unreachable: no Kafka broker at a:1"),
         (Rejected("object_missing", "no such object"), 1, "xray: object_missing: no such object"),
         (
             KeyError("x"),
@@ -83,18 +86,48 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_command_without_its_library_says_what_to_install() -> None:
     with pytest.raises(Fatal, match=r"no_such_library.*make setup"):
-        lazy.load("stack", lazy.LazyCommand("no_such_library:app", "", ""))
+        lazy.load("xray", "stack", lazy.LazyCommand("no_such_library:app", "", ""), "make setup")
+
+
+@pytest.mark.parametrize(("group", "make"), [("stack", "make setup"), ("train", "make setup-dev")])
+def test_a_library_that_is_missing_when_the_command_runs_is_named(
+    group: str, make: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def needy() -> None:
+        importlib.import_module("no_such_library")
+
+    module = ModuleType("services.cli.needy")
+    vars(module)["needy"] = needy
+    monkeypatch.setitem(sys.modules, "services.cli.needy", module)
+    command = lazy.load(f"xray {group}", "needy", lazy.LazyCommand("services.cli.needy:needy", "", ""), make)
+    with pytest.raises(Fatal, match=rf"`xray {group} needy` needs no_such_library.*run `{make}`"):
+        command.main([], standalone_mode=False)
+
+
+def test_completion_knows_commands_and_options() -> None:
+    def completed(line: str) -> list[str]:
+        environment = os.environ | {
+            "_XRAY_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split(" ")) - 1),
+        }
+        command = [sys.executable, "-c", "from services.cli.main import main; main()"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    assert completed("xray sta") == ["status", "statistics", "stack"]
+    assert "--older-than" in completed("xray specimens --")
+    assert "--install-completion" in CliRunner().invoke(main.app, ["--help"]).stdout
 
 
 def test_settings_come_from_the_stack_unless_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.operations.environment import adopt_running_stack
+    from services.common.environment import adopt_local_stack
 
     (tmp_path / "environment").write_text("XRAY_KAFKA_BOOTSTRAP=127.0.0.1:1\nXRAY_S3_ACCESS_KEY=a=b\n")
     monkeypatch.setenv("XRAY_STACK_FOLDER", str(tmp_path))
     monkeypatch.setenv("XRAY_KAFKA_BOOTSTRAP", "mine:2")
     monkeypatch.setenv("XRAY_S3_ACCESS_KEY", "gone with the test")
     monkeypatch.delenv("XRAY_S3_ACCESS_KEY")
-    adopt_running_stack()
+    adopt_local_stack()
     import os
 
     assert os.environ["XRAY_KAFKA_BOOTSTRAP"] == "mine:2"

@@ -9,8 +9,8 @@ import pytest
 
 from deploy.local.stack import Stack
 from services.common.errors import Fatal, Rejected
+from services.common.settings import settings_of
 from services.common.store import ObjectStore
-from services.operations.environment import settings_of
 from tests.common.memory_store import MemoryStore
 
 Store = ObjectStore | MemoryStore

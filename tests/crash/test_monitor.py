@@ -96,7 +96,7 @@ def _settled(system: Counted, services: Processes, start: datetime) -> dict[str,
             if not any(waiting.values()):
                 break
         assert time.monotonic() < deadline, services.log_tail("monitor")
-        services.mend()
+        services.restart_crashed()
         time.sleep(1)
     time.sleep(5 * TICK_SECONDS)
     return system.ledger(CENTRE, start)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import Stack
+from services.common.settings import settings_of
 from services.common.topology import PIPELINE
-from services.operations.environment import settings_of
 from services.operations.processes import Processes
 from services.operations.provisioning import prepare
 from tests.deploy.compose_file import CLONE

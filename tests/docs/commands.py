@@ -14,7 +14,7 @@ _CENTRES: Final = "tests/integration/test_centres.py::"
 _PUSH: Final = "tests/ingest/push/test_command.py::"
 _ACCOUNT: Final = "tests/crash/test_account.py::"
 _MODELS: Final = "tests/integration/test_models.py::"
-_RECALL: Final = "tests/integration/test_recall.py::"
+_REPROCESS: Final = "tests/integration/test_reprocess.py::"
 _REFRESH: Final = "tests/integration/test_refresh.py::"
 _REVIEWS: Final = "tests/integration/test_reviews.py::"
 _SHADOW: Final = "tests/integration/test_shadow.py::"
@@ -74,10 +74,10 @@ TESTS: Final[dict[str, str]] = {
     "xray models shadow": f"{_SHADOW}test_a_candidate_that_answers_nan_changes_no_call",
     "xray models shadow --stop": f"{_SHADOW}test_a_dead_candidate_is_stopped_and_retired_without_harm",
     "xray models retire": f"{_SHADOW}test_a_dead_candidate_is_stopped_and_retired_without_harm",
-    "xray reprocess --dry-run": f"{_RECALL}test_a_new_version_calls_every_past_specimen_and_history_stays",
-    "xray reprocess --centre --since": f"{_RECALL}test_a_new_version_calls_every_past_specimen_and_history_stays",
-    "xray reprocess --limit --rate": f"{_RECALL}test_a_new_version_calls_every_past_specimen_and_history_stays",
-    "xray reprocess --from-originals": f"{_RECALL}test_from_the_originals_every_image_is_standardised_anew",
+    "xray reprocess --dry-run": f"{_REPROCESS}test_a_new_version_calls_every_past_specimen_and_history_stays",
+    "xray reprocess --centre --since": f"{_REPROCESS}test_a_new_version_calls_every_past_specimen_and_history_stays",
+    "xray reprocess --limit --rate": f"{_REPROCESS}test_a_new_version_calls_every_past_specimen_and_history_stays",
+    "xray reprocess --from-originals": f"{_REPROCESS}test_from_the_originals_every_image_is_standardised_anew",
     "xray rejections list": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",
     "xray rejections list --since": _FILTERED,
     "xray rejections show": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",

@@ -9,7 +9,7 @@ import pytest
 from psycopg import conninfo, sql
 
 from deploy.local.stack import Stack
-from services.operations.environment import settings_of
+from services.common.settings import settings_of
 from services.operations.provisioning import ensure_topics
 
 

@@ -19,9 +19,8 @@ from deploy.schemas.contract import schemas
 from services.common import ports
 from services.common.loop import Message
 from services.common.loop.transport import KafkaTransport
-from services.common.settings import ServiceSettings
+from services.common.settings import ServiceSettings, settings_of
 from services.common.topics import CALLS
-from services.operations.environment import settings_of
 from tests.examples import connect
 from tests.ledger.examples import call
 

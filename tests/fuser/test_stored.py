@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from deploy.local.stack import Stack
+from services.common.settings import settings_of
 from services.common.store import ObjectStore
 from services.fuser.fuse import fuse
 from services.fuser.service import npy, stored
-from services.operations.environment import settings_of
 from tests.fuser.pictures import bone
 
 pytestmark = pytest.mark.integration

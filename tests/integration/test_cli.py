@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from deploy.local.stack import Stack
 from services.cli.main import app
 from services.common.kafka.clients import administrator
+from services.common.settings import settings_of
 from services.common.topics import CALLS, IMAGES, VIEWS, Topic
 from services.common.topology import SERVICES
-from services.operations.environment import settings_of
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
 from services.operations.replay import REPLAY_HEADER
@@ -32,6 +32,8 @@ from tests.pipeline.mice import mouse
 pytestmark = pytest.mark.integration
 
 CLONE = Path(__file__).resolve().parents[2]
+_INCOMPLETE = ("specimens", "--incomplete", "--limit", 10_000)
+"""Other tests of the session leave more incomplete specimens than are listed by default."""
 
 
 class Cli:
@@ -108,15 +110,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 def test_init_again_changes_nothing(cli: Cli) -> None:
     steps = cli.json("init")
-    assert {step["outcome"] for step in steps} == {"there"}
+    assert {step["outcome"] for step in steps} == {"unchanged"}
     assert "topic xray.images" in {step["what"] for step in steps}
 
 
-def test_init_mends_a_policy(cli: Cli) -> None:
+def test_init_updates_a_policy(cli: Cli) -> None:
     with administrator(cli.settings) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, VIEWS.name, {"retention.ms": "1000000"})])
-    mended = [step for step in cli.json("init") if step["outcome"] == "mended"]
-    assert [(step["what"], step["detail"]) for step in mended] == [
+    updated = [step for step in cli.json("init") if step["outcome"] == "updated"]
+    assert [(step["what"], step["detail"]) for step in updated] == [
         ("topic xray.views", f"retention.ms: 1000000 -> {VIEWS.config['retention.ms']}")
     ]
 
@@ -125,7 +127,7 @@ def test_init_refuses_another_partition_count(cli: Cli) -> None:
     from services.common.errors import Fatal
 
     odd = Topic("test.odd", VIEWS.event, "a test", config=VIEWS.config)
-    assert [step.outcome for step in ensure_topics(cli.settings, [odd])] == ["made"]
+    assert [step.outcome for step in ensure_topics(cli.settings, [odd])] == ["created"]
     more = cli.settings.model_copy(update={"partitions": cli.settings.partitions + 1})
     with pytest.raises(Fatal, match=r"test\.odd has 8 partitions, not 9.*XRAY_PARTITIONS"):
         ensure_topics(more, [odd])
@@ -166,12 +168,17 @@ def test_specimens_are_counted_and_the_incomplete_ones_named(cli: Cli, called: s
     (document,) = cli.json("specimens", called)
     state = document["state"]
     assert (state["state"], state["images"], state["skipped"], state["rejected"]) == ("called", 4, 1, 1)
-    assert "refused" not in cli("specimens", called)
+    assert "broken_DV.png" in cli("specimens", called)
+    assert "waiting at intake" not in cli("specimens", called)
+    assert "did you mean JAX" in cli.errors("calls", "--centre", "Jax", exit_code=2)
 
 
 def test_a_rejection_is_shown_saved_and_replayed_byte_for_byte(cli: Cli, called: str, tmp_path: Path) -> None:
     (one,) = cli.json("rejections", "list", "--specimen", called)
     assert one["stage"] == "intake"
+    assert one["file_name"] == "broken_DV.png"
+    assert "broken_DV.png" in cli("rejections", "list", "--specimen", called)
+    assert "is unknown" in cli.errors("rejections", "list", "--reason", "nonsense", exit_code=2)
     assert one["reason"] in cli("rejections", "list", "--counts")
     saved = tmp_path / "record.json"
     assert one["reason"] in cli("rejections", "show", one["rejection_id"][:16], "--save", saved)
@@ -202,6 +209,37 @@ def test_status_is_well_and_names_who_waits(cli: Cli, called: str) -> None:
     ends = {topic["name"]: topic["end_offset"] for topic in document["topics"]}
     assert ends[CALLS.name] >= 1
     assert ends[IMAGES.name] >= 4
+
+
+def test_an_image_that_intake_has_not_handled_waits_there(cli: Cli, services: Processes, tmp_path: Path) -> None:
+    services.stop(["intake"])
+    try:
+        cli("push", write_picture(tmp_path / "late_DV.png"), "--centre", "TCP", "--specimen", "cli-waits")
+        wait_until(lambda: any(one["biological_sample_id"] == "cli-waits" for one in cli.json(*_INCOMPLETE)))
+        (state,) = [one for one in cli.json(*_INCOMPLETE) if one["biological_sample_id"] == "cli-waits"]
+        assert len(state["waiting_at_intake"]) == 1
+        assert "waiting at intake" in cli("specimens", "cli-waits")
+        (line,) = [line for line in cli("status").splitlines() if line.split()[:1] == ["intake"]]
+        assert f"{IMAGES.name} 1, no worker: run `xray run intake`" in line
+    finally:
+        services.start(["intake"])
+    wait_until(lambda: cli.json("specimens", "cli-waits")[0]["waiting_at_intake"] == [])
+
+
+def test_an_export_has_the_filters_of_the_list(cli: Cli, called: str, tmp_path: Path) -> None:
+    file = tmp_path / "calls.csv"
+    cli("calls", "export", file, "--since", "1h")
+    assert f"\n{called}," in file.read_text()
+    cli("calls", "export", file, "--since", "0s")
+    assert len(file.read_text().splitlines()) == 1
+    cli("calls", "export", file, "--abnormal")
+    abnormal = {one["biological_sample_id"] for one in cli.json("calls", "--abnormal", "--limit", 10_000)}
+    assert {line.partition(",")[0] for line in file.read_text().splitlines()[1:]} == abnormal
+
+
+def test_statistics_say_when_the_next_window_closes(cli: Cli, services: Processes) -> None:
+    assert services.alive("monitor")
+    assert "No window has closed yet; the next one closes at" in cli("statistics")
 
 
 def test_status_fails_when_a_server_is_away(cli: Cli) -> None:
@@ -285,7 +323,7 @@ def test_push_without_a_store_says_so(cli: Cli, tmp_path: Path) -> None:
         check=False,
     )
     assert answer.returncode == 3
-    assert "server away" in answer.stderr
+    assert "server unreachable" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 

@@ -122,7 +122,7 @@ def test_an_operator_brings_promotes_and_takes_back_a_version(cli: Cli, tmp_path
     assert record["versions"][MODEL] == 5
     assert roles(cli)[5] == "active"
     (shown,) = cli.json("models", "show", MODEL, 5)
-    assert (shown["by"], shown["why"], shown["files"]) == ("the tests", "a test", "as its card says")
+    assert (shown["by"], shown["why"], shown["files"]) == ("the tests", "a test", "match its card")
     (back,) = cli.json("models", "rollback", "--why", "another test")
     assert (back["activation"], back["versions"][MODEL] != 5) == (record["activation"] + 1, True)
     assert roles(cli)[5] == "served"

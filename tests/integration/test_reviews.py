@@ -118,7 +118,7 @@ def test_a_review_is_shown_beside_the_call_kept_and_traced(curator: Curator) -> 
     answer = curator.xray(
         "review", mouse_, "--abnormal", "spine,fusion", "--normal", "Ribs", "--who", "anna", "--note", "one block"
     )
-    assert "the call says" in answer.stdout
+    assert "probability" in answer.stdout
     rows = [line.split() for line in answer.stdout.splitlines()]
     assert [row[:2] for row in rows if row and row[0] in LABEL_ORDER] == [
         ["Spine", "abnormal"], ["Fusion", "abnormal"], ["Ribs", "normal"],
@@ -157,7 +157,7 @@ def test_a_poisoned_line_costs_no_other_and_sending_again_adds_nothing(curator: 
     for _ in range(2):
         answer = curator.xray("review", "--file", file, exit_code=1)
         assert f"{file}:3: field_invalid: not a valid Review" in answer.stderr
-        assert "2 reviews sent, 1 lines refused" in answer.stderr
+        assert "2 reviews sent, 1 lines rejected" in answer.stderr
     wait_until(lambda: curator.reviews() == before + 2)
     # What is put on the topic past the command is refused by the sink, and stays in the ledger with its bytes.
     _publish(curator, LEARNT[0], b'{"biological_sample_id": "x", "verdicts": {"Tail": "odd"}, "who": "eve"}')

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from deploy.local.stack import Stack
-from services.operations.environment import settings_of
+from services.common.settings import settings_of
 from services.operations.provisioning import prepare
 
 pytestmark = pytest.mark.integration

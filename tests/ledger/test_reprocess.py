@@ -95,8 +95,8 @@ def test_an_image_that_was_rejected_in_reprocessing_is_not_reprocessed_again(
     write(ledger, *events.values())
     write(ledger, *(standardised(event, "DV", name) for name, event in events.items()))
     for offset, (version, event) in enumerate(events.items()):
-        recalled = ((REPROCESS_HEADER, base64.b64encode(version.encode()).decode()),)
-        headers = (("trace", "AA=="), *(recalled if version != "none" else ()))
+        reprocessed = ((REPROCESS_HEADER, base64.b64encode(version.encode()).decode()),)
+        headers = (("trace", "AA=="), *(reprocessed if version != "none" else ()))
         write(ledger, rejection("m", offset, image_event_id=event.event_id, headers=headers), offset=offset)
     assert set(outdated(reader, "m")) == {"p1", "none"}
 

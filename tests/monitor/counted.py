@@ -17,11 +17,10 @@ from kafka import KafkaProducer
 
 from deploy.local.stack import Stack
 from services.common.events import CentreStatistics, Event, ImageEvent, PhenotypeCall, Rejection, ViewReady
-from services.common.settings import Settings
+from services.common.settings import Settings, settings_of
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
 from services.ledger.migrate import migrate
 from services.monitor.history import StatisticsHistory
-from services.operations.environment import settings_of
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
 from tests.ledger.examples import call, image, rejection, view
@@ -129,7 +128,7 @@ class Counted:
                 return found
             if time.monotonic() > deadline:
                 raise AssertionError(f"wanted {wanted}, found {short}; the log ends:\n{services.log_tail('monitor')}")
-            services.mend()
+            services.restart_crashed()
             time.sleep(0.5)
 
     def ledger(self, centre: str, start: datetime) -> dict[str, Any]:

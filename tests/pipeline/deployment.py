@@ -110,7 +110,7 @@ class Deployment:
             if time.monotonic() > deadline:
                 found = {specimen: calls[specimen].revision for specimen in missing if specimen in calls}
                 raise AssertionError(f"no call after {seconds} s: wanted {missing}, found {found}")
-            self.services.mend()
+            self.services.restart_crashed()
             time.sleep(0.2)
 
     def _calls_if_up(self) -> dict[str, Call]:

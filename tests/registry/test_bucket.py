@@ -13,9 +13,8 @@ from deploy.local.servers.tritonserver import TritonServer
 from deploy.local.stack import Stack
 from deploy.local.task import Task
 from services.common.errors import Fatal, Rejected
-from services.common.settings import Settings
+from services.common.settings import Settings, settings_of
 from services.common.store import ObjectStore
-from services.operations.environment import settings_of
 from services.registry.admit import add_version, admit
 from services.registry.bucket import BucketRepository, repository_of
 from services.registry.control import ready_versions

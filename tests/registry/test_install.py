@@ -11,9 +11,8 @@ from typer.testing import CliRunner
 from deploy.local.stack import Stack
 from services.cli.main import app
 from services.common.errors import Fatal, Rejected
-from services.common.settings import Settings
+from services.common.settings import Settings, settings_of
 from services.common.store import ObjectStore
-from services.operations.environment import settings_of
 from services.registry.admit import add_version
 from services.registry.inspect import inspect
 from services.registry.install import create_repository, install_models

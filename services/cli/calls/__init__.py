@@ -1,1 +1,1 @@
-"""`xray calls`: phenotype calls, listed, followed, or one specimen's with its lineage."""
+"""`xray calls`: phenotype calls listed, followed, exported, or one specimen's with its lineage."""

@@ -1,59 +1,51 @@
-"""`xray calls export`."""
+"""Writes the calls of the ledger to one Parquet or CSV file, with a progress bar."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from services.cli.options import require_known
 from services.cli.output import errors
 from services.common.atomic import atomic
 from services.common.errors import Fatal, Rejected
 from services.common.labels import CALL_LABELS
 from services.common.settings import Settings, load
 from services.ledger.database import ledger
-from services.ledger.queries import StoredCall, stored_calls
+from services.ledger.queries import StoredCall, known_centres, stored_calls
+from services.operations.servers import require
 
-Writer = Callable[[Path, Iterable[StoredCall]], None]
+CallWriter = Callable[[Path, Iterable[StoredCall]], None]
 FORMATS: Final = (".parquet", ".csv")
 
 
-def export(
-    *,
-    file: Annotated[Path, typer.Argument(help="Where to write; its ending decides: .parquet or .csv.", dir_okay=False)],
-    history: Annotated[bool, typer.Option("--history", help="All calls, superseded ones too.")] = False,
-    centre: Annotated[str | None, typer.Option(help="Only this centre's.")] = None,
-) -> None:
-    """Write the current call of every specimen to one file.
+def write_file(file: Path, *, history: bool, centre: str | None, since: datetime | None, abnormal: bool) -> None:
+    """Write the calls that match.
 
-    **Parquet**: one row a call, a column for each label and its probability, the models and views that it rests on.
-
-    **CSV**: rows in IMPC's manner, one a specimen and label, with the MP terms and the parameters that an abnormal
-    label can stand for.
-
-    The file is that of one moment, in the order of the specimens: the same ledger gives the same bytes. It appears
-    when it is whole, and replaces an older one.
-
-    Examples:
-
-        xray calls export calls.parquet
-        xray calls export calls.csv --centre "MRC Harwell" --history
+    Raises typer.BadParameter for a file that cannot be written or a centre that the ledger has never seen, Fatal when
+    a library is missing, Rejected(`labels_unknown`) for a call with other labels.
     """
     write = _writer(file)
-    with (
-        ledger(load(Settings)) as connection,
-        stored_calls(connection, history=history, centre=centre) as (number, calls),
-        atomic(file) as part,
-    ):
-        write(part, _watched(number, calls))
+    settings = load(Settings)
+    require(settings, "postgres")
+    with ledger(settings) as connection:
+        if centre is not None:
+            require_known(centre, known_centres(connection), "centre", "--centre")
+        with (
+            stored_calls(connection, history=history, centre=centre, since=since, abnormal_only=abnormal) as (n, calls),
+            atomic(file) as part,
+        ):
+            write(part, _with_progress(n, calls))
     size = file.stat().st_size / 1e6
-    errors().print(f"{number:,} calls in {file}, {size:,.1f} MB", soft_wrap=True, markup=False)
+    errors().print(f"{n:,} calls in {file}, {size:,.1f} MB", soft_wrap=True, markup=False)
 
 
-def _writer(file: Path) -> Writer:
+def _writer(file: Path) -> CallWriter:
     if file.suffix not in FORMATS:
         message = f"{file.name!r} must end with .parquet or .csv"
         raise typer.BadParameter(message, param_hint="FILE")
@@ -72,14 +64,14 @@ def _writer(file: Path) -> Writer:
     return write_parquet
 
 
-def _watched(number: int, calls: Iterator[StoredCall]) -> Iterator[StoredCall]:
-    """Pass the calls on and move a bar; raises Rejected(`labels_unknown`) for a call of other labels."""
+def _with_progress(number: int, calls: Iterator[StoredCall]) -> Iterator[StoredCall]:
+    """Pass the calls on and move a bar; raises Rejected(`labels_unknown`) for a call with other labels."""
     columns = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TextColumn("calls"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors(), transient=True) as progress:
         task = progress.add_task("", total=number)
         for stored in calls:
             if stored.call.labels != CALL_LABELS:
                 labels = ", ".join(stored.call.labels)
-                raise Rejected("labels_unknown", f"call {stored.call.call_id} is about other labels: {labels}")
+                raise Rejected("labels_unknown", f"call {stored.call.call_id} has other labels: {labels}")
             yield stored
             progress.advance(task)

@@ -1,105 +1,139 @@
-"""One specimen: its current call, and where that came from down to the images."""
+"""One specimen on a page: its current call, and the lineage down to the images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from rich.console import RenderableType
 from rich.markup import escape
 
-from services.cli.output import moment, seconds, table
+from services.cli.output import facts, moment, seconds, short, table
 from services.common.events import PhenotypeCall
-from services.common.events.summary import called, reviewed
-from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
+from services.common.events.summary import describe_call, describe_review
+from services.ledger.queries import CallRecord, ImageRecord, RejectionSummary, SpecimenHistory
 
 
-def described(history: SpecimenHistory) -> Iterator[RenderableType]:
-    """Yield the parts of the page, the call first."""
+def described(history: SpecimenHistory, *, full: bool = False) -> Iterator[RenderableType]:
+    """Yield the parts of the page, the call first; `full` prints digests in full."""
     for record in history.calls[:1]:
-        yield from _call(record)
+        yield from _call(record, full=full)
     if len(history.calls) > 1:
-        older = history.calls[1:]
-        yield table("Superseded calls", ("revision#", "activation#", "call", "produced"), map(_older, older))
+        older = (_older(record, full=full) for record in history.calls[1:])
+        columns = ("images#", "activation#", "call~", "call id", "produced (UTC)")
+        yield table("Superseded calls", columns, older)
     if history.reviews:
         yield reviews(history)
     yield images(history)
     if history.views:
-        yield views(history)
+        yield views(history, full=full)
     if history.rejections:
         yield rejections(history)
 
 
 def images(history: SpecimenHistory) -> RenderableType:
-    """Tabulate the announced images."""
-    views_at = {view.image_event_id: view.produced_at for view in history.views}
-
-    def row(image: ImageRecord) -> tuple[object, ...]:
-        done = views_at.get(image.event.event_id)
-        after = "" if done is None else seconds((done - image.announced_at).total_seconds())
-        event = image.event
-        which = event.sha256[:12] if event.sha256 else event.image_uri
-        at = moment(image.announced_at)
-        return event.parameter_stable_id, image.kind, which, at, after, event.metadata.get("file_name", "")
-
-    columns = ("parameter", "declared", "image", "announced (UTC)", "view after#", "file")
-    return table("Images", columns, map(row, history.images))
+    """Tabulate the announced images and what became of each."""
+    waiting = {image.event.event_id for image in waiting_at_intake(history)}
+    columns = ("parameter", "declared", "image", "announced (UTC)", "outcome~", "file")
+    return table("Images", columns, (_image(image, history, waiting) for image in history.images))
 
 
-def views(history: SpecimenHistory) -> RenderableType:
-    """Tabulate the standardised views."""
-    columns = ("view", "image", "flags", "preprocessing", "stored at")
-    rows = (
-        (view.view, view.image_sha256[:12], ", ".join(view.flags), view.preprocessing_version, view.view_key)
-        for view in history.views
-    )
-    return table("Views", columns, rows)
+def waiting_at_intake(history: SpecimenHistory) -> list[ImageRecord]:
+    """Return the announced images that have neither a view nor a rejection; other parameters never get a view."""
+    return [image for image in history.images if image.kind != "other" and _outcome(image, history) is None]
+
+
+def views(history: SpecimenHistory, *, full: bool = False) -> RenderableType:
+    """List the standardised views, each with the long key of its object on its own line."""
+    lines: list[tuple[str, object]] = []
+    for view in history.views:
+        what = ", ".join([view.preprocessing_version, *view.flags])
+        lines += [(f"{view.view} of image {short(view.image_sha256, full=full)}", what), ("  stored at", view.view_key)]
+    return facts("Views", lines)
 
 
 def reviews(history: SpecimenHistory) -> RenderableType:
-    """Tabulate what curators said, the newest first."""
+    """Tabulate what curators reported, the newest first."""
     rows = (
-        (moment(one.review.reviewed_at), one.review.who, reviewed(one.review), one.review.note)
+        (moment(one.review.reviewed_at), one.review.who, describe_review(one.review), one.review.note)
         for one in history.reviews
     )
-    return table("Reviews", ("reviewed (UTC)", "who", "verdict", "note"), rows)
+    return table("Reviews", ("reviewed (UTC)", "who", "verdict~", "note~"), rows)
 
 
 def rejections(history: SpecimenHistory) -> RenderableType:
-    """Tabulate what was refused."""
-    columns = ("id", "stage", "reason", "words")
-    rows = ((one.rejection_id[:12], one.stage, one.reason, one.words) for one in history.rejections)
+    """Tabulate the rejections with file, measured values and limits."""
+    columns = ("id", "stage", "reason", "file", "message~")
+    rows = (
+        (short(one.rejection_id), one.stage, one.reason, one.file_name, explained(one)) for one in history.rejections
+    )
     return table("Rejections (xray rejections show ID)", columns, rows)
 
 
-def _call(record: CallRecord) -> Iterator[RenderableType]:
+def explained(one: RejectionSummary) -> str:
+    """Return the message of a rejection, followed by the measured values and limits that it does not contain."""
+    measured = [
+        f"{name} {_number(value)}"
+        for name, value in one.details.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and _number(value) not in one.words
+    ]
+    score = one.details.get("score")
+    if isinstance(score, str) and "value" in one.details:
+        measured = [line.replace("value ", f"{score} ", 1) for line in measured]
+    return f"{one.words} ({', '.join(measured)})" if measured else one.words
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _image(image: ImageRecord, history: SpecimenHistory, waiting: Collection[str]) -> tuple[object, ...]:
+    event = image.event
+    if image.kind == "other":
+        outcome = "skipped"
+    else:
+        outcome = "waiting at intake" if event.event_id in waiting else _outcome(image, history) or ""
+    which = short(event.sha256) or event.image_uri
+    file = event.metadata.get("file_name", "")
+    return event.parameter_stable_id, image.kind, which, moment(image.announced_at), outcome, file
+
+
+def _outcome(image: ImageRecord, history: SpecimenHistory) -> str | None:
+    """Return what intake made of an image, None while it has neither a view nor a rejection."""
+    for view in history.views:
+        if view.image_event_id == image.event.event_id or view.image_sha256 == image.event.sha256:
+            return f"view after {seconds(max(0.0, (view.produced_at - image.announced_at).total_seconds()))}"
+    for one in history.rejections:
+        if one.image_event_id == image.event.event_id:
+            return f"rejected: {one.reason}"
+    return None
+
+
+def _call(record: CallRecord, *, full: bool) -> Iterator[RenderableType]:
     call = record.call
-    yield f"[bold]{escape(call.biological_sample_id)}[/]  {escape(call.centre)}  [bold]{escape(called(call))}[/]"
-    yield table(
-        "Probabilities",
-        ("label", "call#", "consensus#", *(f"{m.model} {m.version}#" for m in call.models), ""),
-        _labels(call),
-    )
-    rows = (
-        ("call", call.call_id),
-        ("tensor", f"{call.tensor_key}  sha256 {call.tensor_sha256}"),
-        ("views", f"{call.revision}: " + ", ".join(f"{view.view} {view.image_sha256[:12]}" for view in call.views)),
+    yield f"[bold]{escape(call.biological_sample_id)}[/]  {escape(call.centre)}  [bold]{escape(describe_call(call))}[/]"
+    columns = ("label", "call#", "consensus#", *(f"{m.model} {m.version}#" for m in call.models), "remark~")
+    yield table("Probabilities", columns, _labels(call))
+    delay = seconds((call.produced_at - call.announced_at).total_seconds())
+    lines = (
+        ("call", short(call.call_id, full=full)),
+        ("tensor", call.tensor_key),
+        ("tensor SHA-256", short(call.tensor_sha256, full=full)),
+        ("views", ", ".join(f"{view.view} {short(view.image_sha256, full=full)}" for view in call.views)),
         ("preprocessing", f"{call.preprocessing_version} (generation {call.preprocessing_generation})"),
         *(
             (
                 f"model {m.model}",
-                f"version {m.version}, trained on {m.training_digest[:12]}, calibrated {m.calibration_digest[:12]}",
+                f"version {m.version}, trained on {short(m.training_digest, full=full)}, "
+                f"calibrated with {short(m.calibration_digest, full=full)}",
             )
             for m in call.models
         ),
         ("activation", call.activation),
         ("last image announced (UTC)", moment(call.announced_at)),
-        (
-            "called",
-            f"{moment(call.produced_at)}, {seconds((call.produced_at - call.announced_at).total_seconds())} later",
-        ),
+        ("called (UTC)", f"{moment(call.produced_at)}, {delay} later"),
         ("recorded (UTC)", moment(record.recorded_at)),
     )
-    yield table("Lineage", ("what", "value"), rows)
+    yield facts("Lineage", lines)
 
 
 def _labels(call: PhenotypeCall) -> Iterator[tuple[object, ...]]:
@@ -107,13 +141,15 @@ def _labels(call: PhenotypeCall) -> Iterator[tuple[object, ...]]:
     columns = zip(*((one.level1, *one.level2, *one.level3) for one in sources), strict=True)
     bits = (int(call.abnormal), *call.vector)
     for label, bit, probabilities in zip(("Abnormal", *call.labels), bits, columns, strict=True):
-        remark = [
-            word
-            for word, labels in (("uncertain", call.uncertain), ("models disagree", call.disagreement))
+        remarks = [
+            remark
+            for remark, labels in (("uncertain", call.uncertain), ("models disagree", call.disagreement))
             if label in labels
         ]
-        yield (label, bit, *(f"{one:.3f}" for one in probabilities), ", ".join(remark))
+        yield (label, bit, *(f"{one:.3f}" for one in probabilities), ", ".join(remarks))
 
 
-def _older(record: CallRecord) -> tuple[object, ...]:
-    return record.call.revision, record.call.activation, called(record.call), moment(record.call.produced_at)
+def _older(record: CallRecord, *, full: bool) -> tuple[object, ...]:
+    call = record.call
+    call_id = short(call.call_id, full=full)
+    return call.revision, call.activation, describe_call(call), call_id, moment(call.produced_at)

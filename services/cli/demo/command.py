@@ -12,11 +12,11 @@ import typer
 from services.cli.demo.display import Display
 from services.cli.demo.tables import account
 from services.cli.output import JsonOption, console, errors, print_json
+from services.common.environment import CLONE, stack_folder
 from services.demo.cohort import CohortRequest
 from services.demo.outcome import DemoOutcome, label_figures, quantile
 from services.demo.run import DemoOptions, run
 from services.demo.sending import DemoResult
-from services.operations.environment import CLONE, stack_folder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 

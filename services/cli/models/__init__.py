@@ -1,1 +1,1 @@
-"""`xray models`: which versions there are, which serve, and changing that."""
+"""`xray models`: which versions exist, which make the calls, and changing that."""

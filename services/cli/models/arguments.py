@@ -1,39 +1,54 @@
-"""What several of the commands take and print."""
+"""Arguments that several `xray models` commands take, and how they print a record."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.output import print_json
-from services.common.events import ModelActivation
 
-Why = Annotated[str, typer.Option(help="Why, in a sentence; it stands in the record.")]
-Who = Annotated[str | None, typer.Option(help="Who decided it; your user name unless given.")]
-Versions = Annotated[list[str], typer.Argument(help="MODEL=VERSION, one or more.")]
+if TYPE_CHECKING:
+    from services.common.events import ModelActivation
+    from services.common.settings import Settings
+
+Why = Annotated[str, typer.Option(help="The reason, in a sentence; it is kept in the record.")]
+Who = Annotated[str | None, typer.Option(help="Who decided it.  [default: your user name]")]
+Versions = Annotated[list[str], typer.Argument(metavar="MODEL=VERSION...", help="One or more versions.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model.")]
 
 
-def chosen(arguments: list[str]) -> dict[str, int]:
+def model_versions(arguments: list[str]) -> dict[str, int]:
     """Read MODEL=VERSION, each model once; raises typer.BadParameter."""
     versions: dict[str, int] = {}
     for argument in arguments:
         model, equals, version = argument.partition("=")
         if not equals or not version.isdigit() or int(version) < 1 or model in versions:
             message = f"{argument!r} is not MODEL=VERSION, each model once"
-            raise typer.BadParameter(message, param_hint="VERSIONS")
+            raise typer.BadParameter(message, param_hint="MODEL=VERSION")
         versions[model] = int(version)
     return versions
 
 
-def listing(versions: dict[str, int]) -> str:
+def settings_for(*servers: str) -> Settings:
+    """Return the settings; raises Retriable unless these servers answer."""
+    from services.common.settings import Settings, load
+    from services.operations.servers import require
+
+    settings = load(Settings)
+    require(settings, *servers)
+    return settings
+
+
+def listing(versions: Mapping[str, int]) -> str:
     """Write versions for people: `cae 2, convnext 2`."""
     return ", ".join(f"{model} {version}" for model, version in sorted(versions.items()))
 
 
-def print_record(record: ModelActivation, words: str, *, as_json: bool) -> None:
-    """Print a record that was written, as JSON or as `words` with its versions."""
+def print_record(record: ModelActivation, title: str, *, as_json: bool) -> None:
+    """Print a record that was published, as JSON or as `title` with its versions."""
     if as_json:
         print_json(record)
         return
-    typer.echo(f"{words}: {listing(record.versions)}")
+    typer.echo(f"{title}: {listing(record.versions)}")

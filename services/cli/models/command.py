@@ -4,49 +4,48 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.models.arguments import Versions, Who, Why, chosen, print_record
-from services.cli.models.comparison import comparisons, label_table, summaries, summary_table
-from services.cli.models.listing import ListedVersion, listed, shown
+from services.cli.models.arguments import Model, Versions, Who, Why, model_versions, print_record, settings_for
 from services.cli.models.shadowing import retire_, shadow_, shadowed_before
 from services.cli.options import user
-from services.cli.output import JsonOption, console, print_json, table
-from services.common.settings import Settings, load
-from services.registry.admit import add_version
-from services.registry.bucket import repository_of
-from services.registry.install import create_repository, install_models
-from services.registry.promote import promote, roll_back
-from services.registry.repository import ModelRepository
-from services.registry.triton_client import connect
+from services.cli.output import FullOption, JsonOption, console, facts, print_json, short, table
+
+if TYPE_CHECKING:
+    from services.cli.models.listing import ListedVersion
 
 app = typer.Typer(
     add_completion=False,
-    rich_markup_mode="markdown",
     no_args_is_help=True,
-    help="Model versions: which there are, which make the calls, and changing that without a restart.\n\n"
+    help="List model versions, choose which ones make the calls, and change that without a restart.\n\n"
     "docs/refresh.md explains it for operators.",
 )
 
 
 @app.command("list")
-def list_(*, as_json: JsonOption = False) -> None:
-    """List every version in the repository and whether it serves, and the candidates that were in shadow.
+def list_(*, full: FullOption = False, as_json: JsonOption = False) -> None:
+    """List all versions and candidates in shadow.
+
+    `role` is active, shadow, previous (what a rollback returns to), served or waiting.
 
     Examples:
 
         xray models list
+        xray models list --json | jq -r 'select(.role == "active") | .model'
     """
-    settings = load(Settings)
+    from services.cli.models.comparison import summaries, summary_table
+    from services.cli.models.listing import listed
+
+    settings = settings_for("kafka", "triton")
     rows = listed(settings)
     if as_json:
         for row in rows:
-            print_json(row.document())
+            print_json(row.to_json())
         return
     columns = ("model", "version#", "role", "in Triton", "preprocessing", "AUC level 1#", "card")
-    console().print(table("Model versions", columns, (_cells(row) for row in rows)))
+    console().print(table("Model versions", columns, (_cells(row, full=full) for row in rows)))
     found = summaries(settings)
     if found:
         console().print(summary_table(found))
@@ -54,69 +53,90 @@ def list_(*, as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(
-    model: Annotated[str, typer.Argument(help="Name of a model.")],
-    version: Annotated[int, typer.Argument(help="Its version.")],
+    model: Model,
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="Its version.")],
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one version: its card with figures and limits, what is wrong with its files, how it did in shadow.
+    """Show the model card of one version.
+
+    Its figures and limits, problems with its files, and how it compared in shadow.
 
     Examples:
 
         xray models show convnext 2
     """
-    settings = load(Settings)
-    document = shown(settings, model, version)
-    found = comparisons(settings, model, version)
+    from services.cli.models.comparison import comparisons, label_table
+    from services.cli.models.listing import shown
+
+    settings = settings_for("kafka", "triton")
+    found = shown(settings, model, version)
+    compared = comparisons(settings, model, version)
     if as_json:
-        print_json(document | {"in shadow": [one.document() for one in found]})
+        print_json(found | {"in shadow": [one.to_json() for one in compared]})
         return
-    console().print(table(f"{model}, version {version}", ("what", "value"), document.items()))
-    for one in found:
+    console().print(facts(f"{model}, version {version}", found.items()))
+    for one in compared:
         console().print(label_table(one))
 
 
 @app.command()
 def add(
-    source: Annotated[Path, typer.Argument(help="Model repository that holds the versions, such as a training wrote.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Model repository with the versions, such as a training wrote.")
+    ],
     versions: Versions,
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy versions into the repository that Triton serves from; none of them serves before it is promoted.
+    """Copy versions into Triton's repository.
+
+    A version makes no calls before it is promoted.
 
     Examples:
 
         xray models add refreshed/ convnext=2 cae=2
     """
+    from services.common.settings import Settings, load
+    from services.registry.admit import add_version
+    from services.registry.bucket import repository_of
+    from services.registry.repository import ModelRepository
+
     target = repository_of(load(Settings))
-    for model, version in chosen(versions).items():
+    for model, version in model_versions(versions).items():
         added = add_version(ModelRepository(source), target, model, version)
         if as_json:
             print_json({"model": model, "version": version, "added": added})
         else:
-            typer.echo(f"{model} {version}: {'added' if added else 'was there already'}")
+            typer.echo(f"{model} {version}: {'added' if added else 'already present'}")
 
 
 @app.command()
 def install(
-    source: Annotated[Path, typer.Argument(help="Model repository to begin with, such as this project's own.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Model repository to start with, such as this project's own.")
+    ],
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Fill the repository that Triton is to serve from with the models that it lacks; those that are there stay.
+    """Add missing models to Triton's repository.
 
-    In containers this comes before Triton's start. Further versions of a model: xray models add.
+    Existing models are not changed. In containers this runs before Triton starts. `xray models add` adds further
+    versions of a model.
 
     Examples:
 
         xray models install model_repository/
     """
+    from services.common.settings import Settings, load
+    from services.registry.install import create_repository, install_models
+    from services.registry.repository import ModelRepository
+
     installed = install_models(ModelRepository(source), create_repository(load(Settings)))
     if as_json:
         print_json({"installed": installed})
     else:
-        typer.echo(f"installed: {', '.join(installed) or 'nothing, every model is there'}")
+        typer.echo(f"installed: {', '.join(installed) or 'nothing, every model is present'}")
 
 
 @app.command("promote")
@@ -127,28 +147,33 @@ def promote_(
     who: Who = None,
     evaluation: Annotated[str | None, typer.Option(help="Key of the evaluation in object storage.")] = None,
     after_shadowed: Annotated[
-        int, typer.Option(min=0, help="Refuse unless these versions were in shadow on so many specimens.")
+        int, typer.Option(min=0, help="Refuse unless these versions were in shadow on this many specimens.")
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Have these versions make the calls, once the real Triton has answered their golden inputs as it should.
+    """Make these versions produce the calls.
 
-    Models that are not named keep their version. The versions before stay loaded: `xray models rollback`.
+    Before that, Triton must answer their golden inputs correctly. Models that are not named keep their version. The
+    previous versions stay loaded; `xray models rollback` returns to them.
 
     Examples:
 
         xray models promote convnext=2 cae=2 --why "trained with the reviews of May"
-
         xray models promote convnext=2 cae=2 --after-shadowed 500 --why "agreed with the calls for a week"
     """
-    settings = load(Settings)
+    from services.registry.bucket import repository_of
+    from services.registry.promote import promote
+    from services.registry.triton_client import connect
+
+    chosen = model_versions(versions)
+    settings = settings_for("kafka", "triton")
     repository = repository_of(settings)
     with closing(connect(settings.triton_grpc)) as client:
         record = promote(
             settings,
             client,
             repository,
-            chosen(versions),
+            chosen,
             why=why,
             who=who or user(),
             evaluation_key=evaluation,
@@ -159,13 +184,18 @@ def promote_(
 
 @app.command()
 def rollback(*, why: Why, who: Who = None, as_json: JsonOption = False) -> None:
-    """Return to the versions that made the calls before; a second time goes one further back.
+    """Return to the versions that made the calls before.
+
+    A second rollback goes one step further back.
 
     Examples:
 
         xray models rollback --why "too many spines"
     """
-    settings = load(Settings)
+    from services.registry.promote import roll_back
+    from services.registry.triton_client import connect
+
+    settings = settings_for("kafka", "triton")
     with closing(connect(settings.triton_grpc)) as client:
         record = roll_back(settings, client, why=why, who=who or user())
     print_record(record, f"activation {record.activation}", as_json=as_json)
@@ -175,8 +205,8 @@ app.command("shadow")(shadow_)
 app.command("retire")(retire_)
 
 
-def _cells(row: ListedVersion) -> tuple[object, ...]:
+def _cells(row: ListedVersion, *, full: bool) -> tuple[object, ...]:
     card = row.card
     auc = card.metrics.get("AUC level 1") if card else None
     version = card.preprocessing_version if card else None
-    return (row.model, row.version, row.role, "ready" if row.ready else "", version, auc, (row.pin or "")[:12])
+    return (row.model, row.version, row.role, "ready" if row.ready else "", version, auc, short(row.pin, full=full))

@@ -1,4 +1,4 @@
-"""How candidates in shadow compare with the calls, as the ledger has it."""
+"""How candidates in shadow compare with the calls, by the ledger."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.table import Table
-
 from services.cli.models.arguments import listing
-from services.cli.output import errors, moment, seconds, table
+from services.cli.output import Sheet, errors, moment, seconds, table
 from services.common.errors import PipelineError
 from services.common.settings import Settings
 from services.ledger.database import ledger
@@ -18,20 +16,20 @@ from services.ledger.queries import ShadowLabel, ShadowSummary, shadow_labels, s
 
 @dataclass(frozen=True)
 class ShadowComparison:
-    """One candidate: over all, and by label."""
+    """One candidate: overall, and by label."""
 
     summary: ShadowSummary
     labels: list[ShadowLabel]
 
-    def document(self) -> dict[str, Any]:
-        """Return it for JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison for JSON."""
         return asdict(self.summary) | {"labels": [asdict(label) for label in self.labels]}
 
 
 def summaries(settings: Settings) -> list[ShadowSummary]:
-    """Return every candidate that was compared, the last one first; none, and a remark, when the ledger is away.
+    """Return every candidate that was compared, the last one first.
 
-    What serves must be told even while PostgreSQL is away.
+    Without the ledger it returns none and prints a remark: which versions serve must be shown without PostgreSQL too.
     """
     try:
         with ledger(settings) as connection:
@@ -42,7 +40,7 @@ def summaries(settings: Settings) -> list[ShadowSummary]:
 
 
 def comparisons(settings: Settings, model: str, version: int) -> list[ShadowComparison]:
-    """Return the comparisons of candidates that hold this version, as `summaries` does."""
+    """Return the comparisons of candidates that contain this version."""
     found = [one for one in summaries(settings) if one.versions.get(model) == version]
     if not found:
         return []
@@ -50,20 +48,20 @@ def comparisons(settings: Settings, model: str, version: int) -> list[ShadowComp
         return [ShadowComparison(one, shadow_labels(connection, one.versions)) for one in found]
 
 
-def summary_table(found: list[ShadowSummary]) -> Table:
-    """Return a line a candidate."""
-    columns = ("candidate", "specimens#", "differing#", "answer p50#", "p99#", "first", "last")
+def summary_table(found: list[ShadowSummary]) -> Sheet:
+    """Return one row per candidate."""
+    columns = ("candidate", "specimens#", "differing#", "time p50#", "p99#", "first (UTC)", "last (UTC)")
     return table("Compared in shadow", columns, map(_line, found))
 
 
-def label_table(comparison: ShadowComparison) -> Table:
-    """Return a line a label."""
+def label_table(comparison: ShadowComparison) -> Sheet:
+    """Return one row per label."""
     one = comparison.summary
     title = (
-        f"{listing(one.versions)} in shadow: {one.specimens} specimens, answers in {seconds(one.seconds_p50)} (p50), "
+        f"{listing(one.versions)} in shadow: {one.specimens} specimens, inference in {seconds(one.seconds_p50)} (p50), "
         f"{seconds(one.seconds_p99)} (p99)"
     )
-    return table(title, ("label", "positive in the calls#", "of the candidate#", "differing#"), _lines(comparison))
+    return table(title, ("label", "positive calls#", "positive in shadow#", "differing#"), _lines(comparison))
 
 
 def _line(one: ShadowSummary) -> tuple[object, ...]:

@@ -1,6 +1,6 @@
-"""What `xray models list` and `show` say: the repository, Triton and `models.active` side by side.
+"""The versions in the repository with their roles by Triton and `models.active`, and all that is known of one.
 
-What `xray models show` says of the refresh that made a version.
+For a version that a refresh made, this includes the figures of the decision on it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from services.registry.triton_client import connect
 
 
 def decided(settings: Settings, key: str) -> dict[str, Any]:
-    """Return the decision's figures for a version whose card names one; a store that is away hides nothing else."""
+    """Return the figures of the decision that the card names; an unreachable store hides nothing else."""
     if not key:
         return {}
     try:
@@ -54,8 +54,8 @@ class ListedVersion:
     card: ModelCard | None
     pin: str | None
 
-    def document(self) -> dict[str, Any]:
-        """Return it for JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the version for JSON."""
         card = None if self.card is None else self.card.model_dump(mode="json")
         facts = {"model": self.model, "version": self.version, "role": self.role, "ready": self.ready}
         return facts | {"card_sha256": self.pin, "card": card}
@@ -81,7 +81,7 @@ def _listed(settings: Settings, repository: ModelRepository, found: ActivationRe
 
 
 def shown(settings: Settings, model: str, version: int) -> dict[str, Any]:
-    """Return what is known of one version; raises Rejected(`version_missing`)."""
+    """Return all that is known of one version; raises Rejected(`version_missing`)."""
     repository, found = repository_of(settings), records(settings)
     one = next(
         (row for row in _listed(settings, repository, found) if (row.model, row.version) == (model, version)), None
@@ -109,7 +109,7 @@ def _verdict(repository: ModelRepository, model: str, version: int) -> str:
         inspect(repository, model, version)
     except Rejected as rejected:
         return str(rejected)
-    return "as its card says"
+    return "match its card"
 
 
 def _role(found: ActivationRecords, model: str, version: int, *, served: bool) -> str:

@@ -33,6 +33,7 @@ from services.ledger.queries.fates import (
     refused_images,
     unreadable_records,
 )
+from services.ledger.queries.known import images_at_intake, known_centres, known_reasons
 from services.ledger.queries.rejections import (
     RejectionCount,
     RejectionSummary,
@@ -106,8 +107,11 @@ __all__ = [
     "find_rejection",
     "find_specimen",
     "image_fates",
+    "images_at_intake",
     "incomplete_counts",
     "incomplete_specimens",
+    "known_centres",
+    "known_reasons",
     "ledger_count",
     "newest_sequence",
     "outdated_images",

@@ -24,7 +24,10 @@ _WANTED: Final[LiteralString] = """
         ) is null as current
         from call
     ) as ranked
-    where (current or %(history)s) and (%(centre)s::text is null or centre = %(centre)s)
+    where (current or %(history)s)
+      and (%(centre)s::text is null or centre = %(centre)s)
+      and (%(since)s::timestamptz is null or recorded_at >= %(since)s)
+      and (abnormal or not %(abnormal_only)s)
 """
 _ORDER: Final[LiteralString] = "order by biological_sample_id, preprocessing_generation, revision, activation, call_id"
 
@@ -40,14 +43,20 @@ class StoredCall:
 
 @contextmanager
 def stored_calls(
-    connection: Connection, *, history: bool, centre: str | None
+    connection: Connection,
+    *,
+    history: bool,
+    centre: str | None,
+    since: datetime | None = None,
+    abnormal_only: bool = False,
 ) -> Iterator[tuple[int, Iterator[StoredCall]]]:
     """Yield the number of calls and the calls, by specimen and rank: the current ones, or all with `history`.
 
+    `since` compares with the time of recording; `abnormal_only` leaves out calls that are not abnormal.
     Both are of one snapshot; calls recorded meanwhile are not included. Raises Retriable when the database goes away,
     Fatal when the tables are missing.
     """
-    wanted = {"history": history, "centre": centre}
+    wanted = {"history": history, "centre": centre, "since": since, "abnormal_only": abnormal_only}
     with sorted_errors("read the ledger"), connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
         (number,) = connection.execute(f"select count(*) {_WANTED}", wanted).fetchone() or (0,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,11 @@ class RejectionCount:
 
 @dataclass(frozen=True)
 class RejectionSummary:
-    """A rejection without the original; `original_bytes` is its size, None when the record had no value."""
+    """A rejection without the original; `original_bytes` is its size, None when the record had no value.
+
+    `file_name` is the one that the announcement of the image gives, if it gives one. `details` holds what was measured
+    and the limits.
+    """
 
     rejection_id: str
     stage: str
@@ -40,6 +44,8 @@ class RejectionSummary:
     original_bytes: int | None
     produced_at: datetime
     recorded_at: datetime
+    file_name: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def rejection_counts(
@@ -69,7 +75,8 @@ def rejections(
     """Return rejections that match all given conditions, the last recorded first."""
     query = """
         select rejection_id, stage, reason, words, biological_sample_id, centre, image_event_id, source_topic,
-               source_partition, source_offset, octet_length(original) as original_bytes, produced_at, recorded_at
+               source_partition, source_offset, octet_length(original) as original_bytes, produced_at, recorded_at,
+               (select metadata ->> 'file_name' from image where event_id = image_event_id) as file_name, details
         from rejection
         where (%(reason)s::text is null or reason = %(reason)s)
           and (%(stage)s::text is null or stage = %(stage)s)

@@ -39,7 +39,7 @@ newest as (
 select announced.*, newest.original_sha256
 from announced join newest using (event_id)
 where newest.preprocessing_generation < %(generation)s and not exists (
-    select from rejection where rejection.image_event_id = announced.event_id and rejection.headers @> %(recalled)s
+    select from rejection where rejection.image_event_id = announced.event_id and rejection.headers @> %(reprocessed)s
 )
 order by announced.biological_sample_id, announced.announced_at, announced.event_id
 """
@@ -114,7 +114,7 @@ def outdated_images(
         _OUTDATED,
         specimens=list(specimens),
         generation=preprocessing_generation,
-        recalled=Jsonb(mark),
+        reprocessed=Jsonb(mark),
     )
     return [StoredImage(ImageEvent.model_validate(row), row["original_sha256"]) for row in found]
 

@@ -1,1 +1,1 @@
-"""`xray calls export`: the ledger's calls as one file, Parquet or rows in IMPC's manner."""
+"""`xray calls export`: the ledger's calls as one file, Parquet or rows in the format of IMPC."""

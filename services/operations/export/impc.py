@@ -1,9 +1,9 @@
-"""Calls as rows in IMPC's manner: one row a specimen and label, with the fields of its Solr core `experiment`.
+"""Calls as rows in the format of IMPC: one row per specimen and label, with the fields of its Solr core `experiment`.
 
-Names that mean the same there are the same here: biological_sample_id, phenotyping_center, procedure_stable_id,
-parameter_stable_id, category, mp_term_id, mp_term_name. Several values of one cell are separated by semicolons.
+Columns that mean the same have the same names: biological_sample_id, phenotyping_center, procedure_stable_id,
+parameter_stable_id, category, mp_term_id, mp_term_name. Several values in one cell are separated by semicolons.
 
-What a label of the call can stand for: IMPReSS parameters and Mammalian Phenotype (MP) terms of the label map.
+The IMPReSS parameters and Mammalian Phenotype (MP) terms that a label can stand for come from the label map.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from services.ledger.queries import StoredCall
 
 @dataclass(frozen=True)
 class Meaning:
-    """Parameters and terms behind one label, each once, in the order of the label map.
+    """Parameters and terms of one label, each once, in the order of the label map.
 
-    A call names the label, not the observation behind it, so with several terms it is one of them.
+    A call gives the label, not the observation behind it, so of several terms the finding is one.
     """
 
     parameter_stable_ids: tuple[str, ...]
@@ -65,14 +65,14 @@ COLUMNS: Final = (
     "models",
     "produced_at",
 )
-_NOTHING: Final = Meaning((), (), ())
+_NO_MEANING: Final = Meaning((), (), ())
 
 
 def write_csv(path: Path, calls: Iterable[StoredCall]) -> None:
-    """Write UTF-8 CSV with a header: fourteen rows a call, level 1 and then the thirteen labels in their order.
+    """Write UTF-8 CSV with a header: fourteen rows per call, level 1 and then the thirteen labels in their order.
 
-    `category` is normal or abnormal, `probability` the consensus. The terms stand with abnormal labels only: the
-    label is one of them.
+    `category` is normal or abnormal, `probability` the consensus in [0, 1]. Only abnormal labels have terms: the
+    finding is one of them.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -84,11 +84,11 @@ def write_csv(path: Path, calls: Iterable[StoredCall]) -> None:
 def _rows(stored: StoredCall) -> Iterator[tuple[object, ...]]:
     call = stored.call
     models = ";".join(f"{output.model} {output.version}" for output in call.models)
-    origin = (call.call_id, _word(stored.current), call.revision, call.preprocessing_version, call.activation, models)
+    origin = (call.call_id, _flag(stored.current), call.revision, call.preprocessing_version, call.activation, models)
     probabilities = (call.consensus.level1, *call.consensus.level2, *call.consensus.level3)
     bits = (int(call.abnormal), *call.vector)
     for label, bit, probability in zip(LABEL_ORDER, bits, probabilities, strict=True):
-        meaning = meanings().get(label, _NOTHING) if bit else _NOTHING
+        meaning = meanings().get(label, _NO_MEANING) if bit else _NO_MEANING
         yield (
             call.biological_sample_id,
             call.centre,
@@ -97,7 +97,7 @@ def _rows(stored: StoredCall) -> Iterator[tuple[object, ...]]:
             label,
             "abnormal" if bit else "normal",
             probability,
-            _word(label in call.uncertain),
+            _flag(label in call.uncertain),
             ";".join(meaning.mp_term_ids),
             ";".join(meaning.mp_term_names),
             ";".join(meaning.parameter_stable_ids),
@@ -110,5 +110,5 @@ def _level(label: str) -> int:
     return 1 if label == LABEL_ORDER[0] else 2 if label in LEVEL2 else 3
 
 
-def _word(value: bool) -> str:
+def _flag(value: bool) -> str:
     return "true" if value else "false"

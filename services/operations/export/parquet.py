@@ -1,4 +1,4 @@
-"""Calls as Parquet: one row a call, a column a label."""
+"""Calls as Parquet: one row per call, one column per label."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.common.labels import CALL_LABELS, LABEL_ORDER
 from services.ledger.queries import StoredCall
 
 _BATCH: Final = 2000
-"""Calls of one row group: some 20 MB of memory while it is made."""
+"""Calls per row group: about 20 MB of memory while it is built."""
 _MOMENT: Final = pa.timestamp("us", tz="UTC")
 _OUTPUT: Final = pa.struct(
     {
@@ -31,7 +31,7 @@ _VIEW: Final = pa.struct({"view": pa.string(), "image_sha256": pa.string(), "vie
 
 
 def column(label: str) -> str:
-    """Return the name of a label's column, say whole_body; its probability is p_whole_body."""
+    """Return the name of a label's column, for example whole_body; its probability is in p_whole_body."""
     return label.lower().replace("-", "_")
 
 
@@ -62,7 +62,7 @@ SCHEMA: Final = pa.schema(
 
 
 def write_parquet(path: Path, calls: Iterable[StoredCall]) -> None:
-    """Write one row a call. Labels are booleans, `p_...` their consensus probabilities in [0, 1], times UTC."""
+    """Write one row per call. Labels are booleans, `p_...` their consensus probabilities in [0, 1], times UTC."""
     with parquet.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         for batch in _batches(calls):
             writer.write_table(pa.Table.from_pylist([_row(stored) for stored in batch], schema=SCHEMA))

@@ -1,1 +1,1 @@
-"""`xray reconcile`: every announced image accounted for, by the topics and the ledger."""
+"""`xray reconcile`: accounts for every announced image, by topics and ledger."""

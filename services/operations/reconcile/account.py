@@ -1,6 +1,6 @@
-"""The account: announced = called + incomplete + rejected + skipped + in flight, and what is missing from it.
+"""Accounts for every announced image: called + incomplete + rejected + skipped + in flight, and the missing ones.
 
-Announces images again, by the very records that announced them first.
+Missing images are announced again by publishing their original records once more.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from services.common.kafka.reading import OffsetRange, read
 from services.common.settings import Settings
 from services.common.topics import IMAGES
 from services.ledger.queries import ImageFate, UnreadableRecord
-from services.operations.reconcile.snapshot import Place, Snapshot
+from services.operations.reconcile.snapshot import RecordLocation, Snapshot
 
 HEADER: Final = "xray-announced-again"
 _LINGER_RECORDS: Final = 500
 
 
-def announce_again(settings: Settings, places: set[Place]) -> int:
-    """Publish the records at these places of `xray.images` once more; returns how many are still there.
+def announce_again(settings: Settings, locations: set[RecordLocation]) -> int:
+    """Publish the records at these locations of `xray.images` once more; returns how many of them still exist.
 
-    Every effect is a function of the announcement, so announcing again changes nothing that is right.
+    All results are derived from the announcement, so correct data does not change.
     """
     count = 0
     with reader(settings) as consumer, publisher(settings) as producer:
         sent: list[Any] = []
-        for record in _records(consumer, places):
+        for record in _records(consumer, locations):
             headers = [*record.headers, (HEADER, f"{record.partition}/{record.offset}".encode())]
             # A record without a key goes back to its partition.
             partition = record.partition if record.key is None else None
@@ -45,14 +45,14 @@ def announce_again(settings: Settings, places: set[Place]) -> int:
     return count
 
 
-def _records(consumer: Any, places: set[Place]) -> Iterator[Any]:
-    """Read one stretch a partition: from its first place to its last."""
-    stretches = {}
-    for partition in {partition for partition, _ in places}:
-        offsets = [offset for where, offset in places if where == partition]
-        stretches[TopicPartition(IMAGES.name, partition)] = OffsetRange(min(offsets), max(offsets) + 1)
-    for record in read(consumer, stretches):
-        if (record.partition, record.offset) in places:
+def _records(consumer: Any, locations: set[RecordLocation]) -> Iterator[Any]:
+    """Read one range of offsets per partition: from its first location to its last."""
+    ranges = {}
+    for partition in {partition for partition, _ in locations}:
+        offsets = [offset for where, offset in locations if where == partition]
+        ranges[TopicPartition(IMAGES.name, partition)] = OffsetRange(min(offsets), max(offsets) + 1)
+    for record in read(consumer, ranges):
+        if (record.partition, record.offset) in locations:
             yield record
 
 
@@ -62,21 +62,21 @@ def _wait(sent: list[Any]) -> None:
     sent.clear()
 
 
-Why = Literal["not_recorded", "no_outcome", "no_call", "not_refused"]
+MissingReason = Literal["not_recorded", "no_outcome", "no_call", "not_refused"]
 COLUMNS: Final = ("announced", "called", "incomplete", "rejected", "skipped", "in_flight", "missing")
-WORDS: Final[dict[Why, str]] = {
-    "not_recorded": "the sink has passed its announcement, but the ledger has no row of it",
-    "no_outcome": "intake has passed it, but there is neither a view nor a refusal",
-    "no_call": "its specimen has all views, nothing of it is under way, but no call rests on this image",
-    "not_refused": "an unreadable record that intake has passed without refusing it",
+EXPLANATIONS: Final[dict[MissingReason, str]] = {
+    "not_recorded": "the sink has passed its announcement, but the ledger has no row for it",
+    "no_outcome": "intake has passed it, but there is neither a view nor a rejection",
+    "no_call": "its specimen has all views and nothing in flight, but no call is based on this image",
+    "not_refused": "an unreadable record that intake has passed without rejecting it",
 }
 
 
 @dataclass(frozen=True)
-class Missing:
-    """An announcement that nothing accounts for; `event_id` and specimen are None for an unreadable record."""
+class MissingImage:
+    """An announcement without an outcome; `event_id` and specimen are None for an unreadable record."""
 
-    why: Why
+    why: MissingReason
     centre: str | None
     biological_sample_id: str | None
     event_id: str | None
@@ -86,7 +86,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class CentreAccount:
-    """Images of one centre; None stands for records whose centre could not be read."""
+    """Number of images of one centre; None stands for records whose centre could not be read."""
 
     centre: str | None
     announced: int
@@ -100,10 +100,10 @@ class CentreAccount:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """All centres by name, and every announcement that is missing, by place."""
+    """All centres by name, and every missing announcement, by location."""
 
     centres: tuple[CentreAccount, ...]
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingImage, ...]
 
     @property
     def total(self) -> CentreAccount:
@@ -114,10 +114,10 @@ class Reconciliation:
 
 @dataclass(frozen=True)
 class LedgerSide:
-    """What the ledger says: the fate of every image, the places of unreadable records that were refused.
+    """What the ledger knows: the fate of every image, and the locations of unreadable records that were rejected.
 
-    Of the events that have no fate here, `refused` names those that were refused (a row that PostgreSQL could not
-    hold), `earlier` those first announced before the time from which on the account is made.
+    Of the events without a fate, `refused` lists those that were rejected (a row that PostgreSQL could not store) and
+    `earlier` those first announced before the time at which the account starts.
     """
 
     fates: Collection[ImageFate]
@@ -127,12 +127,12 @@ class LedgerSide:
 
 
 def account(topics: Snapshot, ledger: LedgerSide) -> Reconciliation:
-    """Put both sides together; each announcement is counted once, however often it was sent."""
+    """Combine both sides; each announcement is counted once, however often it was sent."""
     counts: Counter[tuple[str | None, str]] = Counter()
-    missing: list[Missing] = []
+    missing: list[MissingImage] = []
     for centre, outcome in (*_images(topics, ledger), *_unrecorded(topics, ledger), *_unreadable(topics, ledger)):
         counts[centre, "announced"] += 1
-        if isinstance(outcome, Missing):
+        if isinstance(outcome, MissingImage):
             missing.append(outcome)
             counts[centre, "missing"] += 1
         else:
@@ -142,7 +142,7 @@ def account(topics: Snapshot, ledger: LedgerSide) -> Reconciliation:
     return Reconciliation(tuple(rows), tuple(sorted(missing, key=lambda one: (one.partition, one.offset))))
 
 
-Outcome = str | Missing
+Outcome = str | MissingImage
 
 
 def _images(topics: Snapshot, ledger: LedgerSide) -> Iterator[tuple[str | None, Outcome]]:
@@ -152,17 +152,16 @@ def _images(topics: Snapshot, ledger: LedgerSide) -> Iterator[tuple[str | None, 
 
 
 def _outcome(topics: Snapshot, one: ImageFate) -> Outcome:
-    way, specimen = topics.under_way, one.biological_sample_id
+    flight, specimen = topics.in_flight, one.biological_sample_id
     if one.fate == "unseen":
-        under_way = one.event_id in way.events
-        return "in_flight" if under_way else _missing("no_outcome", one)
+        return "in_flight" if one.event_id in flight.events else _missing("no_outcome", one)
     if one.fate == "uncalled":
-        under_way = (
-            (specimen, one.preprocessing_version) in way.specimens
-            or (specimen, one.preprocessing_version, one.image_sha256) in way.members
-            or specimen in way.refused_specimens
+        in_flight = (
+            (specimen, one.preprocessing_version) in flight.specimens
+            or (specimen, one.preprocessing_version, one.image_sha256) in flight.members
+            or specimen in flight.refused_specimens
         )
-        return "in_flight" if under_way else _missing("no_call", one)
+        return "in_flight" if in_flight else _missing("no_call", one)
     return one.fate
 
 
@@ -171,31 +170,34 @@ def _unrecorded(topics: Snapshot, ledger: LedgerSide) -> Iterator[tuple[str | No
     for event_id, one in topics.announcements.items():
         if event_id in known:
             continue
-        partition, offset = one.place
+        partition, offset = one.location
         if event_id in ledger.refused:
             yield one.centre, "rejected"
         elif offset >= topics.recorded.get(partition, 0):
             yield one.centre, "in_flight"
         else:
-            yield one.centre, Missing("not_recorded", one.centre, one.biological_sample_id, event_id, partition, offset)
+            yield (
+                one.centre,
+                MissingImage("not_recorded", one.centre, one.biological_sample_id, event_id, partition, offset),
+            )
 
 
 def _unreadable(topics: Snapshot, ledger: LedgerSide) -> Iterator[tuple[str | None, Outcome]]:
-    refused: set[Place] = {(one.kafka_partition, one.kafka_offset) for one in ledger.unreadable}
-    for place, centre in topics.unreadable.items():
-        partition, offset = place
-        if place in refused:
+    refused: set[RecordLocation] = {(one.kafka_partition, one.kafka_offset) for one in ledger.unreadable}
+    for location, centre in topics.unreadable.items():
+        partition, offset = location
+        if location in refused:
             yield centre, "rejected"
-        elif offset >= topics.taken.get(partition, 0) or place in topics.under_way.refused_places:
+        elif offset >= topics.taken.get(partition, 0) or location in topics.in_flight.refused_locations:
             yield centre, "in_flight"
         else:
-            yield centre, Missing("not_refused", centre, None, None, partition, offset)
+            yield centre, MissingImage("not_refused", centre, None, None, partition, offset)
 
 
-def _missing(why: Why, one: ImageFate) -> Missing:
-    return Missing(why, one.centre, one.biological_sample_id, one.event_id, one.kafka_partition, one.kafka_offset)
+def _missing(why: MissingReason, one: ImageFate) -> MissingImage:
+    return MissingImage(why, one.centre, one.biological_sample_id, one.event_id, one.kafka_partition, one.kafka_offset)
 
 
-def places(missing: Iterable[Missing]) -> set[Place]:
-    """Return where the announcements lie on `xray.images`."""
+def locations(missing: Iterable[MissingImage]) -> set[RecordLocation]:
+    """Return where the announcements are on `xray.images`."""
     return {(one.partition, one.offset) for one in missing}

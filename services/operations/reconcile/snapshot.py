@@ -1,7 +1,7 @@
-"""What the topics say at one moment: all announcements, and what is under way between the services.
+"""The topics at one moment: all announcements, and what is in flight between the services.
 
 Offsets are read in the order in which an image passes the services, and the ledger is read afterwards. So whatever a
-service had committed when it was asked is found further down: in a later topic's unread stretch or in the ledger.
+service had committed by then is found further down: in the unread part of a later topic, or in the ledger.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SETS: Final[dict[str, type[SpecimenReady] | type[TensorReady] | type[PhenotypeC
     TENSORS.name: TensorReady,
     CALLS.name: PhenotypeCall,
 }
-Place = tuple[int, int]
+RecordLocation = tuple[int, int]
 """Partition and offset on `xray.images`."""
 
 
@@ -50,49 +50,49 @@ class Announcement:
     event_id: str
     biological_sample_id: str
     centre: str
-    place: Place
+    location: RecordLocation
 
 
 @dataclass
-class UnderWay:
-    """What lies between the services: images by event, specimens whose views wait, sets of views, refusals."""
+class InFlight:
+    """Unread records between the services: images by event, specimens whose views wait, sets of views, rejections."""
 
     events: set[str] = field(default_factory=set)
     specimens: set[tuple[str, str]] = field(default_factory=set)
     members: set[tuple[str, str, str]] = field(default_factory=set)
     refused_specimens: set[str] = field(default_factory=set)
-    refused_places: set[Place] = field(default_factory=set)
+    refused_locations: set[RecordLocation] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`ends`, `taken` and `recorded` are by partition of `xray.images`: its end, where intake is, where the sink is."""
+    """`ends`, `taken` and `recorded` are offsets by partition of `xray.images`: of its end, intake and sink."""
 
     announcements: dict[str, Announcement]
-    unreadable: dict[Place, str | None]
-    under_way: UnderWay
+    unreadable: dict[RecordLocation, str | None]
+    in_flight: InFlight
     ends: dict[int, int]
     taken: dict[int, int]
     recorded: dict[int, int]
 
 
 def take(settings: ServiceSettings, since: datetime | None = None) -> Snapshot:
-    """Read the topics; with `since` only images announced later. Raises Retriable when the broker is away."""
+    """Read the topics; with `since` only images announced later. Raises Retriable when the broker is unreachable."""
     with administrator(settings) as admin, reader(settings) as consumer:
-        stretches, committed = _unread(settings, admin, consumer)
+        ranges, committed = _unread(settings, admin, consumer)
         beginnings = _beginnings(consumer, since)
-        ends = {where: stretches[where].end for where in beginnings}
+        ends = {where: ranges[where].end for where in beginnings}
         announcements, unreadable, again = _announced(
             read(consumer, {where: OffsetRange(beginnings[where], ends[where]) for where in beginnings}),
             {where.partition: committed[INTAKE.name].get(where, 0) for where in beginnings},
         )
-        unread = {where: one for where, one in stretches.items() if where.topic != IMAGES.name}
-        under_way = _under_way(read(consumer, unread), committed[ASSEMBLER.name])
-    under_way.events |= again
+        unread = {where: one for where, one in ranges.items() if where.topic != IMAGES.name}
+        in_flight = _in_flight(read(consumer, unread), committed[ASSEMBLER.name])
+    in_flight.events |= again
     return Snapshot(
         announcements,
         unreadable,
-        under_way,
+        in_flight,
         _by_partition(ends),
         {where.partition: committed[INTAKE.name].get(where, 0) for where in beginnings},
         {where.partition: committed[SINK.name].get(where, 0) for where in beginnings},
@@ -102,7 +102,7 @@ def take(settings: ServiceSettings, since: datetime | None = None) -> Snapshot:
 def _unread(
     settings: ServiceSettings, admin: Any, consumer: Any
 ) -> tuple[dict[TopicPartition, OffsetRange], dict[str, Offsets]]:
-    """Return of every topic what some reader has not committed, and the offsets of every group."""
+    """Return the range of each partition that some reader has not committed, and the offsets of every group."""
     ends: Offsets = consumer.end_offsets(partitions_of(consumer, IMAGES.name))
     committed: dict[str, Offsets] = {}
     starts: Offsets = {}
@@ -136,37 +136,37 @@ def _beginnings(consumer: Any, since: datetime | None) -> Offsets:
 
 def _announced(
     records: Iterable[Any], taken: dict[int, int]
-) -> tuple[dict[str, Announcement], dict[Place, str | None], set[str]]:
-    """Return announcements by event id, unreadable records by place, and the events that intake has yet to take."""
+) -> tuple[dict[str, Announcement], dict[RecordLocation, str | None], set[str]]:
+    """Return announcements by event id, unreadable records by location, and the events that wait for intake."""
     announcements: dict[str, Announcement] = {}
-    unreadable: dict[Place, str | None] = {}
+    unreadable: dict[RecordLocation, str | None] = {}
     waiting: set[str] = set()
     for record in records:
-        place = (record.partition, record.offset)
+        location = (record.partition, record.offset)
         try:
             event = parse_event(ImageEvent, record.value)
         except Rejected:
-            unreadable[place] = _centre(record.value)
+            unreadable[location] = _centre(record.value)
             continue
-        one = Announcement(event.event_id, event.biological_sample_id, event.centre, place)
+        one = Announcement(event.event_id, event.biological_sample_id, event.centre, location)
         announcements.setdefault(one.event_id, one)
         if record.offset >= taken[record.partition]:
             waiting.add(one.event_id)
     return announcements, unreadable, waiting
 
 
-def _under_way(records: Iterable[Any], assembled: Offsets) -> UnderWay:
-    found = UnderWay()
+def _in_flight(records: Iterable[Any], assembled: Offsets) -> InFlight:
+    found = InFlight()
     for record in records:
         waits = record.offset >= assembled.get(TopicPartition(record.topic, record.partition), 0)
         try:
             _note(found, record, waits_for_assembler=waits)
         except Rejected:
-            continue  # its reader refuses it; that it names no image is all that counts here
+            continue  # its reader rejects it; it names no image
     return found
 
 
-def _note(found: UnderWay, record: Any, *, waits_for_assembler: bool) -> None:
+def _note(found: InFlight, record: Any, *, waits_for_assembler: bool) -> None:
     if record.topic == VIEWS.name:
         view = parse_event(ViewReady, record.value)
         found.events.add(view.image_event_id)
@@ -178,16 +178,16 @@ def _note(found: UnderWay, record: Any, *, waits_for_assembler: bool) -> None:
         _note_set(found, parse_event(_SETS[record.topic], record.value))
 
 
-def _note_set(found: UnderWay, event: SpecimenReady | TensorReady | PhenotypeCall) -> None:
+def _note_set(found: InFlight, event: SpecimenReady | TensorReady | PhenotypeCall) -> None:
     name, version = event.biological_sample_id, event.preprocessing_version
     found.members |= {(name, version, view.image_sha256) for view in event.views}
 
 
-def _note_rejection(found: UnderWay, rejection: Rejection) -> None:
+def _note_rejection(found: InFlight, rejection: Rejection) -> None:
     if rejection.image_event_id is not None:
         found.events.add(rejection.image_event_id)
     elif rejection.source_topic == IMAGES.name:
-        found.refused_places.add((rejection.source_partition, rejection.source_offset))
+        found.refused_locations.add((rejection.source_partition, rejection.source_offset))
     elif rejection.biological_sample_id is not None:
         found.refused_specimens.add(rejection.biological_sample_id)
 
@@ -197,7 +197,7 @@ def _by_partition(offsets: Offsets) -> dict[int, int]:
 
 
 def _centre(value: bytes | None) -> str | None:
-    """Find the centre in a record that may be anything, as the rejection of it does."""
+    """Find the centre in a record of any content, as its rejection does."""
     try:
         centre = json.loads(value or b"null")["centre"]
     except (ValueError, LookupError, TypeError, RecursionError):

@@ -1,1 +1,1 @@
-"""`xray reprocess`: past specimens called anew, by the versions that serve now or from their originals."""
+"""`xray reprocess`: past specimens called again, by the versions that serve now or from their originals."""

@@ -1,4 +1,4 @@
-"""Where a recall begins: at the stored tensors, or at the stored originals."""
+"""What is reprocessed: stored tensors of outdated calls, or stored originals of outdated views."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Publication:
 
 @dataclass(frozen=True)
 class SpecimenStatus:
-    """How a specimen stands; one that is outdated has publications, all others have none.
+    """The standing of a specimen; only an outdated one has publications.
 
-    `revision` is that of its current call, None where it is of no matter.
+    `revision` is that of its current call, None where it does not matter.
     """
 
     biological_sample_id: str
@@ -46,32 +46,32 @@ class SpecimenStatus:
 
 
 class ReprocessSource(Protocol):
-    """What is published again, who reads it, and how specimens stand."""
+    """What is published again, which service reads it, and the status of specimens."""
 
     topic: Topic
     reader: str
 
     def look(self, specimens: Sequence[KnownSpecimen]) -> list[SpecimenStatus]:
-        """Ask the ledger about a page of specimens; one answer each, in their order."""
+        """Return the status of each of these specimens by the ledger, in their order."""
 
 
 class OutdatedTensors:
-    """Tensors of current calls that other versions made than those that serve now; read by the classifier."""
+    """Tensors of current calls made by other versions than those that serve now; read by the classifier."""
 
     topic: Topic = TENSORS
     reader: str = CLASSIFIER.name
 
     def __init__(self, connection: Connection, active: ActiveModels) -> None:
-        """Recall for the versions that are active now; raises Fatal when none is, Retriable when Kafka is away."""
+        """Compare with the versions that are active now; raises Fatal if there are none, Retriable without Kafka."""
         self._connection, self._active = connection, active
         self._versions = active.refresh().versions
 
     def look(self, specimens: Sequence[KnownSpecimen]) -> list[SpecimenStatus]:
-        """See `ReprocessSource`; raises Rejected(`activation_changed`) when other versions have become active since."""
+        """See `ReprocessSource`; raises Rejected(`activation_changed`) when other versions became active meanwhile."""
         newest = self._active.refresh()
         if newest.versions != self._versions:
-            words = f"activation {newest.activation} took over meanwhile: recall again, for its versions"
-            raise Rejected("activation_changed", words)
+            message = f"activation {newest.activation} took effect meanwhile; run the command again for its versions"
+            raise Rejected("activation_changed", message)
         calls = current_calls_of(self._connection, [one.biological_sample_id for one in specimens])
         return [self._found(one, calls.get(one.biological_sample_id)) for one in specimens]
 
@@ -84,13 +84,13 @@ class OutdatedTensors:
 
 
 class OutdatedOriginals:
-    """Images whose views are of an older preprocessing generation; read by intake, which takes the stored original."""
+    """Images whose views have an older preprocessing generation; read by intake, which uses the stored original."""
 
     topic: Topic = IMAGES
     reader: str = INTAKE.name
 
     def __init__(self, connection: Connection) -> None:
-        """Recall for the preprocessing of this program."""
+        """Compare with the preprocessing version of this program."""
         self._connection = connection
 
     def look(self, specimens: Sequence[KnownSpecimen]) -> list[SpecimenStatus]:
@@ -104,19 +104,19 @@ class OutdatedOriginals:
 
 
 def standing_of(call: PhenotypeCall | None, versions: Mapping[str, int]) -> Standing:
-    """Judge a specimen by its current call and the versions that serve now."""
+    """Return the standing of a specimen by its current call and the versions that serve now."""
     if call is None:
         return "uncalled"
     if call.preprocessing_generation < GENERATION:
         return "older_preprocessing"
     made_by = {model.model: model.version for model in call.models}
-    # A call of a newer generation ranks above whatever this program could have made.
+    # A call of a newer generation ranks above any that this program could make.
     newer = call.preprocessing_generation > GENERATION
     return "up_to_date" if newer or made_by == dict(versions) else "outdated"
 
 
 def tensor_of(call: PhenotypeCall) -> TensorReady:
-    """Return the announcement of the tensor that a call of today's preprocessing rests on."""
+    """Return the announcement of the tensor that a call of the present preprocessing version is based on."""
     return TensorReady(
         biological_sample_id=call.biological_sample_id,
         centre=call.centre,
@@ -133,7 +133,7 @@ def tensor_of(call: PhenotypeCall) -> TensorReady:
 
 
 def has_grown(store: ObjectStore, found: SpecimenStatus) -> bool:
-    """Tell whether intake has stored a view that the current call does not rest on: a newer revision is on its way."""
+    """Return whether intake has stored a view that the current call is not based on: a newer revision is in flight."""
     if found.revision is None:
         return False
     listed = store.keys(specimen_prefix(VERSION, found.biological_sample_id))

@@ -1,1 +1,1 @@
-"""`xray trace`: one specimen's way through the services, by the ledger and bounded stretches of the topics."""
+"""`xray trace`: one specimen followed through the services, by the ledger and limited ranges of the topics."""

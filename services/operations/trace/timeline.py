@@ -1,4 +1,4 @@
-"""The steps of a specimen in order of time."""
+"""The steps of a specimen in order of time, from the ledger and from its records on the topics."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.common.events import ImageEvent, PhenotypeCall, Rejection, SpecimenReady, TensorReady, ViewReady
-from services.common.events.summary import called, reviewed
+from services.common.events.summary import describe_call, describe_review
 from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS, Topic
 from services.ledger.queries import RejectionSummary, SpecimenHistory
-from services.operations.trace.stretches import TraceRecord, Window
+from services.operations.trace.records import TraceRecord, Window
 
 _PUBLISHED: Final = timedelta(minutes=1)
-"""After an event was made: a batch is published within."""
+"""An event is published at most this long after it was produced."""
 _WAITING: Final = timedelta(hours=1)
-"""How long after a view that no call rests on its set is looked for."""
+"""How long after a view without a call its set of views is searched for."""
 
 
 @dataclass(frozen=True)
 class TraceStep:
-    """One step: `place` is topic/partition/offset where that is known, `key` the object that the step stored."""
+    """One step: `record` is topic/partition/offset if it is known, `key` the object that the step stored."""
 
     at: datetime
     stage: str
     what: str
     about: str
-    place: str | None = None
+    record: str | None = None
     key: str | None = None
 
 
 def windows(history: SpecimenHistory) -> list[tuple[Topic, list[Window]]]:
-    """Return when records of this specimen must have been published, as far as the ledger tells."""
+    """Return the times at which records of this specimen must have been published, as far as the ledger knows."""
     calls = [record.call for record in history.calls]
-    rested_on = {(call.preprocessing_version, view.image_sha256) for call in calls for view in call.views}
+    used = {(call.preprocessing_version, view.image_sha256) for call in calls for view in call.views}
     sets: list[Window] = [(call.announced_at, call.produced_at + _PUBLISHED) for call in calls]
     sets += [
         (view.produced_at, view.produced_at + _WAITING)
         for view in history.views
-        if (view.preprocessing_version, view.image_sha256) not in rested_on
+        if (view.preprocessing_version, view.image_sha256) not in used
     ]
     return [
         (VIEWS, [(view.produced_at, view.produced_at + _PUBLISHED) for view in history.views]),
@@ -50,9 +50,9 @@ def windows(history: SpecimenHistory) -> list[tuple[Topic, list[Window]]]:
     ]
 
 
-def timeline(history: SpecimenHistory, sightings: Sequence[TraceRecord]) -> list[TraceStep]:
-    """Put ledger and topics together; a record that was published twice appears twice, with both places."""
-    steps = [*_announced(history), *_recorded(history), *map(seen, sightings), *_unseen(history, sightings)]
+def timeline(history: SpecimenHistory, records: Sequence[TraceRecord]) -> list[TraceStep]:
+    """Combine ledger and topics; a record that was published twice appears twice, with both locations."""
+    steps = [*_announced(history), *_recorded(history), *map(step_of, records), *_expired(history, records)]
     return sorted(steps, key=lambda step: step.at)
 
 
@@ -70,41 +70,37 @@ def _image(event: ImageEvent, at: datetime, where: str) -> TraceStep:
 
 def _recorded(history: SpecimenHistory) -> Iterator[TraceStep]:
     for record in history.calls:
-        what = "call recorded in the ledger" + ("" if record.current else ", superseded by now")
+        what = "call recorded in the ledger" + ("" if record.current else ", now superseded")
         yield TraceStep(record.recorded_at, "sink", what, record.call.call_id)
     for one_review in history.reviews:
         review = one_review.review
-        words = f"reviewed by {review.who}: {reviewed(review)}" + (f" ({review.note})" if review.note else "")
-        yield TraceStep(review.reviewed_at, "curator", words, one_review.review_id)
+        what = f"reviewed by {review.who}: {describe_review(review)}" + (f" ({review.note})" if review.note else "")
+        yield TraceStep(review.reviewed_at, "curator", what, one_review.review_id)
     for one in history.rejections:
-        yield TraceStep(one.recorded_at, "sink", "refusal recorded in the ledger", one.rejection_id)
+        yield TraceStep(one.recorded_at, "sink", "rejection recorded in the ledger", one.rejection_id)
 
 
-def _unseen(history: SpecimenHistory, sightings: Sequence[TraceRecord]) -> Iterator[TraceStep]:
-    """Yield what the ledger holds and the topics no longer do, by the time it was made."""
-    seen = {_about(one) for one in sightings}
+def _expired(history: SpecimenHistory, records: Sequence[TraceRecord]) -> Iterator[TraceStep]:
+    """Yield the steps that are in the ledger but no longer on the topics."""
+    seen = {step_of(one).about for one in records}
     for view in history.views:
         if view.image_event_id not in seen:
             yield _view(view, None)
-    for record in history.calls:
-        if record.call.call_id not in seen:
-            yield _call(record.call, None)
+    for call in history.calls:
+        if call.call.call_id not in seen:
+            yield _call(call.call, None)
     for one in history.rejections:
         if one.rejection_id not in seen:
-            yield _refusal(one, None)
+            yield _rejection(one, None)
 
 
-def _about(sighting: TraceRecord) -> str:
-    return seen(sighting).about
-
-
-def seen(sighting: TraceRecord) -> TraceStep:
-    """Return the step that a record stands for."""
-    event = sighting.event
-    where = f"{sighting.topic}/{sighting.partition}/{sighting.offset}"
+def step_of(record: TraceRecord) -> TraceStep:
+    """Return the step that a record documents."""
+    event = record.event
+    where = f"{record.topic}/{record.partition}/{record.offset}"
     match event:
         case ImageEvent():
-            return _image(event, sighting.published_at, where)
+            return _image(event, record.published_at, where)
         case ViewReady():
             return _view(event, where)
         case SpecimenReady():
@@ -117,8 +113,8 @@ def seen(sighting: TraceRecord) -> TraceStep:
         case PhenotypeCall():
             return _call(event, where)
         case Rejection():
-            return _refusal(event, where)
-    msg = f"no step is made of {type(event).__name__}"
+            return _rejection(event, where)
+    msg = f"{type(event).__name__} is not a step of a specimen"
     raise TypeError(msg)
 
 
@@ -128,19 +124,19 @@ def _view(view: ViewReady, where: str | None) -> TraceStep:
     return TraceStep(view.produced_at, "intake", what, view.image_event_id, where, view.view_key)
 
 
-def _refusal(one: Rejection | RejectionSummary, where: str | None) -> TraceStep:
+def _rejection(one: Rejection | RejectionSummary, where: str | None) -> TraceStep:
     of = f" event {one.image_event_id[:12]}" if one.image_event_id else ""
-    return TraceStep(one.produced_at, one.stage, f"refused{of}, {one.reason}: {one.words}", one.rejection_id, where)
+    return TraceStep(one.produced_at, one.stage, f"rejected{of}, {one.reason}: {one.words}", one.rejection_id, where)
 
 
 def _call(call: PhenotypeCall, where: str | None) -> TraceStep:
     models = ", ".join(f"{model.model} {model.version}" for model in call.models)
-    what = f"called {called(call)} at revision {call.revision} by {models}, activation {call.activation}"
+    what = f"called {describe_call(call)} at revision {call.revision} by {models}, activation {call.activation}"
     return TraceStep(call.produced_at, "classifier", what, call.call_id, where, call.tensor_key)
 
 
 def object_keys(history: SpecimenHistory) -> Mapping[str, str]:
-    """Return where every object lies, with what it is."""
+    """Return the key of every stored object, and what the object is."""
     keys: dict[str, str] = {}
     for view in history.views:
         keys[view.original_key] = "original"

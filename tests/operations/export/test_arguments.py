@@ -15,12 +15,16 @@ from services.operations.export.impc import meanings
 
 @pytest.mark.parametrize(
     ("arguments", "usage"),
-    [(["--help"], "calls list"), (["list", "--help"], "calls list"), (["export", "--help"], "calls export")],
+    [
+        (["--help"], "calls [OPTIONS] [SPECIMEN]"),
+        (["list", "--help"], "calls [OPTIONS] [SPECIMEN]"),
+        (["export", "--help"], "calls export [OPTIONS] {FILE}"),
+    ],
 )
 def test_calls_lists_unless_another_command_is_named(arguments: list[str], usage: str) -> None:
     answer = CliRunner().invoke(app, ["calls", *arguments])
     assert answer.exit_code == 0
-    assert f" {usage} " in answer.stdout
+    assert f" {usage}\n" in answer.stdout
 
 
 @pytest.mark.parametrize(

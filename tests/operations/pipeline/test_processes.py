@@ -63,8 +63,8 @@ def test_kill_is_abrupt_and_mend_starts_again(program: Path) -> None:
         first = processes.pid("intake")
         processes.kill("intake")
         assert not processes.alive("intake")
-        assert processes.mend() == ["intake"]
-        assert processes.mend() == []
+        assert processes.restart_crashed() == ["intake"]
+        assert processes.restart_crashed() == []
         processes.wait_ready(20)
         assert processes.pid("intake") != first
     assert (program / "intake.log").read_text().count("ended cleanly") == 1

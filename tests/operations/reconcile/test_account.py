@@ -10,7 +10,7 @@ import pytest
 
 from services.ledger.queries import ImageFate, UnreadableRecord
 from services.operations.reconcile.account import COLUMNS, LedgerSide, account
-from services.operations.reconcile.snapshot import Announcement, Place, Snapshot, UnderWay
+from services.operations.reconcile.snapshot import Announcement, InFlight, RecordLocation, Snapshot
 
 
 def snapshot(*announced: str, **more: Any) -> Snapshot:
@@ -18,8 +18,8 @@ def snapshot(*announced: str, **more: Any) -> Snapshot:
     announcements = {
         name: Announcement(name, f"specimen {name}", "JAX", (0, offset)) for offset, name in enumerate(announced)
     }
-    unreadable: dict[Place, str | None] = more.pop("unreadable", {})
-    parts: dict[str, Any] = {"under_way": UnderWay(), "ends": {0: 100}, "taken": {0: 100}, "recorded": {0: 100}}
+    unreadable: dict[RecordLocation, str | None] = more.pop("unreadable", {})
+    parts: dict[str, Any] = {"in_flight": InFlight(), "ends": {0: 100}, "taken": {0: 100}, "recorded": {0: 100}}
     return Snapshot(announcements, unreadable, **(parts | more))
 
 
@@ -51,8 +51,8 @@ def test_every_fate_has_its_column_and_centres_are_kept_apart() -> None:
 
 
 def test_what_intake_has_yet_to_take_is_in_flight() -> None:
-    waiting = UnderWay(events={"a"})
-    assert counted(snapshot("a", under_way=waiting), fate("a", "unseen")) == {"announced": 1, "in_flight": 1}
+    waiting = InFlight(events={"a"})
+    assert counted(snapshot("a", in_flight=waiting), fate("a", "unseen")) == {"announced": 1, "in_flight": 1}
 
 
 def test_without_any_outcome_an_image_is_missing() -> None:
@@ -61,27 +61,27 @@ def test_without_any_outcome_an_image_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    "under_way",
+    "in_flight",
     [
-        UnderWay(specimens={("specimen a", "p1")}),
-        UnderWay(members={("specimen a", "p1", "sha a")}),
-        UnderWay(refused_specimens={"specimen a"}),
+        InFlight(specimens={("specimen a", "p1")}),
+        InFlight(members={("specimen a", "p1", "sha a")}),
+        InFlight(refused_specimens={"specimen a"}),
     ],
 )
-def test_a_view_is_in_flight_while_its_set_is_anywhere_between_the_services(under_way: UnderWay) -> None:
-    assert counted(snapshot("a", under_way=under_way), fate("a", "uncalled")) == {"announced": 1, "in_flight": 1}
+def test_a_view_is_in_flight_while_its_set_is_anywhere_between_the_services(in_flight: InFlight) -> None:
+    assert counted(snapshot("a", in_flight=in_flight), fate("a", "uncalled")) == {"announced": 1, "in_flight": 1}
 
 
 @pytest.mark.parametrize(
-    "under_way",
+    "in_flight",
     [
-        UnderWay(),
-        UnderWay(specimens={("specimen a", "p2"), ("specimen b", "p1")}),
-        UnderWay(members={("specimen a", "p1", "sha b")}),
+        InFlight(),
+        InFlight(specimens={("specimen a", "p2"), ("specimen b", "p1")}),
+        InFlight(members={("specimen a", "p1", "sha b")}),
     ],
 )
-def test_another_set_under_way_does_not_hide_a_missing_call(under_way: UnderWay) -> None:
-    assert counted(snapshot("a", under_way=under_way), fate("a", "uncalled")) == {"announced": 1, "missing": 1}
+def test_another_set_under_way_does_not_hide_a_missing_call(in_flight: InFlight) -> None:
+    assert counted(snapshot("a", in_flight=in_flight), fate("a", "uncalled")) == {"announced": 1, "missing": 1}
 
 
 def test_an_announcement_that_the_sink_has_yet_to_read_is_in_flight_else_missing() -> None:
@@ -95,8 +95,8 @@ def test_what_was_announced_before_or_after_the_time_asked_for_does_not_count() 
 
 
 def test_unreadable_records_count_by_their_place() -> None:
-    places: dict[Place, str | None] = {(0, 1): "JAX", (0, 2): None, (0, 3): None, (0, 9): None}
-    topics = snapshot(unreadable=places, taken={0: 9}, under_way=UnderWay(refused_places={(0, 3)}))
+    locations: dict[RecordLocation, str | None] = {(0, 1): "JAX", (0, 2): None, (0, 3): None, (0, 9): None}
+    topics = snapshot(unreadable=locations, taken={0: 9}, in_flight=InFlight(refused_locations={(0, 3)}))
     refused = [UnreadableRecord("JAX", 0, 1)]
     assert counted(topics, unreadable=refused) == {"announced": 4, "rejected": 1, "in_flight": 2, "missing": 1}
     (missing,) = account(topics, LedgerSide((), refused)).missing

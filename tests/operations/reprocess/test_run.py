@@ -16,7 +16,7 @@ from services.common.store import ObjectStore
 from services.ledger.database import Connection
 from services.ledger.queries import KnownSpecimen
 from services.operations.reprocess import run as module
-from services.operations.reprocess.progress import ReprocessProgress
+from services.operations.reprocess.progress import ReprocessCounts
 from services.operations.reprocess.run import Publisher, Reprocessing
 from services.operations.reprocess.source import (
     OutdatedTensors,
@@ -81,11 +81,11 @@ class World:
         images = [("DV", 1), ("LAT", 2), *([("DV", 3)] if specimen in self.grown else [])]
         return iter([f"{prefix}{view}/{number:064x}.png" for view, number in images])
 
-    def run(self, limit: int | None = None) -> tuple[list[str], ReprocessProgress]:
-        telling = ReprocessProgress(len(self.outdated))
-        one = Reprocessing(cast(ReprocessSource, self), cast(ObjectStore, Listed(self)), cast(Publisher, self), telling)
+    def run(self, limit: int | None = None) -> tuple[list[str], ReprocessCounts]:
+        counts = ReprocessCounts(len(self.outdated))
+        one = Reprocessing(cast(ReprocessSource, self), cast(ObjectStore, Listed(self)), cast(Publisher, self), counts)
         pages = [self.look([KnownSpecimen(name, "JAX") for name in sorted(self.outdated)])]
-        return one.run(pages, limit), telling
+        return one.run(pages, limit), counts
 
 
 class Listed:
@@ -98,9 +98,9 @@ class Listed:
 
 def test_what_is_outdated_is_published_once_and_awaited() -> None:
     world = World(["a", "b"])
-    in_vain, telling = world.run()
-    assert (in_vain, world.published, world.outdated) == ([], ["a", "b"], set())
-    assert telling.document(dry_run=False)["records"] == 2
+    without_result, counts = world.run()
+    assert (without_result, world.published, world.outdated) == ([], ["a", "b"], set())
+    assert counts.to_json(dry_run=False)["records"] == 2
 
 
 def test_nothing_that_came_to_nothing_is_hidden() -> None:
@@ -109,9 +109,9 @@ def test_nothing_that_came_to_nothing_is_hidden() -> None:
 
 def test_the_limit_counts_specimens() -> None:
     world = World(["a", "b", "c"])
-    _, telling = world.run(limit=2)
+    _, counts = world.run(limit=2)
     assert world.published == ["a", "b"]
-    assert telling.document(dry_run=False)["total"]["outdated"] == 2
+    assert counts.to_json(dry_run=False)["total"]["outdated"] == 2
 
 
 def test_a_specimen_with_a_newer_revision_on_its_way_is_left_to_it() -> None:
@@ -121,7 +121,7 @@ def test_a_specimen_with_a_newer_revision_on_its_way_is_left_to_it() -> None:
     assert world.published == ["b"]
 
 
-def test_a_specimen_whose_newer_revision_was_refused_is_recalled_last() -> None:
+def test_a_specimen_whose_newer_revision_was_refused_is_reprocessed_last() -> None:
     world = World(["a", "b"], grown=["a"])
     assert world.run()[0] == []
     assert world.published == ["b", "a"]
@@ -141,7 +141,7 @@ def test_a_specimen_stands_as_its_current_call_says(one: PhenotypeCall | None, s
 
 
 def test_a_call_of_the_very_versions_is_up_to_date_whatever_its_activation() -> None:
-    """After a rollback the calls of before need no recall."""
+    """After a rollback the calls of before need no reprocessing."""
     assert standing_of(today("a", activation=1), OLD) == "up_to_date"
 
 
@@ -152,7 +152,7 @@ def test_the_tensor_of_a_call_is_announced_as_it_was() -> None:
     assert (event.preprocessing_version, event.announced_at) == (VERSION, one.announced_at)
 
 
-def test_another_activation_meanwhile_ends_the_recall() -> None:
+def test_another_activation_meanwhile_stops_the_run() -> None:
     records = [ModelActivation(activation=n, versions=v, why="", produced_at=now()) for n, v in ((1, OLD), (2, NEW))]
 
     class Active:
@@ -165,7 +165,7 @@ def test_another_activation_meanwhile_ends_the_recall() -> None:
     assert caught.value.reason == "activation_changed"
 
 
-def test_a_recalled_image_names_its_original() -> None:
+def test_the_headers_name_the_original() -> None:
     assert original_of(reprocess_headers("p9", "a" * 64)) == "a" * 64
     assert original_of([("xray-replay-of", b"x")]) is None
     with pytest.raises(Rejected, match="original_unknown"):

@@ -5,7 +5,7 @@ from datetime import timedelta
 from services.common.events import Event, SpecimenReady, TensorReady
 from services.common.topics import CALLS, SPECIMENS, TENSORS, VIEWS, Topic
 from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
-from services.operations.trace.stretches import TraceRecord, Window
+from services.operations.trace.records import TraceRecord, Window
 from services.operations.trace.timeline import object_keys, timeline, windows
 from tests.ledger.examples import NOON, call, image, minutes, sha256, view
 
@@ -19,7 +19,7 @@ def history() -> SpecimenHistory:
     return SpecimenHistory(None, (announced,), (DV_VIEW,), (CallRecord(1, minutes(3), True, CALL),), ())
 
 
-def sighting(topic: Topic, event: Event, offset: int = 0) -> TraceRecord:
+def record_of(topic: Topic, event: Event, offset: int = 0) -> TraceRecord:
     return TraceRecord(topic.name, 3, offset, minutes(1), event)
 
 
@@ -32,15 +32,15 @@ def tensor_ready() -> TensorReady:
     return TensorReady.model_validate(fields)
 
 
-def test_steps_come_in_order_of_time_with_their_places() -> None:
+def test_steps_are_in_order_of_time_with_their_records() -> None:
     seen = [
-        sighting(CALLS, CALL, 9),
-        sighting(SPECIMENS, set_ready(), 5),
-        sighting(TENSORS, tensor_ready(), 6),
-        sighting(VIEWS, DV_VIEW, 4),
+        record_of(CALLS, CALL, 9),
+        record_of(SPECIMENS, set_ready(), 5),
+        record_of(TENSORS, tensor_ready(), 6),
+        record_of(VIEWS, DV_VIEW, 4),
     ]
     steps = timeline(history(), seen)
-    assert [(step.stage, step.place) for step in steps] == [
+    assert [(step.stage, step.record) for step in steps] == [
         ("centre", "xray.images/3/17"),
         ("intake", "xray.views/3/4"),
         ("assembler", "xray.specimens/3/5"),
@@ -52,9 +52,9 @@ def test_steps_come_in_order_of_time_with_their_places() -> None:
     assert "Spine" in steps[4].what
 
 
-def test_what_topics_no_longer_hold_is_told_from_the_ledger() -> None:
+def test_steps_whose_records_have_expired_come_from_the_ledger() -> None:
     steps = timeline(history(), [])
-    assert [(step.stage, step.place) for step in steps] == [
+    assert [(step.stage, step.record) for step in steps] == [
         ("centre", "xray.images/3/17"),
         ("intake", None),
         ("classifier", None),
@@ -66,7 +66,7 @@ def dict_of(found: list[tuple[Topic, list[Window]]]) -> dict[str, list[Window]]:
     return {topic.name: windows_ for topic, windows_ in found}
 
 
-def test_a_view_that_no_call_rests_on_has_its_set_looked_for() -> None:
+def test_the_set_of_a_view_without_a_call_is_searched_for() -> None:
     late = view("m", "LAT", "late", produced_at=minutes(30))
     known = history()
     found = dict_of(windows(SpecimenHistory(None, known.images, (DV_VIEW, late), known.calls, ())))

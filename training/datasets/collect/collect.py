@@ -148,7 +148,7 @@ def _evaluation(current: EvaluationSet, said: _Said, labelled: Mapping[str, Labe
     if absent:
         words = (
             f"{len(absent)} specimens of the evaluation set have no tensor here, such as {absent[0]}; models can be "
-            "compared on all of it only: name the sources it was made of, put tensors back or recall the specimens"
+            "compared on all of it only: name the sources it was made of, put tensors back or reprocess the specimens"
         )
         raise Rejected("evaluation_incomplete", words, specimens=absent[:10])
     if grow:

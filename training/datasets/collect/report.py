@@ -20,7 +20,7 @@ MEANING: Final = {
     "no_tensor": "it has labels, but neither a current call nor a simulated tensor",
     "nothing_scored": "the label set scored none of its observations",
     "object_missing": "its tensor is not in object storage",
-    "other_preprocessing": "its current call rests on another preprocessing version: recall it",
+    "other_preprocessing": "its current call rests on another preprocessing version: reprocess it",
     "refused_by_intake": "simulated pictures that intake refused",
     "tensor_differs": "its tensor has another digest than its call names",
     "tensor_shape": "its tensor has another shape",

@@ -35,7 +35,7 @@ REFUSED, GONE = MICE[0], MICE[1]
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployed(tmp_path_factory.mktemp("recall")) as deployment:
+    with deployed(tmp_path_factory.mktemp("reprocess")) as deployment:
         for seed, specimen in enumerate(MICE):
             deployment.announce(deployment.upload(mouse(specimen, seed=70 + seed, images=1)))
         deployment.wait_for(dict.fromkeys(MICE, 2), seconds=300)
@@ -67,8 +67,8 @@ def calls_by(system: Deployment, activation: int) -> int:
     return int(count)
 
 
-def recalled(cli: Cli, *arguments: object, exit_code: int = 0) -> dict[str, Any]:
-    (document,) = cli.json("recall", "--rate", "50", *arguments, exit_code=exit_code)
+def reprocessed(cli: Cli, *arguments: object, exit_code: int = 0) -> dict[str, Any]:
+    (document,) = cli.json("reprocess", "--rate", "50", *arguments, exit_code=exit_code)
     return dict(document)
 
 
@@ -89,31 +89,33 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
 def test_a_new_version_calls_every_past_specimen_and_history_stays(
     system: Deployment, cli: Cli, tmp_path: Path
 ) -> None:
-    assert recalled(cli)["records"] == 0
+    assert reprocessed(cli)["records"] == 0
     activation = promoted(system, tmp_path, 2)
-    dry = recalled(cli, "--dry-run")
+    dry = reprocessed(cli, "--dry-run")
     assert (dry["total"]["outdated"], dry["records"], calls_by(system, activation)) == (5, 5, 0)
-    one = recalled(cli, MICE[0], "--centre", dry["centres"][0]["centre"], "--since", "1d", "--until", "0s", "--dry-run")
+    one = reprocessed(
+        cli, MICE[0], "--centre", dry["centres"][0]["centre"], "--since", "1d", "--until", "0s", "--dry-run"
+    )
     assert sum(one["total"].values()) in {0, 1}
-    assert recalled(cli, "--limit", "2")["records"] == 2
+    assert reprocessed(cli, "--limit", "2")["records"] == 2
     assert sorted(of for _, _, of in current(system).values()) == [1, 1, 1, activation, activation]
-    rest = recalled(cli)
-    assert (rest["total"]["outdated"], rest["total"]["up_to_date"], rest["in_vain"]) == (3, 2, [])
+    rest = reprocessed(cli)
+    assert (rest["total"]["outdated"], rest["total"]["up_to_date"], rest["without_result"]) == (3, 2, [])
     assert current(system) == dict.fromkeys(MICE, (GENERATION, 2, activation))
     assert calls_by(system, 1) == calls_by(system, activation) == 5
     announced(cli, 10)
-    again = recalled(cli)
+    again = reprocessed(cli)
     assert (again["records"], again["total"]["up_to_date"]) == (0, 5)
 
 
 def test_killed_in_the_middle_it_goes_on_and_calls_each_once(system: Deployment, cli: Cli, tmp_path: Path) -> None:
     activation = promoted(system, tmp_path, 3)
-    process = cli.process("recall", "--rate", "0.5")
+    process = cli.process("reprocess", "--rate", "0.5")
     wait_until(lambda: calls_by(system, activation) > 0)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert calls_by(system, activation) < 5
-    recalled(cli)
+    reprocessed(cli)
     assert current(system) == dict.fromkeys(MICE, (GENERATION, 2, activation))
     assert calls_by(system, activation) == 5
     announced(cli, 10)
@@ -122,7 +124,7 @@ def test_killed_in_the_middle_it_goes_on_and_calls_each_once(system: Deployment,
 def test_after_a_rollback_the_versions_of_before_call_again(system: Deployment, cli: Cli) -> None:
     with closing(connect(system.settings.triton_grpc)) as client:
         activation = roll_back(system.settings, client, why="a test", who="tests").activation
-    recalled(cli)
+    reprocessed(cli)
     assert current(system) == dict.fromkeys(MICE, (GENERATION, 2, activation))
     versions = system.query("select distinct models from current_call")
     assert {one["version"] for (models,) in versions for one in models if one["model"] == MODEL} == {2}
@@ -135,7 +137,7 @@ def test_a_live_specimen_keeps_its_newer_revision(system: Deployment, cli: Cli, 
     more = mouse(live, seed=72, images=2)[2:]
     system.announce(system.upload(more))
     wait_until(lambda: system.query(f"select count(*) from view where biological_sample_id = '{live}'") == [(4,)])
-    process = cli.process("recall", "--rate", "50", "--json")
+    process = cli.process("reprocess", "--rate", "50", "--json")
     wait_until(lambda: calls_by(system, activation) == 4)
     system.services.start(["assembler"])
     out, words = process.communicate(timeout=300)
@@ -154,23 +156,23 @@ def test_from_the_originals_every_image_is_standardised_anew(system: Deployment,
     system.store.delete(gone)
     lost = system.query(f"select original_key from view where biological_sample_id = '{REFUSED}' order by view limit 1")
     system.store.delete(lost[0][0])
-    dry = recalled(cli, "--dry-run")
+    dry = reprocessed(cli, "--dry-run")
     assert dry["total"] == {"outdated": 0, "up_to_date": 0, "uncalled": 0, "older_preprocessing": 6}
-    assert recalled(cli, "--from-originals", "--dry-run")["records"] == 14
+    assert reprocessed(cli, "--from-originals", "--dry-run")["records"] == 14
 
-    assert recalled(cli, "--from-originals")["in_vain"] == []
+    assert reprocessed(cli, "--from-originals")["without_result"] == []
     expected = {specimen: 2 for specimen in (*MICE, "recall-gone") if specimen != REFUSED} | {MICE[2]: 4}
     wait_until(lambda: {s: r for s, (g, r, _) in current(system).items() if g == GENERATION} == expected)
     assert current(system)[REFUSED][0] == GENERATION - 1  # still called as it was: one of its originals is lost
     (refused,) = cli.json("rejections", "list", "--specimen", REFUSED)
     assert refused["reason"] == "object_missing"
     announced(cli, 14)
-    assert recalled(cli, "--from-originals")["records"] == 0
+    assert reprocessed(cli, "--from-originals")["records"] == 0
 
 
-def test_an_unknown_specimen_is_named_and_nothing_is_recalled(cli: Cli) -> None:
+def test_an_unknown_specimen_is_named_and_nothing_is_reprocessed(cli: Cli) -> None:
     with pytest.raises(Rejected, match="specimen_unknown"):
-        cli("recall", "nobody", MICE[0])
+        cli("reprocess", "nobody", MICE[0])
 
 
 def newest_on_topic(system: Deployment, specimen: str) -> int:

@@ -1,4 +1,4 @@
-"""Finds a specimen's records on the topics: only in its partition, only around the times that the ledger names."""
+"""Finds a specimen's records on the topics: only in its partition, only around the times that the ledger gives."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from services.common.settings import Settings
 from services.common.topics import Topic
 
 MOST_RECORDS: Final = 200_000
-"""Read of one topic at most; a day of a busy partition."""
+"""Most records read of one topic: a day of a busy partition."""
 _SLACK: Final = timedelta(seconds=2)
-"""Clocks of the services and of their producers' records differ a little."""
+"""The clocks of the services and the timestamps of their records differ a little."""
 
 Window = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
 class TraceRecord:
-    """A record of the specimen: when it was published, and where it lies."""
+    """A record of the specimen: when it was published, and where it is."""
 
     topic: str
     partition: int
@@ -38,7 +38,7 @@ class TraceRecord:
 
 @dataclass(frozen=True)
 class TraceRecords:
-    """What was found; `cut_short` names topics of which the last part was left out as too long."""
+    """The records found; `cut_short` lists topics of which the last part was too long to be read."""
 
     records: tuple[TraceRecord, ...]
     read: int
@@ -50,8 +50,8 @@ def partition_of(key: str, count: int) -> int:
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % count
 
 
-def look(settings: Settings, specimen: str, windows: Iterable[tuple[Topic, Sequence[Window]]]) -> TraceRecords:
-    """Read the windows of each topic; raises Retriable when the broker is away."""
+def find_records(settings: Settings, specimen: str, windows: Iterable[tuple[Topic, Sequence[Window]]]) -> TraceRecords:
+    """Read the windows of each topic; raises Retriable when the broker is unreachable."""
     found: list[TraceRecord] = []
     count, cut_short = 0, []
     with reader(settings) as consumer:
@@ -59,12 +59,12 @@ def look(settings: Settings, specimen: str, windows: Iterable[tuple[Topic, Seque
             numbers = partitions_of(consumer, topic.name)
             where = numbers[partition_of(specimen, len(numbers))]
             left = MOST_RECORDS
-            for stretch in _stretches(consumer, where, merged(wanted)):
-                length = min(left, stretch.end - stretch.start)
-                if length < stretch.end - stretch.start:
+            for one in _ranges(consumer, where, merged(wanted)):
+                length = min(left, one.end - one.start)
+                if length < one.end - one.start:
                     cut_short.append(topic.name)
-                records = read(consumer, {where: OffsetRange(stretch.start, stretch.start + length)})
-                found.extend(_sightings(records, specimen, topic))
+                records = read(consumer, {where: OffsetRange(one.start, one.start + length)})
+                found.extend(_records_of(records, specimen, topic))
                 left, count = left - length, count + length
     return TraceRecords(tuple(found), count, tuple(dict.fromkeys(cut_short)))
 
@@ -80,7 +80,7 @@ def merged(windows: Iterable[Window]) -> list[Window]:
     return result
 
 
-def _stretches(consumer: Any, where: TopicPartition, windows: Iterable[Window]) -> Iterator[OffsetRange]:
+def _ranges(consumer: Any, where: TopicPartition, windows: Iterable[Window]) -> Iterator[OffsetRange]:
     end_offset = consumer.end_offsets([where])[where]
 
     def at(moment: datetime) -> int:
@@ -91,7 +91,7 @@ def _stretches(consumer: Any, where: TopicPartition, windows: Iterable[Window]) 
         yield OffsetRange(at(start), at(end))
 
 
-def _sightings(records: Iterable[Any], specimen: str, topic: Topic) -> Iterator[TraceRecord]:
+def _records_of(records: Iterable[Any], specimen: str, topic: Topic) -> Iterator[TraceRecord]:
     for record in records:
         if record.key != specimen.encode():
             continue

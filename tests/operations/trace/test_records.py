@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.operations.trace.stretches import Window, merged, partition_of
+from services.operations.trace.records import Window, merged, partition_of
 from tests.ledger.examples import NOON, minutes
 
 

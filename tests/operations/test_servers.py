@@ -1,0 +1,131 @@
+"""Dead servers: found quickly, named with their setting, and with the way to start a local stack."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli import main
+from services.common.errors import Retriable
+from services.common.settings import Settings, settings_of
+from services.operations import servers
+
+DEAD = {
+    "XRAY_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+    "XRAY_S3_ENDPOINT": "http://127.0.0.1:1",
+    "XRAY_TRITON_GRPC": "127.0.0.1:1",
+    "XRAY_POSTGRES_DSN": "postgresql://xray@127.0.0.1:1/xray",
+}
+QUICK_SECONDS = 10.0
+
+
+@pytest.fixture
+def nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRAY_STACK_FOLDER", str(tmp_path))
+    for name, value in DEAD.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_status_with_nothing_running_shows_every_server_and_how_to_start_one() -> None:
+    started = time.monotonic()
+    answer = CliRunner().invoke(main.app, ["status"])
+    assert time.monotonic() - started < QUICK_SECONDS
+    assert answer.exit_code == 1
+    for name, setting in zip(("kafka", "s3", "triton", "postgres"), servers.SERVERS.values(), strict=True):
+        (line,) = [line for line in answer.stdout.splitlines() if line.split()[:1] == [name]]
+        assert "unreachable" in line
+        assert f"({setting}): Connection refused" in line
+    assert "`xray stack up`" in answer.stderr
+    document = json.loads(CliRunner().invoke(main.app, ["status", "--json"]).stdout)
+    assert [one["reachable"] for one in document["servers"]] == [False] * 4
+
+
+@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.parametrize(
+    ("command", "setting"),
+    [
+        ("init", "XRAY_KAFKA_BOOTSTRAP"),
+        ("calls", "XRAY_POSTGRES_DSN"),
+        ("calls --follow", "XRAY_KAFKA_BOOTSTRAP"),
+        ("specimens", "XRAY_POSTGRES_DSN"),
+        ("rejections list", "XRAY_POSTGRES_DSN"),
+        ("rejections replay --reason blank", "XRAY_KAFKA_BOOTSTRAP"),
+        ("review 1 --normal Spine", "XRAY_KAFKA_BOOTSTRAP"),
+        ("review list", "XRAY_POSTGRES_DSN"),
+        ("statistics", "XRAY_KAFKA_BOOTSTRAP"),
+        ("reconcile", "XRAY_KAFKA_BOOTSTRAP"),
+        ("trace 1", "XRAY_POSTGRES_DSN"),
+        ("reprocess --dry-run", "XRAY_KAFKA_BOOTSTRAP"),
+        ("models list", "XRAY_TRITON_GRPC"),
+        ("models rollback --why x", "XRAY_KAFKA_BOOTSTRAP"),
+    ],
+)
+def test_a_command_names_the_dead_server_quickly(
+    command: str, setting: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("XRAY_DEBUG", raising=False)
+    monkeypatch.setattr("sys.argv", ["xray", *command.split()])
+    started = time.monotonic()
+    with pytest.raises(SystemExit) as exit_:
+        main.main()
+    assert time.monotonic() - started < QUICK_SECONDS
+    error = capsys.readouterr().err
+    assert exit_.value.code == 3
+    assert error.startswith("xray: server unreachable: ")
+    assert setting in error
+    assert "no local stack is running; `xray stack up` starts one" in error
+
+
+def test_a_server_that_listens_is_reachable(listener: int) -> None:
+    settings = settings_of(DEAD | {"XRAY_KAFKA_BOOTSTRAP": f"127.0.0.1:1,127.0.0.1:{listener}"})
+    servers.require(settings, "kafka")
+    assert [one.name for one in servers.unreachable(settings)] == ["objects", "triton", "postgres"]
+    with pytest.raises(Retriable, match=r"S3 is unreachable at 127\.0\.0\.1:1 \(XRAY_S3_ENDPOINT\)") as caught:
+        servers.require(settings, "kafka", "objects")
+    assert caught.value.server == "objects"
+
+
+@pytest.mark.parametrize(
+    ("dsn", "found"),
+    [
+        ("postgresql://x@a:1,b:2/x", [("a", 1), ("b", 2)]),
+        ("host=a,b port=7 dbname=x", [("a", 7), ("b", 7)]),
+        ("postgresql://x@a/x", [("a", 5432)]),
+        ("host=/run/postgresql dbname=x", []),
+        ("dbname=x", []),
+        ("no connection string", []),
+    ],
+)
+def test_addresses_of_postgres(dsn: str, found: list[tuple[str, int]]) -> None:
+    assert servers.addresses(settings_of({"XRAY_POSTGRES_DSN": dsn}), "postgres") == found
+
+
+@pytest.mark.parametrize(
+    ("url", "found"), [("https://s3.example", [("s3.example", 443)]), ("http://a:8333", [("a", 8333)]), ("a:1", [])]
+)
+def test_addresses_of_object_storage(url: str, found: list[tuple[str, int]]) -> None:
+    assert servers.addresses(settings_of({"XRAY_S3_ENDPOINT": url}), "objects") == found
+
+
+def test_the_stack_is_advised_only_where_servers_are_expected_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: int
+) -> None:
+    monkeypatch.setenv("XRAY_STACK_FOLDER", str(tmp_path))
+    remote = {name: value.replace("127.0.0.1", "elsewhere.example") for name, value in DEAD.items()}
+    assert servers.stack_advice(settings_of(remote)) is None
+    assert servers.stack_advice(Settings.model_construct(**settings_of(DEAD).model_dump())) is not None
+    (tmp_path / "environment").write_text(f"XRAY_KAFKA_BOOTSTRAP=127.0.0.1:{listener}\n")
+    assert servers.stack_advice(settings_of(DEAD)) is None
