@@ -11,7 +11,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,13 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from prometheus_client.parser import text_string_to_metric_families
-from rich.console import Console
 
 from deploy.metrics_page import SECTIONS, names_of
-from services.cli.demo.display import Display
 from services.common.loop.lag import Lag, LagGauge
 from services.common.settings import ServiceSettings
 from services.common.topics import IMAGES
 from services.demo.cohort import CohortRequest, rendering
+from services.demo.progress import DemoProgress
 from services.demo.sending import DemoResult, SendOptions, send
 from services.operations.processes import PIPELINE
 from tests.pipeline.deployment import Deployment, deployed
@@ -67,9 +65,7 @@ def sent(system: Deployment, folder: Path) -> DemoResult:
         submissions = cohort.result()
     killer = threading.Thread(target=kill_each, args=(system,))
     killer.start()
-    result = send(
-        SendOptions(system.settings, folder, 120, system.services.mend), submissions, Display(Console(file=StringIO()))
-    )
+    result = send(SendOptions(system.settings, folder, 120, system.services.mend), submissions, DemoProgress())
     killer.join()
     system.services.mend()
     return result

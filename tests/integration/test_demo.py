@@ -59,7 +59,7 @@ def test_ctrl_c_ends_everything_that_the_demo_started(stack: Stack, folder: Path
     program, environment = command(stack, "demo", "--specimens", 6, "--folder", folder)
     with subprocess.Popen(program, cwd=CLONE, env=environment, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
-        while "five services started" not in demo.stdout.readline():
+        while "pipeline services started" not in demo.stdout.readline():
             pass
         time.sleep(2)
         children = psutil.Process(demo.pid).children(recursive=True)
