@@ -188,7 +188,7 @@ def test_an_interrupted_up_stops_what_it_started_and_nothing_else(tmp_path: Path
 
 
 @pytest.mark.crash
-def test_a_server_that_cannot_start_is_named_with_its_last_words(
+def test_a_server_that_cannot_start_is_named_with_the_end_of_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     properties = Kafka._properties
@@ -197,7 +197,7 @@ def test_a_server_that_cannot_start_is_named_with_its_last_words(
         Stack(tmp_path, tied=True).up(["kafka"])
     assert caught.value.server == "kafka"
     assert "Invalid value none for configuration log.cleaner.threads" in "\n".join(caught.value.last_lines)
-    assert str(tmp_path / "logs" / "kafka.log") in caught.value.mend
+    assert str(tmp_path / "logs" / "kafka.log") in caught.value.remedy
 
 
 def supervisor(folder: Path, tied: str, *servers: str) -> subprocess.Popen[str]:

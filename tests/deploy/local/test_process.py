@@ -131,20 +131,20 @@ def test_the_same_program_in_another_folder_is_no_orphan(process: ServerProcess,
 
 
 def test_how_it_ended_is_told(process: ServerProcess) -> None:
-    assert process.exit_words() == "ended"
+    assert process.exit_message() == "exited"
     spawn(process, str(PYTHON), "-c", "raise SystemExit(3)")
     wait_for(lambda: process.pid() is None)
-    assert process.exit_words() == "ended with exit code 3"
+    assert process.exit_message() == "exited with code 3"
     spawn(process, "sleep", "60")
     os.kill(process.pid() or 0, signal.SIGSEGV)
     wait_for(lambda: process.pid() is None)
-    assert process.exit_words() == "was ended by signal SIGSEGV"
+    assert process.exit_message() == "was killed by signal SIGSEGV"
 
 
 def test_a_program_that_is_not_there_is_told_in_the_log(process: ServerProcess) -> None:
     spawn(process, "no-such-server")
     wait_for(lambda: process.pid() is None)
-    assert process.exit_words() == "ended with exit code 127"
+    assert process.exit_message() == "exited with code 127"
     log = process.pid_file.with_name("server.log").read_text(encoding="utf-8")
     assert log == "cannot run no-such-server: No such file or directory\n"
 
