@@ -14,11 +14,14 @@ import typer
 if TYPE_CHECKING:
     from services.common.loop import Handler
     from services.common.settings import ServiceSettings
+import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NoReturn
 
 from services.cli.output import errors
 from services.operations.processes import SERVICES, Processes
@@ -80,17 +83,18 @@ def run(
     Example: XRAY_HTTP_PORT=9101 xray run intake
     """
     if service is Service.ALL:
-        return run_all(logs)
+        run_all(logs)
+        return
     if service is Service.MONITOR:
         from services.common.settings import load
         from services.monitor.process import run_monitor
         from services.monitor.settings import MonitorSettings
 
-        raise typer.Exit(run_monitor(load(MonitorSettings)))
+        _exit(run_monitor(load(MonitorSettings)))
     from services.common.process import run_service
 
     handler, settings = make(service)
-    raise typer.Exit(run_service(handler, settings))
+    _exit(run_service(handler, settings))
 
 
 def make(service: Service) -> tuple[Handler, ServiceSettings]:
@@ -119,3 +123,14 @@ def make(service: Service) -> tuple[Handler, ServiceSettings]:
     from services.sink.service import Sink
 
     return Sink(settings), settings
+
+
+def _exit(code: int) -> NoReturn:
+    """Exit without tearing down the interpreter, once everything is committed and closed.
+
+    The teardown takes about half a second of processor time per service, in which nothing useful happens.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

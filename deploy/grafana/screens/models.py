@@ -52,7 +52,7 @@ _FINDINGS: Final = PanelRow(
               *((f"histogram_quantile({q}, sum by (le) "
                  "(rate(xray_backbone_level1_difference_bucket[$__rate_interval])))", name)
                 for q, name in ((0.5, "median"), (0.95, "95 %"))), width=12),
-        lines("Uncertain and disagreeing calls", "DisagreementJump fires at twice the share of the day before, if over 10 %.", Unit.SHARE,
+        lines("Uncertain and disagreeing calls", "DisagreementJump: twice the day before, over 10 %.", Unit.SHARE,
               (_of_calls("xray_calls_uncertain_total"), "uncertain"),
               (_of_calls("xray_calls_disagreement_total"), "disagreement"), width=12),
     ),
@@ -77,9 +77,9 @@ _TRITON: Final = PanelRow(
     (
         lines("Inferences", "Tensors per second.", Unit.PER_SECOND,
               ("sum by (model, version) (rate(nv_inference_count[$__rate_interval]))", "{{model}} {{version}}")),
-        lines("Time of a request", "Waiting and computing, per request.", Unit.SECONDS,
+        lines("Time of a request", "Waiting and computing.", Unit.SECONDS,
               _microseconds("nv_inference_request_duration_us")),
-        lines("Time in the queue", "The waiting part of it.", Unit.SECONDS, _microseconds("nv_inference_queue_duration_us")),
+        lines("Time in the queue", "Only waiting.", Unit.SECONDS, _microseconds("nv_inference_queue_duration_us")),
         lines("Tensors per execution", "Higher means that more requests are batched.", Unit.COUNT,
               ("sum by (model, version) (rate(nv_inference_count[$__rate_interval]))"
                " / sum by (model, version) (rate(nv_inference_exec_count[$__rate_interval]))",
