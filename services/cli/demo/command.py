@@ -30,9 +30,7 @@ def demo(
     specimens: Annotated[int, typer.Option(min=2, max=1000, help="How many simulated mice to send.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other mice.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers running afterwards.")] = False,
-    running: Annotated[
-        bool, typer.Option("--running", help="Start nothing; use the servers and services that already run.")
-    ] = False,
+    running: Annotated[bool, typer.Option("--running", help="Use servers and services that already run.")] = False,
     patience: Annotated[
         float, typer.Option(min=1, help="Seconds without any progress after which a call counts as missing.")
     ] = 60,
@@ -47,11 +45,10 @@ def demo(
     starts the five services of the pipeline. Renders X-ray files in the style of nine centres, some of them late, sent
     twice, under the wrong parameter, corrupt or badly exposed. Pushes them and waits for their calls in PostgreSQL.
 
-    With `--running`, the XRAY_ variables name the servers, and the services must be running.
-
-    The servers are left as they were found. Every run uses new specimen ids and centres named `Demo ...`. The exit code
-    is 1 if an expected call is missing. The first run downloads the servers and renders the mice; later runs take about
-    a minute.
+    With `--running`, nothing is started: the XRAY_ variables name the servers, and the services must be running.
+    Otherwise the servers are left as they were found. Every run uses new specimen ids, and centres named `Demo ...`.
+    The exit code is 1 if an expected call is missing. The first run downloads the servers and renders the mice; later
+    runs take about a minute.
 
     Examples:
 

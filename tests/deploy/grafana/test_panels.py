@@ -1,4 +1,4 @@
-"""Every panel's query against a real Prometheus that scraped a real run of the whole system."""
+"""Every panel's query on a real Prometheus that scraped a real run of the whole system."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_rules_watched_the_same_run(run: ObservedRun) -> None:
     assert not finite(firing), firing
 
 
-def test_a_wrong_expression_is_refused(run: ObservedRun) -> None:
+def test_a_wrong_expression_is_rejected(run: ObservedRun) -> None:
     with pytest.raises(QueryRefused, match="parse error"):
         run.over("sum by (stage (xray_ready)")
 

@@ -1,4 +1,4 @@
-"""What a stack's folder remembers: ports, secrets, and the environment for the services."""
+"""The state in a stack's folder: ports, secrets, and the environment for the services."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_ports_stay_the_same_between_starts_and_differ_between_servers(folder: S
     assert len({*kafka.values(), *postgres.values()}) == 3
 
 
-def test_only_the_port_that_a_stranger_took_is_chosen_again(folder: StackFolder) -> None:
+def test_only_the_port_that_another_process_took_is_replaced(folder: StackFolder) -> None:
     before = folder.choose_ports("kafka", ("broker", "controller"))
     with socket.create_server(("127.0.0.1", before["broker"])):
         assert folder.choose_ports("kafka", ("broker", "controller")) == before
@@ -57,7 +57,7 @@ def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path, monkeypat
     assert "XRAY_STACK_FOLDER" in caught.value.remedy
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StackError, match=r"cannot write .*/file"):
         StackFolder(tmp_path / "file" / "stack").create()
