@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deploy.local.errors import StackError
@@ -90,8 +90,9 @@ def test_it_works_although_nobody_can_enter_the_stack_or_the_package(
     stack = Stack(tmp_path / "stack", tied=True)
     stack.up(["postgres"])
     home = stack.servers["postgres"].home
-    running = subprocess.check_output(["ps", "-o", "user=,args=", "-p", str(stack.servers["postgres"].process.pid())])
-    assert running.decode().split()[:2] == ["nobody", str(next(home.glob("programs-*/*/pginstall/bin/postgres")))]
+    running = psutil.Process(stack.servers["postgres"].process.pid())
+    assert running.username() == "nobody"
+    assert running.cmdline()[0] == str(next(home.glob("programs-*/*/pginstall/bin/postgres")))
     stack.down()
     stack.clear()
     assert not home.exists()
