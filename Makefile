@@ -28,6 +28,10 @@ $(UV):
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@touch $@
 
+.venv/.docs: requirements/docs.txt | .venv/pyvenv.cfg
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/docs.txt
+	@touch $@
+
 setup: .venv/.serving ## Install what the services and the local stack need (no torch)
 
 setup-dev: .venv/.dev ## Install everything: tests, linters, training
@@ -51,7 +55,7 @@ check-asyncapi: ## Read the AsyncAPI document with AsyncAPI's own parser, where 
 	@if ! command -v node > /dev/null; then echo "AsyncAPI's parser was not run: it needs Node.js"; exit; fi; cd $(PARSER) && \
 	if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --ignore-scripts; fi && node check.js ../asyncapi.json
 
-docs: setup-dev ## Build the site of docs/ into build/site; a broken link fails
+docs: .venv/.docs ## Build the site of docs/ into build/site; a broken link fails
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 format: setup-dev ## Apply the formatter and the safe lint fixes

@@ -1,4 +1,4 @@
-"""Writes docs/metrics.md from the metrics themselves: `python -m deploy.metrics_page`."""
+"""Write docs/metrics.md from the metrics themselves: `python -m deploy.metrics_page`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ SECTIONS: Final[tuple[tuple[str, ModuleType], ...]] = (
 _TOP: Final = """# Metrics
 
 Every service answers `/metrics` on `XRAY_HTTP_PORT` in Prometheus' text format. `stage` is the service's name. Counters
-count from the start of the process: use `rate` or `increase`. What a service tells of its own work is counted after the
-commit, so a batch that a crash repeats is counted by the process that finished it. Exact numbers are the ledger's:
-`xray reconcile`.
+count from the start of the process: use `rate` or `increase`. A service counts its work after the commit, so a batch
+repeated after a crash is counted once, by the process that finished it. The ledger has exact numbers: `xray reconcile`.
 
-`process_resident_memory_bytes`, `process_cpu_seconds_total` and the like come with the client library.
+`process_resident_memory_bytes`, `process_cpu_seconds_total` and similar metrics come from the client library.
 
-This page is made by `python -m deploy.metrics_page`; a test scrapes the five services of the pipeline
-and compares.
+`python -m deploy.metrics_page` generates this page. A test compares it with the metrics of the five services of the
+pipeline.
 """
 _UNITS: Final = (
     ("_timestamp_seconds", "Unix time, s"),
@@ -55,7 +54,7 @@ def names_of(module: ModuleType) -> set[str]:
 
 
 def page() -> str:
-    """Return the page: one table a service."""
+    """Return the page: one table per service."""
     parts = [_TOP]
     for title, module in SECTIONS:
         rows = [row for metric in metrics_of(module) for row in _rows(metric)]

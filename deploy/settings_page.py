@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the settings classes: `python -m deploy.settings_page`."""
+"""Write docs/settings.md from the settings classes: `python -m deploy.settings_page`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _SECTIONS: Final[tuple[tuple[str, type[BaseSettings], type[BaseSettings] | None]
 
 
 def page() -> str:
-    """Return the page: one table a class, only with what it adds to the class before."""
+    """Return the page: one table per class, with only the settings that it adds to its base class."""
     parts = [
         "# Settings",
         "",
         "All settings are environment variables. A wrong value stops the process with a message that names it.",
-        "This page is made by `python -m deploy.settings_page`.",
+        "`python -m deploy.settings_page` generates this page.",
     ]
     for title, settings, base in _SECTIONS:
         inherited = {name for name in base.model_fields if name not in settings.__annotations__} if base else set()

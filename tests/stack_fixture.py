@@ -1,4 +1,4 @@
-"""The real servers for integration tests: started once a session, killed with it, even if it is killed."""
+"""The real servers for integration tests: started once per session, and killed with it, even if it is killed."""
 
 from __future__ import annotations
 
@@ -18,3 +18,4 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     servers.up()
     yield servers
     servers.down()
+    servers.clear()

@@ -1,1 +1,1 @@
-"""Container images, their health checks, the demo against running containers, and a trial of the compose file."""
+"""Container images, their health checks, and a trial of the compose file."""

@@ -1,8 +1,9 @@
-"""Triton's health check: `triton_health.py URL` ends with 0 if of every model that was loaded a version answers.
+"""Triton's health check: `triton_health.py URL` exits with 0 if one version of every loaded model answers.
 
-Readiness alone proves little: a model whose Python stub died still counts as ready, while every inference fails (seen
-with Triton 2.51). One version of each model is enough: a new start would not mend a damaged one, and would take those
-away that make the calls. Standard library and Python 3.10 only, because it runs inside Triton's image.
+Readiness alone proves little: a model whose Python stub has died still counts as ready, while every inference fails
+(seen with Triton 2.51). One version per model is enough, because a restart would not repair a damaged version and would
+interrupt the versions that make the calls. Uses only the standard library and Python 3.10, because it runs inside
+Triton's image.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ _OK = 200
 
 
 class Unhealthy(Exception):
-    """The words say which request failed and how."""
+    """The message says which request failed and how."""
 
 
 def check(url: str, timeout: float = TIMEOUT_SECONDS) -> list[str]:
-    """Return the models that answered one blank image each.
+    """Send a blank image to every loaded model and return the names of the models, which all answered.
 
-    Raises Unhealthy if the server is away, has no model, or no version of one that was loaded serves.
+    Raises Unhealthy if the server cannot be reached, has no loaded model, or no version of a loaded model answers.
     """
     server = _Server(url, timeout)
     index: list[dict[str, str]] = server.ask("POST", "/v2/repository/index")
-    loaded = [entry for entry in index if entry.get("state")]  # those never asked for have no state
+    loaded = [entry for entry in index if entry.get("state")]  # models that were never loaded have no state
     if not loaded:
         raise Unhealthy("no model is loaded")
     models = sorted({entry["name"] for entry in loaded})
@@ -55,7 +56,7 @@ class _Server:
         self._address, self._timeout = urlsplit(url), timeout
 
     def infer(self, model: str, version: str) -> None:
-        """Ask a version for a blank image, in the binary form of the KServe protocol (150 kB, not 600)."""
+        """Send a blank image to a version, in the binary form of the KServe protocol (150 kB instead of 600)."""
         path = f"/v2/models/{model}/versions/{version}"
         (tensor,) = self.ask("GET", path)["inputs"]
         if tensor["datatype"] != "UINT8":
@@ -83,7 +84,7 @@ class _Server:
 
 
 def main(arguments: list[str]) -> int:
-    """Check the server at the one URL given; the reason of a failure goes to standard error."""
+    """Check the server at the one URL given; the reason for a failure goes to standard error."""
     if len(arguments) != 1:
         sys.stderr.write("usage: triton_health.py http://HOST:PORT\n")
         return 2

@@ -1,4 +1,4 @@
-"""`python -m deploy.grafana`: write the dashboards' JSON, which Grafana is provisioned with."""
+"""`python -m deploy.grafana`: write the JSON of the dashboards, with which Grafana is provisioned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOLDER: Final = Path(__file__).with_name("dashboards")
 
 
 def generated() -> dict[Path, str]:
-    """Return what each file should hold."""
+    """Return the expected content of each file."""
     return {FOLDER / f"{screen.title.lower()}.json": dashboard_json(screen) for screen in SCREENS}
 
 

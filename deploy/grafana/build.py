@@ -1,4 +1,4 @@
-"""Grafana's JSON of a screen, by Grafana's own typed SDK."""
+"""Generate Grafana's JSON for a screen with Grafana's own typed SDK."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AnyPanel = timeseries.Panel | stat.Panel | bargauge.Panel | table.Panel
 
 
 def dashboard_json(screen: Screen) -> str:
-    """Return the dashboard as Grafana's provisioning reads it; equal screens give equal text."""
+    """Return the dashboard in Grafana's provisioning format; equal screens give equal text."""
     built = (
         dashboard.Dashboard(screen.title)
         .uid(screen.uid)
@@ -38,7 +38,7 @@ def dashboard_json(screen: Screen) -> str:
     )
     if screen.by_centre:
         built.with_variable(_centres())
-    # Numbered here, so that a link to a panel stays what it is.
+    # Numbered here, so that links to panels stay valid.
     numbers = itertools.count(1)
     for row in screen.rows:
         built.with_row(dashboard.Row(row.title).id(next(numbers)))

@@ -1,4 +1,4 @@
-"""What a dashboard shows, in our own words; `build` makes Grafana's JSON of it, `render` the docs' pictures."""
+"""Description of a dashboard, from which `build` generates Grafana's JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COLUMNS: Final = 24
 
 
 class PanelKind(StrEnum):
-    """How a panel shows its values: over time, or the newest only (numbers, bars, a table)."""
+    """How a panel shows its values: over time, or only the newest (numbers, bars, a table)."""
 
     LINES = "timeseries"
     NUMBERS = "stat"
@@ -33,7 +33,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class PanelQuery:
-    """A PromQL expression; `legend` names its series by labels in braces, Grafana's way: `{{stage}}`."""
+    """A PromQL expression. `legend` names its series from labels in Grafana's syntax: `{{stage}}`."""
 
     expression: str
     legend: str
@@ -41,7 +41,7 @@ class PanelQuery:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel; `explains` says what it tells and when to worry, `limit` is drawn as a line or colours a number."""
+    """One panel. `explains` is its description; `limit` is drawn as a line or colours a number."""
 
     title: str
     explains: str
@@ -62,7 +62,7 @@ class PanelRow:
 
 @dataclass(frozen=True)
 class Screen:
-    """One dashboard. `by_centre` gives it a choice of centres, `$centre` in its expressions."""
+    """One dashboard. With `by_centre`, the user selects centres; expressions refer to them as `$centre`."""
 
     uid: str
     title: str
@@ -71,7 +71,7 @@ class Screen:
     by_centre: bool = False
 
     def panels(self) -> tuple[Panel, ...]:
-        """Every panel, from the top."""
+        """Return every panel, from top to bottom."""
         return tuple(panel for row in self.rows for panel in row.panels)
 
 
@@ -95,5 +95,5 @@ def bars(title: str, explains: str, unit: Unit, *queries: tuple[str, str], width
 
 
 def table(title: str, explains: str, unit: Unit, *queries: tuple[str, str], width: int = 12) -> Panel:
-    """Return a panel of the newest values as a table with a column a label."""
+    """Return a panel of the newest values as a table with one column per label."""
     return Panel(title, explains, PanelKind.TABLE, unit, tuple(PanelQuery(*query) for query in queries), width)

@@ -1,4 +1,4 @@
-"""`python -m deploy.kubernetes`: write every topic as a KafkaTopic of Strimzi, from services/common/topics.py."""
+"""`python -m deploy.kubernetes`: write every topic of services/common/topics.py as a Strimzi KafkaTopic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAD: Final = "# Written by `python -m deploy.kubernetes` from services/common/
 
 
 def generated() -> str:
-    """Return what the file should hold."""
+    """Return the expected content of the file."""
     settings = yaml.safe_load(_SETTINGS.read_text())["data"]
     partitions, replication = int(settings["XRAY_PARTITIONS"]), int(settings["XRAY_REPLICATION"])
     return _HEAD + yaml.safe_dump_all((_topic(one, partitions, replication) for one in TOPICS), sort_keys=False)

@@ -1,4 +1,4 @@
-"""What the local stack says when a server cannot run: which one, its last words, and the mend."""
+"""Errors of the local stack: which server cannot run, the end of its log, and what to do."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from deploy.local.logs import tail_since_start
 from services.common.errors import Fatal
 
-_MENDS: tuple[tuple[str, str], ...] = (
+_REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"not those pinned in",
-        "delete the folder .cache and run `xray stack up` again; if it repeats, somebody serves you other files",
+        "delete the folder .cache and run `xray stack up` again; if it repeats, the download is not the pinned release",
     ),
     (
         r"error while loading shared libraries: (\S+?):",
@@ -34,32 +34,32 @@ _MENDS: tuple[tuple[str, str], ...] = (
 
 
 class StackError(Fatal):
-    """A server of the local stack cannot run as asked.
+    """A server of the local stack cannot run.
 
-    `server` names it, `words` say what happened, `mend` says what to do, `last_lines` are the end of its log.
+    `server` is its name, `message` says what happened, `remedy` says what to do, `last_lines` are the end of its log.
     """
 
-    def __init__(self, server: str, words: str, mend: str, last_lines: tuple[str, ...] = ()) -> None:
-        """Write the four parts as one message for a person."""
+    def __init__(self, server: str, message: str, remedy: str, last_lines: tuple[str, ...] = ()) -> None:
+        """Combine the four parts into one text."""
         self.server = server
-        self.words = words
-        self.mend = mend
+        self.message = message
+        self.remedy = remedy
         self.last_lines = last_lines
         quoted = "".join(f"\n  | {line}" for line in last_lines)
         shown = f"\nlast lines of its log:{quoted}" if quoted else ""
-        super().__init__(f"{server}: {words}{shown}\nmend: {mend}")
+        super().__init__(f"{server}: {message}{shown}\nremedy: {remedy}")
 
 
-def failure(server: str, words: str, log: Path) -> StackError:
-    """Build the error for a server whose log tells why it failed; `log` need not exist."""
+def failure(server: str, message: str, log: Path) -> StackError:
+    """Build the error for a server whose log explains the failure; `log` need not exist."""
     lines = tail_since_start(log, 15)
-    return StackError(server, words, mend_for("\n".join((*lines, words)), log), lines)
+    return StackError(server, message, remedy_for("\n".join((*lines, message)), log), lines)
 
 
-def mend_for(said: str, log: Path) -> str:
-    """Say what to do about a known cause in what was said, or where to read on."""
-    for pattern, mend in _MENDS:
-        found = re.search(pattern, said)
+def remedy_for(output: str, log: Path) -> str:
+    """Return what to do about a known cause in the output, else where to read more."""
+    for pattern, remedy in _REMEDIES:
+        found = re.search(pattern, output)
         if found:
-            return mend.format(*found.groups())
+            return remedy.format(*found.groups())
     return f"read the whole log: {log}"

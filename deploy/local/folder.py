@@ -1,12 +1,13 @@
-"""The folder of one stack: where everything lies, and what is remembered between starts."""
+"""The folder of one stack: its paths, and the state kept between starts."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,16 @@ _STATE_LOCK_S = 10.0
 
 
 class StackFolder:
-    """Paths below one root, and the state kept there: the ports of each server and the secrets (file mode 0600)."""
+    """Paths below one root, and the state stored there: the ports of each server and the secrets (file mode 0600)."""
 
     def __init__(self, root: Path) -> None:
-        """Name the folder; nothing is written before `create`."""
+        """Set the root; nothing is written before `create`."""
         self.root = root.absolute()
         self._state = self.root / "state.json"
         self.environment_file = environment_file(self.root)
 
     def create(self) -> None:
-        """Make the folder and its secrets; refuse a disk that is too full for the servers to work.
+        """Create the folder and its secrets.
 
         Raises:
             StackError: less than 1 GiB is free, or the folder cannot be written.
@@ -45,11 +46,11 @@ class StackFolder:
                 for name in ("s3_access_key", "s3_secret_key", "postgres_password"):
                     state["secrets"].setdefault(name, secrets.token_hex(20))
         except OSError as error:
-            words = f"cannot write {error.filename or self.root}: {error.strerror or error}"
-            raise StackError("stack", words, "choose another folder with XRAY_STACK_FOLDER") from error
+            message = f"cannot write {error.filename or self.root}: {error.strerror or error}"
+            raise StackError("stack", message, "choose another folder with XRAY_STACK_FOLDER") from error
 
     def home(self, server: str) -> Path:
-        """Return the folder of a server's configuration and data; it is also its working directory."""
+        """Return the folder of a server's configuration and data, which is also its working directory."""
         return self.root / server
 
     def log(self, server: str) -> Path:
@@ -57,25 +58,25 @@ class StackFolder:
         return self.root / "logs" / f"{server}.log"
 
     def pid_file(self, server: str) -> Path:
-        """Return the file where a server notes its own pid."""
+        """Return the file into which a server writes its own pid."""
         return self.root / f"{server}.pid"
 
     def lock(self, server: str) -> Path:
-        """Return the file that is locked while a server is being started or stopped."""
+        """Return the file that is locked while a server is started or stopped."""
         return self.root / f"{server}.lock"
 
     def secret(self, name: str) -> str:
-        """Return a secret that `create` made."""
+        """Return a secret that `create` generated."""
         value: str = self._read()["secrets"][name]
         return value
 
     def ports(self, server: str) -> dict[str, int]:
-        """Return the ports of a server by name; empty before they were chosen."""
+        """Return the ports of a server by name; empty before they are chosen."""
         found: dict[str, int] = self._read()["ports"].get(server, {})
         return found
 
     def choose_ports(self, server: str, names: tuple[str, ...], *, again: bool = False) -> dict[str, int]:
-        """Return a server's ports, chosen now if it has none or if `again`: then only those that are not free."""
+        """Return a server's ports; choose those that it lacks and, if `again`, those that are no longer free."""
         with self._changing() as state:
             known: dict[str, int] = state["ports"].setdefault(server, {})
             lost = [name for name in names if name not in known or (again and not ports.is_free(known[name]))]
@@ -83,17 +84,30 @@ class StackFolder:
             known.update(zip(lost, ports.choose(len(lost), taken), strict=True))
             return dict(known)
 
+    def delete(self, servers: Iterable[str]) -> None:
+        """Delete the state, the logs and the folders of these servers, and the root if nothing else is in it."""
+        homes = [self.home(server) for server in servers]
+        for folder in (self.root / "logs", *homes):
+            if folder.is_symlink():
+                folder.unlink()
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        for file in (self._state, self.environment_file, *self.root.glob("*.pid"), *self.root.glob("*.lock")):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # Not empty.
+            self.root.rmdir()
+
     def write_environment(self, values: Mapping[str, str]) -> None:
-        """Write KEY=VALUE lines for the services and commands that look for a running stack (mode 0600)."""
+        """Write KEY=VALUE lines for the services and commands that use this stack (mode 0600)."""
         _write_private(self.environment_file, "".join(f"{key}={value}\n" for key, value in values.items()))
 
     def _check_space(self, path: Path) -> None:
         free = shutil.disk_usage(path).free
         if free < MINIMUM_FREE_BYTES:
-            words = (
+            message = (
                 f"only {free / 1024**2:.0f} MiB are free on the disk of {path}, {MINIMUM_FREE_BYTES >> 20} are needed"
             )
-            raise StackError("stack", words, "free some disk space, or choose another folder with XRAY_STACK_FOLDER")
+            raise StackError("stack", message, "free some disk space, or choose another folder with XRAY_STACK_FOLDER")
 
     def _read(self) -> dict[str, Any]:
         if not self._state.exists():
@@ -110,7 +124,7 @@ class StackFolder:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole, readable by its owner only from its first byte."""
+    """Replace a file atomically; only its owner can ever read it."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
         file.write(text)

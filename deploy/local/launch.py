@@ -1,8 +1,8 @@
-"""Become a server, after writing down who it is. Run as a script: `launch.py PID_FILE LOCK_FD COMMAND...`.
+"""Write a pid file, then become a server. Run as a script: `launch.py PID_FILE LOCK_FD COMMAND...`.
 
-The starter may be killed at any moment, also between starting a child and noting its pid. So the child notes it
-itself, while it still holds the lock it inherited, and only then becomes the server. Whoever gets the lock next finds
-a complete record. Needs nothing but the standard library: it runs with `-I -S`, in some 15 ms.
+The starter may be killed at any moment, also between starting a child and recording its pid. Therefore the child
+records its own pid while it still holds the inherited lock, and only then becomes the server. The next holder of the
+lock finds a complete record. Uses only the standard library: it runs with `-I -S` and takes about 15 ms.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def start_ticks(pid: int) -> int | None:
-    """Return when the process started, in clock ticks since boot; None if it is gone or a zombie.
+    """Return the start time of the process in clock ticks since boot; None if it has exited or is a zombie.
 
     Source: proc(5), /proc/pid/stat, fields 3 (state) and 22 (starttime).
     """
@@ -26,12 +26,12 @@ def start_ticks(pid: int) -> int | None:
 
 
 def boot_id() -> str:
-    """Return the identifier of this boot of the machine: clock ticks of another boot mean nothing."""
+    """Return the identifier of this boot of the machine; clock ticks of different boots are not comparable."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def main(arguments: list[str]) -> None:
-    """Write `pid ticks boot_id` to the pid file, let go of the lock by becoming the command."""
+    """Write `pid ticks boot_id` to the pid file, then become the command, which releases the lock."""
     pid_file, lock, *command = arguments
     partial = Path(f"{pid_file}.partial")
     partial.write_text(f"{os.getpid()} {start_ticks(os.getpid())} {boot_id()}\n", encoding="ascii")

@@ -1,4 +1,4 @@
-"""File locks that the kernel releases however their holder ends."""
+"""File locks that the kernel releases however their holder exits."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ _POLL_S = 0.05
 
 @contextmanager
 def locked(path: Path, timeout_s: float, waiting: Callable[[], None]) -> Iterator[IO[str]]:
-    """Hold an exclusive `flock` on `path`; `waiting` is called at each poll while another holds it (it may raise).
+    """Hold an exclusive `flock` on `path`.
 
-    The open file is given out so that it can be inherited by a child: the lock then lasts until both are done
-    with it, even if the parent is killed.
+    `waiting` is called at each poll while another process holds the lock; it may raise.
+
+    Yields the open file, which a child may inherit. The lock then lasts until both have closed it, even if the parent
+    is killed.
 
     Raises:
-        TimeoutError: another holder kept it for `timeout_s` seconds.
+        TimeoutError: another process held it for `timeout_s` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + timeout_s
@@ -35,5 +37,5 @@ def locked(path: Path, timeout_s: float, waiting: Callable[[], None]) -> Iterato
                     raise TimeoutError(msg) from None
                 waiting()
                 time.sleep(_POLL_S)
-        # Released by closing, not by LOCK_UN: an inherited copy must keep the lock.
+        # Released by closing, not by LOCK_UN, so that an inherited copy keeps the lock.
         yield file

@@ -1,4 +1,4 @@
-"""Log files of the servers: their last lines, following them, keeping them small."""
+"""Log files of the servers: show the last lines, follow them, limit their size."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def tail(log: Path, lines: int) -> tuple[str, ...]:
 
 
 def tail_since_start(log: Path, lines: int) -> tuple[str, ...]:
-    """Return the last lines that were written since the server was last started."""
+    """Return the last lines since the last start of the server."""
     kept = tail(log, lines)
     starts = [number for number, line in enumerate(kept) if line.startswith(_START)]
     return kept[starts[-1] + 1 :] if starts else kept
 
 
 def mark_start(log: Path) -> None:
-    """Write where the output of a new start begins."""
+    """Mark where the output of a new start begins."""
     with log.open("a", encoding="utf-8") as file:
         file.write(f"{_START} {datetime.now(UTC).isoformat(timespec='seconds')}\n")
 
 
 def follow(log: Path, poll_s: float = 0.2) -> Iterator[str]:
-    """Yield lines as they are appended, for ever; goes on with the new file when the log was rotated."""
+    """Yield lines as they are appended, forever; continue with the new file when the log is rotated."""
     position = log.stat().st_size if log.exists() else 0
     pending = ""
     while True:
@@ -60,6 +60,6 @@ def follow(log: Path, poll_s: float = 0.2) -> Iterator[str]:
 
 
 def rotate(log: Path) -> None:
-    """Keep one older file once the log is over 20 MiB; called only while its server is stopped."""
+    """Rename a log over 20 MiB, replacing the previous one; call only while its server is stopped."""
     if log.exists() and log.stat().st_size > _ROTATE_BYTES:
         log.replace(log.with_suffix(".log.1"))

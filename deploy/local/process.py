@@ -1,4 +1,4 @@
-"""Starting, finding and ending the process of one server, whoever started it."""
+"""Start, find and stop the process of one server, whichever process started it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deploy.local.launch import boot_id, start_ticks
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _POLL_S = 0.05
 _KILLED_WITHIN_S = 15.0
-# Children of this process must be waited for, or they stay as zombies until it ends.
+# Children of this process must be waited for; otherwise they stay zombies until it exits.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -34,10 +34,10 @@ class Launch:
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """The process of a server, known by its pid file, and every process that it started.
+    """The process of a server, identified by its pid file, and every process that it started.
 
-    `programs` are the file names of the programs it consists of: together with the working directory they identify
-    children that outlived a killed server.
+    `programs` are the file names of its programs. Together with the working directory they identify children that
+    outlived a killed server.
     """
 
     pid_file: Path
@@ -45,7 +45,7 @@ class ServerProcess:
     programs: frozenset[str]
 
     def pid(self) -> int | None:
-        """Return the pid if the very process that wrote the pid file still runs (a recycled pid does not count)."""
+        """Return the pid if the process that wrote the pid file still runs; a recycled pid does not count."""
         try:
             pid, ticks, boot = self.pid_file.read_text(encoding="ascii").split()
         except (FileNotFoundError, ValueError):
@@ -54,7 +54,7 @@ class ServerProcess:
         return int(pid) if boot == boot_id() and start_ticks(int(pid)) == int(ticks) else None
 
     def spawn(self, launch: Launch, log: Path, lock: IO[str]) -> None:
-        """Start the command detached from the terminal, its output appended to `log`; it notes its own pid."""
+        """Start the command detached from the terminal, with its output appended to `log`; it records its own pid."""
         self.pid_file.unlink(missing_ok=True)
         descriptor = lock.fileno()
         with log.open("ab") as output:
@@ -72,19 +72,19 @@ class ServerProcess:
         while child.poll() is None and not self.pid_file.exists():
             time.sleep(0.005)
 
-    def exit_words(self) -> str:
-        """Say how the process ended, as far as this process can know."""
+    def exit_message(self) -> str:
+        """Describe how the process exited, as far as this process can know."""
         try:
             pid = int(self.pid_file.read_text(encoding="ascii").split()[0])
         except (FileNotFoundError, IndexError):
-            return "ended"
+            return "exited"
         code = _children[pid].poll() if pid in _children else None
         if code is None:
-            return "ended"
-        return f"was ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            return "exited"
+        return f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
 
     def stop(self, with_signal: signal.Signals, grace_s: float) -> None:
-        """Ask the process to end, and after `grace_s` seconds kill what is left of it."""
+        """Send the signal, and after `grace_s` seconds kill what is left."""
         pid = self.pid()
         if pid is not None:
             os.kill(pid, with_signal)
@@ -94,7 +94,7 @@ class ServerProcess:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the process and all that it started, at once (SIGKILL).
+        """Kill the process and everything that it started, at once (SIGKILL).
 
         Raises:
             TimeoutError: something could not be killed within 15 s (it hangs in the kernel).

@@ -1,7 +1,7 @@
 """The local stack: Kafka, SeaweedFS, Triton and PostgreSQL as ordinary processes of this machine.
 
-Nothing stays running but the servers themselves. What is known of them lies in the stack's folder, so that any
-process may go on where another ended, also where it was killed.
+Only the servers themselves keep running. Everything known about them is in the stack's folder, so any process can
+continue where another stopped or was killed.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ _POLL_S = 0.1
 
 
 class Stack:
-    """All servers of the stack in `folder`; any number of stacks, in different folders, run side by side.
+    """All servers of the stack in `folder`. Any number of stacks can run in parallel in different folders.
 
-    With `tied`, the servers that `up` and `start` leave running are killed when this process ends, however it ends.
+    With `tied`, the servers that `up` and `start` leave running are killed when this process exits, however it exits.
     """
 
     def __init__(self, folder: Path, *, tied: bool = False) -> None:
-        """Look at the stack in a folder, which need not exist yet."""
+        """Use the stack in a folder, which need not exist yet."""
         self.folder = StackFolder(folder)
         self._tied = tied
         kinds: tuple[type[Server], ...] = (Kafka, SeaweedFS, TritonServer, Postgres)
         self.servers: dict[str, Server] = {kind.name: kind(self.folder) for kind in kinds}
 
     def up(self, servers: Sequence[str] | None = None, progress: Progress = silent) -> None:
-        """Start what does not run or does not work, at the same time; return when each did a real operation.
+        """Start, in parallel, the servers that do not work; return when each has done a real operation.
 
         `servers` are names out of kafka, seaweedfs, triton, postgres (default: all). `progress` is called with a
-        server's name and words, from several threads. Interrupted (KeyboardInterrupt), it stops what it started.
+        server's name and a message, from several threads. If interrupted (KeyboardInterrupt), it stops what it started.
 
         Raises:
-            StackError: a server could not be started; those that could keep running.
+            StackError: a server could not be started; the others keep running.
         """
         chosen = [self._server(name) for name in servers or self.servers]
         self._prepare()
@@ -71,7 +71,7 @@ class Stack:
         _raise_failures(list(starts.values()))
 
     def down(self, progress: Progress = silent) -> None:
-        """Stop all servers cleanly, whoever started them; data and ports stay for the next `up`.
+        """Stop all servers cleanly, whoever started them; data and ports are kept for the next `up`.
 
         Raises:
             StackError: something could not be stopped.
@@ -80,13 +80,19 @@ class Stack:
             self._stop_all(list(self.servers), progress)
             Watchdog(self.folder).dismiss()
 
+    def clear(self) -> None:
+        """Delete data, logs, ports and passwords of a stack whose servers are stopped."""
+        for server in self.servers.values():
+            server.clear()
+        self.folder.delete(self.servers)
+
     def status(self) -> list[ServerStatus]:
-        """Look at all servers, doing a real operation with each that runs."""
+        """Return the status of all servers, after a real operation with each that runs."""
         with ThreadPoolExecutor(len(self.servers)) as pool:
             return list(pool.map(status_of, self.servers.values()))
 
     def start(self, name: str, progress: Progress = silent) -> None:
-        """Start one server and wait until it works; does nothing if it does.
+        """Start one server and wait until it works; does nothing if it already works.
 
         Raises:
             StackError: it could not be started.
@@ -99,11 +105,11 @@ class Stack:
             stop(self._server(name))
 
     def kill(self, name: str) -> None:
-        """Kill one server and all its processes at once (SIGKILL), as a crash would; waits for nobody."""
+        """Kill one server and all its processes at once (SIGKILL), as in a crash, without taking its lock."""
         self._server(name).process.kill()
 
     def environment(self) -> dict[str, str]:
-        """Return the variables by which services find the servers; ports are known after the first `up`.
+        """Return the variables by which services find the servers.
 
         Raises:
             StackError: there was no `up` in this folder yet.
@@ -114,7 +120,7 @@ class Stack:
 
     def _server(self, name: str) -> Server:
         if name not in self.servers:
-            raise StackError(name, "there is no such server", f"name one of {', '.join(self.servers)}")
+            raise StackError(name, "there is no such server", f"choose one of {', '.join(self.servers)}")
         return self.servers[name]
 
     def _prepare(self) -> None:
@@ -137,7 +143,7 @@ class Stack:
             progress(server.name, "failed")
             raise failure(server.name, f"cannot be started: {error}", server.log) from error
         except StackError as error:
-            progress(server.name, f"failed: {error.words}")
+            progress(server.name, f"failed: {error.message}")
             raise
 
     def _stop_all(self, names: list[str], progress: Progress = silent) -> None:
@@ -156,12 +162,12 @@ class Stack:
             with locked(self.folder.lock(name), _OTHER_COMMAND_S, waiting) as lock:
                 yield lock
         except TimeoutError as error:
-            words = "another command has been starting or stopping it for 5 minutes"
-            raise StackError(name, words, "end that command, then try again") from error
+            message = "another command has been starting or stopping it for 5 minutes"
+            raise StackError(name, message, "stop that command, then try again") from error
 
 
 def load_environment(folder: Path) -> dict[str, str]:
-    """Return the variables that the `up` of a stack wrote down, for services and commands to find it.
+    """Return the variables that the stack's last `up` wrote, by which services and commands find the servers.
 
     Raises:
         StackError: there was no `up` in this folder yet.

@@ -1,4 +1,4 @@
-"""Bringing one server up: whatever its state was, afterwards it works or there is an error that says why."""
+"""Start and stop one server. After a start it works, or an error says why it does not."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ _HUNG_AFTER_S = 10.0
 
 
 def start(server: Server, task: Task) -> bool:
-    """Start the server unless it works already; return whether it was started now.
+    """Start the server unless it already works; return whether it was started.
 
     A server that runs but fails its check for 10 s is restarted.
 
     Raises:
         StackError: it cannot be prepared, died, or did not work within its deadline (then it is stopped).
-        Cancelled: the user interrupted (then it is stopped, if it was started now).
+        Cancelled: the user interrupted (then it is stopped, if this call started it).
     """
     if server.process.pid() is not None:
         if _works_within(server, task, _HUNG_AFTER_S):
             task.say("already running")
             return False
-        task.say("running, but not working: restarting")
+        task.say("running but not working, restarting")
     began = time.monotonic()
     for attempt in range(1, server.start_attempts + 1):
         if _try(server, task):
             task.say(f"ready in {time.monotonic() - began:.1f} s")
             return True
         if attempt < server.start_attempts:
-            task.say("died while starting: trying again")
+            task.say("died while starting, retrying")
             task.pause(1.0)
-    raise failure(server.name, f"{server.title} {server.process.exit_words()} while starting", server.log)
+    raise failure(server.name, f"{server.title} {server.process.exit_message()} while starting", server.log)
 
 
 def _try(server: Server, task: Task) -> bool:
-    """Start it once; return False if it died on its way."""
+    """Start it once; return False if it died before it worked."""
     server.process.kill()
     server.folder.choose_ports(server.name, server.port_names, again=True)
     rotate(server.log)
@@ -59,7 +59,7 @@ def _try(server: Server, task: Task) -> bool:
 
 
 def _works_within(server: Server, task: Task, seconds: float) -> bool:
-    """Wait until its check succeeds; False if it died or the time is up."""
+    """Wait until its check succeeds; return False if it died or the time is up."""
     deadline = time.monotonic() + seconds
     while server.process.pid() is not None and time.monotonic() < deadline:
         try:
@@ -83,7 +83,7 @@ def stop(server: Server) -> None:
     """Stop the server, running or not.
 
     Raises:
-        StackError: something of it cannot be killed.
+        StackError: one of its processes cannot be killed.
     """
     try:
         server.process.stop(server.stop_signal, server.grace_s)

@@ -1,4 +1,4 @@
-"""What is known of a server at one moment."""
+"""The status of one server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = Literal["running", "not working", "stopped"]
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """`state` is "running" only if a real operation succeeded just now; `words` say why not.
+    """`state` is "running" only if a real operation has just succeeded; otherwise `message` says why it did not.
 
     `memory_bytes` is the resident memory of the server and its children; times are in seconds.
     """
@@ -27,24 +27,24 @@ class ServerStatus:
     pid: int | None
     up_s: float
     memory_bytes: int
-    words: str
+    message: str
 
 
 def status_of(server: Server) -> ServerStatus:
-    """Look at the server's processes and do its real operation."""
+    """Check the server's processes and do its real operation."""
     if not server.ports:
         return ServerStatus(server.name, server.title, "stopped", "", None, 0.0, 0, "never started")
     pid = server.process.pid()
     if pid is None:
         return ServerStatus(server.name, server.title, "stopped", server.address(), None, 0.0, 0, "")
     state: State = "running"
-    words = ""
+    message = ""
     try:
         server.check()
     except NotReady as reason:
-        state, words = "not working", str(reason)
+        state, message = "not working", str(reason)
     up_s, memory = _age_and_memory(server)
-    return ServerStatus(server.name, server.title, state, server.address(), pid, up_s, memory, words)
+    return ServerStatus(server.name, server.title, state, server.address(), pid, up_s, memory, message)
 
 
 def _age_and_memory(server: Server) -> tuple[float, int]:

@@ -1,10 +1,9 @@
-"""One server being started: how it reports progress, runs tools, waits, and is cancelled."""
+"""The start of one server: progress, tools, waiting and cancellation."""
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +14,8 @@ from typing import IO
 
 from deploy.local.errors import failure
 from deploy.local.locks import locked
+from services.common.tied import tied
 
-_TOOL = Path(__file__).with_name("tool.py")
 Progress = Callable[[str, str], None]
 _POLL_S = 0.05
 _CACHE_WAIT_S = 900.0
@@ -26,13 +25,13 @@ class Cancelled(Exception):
     """The user interrupted the start."""
 
 
-def silent(server: str, words: str) -> None:
-    """Report progress to nobody."""
+def silent(server: str, message: str) -> None:
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """The start of `server`: `lock` is the open lock file that every child inherits until it is a server itself."""
+    """The start of `server`. Every child inherits the open file `lock`, until it becomes the server."""
 
     server: str
     log: Path
@@ -40,17 +39,17 @@ class Task:
     cancelled: threading.Event
     progress: Progress
 
-    def say(self, words: str) -> None:
-        """Tell the user what is going on."""
-        self.progress(self.server, words)
+    def say(self, message: str) -> None:
+        """Report progress to the user."""
+        self.progress(self.server, message)
 
     def pause(self, seconds: float) -> None:
         """Sleep, or raise `Cancelled` as soon as the start is interrupted."""
         if self.cancelled.wait(seconds):
             raise Cancelled
 
-    def alone(self, lock_file: Path) -> AbstractContextManager[IO[str]]:
-        """Hold a lock that other stacks respect too, such as the one on a shared cache."""
+    def shared_lock(self, lock_file: Path) -> AbstractContextManager[IO[str]]:
+        """Hold a lock that is shared with other stacks, such as the one on the cache."""
         return locked(lock_file, _CACHE_WAIT_S, waiting=lambda: self.pause(0))
 
     def run(
@@ -60,12 +59,13 @@ class Task:
         timeout_s: float,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
-        given: str = "",
+        stdin: str = "",
         locks: Sequence[IO[str]] = (),
     ) -> None:
-        """Run a tool to its end, its output in the server's log, `given` as its input.
+        """Run a tool until it exits, with its output in the server's log and `stdin` as its input.
 
-        The tool inherits the locks, so that nobody works on the same files while it runs, even if this process dies.
+        The tool dies with this process. It inherits the locks, so that no other process works on the same files before
+        it has exited.
 
         Raises:
             StackError: it failed, or ran longer than `timeout_s`.
@@ -73,7 +73,7 @@ class Task:
         """
         with self.log.open("ab") as output:
             tool = subprocess.Popen(  # noqa: S603  (commands are built by the servers' modules)
-                [sys.executable, "-I", "-S", str(_TOOL), str(os.getpid()), *command],
+                tied([shutil.which(command[0]) or command[0], *command[1:]]),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -82,7 +82,7 @@ class Task:
                 pass_fds=[lock.fileno() for lock in (self.lock, *locks)],
             )
         try:
-            _feed(tool, given)
+            _write_input(tool, stdin)
             self._await(tool, Path(command[0]).name, timeout_s)
         finally:
             tool.kill()
@@ -92,17 +92,17 @@ class Task:
         deadline = time.monotonic() + timeout_s
         while tool.poll() is None:
             if time.monotonic() > deadline:
-                raise failure(self.server, f"{name} did not end within {timeout_s:.0f} s", self.log)
+                raise failure(self.server, f"{name} did not finish within {timeout_s:.0f} s", self.log)
             self.pause(_POLL_S)
         if tool.returncode:
             raise failure(self.server, f"{name} failed with exit code {tool.returncode}", self.log)
 
 
-def _feed(tool: subprocess.Popen[bytes], given: str) -> None:
+def _write_input(tool: subprocess.Popen[bytes], text: str) -> None:
     if tool.stdin is None:
         return
     try:
-        tool.stdin.write(given.encode())
+        tool.stdin.write(text.encode())
         tool.stdin.close()
     except BrokenPipeError:
-        return  # The tool ended early; its exit code says why.
+        return  # The tool exited early; its exit code says why.

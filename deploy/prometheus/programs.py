@@ -1,6 +1,6 @@
-"""Prometheus' and Alertmanager's own programs, for tests and the docs' pictures: from the PATH, else from Debian.
+"""The programs of Prometheus and Alertmanager for tests, from the PATH or from Debian's packages.
 
-Debian's packages are downloaded and unpacked into the clone's cache, which needs no root and starts no service.
+The packages are downloaded and unpacked into the clone's cache, which needs no root and starts no service.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _DOWNLOAD_SECONDS: Final = 300.0
 
 
 class ProgramMissing(Exception):
-    """A program is not installed and cannot be had; the words say what to do."""
+    """A program is not installed and cannot be downloaded; the message says what to do."""
 
 
 def program(name: Program, cache: Path = CACHE / "debian") -> Path:
-    """Return the path of a program; the first call downloads some 20 MB where it is not installed.
+    """Return the path of a program; the first call downloads about 20 MB if it is not installed.
 
     Raises:
-        ProgramMissing: it is not on the PATH and Debian's tools are not there or cannot download it.
+        ProgramMissing: it is not on the PATH, and Debian's tools are missing or cannot download it.
     """
     for known_as in (name, _DEBIAN_NAMES.get(name, name)):
         if found := shutil.which(known_as):
@@ -47,11 +47,11 @@ def program(name: Program, cache: Path = CACHE / "debian") -> Path:
 
 def _unpack(package: str, folder: Path) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise ProgramMissing(f"install {package}: it is not on the PATH, and this is no Debian to take it from")
+        raise ProgramMissing(f"install {package}: it is not on the PATH, and this system has no Debian packages")
     download = folder.with_suffix(".download")
     shutil.rmtree(download, ignore_errors=True)
     download.mkdir(parents=True)
-    # As root, apt downloads as a user of its own, which may not write here; it says so and does it itself.
+    # As root, apt tries to download as another user, which may not write here; it prints a warning and uses root.
     _run("apt-get", "--quiet", "download", package, cwd=download)
     (archive,) = download.glob(f"{package}_*.deb")
     _run("dpkg-deb", "--extract", archive.name, "root", cwd=download)
@@ -61,9 +61,9 @@ def _unpack(package: str, folder: Path) -> None:
 
 
 def _run(*command: str, cwd: Path) -> None:
-    ended = subprocess.run(  # noqa: S603 - our own words, no shell
+    ended = subprocess.run(  # noqa: S603 - our own arguments, no shell
         command, cwd=cwd, capture_output=True, text=True, check=False, timeout=_DOWNLOAD_SECONDS
     )
     if ended.returncode != 0:
-        said = (ended.stdout + ended.stderr).strip()[-500:]
-        raise ProgramMissing(f"`{' '.join(command)}` failed; `apt-get update` may help: {said}")
+        output = (ended.stdout + ended.stderr).strip()[-500:]
+        raise ProgramMissing(f"`{' '.join(command)}` failed; `apt-get update` may help: {output}")

@@ -1,4 +1,4 @@
-"""A Prometheus of one's own on this machine, and what it is asked: for the tests and the docs' pictures."""
+"""Run a Prometheus on this machine and query it, for tests and for the trial of the containers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _READY_SECONDS: Final = 30.0
 
 @dataclass(frozen=True)
 class Target:
-    """What to scrape: a port of this machine under a job's name and further labels."""
+    """A port of this machine to scrape, with the name of its job and further labels."""
 
     job: str
     port: int
@@ -36,21 +36,21 @@ class Target:
 
 @dataclass(frozen=True)
 class Series:
-    """One series of an answer: its labels, and (Unix time, value) pairs."""
+    """One series of a result: its labels, and (Unix time, value) pairs."""
 
     labels: Mapping[str, str]
     points: tuple[tuple[float, float], ...]
 
 
 class QueryRefused(Exception):
-    """Prometheus did not take an expression; its own words."""
+    """Prometheus did not accept an expression; the message is its own."""
 
 
 class Prometheus:
     """A running Prometheus."""
 
     def __init__(self, url: str) -> None:
-        """Name where it answers."""
+        """Set the address."""
         self.url = url
 
     def over(self, expression: str, begin: float, end: float, step: float) -> list[Series]:
@@ -59,7 +59,7 @@ class Prometheus:
         return [Series(one["metric"], tuple((at, float(value)) for at, value in one["values"])) for one in found]
 
     def now(self, expression: str) -> list[Series]:
-        """Evaluate at this moment. Raises QueryRefused."""
+        """Evaluate now. Raises QueryRefused."""
         found = self._ask("query", query=expression)["result"]
         return [Series(one["metric"], ((one["value"][0], float(one["value"][1])),)) for one in found]
 
@@ -72,7 +72,7 @@ class Prometheus:
             raise QueryRefused(f"{json.load(error)['error']}: {parameters}") from error
 
     def answers(self) -> bool:
-        """Tell whether it is ready."""
+        """Return whether it is ready."""
         try:
             with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:  # noqa: S310 - our own server
                 return bool(answer.status == 200)
@@ -82,7 +82,7 @@ class Prometheus:
 
 @contextmanager
 def scraping(folder: Path, targets: list[Target]) -> Iterator[Prometheus]:
-    """Run Prometheus with the deployed rules, its data and log in `folder`; it ends with this process at the latest."""
+    """Run Prometheus with the deployed rules, with data and log in `folder`; it dies with this process."""
     folder.mkdir(parents=True, exist_ok=True)
     (port,) = choose(1)
     configuration = folder / "prometheus.yml"
@@ -94,7 +94,7 @@ def scraping(folder: Path, targets: list[Target]) -> Iterator[Prometheus]:
         f"--web.listen-address={LOOPBACK}:{port}",
     ]
     with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(tied(command), stdout=log, stderr=log, process_group=0)  # noqa: S603 - our own words
+        process = subprocess.Popen(tied(command), stdout=log, stderr=log, process_group=0)  # noqa: S603 - our own arguments
     try:
         server = Prometheus(f"http://{LOOPBACK}:{port}")
         _wait(server, process, folder / "prometheus.log")

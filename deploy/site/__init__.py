@@ -1,1 +1,1 @@
-"""What makes the site of docs/ besides MkDocs itself."""
+"""Extensions of MkDocs for the site of docs/, and the pictures drawn for it."""

@@ -1,7 +1,7 @@
-"""MkDocs hooks: pages of docs/ link to files of the repository; these become part of the site.
+"""MkDocs hooks that add files of the repository to the site if pages of docs/ link to them.
 
-A link `../NAME` of a page leads out of docs/. The file NAME is taken into the site as `repository/NAME`, a folder as a
-page that lists its files, and the link is turned there, so that nothing depends on where the repository is published.
+A link `../NAME` in a page leads out of docs/. The file NAME is added to the site as `repository/NAME`, a folder as a
+page that lists its files, and the link is changed accordingly. So nothing depends on where the repository is published.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from mkdocs.structure.pages import Page
 
 _CLONE: Final = Path(__file__).parents[2]
 _DOCS: Final = _CLONE / "docs"
-_TAKEN: Final = "repository"
+_PREFIX: Final = "repository"
 _LINK: Final = re.compile(r"(?<=\]\()([^)#\s:]+)(?=[)#])")
 _FENCED: Final = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Take into the site whatever its pages link to outside docs/, and what those pages link to."""
+    """Add the files outside docs/ that pages link to, and what those files link to."""
     waiting = list(_DOCS.glob("**/*.md"))
     while waiting:
         for target in _targets(waiting.pop()):
@@ -40,17 +40,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links that lead between docs/ and the rest of the repository to their places in the site."""
+    """Change links between docs/ and the rest of the repository to the locations in the site."""
     source = page.file.src_uri
-    taken = source.startswith(f"{_TAKEN}/")
-    folder = (_CLONE / source.removeprefix(f"{_TAKEN}/") if taken else _DOCS / source).parent
+    added = source.startswith(f"{_PREFIX}/")
+    folder = (_CLONE / source.removeprefix(f"{_PREFIX}/") if added else _DOCS / source).parent
 
-    def turned(match: re.Match[str]) -> str:
+    def changed(match: re.Match[str]) -> str:
         target = _resolved(folder, match[1])
         return os.path.relpath(_source(target), Path(source).parent) if target.exists() else match[1]
 
     parts = _FENCED.split(markdown)
-    return "".join(part if index % 2 else _LINK.sub(turned, part) for index, part in enumerate(parts))
+    return "".join(part if index % 2 else _LINK.sub(changed, part) for index, part in enumerate(parts))
 
 
 def _targets(path: Path) -> list[Path]:
@@ -64,10 +64,10 @@ def _resolved(folder: Path, link: str) -> Path:
 
 
 def _source(target: Path) -> str:
-    """Place of a file among the site's sources; a folder's is the page that lists it."""
+    """Return the location of a file among the site's sources; for a folder, the page that lists its files."""
     if target.is_relative_to(_DOCS):
         return target.relative_to(_DOCS).as_posix()
-    source = f"{_TAKEN}/{target.relative_to(_CLONE).as_posix()}"
+    source = f"{_PREFIX}/{target.relative_to(_CLONE).as_posix()}"
     return f"{source}/index.md" if target.is_dir() else source
 
 

@@ -1,1 +1,1 @@
-"""`xray bench`: the whole pipeline against a bare loop, on the same images and models."""
+"""`xray bench`: the whole pipeline compared with a bare loop on the same images and models."""

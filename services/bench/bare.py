@@ -1,7 +1,7 @@
-"""The bare loop: decode, check, fuse, ONNX Runtime; one process, nothing durable, no network.
+"""The bare loop: decode, check, fuse, ONNX Runtime, in one process without storage or network.
 
 `python -m services.bench.bare MODELS THREADS REPEAT FILE...` reads pairs of files (DV, LAT) and prints one JSON
-line. OpenCV and ONNX Runtime may use all cores; with THREADS > 1, pictures are also standardised side by side.
+line. OpenCV and ONNX Runtime may use all cores. With THREADS > 1, images are also standardised in parallel.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Final
 
 import numpy as np
 import onnxruntime
-import typer
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
@@ -27,14 +26,14 @@ from services.intake.settings import Limits
 from services.intake.standardise import standardise
 
 BATCH: Final = 8
-"""Specimens a run of a model: as many as the classifier sends to Triton in one request."""
+"""Specimens per run of a model: as many as the classifier sends to Triton in one request."""
 
 Tensor = NDArray[np.uint8]
 """uint8 [TENSOR_SIDE, TENSOR_SIDE, 3]."""
 
 
 class BareResult(BaseModel):
-    """Specimens that were called in so many seconds, and the process's largest resident memory in bytes."""
+    """Number of specimens called, the seconds it took, and the peak resident memory of the process in bytes."""
 
     specimens: int
     seconds: float
@@ -42,7 +41,7 @@ class BareResult(BaseModel):
 
     @property
     def rate(self) -> float:
-        """Specimens a second."""
+        """Specimens per second."""
         return self.specimens / self.seconds
 
 
@@ -55,7 +54,7 @@ def newest_models(repository: Path) -> list[Path]:
 
 
 def measure(models: Sequence[Path], pairs: Sequence[tuple[Path, Path]], threads: int) -> BareResult:
-    """Call every pair once, but those that intake refuses; the models are loaded and warm before the clock starts."""
+    """Call every (DV, LAT) pair once, except those that intake rejects; models are loaded before the clock starts."""
     sessions = [onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"]) for model in models]
     _infer(sessions, [np.zeros((TENSOR_SIDE, TENSOR_SIDE, 3), np.uint8)])
     called, batch = 0, list[Tensor]()
@@ -73,8 +72,8 @@ def measure(models: Sequence[Path], pairs: Sequence[tuple[Path, Path]], threads:
 
 def _tensors(pairs: Sequence[tuple[Path, Path]], threads: int) -> Iterator[Tensor]:
     if threads == 1:
-        made: Iterable[Tensor | None] = map(_tensor, pairs)
-        yield from (tensor for tensor in made if tensor is not None)
+        tensors: Iterable[Tensor | None] = map(_tensor, pairs)
+        yield from (tensor for tensor in tensors if tensor is not None)
         return
     with ThreadPoolExecutor(threads) as pool:
         yield from (tensor for tensor in pool.map(_tensor, pairs) if tensor is not None)
@@ -100,4 +99,4 @@ if __name__ == "__main__":
     repository_, threads_, repeat_, *files_ = sys.argv[1:]
     paths = [Path(file) for file in files_]
     pairs_ = list(zip(paths[::2], paths[1::2], strict=True)) * int(repeat_)
-    typer.echo(measure(newest_models(Path(repository_)), pairs_, int(threads_)).model_dump_json())
+    sys.stdout.write(measure(newest_models(Path(repository_)), pairs_, int(threads_)).model_dump_json() + "\n")

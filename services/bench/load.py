@@ -1,7 +1,4 @@
-"""Announces specimens whose images lie in the bucket, and waits for their calls in PostgreSQL.
-
-The largest resident memory of each service while something runs.
-"""
+"""Announce specimens whose images are in the bucket, wait for their calls, and measure the services meanwhile."""
 
 from __future__ import annotations
 
@@ -31,14 +28,17 @@ _EVERY_SECONDS: Final = 0.2
 
 
 class MemoryWatch:
-    """Samples the resident memory of services five times a second between enter and exit."""
+    """Samples the resident memory of services five times per second between enter and exit.
+
+    `peak_bytes` is the peak resident memory of each service, `cpu_seconds` the processor time that it used.
+    """
 
     def __init__(self, services: Processes, names: tuple[str, ...]) -> None:
-        """Watch these running services."""
+        """Choose the running services to watch."""
         self._watched = {name: psutil.Process(services.pid(name)) for name in names}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.largest_bytes: dict[str, int] = dict.fromkeys(names, 0)
+        self.peak_bytes: dict[str, int] = dict.fromkeys(names, 0)
         self.cpu_seconds: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -50,7 +50,7 @@ class MemoryWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End sampling; `cpu_seconds` holds what each service used meanwhile."""
+        """Stop sampling."""
         self._stop.set()
         self._thread.join()
         after = self._cpu()
@@ -60,7 +60,7 @@ class MemoryWatch:
         while not self._stop.wait(_EVERY_SECONDS):
             for name, process in self._watched.items():
                 try:
-                    self.largest_bytes[name] = max(self.largest_bytes[name], process.memory_info().rss)
+                    self.peak_bytes[name] = max(self.peak_bytes[name], process.memory_info().rss)
                 except psutil.NoSuchProcess:
                     continue
 
@@ -80,28 +80,30 @@ _PATIENCE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
-class UploadedImage:
-    """One mouse whose DV and LAT lie in the bucket."""
+class UploadedMouse:
+    """One mouse whose DV and LAT images are in the bucket."""
 
     centre: str
     images: tuple[tuple[str, str], ...]
     """Pairs of image parameter and SHA-256."""
 
 
-def upload(store: ObjectStore, submissions: Sequence[DemoSubmission]) -> list[UploadedImage]:
-    """Store every picture under its digest."""
+def upload(store: ObjectStore, submissions: Sequence[DemoSubmission]) -> list[UploadedMouse]:
+    """Store every image under its digest."""
     return [
-        UploadedImage(one.centre, tuple(_stored(store, picture) for picture in one.pictures)) for one in submissions
+        UploadedMouse(one.announced_centre, tuple(_stored(store, picture) for picture in one.pictures))
+        for one in submissions
     ]
 
 
 def run_through(
-    settings: Settings, connection: Connection, mice: Sequence[UploadedImage], count: int, per_second: float | None
+    settings: Settings, connection: Connection, mice: Sequence[UploadedMouse], count: int, per_second: float | None
 ) -> tuple[list[str], float]:
-    """Announce `count` specimens (mice in turn, new ids), at a rate or at once, and wait until nothing is under way.
+    """Announce `count` specimens and wait until every image has an outcome.
 
-    Returns the specimens that were called and the seconds from the first announcement to the last row. Raises
-    Retriable when nothing changes for a minute.
+    The mice are used in turn, under new ids. `per_second` is the rate of specimens, None for all at once. Returns the
+    specimens that were called and the seconds from the first announcement to the last row. Raises Retriable if nothing
+    changes for a minute.
     """
     run = secrets.token_hex(4)
     specimens = {f"bench-{run}-{number}": mice[number % len(mice)] for number in range(count)}
@@ -112,7 +114,7 @@ def run_through(
 
 
 def latencies(connection: Connection, specimens: Sequence[str]) -> list[float]:
-    """Return for each call the seconds from when its last image was announced to when its row was written."""
+    """Return for each call the seconds from the announcement of its last image to the write of its row."""
     records = [calls_of(connection, specimen)[0] for specimen in specimens]
     return [(record.recorded_at - record.call.announced_at).total_seconds() for record in records]
 
@@ -122,7 +124,7 @@ def _stored(store: ObjectStore, picture: DemoPicture) -> tuple[str, str]:
     return picture.parameter_stable_id, picture.sha256
 
 
-def _announce(producer: Any, bucket: str, specimens: Mapping[str, UploadedImage], per_second: float | None) -> int:
+def _announce(producer: Any, bucket: str, specimens: Mapping[str, UploadedMouse], per_second: float | None) -> int:
     announced, started = 0, time.perf_counter()
     for number, (specimen, mouse) in enumerate(specimens.items()):
         if per_second is not None:

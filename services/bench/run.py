@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from services.bench.bare import BareResult
-from services.bench.load import MemoryWatch, UploadedImage, latencies, run_through, upload
+from services.bench.load import MemoryWatch, UploadedMouse, latencies, run_through, upload
 from services.common.environment import CLONE
 from services.common.errors import Fatal
 from services.common.settings import Settings, settings_of
@@ -19,20 +19,23 @@ from services.common.store import ObjectStore
 from services.common.tied import tied
 from services.common.topology import PIPELINE
 from services.demo.cohort import CohortRequest, rendering
+from services.demo.local import local_servers
 from services.demo.outcome import quantile
-from services.demo.run import servers
 from services.demo.submissions import DemoSubmission
 from services.ledger.database import Connection, ledger
 from services.operations.processes import Processes
 from services.operations.provisioning import prepare
 
 _WARM_UP: Final = 16
-"""Specimens sent first and not counted: connections, caches and lazy imports."""
+"""Specimens sent first and not counted, to fill caches, open connections and load modules."""
 
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """How many specimens at full and at half load, made of how many different mice, of which size."""
+    """How many specimens to send at full load (half as many at half load), and the mice that they are copies of.
+
+    `folder` receives images and logs; `stack` is the folder of the local stack.
+    """
 
     specimens: int
     mice: CohortRequest
@@ -42,8 +45,11 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class PipelineFigures:
-    """The whole pipeline: latencies in seconds from a specimen's last image to its row, at `half_load_rate` specimens
-    a second; each service's largest resident memory in bytes and its CPU seconds at full load.
+    """Measurements of the whole pipeline.
+
+    `called` specimens took `seconds` at full load, with each service's peak resident memory (`resident_bytes`) and CPU
+    seconds. The latencies, in seconds from a specimen's last image to its row, were measured on `latency_of` specimens
+    at `half_load_rate` specimens per second.
     """
 
     called: int
@@ -57,13 +63,13 @@ class PipelineFigures:
 
     @property
     def rate(self) -> float:
-        """Specimens a second from the first event to the last row."""
+        """Specimens per second from the first event to the last row."""
         return self.called / self.seconds
 
 
 @dataclass(frozen=True)
 class BenchResult:
-    """What was measured on the same `specimens`; `bare_threads` standardises pictures on all cores."""
+    """Measurements on the same `specimens`; the loop of `bare_threads` standardises images on all `cores`."""
 
     cores: int
     specimens: int
@@ -73,33 +79,36 @@ class BenchResult:
 
     @property
     def ratio(self) -> float:
-        """Pipeline over bare loop."""
+        """Rate of the pipeline divided by the rate of the bare loop."""
         return self.pipeline.rate / self.bare.rate
 
     @property
     def ratio_threads(self) -> float:
-        """Pipeline over the bare loop on threads."""
+        """Rate of the pipeline divided by the rate of the bare loop on threads."""
         return self.pipeline.rate / self.bare_threads.rate
 
 
-def run(options: BenchOptions, say: Callable[[str], None]) -> BenchResult:
-    """Measure the bare loop with everything else stopped, then the pipeline at full and at half load."""
+def run(options: BenchOptions, on_progress: Callable[[str], None]) -> BenchResult:
+    """Measure the bare loop alone, then the pipeline at full and at half load.
+
+    `on_progress` receives one line per step.
+    """
     with rendering(options.folder / "bench-cohort", options.mice) as cohort:
-        say(f"rendering {options.mice.count} mice, unless they are there")
+        on_progress(f"rendering {options.mice.count} mice, unless they are already rendered")
         submissions = cohort.result()
-    say("bare loop: one process, one picture at a time, libraries free to use all cores")
+    on_progress("bare loop: one process, one image at a time, libraries may use all cores")
     bare = _bare(submissions, options.specimens, 1)
     cores = len(os.sched_getaffinity(0))
-    say(f"bare loop, pictures on {cores} threads")
+    on_progress(f"bare loop, images on {cores} threads")
     bare_threads = _bare(submissions, options.specimens, cores)
-    with servers(options.stack, lambda name, words: say(f"  {name}: {words}")) as environment:
+    with local_servers(options.stack, lambda name, message: on_progress(f"  {name}: {message}")) as environment:
         settings = settings_of(environment)
         list(prepare(settings))
         mice = upload(ObjectStore(settings), submissions)
         with Processes(PIPELINE, environment, options.folder / "bench-logs") as services:
             services.wait_ready()
             with ledger(settings) as connection:
-                pipeline = _pipeline(options.specimens, _Target(settings, connection, services, mice), say)
+                pipeline = _pipeline(options.specimens, _Target(settings, connection, services, mice), on_progress)
     return BenchResult(cores, options.specimens, bare, bare_threads, pipeline)
 
 
@@ -108,20 +117,20 @@ class _Target:
     settings: Settings
     connection: Connection
     services: Processes
-    mice: list[UploadedImage]
+    mice: list[UploadedMouse]
 
     def run_through(self, count: int, per_second: float | None = None) -> tuple[list[str], float]:
         return run_through(self.settings, self.connection, self.mice, count, per_second)
 
 
-def _pipeline(specimens: int, target: _Target, say: Callable[[str], None]) -> PipelineFigures:
-    say(f"pipeline: warming up with {_WARM_UP} specimens")
+def _pipeline(specimens: int, target: _Target, on_progress: Callable[[str], None]) -> PipelineFigures:
+    on_progress(f"pipeline: warming up with {_WARM_UP} specimens")
     target.run_through(_WARM_UP)
-    say(f"pipeline: {specimens} specimens at once")
+    on_progress(f"pipeline: {specimens} specimens at once")
     with MemoryWatch(target.services, PIPELINE) as watch:
         called, seconds = target.run_through(specimens)
     half = len(called) / seconds / 2
-    say(f"pipeline: half load, {half:.1f} specimens/s")
+    on_progress(f"pipeline: half load, {half:.1f} specimens/s")
     at_half, _ = target.run_through(specimens // 2, half)
     measured = latencies(target.connection, at_half)
     return PipelineFigures(
@@ -131,7 +140,7 @@ def _pipeline(specimens: int, target: _Target, say: Callable[[str], None]) -> Pi
         latency_p50=quantile(measured, 0.5),
         latency_p99=quantile(measured, 0.99),
         latency_of=len(measured),
-        resident_bytes=watch.largest_bytes,
+        resident_bytes=watch.peak_bytes,
         cpu_seconds=watch.cpu_seconds,
     )
 

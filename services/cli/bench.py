@@ -22,19 +22,21 @@ _DIFFERENT_MICE: Final = 40
 @app.command()
 def bench(
     *,
-    specimens: Annotated[int, typer.Option(min=20, help="Specimens at full load; half as many at half load.")] = 200,
+    specimens: Annotated[
+        int, typer.Option(min=20, help="Specimens at full load; half as many are sent at half load.")
+    ] = 200,
     side: Annotated[int, typer.Option(min=300, max=3000, help="Longer side of the images in pixels.")] = 1400,
     folder: Annotated[Path, typer.Option(help="Images and logs.", show_default=".demo of the clone")] = _FOLDER,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the whole pipeline against a bare loop on the same images and models, in one run.
+    """Compare the whole pipeline with a bare loop on the same images and models, in one run.
 
-    The bare loop decodes, checks and fuses a DV and a LAT image a specimen and asks both models by ONNX Runtime: one
-    process, nothing durable. The pipeline is measured from the first published event to the last row in PostgreSQL,
-    with every service a process and every server real; then again at half that rate, for the latency from a
-    specimen's last image to its call in the ledger. Images are rendered and uploaded before any clock starts.
+    The bare loop decodes, checks and fuses one DV and one LAT image per specimen and runs both models in ONNX Runtime,
+    in one process that stores nothing. The pipeline runs with real servers and one process per service. Its rate is
+    measured from the first published event to the last row in PostgreSQL. Its latency, from a specimen's last image to
+    its call in the ledger, is measured at half that rate. Images are rendered and uploaded before the clock starts.
 
-    Run it on a machine that does nothing else, with no other services on the same stack.
+    Run it on an otherwise idle machine, with no other services on the same stack.
 
     Examples:
 
@@ -46,22 +48,22 @@ def bench(
         specimens // count * count, CohortRequest(count, seed=2, side=side, simple=True), folder, stack_folder()
     )
     progress = errors()
-    figures = run(options, lambda words: progress.print(words, markup=False))
+    figures = run(options, lambda message: progress.print(message, markup=False))
     if as_json:
         ratios = {"ratio": figures.ratio, "ratio_threads": figures.ratio_threads}
         print_json(asdict(figures) | {"pipeline_rate": figures.pipeline.rate, "bare_rate": figures.bare.rate} | ratios)
         return
     title = f"{figures.specimens} specimens on {figures.cores} cores"
     console().print(table(title, ("what", "measured"), _rows(figures)))
-    console().print(table("Services at full load", ("service", "most memory#", "CPU#"), _services(figures.pipeline)))
+    console().print(table("Services at full load", ("service", "peak memory#", "CPU#"), _services(figures.pipeline)))
 
 
 def _rows(figures: BenchResult) -> Iterator[tuple[str, str]]:
     bare, pipeline = figures.bare, figures.pipeline
     yield "bare loop", f"{bare.rate:.2f} specimens/s, {bare.resident_bytes / 1e6:.0f} MB"
-    yield f"bare loop, pictures on {figures.cores} threads", f"{figures.bare_threads.rate:.2f} specimens/s"
+    yield f"bare loop, images on {figures.cores} threads", f"{figures.bare_threads.rate:.2f} specimens/s"
     yield "pipeline, event to row", f"{pipeline.rate:.2f} specimens/s"
-    yield "ratio to the bare loop", f"{figures.ratio:.2f} ({figures.ratio_threads:.2f} to the one on threads)"
+    yield "ratio to the bare loop", f"{figures.ratio:.2f} ({figures.ratio_threads:.2f} to the loop on threads)"
     latency = f"p50 {seconds(pipeline.latency_p50)}, p99 {seconds(pipeline.latency_p99)} of {pipeline.latency_of}"
     yield f"last image to row, at {pipeline.half_load_rate:.2f} specimens/s", latency
     if pipeline.called != bare.specimens:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -53,17 +56,18 @@ def run(
         XRAY_HTTP_PORT=9101 xray run intake
     """
     if service is Service.ALL:
-        return run_all(logs)
+        run_all(logs)
+        return
     if service is Service.MONITOR:
         from services.common.settings import load
         from services.monitor.process import run_monitor
         from services.monitor.settings import MonitorSettings
 
-        raise typer.Exit(run_monitor(load(MonitorSettings)))
+        _exit(run_monitor(load(MonitorSettings)))
     from services.common.process import run_service
 
     handler, settings = make(service)
-    raise typer.Exit(run_service(handler, settings))
+    _exit(run_service(handler, settings))
 
 
 def run_all(logs: Path) -> None:
@@ -126,3 +130,14 @@ def _stop_requested() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _exit(code: int) -> NoReturn:
+    """Exit without tearing down the interpreter, once everything is committed and closed.
+
+    The teardown takes about half a second of processor time per service, in which nothing useful happens.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

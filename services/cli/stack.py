@@ -1,4 +1,4 @@
-"""`xray stack`: the servers as ordinary processes of this machine."""
+"""`xray stack`: the servers as ordinary processes on this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     help="Run Kafka, SeaweedFS (S3), Triton and PostgreSQL as ordinary processes, without containers, root or Java."
-    "\n\nAll data, logs and ports are kept in the folder .stack of the clone (or in XRAY_STACK_FOLDER), every server"
+    "\n\nAll data, logs and ports are kept in the folder .stack of the clone (or in XRAY_STACK_FOLDER). Every server"
     " listens on 127.0.0.1 only. The first start downloads about 430 MB into the folder .cache.",
     epilog="Typical:  xray stack up  |  xray stack status  |  xray stack logs kafka --follow  |  xray stack down",
 )
@@ -42,18 +42,16 @@ class Name(StrEnum):
     POSTGRES = "postgres"
 
 
-OnlyOption = Annotated[
-    list[Name] | None, typer.Option("--only", help="Start only this server; may be given several times.")
-]
+OnlyOption = Annotated[list[Name] | None, typer.Option("--only", help="Start only this server; repeat for several.")]
 
 
 @app.command()
 def up(only: OnlyOption = None) -> None:
-    """Start every server that does not run or does not work, and wait until each has done a real operation.
+    """Start every server that does not work, and wait until each has done a real operation.
 
-    Safe to repeat: what works is left alone, what crashed is started again with its data. Ctrl-C stops what this
-    command started. The variables by which services find the servers are in the file `environment` of the stack's
-    folder; the other `xray` commands read it by themselves.
+    Safe to repeat: servers that work are left alone, servers that crashed are restarted with their data. Ctrl-C stops
+    what this command started. The variables by which services find the servers are in the file `environment` of the
+    stack's folder. The other `xray` commands read them automatically.
 
     Example: xray stack up --only kafka --only seaweedfs
     """
@@ -65,23 +63,28 @@ def up(only: OnlyOption = None) -> None:
 
 
 @app.command()
-def down() -> None:
-    """Stop every server cleanly, also those left by a crash. Data, ports and passwords stay for the next `up`.
+def down(
+    clear: Annotated[bool, typer.Option("--clear", help="Also delete all data, logs, ports and passwords.")] = False,
+) -> None:
+    """Stop every server cleanly, also those left by a crash. Data, ports and passwords are kept for the next `up`.
 
-    To forget everything, delete the stack's folder afterwards.
+    Example: xray stack down --clear
     """
+    stack = Stack(stack_folder())
     with _Display([name.value for name in Name]) as display:
-        Stack(stack_folder()).down(display.show)
+        stack.down(display.show)
+    if clear:
+        stack.clear()
 
 
 @app.command()
 def status(as_json: JsonOption = False) -> None:
-    """Do a real operation with every server and show which work; exit code 1 unless all do.
+    """Do a real operation with every server and show which work. The exit code is 1 unless all do.
 
     Example: xray stack status --json | jq '.[] | select(.state != "running")'
     """
     stack = Stack(stack_folder())
-    stack.environment()  # Says so if there was no `up` yet.
+    stack.environment()  # Raises an error if there was no `up` yet.
     found = stack.status()
     if as_json:
         print_json([asdict(server) for server in found])
@@ -93,9 +96,9 @@ def status(as_json: JsonOption = False) -> None:
 
 @app.command()
 def logs(
-    name: Annotated[Name, typer.Argument(help="Whose log.")],
-    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
+    name: Annotated[Name, typer.Argument(help="The server.")],
+    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Show new lines until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Number of lines.")] = 50,
 ) -> None:
     """Show the last lines of a server's log.
 
@@ -115,7 +118,7 @@ def _status_table(found: Sequence[ServerStatus]) -> Sheet:
     rows = (
         (
             server.name,
-            server.state + (f": {server.words}" if server.words else ""),
+            server.state + (f": {server.message}" if server.message else ""),
             server.address,
             server.pid,
             seconds(server.up_s) if server.pid else "",
@@ -127,12 +130,12 @@ def _status_table(found: Sequence[ServerStatus]) -> Sheet:
 
 
 class _Display:
-    """One line a server that changes in place on a terminal; elsewhere one line a change."""
+    """On a terminal, one line per server that is updated in place; elsewhere one line per change."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Show nothing before it is entered."""
+        """Prepare; nothing is shown before it is entered."""
         self._began = time.monotonic()
-        self._words = dict.fromkeys(names, "")
+        self._messages = dict.fromkeys(names, "")
         self._console = errors()
         self._spinner = Spinner("dots")
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
@@ -146,16 +149,16 @@ class _Display:
         if self._console.is_terminal:
             self._live.stop()
 
-    def show(self, server: str, words: str) -> None:
-        """Take a server's progress; called from several threads."""
-        self._words[server] = words
+    def show(self, server: str, message: str) -> None:
+        """Show a server's progress; called from several threads."""
+        self._messages[server] = message
         if not self._console.is_terminal:
-            self._console.print(f"{server}: {words}")
+            self._console.print(f"{server}: {message}")
 
     def _render(self) -> Table:
         grid = Table.grid(padding=(0, 2))
-        for server, words in self._words.items():
-            done = words.startswith(("ready", "already", "stopped"))
+        for server, message in self._messages.items():
+            done = message.startswith(("ready", "already", "stopped"))
             elapsed = "" if done else f"{time.monotonic() - self._began:.0f} s"
-            grid.add_row("[green]✓[/]" if done else self._spinner, server, words, elapsed)
+            grid.add_row("[green]✓[/]" if done else self._spinner, server, message, elapsed)
         return grid

@@ -1,1 +1,1 @@
-"""`xray demo`: simulated specimens through the real system, and an honest account of what came out."""
+"""`xray demo`: simulated specimens through the real system, and a comparison of the calls with the truth."""

@@ -1,7 +1,4 @@
-"""What came out of one run, gathered from the ledger.
-
-Figures of calls against truth; small and plain, no library.
-"""
+"""The outcome of one run, read from the ledger: the fate of every file, and the scores of the calls."""
 
 from __future__ import annotations
 
@@ -20,41 +17,47 @@ from services.ledger.queries import SpecimenHistory, specimen_history
 
 @dataclass(frozen=True)
 class LabelScore:
-    """One label over `specimens`: how many truly have it, how many were called, how many rightly so; AUC of the
-    consensus probability, None when all or none have it.
+    """Score of one label over `specimens` specimens.
+
+    `positives` have the label according to the truth, `called` according to their call, `true_positives` according to
+    both. `agreement` is the share of specimens whose call equals the truth (0 to 1, NaN without specimens). `auc` is
+    the area under the ROC curve of the consensus probability, None when all or no specimens have the label.
     """
 
     label: str
     specimens: int
-    truly: int
+    positives: int
     called: int
-    rightly: int
+    true_positives: int
     agreement: float
     auc: float | None
 
 
 @dataclass(frozen=True)
-class JudgedSpecimen:
-    """One specimen's truth (14 bits in the order of LABEL_ORDER) and its call."""
+class CalledSpecimen:
+    """One specimen's true labels (14 bits in the order of LABEL_ORDER) and its call."""
 
     truth: tuple[int, ...]
     abnormal_elsewhere: bool
     call: PhenotypeCall
 
 
-def label_figures(judged: Sequence[JudgedSpecimen]) -> list[LabelScore]:
-    """Compare calls with truth, label by label.
+def label_scores(specimens: Sequence[CalledSpecimen]) -> list[LabelScore]:
+    """Score the calls against the truth, label by label.
 
-    A specimen that is abnormal elsewhere only is left out of the thirteen labels, as in training.
+    As in training, a specimen that is abnormal only elsewhere does not count for the thirteen labels.
     """
     return [
-        _figure(index, label, [one for one in judged if index == 0 or not one.abnormal_elsewhere])
+        _score(index, label, [one for one in specimens if index == 0 or not one.abnormal_elsewhere])
         for index, label in enumerate(LABEL_ORDER)
     ]
 
 
 def auc(truth: Sequence[int], scores: Sequence[float]) -> float | None:
-    """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half."""
+    """Return the area under the ROC curve: the chance that a positive scores above a negative; ties count half.
+
+    None without positives or without negatives.
+    """
     positive = [score for bit, score in zip(truth, scores, strict=True) if bit]
     negative = [score for bit, score in zip(truth, scores, strict=True) if not bit]
     if not positive or not negative:
@@ -64,19 +67,19 @@ def auc(truth: Sequence[int], scores: Sequence[float]) -> float | None:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Smallest value that at least this share of the values does not exceed; NaN of none."""
+    """Return the smallest value that at least this share (0 to 1) of the values does not exceed; NaN without values."""
     if not values:
         return math.nan
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def _figure(index: int, label: str, judged: Sequence[JudgedSpecimen]) -> LabelScore:
-    truth = [one.truth[index] for one in judged]
-    called = [(int(one.call.abnormal), *one.call.vector)[index] for one in judged]
-    scores = [_probabilities(one.call)[index] for one in judged]
-    rightly = sum(t and c for t, c in zip(truth, called, strict=True))
-    agreement = sum(t == c for t, c in zip(truth, called, strict=True)) / len(judged) if judged else math.nan
-    return LabelScore(label, len(judged), sum(truth), sum(called), rightly, agreement, auc(truth, scores))
+def _score(index: int, label: str, specimens: Sequence[CalledSpecimen]) -> LabelScore:
+    truth = [one.truth[index] for one in specimens]
+    called = [(int(one.call.abnormal), *one.call.vector)[index] for one in specimens]
+    scores = [_probabilities(one.call)[index] for one in specimens]
+    both = sum(t and c for t, c in zip(truth, called, strict=True))
+    agreement = sum(t == c for t, c in zip(truth, called, strict=True)) / len(specimens) if specimens else math.nan
+    return LabelScore(label, len(specimens), sum(truth), sum(called), both, agreement, auc(truth, scores))
 
 
 def _probabilities(call: PhenotypeCall) -> tuple[float, ...]:
@@ -85,7 +88,7 @@ def _probabilities(call: PhenotypeCall) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class DemoSpecimen:
-    """One specimen of the run: what was sent under which id, and all that the ledger holds of it."""
+    """One specimen of the run: its id, what was sent, and everything that the ledger holds about it."""
 
     biological_sample_id: str
     submission: DemoSubmission
@@ -93,11 +96,11 @@ class DemoSpecimen:
 
     @property
     def call(self) -> PhenotypeCall | None:
-        """The current call."""
+        """The current call, if there is one."""
         return self.history.calls[0].call if self.history and self.history.calls else None
 
     def fate(self, picture: DemoPicture) -> str | None:
-        """Reason code of the refusal of a file, `accepted` or `skipped`; None when the ledger does not say."""
+        """Return a file's rejection reason, `accepted` or `skipped`; None if the ledger has no outcome for it."""
         if self.history is None:
             return None
         announced = [image for image in self.history.images if _announces(image.event, picture)]
@@ -112,7 +115,7 @@ class DemoSpecimen:
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """A run as a whole; `seconds` of wall time by part."""
+    """The outcome of a whole run; `seconds` is the wall time of each part."""
 
     specimens: tuple[DemoSpecimen, ...]
     seconds: Mapping[str, float]
@@ -123,17 +126,17 @@ class DemoOutcome:
         return [one.biological_sample_id for one in self.specimens if one.submission.call_expected and not one.call]
 
     @cached_property
-    def judged(self) -> list[JudgedSpecimen]:
-        """Every call beside its truth."""
+    def called(self) -> list[CalledSpecimen]:
+        """Every specimen that has a call."""
         return [
-            JudgedSpecimen(one.submission.truth, one.submission.abnormal_elsewhere, one.call)
+            CalledSpecimen(one.submission.truth, one.submission.abnormal_elsewhere, one.call)
             for one in self.specimens
             if one.call is not None
         ]
 
     @cached_property
     def fates(self) -> Counter[tuple[str, str]]:
-        """Files by what was expected and what became of them; a file sent twice counts once."""
+        """Number of files by expected outcome and fate; a file sent twice counts once."""
         return Counter(
             (picture.expected, one.fate(picture) or "unknown")
             for one in self.specimens
@@ -142,13 +145,13 @@ class DemoOutcome:
         )
 
     @property
-    def wrongly_refused(self) -> int:
-        """Good files that were refused."""
+    def good_files_rejected(self) -> int:
+        """Number of good files that were rejected."""
         fine = {ACCEPTED, SKIPPED}
         return sum(n for (expected, fate), n in self.fates.items() if expected in GOOD and fate not in fine)
 
     def stages(self) -> dict[str, list[float]]:
-        """Seconds spent, by stage."""
+        """Return the durations of each stage in seconds, one per view or call."""
         times: dict[str, list[float]] = {"image announced -> view": [], "last image -> call": [], "call -> row": []}
         for one in self.specimens:
             if one.history is None:
@@ -162,8 +165,10 @@ class DemoOutcome:
         return times
 
 
-def gather(connection: Connection, ids: Mapping[str, DemoSubmission], seconds: Mapping[str, float]) -> DemoOutcome:
-    """Read everything about the run's specimens."""
+def read_outcome(
+    connection: Connection, ids: Mapping[str, DemoSubmission], seconds: Mapping[str, float]
+) -> DemoOutcome:
+    """Read everything that the ledger holds about the run's specimens; `ids` maps their ids to what was sent."""
     found: Sequence[DemoSpecimen] = [
         DemoSpecimen(name, submission, specimen_history(connection, name)) for name, submission in ids.items()
     ]

@@ -1,4 +1,4 @@
-"""Pictures to look at: each specimen's files as sent, the stored views, and the fused tensor; and what was refused."""
+"""Pictures of a run: files as sent, stored views and fused tensors of some specimens, and the rejected files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Tile = NDArray[np.uint8]
 _SIDE: Final = 240
 _CAPTION: Final = 22
 _GAP: Final = 6
-_REFUSED_COLUMNS: Final = 6
+_REJECTED_COLUMNS: Final = 6
 _COLUMNS: Final = (
     "DV as sent",
     "DV view",
@@ -38,16 +38,17 @@ _COLUMNS: Final = (
 
 
 def write_contact_sheet(path: Path, outcome: DemoOutcome, store: ObjectStore, rows: int = 12) -> None:
-    """Write one row a specimen, one or two of every centre: DV as sent, DV view, LAT as sent, LAT view, fused, edges.
+    """Write one row per specimen, at most `rows`, with the centres taken in turn.
 
-    Fused shows the mean DV in red, the mean LAT in green and the blended edges in blue.
+    The columns are DV as sent, DV view, LAT as sent, LAT view, fused tensor and its edge channel. The fused tensor has
+    the mean DV in red, the mean LAT in green and the blended edges in blue.
     """
-    head = np.hstack([np.pad(_words([words]), ((0, 0), (0, _GAP), (0, 0))) for words in _COLUMNS])
+    head = np.hstack([np.pad(_text([title]), ((0, 0), (0, _GAP), (0, 0))) for title in _COLUMNS])
     _write(path, [head, *(_specimen_row(one, store) for one in _one_of_each_centre(outcome, rows))])
 
 
-def write_refused(path: Path, outcome: DemoOutcome) -> int:
-    """Write every refused file with what it was sent as and the reason; returns how many there are."""
+def write_rejected(path: Path, outcome: DemoOutcome) -> int:
+    """Draw every rejected file with its defect and the reason; return how many there are (none: no picture)."""
     tiles = [
         _captioned(_as_sent(picture.file.read_bytes()), (f"{one.submission.centre}: {picture.expected}", str(fate)))
         for one in outcome.specimens
@@ -56,8 +57,8 @@ def write_refused(path: Path, outcome: DemoOutcome) -> int:
     ]
     count = len(tiles)
     if tiles:
-        tiles += [np.zeros_like(tiles[0])] * (-count % _REFUSED_COLUMNS)
-        _write(path, [np.hstack(tiles[at : at + _REFUSED_COLUMNS]) for at in range(0, len(tiles), _REFUSED_COLUMNS)])
+        tiles += [np.zeros_like(tiles[0])] * (-count % _REJECTED_COLUMNS)
+        _write(path, [np.hstack(tiles[at : at + _REJECTED_COLUMNS]) for at in range(0, len(tiles), _REJECTED_COLUMNS)])
     return count
 
 
@@ -72,17 +73,17 @@ def _one_of_each_centre(outcome: DemoOutcome, rows: int) -> list[DemoSpecimen]:
 
 
 def _specimen_row(one: DemoSpecimen, store: ObjectStore) -> NDArray[np.uint8]:
-    assert one.call is not None  # noqa: S101 - chosen for having one
+    assert one.call is not None  # noqa: S101 - only specimens with a call are chosen
     tiles = [*_view_tiles(one.call, store), *_tensor_tiles(one.call, store)]
     lines = (
         (one.submission.centre, one.biological_sample_id),
-        (f"{one.call.revision} images in all", ""),
+        (f"{one.call.revision} images in total", ""),
         ("", ""),
         ("", ""),
         (f"truth: {one.submission.true_labels()}", f"call: {describe_call(one.call)}"),
         (f"P(abnormal) {one.call.consensus.level1:.2f}", ""),
     )
-    return np.hstack([_captioned(tile, words) for tile, words in zip(tiles, lines, strict=True)])
+    return np.hstack([_captioned(tile, caption) for tile, caption in zip(tiles, lines, strict=True)])
 
 
 def _view_tiles(call: PhenotypeCall, store: ObjectStore) -> Iterator[Tile]:
@@ -100,16 +101,16 @@ def _tensor_tiles(call: PhenotypeCall, store: ObjectStore) -> Iterator[Tile]:
 
 
 def _as_sent(data: bytes) -> Tile:
-    """Show a file's own pixels, or nothing where it cannot be decoded."""
+    """Show a file's own pixels, or a note if it cannot be decoded."""
     try:
         pixels = decode(data, Limits()).pixels
     except Rejected:
-        return np.vstack([_words(["cannot be decoded"]), np.zeros((_SIDE - _CAPTION, _SIDE, 3), np.uint8)])
+        return np.vstack([_text(["cannot be decoded"]), np.zeros((_SIDE - _CAPTION, _SIDE, 3), np.uint8)])
     return _fitted((pixels / np.iinfo(pixels.dtype).max * 255).astype(np.uint8))
 
 
 def _fitted(picture: NDArray[np.uint8]) -> Tile:
-    """Shrink into a square tile, centred."""
+    """Shrink an image into the centre of a square tile."""
     if picture.ndim == 2:
         picture = np.repeat(picture[:, :, None], 3, axis=2)
     height, width = (max(1, round(size * _SIDE / max(picture.shape[:2]))) for size in picture.shape[:2])
@@ -121,12 +122,12 @@ def _fitted(picture: NDArray[np.uint8]) -> Tile:
 
 
 def _captioned(tile: Tile, lines: Sequence[str]) -> NDArray[np.uint8]:
-    """Put lines of words below a tile."""
-    return np.pad(np.vstack([tile, _words(lines)]), ((0, _GAP), (0, _GAP), (0, 0)))
+    """Put lines of text below a tile."""
+    return np.pad(np.vstack([tile, _text(lines)]), ((0, _GAP), (0, _GAP), (0, 0)))
 
 
-def _words(lines: Sequence[str]) -> NDArray[np.uint8]:
-    """Draw lines, as wide as a tile; OpenCV's fonts know ASCII only."""
+def _text(lines: Sequence[str]) -> NDArray[np.uint8]:
+    """Draw lines of text as wide as a tile; OpenCV's fonts have ASCII only."""
     strip = np.zeros((_CAPTION * len(lines), _SIDE, 3), np.uint8)
     for number, line in enumerate(lines):
         plain = line.encode("ascii", "replace").decode()

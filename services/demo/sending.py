@@ -1,4 +1,4 @@
-"""Sends a cohort in two waves, waits until the ledger has what becomes of it, and gathers what came out."""
+"""Send a cohort in two waves, wait until the ledger holds every outcome, and collect the result."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.cli.demo.display import Display
 from services.common.errors import Retriable
 from services.common.kafka.clients import publisher
 from services.common.settings import Settings
 from services.common.store import ObjectStore
-from services.demo.outcome import DemoOutcome, gather
-from services.demo.pictures import write_contact_sheet, write_refused
+from services.demo.outcome import DemoOutcome, read_outcome
+from services.demo.pictures import write_contact_sheet, write_rejected
+from services.demo.progress import DemoProgress
 from services.demo.submissions import DemoSubmission
 from services.ingest.push.image import LocalFile, PushImage
 from services.ingest.push.journal import UploadJournal
@@ -29,7 +29,7 @@ _UPLOADS: Final = 8
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What came out, and the pictures of it."""
+    """The outcome of a run and the picture files that show it."""
 
     outcome: DemoOutcome
     pictures: tuple[Path, ...]
@@ -37,47 +37,51 @@ class DemoResult:
 
 @dataclass(frozen=True)
 class SendOptions:
-    """Where to send from and how to wait.
+    """Where to send to and how long to wait.
 
-    `folder` takes the journal and the pictures. `patience_seconds`: so long nothing may change in the ledger before
-    what is missing counts as missing. `mend` starts services again that have ended and names them.
+    `folder` receives the upload journal and the pictures. A call counts as missing when the ledger has not changed for
+    `patience_seconds`. `restart` starts services that have exited again and returns their names.
     """
 
     settings: Settings
     folder: Path
     patience_seconds: float
-    mend: Callable[[], Iterable[str]]
+    restart: Callable[[], Iterable[str]]
 
 
-def send(sending: SendOptions, submissions: Iterable[DemoSubmission], display: Display) -> DemoResult:
-    """Send the submissions under new ids (`demo-<run>-<mouse>`), so that runs do not touch each other."""
+def send(options: SendOptions, submissions: Iterable[DemoSubmission], progress: DemoProgress) -> DemoResult:
+    """Send the submissions and wait for their calls.
+
+    Every run uses new ids (`demo-<run>-<mouse>`), so runs do not affect each other. Raises Retriable if an image could
+    not be pushed.
+    """
     name = secrets.token_hex(3)
     ids = {f"demo-{name}-{one.biological_sample_id}": one for one in submissions}
-    with ledger(sending.settings) as connection:
-        waves = _Waves(sending, ids, connection, display)
-        with display.part("images pushed and called"):
+    with ledger(options.settings) as connection:
+        waves = _Waves(options, ids, connection, progress)
+        with progress.part("images pushed and called"):
             waves.send(late=False)
-        with display.part("late images pushed and called again"):
+        with progress.part("late images pushed and specimens called again"):
             waves.send(late=True)
-        outcome = gather(connection, ids, display.seconds)
-    return DemoResult(outcome, _pictures(sending.folder, outcome, ObjectStore(sending.settings)))
+        outcome = read_outcome(connection, ids, progress.seconds)
+    return DemoResult(outcome, _pictures(options.folder, outcome, ObjectStore(options.settings)))
 
 
 class _Waves:
-    """Sends images and waits until the ledger has what becomes of them."""
+    """Send images and wait until the ledger holds their outcomes."""
 
     def __init__(
-        self, sending: SendOptions, ids: Mapping[str, DemoSubmission], connection: Connection, display: Display
+        self, options: SendOptions, ids: Mapping[str, DemoSubmission], connection: Connection, progress: DemoProgress
     ) -> None:
-        self._sending, self._ids, self._connection, self._display = sending, ids, connection, display
-        self._journal = sending.folder / "journal.jsonl"
-        self._journal.unlink(missing_ok=True)  # of an earlier run, whose ids do not come again
+        self._options, self._ids, self._connection, self._progress = options, ids, connection, progress
+        self._journal = options.folder / "journal.jsonl"
+        self._journal.unlink(missing_ok=True)  # left by an earlier run, whose ids are never used again
         self._announced: set[str] = set()
 
     def send(self, *, late: bool) -> None:
         total = sum(len(one.pictures) for one in self._ids.values())
         images = list(self._images(late=late))
-        settings = self._sending.settings
+        settings = self._options.settings
         with publisher(settings) as producer, UploadJournal(self._journal) as journal:
             uploader = Uploader(ObjectStore(settings, connections=_UPLOADS), producer, journal)
             for result in uploader.push(images, _UPLOADS):
@@ -92,35 +96,35 @@ class _Waves:
             for picture in one.pictures:
                 if picture.late == late:
                     source = LocalFile(picture.file)
-                    yield PushImage(source, name, one.centre, picture.parameter_stable_id, picture.increment)
+                    yield PushImage(source, name, one.announced_centre, picture.parameter_stable_id, picture.increment)
 
     def _settle(self, total: int) -> None:
         last: CohortProgress | None = None
         changed = time.monotonic()
-        while time.monotonic() - changed < self._sending.patience_seconds:
+        while time.monotonic() - changed < self._options.patience_seconds:
             now = cohort_progress(self._connection, list(self._ids))
             self._show(now, total)
             if now.is_final(len(self._announced)):
                 return
             if now != last:
                 last, changed = now, time.monotonic()
-            for name in self._sending.mend():
-                self._display.say(f"{name} had ended and was started again; see its log")
+            for name in self._options.restart():
+                self._progress.say(f"{name} exited and was restarted; see its log")
             time.sleep(_POLL_SECONDS)
 
     def _show(self, now: CohortProgress, total: int) -> None:
-        self._display.bar("images announced", now.images, total)
-        self._display.bar("images looked at", now.settled, total)
-        self._display.bar("refused", now.refused, total)
-        self._display.bar("specimens complete", now.complete, len(self._ids))
-        self._display.bar("calls", now.called, len(self._ids))
+        self._progress.bar("images announced", now.images, total)
+        self._progress.bar("images checked", now.settled, total)
+        self._progress.bar("rejected", now.refused, total)
+        self._progress.bar("specimens complete", now.complete, len(self._ids))
+        self._progress.bar("calls", now.called, len(self._ids))
 
 
 def _pictures(folder: Path, outcome: DemoOutcome, store: ObjectStore) -> tuple[Path, ...]:
-    sheet, refused = folder / "contact-sheet.png", folder / "refused.png"
-    for old in (sheet, refused):
+    sheet, rejected = folder / "contact-sheet.png", folder / "rejected.png"
+    for old in (sheet, rejected):
         old.unlink(missing_ok=True)
-    if outcome.judged:
+    if outcome.called:
         write_contact_sheet(sheet, outcome, store)
-    write_refused(refused, outcome)
-    return tuple(path for path in (sheet, refused) if path.exists())
+    write_rejected(rejected, outcome)
+    return tuple(path for path in (sheet, rejected) if path.exists())

@@ -1,4 +1,4 @@
-"""The demo's cohort as files on disk: what is sent, what is true, and what should become of each file."""
+"""The demo's cohort as files on disk: the images, the true labels, and the expected outcome of each file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ SKIPPED: Final = "skipped"
 SENT_TWICE: Final = "duplicate"
 WRONG_VIEW: Final = "wrong_view"
 GOOD: Final = frozenset({ACCEPTED, SENT_TWICE, WRONG_VIEW})
-"""What intake should accept: a wrong view is stored as what it shows, and flagged."""
+"""Files that intake should accept. A file sent as the wrong view is stored as the view it shows, and flagged."""
+CENTRE_PREFIX: Final = "Demo "
+"""Simulated mice are announced under `Demo <centre>`, so they never enter the statistics of a real centre."""
 
 
 class DemoPicture(BaseModel):
-    """One file: `expected` is accepted, skipped (a close-up under its own parameter), or the trouble with it."""
+    """One file. `expected` is `accepted`, `skipped` (a close-up under its own parameter), or the defect of the file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +33,7 @@ class DemoPicture(BaseModel):
 
 
 class DemoSubmission(BaseModel):
-    """One specimen with its truth (14 zeros and ones in the order of LABEL_ORDER) and its files."""
+    """One specimen with its true labels (14 zeros and ones in the order of LABEL_ORDER) and its files."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,12 +44,17 @@ class DemoSubmission(BaseModel):
     call_expected: bool
     pictures: tuple[DemoPicture, ...]
 
+    @property
+    def announced_centre(self) -> str:
+        """Name of the centre in the announced events."""
+        return f"{CENTRE_PREFIX}{self.centre}"
+
     def true_labels(self) -> str:
-        """The truth in words."""
+        """Return the true labels as text."""
         labels = [label for label, bit in zip(LABEL_ORDER[1:], self.truth[1:], strict=True) if bit]
         return ", ".join(labels) or ("abnormal elsewhere" if self.abnormal_elsewhere else "normal")
 
 
 def read_submissions(folder: Path) -> list[DemoSubmission]:
-    """Read every submission that was written into a folder, in order of their names."""
+    """Read every submission in a folder, ordered by file name."""
     return [DemoSubmission.model_validate_json(path.read_bytes()) for path in sorted(folder.glob("*.json"))]

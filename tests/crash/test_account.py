@@ -11,7 +11,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,14 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from prometheus_client.parser import text_string_to_metric_families
-from rich.console import Console
 
 from deploy.metrics_page import SECTIONS, names_of
-from services.cli.demo.display import Display
 from services.common.loop.lag import Lag, LagGauge
 from services.common.settings import ServiceSettings
 from services.common.topics import IMAGES
 from services.common.topology import PIPELINE
 from services.demo.cohort import CohortRequest, rendering
+from services.demo.progress import DemoProgress
 from services.demo.sending import DemoResult, SendOptions, send
 from tests.pipeline.deployment import Deployment, deployed
 from tests.pipeline.mice import mouse
@@ -68,9 +66,7 @@ def sent(system: Deployment, folder: Path) -> DemoResult:
     killer = threading.Thread(target=kill_each, args=(system,))
     killer.start()
     result = send(
-        SendOptions(system.settings, folder, 120, system.services.restart_crashed),
-        submissions,
-        Display(Console(file=StringIO())),
+        SendOptions(system.settings, folder, 120, system.services.restart_crashed), submissions, DemoProgress()
     )
     killer.join()
     system.services.restart_crashed()

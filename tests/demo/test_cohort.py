@@ -1,4 +1,4 @@
-"""A small cohort, really rendered by child processes."""
+"""A small cohort that child processes render."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_cohort_is_rendered_once_and_kept(tmp_path: Path) -> None:
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
 
 
-def test_a_child_that_fails_is_said_with_its_words(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_child_is_shown(tmp_path: Path) -> None:
     with (
         rendering(tmp_path, CohortRequest(count=2, seed=-100, side=300, simple=True)) as cohort,
         pytest.raises(Fatal, match=r"could not be rendered(.|\n)*ValueError"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.demo.outcome import JudgedSpecimen, auc, label_figures, quantile
+from services.demo.outcome import CalledSpecimen, auc, label_scores, quantile
 from tests.ledger.examples import call
 
 
@@ -34,17 +34,17 @@ def test_quantiles_are_values_that_occurred() -> None:
 
 def test_labels_are_compared_one_by_one() -> None:
     spine = (1, 0, 1, 0, *(0,) * 10)
-    right = JudgedSpecimen(spine, False, call("a"))  # calls Spine
-    missed = JudgedSpecimen((1, 1, 0, 0, *(0,) * 10), False, call("b"))  # truly Ribcage
-    elsewhere = JudgedSpecimen((1, *(0,) * 13), True, call("c"))
-    figures = {figure.label: figure for figure in label_figures([right, missed, elsewhere])}
-    abnormal, of_spine, of_ribcage = figures["Abnormal"], figures["Spine"], figures["Ribcage"]
-    assert (abnormal.specimens, abnormal.truly, abnormal.rightly, abnormal.auc) == (3, 3, 3, None)
-    assert (of_spine.specimens, of_spine.truly, of_spine.called, of_spine.rightly, of_spine.agreement) == (
+    right = CalledSpecimen(spine, False, call("a"))  # calls Spine
+    missed = CalledSpecimen((1, 1, 0, 0, *(0,) * 10), False, call("b"))  # truly Ribcage
+    elsewhere = CalledSpecimen((1, *(0,) * 13), True, call("c"))
+    scores = {score.label: score for score in label_scores([right, missed, elsewhere])}
+    abnormal, of_spine, of_ribcage = scores["Abnormal"], scores["Spine"], scores["Ribcage"]
+    assert (abnormal.specimens, abnormal.positives, abnormal.true_positives, abnormal.auc) == (3, 3, 3, None)
+    assert (of_spine.specimens, of_spine.positives, of_spine.called, of_spine.true_positives, of_spine.agreement) == (
         2,
         1,
         2,
         1,
         0.5,
     )
-    assert (of_ribcage.truly, of_ribcage.called, of_ribcage.rightly) == (1, 0, 0)
+    assert (of_ribcage.positives, of_ribcage.called, of_ribcage.true_positives) == (1, 0, 0)

@@ -70,7 +70,7 @@ def test_every_file_has_its_fate_and_one_sent_twice_counts_once(specimen: DemoSp
         ("skipped", "skipped"): 1,
         ("cut", "cut_off"): 1,
     }
-    assert outcome.wrongly_refused == 2
+    assert outcome.good_files_rejected == 2
 
 
 def test_a_call_that_should_be_there_is_missing_until_it_is(specimen: DemoSpecimen) -> None:
@@ -80,5 +80,5 @@ def test_a_call_that_should_be_there_is_missing_until_it_is(specimen: DemoSpecim
     with_call = DemoSpecimen("m", specimen.submission, SpecimenHistory(None, (), (), (record,), ()))
     outcome = DemoOutcome((with_call,), {})
     assert outcome.missing == []
-    assert [one.call.call_id for one in outcome.judged] == [record.call.call_id]
+    assert [one.call.call_id for one in outcome.called] == [record.call.call_id]
     assert outcome.stages() == {"image announced -> view": [], "last image -> call": [120], "call -> row": [-120]}

@@ -1,4 +1,4 @@
-"""docker-compose.yml and .env.example as the tests read them: merged, and with variables put in."""
+"""docker-compose.yml and .env.example as the tests read them, with anchors merged and variables replaced."""
 
 from __future__ import annotations
 

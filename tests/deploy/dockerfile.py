@@ -1,4 +1,4 @@
-"""deploy/containers/Dockerfile as the tests read it: its stages with what they copy, run and become."""
+"""deploy/containers/Dockerfile as the tests read it: its stages with their copies and commands."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ DOCKERFILE: Final = CLONE / "deploy" / "containers" / "Dockerfile"
 
 @dataclass
 class Stage:
-    """One stage; `user` is what its containers run as, inherited from the stage that it builds upon."""
+    """One stage. `user` runs its containers and is inherited from the base stage; `copies` maps sources to targets."""
 
     base: str
     user: str
-    copies: list[str] = field(default_factory=list)
+    copies: dict[str, str] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
 
 
 @cache
 def stages() -> dict[str, Stage]:
-    """Every stage by name, in order; only what is copied from the build context counts as a copy."""
+    """Every stage by name, in order; only copies from the build context are listed."""
     found: dict[str, Stage] = {}
     current = Stage("", "")
     for line in re.sub(r"\\\n\s*", "", DOCKERFILE.read_text()).splitlines():
@@ -37,5 +37,6 @@ def stages() -> dict[str, Stage]:
         elif word == "RUN":
             current.runs.append(rest)
         elif word == "COPY" and "--from=" not in rest:
-            current.copies += [part for part in rest.split()[:-1] if not part.startswith("--")]
+            *sources, target = [part for part in rest.split() if not part.startswith("--")]
+            current.copies |= dict.fromkeys(sources, target)
     return found

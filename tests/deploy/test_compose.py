@@ -1,4 +1,4 @@
-"""docker-compose.yml against the rest of the system, without a container engine."""
+"""docker-compose.yml compared with the rest of the system, without a container engine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_setting_of_our_containers_exists(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_each_container_gets_the_servers_that_it_uses_and_no_other(name: str) -> None:
-    """A password that a service does not need is one that it cannot lose."""
+    """A service cannot leak a password that it does not have."""
     uses = {
         "intake": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT"},
         "assembler": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT"},
@@ -82,12 +82,12 @@ def test_store_and_services_share_their_credentials() -> None:
 
 
 def test_the_internals_of_the_store_stay_inside_its_container() -> None:
-    """Master, volume server and filer know no credentials."""
+    """Master, volume server and filer have no authentication."""
     command = services()["seaweedfs"]["command"]
     assert {"-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer.disableHttp"} <= set(command)
 
 
-def test_services_are_asked_for_readiness_where_they_listen() -> None:
+def test_readiness_checks_use_the_ports_of_the_services() -> None:
     for name in SERVICES:
         environment, check = services()[name]["environment"], services()[name]["healthcheck"]["test"]
         assert environment["XRAY_HTTP_HOST"] == "0.0.0.0"
@@ -97,7 +97,7 @@ def test_services_are_asked_for_readiness_where_they_listen() -> None:
 
 @pytest.mark.parametrize("name", LASTING)
 def test_health_checks_need_no_shell(name: str) -> None:
-    """And no word of them holds a space: podman's API splits there."""
+    """No argument contains a space, because podman's API splits there."""
     check = services()[name]["healthcheck"]
     assert check["test"][0] == "CMD"
     assert all(" " not in word for word in check["test"])
@@ -121,8 +121,8 @@ def test_triton_loads_every_model_of_the_repository() -> None:
     assert "--model-control-mode=explicit" in command
 
 
-def test_the_models_that_serve_lie_in_a_volume_that_triton_cannot_write() -> None:
-    """Filled before Triton starts, by the user whose folder the volume takes its owner from; changed by `models`."""
+def test_the_served_models_are_in_a_volume_that_triton_cannot_write() -> None:
+    """It is filled before Triton starts, by the user who owns it, and changed by `models`."""
     install, models, triton = services()["install-models"], services()["models"], services()["triton"]
     assert install["command"] == ["models", "install", "/source"]
     assert install["volumes"] == ["./model_repository:/source:ro", "models:/models"]

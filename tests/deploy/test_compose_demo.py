@@ -1,8 +1,10 @@
-"""The container `demo` against servers and services that run already."""
+"""The program of the container `demo` on servers and services that already run."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,8 @@ from services.common.settings import settings_of
 from services.common.topology import PIPELINE
 from services.operations.processes import Processes
 from services.operations.provisioning import prepare
-from tests.deploy.compose_file import CLONE
+from tests.deploy.compose_file import CLONE, services
+from tests.deploy.dockerfile import DOCKERFILE
 
 pytestmark = pytest.mark.integration
 
@@ -22,12 +25,29 @@ pytestmark = pytest.mark.integration
 def test_it_sends_mice_and_finds_their_calls(stack: Stack, tmp_path: Path) -> None:
     environment = stack.environment()
     list(prepare(settings_of(environment)))
-    with Processes(PIPELINE, environment, tmp_path / "logs") as services:
-        services.wait_ready()
-        program = [sys.executable, "-m", "deploy.containers.demo", "3", str(tmp_path / "demo")]
+    folder = str(tmp_path / "demo")
+    arguments = [word.replace("/demo", folder) for word in entry_point()[1:]]
+    assert services()["demo"]["command"][0] == "--specimens"
+    with Processes(PIPELINE, environment, tmp_path / "logs") as processes:
+        processes.wait_ready()
         ended = subprocess.run(
-            program, cwd=CLONE, env=os.environ | environment, capture_output=True, text=True, check=False
+            [sys.executable, *arguments, "--specimens", "3"],
+            cwd=CLONE,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
-    assert "Calls beside the truth" in ended.stdout
+    assert "Calls next to the truth" in ended.stdout
     assert (tmp_path / "demo" / "contact-sheet.png").stat().st_size > 20_000
+
+
+def entry_point() -> list[str]:
+    """The entry point of the image `demo`."""
+    text = DOCKERFILE.read_text().split(" AS demo\n")[1]
+    found = re.search(r"^ENTRYPOINT (\[.*\])$", text, re.MULTILINE)
+    assert found is not None
+    words: list[str] = json.loads(found[1])
+    assert words[0] == "python"
+    return words

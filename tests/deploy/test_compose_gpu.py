@@ -14,12 +14,12 @@ GPU = ("plan-requests", "plans", "triton-gpu")
 ONE_GPU = {"resources": {"reservations": {"devices": [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]}}}
 
 
-def test_nothing_of_it_starts_without_the_profile() -> None:
+def test_nothing_starts_without_the_profile() -> None:
     assert {name for name, service in services().items() if service.get("profiles") == ["gpu"]} == set(GPU)
 
 
 @pytest.mark.parametrize("image", ["", "registry.example/triton:24.10"])
-def test_plans_are_built_in_the_very_image_that_serves(image: str) -> None:
+def test_plans_are_built_in_the_image_that_serves(image: str) -> None:
     containers = compose_with({"TRITON_IMAGE": image})["services"]
     assert containers["plans"]["image"] == containers["triton-gpu"]["image"] == containers["triton"]["image"]
     assert containers["plans"]["build"] == containers["triton-gpu"]["build"] == containers["triton"]["build"]
@@ -54,8 +54,8 @@ def test_it_serves_as_triton_does() -> None:
     assert {key for key in cpu if cpu[key] != gpu[key]} == {"volumes", "depends_on", "mem_limit"}
 
 
-def test_the_image_for_it_is_nvidias() -> None:
-    """The server of PyPI has no TensorRT backend; trtexec lies in this folder of NVIDIA's images."""
+def test_its_image_is_nvidias() -> None:
+    """The server of PyPI has no TensorRT backend; trtexec is in this folder of NVIDIA's images."""
     assert services()["triton-gpu"]["build"]["target"] == "triton"
     assert re.fullmatch(
         r"nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3", services()["plans"]["build"]["args"]["TRITON_BASE_IMAGE"]

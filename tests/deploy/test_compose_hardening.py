@@ -1,4 +1,4 @@
-"""What the containers may do, and what is reachable from outside."""
+"""The rights of the containers, and what can be reached from outside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALL = sorted(services())
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_containers_may_do_nothing_special(name: str) -> None:
+def test_containers_have_no_privileges(name: str) -> None:
     service = services()[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -65,7 +65,7 @@ def test_configuration_is_mounted_read_only() -> None:
             assert mount.endswith(":ro") or not mount.startswith("."), mount
 
 
-def test_names_of_images_say_a_version() -> None:
+def test_image_names_contain_a_version() -> None:
     """Third-party images are pinned; ours are built from this clone."""
     for service in services().values():
         assert ("build" in service) == service["image"].endswith(":latest")

@@ -1,8 +1,10 @@
-"""The Dockerfile: what goes into the images, and how."""
+"""The Dockerfile: the contents of the images, and how they are installed."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import PurePath
 
@@ -29,6 +31,20 @@ def test_the_largest_base_comes_last() -> None:
 def test_what_is_copied_exists_and_passes_dockerignore(source: str) -> None:
     assert (CLONE / source).exists()
     assert not _ignored(source)
+
+
+def test_code_keeps_its_path_in_every_image() -> None:
+    """A package in another place cannot be imported."""
+    for stage in stages().values():
+        for source, target in stage.copies.items():
+            if source.startswith(("services", "training")):
+                assert target in {f"/app/{source}", f"/app/{PurePath(source).parent}/"}, source
+
+
+def test_the_demo_on_running_services_does_not_import_deploy() -> None:
+    """The image `demo` contains neither the package `deploy` nor the servers."""
+    code = "import sys, services.cli.demo.command; print({name.split('.')[0] for name in sys.modules} & {'deploy'})"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=CLONE) == "set()\n"
 
 
 def test_nothing_else_enters_the_build() -> None:

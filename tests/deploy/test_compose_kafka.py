@@ -1,4 +1,4 @@
-"""The KAFKA_ variables of the compose file, read by the very class that starts Apache's image."""
+"""The KAFKA_ variables of the compose file, read by the class that starts Apache's image."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.deploy.compose_file import services
 pytestmark = pytest.mark.integration
 
 
-def test_the_image_makes_a_sound_configuration_of_the_variables(stack: Stack, tmp_path: Path) -> None:
-    """And formats the data folder with it, which refuses unknown listeners, roles and cluster ids."""
+def test_the_image_writes_a_valid_configuration_from_the_variables(stack: Stack, tmp_path: Path) -> None:
+    """Formatting the data folder rejects unknown listeners, roles and cluster ids."""
     assert stack.folder  # its start brought Kafka's jars into the cache
     defaults, mounted, made, data = (tmp_path / name for name in ("defaults", "mounted", "made", "data"))
     for folder in (defaults, mounted, made):
@@ -39,7 +39,7 @@ def test_the_image_makes_a_sound_configuration_of_the_variables(stack: Stack, tm
     assert not any(line.startswith(("broker.id", "heap.opts")) for line in properties)
 
 
-def test_the_broker_is_called_by_the_name_that_it_advertises() -> None:
-    """It connects to itself by that name; its own name a container finds without a name server."""
+def test_the_broker_has_the_host_name_that_it_advertises() -> None:
+    """It connects to itself by that name, and a container resolves its own host name without a name server."""
     kafka = services()["kafka"]
     assert f"INTERNAL://{kafka['hostname']}:" in kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"]

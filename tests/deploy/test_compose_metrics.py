@@ -1,4 +1,4 @@
-"""What Prometheus scrapes, against the compose file."""
+"""The scrape configuration of Prometheus compared with the compose file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profile refresh: the job beside the services, writing where Triton reads."""
+"""Profile refresh: a job next to the services that writes to the volume that Triton reads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.deploy.compose_file import services
 from tests.deploy.dockerfile import DOCKERFILE
 
 
-def test_it_starts_with_its_profile_alone() -> None:
+def test_it_starts_only_with_its_profile() -> None:
     assert services()["refresh"]["profiles"] == ["refresh"]
     assert services()["refresh"]["image"] == services()["plan-requests"]["image"]
 
 
-def test_it_brings_versions_to_the_volume_that_triton_reads() -> None:
+def test_it_installs_versions_in_the_volume_that_triton_reads() -> None:
     place = services()["refresh"]["environment"]["XRAY_MODEL_REPOSITORY"]
     assert f"models:{place}" in services()["refresh"]["volumes"]
     assert f"models:{place}:ro" in services()["triton"]["volumes"]

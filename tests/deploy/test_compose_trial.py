@@ -1,16 +1,17 @@
-"""The trial's names against those of the compose file and the Dockerfiles; the trial itself needs an engine."""
+"""The trial's names compared with those of the compose file; the trial itself needs a container engine."""
 
 from __future__ import annotations
 
-import re
+import os
 import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 
-from deploy.containers.trial.__main__ import OURS
-from deploy.containers.trial.standins import ABSENT, SERVERS, image, variables
+from deploy.containers import trial
+from services.common.topology import SERVICES
 from tests.deploy.compose_file import CLONE, compose_with, explained_variables, services
 from tests.deploy.dockerfile import stages
 
@@ -18,41 +19,35 @@ FOLDER = CLONE / "deploy" / "containers"
 SCRIPTS = [path for path in sorted(FOLDER.rglob("*")) if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh")]
 
 
-def test_stand_ins_take_the_place_of_every_third_party_image() -> None:
-    assert set(variables()) <= set(explained_variables())
-    third_party = {name for name, service in services().items() if "build" not in service}
-    assert third_party - set(ABSENT) == set(SERVERS)
-    replaced = compose_with(variables())["services"]
-    assert {name: replaced[name]["image"] for name in SERVERS} == {name: image(name) for name in SERVERS}
+def test_every_variable_that_it_sets_exists() -> None:
+    names = {*trial.CHOSEN, "DEMO_SPECIMENS", *(f"{name}_PORT" for name in trial.PORTS)}
+    assert names <= set(explained_variables())
+    assert {name for name in explained_variables() if name.endswith("_PORT")} <= names
 
 
-def test_nothing_waits_for_what_is_left_out() -> None:
-    assert not [name for name, one in services().items() if set(ABSENT) & set(one.get("depends_on", ()))]
+def test_it_builds_a_triton_image_that_exists() -> None:
+    target = compose_with(trial.CHOSEN)["services"]["triton"]["build"]["target"]
+    assert target == "triton-wheel"
+    assert target in stages()
 
 
-def test_every_stand_in_has_its_stage() -> None:
-    names = re.findall(r"^FROM \S+ AS (\S+)$", (FOLDER / "standins" / "Dockerfile").read_text(), re.MULTILINE)
-    assert tuple(names) == SERVERS
+def test_it_expects_every_target_of_prometheus() -> None:
+    jobs = yaml.safe_load((CLONE / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    assert len(SERVICES) + len(jobs) - 1 == trial._TARGETS  # All services are one job.
 
 
-def test_all_our_images_are_built_and_put_in_place() -> None:
-    assert set(OURS) <= set(stages())
-    replaced = compose_with({variable: target for target, variable in OURS.items()} | variables())["services"]
-    ours = {service["image"] for service in replaced.values() if "build" in service and not _trains(service)}
-    assert ours == set(OURS)
+def test_it_knows_the_default_password() -> None:
+    password = services()["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    assert f"xray:{password}@" in Path(trial.__file__).read_text()
 
 
-def test_stand_ins_run_as_the_users_of_the_compose_file() -> None:
-    text = (FOLDER / "standins" / "Dockerfile").read_text()
-    for name in SERVERS:
-        (stage,) = re.findall(rf" AS {name}\n(.*?)(?:\nFROM|\Z)", text, re.DOTALL)
-        user = services()[name]["user"].split(":")[0]
-        assert f"install -d -o {user} -g {user}" in stage
-
-
-def _trains(service: dict[str, Any]) -> bool:
-    """Whether it is of a profile that needs the training image, which the trial does not build."""
-    return bool({"gpu", "refresh"} & set(service.get("profiles", [])))
+def test_without_docker_it_says_what_to_install(tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "deploy.containers.trial"]
+    ended = subprocess.run(
+        program, cwd=CLONE, env=os.environ | {"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "install Docker Engine and Docker Compose" in ended.stdout
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A server of its own, because this test breaks it."""
+    """A separate server, because this test breaks it."""
     stack = Stack(tmp_path_factory.mktemp("triton"), tied=True)
     stack.up(["triton"])
     yield stack
@@ -38,7 +38,7 @@ def test_every_model_answers(triton: Stack) -> None:
     assert _program(_url(triton)).returncode == 0
 
 
-def test_a_damaged_version_beside_a_sound_one_is_no_reason_for_a_new_start(triton: Stack, tmp_path: Path) -> None:
+def test_a_damaged_version_next_to_a_good_one_causes_no_restart(triton: Stack, tmp_path: Path) -> None:
     repository = ModelRepository(triton.environment()["XRAY_MODEL_REPOSITORY"])
     write_variant(tmp_path, 2, shifted(0.1))
     brought(repository, tmp_path, 2)
@@ -51,7 +51,7 @@ def test_a_damaged_version_beside_a_sound_one_is_no_reason_for_a_new_start(trito
             assert triton_health.check(_url(triton)) == ["cae", "convnext"]
 
 
-def test_a_dead_stub_is_found_though_triton_says_ready(triton: Stack) -> None:
+def test_a_dead_stub_is_found_although_triton_reports_ready(triton: Stack) -> None:
     import urllib.request
 
     for process in psutil.process_iter(["name", "cmdline"]):
@@ -66,7 +66,7 @@ def test_a_dead_stub_is_found_though_triton_says_ready(triton: Stack) -> None:
     assert "/v2/models/cae/versions/1/infer" in answer.stderr
 
 
-def test_nobody_there() -> None:
+def test_no_server() -> None:
     answer = _program("http://127.0.0.1:9")
     assert answer.returncode == 1
     assert "refused" in answer.stderr

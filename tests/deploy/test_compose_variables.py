@@ -10,13 +10,13 @@ def test_every_variable_is_explained_and_every_explained_one_is_used() -> None:
     assert set(explained_variables()) == set(used_variables())
 
 
-def test_every_variable_has_one_default_and_the_example_tells_it() -> None:
+def test_every_variable_has_one_default_and_the_example_gives_it() -> None:
     explained = explained_variables()
     for name, defaults in used_variables().items():
         assert defaults == {explained[name][0]}, name
 
 
-def test_every_variable_has_words() -> None:
+def test_every_variable_has_an_explanation() -> None:
     unexplained = [name for name, (_, words) in explained_variables().items() if not words and "_PORT" not in name]
     images = {name for name in unexplained if name.endswith("_IMAGE")}  # their section says what they are
     assert set(unexplained) - images - {"XRAY_S3_SECRET_KEY"} == set()

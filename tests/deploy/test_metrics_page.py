@@ -3,7 +3,7 @@ from __future__ import annotations
 from deploy.metrics_page import PAGE, SECTIONS, metrics_of, page
 
 
-def test_the_page_is_what_the_metrics_say() -> None:
+def test_the_page_is_up_to_date() -> None:
     """If this fails: `python -m deploy.metrics_page`."""
     assert PAGE.read_text() == page()
 

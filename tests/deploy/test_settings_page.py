@@ -3,7 +3,7 @@ from __future__ import annotations
 from deploy.settings_page import PAGE, page
 
 
-def test_the_page_is_what_the_settings_say() -> None:
+def test_the_page_is_up_to_date() -> None:
     """If this fails: `python -m deploy.settings_page`."""
     assert PAGE.read_text() == page()
 

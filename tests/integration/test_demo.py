@@ -1,4 +1,4 @@
-"""`xray demo` and `xray bench`, small, on the session's stack."""
+"""`xray demo` and `xray bench` with few specimens, on the stack of the test run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def running(stack: Stack) -> set[str]:
     return {server.name for server in stack.status() if server.state == "running"}
 
 
-def test_every_expected_call_is_there_and_pictures_are_made(stack: Stack, folder: Path) -> None:
+def test_every_expected_call_is_present_and_pictures_are_written(stack: Stack, folder: Path) -> None:
     before = running(stack)
     for _ in range(2):
         document = xray(stack, "demo", "--specimens", 6, "--folder", folder, "--json")
@@ -59,7 +59,7 @@ def test_ctrl_c_ends_everything_that_the_demo_started(stack: Stack, folder: Path
     program, environment = command(stack, "demo", "--specimens", 6, "--folder", folder)
     with subprocess.Popen(program, cwd=CLONE, env=environment, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
-        while "five services started" not in demo.stdout.readline():
+        while "pipeline services started" not in demo.stdout.readline():
             pass
         time.sleep(2)
         children = psutil.Process(demo.pid).children(recursive=True)

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
 
 from deploy.local.stack import Stack
+from services.common.ports import choose
 from services.common.settings import settings_of
 from services.operations.provisioning import prepare
 
@@ -36,6 +38,40 @@ def test_all_services_run_are_started_again_and_stop_cleanly(stack: Stack, tmp_p
         process.kill()
         process.wait()
     assert not [child for child in psutil.process_iter(["cmdline"]) if str(tmp_path) in (child.info["cmdline"] or [])]
+
+
+def test_a_service_whose_servers_are_gone_stops_soon(tmp_path: Path) -> None:
+    servers = Stack(tmp_path / "stack", tied=True)
+    servers.up()
+    environment = os.environ | servers.environment()
+    list(prepare(settings_of(servers.environment())))
+    said = tmp_path / "said"
+    with said.open("w") as output:
+        command = [sys.executable, "-m", "services.cli.main", "run", "fuser"]
+        (port,) = choose(1)
+        environment |= {"XRAY_HTTP_PORT": str(port)}
+        process = subprocess.Popen(command, env=environment, stderr=output, start_new_session=True)
+    try:
+        while not ready(port):
+            assert process.poll() is None, said.read_text()
+            time.sleep(0.1)
+        servers.down()
+        servers.clear()
+        time.sleep(5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert '"stopped"' in said.read_text()
+
+
+def ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def wait_for(words: str, said: Path, process: subprocess.Popen[bytes]) -> None:

@@ -104,7 +104,7 @@ def test_the_environment_on_disk_is_the_one_of_the_stack(own: Stack) -> None:
 
 
 @pytest.mark.integration
-def test_stores_refuse_whoever_has_no_credentials(own: Stack) -> None:
+def test_stores_reject_clients_without_credentials(own: Stack) -> None:
     with pytest.raises(ClientError, match="InvalidAccessKeyId"):
         s3({**own.environment(), "XRAY_S3_ACCESS_KEY": "guess"}).list_buckets()
     filer = http.client.HTTPConnection("127.0.0.1", own.servers["seaweedfs"].ports["filer"], timeout=5)
@@ -133,7 +133,7 @@ def test_a_killed_server_is_repaired_with_its_data(own: Stack, name: str) -> Non
 
 
 @pytest.mark.crash
-def test_a_stranger_on_the_port_of_a_stopped_server_is_left_alone(own: Stack) -> None:
+def test_another_process_on_the_port_of_a_stopped_server_is_left_alone(own: Stack) -> None:
     before = own.servers["postgres"].ports["postgres"]
     own.stop("postgres")
     with socket.create_server(("127.0.0.1", before)) as stranger:
@@ -188,7 +188,7 @@ def test_an_interrupted_up_stops_what_it_started_and_nothing_else(tmp_path: Path
 
 
 @pytest.mark.crash
-def test_a_server_that_cannot_start_is_named_with_its_last_words(
+def test_a_server_that_cannot_start_is_named_with_the_end_of_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     properties = Kafka._properties
@@ -197,7 +197,7 @@ def test_a_server_that_cannot_start_is_named_with_its_last_words(
         Stack(tmp_path, tied=True).up(["kafka"])
     assert caught.value.server == "kafka"
     assert "Invalid value none for configuration log.cleaner.threads" in "\n".join(caught.value.last_lines)
-    assert str(tmp_path / "logs" / "kafka.log") in caught.value.mend
+    assert str(tmp_path / "logs" / "kafka.log") in caught.value.remedy
 
 
 def supervisor(folder: Path, tied: str, *servers: str) -> subprocess.Popen[str]:
@@ -223,7 +223,7 @@ def s3(environment: dict[str, str]) -> S3Client:
 
 
 class Data(Protocol):
-    """Something that a server must still have after a crash."""
+    """Data that a server must still have after a crash."""
 
     @classmethod
     def write(cls, environment: dict[str, str]) -> None: ...
@@ -233,7 +233,7 @@ class Data(Protocol):
 
 
 class Log:
-    """A message in Kafka, almost as large as is allowed."""
+    """A message in Kafka of almost the maximum size."""
 
     message = b"x-ray" * 4_000_000
 

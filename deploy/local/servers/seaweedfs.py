@@ -28,10 +28,10 @@ _BUCKET_IS_THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 
 
 class SeaweedFS(Server):
-    """S3 with one identity that may do everything.
+    """S3 with one identity that has all rights.
 
-    The gateway answers nobody without credentials. The internal ports of master and volume server have none: they are
-    open to every user of this machine, like those of the other servers.
+    The gateway requires credentials. The internal ports of master and volume server do not: they are open to every user
+    of this machine, like those of Kafka and Triton.
     """
 
     name = "seaweedfs"
@@ -40,26 +40,26 @@ class SeaweedFS(Server):
         "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3", "s3_grpc", "metrics",
     )  # fmt: skip
     programs = frozenset({"weed"})
-    # Asked to end, its filer waits 15 s for its own S3 gateway to hang up. Requests in flight need far less, and an
-    # object once acknowledged survives SIGKILL.
+    # When stopped, its filer waits 15 s for its own S3 gateway to disconnect. Requests in flight need far less, and an
+    # acknowledged object survives SIGKILL.
     grace_s = 2.0
 
     def prepare(self, task: Task) -> Launch:
-        """Write the credentials; the data folder is made by the server."""
+        """Create the data folder and write the credentials."""
         data = self.home / "data"
         data.mkdir(parents=True, exist_ok=True)
         credentials = self.home / "s3.json"
         credentials.touch(mode=0o600)
         credentials.write_text(json.dumps(self._identities()), encoding="ascii")
         self.clean_up()
-        # Without a memory limit Go lets it grow to 500 MB under load. By default a new bucket takes 7 volumes.
+        # Without a memory limit it grows to 500 MB under load. By default a new bucket takes 7 volumes.
         environment = plain_environment(GOMEMLIMIT="256MiB", WEED_MASTER_VOLUME_GROWTH_COPY_1="2")
         return Launch((str(_weed()), *self._options(data, credentials)), environment, self.home)
 
     def check(self) -> None:
         """Put, get and delete an object."""
         if not is_listening(self.ports["s3"]):
-            raise NotReady("nobody listens on its port")
+            raise NotReady("nothing listens on its port")
         client = self._client
         try:
             _ensure_bucket(client)
@@ -69,10 +69,10 @@ class SeaweedFS(Server):
         except (BotoCoreError, ClientError) as error:
             raise NotReady(f"put, get, delete: {error}") from error
         if body != b"alive":
-            raise NotReady("it returned other bytes than were put")
+            raise NotReady("it returned different bytes than were stored")
 
     def environment(self) -> dict[str, str]:
-        """Name the endpoint and its credentials."""
+        """Return the endpoint and its credentials."""
         return {
             "XRAY_S3_ENDPOINT": f"http://{LOOPBACK}:{self.ports['s3']}",
             "XRAY_S3_ACCESS_KEY": self.folder.secret("s3_access_key"),
@@ -80,7 +80,7 @@ class SeaweedFS(Server):
         }
 
     def clean_up(self) -> None:
-        """Remove its sockets: it makes them in /tmp, named by port, whatever TMPDIR says."""
+        """Remove its sockets, which it creates in /tmp, named by port, regardless of TMPDIR."""
         for port in self.ports.values():
             for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
                 socket.unlink(missing_ok=True)
@@ -108,11 +108,11 @@ class SeaweedFS(Server):
             "-logtostderr=true", "server", f"-dir={data}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}",
             f"-master.port={port['master']}", f"-master.port.grpc={port['master_grpc']}",
             "-master.volumeSizeLimitMB=256", "-master.telemetry=false",
-            # The volume server registers 1.8 s after the start; without a leader by then it waits 5 s more.
+            # The volume server registers 1.8 s after the start; if there is no leader by then, it waits another 5 s.
             "-master.electionTimeout=300ms", "-master.heartbeatInterval=100ms",
             f"-volume.port={port['volume']}", f"-volume.port.grpc={port['volume_grpc']}",
             "-volume.max=1000", "-volume.preStopSeconds=0", "-volume.minFreeSpace=256MiB",
-            # The filer's HTTP port would read and write every object without credentials.
+            # The filer's HTTP port would allow reading and writing every object without credentials.
             "-filer", "-filer.disableHttp",
             f"-filer.port={port['filer']}", f"-filer.port.grpc={port['filer_grpc']}",
             "-s3", f"-s3.port={port['s3']}", f"-s3.port.grpc={port['s3_grpc']}", "-s3.port.iceberg=0",

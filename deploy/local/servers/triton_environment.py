@@ -1,4 +1,4 @@
-"""The virtual environment of Triton: nvidia-pytriton's server and what its Python backend imports."""
+"""The virtual environment of Triton: nvidia-pytriton's server and the packages that its Python backend imports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 @dataclass(frozen=True)
 class TritonEnvironment:
-    """A complete virtual environment at `root`, of the same Python as this process."""
+    """A complete virtual environment at `root`, with the same Python as this process."""
 
     root: Path
 
@@ -38,22 +38,22 @@ class TritonEnvironment:
 
     @property
     def backends(self) -> Path:
-        """The backend directory: the Python backend with the stub of this Python version."""
+        """The backend directory, with the Python backend and its stub for this Python version."""
         return self.root / "backends"
 
     def variables(self) -> dict[str, str]:
-        """Where the server finds its libraries and the stub its Python and packages."""
+        """Return the variables by which the server finds its libraries, and the stub its Python and packages."""
         libraries = (self._packages / "nvidia_pytriton.libs", Path(str(sysconfig.get_config_var("LIBDIR"))))
         path = f"{self.root / 'bin'}:{os.environ.get('PATH', os.defpath)}"
         return {"LD_LIBRARY_PATH": ":".join(map(str, libraries)), "PATH": path}
 
     def assemble_backends(self) -> None:
-        """Put the Python backend and the stub of this Python together, the stub executable."""
+        """Copy the Python backend and the stub for this Python into one folder, and make the programs executable."""
         source = self.server.parents[1]
         stub = source / "python_backend_stubs" / _VERSION / "triton_python_backend_stub"
         if not stub.exists():
-            words = f"nvidia-pytriton has no Python backend for Python {_VERSION}"
-            raise StackError("triton", words, "use Python 3.11: `make clean`, then `make setup PYTHON=python3.11`")
+            message = f"nvidia-pytriton has no Python backend for Python {_VERSION}"
+            raise StackError("triton", message, "use Python 3.11: `make clean`, then `make setup PYTHON=python3.11`")
         shutil.rmtree(self.backends, ignore_errors=True)
         shutil.copytree(source / "backends" / "python", self.backends / "python")
         shutil.copy(stub, self.backends / "python")
@@ -62,18 +62,18 @@ class TritonEnvironment:
 
 
 def triton_environment(task: Task) -> TritonEnvironment:
-    """Return the environment, installed now if the cache has none for this Python and these requirements.
+    """Return the environment; install it if the cache has none for this Python and these requirements.
 
     Raises:
         StackError: uv or the shared library of Python is missing, or the installation failed.
     """
     _check_libpython()
     stamp = _VENV / ".complete"
-    wanted = f"{sys.base_prefix} {_VERSION} {hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()}\n"
-    if not _says(stamp, wanted):
-        with task.alone(CACHE / "triton-venv.lock") as lock:
-            if not _says(stamp, wanted):
-                task.say("installing Triton into an environment of its own (380 MB, once)")
+    expected = f"{sys.base_prefix} {_VERSION} {hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()}\n"
+    if not _contains(stamp, expected):
+        with task.shared_lock(CACHE / "triton-venv.lock") as lock:
+            if not _contains(stamp, expected):
+                task.say("installing Triton into a separate environment (380 MB, once)")
                 uv = _find_uv()
                 create = (uv, "venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(_VENV))
                 task.run(create, timeout_s=_INSTALL_S, locks=(lock,))
@@ -88,12 +88,12 @@ def triton_environment(task: Task) -> TritonEnvironment:
                 )
                 task.run((*install, "-r", str(_REQUIREMENTS)), timeout_s=_INSTALL_S, locks=(lock,))
                 TritonEnvironment(_VENV).assemble_backends()
-                stamp.write_text(wanted, encoding="utf-8")
+                stamp.write_text(expected, encoding="utf-8")
     return TritonEnvironment(_VENV)
 
 
-def _says(stamp: Path, wanted: str) -> bool:
-    return stamp.exists() and stamp.read_text(encoding="utf-8") == wanted
+def _contains(stamp: Path, expected: str) -> bool:
+    return stamp.exists() and stamp.read_text(encoding="utf-8") == expected
 
 
 def _find_uv() -> str:
@@ -106,10 +106,10 @@ def _find_uv() -> str:
 
 def _check_libpython() -> None:
     library = str(sysconfig.get_config_var("INSTSONAME"))
-    beside = Path(str(sysconfig.get_config_var("LIBDIR"))) / library
-    if not beside.exists() and ctypes.util.find_library(f"python{_VERSION}") is None:
-        words = f"this Python has no shared library ({library}), which Triton's Python backend needs"
-        mend = (
+    neighbour = Path(str(sysconfig.get_config_var("LIBDIR"))) / library
+    if not neighbour.exists() and ctypes.util.find_library(f"python{_VERSION}") is None:
+        message = f"this Python has no shared library ({library}), which Triton's Python backend needs"
+        remedy = (
             f"install it (Debian: `apt install libpython{_VERSION}`), or use a Python of `uv python install {_VERSION}`"
         )
-        raise StackError("triton", words, mend)
+        raise StackError("triton", message, remedy)

@@ -1,7 +1,4 @@
-"""NVIDIA Triton Inference Server with its Python backend, models loaded on request only.
-
-The stack's own copy of the model repository.
-"""
+"""NVIDIA Triton Inference Server with its Python backend and the stack's own copy of the model repository."""
 
 from __future__ import annotations
 
@@ -26,11 +23,11 @@ _CARD = re.compile(r'"(card\.\d+)"')
 
 
 def copy_models(source: Path, target: Path) -> list[str]:
-    """Bring every model folder of `source` into `target` and return the names of all models that `target` then has.
+    """Copy every model folder of `source` into `target` and return the names of all models in `target`.
 
-    Symbolic links become files. A file is copied if it is missing or older in the target: what was added to or
-    changed in the copy of a stack since, such as a newer version of a model, stays; so does a configuration that holds
-    cards of versions which only the copy has.
+    Symbolic links become files. A file is copied if it is missing or older in the target, so newer changes to the
+    target, such as added versions of a model, are kept. A configuration that contains the cards of such versions is
+    kept too.
     """
     target.mkdir(parents=True, exist_ok=True)
     for model in model_names(source):
@@ -41,7 +38,7 @@ def copy_models(source: Path, target: Path) -> list[str]:
 
 
 def model_names(repository: Path) -> list[str]:
-    """Return the names of the folders that hold a model configuration, sorted."""
+    """Return the sorted names of the folders that contain a model configuration."""
     return sorted(configuration.parent.name for configuration in repository.glob(f"*/{_CONFIGURATION}"))
 
 
@@ -49,15 +46,15 @@ def _copy_files(source: Path, files: list[str], target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for file in files:
         original, copy = source / file, target / file
-        if copy.exists() and (copy.stat().st_mtime >= original.stat().st_mtime or _names_more(copy, original)):
+        if copy.exists() and (copy.stat().st_mtime >= original.stat().st_mtime or _has_more_cards(copy, original)):
             continue
         partial = target / f".{file}.partial"
         shutil.copy2(original, partial)
         partial.replace(copy)
 
 
-def _names_more(copy: Path, original: Path) -> bool:
-    """Whether these are configurations, and the copy's holds a card that the original's lacks."""
+def _has_more_cards(copy: Path, original: Path) -> bool:
+    """Tell whether these are configurations and the copy contains a card that the original lacks."""
     if copy.name != _CONFIGURATION:
         return False
     ours, theirs = (set(_CARD.findall(path.read_text(encoding="utf-8"))) for path in (copy, original))
@@ -69,7 +66,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where Linux keeps POSIX shared
 
 
 class TritonServer(Server):
-    """Explicit model control; at start it loads every model of the stack's copy of the repository."""
+    """Triton with explicit model control; it loads every model of the stack's copy of the repository when it starts."""
 
     name = "triton"
     title = f"NVIDIA Triton {TRITON}"
@@ -78,11 +75,11 @@ class TritonServer(Server):
 
     @property
     def repository(self) -> Path:
-        """The copy that this server serves; new versions of models are put here."""
+        """The copy of the repository that this server serves; new versions of models are installed here."""
         return self.home / "repository"
 
     def prepare(self, task: Task) -> Launch:
-        """Install Triton into the cache at the first start, bring the models up to date."""
+        """Install Triton into the cache at the first start; update the copy of the models."""
         installed = triton_environment(task)
         models = copy_models(MODEL_REPOSITORY, self.repository)
         self.clean_up()
@@ -94,7 +91,7 @@ class TritonServer(Server):
         return Launch(command, plain_environment(**installed.variables()), self.home)
 
     def check(self) -> None:
-        """Ask whether the server and every model of the repository that it should serve are ready."""
+        """Check that the server and every model of its repository are ready."""
         if self._ask("GET", "/v2/health/ready")[0] != http.client.OK:
             raise NotReady("the server is not ready")
         states = {entry["name"]: entry for entry in self._index() if entry.get("state")}
@@ -104,7 +101,7 @@ class TritonServer(Server):
                 raise NotReady(f"model {model} is not ready {reason}".rstrip())
 
     def environment(self) -> dict[str, str]:
-        """Name the three endpoints and the folder."""
+        """Return the three endpoints and the folder of the models."""
         port = self.ports
         return {
             "XRAY_TRITON_GRPC": f"{LOOPBACK}:{port['grpc']}",
@@ -114,7 +111,7 @@ class TritonServer(Server):
         }
 
     def clean_up(self) -> None:
-        """Remove shared memory that killed stubs left."""
+        """Remove shared memory left by killed stubs."""
         for region in _SHARED_MEMORY.glob(f"{self._region_prefix()}*"):
             region.unlink(missing_ok=True)
 
@@ -124,9 +121,9 @@ class TritonServer(Server):
     def _index(self) -> list[dict[str, Any]]:
         status, body = self._ask("POST", "/v2/repository/index")
         if status != http.client.OK:
-            raise NotReady(f"its model index answers {status}")
+            raise NotReady(f"its model index returned status {status}")
         index: list[dict[str, Any]] = json.loads(body)
-        # Of a model with several versions, one that is ready is enough to serve.
+        # One ready version of a model is enough to serve.
         return sorted(index, key=lambda entry: entry.get("state") == "READY")
 
     def _ask(self, method: str, path: str) -> tuple[int, bytes]:

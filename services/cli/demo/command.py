@@ -9,13 +9,14 @@ from typing import Annotated, Final
 
 import typer
 
-from services.cli.demo.display import Display
-from services.cli.demo.tables import account
+from services.cli.demo.display import DemoDisplay, result_tables
 from services.cli.output import JsonOption, console, errors, print_json
 from services.common.environment import CLONE, stack_folder
+from services.common.settings import Settings, load
 from services.demo.cohort import CohortRequest
-from services.demo.outcome import DemoOutcome, label_figures, quantile
-from services.demo.run import DemoOptions, run
+from services.demo.outcome import label_scores, quantile
+from services.demo.progress import DemoProgress
+from services.demo.run import DemoOptions, run_on_running
 from services.demo.sending import DemoResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -26,22 +27,28 @@ _FOLDER: Final = CLONE / ".demo"
 @app.command()
 def demo(
     *,
-    specimens: Annotated[int, typer.Option(min=2, max=1000, help="How many simulated mice.")] = 60,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other mice.")] = 1,
+    specimens: Annotated[int, typer.Option(min=2, max=1000, help="How many simulated mice to send.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other mice.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers running afterwards.")] = False,
+    running: Annotated[bool, typer.Option("--running", help="Use servers and services that already run.")] = False,
+    patience: Annotated[
+        float, typer.Option(min=1, help="Seconds without any progress after which a call counts as missing.")
+    ] = 60,
     folder: Annotated[
-        Path, typer.Option(help="Images, logs and pictures.", show_default=".demo of the clone")
+        Path, typer.Option(help="Folder for images, logs and pictures.", show_default=".demo of the clone")
     ] = _FOLDER,
     as_json: JsonOption = False,
 ) -> None:
-    """Send simulated mice through the real system and show the calls beside the truth.
+    """Send simulated mice through the real system and show each call next to the known answer.
 
-    Starts Apache Kafka, SeaweedFS, Triton and PostgreSQL (or uses the local stack that runs), creates topics and
-    tables, starts the five services, renders X-ray files in the manner of nine centres, some late, sent twice, under
-    the wrong parameter, corrupt or badly exposed, pushes them, and follows them to calls in PostgreSQL.
+    Starts Kafka, SeaweedFS, Triton and PostgreSQL (or uses the local stack if it runs), creates topics and tables, and
+    starts the five services of the pipeline. Renders X-ray files in the style of nine centres, some of them late, sent
+    twice, under the wrong parameter, corrupt or badly exposed. Pushes them and waits for their calls in PostgreSQL.
 
-    The servers are left as they were found. Every run uses new specimen ids. Exit code 1 when a call is missing that
-    should be there. The first run downloads the servers and renders the mice; later ones take about a minute.
+    With `--running`, nothing is started: the XRAY_ variables name the servers, and the services must be running.
+    Otherwise the servers are left as they were found. Every run uses new specimen ids, and centres named `Demo ...`.
+    The exit code is 1 if an expected call is missing. The first run downloads the servers and renders the mice; later
+    runs take about a minute.
 
     Examples:
 
@@ -49,43 +56,54 @@ def demo(
         xray demo --keep && xray calls && xray rejections list
         xray demo --specimens 10 --json | jq .level1
     """
-    options = DemoOptions(CohortRequest(specimens, seed), folder, stack_folder(), keep)
-    display = Display(errors() if as_json else console())
+    options = DemoOptions(CohortRequest(specimens, seed), folder, patience)
+    display = DemoDisplay(errors() if as_json else console())
     with display.shown():
-        result = run(options, display)
+        result = _run(options, display, running=running, keep=keep)
     if as_json:
-        print_json(_document(result))
+        print_json(_to_json(result))
     else:
-        _print(result, folder, keep=keep)
+        _print(result, folder, local=not running, keep=keep)
     if result.outcome.missing:
-        typer.echo(f"xray: no call for {', '.join(result.outcome.missing)}; logs are in {folder / 'logs'}", err=True)
+        logs = "" if running else f"; logs are in {folder / 'logs'}"
+        typer.echo(f"xray: no call for {', '.join(result.outcome.missing)}{logs}", err=True)
         raise typer.Exit(1)
 
 
-def _print(result: DemoResult, folder: Path, *, keep: bool) -> None:
+def _run(options: DemoOptions, progress: DemoProgress, *, running: bool, keep: bool) -> DemoResult:
+    if running:
+        return run_on_running(options, load(Settings), progress)
+    # Containers have no local stack, so it is imported only when it is used.
+    from services.demo.local import run_on_local_stack
+
+    return run_on_local_stack(options, stack_folder(), progress, keep=keep)
+
+
+def _print(result: DemoResult, folder: Path, *, local: bool, keep: bool) -> None:
     out = console()
-    # A pipe or a CI log has no width of its own; tables of 80 columns would fold every id.
+    # A pipe or a CI log has no width; in 80 columns the tables would fold every id.
     if not out.is_terminal:
         out.width = max(shutil.get_terminal_size().columns, 140)
-    for part in account(result.outcome):
+    for part in result_tables(result.outcome):
         out.print(part)
-    out.print("Pictures to look at:", *(f"  {path}" for path in result.pictures), sep="\n", soft_wrap=True)
-    out.print(f"Images as sent: {folder / 'cohort'}; logs of the services: {folder / 'logs'}", soft_wrap=True)
-    if keep:
-        out.print("The servers still run: try `xray calls`, `xray status`; `xray stack down` stops them.")
+    out.print("Pictures:", *(f"  {path}" for path in result.pictures), sep="\n", soft_wrap=True)
+    logs = f"; logs of the services: {folder / 'logs'}" if local else ""
+    out.print(f"Images as sent: {folder / 'cohort'}{logs}", soft_wrap=True)
+    if local and keep:
+        out.print("The servers are still running: try `xray calls` or `xray status`. `xray stack down` stops them.")
 
 
-def _document(result: DemoResult) -> dict[str, object]:
-    outcome: DemoOutcome = result.outcome
-    figures = label_figures(outcome.judged)
+def _to_json(result: DemoResult) -> dict[str, object]:
+    outcome = result.outcome
+    scores = label_scores(outcome.called)
     return {
         "specimens": len(outcome.specimens),
-        "calls": len(outcome.judged),
+        "calls": len(outcome.called),
         "missing": outcome.missing,
-        "level1": asdict(figures[0]),
-        "labels": [asdict(figure) for figure in figures[1:]],
-        "good_files_refused": outcome.wrongly_refused,
-        "files": [{"sent_as": sent, "became": became, "files": n} for (sent, became), n in outcome.fates.items()],
+        "level1": asdict(scores[0]),
+        "labels": [asdict(score) for score in scores[1:]],
+        "good_files_rejected": outcome.good_files_rejected,
+        "files": [{"sent_as": sent, "outcome": fate, "files": n} for (sent, fate), n in outcome.fates.items()],
         "stages": {
             stage: {"median_seconds": quantile(times, 0.5), "p99_seconds": quantile(times, 0.99), "of": len(times)}
             for stage, times in outcome.stages().items()

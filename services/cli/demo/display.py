@@ -1,22 +1,32 @@
-"""What the demo shows while it runs: one line for every event of the servers, and bars."""
+"""What the demo prints: its progress while it runs, and the result as tables."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from services.cli.output import seconds, table
+from services.common.events.summary import describe_call
+from services.demo.outcome import DemoOutcome, DemoSpecimen, LabelScore, label_scores, quantile
+from services.demo.progress import DemoProgress
+from services.demo.submissions import ACCEPTED, GOOD
 
-class Display:
-    """Bars by name, lines above them, and how long each part took."""
+_CAUTION = (
+    "[dim]The models are small demo weights trained on simulated mice. These specimens are simulated too, though not "
+    "part of any training set. The scores show that the pipeline works; they say nothing about real animals.[/]"
+)
+
+
+class DemoDisplay(DemoProgress):
+    """Shows progress on a console: bars at the bottom, messages above them."""
 
     def __init__(self, console: Console) -> None:
-        """Show on a console."""
-        self.seconds: dict[str, float] = {}
+        """Prepare the bars; they appear within `shown`."""
+        super().__init__()
         self._bars = Progress(
             TextColumn("{task.description:>20}"),
             BarColumn(40),
@@ -32,24 +42,70 @@ class Display:
         with self._bars:
             yield
 
-    def say(self, words: str) -> None:
-        """Write one line."""
-        self._bars.console.print(escape(words))
+    def say(self, message: str) -> None:
+        """Print one line."""
+        self._bars.console.print(escape(message))
 
-    def server(self, name: str, words: str) -> None:
-        """Write what a server does."""
-        self._bars.console.print(f"  [dim]{escape(name)}: {escape(words)}[/]")
+    def server(self, name: str, message: str) -> None:
+        """Print what a server is doing."""
+        self._bars.console.print(f"  [dim]{escape(name)}: {escape(message)}[/]")
 
-    def bar(self, name: str, done: int, of: int | None = None) -> None:
+    def bar(self, name: str, done: int, of: int) -> None:
         """Set a bar, which appears when it is first set."""
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=of)
         self._bars.update(self._tasks[name], completed=done, total=of)
 
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Announce a part and take its time."""
-        self.say(name)
-        started = time.monotonic()
-        yield
-        self.seconds[name] = time.monotonic() - started
+
+def result_tables(outcome: DemoOutcome) -> Iterator[RenderableType]:
+    """Yield everything that is shown at the end."""
+    yield table(
+        "Calls next to the truth",
+        ("specimen", "centre", "truth", "call", "P(abnormal)#", "images#", ""),
+        _calls(outcome),
+    )
+    yield table(
+        "Agreement with the truth",
+        ("label", "positives#", "called#", "true positives#", "agreement#", "AUC#"),
+        map(_score, label_scores(outcome.called)),
+    )
+    yield _CAUTION
+    yield table(
+        f"Files ({outcome.good_files_rejected} good files rejected)",
+        ("sent as", "outcome", "files#"),
+        ((expected, fate, count) for (expected, fate), count in sorted(outcome.fates.items())),
+    )
+    yield table("Time", ("stage", "median#", "99 %#", "of#"), _stages(outcome))
+    yield table("Parts of this run", ("part", "took#"), ((part, seconds(s)) for part, s in outcome.seconds.items()))
+
+
+def _calls(outcome: DemoOutcome) -> Iterator[tuple[object, ...]]:
+    for one in outcome.specimens:
+        call, sent = one.call, one.submission
+        shown = (describe_call(call), f"{call.consensus.level1:.2f}", call.revision) if call else ("none", "", "")
+        yield one.biological_sample_id, sent.announced_centre, sent.true_labels(), *shown, _remark(one)
+
+
+def _remark(one: DemoSpecimen) -> str:
+    call = one.call
+    if call is None:
+        return f"MISSING: {_rejections(one)}" if one.submission.call_expected else "incomplete, as sent"
+    if call.abnormal != bool(one.submission.truth[0]):
+        return "missed" if one.submission.truth[0] else "false alarm"
+    return "exact" if call.vector == one.submission.truth[1:] else ""
+
+
+def _rejections(one: DemoSpecimen) -> str:
+    """Return the reasons why good files of a specimen were rejected."""
+    fates = {one.fate(picture) for picture in one.submission.pictures if picture.expected in GOOD}
+    return ", ".join(sorted(fate for fate in fates if fate not in {None, ACCEPTED})) or "no rejection recorded"
+
+
+def _score(score: LabelScore) -> tuple[object, ...]:
+    auc = "" if score.auc is None else f"{score.auc:.2f}"
+    return score.label, score.positives, score.called, score.true_positives, f"{score.agreement:.0%}", auc
+
+
+def _stages(outcome: DemoOutcome) -> Iterator[tuple[object, ...]]:
+    for stage, times in outcome.stages().items():
+        yield stage, seconds(quantile(times, 0.5)), seconds(quantile(times, 0.99)), len(times)

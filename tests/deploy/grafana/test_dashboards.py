@@ -1,4 +1,4 @@
-"""The dashboards as files: generated, whole, and provisioned by the compose file."""
+"""The dashboards as files: generated, complete, and provisioned by the compose file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.deploy.compose_file import CLONE, services
 PROVISIONING = CLONE / "deploy" / "grafana" / "provisioning"
 
 
-def test_the_committed_files_are_what_is_generated() -> None:
+def test_the_committed_files_are_up_to_date() -> None:
     """`python -m deploy.grafana` writes them."""
     assert {path: path.read_text() for path in FOLDER.glob("*.json")} == generated()
 
@@ -34,7 +34,7 @@ def test_every_query_asks_the_provisioned_prometheus(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", generated(), ids=lambda path: path.stem)
-def test_panels_say_what_they_show_and_fit_the_grid(path: Path) -> None:
+def test_panels_have_a_description_and_fit_the_grid(path: Path) -> None:
     panels = json.loads(path.read_text())["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in queried(path):
@@ -53,7 +53,7 @@ def test_series_are_named_by_labels_that_their_query_keeps(screen: Any) -> None:
             assert set(re.findall(r"\{\{(\w+)\}\}", query.legend)) <= kept | recorded, query
 
 
-def test_grafana_is_told_of_sources_and_dashboards() -> None:
+def test_grafana_is_provisioned_with_sources_and_dashboards() -> None:
     volumes = services()["grafana"]["volumes"]
     (provider,) = yaml.safe_load((PROVISIONING / "dashboards" / "files.yml").read_text())["providers"]
     assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in volumes

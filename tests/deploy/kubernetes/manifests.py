@@ -17,7 +17,7 @@ FOLDER = CLONE / "deploy" / "kubernetes"
 
 @cache
 def manifests() -> tuple[dict[str, Any], ...]:
-    """Every object, built by kustomize itself; skips where neither kubectl nor kustomize is installed."""
+    """Every object, built by kustomize itself; skipped if neither kubectl nor kustomize is installed."""
     if kubectl := shutil.which("kubectl"):
         command = [kubectl, "kustomize", str(FOLDER)]
     elif kustomize := shutil.which("kustomize"):

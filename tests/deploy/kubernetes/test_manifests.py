@@ -1,4 +1,4 @@
-"""The manifests against the services, the compose file and each other."""
+"""The manifests compared with the services, the compose file and each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.deploy.prometheus.alerts import RULES
 SECRETS = {"xray-s3": {"access-key", "secret-key"}, "xray-postgres": {"dsn"}}
 
 
-def test_every_service_is_there() -> None:
+def test_every_service_is_present() -> None:
     deployments = of_kind("Deployment")
     assert set(deployments) == {*SERVICES, "triton"}
     assert all(container(deployments[name])["args"] == ["run", name] for name in SERVICES)
@@ -50,7 +50,7 @@ def test_memory_is_that_of_compose(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "triton", "xray-init", "refresh"])
-def test_pods_may_do_nothing_special(name: str) -> None:
+def test_pods_have_no_privileges(name: str) -> None:
     pod = pods()[name]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -77,7 +77,7 @@ def test_services_scale_by_their_own_work_up_to_the_partitions(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", PIPELINE)
-def test_services_stay_as_many_as_they_are_while_prometheus_is_away(name: str) -> None:
+def test_services_keep_their_number_while_prometheus_is_down(name: str) -> None:
     """Without `behavior` KEDA would scale all of them to `replicas`."""
     assert of_kind("ScaledObject")[name]["spec"]["fallback"]["behavior"] == "currentReplicas"
 

@@ -1,4 +1,4 @@
-"""What docs/kubernetes.md asks for, against what the manifests need."""
+"""The prerequisites in docs/kubernetes.md compared with the manifests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_strimzi_may_run_its_pods_where_ours_run_and_acts_on_topics() -> None:
     assert "`entityOperator.topicOperator`" in BEFORE
 
 
-def test_keda_is_one_that_knows_every_field() -> None:
+def test_the_required_keda_knows_every_field() -> None:
     assert f"[KEDA](https://keda.sh) {OLDEST_KEDA} or newer" in BEFORE
     assert f"KEDA's own ({OLDEST_KEDA} and {NEWEST_KEDA})" in PAGE
 

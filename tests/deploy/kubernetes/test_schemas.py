@@ -44,7 +44,7 @@ def test_topics_are_those_of_the_code() -> None:
 
 @pytest.fixture(scope="module", params=[OLDEST_KEDA, NEWEST_KEDA])
 def keda(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The schema of a ScaledObject, out of KEDA's own CRD, by the Go module proxy."""
+    """The schema of a ScaledObject from KEDA's own CRD, downloaded through the Go module proxy."""
     go = shutil.which("go")
     if go is None:
         pytest.skip("Go is not installed")
@@ -64,7 +64,7 @@ def keda(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.integration
 def test_keda_knows_every_field(keda: dict[str, Any]) -> None:
-    """A CRD drops what it does not know, so that the schema is closed here before it is asked."""
+    """A CRD ignores unknown fields, so the schema is closed here before it is used."""
     strict = closed(keda)
     for one in of_kind("ScaledObject").values():
         jsonschema.Draft202012Validator(strict).validate(one)

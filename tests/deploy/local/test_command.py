@@ -1,4 +1,4 @@
-"""`xray stack`, as far as it goes without servers; the rest is in tests/integration/test_stack.py."""
+"""`xray stack`, as far as it works without servers; the rest is in tests/integration/test_stack.py."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_status_of_a_stopped_stack_fails_and_says_so() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_status_and_logs_without_a_stack_name_the_mend() -> None:
-    for command, mend in (["status"], "xray stack up"), (["logs", "kafka"], "xray stack up --only kafka"):
+def test_status_and_logs_without_a_stack_name_the_remedy() -> None:
+    for command, remedy in (["status"], "xray stack up"), (["logs", "kafka"], "xray stack up --only kafka"):
         result = CliRunner().invoke(app, command)
         assert isinstance(result.exception, StackError)
-        assert mend in result.exception.mend
+        assert remedy in result.exception.remedy
 
 
 def test_logs_shows_the_last_lines(folder: Path) -> None:

@@ -13,17 +13,17 @@ from services.common.errors import Fatal
 def test_the_message_has_all_four_parts(tmp_path: Path) -> None:
     log = tmp_path / "triton.log"
     log.write_text("starting\nsomething odd\n", encoding="utf-8")
-    error = failure("triton", "NVIDIA Triton ended with exit code 1 while starting", log)
+    error = failure("triton", "NVIDIA Triton exited with code 1 while starting", log)
     assert isinstance(error, Fatal)
     assert str(error) == (
-        "triton: NVIDIA Triton ended with exit code 1 while starting\n"
+        "triton: NVIDIA Triton exited with code 1 while starting\n"
         "last lines of its log:\n  | starting\n  | something odd\n"
-        f"mend: read the whole log: {log}"
+        f"remedy: read the whole log: {log}"
     )
 
 
 @pytest.mark.parametrize(
-    ("line", "mend"),
+    ("line", "remedy"),
     [
         (
             "tritonserver: error while loading shared libraries: libnuma.so.1: cannot open shared object file",
@@ -35,14 +35,14 @@ def test_the_message_has_all_four_parts(tmp_path: Path) -> None:
         ("error: Failed to fetch: `numpy`", "check the network"),
     ],
 )
-def test_known_causes_get_their_own_mend(tmp_path: Path, line: str, mend: str) -> None:
+def test_known_causes_get_their_own_remedy(tmp_path: Path, line: str, remedy: str) -> None:
     log = tmp_path / "server.log"
     log.write_text(f"before\n{line}\nafter\n", encoding="utf-8")
-    assert mend in failure("server", "died", log).mend
+    assert remedy in failure("server", "died", log).remedy
 
 
 def test_no_log_no_quote(tmp_path: Path) -> None:
     error = failure("kafka", "died", tmp_path / "none.log")
     assert error.last_lines == ()
     assert "last lines" not in str(error)
-    assert str(StackError("kafka", "died", "pray")) == "kafka: died\nmend: pray"
+    assert str(StackError("kafka", "died", "pray")) == "kafka: died\nremedy: pray"

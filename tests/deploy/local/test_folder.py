@@ -1,4 +1,4 @@
-"""What a stack's folder remembers: ports, secrets, and the environment for the services."""
+"""The state in a stack's folder: ports, secrets, and the environment for the services."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_ports_stay_the_same_between_starts_and_differ_between_servers(folder: S
     assert len({*kafka.values(), *postgres.values()}) == 3
 
 
-def test_only_the_port_that_a_stranger_took_is_chosen_again(folder: StackFolder) -> None:
+def test_only_the_port_that_another_process_took_is_replaced(folder: StackFolder) -> None:
     before = folder.choose_ports("kafka", ("broker", "controller"))
     with socket.create_server(("127.0.0.1", before["broker"])):
         assert folder.choose_ports("kafka", ("broker", "controller")) == before
@@ -54,10 +54,10 @@ def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path, monkeypat
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=300 * 1024**2))
     with pytest.raises(StackError, match=r"only 300 MiB are free on the disk of .* 1024 are needed") as caught:
         StackFolder(tmp_path / "stack").create()
-    assert "XRAY_STACK_FOLDER" in caught.value.mend
+    assert "XRAY_STACK_FOLDER" in caught.value.remedy
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StackError, match=r"cannot write .*/file"):
         StackFolder(tmp_path / "file" / "stack").create()
@@ -71,7 +71,7 @@ def test_environment_written_is_the_environment_loaded_and_private(folder: Stack
 
 
 def test_without_a_stack_the_error_says_how_to_start_one(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=r"there is no stack in .*\nmend: run `xray stack up` first"):
+    with pytest.raises(StackError, match=r"there is no stack in .*\nremedy: run `xray stack up` first"):
         load_environment(tmp_path)
     with pytest.raises(StackError, match="there is no stack"):
         Stack(tmp_path).environment()
@@ -79,8 +79,8 @@ def test_without_a_stack_the_error_says_how_to_start_one(tmp_path: Path) -> None
     assert not (tmp_path / "never made").exists()
 
 
-def test_an_unknown_server_is_refused_with_the_names_there_are(tmp_path: Path) -> None:
+def test_an_unknown_server_is_refused_with_the_available_names(tmp_path: Path) -> None:
     with pytest.raises(
-        StackError, match="there is no such server\nmend: name one of kafka, seaweedfs, triton, postgres"
+        StackError, match="there is no such server\nremedy: choose one of kafka, seaweedfs, triton, postgres"
     ):
         Stack(tmp_path).up(["oracle"])

@@ -1,4 +1,4 @@
-"""Which Java is chosen."""
+"""The choice of Java."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_java_home_comes_first_unless_it_is_too_old(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("nothing_on_path")
-def test_no_java_at_all_is_an_error_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_java_at_all_is_an_error_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(StackError, match=r"kafka: no Java 17 or later.*\nmend: run `make setup`"):
+    with pytest.raises(StackError, match=r"kafka: no Java 17 or later.*\nremedy: run `make setup`"):
         java.find_java()

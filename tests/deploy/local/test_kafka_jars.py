@@ -1,4 +1,4 @@
-"""Only the very jars that are pinned are run."""
+"""Only the pinned jars are run."""
 
 from __future__ import annotations
 

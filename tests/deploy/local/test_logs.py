@@ -1,4 +1,4 @@
-"""The end of a log, without the noise, and new lines as they come."""
+"""The end of a log without stack frames, and new lines as they arrive."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_lines_of_an_earlier_start_are_not_shown(tmp_path: Path) -> None:
     assert tail_since_start(log, 5) == ("new failure",)
 
 
-def test_a_log_over_20_mib_is_put_aside_once(tmp_path: Path) -> None:
+def test_a_log_over_20_mib_is_renamed_once(tmp_path: Path) -> None:
     log = tmp_path / "weed.log"
     log.write_bytes(b"x" * 1024)
     rotate(log)

@@ -1,4 +1,4 @@
-"""Real processes: started, recognised, stopped, killed with their children, never confused with others."""
+"""Real processes are started, recognised, stopped and killed with their children, and never confused with others."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def alive(pid: int) -> bool:
     return start_ticks(pid) is not None
 
 
-def test_a_server_notes_its_own_pid_and_is_known_by_it(process: ServerProcess) -> None:
+def test_a_server_writes_its_own_pid_and_is_identified_by_it(process: ServerProcess) -> None:
     assert process.pid() is None
     spawn(process, "sleep", "60")
     pid = process.pid()
@@ -86,7 +86,7 @@ def test_a_recycled_pid_is_never_taken_for_the_server_nor_killed(process: Server
         stranger.kill()
 
 
-def test_stop_lets_it_end_by_itself_within_its_grace(process: ServerProcess) -> None:
+def test_stop_lets_it_exit_within_its_grace_period(process: ServerProcess) -> None:
     spawn(process, str(PYTHON), "-c", HANDLE_SIGTERM.format(handler="lambda *_: exit(0)"))
     log = process.pid_file.with_name("server.log")
     wait_for(lambda: "up" in log.read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ def test_stop_lets_it_end_by_itself_within_its_grace(process: ServerProcess) -> 
     assert process.pid() is None
 
 
-def test_stop_kills_what_does_not_listen(process: ServerProcess) -> None:
+def test_stop_kills_what_ignores_the_signal(process: ServerProcess) -> None:
     spawn(process, str(PYTHON), "-c", HANDLE_SIGTERM.format(handler="signal.SIG_IGN"))
     log = process.pid_file.with_name("server.log")
     wait_for(lambda: "up" in log.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def test_stop_kills_what_does_not_listen(process: ServerProcess) -> None:
     assert process.pid() is None
 
 
-def test_kill_takes_children_along(process: ServerProcess) -> None:
+def test_kill_also_kills_children(process: ServerProcess) -> None:
     spawn(process, str(PYTHON), "-c", FAMILY)
     child = child_of(process)
     process.kill()
@@ -130,21 +130,21 @@ def test_the_same_program_in_another_folder_is_no_orphan(process: ServerProcess,
         stranger.kill()
 
 
-def test_how_it_ended_is_told(process: ServerProcess) -> None:
-    assert process.exit_words() == "ended"
+def test_the_exit_is_described(process: ServerProcess) -> None:
+    assert process.exit_message() == "exited"
     spawn(process, str(PYTHON), "-c", "raise SystemExit(3)")
     wait_for(lambda: process.pid() is None)
-    assert process.exit_words() == "ended with exit code 3"
+    assert process.exit_message() == "exited with code 3"
     spawn(process, "sleep", "60")
     os.kill(process.pid() or 0, signal.SIGSEGV)
     wait_for(lambda: process.pid() is None)
-    assert process.exit_words() == "was ended by signal SIGSEGV"
+    assert process.exit_message() == "was killed by signal SIGSEGV"
 
 
-def test_a_program_that_is_not_there_is_told_in_the_log(process: ServerProcess) -> None:
+def test_a_missing_program_is_reported_in_the_log(process: ServerProcess) -> None:
     spawn(process, "no-such-server")
     wait_for(lambda: process.pid() is None)
-    assert process.exit_words() == "ended with exit code 127"
+    assert process.exit_message() == "exited with code 127"
     log = process.pid_file.with_name("server.log").read_text(encoding="utf-8")
     assert log == "cannot run no-such-server: No such file or directory\n"
 

@@ -1,4 +1,4 @@
-"""Starting a server: a real child process that works, dies, hangs or comes late."""
+"""Starting a server: a real child process that works, dies, hangs or starts late."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Child(Server):
 
     def check(self) -> None:
         if not is_listening(self.ports["only"]):
-            raise NotReady("nobody listens")
+            raise NotReady("nothing listens")
 
     def environment(self) -> dict[str, str]:
         return {"CHILD": str(self.ports["only"])}
@@ -80,21 +80,21 @@ def test_it_is_started_once_and_left_alone_when_it_works(child: Child) -> None:
     assert child.process.pid() is None
 
 
-def test_one_that_dies_is_an_error_with_its_last_words(child: Child) -> None:
+def test_one_that_dies_is_an_error_with_the_end_of_its_log(child: Child) -> None:
     child.script = "import sys; print('no colour today'); sys.exit(4)"
     with pytest.raises(StackError) as caught:
         run(child)
     assert str(caught.value) == (
-        "child: Child ended with exit code 4 while starting\n"
+        "child: Child exited with code 4 while starting\n"
         "last lines of its log:\n  | no colour today\n"
-        f"mend: read the whole log: {child.log}"
+        f"remedy: read the whole log: {child.log}"
     )
 
 
-def test_one_that_comes_late_is_stopped_and_told(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_starts_late_is_stopped_and_reported(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Child, "ready_within_s", 0.4)
     child.script = "import time; time.sleep(60)"
-    with pytest.raises(StackError, match=r"did not work within 0 s \(nobody listens\)"):
+    with pytest.raises(StackError, match=r"did not work within 0 s \(nothing listens\)"):
         run(child)
     assert child.process.pid() is None
 
@@ -110,11 +110,11 @@ def test_one_that_hangs_is_restarted(child: Child, monkeypatch: pytest.MonkeyPat
     child.script = LISTEN
     started, said = run(child)
     assert started
-    assert said[0] == "running, but not working: restarting"
+    assert said[0] == "running but not working, restarting"
     assert child.process.pid() not in {None, hung}
 
 
-def test_a_port_that_a_stranger_took_is_changed(child: Child) -> None:
+def test_a_port_that_another_process_took_is_changed(child: Child) -> None:
     run(child)
     before = child.ports["only"]
     stop(child)
@@ -139,9 +139,9 @@ def test_a_tool_that_fails_or_hangs_is_an_error_and_leaves_nothing(child: Child)
     with locked(child.folder.lock(child.name), 5, waiting=lambda: None) as lock:
         task = Task(child.name, child.log, lock, threading.Event(), lambda *_: None)
         with pytest.raises(StackError, match=r"python.* failed with exit code 7") as caught:
-            task.run([sys.executable, "-c", "print(input()); raise SystemExit(7)"], timeout_s=20, given="a cat")
+            task.run([sys.executable, "-c", "print(input()); raise SystemExit(7)"], timeout_s=20, stdin="a cat")
         assert caught.value.last_lines == ("a cat",)
-        with pytest.raises(StackError, match="sleep did not end within 0 s"):
+        with pytest.raises(StackError, match="sleep did not finish within 0 s"):
             task.run(["sleep", "60"], timeout_s=0.3)
         with pytest.raises(StackError, match="no-such-tool failed with exit code 1"):
             task.run(["no-such-tool"], timeout_s=20)

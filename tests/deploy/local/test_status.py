@@ -1,4 +1,4 @@
-"""What is said of a stack that was never started."""
+"""The status of a stack that was never started."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from deploy.local.stack import Stack
 
 def test_a_stack_that_was_never_started_is_stopped(tmp_path: Path) -> None:
     found = Stack(tmp_path / "none").status()
-    assert [(server.state, server.words) for server in found] == [("stopped", "never started")] * 4
+    assert [(server.state, server.message) for server in found] == [("stopped", "never started")] * 4
     assert not (tmp_path / "none").exists()

@@ -1,4 +1,4 @@
-"""The versions file, the requirements and what is installed say the same."""
+"""The versions file, the requirements and the installed packages agree."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def team(file: Path) -> dict[str, Any]:
 
 
 def receiver(file: Path, *labels: str) -> str:
-    """Ask amtool who would hear of an alert with these labels."""
+    """Ask amtool which receiver gets an alert with these labels."""
     command: list[str | Path] = [program("amtool"), "config", "routes", "test", f"--config.file={file}", *labels]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -44,7 +44,7 @@ def test_without_variables_alerts_are_sent_nowhere(tmp_path: Path) -> None:
     assert team(written(tmp_path, {})) == {"name": "team"}
 
 
-def test_a_webhook_and_a_mailbox_hear_of_alerts(tmp_path: Path) -> None:
+def test_a_webhook_and_a_mailbox_receive_alerts(tmp_path: Path) -> None:
     login = {"ALERT_SMTP_USER": "xray", "ALERT_SMTP_PASSWORD": "it's: #1 {secret}"}
     found = team(written(tmp_path, EMAIL | login | {"ALERT_WEBHOOK_URL": "http://hook/?a=b&c='d'"}))
     assert found["webhook_configs"] == [{"url": "http://hook/?a=b&c='d'"}]
@@ -53,11 +53,11 @@ def test_a_webhook_and_a_mailbox_hear_of_alerts(tmp_path: Path) -> None:
     assert (email["auth_username"], email["auth_password"]) == ("xray", "it's: #1 {secret}")
 
 
-def test_the_configuration_with_its_password_is_nobody_elses(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_configuration_with_the_password(tmp_path: Path) -> None:
     assert written(tmp_path, EMAIL).stat().st_mode & 0o077 == 0
 
 
-def test_a_mailbox_without_a_mail_server_is_refused(tmp_path: Path) -> None:
+def test_a_mailbox_without_a_mail_server_is_rejected(tmp_path: Path) -> None:
     command: list[str | Path] = ["sh", START, tmp_path / "file", "true"]
     environment = {"PATH": "/usr/bin:/bin", "ALERT_EMAIL_TO": "team@example.org"}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -66,7 +66,7 @@ def test_a_mailbox_without_a_mail_server_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("severity", "who"), [("critical", "team"), ("warning", "team"), ("info", "page")])
-def test_who_hears_of_what(tmp_path: Path, severity: str, who: str) -> None:
+def test_which_receiver_gets_which_alert(tmp_path: Path, severity: str, who: str) -> None:
     assert receiver(written(tmp_path, {}), f"severity={severity}") == who
 
 

@@ -40,7 +40,7 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
+def test_every_alert_has_a_section_and_every_section_an_alert() -> None:
     assert set(sections()) == set(alerts())
 
 
@@ -62,7 +62,7 @@ def test_xray_commands_parse(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["xray statu", "xray calls --color JAX", "xray rejections list --since yesterday"])
-def test_misspelt_commands_do_not(line: str) -> None:
+def test_misspelt_commands_do_not_parse(line: str) -> None:
     with pytest.raises(TyperException):
         parsed(line)
 
@@ -79,7 +79,7 @@ def test_other_commands_are_of_compose_and_name_its_containers(line: str) -> Non
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("docker compose run ")])
-def test_what_runs_in_a_container_parses_and_writes_only_into_a_folder_that_it_is_given(line: str) -> None:
+def test_commands_in_containers_parse_and_write_only_into_mounted_folders(line: str) -> None:
     words, folders, command = taken_apart(shlex.split(line))
     if command:
         entry = services()[words[-1]].get("entrypoint", PROGRAM)
@@ -87,7 +87,7 @@ def test_what_runs_in_a_container_parses_and_writes_only_into_a_folder_that_it_i
         assert all(any(path.is_relative_to(folder) for folder in folders) for path in paths(context))
 
 
-def test_the_containers_that_stand_for_xray_have_all_that_it_needs() -> None:
+def test_the_containers_that_run_xray_have_everything_that_it_needs() -> None:
     for words, name in STANDS_FOR.items():
         assert services()[name].get("entrypoint", PROGRAM) == [*PROGRAM, *words.split()[1:]]
     servers = {"XRAY_KAFKA_BOOTSTRAP", "XRAY_S3_ENDPOINT", "XRAY_POSTGRES_DSN", "XRAY_TRITON_GRPC"}
@@ -105,7 +105,7 @@ def test_no_step_needs_a_file_that_a_container_cannot_see(line: str) -> None:
 
 
 def taken_apart(words: list[str]) -> tuple[list[str], list[Path], list[str]]:
-    """`docker compose run` up to the container, the folders that it is given, what runs in it."""
+    """`docker compose run` up to the container, its mounted folders, and the command in it."""
     folders, rest = [], words[3:]
     while rest[0].startswith("-"):
         option = rest.pop(0)
@@ -116,12 +116,12 @@ def taken_apart(words: list[str]) -> tuple[list[str], list[Path], list[str]]:
 
 
 def paths(context: typer.Context) -> list[Path]:
-    """The files that a command was told to read or write."""
+    """The files that a command reads or writes according to its arguments."""
     return [value for value in context.params.values() if isinstance(value, Path)]
 
 
 def parsed(line: str) -> typer.Context:
-    """Let Click read a command, options and all, without running it; returns what the innermost was given."""
+    """Let Click read a command, options and all, without running it; return the arguments of the innermost."""
     command: Any = get_command(app)
     words = shlex.split(line)
     context: typer.Context = command.make_context(words[0], words[1:])

@@ -29,8 +29,8 @@ def test_prometheus_accepts_its_configuration_and_finds_the_rules() -> None:
     assert said.count("rules found") == len(RULES)
 
 
-def test_prometheus_accepts_the_relabelling_that_the_docs_say_for_kubernetes(tmp_path: Path) -> None:
-    """Only that: Debian's Prometheus is built without discovery on Kubernetes."""
+def test_prometheus_accepts_the_relabelling_that_the_docs_give_for_kubernetes(tmp_path: Path) -> None:
+    """Only the relabelling is checked: Debian's Prometheus is built without discovery on Kubernetes."""
     (block,) = re.findall(r"```yaml\n(.*?)```", (CLONE / "docs" / "kubernetes.md").read_text(), re.DOTALL)
     jobs = yaml.safe_load(block)
     assert all(job.pop("kubernetes_sd_configs") for job in jobs)
@@ -50,7 +50,7 @@ def test_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
     assert "SUCCESS" in promtool("test", "rules", file)
 
 
-def test_every_alert_is_seen_firing_and_silent() -> None:
+def test_every_alert_is_tested_both_firing_and_silent() -> None:
     cases = [
         case
         for file in TESTS
@@ -62,7 +62,7 @@ def test_every_alert_is_seen_firing_and_silent() -> None:
 
 
 @pytest.mark.parametrize("name", alerts())
-def test_alerts_say_what_is_wrong_with_what_and_where_to_read_on(name: str) -> None:
+def test_alerts_name_the_problem_and_link_to_the_playbook(name: str) -> None:
     alert = alerts()[name]
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     annotations = alert["annotations"]
@@ -71,8 +71,8 @@ def test_alerts_say_what_is_wrong_with_what_and_where_to_read_on(name: str) -> N
     assert "{{" in annotations["summary"] + annotations["description"]
 
 
-def test_every_scraped_service_is_missed_when_it_goes() -> None:
-    """A container that is gone has no target left, so the rule must name it."""
+def test_every_scraped_service_is_missed_when_it_disappears() -> None:
+    """A container that was removed has no target, so the rule must name it."""
     missed = set(re.findall(r'absent\(up\{job="services", service="(\w+)"\}\)', alerts()["ServiceDown"]["expr"]))
     configuration: dict[str, Any] = yaml.safe_load((CLONE / "deploy" / "prometheus" / "prometheus.yml").read_text())
     scraped = next(job for job in configuration["scrape_configs"] if job["job_name"] == "services")
