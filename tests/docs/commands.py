@@ -82,7 +82,7 @@ TESTS: Final[dict[str, str]] = {
     "xray rejections list --since": _FILTERED,
     "xray rejections show": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",
     "xray rejections replay": f"{_CLI}test_a_rejection_is_shown_saved_and_replayed_byte_for_byte",
-    "xray statistics": "tests/monitor/test_service.py::test_counting_anew_agrees",
+    "xray statistics": "tests/monitor/test_service.py::test_a_recount_agrees",
     "xray statistics --centre": _FILTERED,
     "xray status": f"{_CLI}test_status_is_well_and_names_who_waits",
     "xray reconcile": f"{_ACCOUNT}test_the_account_adds_up_after_every_service_was_killed",
