@@ -19,7 +19,7 @@ from services.registry.inspect import inspect
 from services.registry.install import install_models, place_to_fill
 from services.registry.repository import ModelRepository
 from tests.registry.variants import MODEL, shifted, write_variant
-from training.export.repository import REPOSITORY
+from training.export.targets import REPOSITORY
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""One refresh at a time: a lease that the death of its holder frees.
+"""One refresh at a time: a lease that is released when its holder dies.
 
-Decision: an advisory lock of a PostgreSQL session. The database that the labels come from holds it, the server frees it
-in the moment in which the holder's process is killed, and half a minute after its machine has vanished. A lease in
-object storage needs a deadline instead: clocks that agree, a heartbeat beside the training, and a wait after a kill.
+Decision: an advisory lock of a PostgreSQL session, in the database that the labels come from. The server releases it as
+soon as the holder's process is killed, and half a minute after its machine is lost. A lease in object storage would
+need a deadline instead: synchronised clocks, a heartbeat during the training, and a wait after a kill.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from services.ledger.database import Connection, connect, sorted_errors
 _KEY: Final = int.from_bytes(b"refresh", "big")
 _TRIES: Final = 20
 _PAUSE: Final = 0.25
-"""Seconds between tries: a server needs a moment to see that a killed holder has gone."""
+"""Seconds between tries: a server needs a moment to notice that a holder was killed."""
 _KEEP_ALIVE: Final = ("tcp_keepalives_idle = 10", "tcp_keepalives_interval = 5", "tcp_keepalives_count = 3")
 _HOLDER: Final = """
 select activity.application_name, activity.backend_start
@@ -34,23 +34,23 @@ where lock.locktype = 'advisory' and lock.granted
 
 
 class Lease:
-    """The lease in hand; `confirm` before anything that others would see."""
+    """A held lease; call `confirm` before any change that is visible to others."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def confirm(self) -> None:
-        """Raise Retriable if the session, and with it the lease, is gone."""
+        """Raise Retriable if the session, and with it the lease, is lost."""
         try:
             self._connection.execute("select 1")
         except psycopg.Error as error:
-            msg = f"the refresh lost its lease with the PostgreSQL session ({error}); the next one goes on from here"
+            msg = f"the refresh lost its lease with the PostgreSQL session ({error}); the next one continues from here"
             raise Retriable(msg, server="postgres", kind=type(error).__name__) from error
 
 
 @contextmanager
 def leased(settings: Settings) -> Iterator[Lease]:
-    """Hold the lease; raises Rejected(`refresh_running`) when another holds it, Retriable when PostgreSQL is away."""
+    """Hold the lease; raises Rejected(`refresh_running`) if another holds it, Retriable if PostgreSQL is away."""
     name = f"xray refresh {socket.gethostname()}:{os.getpid()}"
     with connect(settings.postgres_dsn.get_secret_value(), name) as connection:
         with sorted_errors("take the lease of the refresh"):
@@ -68,4 +68,4 @@ def _take(connection: Connection) -> None:
         time.sleep(_PAUSE)
     holder = connection.execute(_HOLDER, [_KEY]).fetchone()
     who = f"{holder[0]}, connected since {holder[1]:%Y-%m-%d %H:%M:%S} UTC" if holder else "another session"
-    raise Rejected("refresh_running", f"a refresh is running already ({who}): let it end, or stop it, then try again")
+    raise Rejected("refresh_running", f"a refresh is already running ({who}): wait for it or stop it, then try again")

@@ -9,7 +9,7 @@ from torch import nn
 
 from services.common.errors import Rejected
 from training.export.weights import FILE, read_backbone, weights_file
-from training.models.build import BACKBONES, build_backbone
+from training.models.registry import BACKBONES, build_backbone
 
 
 def made(name: str) -> nn.Module:

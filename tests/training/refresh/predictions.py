@@ -31,7 +31,7 @@ def flipped(labels: Labels, share: float = 1.0) -> Labels:
     return changed
 
 
-def opinion_of(labels: Labels, strength: float, seed: int = 0, threshold: float = 0.5) -> ModelPrediction:
+def prediction_of(labels: Labels, strength: float, seed: int = 0, threshold: float = 0.5) -> ModelPrediction:
     """A model that mixes so much of the truth with noise; of one seed the noise is the same."""
     noise = np.random.default_rng(seed).uniform(size=labels.shape)
     served = np.clip(strength * labels + (1 - strength) * noise, 0, 1)
