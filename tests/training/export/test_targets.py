@@ -150,9 +150,9 @@ def test_half_precision_is_in_the_graph_and_asserted(graph: bytes) -> None:
     half = with_precision(graph, "fp16")
     assert_precision(half, "fp16")
     assert_precision(graph, "fp32")
-    with pytest.raises(PrecisionError, match="asked for was fp16"):
+    with pytest.raises(PrecisionError, match="fp16 was requested"):
         assert_precision(graph, "fp16")
-    with pytest.raises(PrecisionError, match="asked for was fp32"):
+    with pytest.raises(PrecisionError, match="fp32 was requested"):
         assert_precision(half, "fp32")
     assert_precision(with_precision(graph, "fp16", 2), "fp16", 2)
     with pytest.raises(PrecisionError, match="'FLOAT': 2"):
