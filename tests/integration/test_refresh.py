@@ -1,4 +1,4 @@
-"""The refresh on the real servers: killed at every step, beside another one, poisoned, harmed, and promoted once."""
+"""The refresh on real servers: killed at every step, run twice at once, poisoned, damaged, and promoted once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ConvNeXt that reads the fused tensor itself."""
+"""The ConvNeXt that reads the fused tensor directly."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_onnx_runtime_computes_what_torch_computes(backbone: nn.Module) -> None:
     check_tensorrt_rules(file)
     images = np.random.default_rng(0).integers(0, 256, size=(3, 224, 224, 3), dtype=np.uint8)
     assert check_parity(file, model, images) <= PARITY
-    # What it is normalised by is no weight: a version's file holds what was learnt.
+    # The normalisation constants are not weights: a version's file contains only learnt values.
     assert b"bridge" not in weights_file(backbone, SIZE)
 
 

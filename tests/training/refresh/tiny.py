@@ -54,7 +54,7 @@ Images = NDArray[np.uint8]
 
 
 def allow_tiny() -> None:
-    """Let this process build, and refresh, networks of the size `tiny`: for the tests two small autoencoders.
+    """Let this process build and refresh networks of the size `tiny`: two small autoencoders.
 
     A ConvNeXt's front end alone would take most of the time of every test that trains.
     """

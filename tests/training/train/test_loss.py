@@ -96,7 +96,7 @@ def test_missing_labels_count_nowhere() -> None:
     value = loss(output, torch.from_numpy(truth).float(), torch.zeros(3, 3, 4, 4), None)
     value.backward()
     assert logits.grad is not None
-    # Of the second nobody knows whether it is abnormal, so its thirteen say nothing either.
+    # It is unknown whether the second is abnormal, so its other thirteen labels have no weight either.
     assert torch.nonzero(logits.grad[:, 0]).flatten().tolist() == [0]
     assert (logits.grad[1:] == 0).all()
     assert torch.nonzero(logits.grad[0] == 0).flatten().tolist() == [5]

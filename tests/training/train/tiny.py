@@ -18,7 +18,7 @@ PLAN: Final = BackbonePlan(
     epochs=3, patience=3, batch=8, learning_rate=5e-3, weight_decay=0.01, reconstruction_weight=1.0
 )
 STEPS: Final = 3
-"""Of an epoch."""
+"""Per epoch."""
 _SIZE: Final = AutoencoderSize(widths=(4, 8), grid=2, dense=16, dropout=0.2, bone_width=4)
 
 
@@ -34,4 +34,4 @@ def tiny_fit(backbone: nn.Module, plan: BackbonePlan = PLAN, hardware: Hardware 
 
 
 def ignore(_number: int, _epoch: Epoch) -> None:
-    """Nobody waits."""
+    """Report nothing."""

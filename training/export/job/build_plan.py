@@ -93,7 +93,7 @@ def assert_precision(layers: dict[str, Any], precision: str, kept: int) -> None:
 
 
 def largest_difference(outputs: list[dict[str, Any]], golden: dict[str, Any]) -> float:
-    """Return the largest difference of the engine's probabilities; raises PlanError if one is missing or not a number."""
+    """Return the largest difference of the engine's outputs; raises PlanError if one is missing or not a number."""
     answers = {output["name"]: output["values"] for output in outputs}
     largest = 0.0
     for name, rows in golden["outputs"].items():
