@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
@@ -111,23 +111,26 @@ def export_version(
         preprocessing_version=VERSION,
         tensor_side=side,
         labels=LABEL_ORDER,
-        thresholds=judged.thresholds,
         uncertain_half_width=UNCERTAIN_HALF_WIDTH,
-        consensus_weight=judged.weight,
-        calibration_digest=judged.calibration.digest(),
-        training_digest=origin.training_digest,
         onnx_sha256=sha256(file),
-        description=origin.description,
         code_commit=code_commit(),
-        data=origin.data,
-        metrics=_metrics(judged),
-        limits=origin.limits,
         golden_sha256=golden.digest(),
         weights_sha256=sha256(weights),
-        evaluation_key=origin.evaluation_key,
+        **_results(judged),
+        **asdict(origin),
     )
     write_version(card, file, golden, weights=weights, repository=repository, target=target)
     return difference
+
+
+def _results(judged: EvaluatedBackbone) -> dict[str, Any]:
+    """Return the fields of the card that the evaluation determines."""
+    return {
+        "thresholds": judged.thresholds,
+        "consensus_weight": judged.weight,
+        "calibration_digest": judged.calibration.digest(),
+        "metrics": _metrics(judged),
+    }
 
 
 def _metrics(judged: EvaluatedBackbone) -> dict[str, float]:
