@@ -15,7 +15,7 @@ from services.fuser.fuse import fuse
 from services.intake.settings import Limits
 from services.intake.standardise import standardise
 from training.models.serving import unit_range
-from training.models.trunk import COLUMNS, ROWS, levelled, sample, trunk_grid
+from training.models.trunk import COLUMNS, ROWS, normalise_contrast, sample_at, trunk_grid
 from training.simulation import encode, make_specimen, render
 
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "assets" / "trunks.png"
@@ -39,10 +39,10 @@ def _specimen(kinds: dict[str, float]) -> list[Tile]:
     name = ", ".join(kinds).replace("_", " ") or "normal"
     views = [standardise(encode(render(specimen, v, 0), seed=0).data, None, Limits()).pixels for v in ("DV", "LAT")]
     image = unit_range(torch.from_numpy(fuse([views[0]], [views[1]])[None]))[:, :2]
-    window = sample(image.reshape(-1, 1, *image.shape[2:]), trunk_grid(image))
+    window = sample_at(image.reshape(-1, 1, *image.shape[2:]), trunk_grid(image))
     return [
         _tile(shown[row, 0], caption)
-        for shown, first in ((window, name), (levelled(window), "levelled"))
+        for shown, first in ((window, name), (normalise_contrast(window), "levelled"))
         for row, caption in enumerate((first, ""))
     ]
 

@@ -21,7 +21,7 @@ PARTS: Final = 2
 """Processes that render in parallel; each renders its own share with its own seed."""
 _FIRST_SEED: Final = 100
 """Gives mice with seeds from 10,000,000. Neither the classifiers nor the view network were trained on any of them
-(training/train/plan.py, training/view_network/train.py).
+(training/train/configuration.py, training/view_network/train.py).
 """
 
 

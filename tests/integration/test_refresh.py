@@ -1,4 +1,4 @@
-"""The refresh on the real servers: killed at every step, beside another one, poisoned, harmed, and promoted once."""
+"""The refresh on real servers: killed at every step, run twice at once, poisoned, damaged, and promoted once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.registry.under_load import read
 from tests.training.refresh.process import context, refresh
 from tests.training.refresh.tiny import allow_tiny, make_dataset, poisoned, write_first_version
 from training.datasets.collect.dataset import Dataset
-from training.models.build import BACKBONES
+from training.models.registry import BACKBONES
 from training.refresh.lease import leased
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]

@@ -16,8 +16,8 @@ from tritonclient.utils import InferenceServerException
 
 from deploy.local.stack import Stack
 from training.export.graph import OUTPUTS, run_onnx
-from training.export.repository import REPOSITORY
-from training.models.build import BACKBONES
+from training.export.targets import REPOSITORY
+from training.models.registry import BACKBONES
 
 pytestmark = pytest.mark.integration
 

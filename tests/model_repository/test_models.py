@@ -9,8 +9,9 @@ from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from training.export.graph import run_onnx, sha256
-from training.export.repository import REPOSITORY, read_cards
-from training.models.build import BACKBONES
+from training.export.repository import read_cards
+from training.export.targets import REPOSITORY
+from training.models.registry import BACKBONES
 
 CARDS = [
     pytest.param(card, id=f"{name}-{card.version}")

@@ -23,7 +23,7 @@ from services.registry.install import install_models
 from services.registry.repository import ModelRepository
 from services.registry.triton_client import connect
 from tests.registry.variants import MODEL, committed_golden, not_numbers, shifted, write_variant
-from training.export.repository import REPOSITORY
+from training.export.targets import REPOSITORY
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 PLACE = "s3://xray/models"

@@ -18,7 +18,7 @@ from services.registry.inspect import inspect
 from services.registry.install import create_repository, install_models
 from services.registry.repository import ModelRepository
 from tests.registry.variants import MODEL, shifted, write_variant
-from training.export.repository import REPOSITORY
+from training.export.targets import REPOSITORY
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from services.registry.golden import Golden, read_golden
-from training.export.golden import make_golden
-from training.export.graph import sha256
-from training.export.repository import REPOSITORY, read_cards, write_version
+from training.export.graph import make_golden, sha256
+from training.export.repository import read_cards, write_version
+from training.export.targets import REPOSITORY
 
 MODEL = "cae"
 Change = Callable[[onnx.ModelProto], None]

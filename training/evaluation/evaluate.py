@@ -27,7 +27,7 @@ from training.datasets.store import Subset
 from training.evaluation.predictions import Numbers
 from training.metrics.figures import BackboneMetrics, figures
 from training.models.calibration import Calibration
-from training.models.heads import coherent
+from training.models.heads import coherent_probabilities
 from training.models.serving import unit_range
 
 DEFAULT: Final = 0.5
@@ -186,5 +186,5 @@ def _probabilities(calibration: Calibration, logits: Tensor) -> tuple[Numbers, N
     """Calibrated probabilities [n, 14]: levels 2 and 3 given abnormal, and as served."""
     with torch.inference_mode():
         calibrated = calibration(logits)
-        served = torch.cat(list(coherent(calibrated)), dim=1)
+        served = torch.cat(list(coherent_probabilities(calibrated)), dim=1)
     return torch.sigmoid(calibrated).double().numpy(), served.double().numpy()

@@ -57,7 +57,7 @@ def as_markdown(report: TrainingReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-def put_into_page(path: Path, report: TrainingReport) -> None:
+def update_page(path: Path, report: TrainingReport) -> None:
     """Replace what lies between the two marks of a Markdown page; raises ValueError if it has none."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)

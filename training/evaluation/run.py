@@ -22,7 +22,7 @@ from training.evaluation.evaluate import Consensus, EvaluatedBackbone, consensus
 from training.evaluation.parquet import load, save
 from training.evaluation.predictions import Abnormality, Numbers, PredictionOrigin, Predictions
 from training.explain.inspection import RunFolder
-from training.train.plan import Configuration
+from training.train.configuration import Configuration
 
 PATTERN = "predictions-*.parquet"
 

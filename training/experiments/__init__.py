@@ -1,0 +1,1 @@
+"""Studies on simulated specimens that the reports in docs/evaluation.md are made from."""

@@ -1,16 +1,13 @@
-"""Two views, one picture of three channels: uint8 [n, 2, side, side] (DV, LAT) to uint8 [n, 3, side, side].
+"""The paper's other methods of fusing DV and LAT into one image, as baselines of the front end's maps.
 
 The paper (section 3.3) names averaging, min-max projection, principal components and gradients without a formula.
-Decisions: everything is computed from one specimen's two views, so that nothing is fitted and a picture does not depend
-on the set that it lies in; channels that a method does not need are not left empty, because the classifier's ImageNet
-weights expect three. The pixels of the two views show different places of the animal: all of these methods lay them
-over each other all the same, which is what the front end's maps avoid.
+Decisions: everything is computed from one specimen's two views, so nothing is fitted and an image does not depend on
+the rest of its set. No channel is left empty, because the classifier's ImageNet weights expect three. The pixels of the
+two views show different parts of the animal, and all of these methods overlay them nevertheless; the front end's maps
+avoid that.
 
-Frozen ImageNet features of a combined picture: the same front end as the ConvNeXt-driven backbone's.
-
-The classifier that all combinations share: a logistic regression a label on frozen features.
-
-The paper's other ways of combining a DV and a LAT into one picture, as baselines of the front end's.
+All methods share the classifier: one logistic regression per label on frozen ImageNet features, which come from the
+same front end as in the ConvNeXt-driven backbone.
 """
 
 from __future__ import annotations
@@ -40,7 +37,7 @@ _BLOCK_3: Final = 2
 
 
 class FrozenFeatures(nn.Module):
-    """Pictures [n, 3, side, side] in [0, 1] to [n, 480]: mean and deviation of block 3b's 240 maps."""
+    """Images, float32 [n, 3, side, side] in [0, 1], to [n, 480]: means and deviations of block 3b's 240 maps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,29 +59,29 @@ class FrozenFeatures(nn.Module):
         return torch.cat(mean_and_deviation(self.layers((pictures - INPUT_MEAN) / INPUT_SCALE)), dim=1)
 
 
-def combined_features(
-    network: FrozenFeatures, subset: Subset, combine: Callable[[Pictures], Pictures], tell: Callable[[int], None]
+def fused_features(
+    network: FrozenFeatures, subset: Subset, fuse: Callable[[Pictures], Pictures], on_done: Callable[[int], None]
 ) -> NDArray[np.float32]:
-    """Features [n, 480] of the subset's combined pictures; `tell` is told how many more are done."""
+    """Return features float32 [n, 480] of a subset's fused images; `on_done` receives each batch's size."""
     parts = []
     for images in subset.batches(BATCH):
-        pictures = combine(np.ascontiguousarray(images[..., :2].transpose(0, 3, 1, 2)))
+        pictures = fuse(np.ascontiguousarray(images[..., :2].transpose(0, 3, 1, 2)))
         image = torch.from_numpy(pictures).float().div(255).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
             parts.append(network(image).numpy())
-        tell(len(images))
+        on_done(len(images))
     return np.concatenate(parts)
 
 
 STRENGTH: Final = 0.003
-"""Inverse of the L2 penalty, the same for all labels and combinations: chosen once, not tuned for any of them."""
+"""Inverse of the L2 penalty, the same for all labels and methods: chosen once, not tuned for any of them."""
 
 
 class LabelRegressions:
-    """Fourteen logistic regressions, level 1 on all specimens, levels 2 and 3 on abnormal ones; no chance in them."""
+    """Fourteen logistic regressions, level 1 on all specimens, levels 2 and 3 on abnormal ones; deterministic."""
 
     def __init__(self, features: NDArray[np.float32], labels: NDArray[np.uint8]) -> None:
-        """Fit on features [n, features] and labels [n, 14], each with both classes among what it is fitted on."""
+        """Fit on features [n, features] and labels [n, 14]; each label needs both classes among its specimens."""
         self._scale = StandardScaler().fit(features)
         standard = self._scale.transform(features)
         rows = scored(labels)
@@ -93,24 +90,24 @@ class LabelRegressions:
         ]
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits [n, 14] of features [n, features]; levels 2 and 3 given abnormal."""
+        """Return the logits [n, 14] of features [n, features]; levels 2 and 3 given abnormal."""
         standard = self._scale.transform(features)
         return np.stack([model.decision_function(standard) for model in self._models], axis=1).astype(np.float32)
 
 
-def left_out_logits(
+def leave_centre_out_logits(
     train: tuple[NDArray[np.float32], Subset], other: tuple[NDArray[np.float32], Subset]
 ) -> NDArray[np.float32]:
-    """Logits [n, 14] of the other specimens, each from regressions fitted without the training specimens of its centre.
+    """Return logits [n, 14] of the `other` specimens, from regressions without the training specimens of their centre.
 
-    Both are features and their specimens.
+    Both arguments are features with their specimens.
     """
     features, specimens = train
-    others, wanted = other
-    logits = np.zeros((len(wanted), len(LABEL_ORDER)), dtype=np.float32)
-    for centre in sorted(set(wanted.centres)):
-        kept, rows = np.array(specimens.centres) != centre, np.array(wanted.centres) == centre
-        logits[rows] = LabelRegressions(features[kept], specimens.labels[kept]).logits(others[rows])
+    other_features, other_specimens = other
+    logits = np.zeros((len(other_specimens), len(LABEL_ORDER)), dtype=np.float32)
+    for centre in sorted(set(other_specimens.centres)):
+        kept, rows = np.array(specimens.centres) != centre, np.array(other_specimens.centres) == centre
+        logits[rows] = LabelRegressions(features[kept], specimens.labels[kept]).logits(other_features[rows])
     return logits
 
 
@@ -123,27 +120,27 @@ Numbers = NDArray[np.float32]
 
 _GREY: Final = 127.5
 _SOBEL_GAIN: Final = 8.0
-"""A Sobel kernel of 3x3 answers to a unit slope with 8."""
+"""Response of a 3x3 Sobel kernel to a unit slope."""
 _GRADIENT_LIMIT: Final = 32.0
-"""Grey levels a pixel from which on a gradient is shown white: the steepest edges of bone."""
+"""Gradient, in grey levels per pixel, that is shown as white: the steepest edges of bone."""
 
 
 def average(views: Pictures) -> Pictures:
-    """The mean of both views, in all three channels."""
+    """Mean of both views in all channels; all methods map uint8 [n, 2, side, side] to uint8 [n, 3, side, side]."""
     return _stacked([views.mean(axis=1, dtype=np.float32)] * 3)
 
 
 def min_max(views: Pictures) -> Pictures:
-    """Projections along the views: the darker pixel, the brighter one, and their mean."""
+    """Projections: the darker pixel of both views, the brighter one, and their mean."""
     return _stacked([_numbers(views.min(axis=1)), _numbers(views.max(axis=1)), views.mean(axis=1, dtype=np.float32)])
 
 
 def principal_components(views: Pictures) -> Pictures:
     """First and second principal component of a specimen's pairs of pixels, and the mean of both views.
 
-    The sizes of a component's weights sum to 1. The first one's sum is positive: of views that brighten together it is
-    a weighted mean. The second one's weight of the DV is positive, and it is centred on grey. Views that do not vary
-    count equally.
+    The absolute weights of a component sum to 1. The sum of the first one's weights is positive: for views that
+    brighten together it is a weighted mean. The second one's weight of the DV is positive, and it is centred on grey.
+    Constant views have equal weights.
     """
     channels = [_components(pair) for pair in views]
     first, second = (np.stack(each) for each in zip(*channels, strict=True))
@@ -151,17 +148,17 @@ def principal_components(views: Pictures) -> Pictures:
 
 
 def gradients(views: Pictures) -> Pictures:
-    """Both views weighted by the steepness of each at the pixel, then the steepness of the DV and of the LAT."""
-    steep = np.stack([[_steepness(view) for view in pair] for pair in views])
+    """Both views weighted by the gradient of each at the pixel, then the gradients of DV and LAT."""
+    gradient = np.stack([[_gradient(view) for view in pair] for pair in views])
     # A constant keeps the weights equal where neither view has an edge.
-    weights = steep + 1
+    weights = gradient + 1
     blend = (weights * views).sum(axis=1) / weights.sum(axis=1)
-    shown = steep * (255 / _GRADIENT_LIMIT)
+    shown = gradient * (255 / _GRADIENT_LIMIT)
     return _stacked([blend, shown[:, 0], shown[:, 1]])
 
 
 def views_and_mean(views: Pictures) -> Pictures:
-    """The views side by side in the channels, and their mean: nothing is combined before the classifier."""
+    """The views in separate channels, and their mean: nothing is fused before the classifier."""
     return _stacked([_numbers(views[:, 0]), _numbers(views[:, 1]), views.mean(axis=1, dtype=np.float32)])
 
 
@@ -183,7 +180,7 @@ def _components(pair: Pictures) -> tuple[Numbers, Numbers]:
     )
 
 
-def _steepness(view: NDArray[np.uint8]) -> Numbers:
+def _gradient(view: NDArray[np.uint8]) -> Numbers:
     right, down = (cv2.Sobel(view, cv2.CV_32F, *order, ksize=3) for order in ((1, 0), (0, 1)))
     return np.asarray(np.hypot(right, down) / _SOBEL_GAIN, dtype=np.float32)
 
@@ -196,14 +193,14 @@ def _stacked(channels: list[Numbers]) -> Pictures:
     return np.stack([np.clip(np.rint(one), 0, 255).astype(np.uint8) for one in channels], axis=1)
 
 
-UNCOMBINED: Final = "channels"
+CHANNELS_ONLY: Final = "channels"
 METHODS: Final[Mapping[str, Callable[[Pictures], Pictures]]] = MappingProxyType(
     {
         "average": average,
         "min-max": min_max,
         "principal-components": principal_components,
         "gradients": gradients,
-        UNCOMBINED: views_and_mean,
+        CHANNELS_ONLY: views_and_mean,
     }
 )
-"""By name; `channels` combines nothing and is what the others are to be measured against."""
+"""All methods by name; `channels` fuses nothing and is the reference for the others."""

@@ -21,9 +21,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from training.explain.grad_cam import Layer, layers_of
+from training.explain.grad_cam import layers_of
 from training.explain.trained import TrainedBackbone
 from training.metrics.ranking import Estimate, proportion
+from training.models.output import ExplainedLayer
 from training.models.serving import unit_range
 from training.report.plots.pictures import MapRow, draw_feature_maps
 
@@ -80,7 +81,7 @@ def draw_maps(path: Path, trained: TrainedBackbone) -> None:
     draw_feature_maps(path, rows, f"Feature maps of specimen {predictions.specimens[surest]}, {trained.name}")
 
 
-def _output(backbone: nn.Module, layer: Layer, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _output(backbone: nn.Module, layer: ExplainedLayer, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     kept: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:

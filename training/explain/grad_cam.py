@@ -13,49 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.models.autoencoder import AutoencoderDriven
-from training.models.convnext import ConvNeXtDriven
-from training.models.output import Output
+from training.models.output import Backbone, ExplainedLayer, Output
 from training.models.serving import unit_range
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A layer whose output [n, channels, h, w] is explained.
-
-    `per_view`: its rows are DV and LAT of n/2 specimens. `in_window`: its places are those of the trunk's window.
-    """
-
-    key: str
-    title: str
-    module: nn.Module
-    per_view: bool
-    in_window: bool = False
-
-
-def layers_of(backbone: nn.Module) -> tuple[Layer, ...]:
+def layers_of(backbone: nn.Module) -> tuple[ExplainedLayer, ...]:
     """Layers of a backbone in the order in which it runs them; raises TypeError for an unknown backbone."""
-    if isinstance(backbone, ConvNeXtDriven):
-        network: Any = backbone.convnext
-        layers = [Layer("last-stage", "last ConvNeXt stage", network.stages[-1], per_view=False)]
-        if backbone.front_end is not None:
-            layers.insert(0, Layer("front-end", "front end", backbone.front_end, per_view=True))
-        if backbone.trunk is not None:
-            layers.append(Layer("trunk", "front end, trunk", backbone.trunk.front_end, per_view=True, in_window=True))
-        return tuple(layers)
-    if isinstance(backbone, AutoencoderDriven):
-        layers = [Layer("code", "code", backbone.code, per_view=False)]
-        if backbone.trunk is not None:
-            layers.append(Layer("trunk", "code, trunk", backbone.trunk.code, per_view=False, in_window=True))
-        return tuple(layers)
+    if isinstance(backbone, Backbone):
+        return backbone.explained_layers()
     msg = f"no layers are known for a {type(backbone).__name__}"
     raise TypeError(msg)
 
@@ -65,7 +36,9 @@ Images = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 
 
-def grad_cam(backbone: nn.Module, layers: Sequence[Layer], images: Images, columns: Rows) -> tuple[list[Heat], Output]:
+def grad_cam(
+    backbone: nn.Module, layers: Sequence[ExplainedLayer], images: Images, columns: Rows
+) -> tuple[list[Heat], Output]:
     """Heat of one label for each image, in each layer, and the backbone's output; the backbone is in evaluation mode.
 
     `images` are uint8 [n, side, side, 3], `columns` [n] the label of each in the order of `LABEL_ORDER`. Heat is
@@ -86,7 +59,7 @@ def _heat(output: Tensor, gradient: Tensor, images: int) -> Heat:
 
 
 @contextmanager
-def _kept_outputs(layers: Sequence[Layer]) -> Iterator[list[Tensor]]:
+def _kept_outputs(layers: Sequence[ExplainedLayer]) -> Iterator[list[Tensor]]:
     """Keep the layers' outputs, in the order in which the network runs them, and let them take a gradient."""
     kept: list[Tensor] = []
 

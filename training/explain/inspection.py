@@ -26,12 +26,13 @@ from training.explain.features import CentreFromFeatures, centre_from_features, 
 from training.explain.heat_maps import HeatStudy, draw_sheets, study
 from training.explain.reconstruction import PAPER_MSE, PAPER_SSIM, Reconstruction, draw_rebuilt, reconstruction
 from training.explain.trained import TrainedBackbone
-from training.models.build import BACKBONES, build_backbone
+from training.models.registry import BACKBONES, build_backbone
 from training.report.plots.curves import draw_learning
 from training.report.plots.pictures import draw_histograms
-from training.train.checkpoint import FINAL, Epoch, features_of, path_of, read_weights
+from training.train.checkpoint import FINAL, Epoch, path_of, read_weights
+from training.train.configuration import CONFIGURATIONS, Configuration
+from training.train.heads import features_of
 from training.train.history import recorded_epochs
-from training.train.plan import CONFIGURATIONS, Configuration
 
 Tell = Callable[[str], None]
 """Told what is done next."""

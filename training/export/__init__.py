@@ -1,1 +1,1 @@
-"""From trained backbones to what Triton serves."""
+"""Export of trained backbones into Triton's model repository, for each serving target."""

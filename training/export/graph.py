@@ -1,4 +1,7 @@
-"""Export to ONNX: one file, dynamic batch, opset 18 (LayerNormalization stays one node)."""
+"""Export to ONNX: one file, dynamic batch size, opset 18 (LayerNormalization stays one node); and golden inputs.
+
+Golden inputs are specimens with ONNX Runtime's outputs for them (stored and read by `services.registry.golden`).
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,22 @@ import torch
 from numpy.typing import NDArray
 
 from services.common.preprocessing import TENSOR_SIDE
+from services.registry.golden import Golden
 from training.models.serving import ServedBackbone
+
+GOLDEN_SPECIMENS: Final = 8
+
+
+def make_golden(onnx_file: bytes, images: NDArray[np.uint8]) -> Golden:
+    """Run ONNX Runtime on the images."""
+    return Golden(images, dict(zip(OUTPUTS, run_onnx(onnx_file, images), strict=True)))
+
 
 OPSET: Final = 18
 INPUT: Final = "image"
 OUTPUTS: Final = ("level1", "level2", "level3")
 PARITY: Final = 1e-4
-"""Largest difference of a probability between torch and ONNX Runtime that an export may show."""
+"""Largest difference of a probability between torch and ONNX Runtime that an export may have."""
 
 
 class ParityError(RuntimeError):
@@ -31,14 +43,15 @@ class ParityError(RuntimeError):
 def export_onnx(model: ServedBackbone, side: int = TENSOR_SIDE) -> bytes:
     """Return the ONNX file: `image` UINT8 [batch, side, side, 3] to the FP32 outputs `level1`, `level2`, `level3`.
 
-    The file is checked by ONNX and has its weights inside.
+    The outputs are probabilities [batch, 1], [batch, 3] and [batch, 10]. The file contains its weights and has passed
+    ONNX's checker.
     """
     model.eval()
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=1024)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        # The exporter trips over deprecations inside torch itself; they are not ours to mend.
+        # The exporter triggers deprecation warnings inside torch itself.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             model,
@@ -72,12 +85,12 @@ def _without_provenance(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def sha256(file: bytes) -> str:
-    """Digest of an ONNX file, as its card states it."""
+    """Return the SHA-256 of a file, as its card gives it."""
     return hashlib.sha256(file).hexdigest()
 
 
 def run_onnx(file: bytes, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Run ONNX Runtime on one thread: uint8 [n, side, side, 3] to the three outputs."""
+    """Run ONNX Runtime with one thread: uint8 [n, side, side, 3] to the three outputs."""
     (outputs,) = run_onnx_batches(file, [images])
     return outputs
 
@@ -85,7 +98,7 @@ def run_onnx(file: bytes, images: NDArray[np.uint8]) -> list[NDArray[np.float32]
 def run_onnx_batches(
     file: bytes, batches: Iterable[NDArray[np.uint8]], threads: int = 1
 ) -> Iterator[list[NDArray[np.float32]]]:
-    """Run it on one batch after the other."""
+    """Run ONNX Runtime on one batch after another."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

@@ -1,23 +1,23 @@
-"""Half precision put into the ONNX graph itself.
+"""Half precision in the ONNX graph itself.
 
-TensorRT 11 has no builder flags for FP16 any more, and a build that falls back in silence ships an FP32 engine. With
-the types in the graph and a strongly typed network the engine has the graph's precision or there is none.
+TensorRT 11 no longer has builder flags for FP16, and a build that falls back silently ships an FP32 engine. With the
+types in the graph and a strongly typed network, the engine either has the graph's precision or the build fails.
 Source: TensorRT developer guide, "Strongly typed networks".
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final, Literal
+from typing import Final
 
 import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-EnginePrecision = Literal["fp32", "fp16"]
+from training.export.targets import EnginePrecision
 
 HEAVY: Final = ("Conv", "Gemm", "MatMul")
-"""Operators that hold nearly all of the work."""
+"""Operators that account for nearly all of the work."""
 _KEPT_IN_32_BITS: Final = (
     "BatchNormalization",
     "Div",
@@ -33,28 +33,28 @@ _KEPT_IN_32_BITS: Final = (
     "Sub",
     "TopK",
 )
-"""Statistics over many values, variances, and the probabilities at the end."""
+"""Statistics over many values, variances, and the final probabilities."""
 LARGEST_DIFFERENCE: Final[dict[EnginePrecision, float]] = {"fp32": 1e-3, "fp16": 2e-2}
-"""Of a probability of an engine from ONNX Runtime's in 32 bits. A GPU sums in another order, hence not 1e-4."""
-
-
+"""Largest difference of an engine's probability from ONNX Runtime's in 32 bits. A GPU sums in another order, so the
+limit is not 1e-4."""
 KEPT_FIRST: Final = (0, 4, 8, 16)
-"""How many of the first heavy operators may stay in 32 bits, tried in this order.
+"""How many of the first heavy operators stay in 32 bits, tried in this order.
 
-Measured on the committed ConvNeXt: all in half precision differs by 0.049, the first 8 kept by 0.003. The first blocks
-see a bone's edge as a few grey levels, and what they round away the later ones enlarge.
+Measured on the committed ConvNeXt: with all operators in half precision the largest difference is 0.049, with the first
+8 in 32 bits it is 0.003. To the first blocks a bone's edge is a few grey levels, and later blocks amplify their
+rounding.
 """
 
 
 class PrecisionError(RuntimeError):
-    """A graph does not have the precision that was asked for."""
+    """A graph does not have the requested precision."""
 
 
 def with_precision(onnx_file: bytes, precision: EnginePrecision, kept_first: int = 0) -> bytes:
-    """Return the graph with its heavy operators in the precision; inputs and outputs keep their types.
+    """Return the ONNX file with its heavy operators in the precision; inputs and outputs keep their types.
 
-    With `kept_first`, all up to that many heavy operators stay in 32 bits. Raises PrecisionError if the graph did not
-    come out as asked for.
+    Everything up to the heavy operator number `kept_first` stays in 32 bits. Raises PrecisionError if the result does
+    not have the requested precision.
     """
     if precision == "fp32":
         assert_precision(onnx_file, precision)
@@ -66,10 +66,10 @@ def with_precision(onnx_file: bytes, precision: EnginePrecision, kept_first: int
         model, keep_io_types=True, op_block_list=list(_KEPT_IN_32_BITS), node_block_list=kept
     )
     _restore_weights(half.graph, weights)
-    # The converter leaves notes of types that no longer hold; the checker infers them anew.
+    # The converter leaves type annotations that are no longer true; the checker infers them again.
     del half.graph.value_info[:]
     editor = OnnxModel(half)
-    # Between two operators in 32 bits it rounds to 16 and back.
+    # Between two operators in 32 bits the converter rounds to 16 bits and back.
     editor.remove_cascaded_cast_nodes()
     editor.topological_sort()
     onnx.checker.check_model(half, full_check=True)
@@ -79,18 +79,18 @@ def with_precision(onnx_file: bytes, precision: EnginePrecision, kept_first: int
 
 
 def assert_precision(onnx_file: bytes, precision: EnginePrecision, kept_first: int = 0) -> None:
-    """Raise PrecisionError unless the weights of all heavy operators but `kept_first` have the precision."""
+    """Raise PrecisionError unless the weights of all heavy operators except `kept_first` have the precision."""
     found = _weight_types(onnx.load_from_string(onnx_file).graph)
-    wanted = onnx.TensorProto.FLOAT16 if precision == "fp16" else onnx.TensorProto.FLOAT
-    others = found.total() - found[wanted]
-    if others > kept_first or not found[wanted]:
+    expected = onnx.TensorProto.FLOAT16 if precision == "fp16" else onnx.TensorProto.FLOAT
+    others = found.total() - found[expected]
+    if others > kept_first or not found[expected]:
         counts = {onnx.TensorProto.DataType.Name(kind): count for kind, count in found.items()}
-        msg = f"{', '.join(HEAVY)} have weights of the types {counts}, asked for was {precision}"
+        msg = f"{', '.join(HEAVY)} have weights of the types {counts}, but {precision} was requested"
         raise PrecisionError(msg)
 
 
 def _restore_weights(graph: onnx.GraphProto, weights: dict[str, onnx.TensorProto]) -> None:
-    """Give operators that stay in 32 bits their weights unrounded: the converter rounds all, and casts back."""
+    """Restore the original weights of operators in 32 bits: the converter rounds all weights, then casts back."""
     constants = {tensor.name for tensor in graph.initializer}
     for node in [node for node in graph.node if node.op_type == "Cast" and node.input[0] in constants]:
         restored = onnx.TensorProto()
@@ -104,9 +104,9 @@ def _restore_weights(graph: onnx.GraphProto, weights: dict[str, onnx.TensorProto
 
 
 def _names_before(graph: onnx.GraphProto, heavy: int) -> list[str]:
-    """Names of all nodes up to and with the heavy operator of that number."""
-    places = [place for place, node in enumerate(graph.node) if node.op_type in HEAVY]
-    end = places[min(heavy, len(places)) - 1] + 1 if heavy else 0
+    """Return the names of all nodes up to and including the heavy operator of that number, from 1."""
+    indices = [index for index, node in enumerate(graph.node) if node.op_type in HEAVY]
+    end = indices[min(heavy, len(indices)) - 1] + 1 if heavy else 0
     return [node.name for node in graph.node[:end]]
 
 

@@ -1,10 +1,10 @@
-"""Write a model version into Triton's repository: `<model>/config.pbtxt`, and the files of `<model>/<version>/`.
+"""Write a model version into Triton's repository: `<model>/config.pbtxt`, and the files in `<model>/<version>/`.
 
-These are `model.onnx`, the golden inputs, the weights to train on from, the card to read (`card.md`) and, for `local`,
-a link to the program `model.py`, which a repository without one gets from the project's.
-`config.pbtxt` is one file for all versions of a model, so every version's card is a parameter of its own.
+These are `model.onnx`, the golden inputs, the weights for further training, the readable card (`card.md`) and, for
+`local`, a link to the program `model.py`; a repository without it receives a copy of the project's. `config.pbtxt` is
+one file for all versions of a model, and each version's card is a separate parameter in it.
 
-A model card to read: Mitchell et al., Model Cards for Model Reporting, FAccT 2019 (arXiv:1810.03993).
+Source of the card: Mitchell et al., Model Cards for Model Reporting, FAccT 2019 (arXiv:1810.03993).
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from services.registry.golden import Golden
 from services.registry.inspect import PROGRAM, WEIGHTS
 from services.registry.repository import read_configuration, write_configuration
 from training.export.graph import INPUT, OUTPUTS
-from training.export.targets import MAX_BATCH_SIZE, Target, set_target
+from training.export.job.build_plan import PLAN_FILE
+from training.export.targets import INSTANCES, MAX_BATCH_SIZE, PROFILE, REPOSITORY, Target
 
 
 def as_markdown(card: ModelCard) -> str:
-    """Write a version's card as Markdown."""
+    """Return a version's card as Markdown."""
     facts = {
         "Architecture": card.architecture,
         "Input": f"uint8 [{card.tensor_side}, {card.tensor_side}, 3], preprocessing {card.preprocessing_version}",
@@ -61,9 +62,9 @@ def _table(head: tuple[str, str], rows: list[tuple[str, float]]) -> str:
     return "\n".join(f"| {left} | {right} |" for left, right in lines)
 
 
-REPOSITORY: Final = Path(__file__).resolve().parents[2] / "model_repository"
 VERSIONS_KEPT: Final = 2
-"""Triton serves the newest version and the one before it: a rollback needs no load."""
+"""Triton serves the newest version and the previous one, so that a rollback needs no loading."""
+_ONE_THREAD: Final = ("intra_op_thread_count", "inter_op_thread_count")
 _WIDTHS: Final = dict(zip(OUTPUTS, (1, len(LEVEL2), len(LEVEL3)), strict=True))
 
 
@@ -78,8 +79,8 @@ def write_version(
 ) -> Path:
     """Add or replace the version that the card describes; returns the model's directory.
 
-    `weights` are those to train on from. All files are in place before the configuration names their card, so that
-    nobody reads half a version.
+    `weights` are those for further training. All files are in place before the configuration contains their card, so
+    that no reader sees an incomplete version.
     """
     directory = repository / card.model
     version = directory / str(card.version)
@@ -106,7 +107,7 @@ def _link_program(repository: Path, version: Path) -> None:
 
 
 def read_cards(path: Path) -> dict[int, ModelCard]:
-    """Return the cards in a `config.pbtxt` by version; none if the file does not exist."""
+    """Return the cards in a `config.pbtxt` by version; empty if the file does not exist."""
     if not path.exists():
         return {}
     parameters = read_configuration(path).parameters
@@ -130,15 +131,34 @@ def _configuration(cards: dict[int, ModelCard], target: Target) -> model_config_
             for name, width in _WIDTHS.items()
         ],
     )
-    set_target(configuration, target)
+    _set_target(configuration, target)
     if target != "local":
-        # A version of the Python backend whose graph is damaged answers with an error. As the answer to a warm-up that
-        # ends the whole server (Triton 2.51: segmentation fault).
+        # A version of the Python backend with a damaged graph responds with an error. During a warm-up such a response
+        # crashes the whole server (Triton 2.51: segmentation fault).
         configuration.model_warmup.append(_warm_up(side))
     configuration.version_policy.latest.num_versions = VERSIONS_KEPT
     for version, card in sorted(cards.items()):
         configuration.parameters[card_parameter(version)].string_value = card.model_dump_json()
     return configuration
+
+
+def _set_target(configuration: model_config_pb2.ModelConfig, target: Target) -> None:
+    """Add the target's settings to a configuration.
+
+    Source of the fields: Triton's model_config.proto and the documentation of its backends.
+    """
+    if target == "tensorrt":
+        configuration.platform = "tensorrt_plan"
+        configuration.default_model_filename = PLAN_FILE
+        configuration.dynamic_batching.preferred_batch_size.extend(PROFILE[1:])
+        configuration.instance_group.add(kind=model_config_pb2.ModelInstanceGroup.KIND_GPU, count=1)
+        return
+    configuration.backend = "python" if target == "local" else "onnxruntime"
+    configuration.dynamic_batching.SetInParent()
+    configuration.instance_group.add(kind=model_config_pb2.ModelInstanceGroup.KIND_CPU, count=INSTANCES)
+    if target == "onnxruntime":
+        for name in _ONE_THREAD:
+            configuration.parameters[name].string_value = "1"
 
 
 def _warm_up(side: int) -> model_config_pb2.ModelWarmup:

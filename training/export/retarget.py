@@ -1,4 +1,4 @@
-"""The models of one repository for another target: same graphs, cards and golden inputs, other configurations."""
+"""Write the models of a repository for another target: other configurations for the same cards and golden inputs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from services.common.atomic import replace
 from services.common.errors import Rejected
 from services.registry.golden import OUTPUTS_FILE, Golden, read_golden
-from training.export.golden import make_golden
-from training.export.graph import INPUT, sha256
+from training.export.graph import INPUT, make_golden, sha256
 from training.export.job.build_plan import PLAN_FILE, RECORD_FILE, REQUEST_FILE
-from training.export.precision import KEPT_FIRST, LARGEST_DIFFERENCE, EnginePrecision, with_precision
+from training.export.precision import KEPT_FIRST, LARGEST_DIFFERENCE, with_precision
 from training.export.repository import read_cards, write_version
-from training.export.targets import PROFILE, Target, check_tensorrt_rules
+from training.export.targets import PROFILE, EnginePrecision, Target
+from training.export.tensorrt_rules import check_tensorrt_rules
 from training.export.weights import FILE as WEIGHTS
 
 
 @dataclass(frozen=True)
 class Retargeted:
-    """One version that was written, and by how much its graph differs from the original on the golden inputs."""
+    """One written version, and the largest difference of its probabilities from the original on the golden inputs."""
 
     model: str
     version: int
@@ -30,11 +30,12 @@ class Retargeted:
 def retarget(source: Path, target: Target, output: Path, precision: EnginePrecision = "fp32") -> list[Retargeted]:
     """Write all versions of a repository into another folder, for another target.
 
-    Half precision is put into the graph, and the card then names the graph that is served. Raises Rejected:
-    `same_repository`, `no_models`, `golden_missing`, `precision_too_low` (the graph differs too much).
+    Half precision changes the graph itself, and the card then names the changed graph. Raises Rejected:
+    `same_repository`, `no_models`, `golden_missing`, `precision_too_low` (the graph differs too much), and
+    TensorRTRuleError for a graph that TensorRT would reject.
     """
     if output.resolve() == source.resolve():
-        raise Rejected("same_repository", f"{output} is the repository to read from: choose another folder")
+        raise Rejected("same_repository", f"{output} is also the repository to read: choose another folder")
     written = [
         _write(directory, version, target, output, precision)
         for directory in sorted(path.parent for path in source.glob("*/config.pbtxt"))
@@ -65,19 +66,22 @@ def _write(directory: Path, version: int, target: Target, output: Path, precisio
 
 
 def _within_limit(file: bytes, precision: EnginePrecision, golden: Golden) -> tuple[bytes, int, float]:
-    """Return the graph, how many first operators stay in 32 bits, and the difference; the engine rounds anew."""
+    """Return the graph, how many of its first operators stay in 32 bits, and the difference.
+
+    The limit is half of the engine's, because the engine rounds again.
+    """
     limit = LARGEST_DIFFERENCE[precision] / 2
     for kept in KEPT_FIRST:
         changed = with_precision(file, precision, kept)
         difference = golden.largest_difference(make_golden(changed, golden.images).outputs)
         if difference <= limit:
             return changed, kept, difference
-    words = f"in {precision} the graph differs by {difference:.2e} on golden inputs, allowed is {limit}: take fp32"
-    raise Rejected("precision_too_low", words, difference=difference, limit=limit)
+    message = f"in {precision} the graph differs by {difference:.2e} on golden inputs, allowed is {limit}: use fp32"
+    raise Rejected("precision_too_low", message, difference=difference, limit=limit)
 
 
 def _request(golden: Golden, digest: str, precision: EnginePrecision, kept: int) -> bytes:
-    """What the plan must be, as JSON."""
+    """Return the specification of the plan to build, as JSON."""
     request = {
         "input": INPUT,
         "shape": golden.images.shape[1:],
@@ -92,7 +96,7 @@ def _request(golden: Golden, digest: str, precision: EnginePrecision, kept: int)
 
 
 def _remove_other_plan(version: Path, request: bytes) -> None:
-    """Remove the plan of another request before its graph and card change: Triton would serve it under the new card."""
+    """Remove the plan of another request before graph and card change: Triton would serve it under the new card."""
     file = version / REQUEST_FILE
     if file.exists() and file.read_bytes() == request:
         return

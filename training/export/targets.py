@@ -1,117 +1,22 @@
-"""One contract, three ways to serve it: what differs between the targets is here alone.
+"""Where a version is served, and in which precision. Imports no torch, so that commands can list the choices quickly.
 
-`local`: Triton's Python backend with ONNX Runtime, which also runs without containers. `onnxruntime`: Triton's own ONNX
-Runtime backend, in NVIDIA's container on a CPU. `tensorrt`: a plan built by `training/export/job` on the serving GPU.
-Fields: Triton's model_config.proto; backend parameters: docs of the backends.
-
-What TensorRT's ONNX parser refuses, checked on the graph before a GPU is at hand.
-
-Sources: TensorRT developer guide, "ONNX operator support" (onnx-tensorrt 10, docs/operators.md), and measured with
-TensorRT 10.15 on an H100: "UINT8 types for intermediate tensors" are refused unless a Cast comes first.
+Targets share one contract. `local` is Triton's Python backend with ONNX Runtime, which also runs without containers.
+`onnxruntime` is Triton's own ONNX Runtime backend, in NVIDIA's container on a CPU. `tensorrt` is a plan that
+`training/export/job` builds on the GPU that serves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, Literal
 
-import onnx
-from tritonclient.grpc import model_config_pb2
-
-from training.export.job.build_plan import PLAN_FILE
-
-_OPERATORS: Final = """
-Add And AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose
-DepthToSpace Div Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool
-Greater GridSample HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less Log
-LogSoftmax MatMul Max MaxPool Min Mul Neg Not Or Pad Pow Reciprocal ReduceLogSumExp ReduceMax ReduceMean
-ReduceMin ReduceSum Relu Reshape Resize Round Shape Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze
-Sub Sum Tanh Tile TopK Transpose Unsqueeze Upsample Where
-"""
-SUPPORTED: Final = frozenset(_OPERATORS.split())
-_CONSTANT_SECOND: Final = ("Conv", "ConvTranspose", "TopK")
-SMALLEST_OPSET: Final = 17
-"""LayerNormalization is one node from here on."""
-LARGEST_IR: Final = 10
-"""Of ONNX Runtime 1.19 and TensorRT 10.5, both in Triton's containers of release 24.10."""
-_REFUSED_TYPES: Final = {onnx.TensorProto.DOUBLE: "double", onnx.TensorProto.STRING: "string"}
-
-
-class TensorRTRuleError(RuntimeError):
-    """TensorRT would not take the graph."""
-
-
-def check_tensorrt_rules(onnx_file: bytes) -> None:
-    """Raise TensorRTRuleError with every broken rule."""
-    model = onnx.shape_inference.infer_shapes(onnx.load_from_string(onnx_file), strict_mode=True)
-    broken = [*_format(model), *_operators(model.graph), *_types(model.graph), *_shapes(model.graph)]
-    if broken:
-        raise TensorRTRuleError("; ".join(broken))
-
-
-def _format(model: onnx.ModelProto) -> Iterator[str]:
-    opset = next(entry.version for entry in model.opset_import if not entry.domain)
-    if opset < SMALLEST_OPSET:
-        yield f"opset {opset} is older than {SMALLEST_OPSET}"
-    if model.ir_version > LARGEST_IR:
-        yield f"IR version {model.ir_version} is newer than {LARGEST_IR}"
-
-
-def _operators(graph: onnx.GraphProto) -> Iterator[str]:
-    foreign = {f"{node.domain}::{node.op_type}" for node in graph.node if node.domain}
-    unknown = {node.op_type for node in graph.node if not node.domain} - SUPPORTED
-    for name in sorted(foreign | unknown):
-        yield f"operator {name} is not supported"
-    constant = {tensor.name for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type in _CONSTANT_SECOND and node.input[1] not in constant:
-            yield f"{node.op_type} {node.name} reads {node.input[1]}, which must be a constant"
-
-
-def _types(graph: onnx.GraphProto) -> Iterator[str]:
-    for tensor in graph.initializer:
-        if tensor.data_type in _REFUSED_TYPES:
-            yield f"weight {tensor.name} is {_REFUSED_TYPES[tensor.data_type]}"
-        if tensor.external_data:
-            yield f"weight {tensor.name} lies outside the file"
-    for value in graph.value_info:
-        if value.type.tensor_type.elem_type == onnx.TensorProto.UINT8:
-            yield f"tensor {value.name} between operators is uint8"
-    raw = {value.name for value in graph.input if value.type.tensor_type.elem_type == onnx.TensorProto.UINT8}
-    for node in graph.node:
-        if node.op_type != "Cast" and raw & set(node.input):
-            yield f"{node.op_type} reads a uint8 input: cast first"
-
-
-def _shapes(graph: onnx.GraphProto) -> Iterator[str]:
-    for value in graph.input:
-        free = [dimension.dim_param for dimension in value.type.tensor_type.shape.dim][1:]
-        if any(free):
-            yield f"input {value.name} has a free dimension behind the batch"
-
-
 Target = Literal["local", "onnxruntime", "tensorrt"]
+EnginePrecision = Literal["fp32", "fp16"]
 
+REPOSITORY: Final = Path(__file__).resolve().parents[2] / "model_repository"
+"""The model repository of this checkout, which serves by default."""
 MAX_BATCH_SIZE: Final = 32
 INSTANCES: Final = 2
-"""Processes on a CPU: two of one thread each answer more than one of two."""
+"""Processes on a CPU: two with one thread each have more throughput than one with two."""
 PROFILE: Final = (1, 8, MAX_BATCH_SIZE)
 """Smallest, usual and largest batch that a TensorRT plan is built for."""
-
-_ONE_THREAD: Final = ("intra_op_thread_count", "inter_op_thread_count")
-
-
-def set_target(configuration: model_config_pb2.ModelConfig, target: Target) -> None:
-    """Put into a configuration what the target needs."""
-    if target == "tensorrt":
-        configuration.platform = "tensorrt_plan"
-        configuration.default_model_filename = PLAN_FILE
-        configuration.dynamic_batching.preferred_batch_size.extend(PROFILE[1:])
-        configuration.instance_group.add(kind=model_config_pb2.ModelInstanceGroup.KIND_GPU, count=1)
-        return
-    configuration.backend = "python" if target == "local" else "onnxruntime"
-    configuration.dynamic_batching.SetInParent()
-    configuration.instance_group.add(kind=model_config_pb2.ModelInstanceGroup.KIND_CPU, count=INSTANCES)
-    if target == "onnxruntime":
-        for name in _ONE_THREAD:
-            configuration.parameters[name].string_value = "1"

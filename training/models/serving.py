@@ -1,4 +1,4 @@
-"""A backbone as Triton serves it: raw tensors in, calibrated coherent probabilities out."""
+"""A backbone as Triton serves it: raw tensors in, calibrated and consistent probabilities out."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from training.models.calibration import Calibration
-from training.models.heads import HeadOutputs, coherent
+from training.models.heads import HeadOutputs, coherent_probabilities
 from training.models.output import Output
 
 
 class ServedBackbone(nn.Module):
-    """uint8 [n, 224, 224, 3] to level 1 [n, 1], level 2 [n, 3], level 3 [n, 10]; normalisation inside."""
+    """uint8 [n, side, side, 3] to the probabilities of the three levels; it normalises the images itself."""
 
     def __init__(self, backbone: nn.Module, calibration: Calibration) -> None:
         super().__init__()
@@ -21,12 +21,12 @@ class ServedBackbone(nn.Module):
     def forward(self, image: Tensor) -> HeadOutputs:
         """Compute the probabilities."""
         output: Output = self.backbone(unit_range(image))
-        return coherent(self.calibration(output.logits))
+        return coherent_probabilities(self.calibration(output.logits))
 
 
 def unit_range(image: Tensor) -> Tensor:
     """Turn uint8 [n, side, side, 3] into float32 [n, 3, side, side] in [0, 1].
 
-    The cast comes first: TensorRT refuses any other operation on a uint8 tensor.
+    The cast comes first because TensorRT rejects any other operation on a uint8 tensor.
     """
     return image.to(torch.float32).permute(0, 3, 1, 2) / 255

@@ -1,1 +1,1 @@
-"""The refresh: new labels become a better model, or a refusal with figures; what serves goes on serving meanwhile."""
+"""The refresh: new labels lead to a better model or to a refusal with figures; the current models keep serving."""

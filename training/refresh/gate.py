@@ -1,7 +1,7 @@
-"""The gate: a candidate passes only where it is shown not to be worse than what serves, on the same specimens.
+"""The gate: a candidate passes only if it is proven no worse than the models that serve, on the same specimens.
 
-What is compared is what is served, the pooled probabilities of both backbones. Every bootstrap sample is drawn once and
-used for both (paired), so that specimens which are hard for both do not count. The rules are docs/refresh.md's.
+It compares the served output, the pooled probabilities of all backbones. Every bootstrap sample is used for both models
+(paired), so that specimens that are hard for both do not influence the result. docs/refresh.md describes the rules.
 """
 
 from __future__ import annotations
@@ -13,44 +13,28 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.errors import Rejected
 from services.registry.decision import Comparison, Reason
 from training.datasets.missing import known, scored
 from training.evaluation.predictions import Labels, Numbers
 from training.metrics.ranking import LEVEL_COLUMNS, Counts, auc_or_nan, resample, resampled_auc
+from training.refresh.rules import GateRules
 
 Rows = NDArray[np.intp]
 
 LEVEL_NAMES: Final = {1: "AUC level 1", 2: "AUC level 2, mean", 3: "AUC level 3, mean"}
 SENSITIVITY: Final = "sensitivity level 1"
 _TAIL: Final = 0.05
-"""One-sided: a candidate that is better by any amount is never refused for it."""
-
-
-class GateRules(BaseModel):
-    """What a candidate must show.
-
-    No level's mean AUC worse by `auc_margin` or more, level 1's sensitivity not by `sensitivity_margin`, both by the
-    lower bound of the paired difference; judged on at least `least_specimens` with a known level 1, of whom
-    `least_abnormal` are abnormal and as many normal. `trust_labels` lets labels pass that contradict what serves.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    auc_margin: float = Field(default=0.01, ge=0, le=0.5)
-    sensitivity_margin: float = Field(default=0.03, ge=0, le=0.5)
-    least_specimens: int = Field(default=100, ge=2)
-    least_abnormal: int = Field(default=20, ge=1)
-    trust_labels: bool = False
+"""Of the one-sided interval: a candidate is never refused for being better."""
 
 
 @dataclass(frozen=True)
 class ModelPrediction:
-    """What a set of backbones says of specimens: served probabilities [n, 14] and 14 thresholds, their means.
+    """Pooled predictions of a set of backbones: served probabilities float64 [n, 14] and the 14 pooled thresholds.
 
-    Raises Rejected(`not_probabilities`): a network whose weights are not numbers answers so.
+    Raises Rejected(`not_probabilities`) for values that are NaN or outside 0..1, the output of a network whose weights
+    are not numbers.
     """
 
     served: Numbers
@@ -59,12 +43,12 @@ class ModelPrediction:
     def __post_init__(self) -> None:
         values = (self.served, np.asarray(self.thresholds))
         if not all(np.isfinite(one).all() and one.min() >= 0 and one.max() <= 1 for one in values):
-            raise Rejected("not_probabilities", "its answers or thresholds are not probabilities: NaN, or outside 0..1")
+            raise Rejected("not_probabilities", "its output or thresholds are not probabilities: NaN, or outside 0..1")
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """The figures, and why the candidate is refused; it passes without a reason."""
+    """The figures, and the reasons for refusing the candidate; without a reason it passes."""
 
     comparisons: tuple[Comparison, ...]
     reasons: tuple[Reason, ...]
@@ -74,30 +58,33 @@ class GateResult:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Both opinions of the same specimens, and the bootstrap samples that both are judged on."""
+    """Both predictions for the same specimens, active first, and the bootstrap samples for both."""
 
     labels: Labels
-    opinions: tuple[ModelPrediction, ModelPrediction]
+    predictions: tuple[ModelPrediction, ModelPrediction]
     counts: Counts
 
 
 def judge_candidate(
     labels: Labels, active: ModelPrediction, candidate: ModelPrediction, rules: GateRules, seed: int = 0
 ) -> GateResult:
-    """Compare both on specimens with labels uint8 [n, 14] (`training.datasets.missing`)."""
+    """Compare both predictions on specimens with labels uint8 [n, 14] (`training.datasets.missing`)."""
     rows = known(labels[:, 0])
     specimens, abnormal = int(rows.sum()), int((labels[:, 0] == 1).sum())
-    small = _too_small(specimens, abnormal, rules) or _one_sided(labels, active)
+    small = _too_small(specimens, abnormal, rules) or _single_class(labels, active)
     if small:
         return GateResult((), (Reason(reason="evaluation_too_small", words=small),), specimens, abnormal)
     pair = _Pair(labels, (active, candidate), resample(len(labels), seed=seed))
-    compared = [_of_level(level, pair, rules.auc_margin) for level in LEVEL_COLUMNS]
-    compared.append(_of_sensitivity(pair, rules.sensitivity_margin))
+    compared = [_compare_level(level, pair, rules.auc_margin) for level in LEVEL_COLUMNS]
+    compared.append(_compare_sensitivity(pair, rules.sensitivity_margin))
     return GateResult(tuple(compared), tuple(_reasons(compared)), specimens, abnormal)
 
 
 def level_auc(level: int, labels: Labels, served: Numbers) -> float:
-    """Mean AUC of a level's labels on served probabilities [n, 14]: level 1 of all, others of abnormal specimens."""
+    """Return the mean AUC of a level on served probabilities [n, 14]; levels 2 and 3 among abnormal specimens.
+
+    Labels without both classes are left out; nan if none is left.
+    """
     return float(_mean([auc_or_nan(truth, scores) for truth, scores, _ in _scored(level, labels, served)]))
 
 
@@ -111,14 +98,14 @@ def _too_small(specimens: int, abnormal: int, rules: GateRules) -> str:
     )
 
 
-def _one_sided(labels: Labels, active: ModelPrediction) -> str:
+def _single_class(labels: Labels, active: ModelPrediction) -> str:
     missing = [LEVEL_NAMES[level] for level in LEVEL_COLUMNS if math.isnan(level_auc(level, labels, active.served))]
     return f"no label of {', '.join(missing)} has both classes among the evaluation specimens" if missing else ""
 
 
-def _of_level(level: int, pair: _Pair, margin: float) -> Comparison:
-    points = [level_auc(level, pair.labels, one.served) for one in pair.opinions]
-    drawn = [_resampled(level, pair.labels, one.served, pair.counts) for one in pair.opinions]
+def _compare_level(level: int, pair: _Pair, margin: float) -> Comparison:
+    points = [level_auc(level, pair.labels, one.served) for one in pair.predictions]
+    drawn = [_resampled(level, pair.labels, one.served, pair.counts) for one in pair.predictions]
     return _comparison(LEVEL_NAMES[level], points, drawn[1] - drawn[0], margin)
 
 
@@ -128,15 +115,15 @@ def _resampled(level: int, labels: Labels, served: Numbers, counts: Counts) -> N
 
 
 def _scored(level: int, labels: Labels, served: Numbers) -> list[tuple[Labels, Numbers, Rows]]:
-    """Truth, scores and positions of the specimens that count, for each label of a level."""
+    """Return truth, scores and positions of the specimens that are scored, for each label of a level."""
     mask = scored(labels)
-    places = [(np.flatnonzero(mask[:, column]), column) for column in LEVEL_COLUMNS[level]]
-    return [(labels[rows, column], served[rows, column], rows) for rows, column in places]
+    scored_rows = [(np.flatnonzero(mask[:, column]), column) for column in LEVEL_COLUMNS[level]]
+    return [(labels[rows, column], served[rows, column], rows) for rows, column in scored_rows]
 
 
-def _of_sensitivity(pair: _Pair, margin: float) -> Comparison:
+def _compare_sensitivity(pair: _Pair, margin: float) -> Comparison:
     abnormal = pair.labels[:, 0] == 1
-    found = [(one.served[abnormal, 0] >= one.thresholds[0]).astype(np.float64) for one in pair.opinions]
+    found = [(one.served[abnormal, 0] >= one.thresholds[0]).astype(np.float64) for one in pair.predictions]
     weights = pair.counts[:, abnormal].astype(np.float64)
     drawn = weights @ (found[1] - found[0]) / np.maximum(weights.sum(axis=1), 1)
     return _comparison(SENSITIVITY, [float(one.mean()) for one in found], drawn, margin)
@@ -156,7 +143,7 @@ def _comparison(name: str, points: Sequence[float], differences: Numbers, margin
 
 
 def _mean(values: Numbers | Sequence[float]) -> Numbers:
-    """Mean over the first axis of what is a number; nan where nothing is."""
+    """Return the mean over the first axis without nan values; nan where there are only nan values."""
     array = np.asarray(values, dtype=np.float64)
     numbers = ~np.isnan(array)
     total, count = np.where(numbers, array, 0).sum(axis=0), numbers.sum(axis=0)
@@ -172,6 +159,8 @@ def _reasons(compared: Sequence[Comparison]) -> list[Reason]:
     ]
     gain = float(np.mean([one.difference for one in compared if one.name != SENSITIVITY]))
     if not reasons and gain < 0:
-        words = f"over all {len(LEVEL_NAMES)} levels its AUC is {gain:+.4f} on average: a margin is no leave to lose"
-        reasons.append(Reason(reason="not_better", words=words))
+        message = (
+            f"over all {len(LEVEL_NAMES)} levels its AUC is {gain:+.4f} on average: a margin does not permit a loss"
+        )
+        reasons.append(Reason(reason="not_better", words=message))
     return reasons

@@ -1,4 +1,4 @@
-"""What a run of the refresh is made from. Its name is the digest of that, so that equal inputs are one run."""
+"""The inputs of a refresh run. The run's name is their digest, so equal inputs are the same run."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.events.base import digest
-from services.registry.decision import PREFIX
-from training.refresh.gate import GateRules
+from training.refresh.rules import GateRules
 
 _LETTERS: Final = 16
 
 
 class Inputs(BaseModel):
-    """Everything that decides the outcome.
+    """Everything that determines the outcome.
 
-    `versions` and `cards` are what served under `activation`, `size` is that of their networks, `plan` the schedule's
-    digest. The activation's number is no part of the name: the same versions after a rollback are the same start.
+    `versions` and `cards` are those that served under `activation`, `size` is that of their networks, `plan` the digest
+    of the training plans. The activation's number is not part of the name: the same versions after a rollback are the
+    same starting point.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,8 +36,3 @@ class Inputs(BaseModel):
     def run(self) -> str:
         """Name of the run, in folders and in object storage."""
         return digest(self.model_dump(mode="json", exclude={"activation"}))[:_LETTERS]
-
-    @property
-    def prefix(self) -> str:
-        """Prefix of the run's objects."""
-        return f"{PREFIX}/{self.run}/"

@@ -1,7 +1,7 @@
-"""One refresh, whole: take up a run that was stopped or begin one, have it decide, promote once.
+"""One complete refresh: continue an interrupted run or begin a new one, let it decide, and promote at most once.
 
-A killed job leaves a run folder and records; the next one finds them and goes on. Only the last step changes what
-serves, and it is one record on `models.active` that names this run: whoever finds it there does not promote again.
+A killed job leaves a run folder and records; the next job finds them and continues. Only the last step changes which
+models serve. It is one record on `models.active` that names this run, and a job that finds it does not promote again.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from services.registry.decision import PromotionDecision, decision_key, read_dec
 from services.registry.promote import promote
 from services.registry.triton_client import connect
 from training.datasets.collect.dataset import Dataset
-from training.refresh.bring import withdraw
-from training.refresh.gate import GateRules
+from training.models.registry import BACKBONES, find_backbone
 from training.refresh.inputs import Inputs
+from training.refresh.install import withdraw_versions
 from training.refresh.journal import RefreshJournal
+from training.refresh.rules import GateRules
 from training.refresh.run import RefreshContext, RefreshRun
 from training.refresh.start import active_activation, start_from
-from training.train.plan import REFRESHES
+from training.train.configuration import REFRESHES
 
 _FILE: Final = "run.json"
 _WHO: Final = "xray train refresh"
@@ -38,7 +39,7 @@ Ending = Literal["promoted", "refused", "held", "overtaken"]
 
 @dataclass(frozen=True)
 class RefreshOutcome:
-    """How a refresh ended: `activation` is that of the promotion; `new` is False where the run had ended before."""
+    """How a refresh ended: `activation` is that of the promotion; `new` is False if the run had already ended."""
 
     ending: Ending
     decision: PromotionDecision
@@ -48,7 +49,7 @@ class RefreshOutcome:
 
 @dataclass(frozen=True)
 class RefreshRequest:
-    """What is asked for: where runs lie, the gate's rules, whether a candidate that passes is promoted."""
+    """A request: the folder of runs, the gate's rules, whether to promote a candidate that passes, and the dataset."""
 
     folder: Path
     rules: GateRules
@@ -56,8 +57,8 @@ class RefreshRequest:
     gather: Callable[[], Dataset]
 
 
-class _Begun(BaseModel):
-    """The file that makes a folder a run."""
+class _RunFile(BaseModel):
+    """The content of `run.json`, which marks a folder as a run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,19 +67,19 @@ class _Begun(BaseModel):
     promote: bool
 
 
-def refresh(place: RefreshContext, wish: RefreshRequest) -> RefreshOutcome:
-    """Do one refresh, or say how it ended before; the caller holds the lease.
+def refresh(context: RefreshContext, request: RefreshRequest) -> RefreshOutcome:
+    """Do one refresh, or return how it ended before; the caller holds the lease.
 
-    Raises Rejected where nothing can be begun (nothing active, files that are not those promoted, no dataset),
-    Retriable when a server is away: the next refresh goes on.
+    Raises Rejected if it cannot begin (nothing active, files that differ from those promoted, no dataset), Retriable if
+    a server is away: the next refresh continues.
     """
-    found = _unfinished(place, wish)
+    found = _unfinished(context, request)
     if found is None:
-        newest, dataset = active_activation(place.settings), wish.gather()
-        earlier = _made_from(place, newest, dataset)
+        newest, dataset = active_activation(context.settings), request.gather()
+        earlier = _promoted_decision(context, newest, dataset)
         if earlier is not None:
             return RefreshOutcome("promoted", earlier, newest.activation, new=False)
-        found = _begun(place, wish, newest, dataset)
+        found = _begin(context, request, newest, dataset)
     run, promoting = found
     ended = run.journal.read("end")
     decision = run.decide()
@@ -87,62 +88,61 @@ def refresh(place: RefreshContext, wish: RefreshRequest) -> RefreshOutcome:
     return _end(run, decision, promoting)
 
 
-def _unfinished(place: RefreshContext, wish: RefreshRequest) -> tuple[RefreshRun, bool] | None:
-    """Take up a run that was stopped, unless what it started from serves no longer."""
-    for path in sorted(wish.folder.glob(f"*/{_FILE}")):
-        begun = _Begun.model_validate_json(path.read_bytes())
-        journal = RefreshJournal(path.parent, place.store, begun.inputs.run)
+def _unfinished(context: RefreshContext, request: RefreshRequest) -> tuple[RefreshRun, bool] | None:
+    """Continue an interrupted run, unless the versions that it started from no longer serve."""
+    for path in sorted(request.folder.glob(f"*/{_FILE}")):
+        run_file = _RunFile.model_validate_json(path.read_bytes())
+        journal = RefreshJournal(path.parent, context.store, run_file.inputs.run)
         if journal.has("end"):
             continue
-        place.console.print(f"run {begun.inputs.run}: goes on, with the rules that it was begun with")
-        run = _opened(place, begun, journal)
+        context.report.message(f"run {run_file.inputs.run}: continues with the rules that it was begun with")
+        run = _reopen(context, run_file, journal)
         if run is not None:
-            return run, begun.promote
+            return run, run_file.promote
     return None
 
 
-def _opened(place: RefreshContext, begun: _Begun, journal: RefreshJournal) -> RefreshRun | None:
+def _reopen(context: RefreshContext, run_file: _RunFile, journal: RefreshJournal) -> RefreshRun | None:
     try:
-        dataset = Dataset.read(begun.dataset)
-        inputs = _following(active_activation(place.settings), begun.inputs, journal)
-        start = start_from(place.repository, inputs.activation, inputs.versions, inputs.cards)
+        dataset = Dataset.read(run_file.dataset)
+        inputs = _follow_activation(active_activation(context.settings), run_file.inputs, journal)
+        start = start_from(context.repository, inputs.activation, inputs.versions, inputs.cards)
     except Rejected as rejected:
-        place.console.print(f"run {begun.inputs.run} cannot go on, a new one is begun: {rejected}", soft_wrap=True)
+        context.report.message(f"run {run_file.inputs.run} cannot continue, a new one begins: {rejected}")
         (journal.folder / _FILE).unlink()
         return None
-    _write(journal.folder, begun.model_copy(update={"inputs": inputs}))
-    return RefreshRun(inputs, dataset, start, journal, place)
+    _write(journal.folder, run_file.model_copy(update={"inputs": inputs}))
+    return RefreshRun(inputs, dataset, start, journal, context)
 
 
-def _following(newest: ModelActivation, inputs: Inputs, journal: RefreshJournal) -> Inputs:
-    """Let a run follow the activation in force, if that is of the versions that it started from.
+def _follow_activation(newest: ModelActivation, inputs: Inputs, journal: RefreshJournal) -> Inputs:
+    """Move a run to the activation in force, if that is of the versions that the run started from.
 
-    Not so once it may have been promoted: what serves since then is somebody's decision.
+    Once the run may have been promoted, it keeps its own: any later activation is somebody's decision.
     """
     if newest.evaluation_key == decision_key(inputs.run) or journal.has("promote"):
         return inputs
     if (newest.versions, newest.cards) != (inputs.versions, inputs.cards):
-        words = f"activation {newest.activation} serves other versions than those that it started from"
-        raise Rejected("activation_overtaken", words)
+        message = f"activation {newest.activation} serves other versions than those that the run started from"
+        raise Rejected("activation_overtaken", message)
     return inputs.model_copy(update={"activation": newest.activation})
 
 
-def _made_from(place: RefreshContext, newest: ModelActivation, dataset: Dataset) -> PromotionDecision | None:
-    """Return the decision that promoted what serves, if that was on this very dataset: nothing new is to be learnt."""
+def _promoted_decision(context: RefreshContext, newest: ModelActivation, dataset: Dataset) -> PromotionDecision | None:
+    """Return the decision that promoted the active versions, if it used this dataset: there is nothing new to learn."""
     try:
-        decision = read_decision(place.store, newest.evaluation_key) if newest.evaluation_key else None
+        decision = read_decision(context.store, newest.evaluation_key) if newest.evaluation_key else None
     except Rejected:  # promoted by hand, with another kind of evaluation
         return None
     return decision if decision is not None and decision.dataset_digest == dataset.digest else None
 
 
-def _begun(
-    place: RefreshContext, wish: RefreshRequest, newest: ModelActivation, dataset: Dataset
+def _begin(
+    context: RefreshContext, request: RefreshRequest, newest: ModelActivation, dataset: Dataset
 ) -> tuple[RefreshRun, bool]:
-    start = start_from(place.repository, newest.activation, newest.versions, newest.cards)
+    start = start_from(context.repository, newest.activation, newest.versions, newest.cards)
     if start.size not in REFRESHES:
-        raise Rejected("no_plan", f"training/train/plan.py has no schedule to refresh networks of size {start.size}")
-    configuration = REFRESHES[start.size]
+        raise Rejected("no_plan", f"training/train/configuration.py has no refresh of networks of size {start.size}")
     inputs = Inputs(
         dataset_digest=dataset.digest,
         evaluation_digest=dataset.description.evaluation.digest,
@@ -150,20 +150,25 @@ def _begun(
         versions=newest.versions,
         cards=newest.cards,
         size=start.size,
-        plan=sha256(repr(configuration).encode()).hexdigest(),
-        rules=wish.rules,
-        seed=configuration.seed,
+        plan=_plan_digest(REFRESHES[start.size].name),
+        rules=request.rules,
+        seed=REFRESHES[start.size].seed,
     )
-    journal = RefreshJournal(wish.folder / inputs.run, place.store, inputs.run)
+    journal = RefreshJournal(request.folder / inputs.run, context.store, inputs.run)
     if not journal.has("end"):
-        place.console.print(f"run {inputs.run}: begun, on dataset {dataset.digest[:12]}")
-        _write(journal.folder, _Begun(inputs=inputs, dataset=dataset.folder.resolve(), promote=wish.promote))
-    return RefreshRun(inputs, dataset, start, journal, place), wish.promote
+        context.report.message(f"run {inputs.run}: begins on dataset {dataset.digest[:12]}")
+        _write(journal.folder, _RunFile(inputs=inputs, dataset=dataset.folder.resolve(), promote=request.promote))
+    return RefreshRun(inputs, dataset, start, journal, context), request.promote
 
 
-def _write(folder: Path, begun: _Begun) -> None:
+def _plan_digest(configuration: str) -> str:
+    plans = {name: find_backbone(name).plan(configuration) for name in BACKBONES}
+    return sha256(repr((configuration, plans)).encode()).hexdigest()
+
+
+def _write(folder: Path, run_file: _RunFile) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    replace(folder / _FILE, begun.model_dump_json(indent=2).encode())
+    replace(folder / _FILE, run_file.model_dump_json(indent=2).encode())
 
 
 def _end(run: RefreshRun, decision: PromotionDecision, promoting: bool) -> RefreshOutcome:
@@ -180,24 +185,24 @@ def _end(run: RefreshRun, decision: PromotionDecision, promoting: bool) -> Refre
 
 def _withdraw(run: RefreshRun, decision: PromotionDecision) -> None:
     if decision.candidate:
-        with closing(connect(run.place.settings.triton_grpc)) as client:
-            withdraw(run.place.repository, client, decision.candidate)
+        with closing(connect(run.context.settings.triton_grpc)) as client:
+            withdraw_versions(run.context.repository, client, decision.candidate)
 
 
 def _promote(run: RefreshRun, decision: PromotionDecision) -> tuple[Ending, int | None]:
-    """Promote, unless a killed job did, or something else serves by now than what the candidate was compared with."""
-    key, place = decision_key(run.inputs.run), run.place
-    newest = active_activation(place.settings)
+    """Promote, unless a killed job did, or other versions serve now than those the candidate was compared with."""
+    key, context = decision_key(run.inputs.run), run.context
+    newest = active_activation(context.settings)
     if newest.evaluation_key == key:
         return "promoted", newest.activation
-    place.lease.confirm()
+    context.lease.confirm()
     run.journal.write("promote", {"following": run.inputs.activation})
     try:
-        with closing(connect(place.settings.triton_grpc)) as client:
+        with closing(connect(context.settings.triton_grpc)) as client:
             record = promote(
-                place.settings,
+                context.settings,
                 client,
-                place.repository,
+                context.repository,
                 decision.candidate,
                 why=f"refresh {run.inputs.run}, {decision.summary()}",
                 who=_WHO,
@@ -205,10 +210,10 @@ def _promote(run: RefreshRun, decision: PromotionDecision) -> tuple[Ending, int 
                 following=run.inputs.activation,
             )
     except Rejected as rejected:
-        place.console.print(f"not promoted: {rejected}", soft_wrap=True, markup=False)
+        context.report.message(f"not promoted: {rejected}")
         if rejected.reason == "activation_overtaken":
             return "overtaken", None
-        # It passed before: somebody has retired or damaged it since. A run that only failed would block all later ones.
+        # It passed before, so somebody has retired or damaged it since. A run that only failed would block later ones.
         _withdraw(run, decision)
         return "refused", None
     return "promoted", record.activation

@@ -1,7 +1,7 @@
-"""What of a run is done: a record a step, in the run's folder and in object storage, written after its effects.
+"""The finished steps of a run: one record per step, written to its folder and object storage after the step's effects.
 
-A run that was killed goes on behind its last record. One that has lost its folder, too: records and the files that they
-name by digest come back from object storage.
+A run that was killed continues after its last record. So does one whose folder was lost: the records, and the files
+whose digests they contain, are restored from object storage.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class RefreshJournal:
         self._prefix = f"{PREFIX}/{run}/steps/"
 
     def read(self, step: str) -> Record | None:
-        """Return a step's record with its files in place, None while it is not done.
+        """Return a step's record, with its files in place; None if the step is not done.
 
-        Raises Fatal when object storage does not hold the files that the record names.
+        Raises Fatal if a file of the record is in neither the folder nor object storage.
         """
         path = self._path(step)
         if not path.exists():
@@ -43,20 +43,20 @@ class RefreshJournal:
             replace(path, self._store.get(key))
         record: Record = json.loads(path.read_bytes())
         for name, digest in record.get(_FILES, {}).items():
-            self._bring(self.folder / name, digest)
+            self._restore(self.folder / name, digest)
         return record
 
     def write(self, step: str, record: Mapping[str, Any], files: tuple[Path, ...] = ()) -> Record:
-        """Say that a step is done; `files`, in the run's folder, are kept in object storage by their digest."""
-        named = {str(file.relative_to(self.folder)): self._keep(file) for file in files}
-        whole = {**record, _FILES: named} if named else dict(record)
+        """Record that a step is done; `files`, in the run's folder, are stored in object storage by their digest."""
+        digests = {str(file.relative_to(self.folder)): self._store_file(file) for file in files}
+        whole = {**record, _FILES: digests} if digests else dict(record)
         data = (json.dumps(whole, indent=2, sort_keys=True) + "\n").encode()
         self._store.put(f"{self._prefix}{step}.json", data, "application/json")
         replace(self._path(step), data)
         return whole
 
     def has(self, step: str) -> bool:
-        """Tell whether a step is done."""
+        """Return whether a step is done."""
         return self._path(step).exists() or self._store.exists(f"{self._prefix}{step}.json")
 
     def _path(self, step: str) -> Path:
@@ -64,20 +64,20 @@ class RefreshJournal:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _keep(self, file: Path) -> str:
+    def _store_file(self, file: Path) -> str:
         data = file.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         if not self._store.exists(artefact_key(digest)):
             self._store.put(artefact_key(digest), data)
         return digest
 
-    def _bring(self, file: Path, digest: str) -> None:
+    def _restore(self, file: Path, digest: str) -> None:
         if file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() == digest:
             return
         key = artefact_key(digest)
         data = self._store.get(key) if self._store.exists(key) else b""
         if hashlib.sha256(data).hexdigest() != digest:
-            msg = f"{file} and {key} in object storage are not what they were: remove {self.folder} and {self._prefix}"
+            msg = f"{file} and {key} in object storage have changed: remove {self.folder} and {self._prefix}"
             raise Fatal(msg)
         file.parent.mkdir(parents=True, exist_ok=True)
         replace(file, data)

@@ -36,7 +36,7 @@ class Lease:
 
 @contextmanager
 def leased(settings: Settings) -> Iterator[Lease]:
-    """Hold the lease; raises Rejected(`refresh_running`) when another holds it, Retriable when PostgreSQL is away."""
+    """Hold the lease; raises Rejected(`refresh_running`) if another holds it, Retriable if PostgreSQL is away."""
     name = f"xray refresh {socket.gethostname()}:{os.getpid()}"
     with connect(settings.postgres_dsn.get_secret_value(), name) as connection:
         if not try_lock(connection, _LOCK):
@@ -51,6 +51,4 @@ def _running(connection: Connection) -> Rejected:
         if holder is None
         else f"{holder.application_name}, connected since {holder.connected_since:%Y-%m-%d %H:%M:%S} UTC"
     )
-    return Rejected(
-        "refresh_running", f"a refresh is running already ({who}): wait until it ends or stop it, then try again"
-    )
+    return Rejected("refresh_running", f"a refresh is already running ({who}): wait for it or stop it, then try again")

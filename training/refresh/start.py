@@ -1,4 +1,4 @@
-"""What a refresh starts from: the versions that make the calls, checked against the record that pins them."""
+"""The starting point of a refresh: the versions that make the calls, checked against the record that pins them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from services.registry.inspect import inspect
 from services.registry.register import current
 from services.registry.repository import ModelRepository
 from training.export.weights import read_backbone, read_size
-from training.models.build import BACKBONES
+from training.models.registry import BACKBONES
 
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """Versions, pins, cards and folders of both backbones by name, and their size."""
+    """Versions, pins, cards and folders of all backbones by name, and their common size."""
 
     activation: int
     versions: Mapping[str, int]
@@ -31,7 +31,7 @@ class StartingPoint:
     size: str
 
     def backbone(self, name: str) -> nn.Module:
-        """Return a network with the version's weights, to train on."""
+        """Return a network with the version's weights; raises the errors of `read_backbone`."""
         return read_backbone(self.folders[name], name, self.size)
 
 
@@ -39,16 +39,16 @@ def active_activation(settings: Settings) -> ModelActivation:
     """Return the activation in force; raises Rejected(`nothing_active`)."""
     newest = current(settings)
     if newest is None:
-        raise Rejected("nothing_active", "models.active names no model version to go on from; run `xray init`")
+        raise Rejected("nothing_active", "models.active names no model version to start from; run `xray init`")
     return newest
 
 
 def start_from(
     repository: ModelRepository, activation: int, versions: Mapping[str, int], pins: Mapping[str, str]
 ) -> StartingPoint:
-    """Look at the versions' files.
+    """Check the versions' files and return them as a starting point.
 
-    Raises Rejected: the reasons of `services.registry.inspect`, `pin_differs` (the repository does not hold what was
+    Raises Rejected: the reasons of `services.registry.inspect`, `pin_differs` (the repository does not contain what was
     promoted), `backbone_missing`, `no_weights`, `weights_damaged`, `sizes_differ`.
     """
     cards = {name: _card(repository, name, versions, pins) for name in BACKBONES}
@@ -64,6 +64,6 @@ def _card(repository: ModelRepository, name: str, versions: Mapping[str, int], p
         raise Rejected("backbone_missing", f"the activation in force names and pins no {name}; run `xray init`")
     inspected = inspect(repository, name, versions[name])
     if inspected.pin != pins[name]:
-        words = f"{name} version {versions[name]} in {repository.root} is not the one that models.active pins"
-        raise Rejected("pin_differs", words, found=inspected.pin, wanted=pins[name])
+        message = f"{name} version {versions[name]} in {repository.root} is not the one that models.active pins"
+        raise Rejected("pin_differs", message, found=inspected.pin, wanted=pins[name])
     return inspected.card

@@ -1,11 +1,11 @@
-"""A training set as Lightning reads it: batches from the memory-mapped arrays, with no copy of the set in memory.
+"""A training set as Lightning reads it: augmented batches from the memory-mapped arrays, without a copy in memory.
 
-Every draw of chance comes from (seed, epoch, step, process) and nothing before it, so that an epoch is the same
-whatever ran earlier in the process: a resumed run equals one that was never stopped.
+Every random number depends on (seed, epoch, step, process) only, so an epoch does not depend on what ran earlier in the
+process: a resumed run equals an uninterrupted one.
 
-Subsets between processes: NumPy pickles a memory-mapped array as a copy of its file; here the file's name goes.
-
-Small changes of pictures that leave their labels true: shift, rotation, scale, gain. Never a mirror flip.
+Augmentation makes small changes to images that keep their labels true: shift, rotation, scale and gain, never a mirror
+flip. Between processes, subsets are sent by the names of their files, because NumPy pickles a memory-mapped array as a
+copy of its file.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from training.datasets.store import Images, Subset
 
 @dataclass(frozen=True)
 class MappedFile:
-    """A memory-mapped array, to be opened again for reading."""
+    """The file of a memory-mapped array, to be opened again for reading."""
 
     name: str
     offset: int
     shape: tuple[int, ...]
 
     def open(self) -> Images:
-        """Map the file."""
+        """Map the file as uint8 of its shape, read-only."""
         return np.memmap(self.name, dtype=np.uint8, mode="r", offset=self.offset, shape=self.shape)
 
 
-def without_arrays(subset: Subset) -> tuple[Subset, dict[str, MappedFile]]:
-    """Replace the memory-mapped arrays of a subset by empty ones and tell their files; other arrays stay."""
+def detach_arrays(subset: Subset) -> tuple[Subset, dict[str, MappedFile]]:
+    """Replace a subset's memory-mapped arrays with empty ones and return their files by name; other arrays stay."""
     files = {
         name: MappedFile(str(array.filename), array.offset, array.shape)
         for name in ("images", "bones")
@@ -50,8 +50,8 @@ def without_arrays(subset: Subset) -> tuple[Subset, dict[str, MappedFile]]:
     return replace(subset, **empty), files
 
 
-def reopened(subset: Subset, files: dict[str, MappedFile]) -> Subset:
-    """Undo `without_arrays`, in another process."""
+def reattach_arrays(subset: Subset, files: dict[str, MappedFile]) -> Subset:
+    """Undo `detach_arrays` in another process."""
     arrays: dict[str, Any] = {name: file.open() for name, file in files.items()}
     return replace(subset, **arrays)
 
@@ -59,19 +59,19 @@ def reopened(subset: Subset, files: dict[str, MappedFile]) -> Subset:
 Matrix = NDArray[np.float64]
 
 SHIFT: Final = 6 / 224
-"""Share of the side, either way."""
+"""Largest shift as a share of the side, in both directions."""
 ROTATION: Final = 4.0
-"""Degrees, either way."""
+"""Largest rotation in degrees, in both directions."""
 SCALE: Final = 0.05
-"""Share, either way."""
+"""Largest relative change of size, in both directions."""
 GAIN: Final = 0.15
-"""Share of the grey levels, either way."""
+"""Largest relative change of grey levels, in both directions."""
 
 
 def augment(images: Images, bones: Images | None, random: np.random.Generator) -> tuple[Images, Images | None]:
-    """Change each of uint8 [n, side, side, 3] by its own random amounts, and its bone truth in the same way.
+    """Change each image of uint8 [n, side, side, 3] by its own random amounts, and its bone truth in the same way.
 
-    `bones` is uint8 [n, 2, channels, cells, cells]: where bones lie in both views (`training.datasets.bone_truth`).
+    `bones` is uint8 [n, 2, channels, 56, 56], the positions of bones in both views (`training.datasets.bone_truth`).
     """
     moves = [_move(random) for _ in images]
     gains = 1 + GAIN * random.uniform(-1, 1, size=len(images))
@@ -85,7 +85,7 @@ def augment(images: Images, bones: Images | None, random: np.random.Generator) -
 
 
 def _move(random: np.random.Generator) -> Matrix:
-    """Affine [2, 3] on coordinates whose unit is the picture's side, from its middle."""
+    """Return an affine map [2, 3] of coordinates relative to the image's centre, in units of its side."""
     right, down, turn, zoom = random.uniform(-1, 1, size=4)
     matrix = cv2.getRotationMatrix2D((0, 0), turn * ROTATION, 1 + zoom * SCALE)
     matrix[:, 2] = SHIFT * right, SHIFT * down
@@ -102,7 +102,7 @@ def _moved(image: Images, move: Matrix, border: int) -> Images:
 
 def _moved_maps(maps: Images, move: Matrix) -> Images:
     flat = maps.reshape(-1, *maps.shape[2:])
-    # Most channels show nothing: few bones are altered.
+    # Most channels are empty: few bones are altered.
     moved = [_moved(one, move, cv2.BORDER_CONSTANT) if one.any() else one for one in flat]
     return np.stack(moved).reshape(maps.shape)
 
@@ -116,7 +116,7 @@ class Batch(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Which specimens make a batch (positions in the subset), and what chance in it is drawn from."""
+    """The specimens of a batch, as positions in the subset, and the numbers that seed its augmentation."""
 
     epoch: int
     step: int
@@ -125,21 +125,22 @@ class Draw(NamedTuple):
 
 
 class Draws(Sampler[Draw]):
-    """The batches of an epoch: `size` specimens at most over all processes, of which this process takes its share.
+    """The batches of an epoch: at most `size` specimens over all processes, of which this process takes its share.
 
-    All batches differ by one specimen at most, so every process has as many steps, and no batch is nearly empty.
+    The sizes of all batches differ by at most one specimen, so every process has the same number of steps, and no batch
+    is nearly empty.
     """
 
     def __init__(self, specimens: int, size: int, *, seed: int | None, process: int = 0, processes: int = 1) -> None:
-        """Shuffle by `seed` and epoch, or keep the order if it is None."""
+        """Shuffle by `seed` and epoch; with None keep the order."""
         self._specimens = specimens
-        self._steps = steps_of(specimens, size)
+        self._steps = steps_per_epoch(specimens, size)
         self._seed = seed
         self._process, self._processes = process, processes
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next; Lightning does."""
+        """Set the next epoch; Lightning calls this."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -154,7 +155,7 @@ class Draws(Sampler[Draw]):
 
 
 class Specimens(Dataset[Batch]):
-    """A subset by draws; augmented if it has a seed."""
+    """A subset, indexed by draws; augmented if it has a seed."""
 
     def __init__(self, subset: Subset, seed: int | None) -> None:
         self._subset = subset
@@ -169,16 +170,16 @@ class Specimens(Dataset[Batch]):
         return Batch(torch.from_numpy(images), labels, None if bones is None else torch.from_numpy(bones))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Hand another process the files of the arrays instead of the arrays."""
-        return _reopened_specimens, (*without_arrays(self._subset), self._seed)
+        """Send another process the files of the arrays instead of the arrays."""
+        return _reattached_specimens, (*detach_arrays(self._subset), self._seed)
 
 
-def _reopened_specimens(subset: Subset, files: dict[str, MappedFile], seed: int | None) -> Specimens:
-    return Specimens(reopened(subset, files), seed)
+def _reattached_specimens(subset: Subset, files: dict[str, MappedFile], seed: int | None) -> Specimens:
+    return Specimens(reattach_arrays(subset, files), seed)
 
 
 class SpecimenData(pl.LightningDataModule):
-    """Training specimens, shuffled and augmented, and validation specimens as they are."""
+    """Training specimens, shuffled and augmented, and validation specimens, unchanged and in order."""
 
     def __init__(self, train: Subset, validation: Subset, *, batch: int, seed: int, workers: int = 0) -> None:
         super().__init__()
@@ -186,11 +187,11 @@ class SpecimenData(pl.LightningDataModule):
         self._batch, self._seed, self._workers = batch, seed, workers
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of the next epoch."""
+        """Return the batches of the next epoch."""
         return self._loader(self._train, self._seed)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Batches of all validation specimens, in order."""
+        """Return the batches of all validation specimens, in order."""
         return self._loader(self._validation, None)
 
     def _loader(self, subset: Subset, seed: int | None) -> DataLoader[Batch]:
@@ -202,11 +203,11 @@ class SpecimenData(pl.LightningDataModule):
             sampler=Draws(len(subset), self._batch, seed=seed, process=process, processes=processes),
             num_workers=self._workers,
             persistent_workers=self._workers > 0,
-            # A generator of its own: else the loader would draw from the one that dropout uses.
+            # A separate generator: otherwise the loader would draw from the one that dropout uses.
             generator=torch.Generator(),
         )
 
 
-def steps_of(specimens: int, size: int) -> int:
-    """Batches of an epoch."""
+def steps_per_epoch(specimens: int, size: int) -> int:
+    """Return the number of batches per epoch."""
     return math.ceil(specimens / size)

@@ -1,9 +1,4 @@
-"""Training of one backbone with PyTorch Lightning: deterministic by seed, a checkpoint an epoch, early stopping.
-
-Lightning's chatter, silenced by name; its errors and every other warning come through.
-
-A bar of an epoch's steps on a terminal.
-"""
+"""Training of one backbone with PyTorch Lightning: deterministic by seed, one checkpoint per epoch, early stopping."""
 
 from __future__ import annotations
 
@@ -20,27 +15,25 @@ from typing import Any, Final
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from training.datasets.store import Subset
-from training.train.batches import SpecimenData, steps_of
+from training.models.plan import BackbonePlan
+from training.train.batches import SpecimenData, steps_per_epoch
 from training.train.checkpoint import BEST, LAST, AtomicCheckpoints, Epoch, path_of, read_history, read_weights
 from training.train.checks import check_subsets
 from training.train.hardware import Hardware
-from training.train.history import EpochHistory, OnEpoch
+from training.train.history import EpochHistory, OnEpoch, OnProgress, StepProgress
 from training.train.module import BackboneModule
-from training.train.plan import BackbonePlan
 
 _ADVICE: Final = (
-    # Two cores are what there is: a worker process would take one from the training itself.
+    # On two cores a worker process would take one of them from the training itself.
     r"The '\w+' does not have many workers",
-    # A front end's frozen blocks stay in eval mode on purpose.
+    # A front end's frozen blocks stay in evaluation mode on purpose.
     r"Found \d+ module\(s\) in eval mode at the start of training",
-    # A resumed run writes where it wrote before.
+    # A resumed run writes to the same folder.
     r"Checkpoint directory .* exists and is not empty",
-    # Lightning's own code uses what torch is about to drop.
+    # Lightning's own code uses a function that torch has deprecated.
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
 _LOGGERS: Final = ("pytorch_lightning", "lightning_fabric")
@@ -48,7 +41,7 @@ _LOGGERS: Final = ("pytorch_lightning", "lightning_fabric")
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Leave out Lightning's advice and its notes on the machine while training."""
+    """Suppress Lightning's advice and its notes on the machine; its errors and all other warnings are shown."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
@@ -63,42 +56,6 @@ def quiet_lightning() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-class StepBar(pl.Callback):
-    """Shows the steps of the running epoch and when it will end; lines printed on the console appear above it."""
-
-    def __init__(self, console: Console) -> None:
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        self._progress = Progress(*columns, console=console, transient=True)
-        self._task: TaskID | None = None
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin a new bar."""
-        del pl_module
-        self._progress.start()
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        steps = int(trainer.num_training_batches)
-        self._task = self._progress.add_task(f"epoch {trainer.current_epoch + 1}, step", total=steps)
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Move the bar."""
-        del trainer, pl_module, outputs, batch
-        if self._task is not None:
-            self._progress.update(self._task, completed=batch_idx + 1)
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Remove the bar, also when training ends early."""
-        del trainer, pl_module, stage
-        self._progress.stop()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Remove the bar before the error is told."""
-        del trainer, pl_module, exception
-        self._progress.stop()
-
-
 TENSORBOARD: Final = "tensorboard"
 _GRADIENT_NORM: Final = 5.0
 _MONITOR: Final = "validation_loss"
@@ -106,7 +63,7 @@ _LOGGED_STEPS: Final = 10
 
 
 class BackboneTraining:
-    """Training of one backbone in a folder; `run` goes on where an earlier run of the same folder was stopped."""
+    """Trains one backbone in a folder; `run` resumes an earlier run of the same folder."""
 
     def __init__(
         self,
@@ -125,20 +82,20 @@ class BackboneTraining:
         self._seed = seed
         self._hardware = hardware or Hardware()
 
-    def run(self, folder: Path, on_epoch: OnEpoch, console: Console | None = None) -> list[Epoch]:
+    def run(self, folder: Path, on_epoch: OnEpoch, on_progress: OnProgress | None = None) -> list[Epoch]:
         """Train, leave the weights of the best epoch in the backbone and return all epochs.
 
-        The folder gets `last.ckpt`, `best.ckpt` and TensorBoard's logs; a terminal's `console` shows a bar of steps.
-        Raises Rejected if the specimens cannot be trained on (`training.train.checks`) or if the folder holds a run of
-        another plan, seed or training set (other_training_run), Fatal if the loss is not a number or the plan teaches
-        level after level, KeyboardInterrupt on Ctrl-C.
+        The folder receives `last.ckpt`, `best.ckpt` and TensorBoard's logs. `on_progress` receives the steps of each
+        epoch. Raises Rejected if the specimens cannot be trained on (`training.train.checks`) or if the folder holds a
+        run of another plan, seed or training set (`other_training_run`), Fatal if the loss is not a number or the plan
+        trains level after level, and KeyboardInterrupt on Ctrl-C.
         """
         check_subsets({"train": self._train, "validation": self._validation})
         run = {"plan": asdict(self._plan), "seed": self._seed, "specimens": _rows_digest(self._train)}
         epochs = read_history(folder, run)
         if not self._is_over(epochs):
             with quiet_lightning():
-                self._fit(folder, EpochHistory(run, epochs, on_epoch), console)
+                self._fit(folder, EpochHistory(run, epochs, on_epoch), on_progress)
         self._backbone.load_state_dict(read_weights(folder, BEST))
         return read_history(folder, run)
 
@@ -147,26 +104,26 @@ class BackboneTraining:
         waited = len(losses) - 1 - losses.index(min(losses)) if losses else 0
         return len(losses) >= self._plan.epochs or waited >= self._plan.patience
 
-    def _fit(self, folder: Path, history: EpochHistory, console: Console | None) -> None:
+    def _fit(self, folder: Path, history: EpochHistory, on_progress: OnProgress | None) -> None:
         plan, seed = self._plan, self._seed
-        steps = plan.epochs * steps_of(len(self._train), plan.batch)
+        steps = plan.epochs * steps_per_epoch(len(self._train), plan.batch)
         self._backbone.train()
         module = BackboneModule(self._backbone, plan, self._train.labels, steps=steps, seed=seed)
         workers = self._hardware.workers
         data = SpecimenData(self._train, self._validation, batch=plan.batch, seed=seed, workers=workers)
-        trainer = self._trainer(folder, history, console)
+        trainer = self._trainer(folder, history, on_progress)
         last = path_of(folder, LAST)
         handler = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
         except SystemExit:
-            # Lightning ends the process on Ctrl-C and ignores the next; what is to be said then is the command's part.
+            # Lightning exits on Ctrl-C and ignores the next one; here the command decides what to do.
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
 
-    def _trainer(self, folder: Path, history: EpochHistory, console: Console | None) -> pl.Trainer:
-        steps = steps_of(len(self._train), self._plan.batch)
-        once_an_epoch: dict[str, Any] = {
+    def _trainer(self, folder: Path, history: EpochHistory, on_progress: OnProgress | None) -> pl.Trainer:
+        steps = steps_per_epoch(len(self._train), self._plan.batch)
+        every_epoch: dict[str, Any] = {
             "dirpath": folder,
             "enable_version_counter": False,
             "save_on_train_epoch_end": True,
@@ -174,10 +131,10 @@ class BackboneTraining:
         callbacks = [
             history,
             EarlyStopping(_MONITOR, patience=self._plan.patience, check_on_train_epoch_end=True),
-            ModelCheckpoint(filename=BEST, monitor=_MONITOR, save_weights_only=True, **once_an_epoch),
-            # After the best weights: a run that is killed between the two makes them again.
-            ModelCheckpoint(filename=LAST, **once_an_epoch),
-            *([StepBar(console)] if console is not None and console.is_terminal else []),
+            ModelCheckpoint(filename=BEST, monitor=_MONITOR, save_weights_only=True, **every_epoch),
+            # After the best weights: a run that is killed between the two repeats the epoch.
+            ModelCheckpoint(filename=LAST, **every_epoch),
+            *([StepProgress(on_progress)] if on_progress is not None else []),
         ]
         return pl.Trainer(
             **self._hardware.trainer_options(self._plan.precision),
@@ -195,7 +152,7 @@ class BackboneTraining:
 
 
 def weights_digest(backbone: nn.Module) -> str:
-    """SHA-256 of all weights, in order: equal for equal training runs."""
+    """Return the SHA-256 of all weights, in order; equal training runs have equal digests."""
     digest = hashlib.sha256()
     for value in backbone.state_dict().values():
         digest.update(value.contiguous().cpu().numpy().tobytes())

@@ -1,8 +1,8 @@
-"""The loss of all levels, and of what else a backbone learns.
+"""The loss of all levels, and of the other outputs of a backbone.
 
-Decision: the paper trains level after level and freezes what came before; here one loss trains all, because behind
-frozen level-1 features (32 numbers chosen to tell abnormal from normal) levels 2 and 3 cannot see what differs
-among the abnormal (`training.experiments.variants` compares the two).
+Decision: the paper trains level after level and freezes the earlier ones. Here one loss trains all levels. Behind
+frozen level-1 features (32 numbers chosen to separate abnormal from normal), levels 2 and 3 cannot see how abnormal
+specimens differ from each other (`training.experiments.variants` compares the two).
 """
 
 from __future__ import annotations
@@ -19,24 +19,31 @@ from torch.nn import functional
 from services.common.labels import LEVEL2, LEVEL3
 from training.datasets.bone_truth import REGIONS
 from training.datasets.missing import MISSING, known
+from training.metrics.ranking import LEVELS
 from training.models.output import Output
-from training.models.trunk import sample
-from training.train.rules import LEVELS, RULES, TrainingRules, losses
+from training.models.plan import RULES, Balance, TrainingRules
+from training.models.trunk import sample_at
 
+WEIGHT_LIMITS: Final = (0.2, 8.0)
+"""Limits of the weight of a label's positives: beyond them a handful of specimens would dominate the training."""
+_NEGATIVE_FOCUS: Final = 4
+_MARGIN: Final = 0.05
+"""Focusing of negatives in the asymmetric loss, and the probability below which they have no weight (section 3)."""
 REGION_WEIGHT: Final = 4.0
 ALTERED_WEIGHT: Final = 40.0
-"""Of the bone truth's regions and of its altered bones, which cover few cells, beside the labels' loss."""
+"""Weights of the bone truth's regions and of its altered bones, which cover few cells; the labels' loss has 1."""
 _ALTERED_CELL: Final = 4.0
-"""Weight of a cell that shows an altered bone against one that does not."""
+"""Weight of a cell with an altered bone, relative to one without."""
 _COVERED: Final = 10
-"""Of 255: a bone that covers less of a cell cannot be seen in it."""
+"""Of 255: a bone that covers less of a cell than this is not visible in it."""
 
 
 class HierarchicalLoss(nn.Module):
-    """Cross-entropy of all labels, levels 2 and 3 by `rules`, and of what a backbone adds.
+    """Cross-entropy of all labels, for levels 2 and 3 by `rules`, plus the losses of a backbone's other outputs.
 
-    That is the rebuilt image's error, and cross-entropy of where bones and altered bones lie. How frequent a label is
-    comes from the training labels (uint8 [n, 14]). Missing labels, and those of other than the `levels`, count nothing.
+    These are the mean squared error of the reconstruction and the cross-entropy of the positions of bones and altered
+    bones. The frequency of each label comes from the training labels, uint8 [n, 14]. Missing labels, and those of
+    levels not in `levels`, have no weight.
     """
 
     positives: Tensor
@@ -59,15 +66,15 @@ class HierarchicalLoss(nn.Module):
         self.rules = rules
 
     def forward(self, output: Output, labels: Tensor, image: Tensor, bones: Tensor | None) -> Tensor:
-        """Compute the loss of a batch.
+        """Compute the loss of a batch, a scalar.
 
-        Labels float [n, 14] of 0, 1 and `MISSING`, image [n, 3, side, side] in [0, 1], bones uint8 [n, 2, channels, 56,
-        56] or None.
+        Labels are float [n, 14] of 0, 1 and `MISSING`, the image is float [n, 3, side, side] in [0, 1], bones are
+        uint8 [n, 2, channels, 56, 56] or None.
         """
         logits, counted = output.logits.float(), (labels != MISSING) & self.counted
         truth = labels * (labels != MISSING)
         level1 = functional.binary_cross_entropy_with_logits(logits[:, :1], truth[:, :1], reduction="none")
-        below = losses(logits[:, 1:], truth[:, 1:], self.positives, self.rules.balance)
+        below = label_losses(logits[:, 1:], truth[:, 1:], self.positives, self.rules.balance)
         teaches = truth[:, :1] == 1 if self.rules.conditional else torch.ones_like(truth[:, :1], dtype=torch.bool)
         loss = _mean(level1, counted[:, :1]) + _mean(below, counted[:, 1:] & teaches)
         if output.reconstruction is not None:
@@ -76,6 +83,23 @@ class HierarchicalLoss(nn.Module):
         if bones is not None:
             loss = loss + _bone_losses(output, bones)
         return loss
+
+
+def label_losses(logits: Tensor, labels: Tensor, positives: Tensor, balance: Balance) -> Tensor:
+    """Return the loss of each logit [n, labels]; `positives` [labels] are the shares of positives in training."""
+    if balance == "asymmetric":
+        return _asymmetric(logits, labels)
+    if balance == "adjusted":
+        logits = logits + torch.logit(positives, eps=1e-3)
+    weight = ((1 - positives) / positives.clamp(min=1e-6)).clamp(*WEIGHT_LIMITS) if balance == "weights" else None
+    return functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=weight, reduction="none")
+
+
+def _asymmetric(logits: Tensor, labels: Tensor) -> Tensor:
+    probability = torch.sigmoid(logits)
+    shifted = (probability - _MARGIN).clamp(min=0)
+    negatives = -(shifted**_NEGATIVE_FOCUS) * torch.log1p(-shifted.clamp(max=1 - 1e-6))
+    return torch.where(labels > 0, -functional.logsigmoid(logits), negatives)
 
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:
@@ -88,7 +112,7 @@ def _bone_losses(output: Output, bones: Tensor) -> Tensor:
         cells = functional.interpolate(bones.flatten(1, 2).float(), size=output.bones.shape[-2:], mode="area")
         loss = loss + _bone_loss(output.bones.float(), cells)
     if output.trunk is not None:
-        cells = sample(bones.flatten(0, 1).float(), output.trunk.places.float())
+        cells = sample_at(bones.flatten(0, 1).float(), output.trunk.places.float())
         loss = loss + _bone_loss(output.trunk.bones.float(), cells)
     return loss
 
@@ -96,8 +120,8 @@ def _bone_losses(output: Output, bones: Tensor) -> Tensor:
 def _bone_loss(logits: Tensor, cells: Tensor) -> Tensor:
     truth = (cells > _COVERED).float().reshape(logits.shape)
     regions, altered = len(REGIONS), logits.new_tensor(_ALTERED_CELL)
-    of_regions = functional.binary_cross_entropy_with_logits(logits[:, :, :regions], truth[:, :, :regions])
-    of_altered = functional.binary_cross_entropy_with_logits(
+    region_loss = functional.binary_cross_entropy_with_logits(logits[:, :, :regions], truth[:, :, :regions])
+    altered_loss = functional.binary_cross_entropy_with_logits(
         logits[:, :, regions:], truth[:, :, regions:], pos_weight=altered
     )
-    return REGION_WEIGHT * of_regions + ALTERED_WEIGHT * of_altered
+    return REGION_WEIGHT * region_loss + ALTERED_WEIGHT * altered_loss

@@ -1,7 +1,4 @@
-"""What Lightning trains: a backbone with its loss, its optimiser and the figures of its validation.
-
-Which parameters learn how fast, and which are held small.
-"""
+"""The Lightning module: a backbone with its loss, its optimiser and its validation figures."""
 
 from __future__ import annotations
 
@@ -13,23 +10,24 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchmetrics.classification import MultilabelAUROC
 
 from services.common.errors import Fatal
-from services.common.labels import LABEL_ORDER, LEVEL2
-from training.datasets.missing import MISSING
+from training.metrics.figures import level_means
+from training.metrics.ranking import LEVELS
+from training.models.output import HEADS
+from training.models.plan import BackbonePlan
 from training.models.serving import unit_range
 from training.train.batches import Batch
 from training.train.loss import HierarchicalLoss
-from training.train.plan import BackbonePlan
 
 FRONT_END: Final = "front_end"
-HEADS: Final = ("heads", "shortcut", "level1", "level2", "level3", "level2_output", "level3_output")
-"""Parts of the names of a backbone's parameters: of front ends wherever they lie, of the heads as its children."""
+"""Part of the name of every parameter of a front end."""
+WARM_UP: Final = 0.1
+"""Share of all steps."""
 
 
 def parameter_groups(backbone: nn.Module, plan: BackbonePlan) -> list[dict[str, Any]]:
-    """Return the groups for the optimiser: body, front end, heads; frozen parameters and empty groups are left out."""
+    """Return the optimiser's groups: body, front end and heads, without frozen parameters and empty groups."""
     groups: dict[str, list[nn.Parameter]] = {"body": [], FRONT_END: [], "heads": []}
     for name, parameter in backbone.named_parameters():
         child = name.partition(".")[0]
@@ -44,22 +42,12 @@ def parameter_groups(backbone: nn.Module, plan: BackbonePlan) -> list[dict[str, 
     return [{"name": name, "params": members, **settings[name]} for name, members in groups.items() if members]
 
 
-WARM_UP: Final = 0.1
-"""Share of all steps."""
-LEVELS: Final = {
-    "level1": slice(0, 1),
-    "level2": slice(1, 1 + len(LEVEL2)),
-    "level3": slice(1 + len(LEVEL2), len(LABEL_ORDER)),
-}
-_IGNORED: Final = -1
-
-
 class BackboneModule(pl.LightningModule):
-    """Trains `backbone` by a plan of `steps` in all.
+    """Trains `backbone` by a plan, for `steps` steps in total.
 
-    Logged: `train_loss`, `validation_loss`, `validation_auroc_level{1,2,3}` (means over the labels; levels 2 and 3
-    among abnormal specimens, as in the paper) and `learning_rate`. Raises Fatal for a plan that teaches level after
-    level: the body learns all levels at once.
+    It logs `train_loss`, `validation_loss`, `validation_auroc_level{1,2,3}` (means over the labels; levels 2 and 3
+    among abnormal specimens, as in the paper) and `learning_rate`. Raises Fatal for a plan that trains level after
+    level, because the body learns all levels at once.
     """
 
     def __init__(
@@ -67,17 +55,17 @@ class BackboneModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         if not plan.rules.together:
-            msg = "a whole backbone learns all levels at once: give Rules(together=False) to fit_heads alone"
+            msg = "a whole backbone learns all levels at once: only fit_heads accepts TrainingRules(together=False)"
             raise Fatal(msg)
         self.backbone = backbone
         self._plan = plan
         self._loss = HierarchicalLoss(train_labels, plan.reconstruction_weight, plan.rules)
-        self._auroc = MultilabelAUROC(len(LABEL_ORDER), average=None, ignore_index=_IGNORED)
+        self._validated: list[tuple[Tensor, Tensor]] = []
         self._steps = steps
         self._seed = seed
 
     def on_train_epoch_start(self) -> None:
-        """Seed what dropout draws from, by the epoch alone: a resumed run equals one without a stop."""
+        """Seed dropout from the epoch alone: a resumed run equals an uninterrupted one."""
         torch.manual_seed((self._seed * 10_000 + self.current_epoch) * 1_000 + self.global_rank)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
@@ -91,22 +79,25 @@ class BackboneModule(pl.LightningModule):
         """Add a batch to the epoch's validation figures."""
         loss, logits = self._run(batch)
         self.log("validation_loss", loss, batch_size=len(batch.images), sync_dist=True)
-        truth = batch.labels.int()
-        truth[truth[:, 0] != 1, 1:] = _IGNORED
-        truth[truth == MISSING] = _IGNORED
-        self._auroc.update(torch.sigmoid(logits.float()), truth)
+        self._validated.append((torch.sigmoid(logits.float()).cpu(), batch.labels.to(torch.uint8).cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean AUROC of each level."""
-        each: Tensor = self._auroc.compute()
-        self.log_dict({f"validation_auroc_{level}": each[labels].mean() for level, labels in LEVELS.items()})
-        self._auroc.reset()
+        """Log the mean AUROC of each level, over the specimens of all processes."""
+        own = [torch.cat(each) for each in zip(*self._validated, strict=True)]
+        self._validated.clear()
+        gathered: list[Any] = [own]
+        if self.trainer.world_size > 1:
+            gathered = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, own)
+        probabilities, labels = (torch.cat(each).numpy() for each in zip(*gathered, strict=True))
+        means = level_means(labels, probabilities, probabilities)
+        self.log_dict({f"validation_auroc_level{level}": mean for level, mean in zip(LEVELS, means, strict=True)})
 
     def configure_optimizers(self) -> Any:
-        """AdamW; a warm-up, then a cosine decay to zero over all steps of the plan."""
+        """Return AdamW with a warm-up, then a cosine decay to zero over all steps of the plan."""
         groups = parameter_groups(self.backbone, self._plan)
         optimiser = torch.optim.AdamW(groups, lr=self._plan.learning_rate, weight_decay=self._plan.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate_factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _run(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -116,6 +107,6 @@ class BackboneModule(pl.LightningModule):
             loss: Tensor = self._loss(output, batch.labels, image, batch.bones)
         return loss, output.logits
 
-    def _rate(self, step: int) -> float:
+    def _rate_factor(self, step: int) -> float:
         progress = step / self._steps
         return min(1.0, progress / WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * progress))

@@ -1,4 +1,4 @@
-"""One training run: its data, its two backbones, and what they reach."""
+"""One training run: its data, its backbones and their evaluation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from services.common.errors import Rejected
+from training.datasets.inputs import Input
 from training.datasets.make import make_training_set, refusals
 from training.datasets.manifest import write_manifest
 from training.datasets.recipe import Part, Recipe
@@ -23,72 +22,56 @@ from training.evaluation.evaluate import EvaluatedBackbone, consensus, judge, ju
 from training.evaluation.report import TrainingReport, as_markdown
 from training.evaluation.run import BALANCED, UNSEEN, whole, write_predictions
 from training.metrics.figures import BackboneMetrics, level_means
-from training.models.build import BACKBONES, build_backbone
-from training.train.checkpoint import FINAL, LAST, Epoch, features_of, path_of, read_weights, write_final
+from training.models.plan import BackbonePlan
+from training.models.registry import BACKBONES, build_backbone, find_backbone
+from training.train.checkpoint import FINAL, LAST, Epoch, path_of, read_weights, write_final
+from training.train.configuration import Configuration
 from training.train.hardware import Hardware
-from training.train.heads import fit_heads
+from training.train.heads import Features, features_of, fit_heads
 from training.train.loop import BackboneTraining
-from training.train.plan import Configuration
+from training.train.progress import SILENT, ProgressReporter
 
 UNSEEN_SPECIMENS: Final = 400
-"""Simulated at centres that no training set has, to see how far the models carry."""
+"""Number of specimens simulated at centres that no training set has, to measure how well the models transfer."""
 LEARNT: Final = ("train", "validation")
-"""Parts that training reads; the others are for judging alone."""
+"""Parts that training reads; the others serve evaluation only."""
 OTHERS: Final = (BALANCED, UNSEEN)
-"""Sets that are judged besides the test part."""
+"""Sets that are evaluated in addition to the test part."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training, validation and test specimens, and those of unseen centres."""
+    """Training, validation and test specimens, and those of unseen centres, as tensors of `side` pixels."""
 
     store: SetFolder
     unseen: SetFolder
+    side: int
 
-    def subsets(self, configuration: Configuration) -> dict[str, Subset]:
-        """Specimens by part, as a model sees them that reads the configuration's input."""
-        which = configuration.input
+    def subsets(self, which: Input) -> dict[str, Subset]:
+        """Return the specimens by part, as seen by a model that reads `which` views."""
         parts = {part: self.store.subset(part, which) for part in get_args(Part)}
-        unseen = whole(self.unseen, which)
-        finer = {part: at_side(subset, self.store, configuration.side) for part, subset in parts.items()}
-        return {**finer, UNSEEN: at_side(unseen, self.unseen, configuration.side)}
-
-
-def make_data(configuration: Configuration, runs: Path, console: Console) -> TrainingData:
-    """Make what the two sets of a configuration, in the folder of all runs, still miss, and the manifest."""
-    folder = configuration.data_folder(runs)
-    data = TrainingData(
-        _made(folder / "data", training_recipe(configuration), "simulating specimens", console),
-        _made(folder / "data-unseen", unseen_recipe(configuration), "simulating unseen centres", console),
-    )
-    write_manifest(data.store, folder / "data" / "manifest.parquet")
-    return data
+        at_own_side = {part: at_side(subset, self.store, self.side) for part, subset in parts.items()}
+        return {**at_own_side, UNSEEN: at_side(whole(self.unseen, which), self.unseen, self.side)}
 
 
 def training_recipe(configuration: Configuration) -> Recipe:
-    """Mice of the centres that the models learn from."""
+    """Mice of the centres that the models are trained on."""
     specimens, balanced = configuration.specimens, configuration.balanced
     return Recipe(specimens=specimens, balanced=balanced, first_seed=configuration.first_seed)
 
 
 def unseen_recipe(configuration: Configuration) -> Recipe:
-    """Mice of unseen centres, seeds behind those of the training set: of one seed they would be the same mice."""
+    """Mice of unseen centres; their seeds follow those of the training set, because equal seeds give equal mice."""
     first_seed = configuration.first_seed + configuration.specimens
     return Recipe(specimens=UNSEEN_SPECIMENS, first_seed=first_seed, unseen=True)
 
 
-def _made(folder: Path, recipe: Recipe, words: str, console: Console) -> SetFolder:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(words, total=recipe.specimens)
-        return make_training_set(folder, recipe, lambda done, _: progress.update(task, completed=done))
-
-
 @dataclass
 class TrainingRun:
-    """Where a run lies and what has come out of it so far; it learns from a `share` of the training specimens.
+    """A training run in `folder`, and its results so far; it trains on a `share` of the training specimens.
 
-    `runs` is the folder of all runs: the one that it goes on from lies there, wherever its own `folder` is.
+    `runs` is the folder of all runs. The run's training set is below it, and the run whose models are trained further,
+    wherever `folder` is.
     """
 
     configuration: Configuration
@@ -96,19 +79,45 @@ class TrainingRun:
     runs: Path
     hardware: Hardware = field(default_factory=Hardware)
     share: float = 1.0
+    report: ProgressReporter = SILENT
     epochs: dict[str, int] = field(default_factory=dict)
     minutes: dict[str, float] = field(default_factory=dict)
     test: dict[str, BackboneMetrics] = field(default_factory=dict)
 
-    def train(self, name: str, data: TrainingData, console: Console) -> tuple[nn.Module, EvaluatedBackbone]:
-        """Train one backbone and then its heads anew, or go on with it, and judge it.
+    def make_data(self) -> TrainingData:
+        """Create what is missing of the configuration's two sets, and the manifest of the training set."""
+        folder = self.configuration.data_folder(self.runs)
+        store = self._make_set(folder / "data", training_recipe(self.configuration), "simulating specimens")
+        unseen = self._make_set(folder / "data-unseen", unseen_recipe(self.configuration), "simulating unseen centres")
+        write_manifest(store, folder / "data" / "manifest.parquet")
+        return TrainingData(store, unseen, self.configuration.side)
 
-        Raises what `BackboneTraining.run` raises, and Rejected: `taken_weights` (these weights come from no training),
-        `not_trained` (the run to go on from has no weights).
+    def _make_set(self, folder: Path, recipe: Recipe, what: str) -> SetFolder:
+        return make_training_set(folder, recipe, partial(self.report.progress, what))
+
+    def plan(self, name: str) -> BackbonePlan:
+        """Return the training plan of a backbone; raises Fatal if it has none for this configuration."""
+        return find_backbone(name).plan(self.configuration.name)
+
+    def new_backbone(self, name: str) -> nn.Module:
+        """Return a backbone with the initial weights that `torch`'s seed gives."""
+        return build_backbone(name, self.configuration.size)
+
+    def trained_backbone(self, name: str) -> nn.Module:
+        """Return the run's trained backbone; raises FileNotFoundError if it has none."""
+        backbone = self.new_backbone(name)
+        backbone.load_state_dict(read_weights(self.folder / name, FINAL))
+        return backbone
+
+    def train(self, name: str, data: TrainingData) -> tuple[nn.Module, EvaluatedBackbone]:
+        """Train one backbone, or resume its training, then retrain its heads and evaluate it.
+
+        Raises the errors of `BackboneTraining.run`, and Rejected: `taken_weights` (the weights in the folder come from
+        a model repository), `not_trained` (the run to start from has no weights).
         """
         started = time.monotonic()
         parts = self._parts(data)
-        backbone, epochs = self._fitted(name, parts, console)
+        backbone, epochs = self._fit(name, parts)
         judged = judge(backbone, parts["validation"], parts["test"], {other: parts[other] for other in OTHERS})
         self.epochs[name] = epochs
         self.minutes[name] = round((time.monotonic() - started) / 60, 1)
@@ -116,53 +125,56 @@ class TrainingRun:
         return backbone, judged
 
     def _parts(self, data: TrainingData) -> dict[str, Subset]:
-        parts = data.subsets(self.configuration)
+        parts = data.subsets(self.configuration.input)
         return {part: subset.share(self.share) if part in LEARNT else subset for part, subset in parts.items()}
 
-    def _fitted(self, name: str, parts: dict[str, Subset], console: Console) -> tuple[nn.Module, int]:
-        folder, seed = self.folder / name, self.configuration.seed
-        _refuse_taken(folder)
+    def _fit(self, name: str, parts: dict[str, Subset]) -> tuple[nn.Module, int]:
+        """Train one backbone and its heads; returns it with the number of epochs."""
+        folder, seed, plan = self.folder / name, self.configuration.seed, self.plan(name)
+        _check_trained_here(folder)
         torch.manual_seed(seed)
-        backbone = build_backbone(name, self.configuration.size)
-        fit = BackboneTraining(
-            backbone,
-            self.configuration.plan(name),
-            parts["train"],
-            parts["validation"],
-            seed=seed,
-            hardware=self.hardware,
-        )
+        backbone = self.new_backbone(name)
+        train, validation = (parts[part] for part in LEARNT)
+        training = BackboneTraining(backbone, plan, train, validation, seed=seed, hardware=self.hardware)
         if self.configuration.start:
-            backbone.load_state_dict(self._trained(self.configuration.start, name))
-        epochs = fit.run(folder, partial(_say_epoch, console, name), console)
+            backbone.load_state_dict(self._weights_to_start_from(name))
+        epochs = training.run(folder, partial(_report_epoch, self.report, name), self.report.progress)
         if path_of(folder, FINAL).exists():
             backbone.load_state_dict(read_weights(folder, FINAL))
             return backbone, len(epochs)
-        train, validation = (features_of(backbone, parts[part]) for part in LEARNT)
-        torch.manual_seed(seed)
-        fresh, rules = build_backbone(name, self.configuration.size), self.configuration.plan(name).rules
-        of_heads = fit_heads(backbone, fresh, train, validation, seed=seed, rules=rules)
-        console.print(f"{name}: heads trained anew in {of_heads} epochs")
+        head_epochs = self._fit_heads(name, backbone, features_of(backbone, train), features_of(backbone, validation))
+        self.report.message(f"{name}: heads retrained in {head_epochs} epochs")
         write_final(folder, backbone)
         return backbone, len(epochs)
 
-    def _trained(self, start: str, name: str) -> dict[str, Any]:
+    def _fit_heads(self, name: str, backbone: nn.Module, train: Features, validation: Features) -> int:
+        torch.manual_seed(self.configuration.seed)
+        fresh = self.new_backbone(name)
+        return fit_heads(backbone, fresh, train, validation, seed=self.configuration.seed, rules=self.plan(name).rules)
+
+    def _weights_to_start_from(self, name: str) -> dict[str, Any]:
+        start = self.configuration.start
         earlier = self.runs / start / name
         if not path_of(earlier, FINAL).exists():
-            words = (
-                f"{self.configuration.name} goes on with {name} of {start}, of which {earlier} holds no weights: "
+            message = (
+                f"{self.configuration.name} trains {name} of {start} further, but {earlier} holds no weights: "
                 f"first `xray train models --config {start}`"
             )
-            raise Rejected("not_trained", words)
+            raise Rejected("not_trained", message)
         return read_weights(earlier, FINAL)
 
-    def conclude(self, data: TrainingData, judged: dict[str, EvaluatedBackbone]) -> TrainingReport:
-        """Judge the consensus; write predictions, `metrics.json` and `metrics.md` into the run's folder."""
+    def write_predictions(self, data: TrainingData, judged: dict[str, EvaluatedBackbone]) -> None:
+        """Write the predictions of each backbone and of the consensus into the run's folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_predictions(self.folder, data.store, judged, self.configuration, data.unseen)
+
+    def write_report(self, data: TrainingData, judged: dict[str, EvaluatedBackbone]) -> TrainingReport:
+        """Evaluate the consensus; write predictions, `metrics.json` and `metrics.md` into the run's folder."""
         parts = self._parts(data)
         together = consensus([judged[name] for name in BACKBONES])
         test = {**self.test, "consensus": judge_consensus(together, parts["test"])}
-        write_predictions(self.folder, data.store, judged, self.configuration, data.unseen)
-        served = {**{name: one.others for name, one in judged.items()}, "consensus": together.others}
+        self.write_predictions(data, judged)
+        others = {**{name: one.others for name, one in judged.items()}, "consensus": together.others}
         report = TrainingReport(
             configuration=self.configuration.name,
             specimens={part: len(subset) for part, subset in parts.items()},
@@ -172,7 +184,7 @@ class TrainingRun:
             minutes=self.minutes,
             test=test,
             others={
-                other: {name: level_means(parts[other].labels, *one[other]) for name, one in served.items()}
+                other: {name: level_means(parts[other].labels, *one[other]) for name, one in others.items()}
                 for other in OTHERS
             },
         )
@@ -181,20 +193,16 @@ class TrainingRun:
         return report
 
 
-def _refuse_taken(folder: Path) -> None:
-    """Refuse to train where weights lie that no training left: they would be taken for what it has learnt."""
+def _check_trained_here(folder: Path) -> None:
+    """Raise Rejected if the folder holds weights without a training: they would pass for the result of this run."""
     final = path_of(folder, FINAL)
     if final.exists() and not path_of(folder, LAST).exists():
-        words = (
+        message = (
             f"{folder} holds weights that were taken from a model repository: train in another --folder, or remove "
             f"{final}"
         )
-        raise Rejected("taken_weights", words)
+        raise Rejected("taken_weights", message)
 
 
-def _say_epoch(console: Console, name: str, number: int, epoch: Epoch) -> None:
-    console.print(
-        f"{name} epoch {number}: training loss {epoch.train_loss:.4f}, validation loss {epoch.validation_loss:.4f}, "
-        f"AUROC {' '.join(f'{value:.3f}' for value in epoch.auroc)}, {epoch.seconds:.0f} s",
-        soft_wrap=True,
-    )
+def _report_epoch(report: ProgressReporter, name: str, number: int, epoch: Epoch) -> None:
+    report.message(f"{name} epoch {number}: {epoch}")

@@ -1,4 +1,4 @@
-"""`xray train export`: a model repository for another target."""
+"""`xray train export`: write a model repository for another target."""
 
 from __future__ import annotations
 
@@ -6,34 +6,30 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from services.cli.train.group import one_line_errors
-from training.export.precision import EnginePrecision
-from training.export.repository import REPOSITORY
-from training.export.retarget import retarget
-from training.export.targets import Target
+from services.cli.train.progress import reporting
+from training.export.targets import REPOSITORY, EnginePrecision, Target
 
 app = typer.Typer(add_completion=False)
-_console = Console(stderr=True)
 
 
 @app.command()
 def export(
     output: Annotated[Path, typer.Argument(help="Folder to write the model repository to.")],
     *,
-    target: Annotated[Target, typer.Option(help="What is to serve it.")],
+    target: Annotated[Target, typer.Option(help="What will serve it.")],
     repository: Annotated[Path, typer.Option(help="Model repository to read.")] = REPOSITORY,
     precision: Annotated[EnginePrecision, typer.Option(help="Of the weights; fp16 is for tensorrt.")] = "fp32",
 ) -> None:
     """Write a model repository for another target; for tensorrt the plan is then built on the GPU (docs/export.md)."""
-    with one_line_errors(_console, "stopped; nothing half-written serves: run it again"):
-        for written in retarget(repository, target, output, precision):
-            _console.print(
-                f"{written.model} {written.version}: differs from 32 bits by {written.difference:.1e} on golden inputs"
-            )
-    if target == "tensorrt":
-        _console.print("no plan yet: build it on the GPU that serves, see docs/export.md")
+    with reporting("stopped; no incomplete version serves: run it again") as report:
+        from training.export.retarget import retarget
+
+        for version in retarget(repository, target, output, precision):
+            difference = f"differs from 32 bits by {version.difference:.1e} on golden inputs"
+            report.message(f"{version.model} {version.version}: {difference}")
+        if target == "tensorrt":
+            report.message("there is no plan yet: build it on the GPU that serves, see docs/export.md")
 
 
 if __name__ == "__main__":

@@ -1,40 +1,13 @@
-"""`xray train`: label sets, models, evaluation.
-
-How the commands of `xray train` end when they cannot go on, also when run as `python -m`.
-"""
+"""`xray train`: label sets, datasets, models, evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from services.cli.groups import LazyCommand, LazyGroup
-from services.common.errors import Fatal, Rejected
-
-INTERRUPTED: Final = 130
-FAILED: Final = 1
-
-
-@contextmanager
-def one_line_errors(console: Console, when_stopped: str) -> Iterator[None]:
-    """Turn Ctrl-C, bad input, a training gone wrong and the file system's errors into one line and an exit code."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.print(when_stopped)
-        raise typer.Exit(INTERRUPTED) from None
-    except Rejected as error:
-        console.print(f"[red]error[/red] {escape(error.message)} \\[{error.reason}]", soft_wrap=True)
-        raise typer.Exit(FAILED) from None
-    except (Fatal, OSError) as error:
-        console.print(f"[red]error[/red] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(FAILED) from None
-
 
 _COMMANDS: Final = {
     "labels": LazyCommand(
@@ -42,7 +15,7 @@ _COMMANDS: Final = {
     ),
     "collect": LazyCommand(
         "services.cli.train.collect:app",
-        "Make a dataset from calls, labels and reviews, to train and judge on.",
+        "Make a dataset from calls, labels and reviews, for training and evaluation.",
         "Data",
     ),
     "models": LazyCommand(
@@ -51,19 +24,25 @@ _COMMANDS: Final = {
         "Models",
     ),
     "study": LazyCommand(
-        "services.cli.train.study:app", "Train on several seeds and on single views, for the tables.", "Models"
+        "services.cli.train.study:app",
+        "Train with several seeds and on single views, for the tables of the report.",
+        "Models",
     ),
     "variants": LazyCommand(
-        "services.cli.train.variants:app", "Show what each step beyond the paper's protocol is worth.", "Models"
+        "services.cli.train.variants:app",
+        "Measure the contribution of each step beyond the paper's protocol.",
+        "Models",
     ),
     "combine": LazyCommand(
-        "services.cli.train.combine:app", "Judge the paper's other ways of combining the views.", "Models"
+        "services.cli.train.combine:app", "Evaluate the paper's other methods of fusing the views.", "Models"
     ),
     "export": LazyCommand("services.cli.train.export:app", "Write the model repository for another target.", "Models"),
     "refresh": LazyCommand(
-        "services.cli.train.refresh:app", "Train on from what serves; promote what is shown not to be worse.", "Models"
+        "services.cli.train.refresh:app",
+        "Train the serving models further; promote only models proven no worse.",
+        "Models",
     ),
-    "evaluate": LazyCommand("services.cli.train.evaluate:app", "Judge predictions on a test set.", "Models"),
+    "evaluate": LazyCommand("services.cli.train.evaluate:app", "Evaluate predictions on a test set.", "Models"),
 }
 
 
@@ -78,4 +57,4 @@ app = typer.Typer(cls=TrainGroup, no_args_is_help=True, add_completion=False, ri
 
 @app.callback()
 def train() -> None:
-    """Make label sets, train models, judge them. Needs the training extra: `make setup-dev`."""
+    """Make label sets, train models, evaluate them. Needs the training extra: `make setup-dev`."""

@@ -12,35 +12,34 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from services.cli.train.group import one_line_errors
+from services.cli.train.progress import reporting
 from services.common.errors import Rejected
-from training.labels.curation import Curation
-from training.labels.report import LabelReport, write
-from training.labels.report.model import ReportSource
-from training.labels.sources import read
-from training.labels.sources.read import fetch_stored
+
+if TYPE_CHECKING:
+    from training.labels.curation import Curation
+    from training.labels.report import LabelReport
+    from training.labels.report.model import ReportSource
 
 HELP: Final = """Make a label set from observations of the X-ray procedure.
 
-A SOURCE is a file, or a folder of them, told by its content: documents of IMPC's Solr core `experiment` (a response
-saved as JSON, or one document a line), a centre's XML submission, or CSV with the columns of Solr. With --stored, what
-`xray push --dcc` and `xray backfill` kept in object storage is read too, or alone.
+A SOURCE is a file, or a folder of files, recognised by its content: documents of IMPC's Solr core `experiment` (a
+response saved as JSON, or one document per line), a centre's XML submission, or CSV with the columns of Solr. With
+--stored, the files that `xray push --dcc` and `xray backfill` stored in object storage are read as well, or alone.
 
-FOLDER gets labels.csv (one row a specimen), report.json and report.md. The same sources in any order give the same
-files; the SHA-256 of labels.csv is the version of the label set.
+FOLDER receives labels.csv (one row per specimen), report.json and report.md. The same sources in any order give the
+same files; the SHA-256 of labels.csv is the version of the label set.
 
 Examples: xray train labels experiment.jsonl submissions/ --out labels; xray train labels --stored --out labels
 """
 
 app = typer.Typer(add_completion=False)
-_console = Console(stderr=True, highlight=False)
 
 
 @app.command(help=HELP)
@@ -49,35 +48,43 @@ def labels(
     sources: Annotated[
         list[Path] | None, typer.Argument(metavar="SOURCE...", exists=True, help="Files or folders.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; made when it is not there.")],
-    stored: Annotated[bool, typer.Option("--stored", help="Read what is kept in object storage.")] = False,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; created if missing.")],
+    stored: Annotated[bool, typer.Option("--stored", help="Read the files in object storage.")] = False,
 ) -> None:
-    """Read all sources, curate, write the label set, and say in a few lines what it holds."""
+    """Read all sources, curate, write the label set, and print a summary of it."""
     if not sources and not stored:
         raise typer.BadParameter("name files or folders, or give --stored", param_hint="SOURCE")
     when_stopped = "stopped; nothing was written. The same command starts again."
-    with one_line_errors(_console, when_stopped), tempfile.TemporaryDirectory() as fetched:
+    with reporting(when_stopped) as report, tempfile.TemporaryDirectory() as fetched:
+        from training.labels.sources.read import fetch_stored
+
         kept = list(fetch_stored(Path(fetched))) if stored else []
-        report = make([*(files_of(sources) if sources else []), *kept], out)
-    _say(report, out)
+        written = make([*(files_of(sources) if sources else []), *kept], out, report.console)
+        for line in _summary(written):
+            report.message(line)
+        report.message(f"see {out / 'report.md'}")
 
 
 def files_of(sources: Sequence[Path]) -> list[Path]:
-    """The files meant by files and folders, hidden ones left out; raises Rejected `no_sources` when there are none."""
+    """Return all files of files and folders, without hidden ones; raises Rejected `no_sources` if there are none."""
     files: list[Path] = []
     for source in sources:
-        files += sorted(path for path in source.rglob("*") if _wanted(path, source)) if source.is_dir() else [source]
+        files += sorted(path for path in source.rglob("*") if _is_source(path, source)) if source.is_dir() else [source]
     if not files:
         raise Rejected("no_sources", f"no files in {', '.join(str(source) for source in sources)}")
     return list({path.resolve(): path for path in files}.values())
 
 
-def make(files: Sequence[Path], out: Path) -> LabelReport:
-    """Read the files, with a bar on a terminal, and write the label set."""
+def make(files: Sequence[Path], out: Path, console: Console) -> LabelReport:
+    """Read the files, with a progress bar on a terminal, and write the label set."""
+    from training.labels.curation import Curation
+    from training.labels.report import write
+    from training.labels.report.model import ReportSource
+
     curation = Curation()
     read_files: list[ReportSource] = []
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=_console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         for number, path in enumerate(files, start=1):
             task = progress.add_task(f"{number}/{len(files)} {escape(path.name)}", total=None)
             entries = _read_into(curation, path, partial(_counted, progress, task))
@@ -88,6 +95,8 @@ def make(files: Sequence[Path], out: Path) -> LabelReport:
 
 
 def _read_into(curation: Curation, path: Path, opener: Callable[[Path], BinaryIO]) -> int:
+    from training.labels.sources import read
+
     entries = 0
     for item in read(path, opener):
         curation.add(item)
@@ -96,11 +105,11 @@ def _read_into(curation: Curation, path: Path, opener: Callable[[Path], BinaryIO
 
 
 def _counted(progress: Progress, task: TaskID, path: Path) -> BinaryIO:
-    """The opened file; what is read of it moves the bar."""
+    """Open a file; reading it moves the bar."""
     return progress.open(path, "rb", task_id=task)
 
 
-def _wanted(path: Path, folder: Path) -> bool:
+def _is_source(path: Path, folder: Path) -> bool:
     return path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
@@ -109,18 +118,14 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _say(report: LabelReport, out: Path) -> None:
-    _console.print(
-        f"{report.specimens} specimens: {report.normal} normal, {report.abnormal} abnormal, "
-        f"{sum(report.excluded.values())} left out"
-    )
-    for reason, number in report.excluded.items():
-        _console.print(f"  {number} {reason}")
+def _summary(report: LabelReport) -> list[str]:
+    counts = f"{report.normal} normal, {report.abnormal} abnormal, {sum(report.excluded.values())} left out"
+    lines = [f"{report.specimens} specimens: {counts}"]
+    lines += [f"  {number} {reason}" for reason, number in report.excluded.items()]
     skipped = sum(entry.entries for entry in report.skipped)
     if skipped or report.unreadable_values:
-        _console.print(f"{skipped} entries skipped, {len(report.unreadable_values)} values not readable")
-    _console.print(f"version {report.digest}")
-    _console.print(f"see {escape(str(out / 'report.md'))}", soft_wrap=True)
+        lines.append(f"{skipped} entries skipped, {len(report.unreadable_values)} values not readable")
+    return [*lines, f"version {report.digest}"]
 
 
 if __name__ == "__main__":

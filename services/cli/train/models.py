@@ -1,8 +1,8 @@
-"""Make the training set, train both backbones, judge them and write Triton's model repository.
+"""Make the training set, train all backbones, evaluate them and write Triton's model repository.
 
     xray train models --config small
 
-Stopped at any point (Ctrl-C, a crash), the same command goes on where it ended. See docs/models.md.
+Interrupted at any point (Ctrl-C, a crash), the same command continues. See docs/models.md.
 """
 
 from __future__ import annotations
@@ -10,91 +10,71 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final
 
-import torch
 import typer
-from rich.console import Console
 
-from services.cli.train.group import one_line_errors
-from training.evaluation.evaluate import EvaluatedBackbone
-from training.evaluation.report import as_markdown, put_into_page
-from training.export.repository import REPOSITORY
-from training.export.version import export_version, simulated
-from training.models.build import BACKBONES
-from training.models.serving import ServedBackbone
-from training.train.hardware import Accelerator, Hardware, keep_freed_memory
-from training.train.plan import CONFIGURATIONS, Configuration
-from training.train.run import TrainingData, TrainingRun, make_data
+from services.cli.train.progress import reporting
+from training.export.targets import REPOSITORY
+from training.train.configuration import CONFIGURATIONS, RUNS, Accelerator, Configuration
 
-RUNS: Final = Path(__file__).resolve().parents[3] / "training" / "runs"
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "models.md"
+CONTINUES: Final = "stopped; the same command continues from here"
 
 app = typer.Typer(add_completion=False)
-_console = Console(stderr=True)
+
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of torch.")]
+RunsOption = Annotated[Path, typer.Option(help="Folder of runs and training sets.")]
+AcceleratorOption = Annotated[Accelerator, typer.Option(help="What trains; auto is a GPU if there is one.")]
+RepositoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Triton's model repository to write to.",
+        show_default="model_repository; the run's own for a share, or with another's training set",
+    ),
+]
+ShareOption = Annotated[
+    float, typer.Option(min=0.01, max=1, help="Share of the training specimens to use, to measure what more would add.")
+]
+
+
+def find_configuration(name: str) -> Configuration:
+    """Return the configuration of a name; raises BadParameter for an unknown one."""
+    if name not in CONFIGURATIONS:
+        msg = f"{name!r} is not one of {', '.join(CONFIGURATIONS)}"
+        raise typer.BadParameter(msg, param_hint="--config")
+    return CONFIGURATIONS[name]
 
 
 @app.command()
 def train(
     *,
     config: Annotated[str, typer.Option(help=f"One of {', '.join(CONFIGURATIONS)}.")] = "small",
-    folder: Annotated[Path, typer.Option(help="Where runs and training sets lie.")] = RUNS,
-    repository: Annotated[
-        Path | None,
-        typer.Option(
-            help="Triton's model repository to write to.",
-            show_default="model_repository; the run's own for a share, or with another's training set",
-        ),
-    ] = None,
-    version: Annotated[int, typer.Option(min=1, help="Version of both models to write or replace.")] = 1,
-    share: Annotated[
-        float,
-        typer.Option(min=0.01, max=1, help="Learn from this share of the specimens only: to see what more buy."),
-    ] = 1.0,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
-    accelerator: Annotated[Accelerator, typer.Option(help="What trains; auto is a GPU if there is one.")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="How many of it; each takes a share of every batch.")] = 1,
+    folder: RunsOption = RUNS,
+    repository: RepositoryOption = None,
+    version: Annotated[int, typer.Option(min=1, help="Version of the models to write or replace.")] = 1,
+    share: ShareOption = 1.0,
+    threads: ThreadsOption = 2,
+    accelerator: AcceleratorOption = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Number of devices; each takes a share of every batch.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read batches ahead.")] = 0,
 ) -> None:
-    """Make the training set, train both backbones, judge them and write Triton's model repository."""
-    configuration = known(config)
-    torch.set_num_threads(threads)
-    keep_freed_memory()
+    """Make the training set, train all backbones, evaluate them and write Triton's model repository."""
+    configuration = find_configuration(config)
     own = folder / config if share == 1 else folder / config / f"share-{share:g}"
-    run = TrainingRun(configuration, own, folder, Hardware(accelerator, devices, workers), share)
-    served = share == 1 and configuration.served
-    written = repository or (REPOSITORY if served else own / REPOSITORY.name)
-    with one_line_errors(_console, "stopped; the same command goes on from here"):
-        data = make_data(configuration, folder, _console)
-        judged = {name: _train_and_export(run, name, data, written, version) for name in BACKBONES}
-        report = run.conclude(data, judged)
-    if written == REPOSITORY:
-        put_into_page(PAGE, report)
-    _console.print(as_markdown(report), markup=False)
+    serves = share == 1 and configuration.serves
+    target = repository or (REPOSITORY if serves else own / REPOSITORY.name)
+    with reporting(CONTINUES) as report:
+        from training.evaluation.report import as_markdown, update_page
+        from training.export.run import train_and_export
+        from training.train.hardware import Hardware, prepare_process
+        from training.train.run import TrainingRun
 
-
-def known(config: str) -> Configuration:
-    """The configuration of that name; raises BadParameter for another."""
-    if config not in CONFIGURATIONS:
-        msg = f"{config!r} is not one of {', '.join(CONFIGURATIONS)}"
-        raise typer.BadParameter(msg, param_hint="--config")
-    return CONFIGURATIONS[config]
-
-
-def _train_and_export(
-    run: TrainingRun, name: str, data: TrainingData, repository: Path, version: int
-) -> EvaluatedBackbone:
-    backbone, judged = run.train(name, data, _console)
-    difference = export_version(
-        ServedBackbone(backbone, judged.calibration),
-        judged,
-        data.subsets(run.configuration)["test"],
-        name=name,
-        version=version,
-        configuration=run.configuration,
-        origin=simulated(name, run.configuration, judged, data.store.digest(), share=run.share),
-        repository=repository,
-    )
-    _console.print(f"{name}: exported, differs from ONNX Runtime by {difference:.1e}")
-    return judged
+        prepare_process(threads)
+        hardware = Hardware(accelerator, devices, workers)
+        run = TrainingRun(configuration, own, folder, hardware, share, report)
+        figures = train_and_export(run, target, version)
+        if target == REPOSITORY:
+            update_page(PAGE, figures)
+        report.message(as_markdown(figures))
 
 
 if __name__ == "__main__":

@@ -3,103 +3,91 @@
     xray train study --config small
     xray train evaluate training/runs/small training/runs/small/study/* --data training/runs/small/data --out evaluation
 
-Nothing is exported. Stopped at any point, the same command goes on where it ended.
+It exports nothing. Interrupted at any point, the same command continues.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
-from rich.console import Console
 
-from services.cli.train.group import one_line_errors
-from services.cli.train.models import RUNS, known
-from training.datasets.inputs import INPUTS, Input
-from training.evaluation.run import CONSENSUS
-from training.experiments.centres import study_centres
-from training.experiments.seeds import judge_bodies, study_heads, take_bodies, train_bodies
-from training.models.build import BACKBONES
-from training.train.hardware import keep_freed_memory
-from training.train.run import TrainingData, TrainingRun, make_data
+from services.cli.train.models import CONTINUES, RunsOption, ThreadsOption, find_configuration
+from services.cli.train.progress import reporting
+from training.train.configuration import RUNS
+
+if TYPE_CHECKING:
+    from training.datasets.inputs import Input
+    from training.train.run import TrainingRun
+
+InputsOption = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="DV|LAT|MV", help="DV, LAT or MV (both); may be repeated. Default: all."),
+]
+HeadsOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--heads-only",
+        help="Train the configuration once, then only its heads for each seed and input: minutes, not days.",
+    ),
+]
+BodiesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="With --heads-only: use the bodies in this model repository instead of training them."
+    ),
+]
 
 app = typer.Typer(add_completion=False)
-_console = Console(stderr=True)
-
-
-def _one_input(value: str) -> str:
-    if value not in INPUTS:
-        msg = f"{value!r} is not one of {', '.join(INPUTS)}"
-        raise typer.BadParameter(msg)
-    return value
 
 
 @app.command()
 def study(
     *,
     config: Annotated[str, typer.Option(help="Configuration to train; its training set is made once.")] = "small",
-    folder: Annotated[Path, typer.Option(help="Where runs and training sets lie.")] = RUNS,
-    seeds: Annotated[int, typer.Option(min=1, help="How many; the paper has 5.")] = 5,
-    inputs: Annotated[
-        list[str],
-        typer.Option(
-            "--input",
-            parser=_one_input,
-            metavar="DV|LAT|MV",
-            default_factory=lambda: list(INPUTS),
-            help="DV, LAT or MV (both); may be repeated.",
-        ),
-    ],
-    heads_only: Annotated[
-        bool,
-        typer.Option(
-            "--heads-only",
-            help="Train the configuration once; then, for each seed and input, only its heads: minutes, not days.",
-        ),
-    ] = False,
-    bodies: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="With --heads-only: take the bodies from this model repository instead of training them.",
-        ),
-    ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
+    folder: RunsOption = RUNS,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds; the paper has 5.")] = 5,
+    inputs: InputsOption = None,
+    heads_only: HeadsOnlyOption = False,
+    bodies: BodiesOption = None,
+    threads: ThreadsOption = 2,
 ) -> None:
-    """Train both backbones for every seed on DV alone, on LAT alone and on both views."""
-    configuration = known(config)
-    torch.set_num_threads(threads)
-    keep_freed_memory()
-    chosen: list[Input] = [which for which in INPUTS if which in inputs]
-    with one_line_errors(_console, "stopped; the same command goes on from here"):
-        data = make_data(configuration, folder, _console)
-        run = TrainingRun(configuration, folder / config, folder)
+    """Train all backbones for every seed on DV alone, on LAT alone and on both views."""
+    configuration = find_configuration(config)
+    with reporting(CONTINUES) as report:
+        from training.datasets.inputs import INPUTS
+        from training.experiments.seeds import study_whole
+        from training.train.hardware import prepare_process
+        from training.train.run import TrainingRun
+
+        unknown = [one for one in inputs or () if one not in INPUTS]
+        if unknown:
+            msg = f"{unknown[0]!r} is not one of {', '.join(INPUTS)}"
+            raise typer.BadParameter(msg, param_hint="--input")
+        chosen = [which for which in INPUTS if not inputs or which in inputs]
+        prepare_process(threads)
+        run = TrainingRun(configuration, folder / config, folder, report=report)
         if heads_only:
-            if bodies is None:
-                train_bodies(run, data, _console)
-            else:
-                take_bodies(run, bodies)
-                judge_bodies(run, data, _console)
-            study_heads(run, data, range(1, seeds + 1), chosen, _console)
-            if configuration.input in chosen:
-                study_centres(run, data, _console)
+            _study_heads(run, range(1, seeds + 1), chosen, bodies)
         else:
-            _study_whole(run, data, range(1, seeds + 1), chosen)
+            study_whole(run, run.make_data(), range(1, seeds + 1), chosen)
 
 
-def _study_whole(run: TrainingRun, data: TrainingData, seeds: range, inputs: Iterable[Input]) -> None:
-    for seed, which in product(seeds, inputs):
-        configuration = replace(run.configuration, seed=seed, input=which)
-        one = TrainingRun(configuration, run.folder / "study" / f"{which}-{seed}", run.runs)
-        if (one.folder / f"predictions-{CONSENSUS}.parquet").exists():
-            continue
-        _console.rule(f"seed {seed} of {len(seeds)}, {which}")
-        one.conclude(data, {name: one.train(name, data, _console)[1] for name in BACKBONES})
+def _study_heads(run: TrainingRun, seeds: range, inputs: Sequence[Input], bodies: Path | None) -> None:
+    from training.experiments.centres import study_centres
+    from training.experiments.seeds import evaluate_bodies, load_bodies, study_heads, train_bodies
+
+    data = run.make_data()
+    if bodies is None:
+        train_bodies(run, data)
+    else:
+        load_bodies(run, bodies)
+        evaluate_bodies(run, data)
+    study_heads(run, data, seeds, inputs)
+    if run.configuration.input in inputs:
+        study_centres(run, data)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def test_stopped_before_its_end_it_leaves_an_earlier_report_as_it_was(
     def stop(*_: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("services.cli.train.evaluate.page", stop)
+    monkeypatch.setattr("training.report.folder.page", stop)
     (tmp_path / "report.md").write_text("![Means](level-means.png)\n![Old](roc-old.png)\n", encoding="utf-8")
     for name in ("level-means.png", "roc-old.png"):
         (tmp_path / name).write_bytes(PNG)

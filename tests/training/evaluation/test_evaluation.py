@@ -18,7 +18,7 @@ from training.evaluation.evaluate import (
     judge_consensus,
     matthews,
 )
-from training.evaluation.report import BEGIN, END, TrainingReport, as_markdown, put_into_page
+from training.evaluation.report import BEGIN, END, TrainingReport, as_markdown, update_page
 from training.metrics.figures import figures
 from training.metrics.ranking import auc
 from training.models.calibration import Calibration
@@ -143,8 +143,8 @@ def test_table_names_every_label_and_replaces_the_old_one_in_a_page(tmp_path: Pa
     assert all(f"| {label} |" in text for label in LABEL_ORDER[1:])
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    put_into_page(page, report)
-    put_into_page(page, report)
+    update_page(page, report)
+    update_page(page, report)
     content = page.read_text(encoding="utf-8")
     assert content.startswith("before\n")
     assert content.endswith("after\n")
@@ -156,4 +156,4 @@ def test_page_without_a_place_for_figures_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing here\n", encoding="utf-8")
     with pytest.raises(ValueError, match="no place for the figures"):
-        put_into_page(page, _report())
+        update_page(page, _report())

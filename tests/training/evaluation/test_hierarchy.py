@@ -17,7 +17,7 @@ from tests.training.evaluation.cohort import CENTRES, origin, predictions
 from training.metrics.decisions import calls, confusion, errors
 from training.metrics.groups import by_centre, by_severity
 from training.metrics.shortcut import centre_alone, consistency, seen_and_unseen
-from training.models.heads import coherent
+from training.models.heads import coherent_probabilities
 
 HALF = (0.5,) * len(LABEL_ORDER)
 
@@ -88,7 +88,7 @@ def test_consistency_tells_probabilities_from_decisions() -> None:
 
 def test_the_served_hierarchy_is_coherent_in_every_specimen() -> None:
     logits = torch.randn(500, len(LABEL_ORDER), generator=torch.Generator().manual_seed(0)) * 3
-    served = torch.cat(list(coherent(logits)), dim=1).double().numpy()
+    served = torch.cat(list(coherent_probabilities(logits)), dim=1).double().numpy()
     assert consistency(served, HALF).both == 1.0
 
 

@@ -16,7 +16,7 @@ from training.evaluation.parquet import load
 from training.evaluation.run import training_prevalence, write_predictions
 from training.metrics.figures import figures
 from training.models.calibration import Calibration
-from training.train.plan import CONFIGURATIONS
+from training.train.configuration import CONFIGURATIONS
 
 FIRST_SEED = 500
 CONFIGURATION = replace(CONFIGURATIONS["small"], name="tiny", seed=7)

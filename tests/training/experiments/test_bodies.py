@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from services.common.errors import Rejected
-from training.experiments.seeds import take_bodies
-from training.export.repository import REPOSITORY
+from training.experiments.seeds import load_bodies
+from training.export.targets import REPOSITORY
 from training.export.weights import weights_file
-from training.models.build import BACKBONES, build_backbone
-from training.train.plan import CONFIGURATIONS
+from training.models.registry import BACKBONES, build_backbone
+from training.train.configuration import CONFIGURATIONS
 from training.train.run import TrainingRun
 
 
@@ -29,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
 
 def test_the_newest_whole_version_of_each_model_is_taken(run: TrainingRun, repository: Path) -> None:
     (repository / "cae" / "2").mkdir()
-    take_bodies(run, repository)
+    load_bodies(run, repository)
     assert {path.parent.name for path in run.folder.glob("*/final.ckpt")} == set(BACKBONES)
 
 
@@ -39,12 +39,12 @@ def test_weights_that_are_not_those_of_the_card_are_not_taken(run: TrainingRun, 
         weights_file(build_backbone("cae", "small"), "small")
     )
     with pytest.raises(Rejected) as refusal:
-        take_bodies(run, repository)
+        load_bodies(run, repository)
     assert refusal.value.reason == "weights_damaged"
     assert not run.folder.exists()
 
 
 def test_a_repository_without_models_is_named(run: TrainingRun, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="holds no version") as refusal:
-        take_bodies(run, tmp_path)
+        load_bodies(run, tmp_path)
     assert refusal.value.reason == "no_models"

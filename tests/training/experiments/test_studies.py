@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from services.cli.train.models import app as train
@@ -24,14 +23,14 @@ from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
 from training.evaluation.parquet import load
-from training.experiments.variants import variants_of
+from training.experiments.variants import bone_heads_of, variants_of
 from training.explain.grad_cam import layers_of
 from training.explain.inspection import RunFolder
-from training.models.build import BACKBONES, build_backbone
+from training.models.registry import BACKBONES, build_backbone
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
 from training.train.checkpoint import write_final
-from training.train.plan import CONFIGURATIONS
-from training.train.run import TrainingRun, make_data, training_recipe, unseen_recipe
+from training.train.configuration import CONFIGURATIONS
+from training.train.run import TrainingRun, training_recipe, unseen_recipe
 
 pytestmark = pytest.mark.integration
 
@@ -42,8 +41,6 @@ TINY = replace(
     name="tiny",
     specimens=SPECIMENS,
     balanced=BALANCED,
-    convnext=replace(CONFIGURATIONS["small"].convnext, epochs=1),
-    cae=replace(CONFIGURATIONS["small"].cae, epochs=1),
 )
 GOING_ON = replace(TINY, name="tiny-on", training_set="tiny", start="tiny")
 FINER = replace(GOING_ON, name="tiny-448", side=CONFIGURATIONS["small-448"].side)
@@ -79,6 +76,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         for one in (TINY, GOING_ON, FINER, TENSOR):
             patch.setitem(CONFIGURATIONS, one.name, one)
+            for spec in BACKBONES.values():
+                patch.setitem(spec.plans, one.name, replace(spec.plan("small"), epochs=1))
         yield folder
 
 
@@ -102,9 +101,8 @@ def _check_that_nothing_is_trained_over_taken_weights(folder: Path) -> None:
     assert (final.read_bytes(), (final.parent / "last.ckpt").exists()) == (taken, False)
     heads = CliRunner().invoke(app, _tiny(folder, "--heads-only", "--seeds", "1", "--input", "MV"))
     assert heads.exit_code == 0, heads.output
-    console = Console(quiet=True)
     going_on = TrainingRun(GOING_ON, folder / "tiny-on" / "share-0.99", folder, share=0.99)
-    going_on.train("convnext", make_data(GOING_ON, folder, console), console)
+    going_on.train("convnext", going_on.make_data())
     assert (going_on.folder / "convnext" / "last.ckpt").exists()
 
 
@@ -162,7 +160,7 @@ def test_variants_lead_from_the_papers_protocol_to_what_is_served(runs: Path, tm
     assert [row["level"] for row in rows] == ["1", "2", "3"] * (len(rows) // 3)
     for name in BACKBONES:
         each = [row["variant"] for row in rows if row["model"] == name]
-        assert list(dict.fromkeys(each)) == [variant.name for variant in variants_of(name)]
+        assert list(dict.fromkeys(each)) == [variant.name for variant in variants_of(bone_heads_of(name, TINY.size))]
     assert all(0 <= float(row["auc_mean"]) <= 1 for row in rows)
     assert len({row["auc_mean"] for row in rows if row["model"] == "convnext" and row["level"] == "3"}) > 3
     kept = _times(runs / "tiny" / "variants")

@@ -9,8 +9,8 @@ from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
 from services.registry.repository import read_configuration
 from training.export.graph import sha256
-from training.export.repository import REPOSITORY, read_cards, write_version
-from training.export.targets import MAX_BATCH_SIZE
+from training.export.repository import read_cards, write_version
+from training.export.targets import MAX_BATCH_SIZE, REPOSITORY
 
 GRAPH = b"a graph"
 

@@ -17,14 +17,13 @@ from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
 from services.registry.golden import Golden, read_golden
 from services.registry.repository import read_configuration
-from training.export.golden import GOLDEN_SPECIMENS, make_golden
-from training.export.graph import export_onnx, run_onnx, sha256
+from training.export.graph import GOLDEN_SPECIMENS, export_onnx, make_golden, run_onnx, sha256
 from training.export.precision import PrecisionError, assert_precision, with_precision
 from training.export.repository import read_cards, write_version
 from training.export.retarget import retarget
-from training.export.targets import TensorRTRuleError, check_tensorrt_rules
-from training.models.build import build_backbone
+from training.export.tensorrt_rules import TensorRTRuleError, check_tensorrt_rules
 from training.models.calibration import Calibration
+from training.models.registry import build_backbone
 from training.models.serving import ServedBackbone
 
 
@@ -151,9 +150,9 @@ def test_half_precision_is_in_the_graph_and_asserted(graph: bytes) -> None:
     half = with_precision(graph, "fp16")
     assert_precision(half, "fp16")
     assert_precision(graph, "fp32")
-    with pytest.raises(PrecisionError, match="asked for was fp16"):
+    with pytest.raises(PrecisionError, match="fp16 was requested"):
         assert_precision(graph, "fp16")
-    with pytest.raises(PrecisionError, match="asked for was fp32"):
+    with pytest.raises(PrecisionError, match="fp32 was requested"):
         assert_precision(half, "fp32")
     assert_precision(with_precision(graph, "fp16", 2), "fp16", 2)
     with pytest.raises(PrecisionError, match="'FLOAT': 2"):

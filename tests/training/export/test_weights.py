@@ -9,7 +9,7 @@ from torch import nn
 
 from services.common.errors import Rejected
 from training.export.weights import FILE, read_backbone, weights_file
-from training.models.build import BACKBONES, build_backbone
+from training.models.registry import BACKBONES, build_backbone
 
 
 def made(name: str) -> nn.Module:
@@ -29,7 +29,7 @@ def test_weights_come_back_in_half_precision(name: str, tmp_path: Path) -> None:
 
 
 def test_a_version_without_weights_says_so(tmp_path: Path) -> None:
-    with pytest.raises(Rejected, match="nothing can be trained on") as refusal:
+    with pytest.raises(Rejected, match="cannot be trained further") as refusal:
         read_backbone(tmp_path, "cae", "small")
     assert refusal.value.reason == "no_weights"
 
@@ -45,7 +45,7 @@ def test_other_weights_than_the_cards_are_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(weights_file(made("cae"), "small"))
     digest = hashlib.sha256((tmp_path / FILE).read_bytes()).hexdigest()
     read_backbone(tmp_path, "cae", "small", sha256=digest)
-    with pytest.raises(Rejected, match="its card says") as refusal:
+    with pytest.raises(Rejected, match="its card has") as refusal:
         read_backbone(tmp_path, "cae", "small", sha256="0" * 64)
     assert refusal.value.reason == "weights_damaged"
 

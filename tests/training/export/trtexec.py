@@ -1,4 +1,4 @@
-"""A program in the place of trtexec and nvidia-smi, for the order of the job's steps: it builds no engine.
+"""A stand-in for trtexec and nvidia-smi, to test the order of the job's steps: it builds no engine.
 
 Its "engine" is the text in the environment's GPU; it loads one of the same GPU only, as TensorRT does, and answers the
 golden outputs with WRONG_BY added to each.

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import timm
 import torch
 
+from services.common.errors import Fatal
 from training.datasets.bone_truth import CHANNELS, REGIONS
-from training.models.autoencoder import AutoencoderDriven
+from training.models.autoencoder import AUTOENCODER, AutoencoderDriven
 from training.models.bones import evidence
-from training.models.build import BACKBONES, architecture, build_backbone
-from training.models.configuration import SIZES
-from training.models.convnext import ConvNeXtDriven, view_maps
+from training.models.convnext import CONVNEXT, ConvNeXtDriven, view_maps
 from training.models.front_end import MAP_CHANNELS, FrontEnd, load_imagenet
+from training.models.registry import BACKBONES, architecture, build_backbone, find_backbone
+from training.train.configuration import CONFIGURATIONS, REFRESHES
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -25,7 +27,7 @@ def test_gives_fourteen_finite_logits(name: str) -> None:
 
 
 def test_autoencoder_rebuilds_the_image_from_a_56x56x128_code() -> None:
-    backbone = AutoencoderDriven(SIZES["small"].cae).eval()
+    backbone = AutoencoderDriven(AUTOENCODER.size("small")).eval()
     image = torch.rand(1, 3, 224, 224)
     with torch.inference_mode():
         code = backbone.encoder(image)
@@ -62,7 +64,7 @@ def test_front_end_reads_each_view_by_itself() -> None:
 
 
 def test_frozen_blocks_get_no_gradient_and_keep_still_in_training() -> None:
-    backbone = ConvNeXtDriven(SIZES["small"].convnext).train()
+    backbone = ConvNeXtDriven(CONVNEXT.size("small")).train()
     front_end = backbone.front_end
     assert front_end is not None
     before = {name: value.clone() for name, value in front_end.frozen.state_dict().items()}
@@ -77,7 +79,7 @@ def test_frozen_blocks_get_no_gradient_and_keep_still_in_training() -> None:
 
 
 def test_same_network_reads_tensors_of_448_pixels() -> None:
-    backbone = ConvNeXtDriven(SIZES["small"].convnext).eval()
+    backbone = ConvNeXtDriven(CONVNEXT.size("small")).eval()
     with torch.inference_mode():
         output = backbone(torch.rand(1, 3, 448, 448))
     assert output.logits.shape == (1, 14)
@@ -105,7 +107,23 @@ def test_seed_gives_the_same_weights() -> None:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ["small", "small-tensor", "full"])
 @pytest.mark.parametrize("name", BACKBONES)
 def test_architecture_is_said_in_words(name: str, size: str) -> None:
     assert len(architecture(name, size)) > 20
+
+
+@pytest.mark.parametrize("build", [build_backbone, architecture])
+def test_an_unknown_backbone_or_size_is_an_error_that_lists_the_known_ones(build: Callable[[str, str], object]) -> None:
+    with pytest.raises(Fatal, match="no backbone 'resnet'; known are convnext, cae"):
+        build("resnet", "small")
+    with pytest.raises(Fatal, match="backbone cae has no size 'huge'; known are small, small-tensor, full"):
+        build("cae", "huge")
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_size_and_configuration_is_complete(name: str) -> None:
+    spec = find_backbone(name)
+    configurations = [*CONFIGURATIONS.values(), *REFRESHES.values()]
+    assert set(spec.sizes) >= {one.size for one in configurations}
+    assert set(spec.plans) == {one.name for one in configurations}

@@ -14,16 +14,15 @@ import torch
 from services.common.errors import Fatal
 from tests.training.synthetic import tiny_subset
 from training.export.graph import PARITY, check_parity, export_onnx
-from training.export.targets import check_tensorrt_rules
+from training.export.tensorrt_rules import check_tensorrt_rules
+from training.models.bridge import ImageBridge
 from training.models.calibration import Calibration
-from training.models.configuration import SIZES
-from training.models.convnext import ConvNeXtDriven, ImageBridge, make_convnext
+from training.models.convnext import CONVNEXT, ConvNeXtDriven, make_convnext
 from training.models.serving import ServedBackbone
 from training.train.hardware import Hardware
 from training.train.loop import BackboneTraining
-from training.train.plan import CONFIGURATIONS
 
-FULL = SIZES["full"].convnext
+FULL = CONVNEXT.size("full")
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +48,7 @@ def test_full_size_trains_a_few_steps_and_exports(tmp_path: Path) -> None:
     bridge = backbone.bridge
     assert isinstance(bridge, ImageBridge)
     before = bridge.project.weight.detach().clone()
-    plan = replace(CONFIGURATIONS["full"].convnext, epochs=1, batch=2)
+    plan = replace(CONVNEXT.plan("full"), epochs=1, batch=2)
     parts = tiny_subset(4, seed=1, side=224), tiny_subset(4, seed=2, side=224)
     (epoch,) = BackboneTraining(backbone, plan, *parts, seed=1, hardware=Hardware("cpu")).run(tmp_path, lambda *_: None)
     assert np.isfinite(epoch.train_loss)

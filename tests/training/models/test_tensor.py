@@ -1,4 +1,4 @@
-"""The ConvNeXt that reads the fused tensor itself."""
+"""The ConvNeXt that reads the fused tensor directly."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch.nn import functional
 from services.common.errors import Fatal
 from training.explain.maps import heat_maps
 from training.export.graph import PARITY, check_parity, export_onnx
-from training.export.targets import check_tensorrt_rules
+from training.export.tensorrt_rules import check_tensorrt_rules
 from training.export.weights import weights_file
-from training.models.build import architecture, build_backbone
+from training.models.autoencoder import AUTOENCODER
 from training.models.calibration import Calibration
-from training.models.configuration import SIZES
-from training.models.convnext import ConvNeXtDriven
+from training.models.convnext import CONVNEXT, ConvNeXtDriven
+from training.models.registry import architecture, build_backbone
 from training.models.serving import ServedBackbone
+from training.train.configuration import CONFIGURATIONS
 from training.train.module import parameter_groups
-from training.train.plan import CONFIGURATIONS
 
 SIZE = "small-tensor"
 
@@ -40,7 +40,7 @@ def test_every_parameter_learns_and_none_is_of_an_efficientnet(backbone: nn.Modu
     loss.backward()  # type: ignore[no-untyped-call]
     silent = [name for name, one in backbone.named_parameters() if one.grad is None or not one.grad.abs().any()]
     assert silent == []
-    groups = parameter_groups(backbone, CONFIGURATIONS[SIZE].convnext)
+    groups = parameter_groups(backbone, CONVNEXT.plan(SIZE))
     assert [group["name"] for group in groups] == ["body", "heads"]
 
 
@@ -76,7 +76,7 @@ def test_onnx_runtime_computes_what_torch_computes(backbone: nn.Module) -> None:
     check_tensorrt_rules(file)
     images = np.random.default_rng(0).integers(0, 256, size=(3, 224, 224, 3), dtype=np.uint8)
     assert check_parity(file, model, images) <= PARITY
-    # What it is normalised by is no weight: a version's file holds what was learnt.
+    # The normalisation constants are not weights: a version's file contains only learnt values.
     assert b"bridge" not in weights_file(backbone, SIZE)
 
 
@@ -88,12 +88,13 @@ def test_heat_is_that_of_the_last_stage_alone(backbone: nn.Module) -> None:
 
 def test_bone_heads_without_maps_are_refused() -> None:
     with pytest.raises(Fatal, match="set bone_width to 0"):
-        ConvNeXtDriven(replace(SIZES["small"].convnext, bridge="tensor"))
+        ConvNeXtDriven(replace(CONVNEXT.size("small"), bridge="tensor"))
 
 
 def test_all_but_its_convnext_is_as_in_small_and_so_are_its_specimens() -> None:
     small, tensor = CONFIGURATIONS["small"], CONFIGURATIONS[SIZE]
-    assert SIZES[SIZE].cae == SIZES["small"].cae
-    assert (tensor.convnext, tensor.cae, tensor.seed) == (small.convnext, small.cae, small.seed)
-    assert (tensor.training_set, tensor.start, tensor.served) == ("small", "", False)
+    assert AUTOENCODER.size(SIZE) == AUTOENCODER.size("small")
+    assert (CONVNEXT.plan(SIZE), AUTOENCODER.plan(SIZE)) == (CONVNEXT.plan("small"), AUTOENCODER.plan("small"))
+    assert tensor.seed == small.seed
+    assert (tensor.training_set, tensor.start, tensor.serves) == ("small", "", False)
     assert architecture("convnext", SIZE) == "convnext_atto on the fused tensor"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.models.trunk import CELL, COLUMNS, ROWS, cells, levelled, sample, trunk_grid
+from training.models.trunk import CELL, COLUMNS, ROWS, cell_centres, normalise_contrast, sample_at, trunk_grid
 
 
 def body(length: int, middle: tuple[int, int], *, lying: bool, side: int = 224) -> Tensor:
@@ -20,7 +20,7 @@ def body(length: int, middle: tuple[int, int], *, lying: bool, side: int = 224) 
 
 
 def windows(views: Tensor) -> Tensor:
-    return sample(views.reshape(-1, 1, *views.shape[2:]), trunk_grid(views))
+    return sample_at(views.reshape(-1, 1, *views.shape[2:]), trunk_grid(views))
 
 
 def test_both_views_have_the_head_up_and_fill_the_window() -> None:
@@ -62,12 +62,12 @@ def test_a_finer_tensor_shows_the_same_window() -> None:
 def test_a_blank_view_has_a_finite_window() -> None:
     grid = trunk_grid(torch.zeros(1, 2, 224, 224))
     assert torch.isfinite(grid).all()
-    assert torch.isfinite(levelled(sample(torch.zeros(2, 1, 224, 224), grid))).all()
+    assert torch.isfinite(normalise_contrast(sample_at(torch.zeros(2, 1, 224, 224), grid))).all()
 
 
 def test_cells_lie_in_the_middle_of_their_pixels() -> None:
     grid = trunk_grid(torch.stack([body(120, (100, 110), lying=False), body(90, (130, 150), lying=True)])[None])
-    found = cells(grid)
+    found = cell_centres(grid)
     assert found.shape == (2, ROWS // CELL, COLUMNS // CELL, 2)
     torch.testing.assert_close(found[1, 3, 2], grid[1, 24:32, 16:24].reshape(-1, 2).mean(dim=0))
 
@@ -76,7 +76,7 @@ def test_levelling_shows_faint_bone_under_bright_and_dark_tissue_alike() -> None
     window = torch.full((1, 1, ROWS, COLUMNS), 0.2)
     window[..., COLUMNS // 2 :] = 0.8
     window[..., 20::24, :] += 0.05
-    flat = levelled(window)[0, 0]
+    flat = normalise_contrast(window)[0, 0]
     bones = flat[20::24][2:-2]
     left, right = bones[:, 20:40].mean(), bones[:, -40:-20].mean()
     assert left > 0.6

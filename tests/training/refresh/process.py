@@ -1,4 +1,4 @@
-"""The job as a process of its own that is killed, or harmed, at a step.
+"""The job as a separate process that is killed, or whose files are damaged, at a step.
 
 The processes are forked from one that has imported everything and run nothing: torch takes longer to import than these
 refreshes take.
@@ -45,8 +45,8 @@ def refresh(
 ) -> int:
     """Run `xray train refresh` and return its exit code, -9 where it killed itself.
 
-    It kills itself as it is about to write the record of step `kill_at`: all of the step's effects are there, and
-    nothing says so. `harm` is a file of the brought version of cae that is damaged before Triton is asked for it.
+    It kills itself immediately before it writes the record of step `kill_at`: the step's effects exist, its record does
+    not. `harm` is a file of the installed version of cae that is damaged before Triton loads it.
     """
     process = server.Process(target=_main, args=(dict(environment), arguments, log, kill_at, harm))
     process.start()

@@ -9,7 +9,7 @@ from services.common.errors import Rejected
 
 @dataclass
 class Objects:
-    """What an object store keeps."""
+    """An object store in memory."""
 
     kept: dict[str, bytes] = field(default_factory=dict)
 
@@ -26,13 +26,13 @@ class Objects:
 
 
 class Lease:
-    """A lease that nobody takes away."""
+    """A lease that is never lost."""
 
     def confirm(self) -> None:
         return None
 
 
 class Servers:
-    """Where no server is."""
+    """Settings of a server that does not exist."""
 
     triton_grpc = "127.0.0.1:1"

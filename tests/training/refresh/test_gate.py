@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from services.common.errors import Rejected
-from tests.training.refresh.opinions import labels_of, opinion_of
+from tests.training.refresh.predictions import labels_of, prediction_of
 from training.datasets.missing import MISSING
-from training.refresh.gate import SENSITIVITY, GateRules, ModelPrediction, judge_candidate
+from training.refresh.gate import SENSITIVITY, ModelPrediction, judge_candidate
+from training.refresh.rules import GateRules
 
 LABELS = labels_of(400, seed=1)
-WEAK, STRONG = opinion_of(LABELS, 0.2), opinion_of(LABELS, 0.4)
+WEAK, STRONG = prediction_of(LABELS, 0.2), prediction_of(LABELS, 0.4)
 
 
 def reasons_of(active: ModelPrediction, candidate: ModelPrediction, rules: GateRules | None = None) -> list[str]:
@@ -50,7 +51,7 @@ def test_the_same_model_passes_since_the_bootstrap_is_paired() -> None:
 
 
 def test_a_loss_within_the_margins_is_refused_all_the_same() -> None:
-    slightly = opinion_of(LABELS, 0.399)
+    slightly = prediction_of(LABELS, 0.399)
     verdict = judge_candidate(LABELS, STRONG, slightly, GateRules())
     assert all(one.lowest > -one.margin for one in verdict.comparisons)
     assert [one.reason for one in verdict.reasons] == ["not_better"]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from services.common.errors import Rejected
@@ -19,20 +18,22 @@ from services.common.events.base import now
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
 from services.registry.decision import PromotionDecision, decision_key, read_decision
-from tests.training.refresh.opinions import flipped, opinion_of
+from tests.training.refresh.predictions import flipped, prediction_of
 from tests.training.refresh.recorders import Lease, Objects, Servers
 from tests.training.refresh.tiny import SIZE, allow_tiny, specimens, write_dataset
 from training.datasets.collect.dataset import Dataset
 from training.datasets.store import Subset
-from training.models.build import BACKBONES, build_backbone
-from training.refresh import job, run
-from training.refresh.gate import GateRules, ModelPrediction
+from training.models.plan import BackbonePlan
+from training.models.registry import BACKBONES, build_backbone
+from training.refresh import job, label_check, run
+from training.refresh.gate import ModelPrediction
 from training.refresh.job import RefreshOutcome, RefreshRequest, refresh
 from training.refresh.journal import Record, RefreshJournal
-from training.refresh.opinions import candidate_opinion
+from training.refresh.predictions import candidate_prediction
+from training.refresh.rules import GateRules
 from training.refresh.run import RefreshContext
 from training.refresh.start import StartingPoint
-from training.refresh.train import TrainingSchedule
+from training.refresh.train import TrainingInputs
 from training.train.hardware import Hardware
 
 STEPS = ("labels", "convnext", "cae", "judge", "number", "export", "admit", "decide", "promote", "end")
@@ -66,8 +67,8 @@ class World:
         lease: Any = Lease()
         settings: Any = Servers()
         nothing: Any = None
-        place = RefreshContext(settings, anything, nothing, lease, Hardware("cpu"), 1, Console(quiet=True))
-        return refresh(place, RefreshRequest(self.folder, self.rules, promote, lambda: self.dataset))
+        context = RefreshContext(settings, anything, nothing, lease, Hardware("cpu"), 1)
+        return refresh(context, RefreshRequest(self.folder, self.rules, promote, lambda: self.dataset))
 
     def newest(self) -> ModelActivation:
         return self.activations[-1]
@@ -103,9 +104,9 @@ def world(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> 
         return StartingPoint(activation, versions, pins, dict.fromkeys(BACKBONES, CARD), {}, SIZE)
 
     def active(_start: StartingPoint, subset: Subset, _threads: int) -> ModelPrediction:
-        return opinion_of(dataset.labels[subset.rows], made.strength)  # it knows the truth, whatever the labels say
+        return prediction_of(dataset.labels[subset.rows], made.strength)  # it knows the truth, whatever the labels say
 
-    def train_on(_start: StartingPoint, name: str, _schooling: TrainingSchedule) -> nn.Module:
+    def train_further(_start: StartingPoint, name: str, _plan: BackbonePlan, _inputs: TrainingInputs) -> nn.Module:
         made.done.append(f"train {name}")
         torch.manual_seed(0)
         return build_backbone(name, SIZE)
@@ -126,13 +127,14 @@ def world(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> 
         (job, "active_activation", lambda _settings: made.newest()),
         (job, "start_from", start_from),
         (job, "promote", promote),
-        (job, "withdraw", lambda *_arguments: made.done.append("withdraw")),
-        (run, "active_opinion", active),
-        (run, "train_on", train_on),
-        (run, "candidate_opinion", lambda _judged: opinion_of(made.dataset.evaluation().labels, 0.4)),
+        (job, "withdraw_versions", lambda *_arguments: made.done.append("withdraw")),
+        (run, "active_prediction", active),
+        (label_check, "active_prediction", active),
+        (run, "train_further", train_further),
+        (run, "candidate_prediction", lambda _judged: prediction_of(made.dataset.evaluation().labels, 0.4)),
         (run, "next_version", lambda *_arguments: 2),
-        (run, "export", lambda *_arguments, **_options: made.done.append("export")),
-        (run, "add", lambda *_arguments: made.done.append("add")),
+        (run, "export_candidate", lambda *_arguments, **_options: made.done.append("export")),
+        (run, "install_versions", lambda *_arguments: made.done.append("add")),
         (run, "admit_all", admit),
     ):
         monkeypatch.setattr(module, name, stand_in)
@@ -220,14 +222,14 @@ def test_flipped_labels_are_refused_before_anything_is_trained(world: World, tmp
 
 
 def test_a_candidate_whose_weights_are_not_numbers_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train_on(_start: StartingPoint, name: str, _schooling: TrainingSchedule) -> nn.Module:
+    def train_further(_start: StartingPoint, name: str, _plan: BackbonePlan, _inputs: TrainingInputs) -> nn.Module:
         backbone = build_backbone(name, SIZE)
         for parameter in backbone.parameters():
             parameter.data.fill_(float("nan"))
         return backbone
 
-    monkeypatch.setattr(run, "train_on", train_on)
-    monkeypatch.setattr(run, "candidate_opinion", candidate_opinion)
+    monkeypatch.setattr(run, "train_further", train_further)
+    monkeypatch.setattr(run, "candidate_prediction", candidate_prediction)
     outcome = world.refresh()
     assert [one.reason for one in outcome.decision.reasons] == ["not_probabilities"]
     assert world.done == []

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from services.common.model_card import card_pin
 from services.registry.decision import PromotionDecision, decision_key
@@ -16,11 +15,11 @@ from services.registry.repository import ModelRepository
 from tests.training.refresh.recorders import Lease, Objects, Servers
 from tests.training.refresh.tiny import SIZE, allow_tiny, make_dataset, poisoned, write_first_version
 from training.datasets.collect.dataset import Dataset
-from training.models.build import BACKBONES
+from training.models.registry import BACKBONES
 from training.refresh import run as module
-from training.refresh.gate import GateRules
 from training.refresh.inputs import Inputs
 from training.refresh.journal import RefreshJournal
+from training.refresh.rules import GateRules
 from training.refresh.run import RefreshContext, RefreshRun
 from training.refresh.start import start_from
 from training.train.hardware import Hardware
@@ -54,9 +53,9 @@ def run_on(dataset: Dataset, root: Path, folder: Path, rules: GateRules) -> Refr
     settings: Any = Servers()
     store: Any = objects
     lease: Any = Lease()
-    place = RefreshContext(settings, store, repository, lease, Hardware("cpu"), 1, Console(quiet=True))
+    context = RefreshContext(settings, store, repository, lease, Hardware("cpu"), 1)
     return RefreshRun(
-        inputs, dataset, start_from(repository, 1, VERSIONS, pins), RefreshJournal(folder, store, inputs.run), place
+        inputs, dataset, start_from(repository, 1, VERSIONS, pins), RefreshJournal(folder, store, inputs.run), context
     )
 
 

@@ -9,9 +9,9 @@ import pytest
 from services.common.errors import Rejected
 from services.common.model_card import card_pin
 from services.registry.repository import ModelRepository
-from training.export.repository import REPOSITORY
-from training.models.build import BACKBONES
-from training.refresh.bring import next_version
+from training.export.targets import REPOSITORY
+from training.models.registry import BACKBONES
+from training.refresh.install import next_version
 from training.refresh.start import start_from
 
 VERSIONS = dict.fromkeys(BACKBONES, 1)

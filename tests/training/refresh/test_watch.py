@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from rich.console import Console
 
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.settings import Settings
@@ -45,6 +44,6 @@ def test_a_refusal_or_a_server_that_is_away_does_not_end_it(monkeypatch: pytest.
     def once() -> None:
         raise next(ends)
 
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0)
     with pytest.raises(Fatal, match="no bucket"):
-        watch(Schedule(timedelta(0), None), Settings(), once, Console(quiet=True))
+        watch(Schedule(timedelta(0), None), Settings(), once, lambda _text: None)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from services.common.events.base import digest
 from services.common.labels import LABEL_ORDER, PARENTS
 from services.common.preprocessing import TENSOR_SIDE, VERSION
-from tests.training.refresh.opinions import flipped, labels_of
+from tests.training.refresh.predictions import flipped, labels_of
 from training.datasets.collect.dataset import (
     DESCRIPTION,
     EVALUATION,
@@ -30,13 +30,13 @@ from training.datasets.collect.dataset import (
 )
 from training.evaluation.evaluate import judge
 from training.export.version import VersionOrigin, export_version
-from training.models import build
-from training.models.autoencoder import AutoencoderDriven
-from training.models.configuration import SIZES, AutoencoderSize, ConvNeXtSize
+from training.models.autoencoder import AutoencoderDriven, AutoencoderSize
+from training.models.output import Backbone
+from training.models.plan import BackbonePlan
+from training.models.registry import BACKBONES, build_backbone
 from training.models.serving import ServedBackbone
-from training.train.checkpoint import features_of
-from training.train.heads import fit_heads
-from training.train.plan import REFRESHES, BackbonePlan
+from training.train.configuration import REFRESHES
+from training.train.heads import features_of, fit_heads
 
 SIZE: Final = "tiny"
 PARTS: Final = ("train",) * 160 + ("validation",) * 60 + ("test",) * 120
@@ -54,23 +54,26 @@ Images = NDArray[np.uint8]
 
 
 def allow_tiny() -> None:
-    """Let this process build, and refresh, networks of the size `tiny`: for the tests two small autoencoders.
+    """Let this process build and refresh networks of the size `tiny`: two small autoencoders.
 
     A ConvNeXt's front end alone would take most of the time of every test that trains.
     """
-    if SIZE in SIZES:
+    if SIZE in REFRESHES:
         return
-    small = SIZES["small"]
-    SIZES[SIZE] = replace(small, convnext=replace(small.convnext), cae=_AUTOENCODER)
-    REFRESHES[SIZE] = replace(REFRESHES["small"], name="refresh-tiny", size=SIZE, convnext=_PLAN, cae=_PLAN)
-    kinds = vars(build)
-    usual = kinds["ConvNeXtDriven"]
+    REFRESHES[SIZE] = replace(REFRESHES["small"], name="refresh-tiny", size=SIZE)
+    for name, spec in BACKBONES.items():
+        usual = spec.build
 
-    def convnext(size: ConvNeXtSize) -> nn.Module:
-        backbone: nn.Module = AutoencoderDriven(_AUTOENCODER) if size is SIZES[SIZE].convnext else usual(size)
-        return backbone
+        def build(size: Any, usual: Callable[[Any], Backbone] = usual) -> Backbone:
+            return AutoencoderDriven(_AUTOENCODER) if size is _AUTOENCODER else usual(size)
 
-    kinds["ConvNeXtDriven"] = convnext
+        BACKBONES[name] = replace(
+            spec,
+            sizes=spec.sizes | {SIZE: _AUTOENCODER},
+            plans=spec.plans | {"refresh-tiny": _PLAN},
+            build=build,
+            describe=lambda _size: "tiny autoencoder",
+        )
 
 
 def specimens(count: int, seed: int) -> tuple[Images, Labels]:
@@ -138,13 +141,12 @@ def write_first_version(repository: Path, name: str, version: int, dataset: Data
     train, validation = dataset.subset("train"), dataset.subset("validation")
     few = replace(train, rows=train.rows[:FIRST], labels=train.labels[:FIRST], centres=train.centres[:FIRST])
     torch.manual_seed(1)
-    backbone = build.build_backbone(name, SIZE)
+    backbone = build_backbone(name, SIZE)
     learnt, checked = (features_of(backbone, part) for part in (few, validation))
-    fit_heads(backbone, build.build_backbone(name, SIZE), learnt, checked, seed=1)
+    fit_heads(backbone, build_backbone(name, SIZE), learnt, checked, seed=1)
     judged = judge(backbone, validation, dataset.evaluation())
     export_version(
         ServedBackbone(backbone, judged.calibration), judged, dataset.evaluation(), name=name, version=version,
-        configuration=REFRESHES[SIZE],
-        origin=VersionOrigin("few", "few specimens", "for a test", ()), repository=repository,
+        size=SIZE, origin=VersionOrigin("few", "few specimens", "for a test", ()), repository=repository,
         target="onnxruntime",
     )  # fmt: skip

@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from tests.training.synthetic import tiny_subset
-from training.models.build import BACKBONES, build_backbone
-from training.train.checkpoint import features_of, logits_of
-from training.train.heads import Features, fit_heads
+from training.models.output import HEADS
+from training.models.plan import TrainingRules
+from training.models.registry import BACKBONES, build_backbone
+from training.train.heads import Features, features_of, fit_heads, logits_of
 from training.train.loop import weights_digest
-from training.train.module import HEADS
-from training.train.rules import TrainingRules
 
 
 def made(name: str, seed: int) -> torch.nn.Module:

@@ -1,4 +1,4 @@
-"""A training that is killed in the middle of an epoch goes on as if it had not been."""
+"""A training that is killed in the middle of an epoch resumes with the same result as one that was not."""
 
 from __future__ import annotations
 

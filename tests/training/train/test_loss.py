@@ -9,8 +9,8 @@ import torch
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.missing import MISSING
 from training.models.output import Output
-from training.train.loss import HierarchicalLoss
-from training.train.rules import WEIGHT_LIMITS, Balance, TrainingRules, losses
+from training.models.plan import Balance, TrainingRules
+from training.train.loss import WEIGHT_LIMITS, HierarchicalLoss, label_losses
 
 IMAGE = torch.zeros(2, 3, 4, 4)
 
@@ -48,19 +48,19 @@ def test_levels_that_are_not_asked_for_teach_nothing() -> None:
 def test_rare_labels_weigh_more_within_limits() -> None:
     share, positive = torch.tensor([0.5, 0.01, 0.99]), torch.ones(1, 3)
     zero = torch.zeros(1, 3)
-    weight = losses(zero, positive, share, "weights") / losses(zero, positive, share, "none")
+    weight = label_losses(zero, positive, share, "weights") / label_losses(zero, positive, share, "none")
     torch.testing.assert_close(weight[0], torch.tensor([1.0, WEIGHT_LIMITS[1], WEIGHT_LIMITS[0]]))
 
 
 def test_asymmetric_loss_forgets_easy_negatives_and_keeps_positives() -> None:
     logits = torch.tensor([[-4.0, 3.0]])
     negative, positive = (
-        losses(logits, torch.full((1, 2), truth), torch.full((2,), 0.1), "asymmetric") for truth in (0.0, 1.0)
+        label_losses(logits, torch.full((1, 2), truth), torch.full((2,), 0.1), "asymmetric") for truth in (0.0, 1.0)
     )
-    plain = losses(logits, torch.zeros(1, 2), torch.full((2,), 0.1), "none")
+    plain = label_losses(logits, torch.zeros(1, 2), torch.full((2,), 0.1), "none")
     assert negative[0, 0] == 0
     assert 0 < negative[0, 1] < plain[0, 1]
-    torch.testing.assert_close(positive, losses(logits, torch.ones(1, 2), torch.full((2,), 0.1), "none"))
+    torch.testing.assert_close(positive, label_losses(logits, torch.ones(1, 2), torch.full((2,), 0.1), "none"))
 
 
 def test_adjusted_logits_need_not_say_how_rare_a_label_is() -> None:
@@ -68,7 +68,7 @@ def test_adjusted_logits_need_not_say_how_rare_a_label_is() -> None:
     logit = torch.zeros(1, 1, requires_grad=True)
     truth = torch.zeros(20, 1)
     truth[0] = 1
-    losses(logit.expand(20, 1), truth, share, "adjusted").sum().backward()  # type: ignore[no-untyped-call]
+    label_losses(logit.expand(20, 1), truth, share, "adjusted").sum().backward()  # type: ignore[no-untyped-call]
     assert logit.grad is not None
     torch.testing.assert_close(logit.grad, torch.zeros(1, 1), atol=1e-4, rtol=0)
 
@@ -77,7 +77,7 @@ def test_adjusted_logits_need_not_say_how_rare_a_label_is() -> None:
 def test_every_balance_is_finite_for_labels_that_nobody_has_or_all_have(balance: Balance) -> None:
     logits = torch.tensor([[50.0, -50.0]])
     for truth in (torch.zeros(1, 2), torch.ones(1, 2)):
-        assert losses(logits, truth, torch.tensor([0.0, 1.0]), balance).isfinite().all()
+        assert label_losses(logits, truth, torch.tensor([0.0, 1.0]), balance).isfinite().all()
 
 
 def test_batch_without_abnormal_specimens_has_a_finite_loss() -> None:
@@ -96,7 +96,7 @@ def test_missing_labels_count_nowhere() -> None:
     value = loss(output, torch.from_numpy(truth).float(), torch.zeros(3, 3, 4, 4), None)
     value.backward()
     assert logits.grad is not None
-    # Of the second nobody knows whether it is abnormal, so its thirteen say nothing either.
+    # It is unknown whether the second is abnormal, so its other thirteen labels have no weight either.
     assert torch.nonzero(logits.grad[:, 0]).flatten().tolist() == [0]
     assert (logits.grad[1:] == 0).all()
     assert torch.nonzero(logits.grad[0] == 0).flatten().tolist() == [5]

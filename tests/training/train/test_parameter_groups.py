@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from training.models.build import build_backbone
+from training.models.plan import BackbonePlan
+from training.models.registry import build_backbone
 from training.train.module import parameter_groups
-from training.train.plan import BackbonePlan
 
 PLAN = BackbonePlan(epochs=1, patience=1, batch=8, learning_rate=1e-3, weight_decay=0.05)
 

@@ -6,7 +6,7 @@ import pytest
 
 from training.datasets.recipe import Recipe
 from training.simulation.specimen import SimulatedSpecimen
-from training.train.plan import CONFIGURATIONS, Configuration
+from training.train.configuration import CONFIGURATIONS, Configuration
 from training.train.run import training_recipe, unseen_recipe
 
 

@@ -8,18 +8,17 @@ import torch
 from torch import nn
 
 from tests.training.synthetic import tiny_subset
-from training.models.autoencoder import AutoencoderDriven
-from training.models.configuration import AutoencoderSize
+from training.models.autoencoder import AutoencoderDriven, AutoencoderSize
+from training.models.plan import BackbonePlan
 from training.train.checkpoint import Epoch
 from training.train.hardware import Hardware
 from training.train.loop import BackboneTraining
-from training.train.plan import BackbonePlan
 
 PLAN: Final = BackbonePlan(
     epochs=3, patience=3, batch=8, learning_rate=5e-3, weight_decay=0.01, reconstruction_weight=1.0
 )
 STEPS: Final = 3
-"""Of an epoch."""
+"""Per epoch."""
 _SIZE: Final = AutoencoderSize(widths=(4, 8), grid=2, dense=16, dropout=0.2, bone_width=4)
 
 
@@ -35,4 +34,4 @@ def tiny_fit(backbone: nn.Module, plan: BackbonePlan = PLAN, hardware: Hardware 
 
 
 def ignore(_number: int, _epoch: Epoch) -> None:
-    """Nobody waits."""
+    """Report nothing."""

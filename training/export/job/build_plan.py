@@ -3,10 +3,10 @@
     python3 build_plan.py /models
 
 For each version: check the graph's digest, build a strongly typed engine, assert its precision, run it on the golden
-inputs and compare with ONNX Runtime's answers; only then `model.plan` and `plan.json` (TensorRT version, GPU, digests,
-difference) appear, so that nothing unproved can serve. Needs trtexec and Python 3.10's standard library only. An engine
-loads on the TensorRT version and kind of GPU that built it alone, so a plan that is there already is run on the golden
-inputs too, and built anew if it does not load or does not agree.
+inputs and compare with ONNX Runtime's outputs. Only then are `model.plan` and `plan.json` (TensorRT version, GPU,
+digests, difference) written, so that no unchecked plan can serve. The program needs only trtexec and Python 3.10's
+standard library. An engine loads only with the TensorRT version and kind of GPU that built it. An existing plan is
+therefore run on the golden inputs, too, and built again if it does not load or differs too much.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TYPE_NAMES = {"fp16": ("half", "fp16"), "fp32": ("float", "fp32")}
 
 
 class PlanError(RuntimeError):
-    """A plan cannot be built, or is not what was asked for."""
+    """A plan cannot be built, or differs from the request."""
 
 
 def find_trtexec() -> str:
@@ -48,7 +48,7 @@ def find_trtexec() -> str:
 
 
 def build_command(trtexec: str, version: Path, plan: Path, layers: Path, request: dict[str, Any]) -> list[str]:
-    """Words that build an engine from `model.onnx` and list its layers."""
+    """Return the command that builds an engine from `model.onnx` and lists its layers."""
     name, shape = request["input"], request["shape"]
     profile = zip(("min", "opt", "max"), request["profile"], strict=True)
     return [
@@ -57,7 +57,7 @@ def build_command(trtexec: str, version: Path, plan: Path, layers: Path, request
         f"--saveEngine={plan}",
         *(f"--{bound}Shapes={name}:{_by_x([batch, *shape])}" for bound, batch in profile),
         "--stronglyTyped",
-        # TF32 would be a third precision, which nobody asked for.
+        # TF32 would be a third precision, which was not requested.
         "--noTF32",
         "--profilingVerbosity=detailed",
         f"--exportLayerInfo={layers}",
@@ -66,7 +66,7 @@ def build_command(trtexec: str, version: Path, plan: Path, layers: Path, request
 
 
 def run_command(trtexec: str, plan: Path, images: Path, outputs: Path, request: dict[str, Any]) -> list[str]:
-    """Words that run an engine on the golden inputs and write what it answers."""
+    """Return the command that runs an engine on the golden inputs and writes its outputs."""
     name = request["input"]
     return [
         trtexec,
@@ -81,10 +81,10 @@ def run_command(trtexec: str, plan: Path, images: Path, outputs: Path, request: 
 
 
 def assert_precision(layers: dict[str, Any], precision: str, kept: int) -> None:
-    """Raise PlanError unless all convolutions and matrix products of the engine but `kept` read the precision."""
+    """Raise PlanError unless all convolutions and matrix products of the engine except `kept` use the precision."""
     heavy = [layer for layer in layers["Layers"] if isinstance(layer, dict) and _is_heavy(layer)]
     if not heavy:
-        msg = "the list of layers names no convolution or matrix product, so the precision is not known"
+        msg = "the list of layers names no convolution or matrix product, so the precision is unknown"
         raise PlanError(msg)
     wrong = [layer["Name"] for layer in heavy if not _reads(layer, TYPE_NAMES[precision])]
     if len(wrong) > min(kept, len(heavy) - 1):
@@ -93,25 +93,25 @@ def assert_precision(layers: dict[str, Any], precision: str, kept: int) -> None:
 
 
 def largest_difference(outputs: list[dict[str, Any]], golden: dict[str, Any]) -> float:
-    """Return by how much the engine's furthest probability differs; raises PlanError if one is missing or no number."""
+    """Return the largest difference of the engine's outputs; raises PlanError if one is missing or not a number."""
     answers = {output["name"]: output["values"] for output in outputs}
     largest = 0.0
     for name, rows in golden["outputs"].items():
         expected = [value for row in rows for value in row]
         found = answers.get(name, [])
         if len(found) != len(expected):
-            msg = f"the engine answered {len(found)} values of {name}, expected were {len(expected)}"
+            msg = f"the engine returned {len(found)} values of {name} instead of {len(expected)}"
             raise PlanError(msg)
         differences = [abs(float(left) - right) for left, right in zip(found, expected, strict=True)]
         if any(difference != difference for difference in differences):  # noqa: PLR0124 - NaN alone differs from itself
-            msg = f"the engine answered NaN in {name}"
+            msg = f"the engine returned NaN in {name}"
             raise PlanError(msg)
         largest = max(largest, *differences)
     return largest
 
 
 def tensorrt_version(log: str) -> str:
-    """Return TensorRT's version as trtexec's log states it; raises PlanError if it does not."""
+    """Return TensorRT's version from trtexec's log; raises PlanError if the log does not contain it."""
     found = re.search(r"TensorRT version: (\d+(?:\.\d+)+)", log) or re.search(r"\[TensorRT v(\d+)\]", log)
     if found is None:
         msg = "trtexec's log does not state TensorRT's version"
@@ -120,11 +120,11 @@ def tensorrt_version(log: str) -> str:
 
 
 def build(version: Path, trtexec: str) -> dict[str, Any]:
-    """Build, prove and put in place the plan of one version; returns its record."""
+    """Build, check and install the plan of one version; returns its record."""
     request = _read(version / REQUEST_FILE)
     found = _sha256(version / "model.onnx")
     if found != request["onnx_sha256"]:
-        msg = f"{version / 'model.onnx'} has SHA-256 {found}, asked for was {request['onnx_sha256']}"
+        msg = f"{version / 'model.onnx'} has SHA-256 {found}, but {request['onnx_sha256']} was requested"
         raise PlanError(msg)
     with tempfile.TemporaryDirectory(dir=version, prefix=".plan-") as scratch:
         plan, layers = Path(scratch) / "plan", Path(scratch) / "layers"
@@ -158,21 +158,21 @@ def prove(version: Path, plan: Path, trtexec: str, request: dict[str, Any]) -> f
 
 
 def proved_again(version: Path, trtexec: str) -> bool:
-    """Tell whether the plan that is there serves on this GPU; one that does not is taken away."""
+    """Return whether the existing plan serves on this GPU; one that does not is removed."""
     plan, record = version / PLAN_FILE, version / RECORD_FILE
     if not (plan.exists() and record.exists()):
         return False
     try:
         prove(version, plan, trtexec, _read(version / REQUEST_FILE))
     except PlanError as error:
-        sys.stderr.write(f"{version}: the plan that is there is built anew: {error}\n")
+        sys.stderr.write(f"{version}: the existing plan is built again: {error}\n")
         plan.unlink()
         return False
     return True
 
 
 def main(words: list[str] | None = None) -> int:
-    """Build every plan that is missing or does not serve here; returns 1 if one cannot be had."""
+    """Build every plan that is missing or does not serve here; returns 1 if one cannot be built."""
     parser = argparse.ArgumentParser(description="Build the TensorRT plans of a model repository.")
     parser.add_argument("repository", type=Path, help="as written by xray train export --target tensorrt")
     repository = parser.parse_args(words).repository
@@ -180,7 +180,7 @@ def main(words: list[str] | None = None) -> int:
         for request in sorted(repository.glob(f"*/*/{REQUEST_FILE}")):
             version, trtexec = request.parent, find_trtexec()
             if proved_again(version, trtexec):
-                sys.stdout.write(f"{version}: the plan that is there serves here\n")
+                sys.stdout.write(f"{version}: the existing plan serves here\n")
             else:
                 record = build(version, trtexec)
                 sys.stdout.write(f"{version}: built, differs by {record['largest_difference']:.1e}\n")
@@ -195,7 +195,7 @@ def _read(path: Path) -> Any:
 
 
 def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words, no shell
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments, no shell
     if done.returncode != 0:
         msg = f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}"
         raise PlanError(msg)

@@ -14,7 +14,7 @@ from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen, Subset
 from training.evaluation.parquet import load
-from training.experiments.view_fusion import METHODS, LabelRegressions, left_out_logits
+from training.experiments.view_fusion import METHODS, LabelRegressions, leave_centre_out_logits
 
 SPECIMENS = 150
 TENSOR_SIDE = 32
@@ -65,7 +65,7 @@ def test_a_centre_that_is_left_out_is_not_learnt_from() -> None:
     features = random.normal(size=(200, 3)).astype(np.float32) * 0.1
     features[:, 0] = labels[:, 0] * np.where(np.arange(200) % 2, -1, 1)
     subset = Subset(np.zeros((200, 2, 2, 3), dtype=np.uint8), None, np.arange(200), labels, centres)
-    logits = left_out_logits((features, subset), (features, subset))
+    logits = leave_centre_out_logits((features, subset), (features, subset))
     assert roc_auc_score(labels[:, 0], logits[:, 0]) < 0.1
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.explain.grad_cam import Layer, grad_cam
-from training.models.output import Output
+from training.explain.grad_cam import grad_cam
+from training.models.output import ExplainedLayer, Output
 
 SIDE = 8
 
@@ -46,8 +46,8 @@ def _images() -> np.ndarray:
     return images
 
 
-def _layer(module: nn.Module, *, per_view: bool = False) -> Layer:
-    return Layer("", "", module, per_view=per_view)
+def _layer(module: nn.Module, *, per_view: bool = False) -> ExplainedLayer:
+    return ExplainedLayer("", "", module, per_view=per_view)
 
 
 def test_heat_lies_where_the_label_is_read_and_is_in_units_of_its_logit() -> None:

@@ -14,7 +14,7 @@ from training.evaluation.predictions import Abnormality, PredictionOrigin, Predi
 from training.explain.heat_maps import draw_sheets, positive_pairs, spread, study
 from training.explain.maps import heat_maps
 from training.explain.trained import TrainedBackbone
-from training.models.build import build_backbone
+from training.models.registry import build_backbone
 
 
 def trained(name: str, specimens: int = 6) -> TrainedBackbone:

@@ -18,7 +18,7 @@ from training.datasets.recipe import Recipe, part_of
 from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
 from training.evaluation.parquet import save
 from training.evaluation.predictions import Abnormality, Labels, Predictions
-from training.models.build import build_backbone
+from training.models.registry import build_backbone
 from training.train.checkpoint import FINAL, LAST, Epoch, path_of
 
 SPECIMENS = 30

@@ -9,9 +9,9 @@ import pytest
 _TOUCH = """
 import resource, sys
 import numpy as np
-from training.train.hardware import keep_freed_memory
+from training.train.hardware import disable_malloc_trim
 if sys.argv[1] == "keep":
-    assert keep_freed_memory()
+    assert disable_malloc_trim()
 np.ones(4_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):

@@ -1,10 +1,12 @@
-"""Brings a candidate to Triton: exported as a version, added, withdrawn if refused."""
+"""Installs a candidate: exports it as a version, adds it to the repository that serves, and withdraws it if refused."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from services.common.errors import Rejected
 from services.registry.admit import add_version
@@ -15,34 +17,33 @@ from training.datasets.store import Subset
 from training.evaluation.evaluate import EvaluatedBackbone
 from training.export.graph import ParityError
 from training.export.repository import read_cards
-from training.export.targets import TensorRTRuleError
+from training.export.tensorrt_rules import TensorRTRuleError
 from training.export.version import VersionOrigin, export_version
 from training.metrics.figures import BackboneMetrics
 from training.models.serving import ServedBackbone
 from training.refresh.inputs import Inputs
 from training.refresh.start import StartingPoint
-from training.train.plan import Configuration
 
 
-def next_version(repository: ModelRepository, models: tuple[str, ...]) -> int:
-    """Return the number after the highest that any of the models has, or had: a card outlives its version."""
+def next_version(repository: ModelRepository, models: Iterable[str]) -> int:
+    """Return the number after the highest that any model has or had: a card outlives its version."""
     known = [{*repository.versions(name), *read_cards(repository.folder(name) / FILE)} for name in models]
     return 1 + max(max(versions) for versions in known)
 
 
-def export(
+def export_candidate(
     judged: Mapping[str, EvaluatedBackbone],
-    backbones: Mapping[str, Any],
+    backbones: Mapping[str, nn.Module],
     golden: Subset,
     *,
     version: int,
-    configuration: Configuration,
+    size: str,
     origins: Mapping[str, VersionOrigin],
     folder: Path,
 ) -> None:
-    """Write both backbones as one version number into a repository of their own; raises Rejected(`export_failed`).
+    """Write all backbones as versions of one number into a separate repository; raises Rejected(`export_failed`).
 
-    `golden` are the specimens whose answers are kept as golden inputs.
+    The first specimens of `golden` become the golden inputs.
     """
     for name, backbone in backbones.items():
         try:
@@ -52,24 +53,24 @@ def export(
                 golden,
                 name=name,
                 version=version,
-                configuration=configuration,
+                size=size,
                 origin=origins[name],
                 repository=folder,
-                # Without a program: `add` gives a version the one that those beside it run.
+                # Without a program: `add_version` gives a version the one that the others in its repository run.
                 target="onnxruntime",
             )
         except (ParityError, TensorRTRuleError) as error:
             raise Rejected("export_failed", f"{name} version {version}: {error}") from error
 
 
-def add(source: Path, repository: ModelRepository, versions: Mapping[str, int]) -> None:
-    """Copy the versions into the repository that serves; raises as `add_version` does."""
+def install_versions(source: Path, repository: ModelRepository, versions: Mapping[str, int]) -> None:
+    """Copy versions into the repository that serves; raises the errors of `add_version`."""
     for name, version in versions.items():
         add_version(ModelRepository(source), repository, name, version)
 
 
-def withdraw(repository: ModelRepository, client: Any, versions: Mapping[str, int]) -> None:
-    """Take refused versions out of Triton and the repository; their cards stay, so that no number comes twice."""
+def withdraw_versions(repository: ModelRepository, client: Any, versions: Mapping[str, int]) -> None:
+    """Remove refused versions from Triton and the repository; their cards stay, so that no number is used twice."""
     for name, version in versions.items():
         with repository.locked():
             served = repository.served(name)
@@ -80,16 +81,21 @@ def withdraw(repository: ModelRepository, client: Any, versions: Mapping[str, in
                 repository.remove(name, version)
 
 
-def origin_of(start: StartingPoint, name: str, inputs: Inputs, learnt: int, figures: BackboneMetrics) -> VersionOrigin:
-    """What the card of a refreshed version says; limits are inherited, since nobody has shown that they are lifted."""
+def origin_of(
+    start: StartingPoint, name: str, inputs: Inputs, specimens: int, figures: BackboneMetrics
+) -> VersionOrigin:
+    """Return the origin of a refreshed version; limits are inherited, because nothing has shown that they are lifted.
+
+    `specimens` is the number of training specimens.
+    """
     before = f"{name} version {start.versions[name]}"
     return VersionOrigin(
         training_digest=inputs.dataset_digest,
-        data=f"{learnt} labelled specimens of dataset {inputs.dataset_digest[:12]}, going on from {before}",
+        data=f"{specimens} labelled specimens of dataset {inputs.dataset_digest[:12]}, trained further from {before}",
         description=(
             f"Refreshed from {before} by run {inputs.run}. On {figures.specimens} specimens of the fixed evaluation "
             f"set: AUC level 1 {figures.level1_auc:.3f}, level 2 {figures.level2_mean_auc:.3f}, level 3 "
-            f"{figures.level3_mean_auc:.3f}. The limits are those of the version it goes on from."
+            f"{figures.level3_mean_auc:.3f}. The limits are those of the version it was refreshed from."
         ),
         limits=start.cards[name].limits,
         evaluation_key=decision_key(inputs.run),

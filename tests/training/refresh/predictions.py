@@ -1,4 +1,4 @@
-"""Opinions of models that see a known part of the truth."""
+"""Predictions of models that see a known part of the truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Labels = NDArray[np.uint8]
 
 
 def labels_of(specimens: int, seed: int) -> Labels:
-    """Half are abnormal; each of their labels is there by chance."""
+    """Half are abnormal; each of their labels is random."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, size=(specimens, len(LABEL_ORDER)), dtype=np.uint8)
     labels[:, 0] = np.arange(specimens) % 2
@@ -31,8 +31,8 @@ def flipped(labels: Labels, share: float = 1.0) -> Labels:
     return changed
 
 
-def opinion_of(labels: Labels, strength: float, seed: int = 0, threshold: float = 0.5) -> ModelPrediction:
-    """A model that mixes so much of the truth with noise; of one seed the noise is the same."""
+def prediction_of(labels: Labels, strength: float, seed: int = 0, threshold: float = 0.5) -> ModelPrediction:
+    """A model whose output is the truth, weighted by `strength`, plus noise from the seed."""
     noise = np.random.default_rng(seed).uniform(size=labels.shape)
     served = np.clip(strength * labels + (1 - strength) * noise, 0, 1)
     return ModelPrediction(served, (threshold,) * len(LABEL_ORDER))

@@ -1,4 +1,4 @@
-"""What the versions that serve, and the candidate, say of the same specimens."""
+"""Predictions of the versions that serve, and of the candidate, for the same specimens."""
 
 from __future__ import annotations
 
@@ -21,30 +21,31 @@ from training.refresh.start import StartingPoint
 _BATCH: Final = 32
 
 
-def active_opinion(start: StartingPoint, subset: Subset, threads: int) -> ModelPrediction:
-    """Ask the very graphs that serve, by ONNX Runtime."""
+def active_prediction(start: StartingPoint, subset: Subset, threads: int) -> ModelPrediction:
+    """Run the graphs that serve on a subset, with ONNX Runtime."""
     cards = [start.cards[model] for model in start.folders]
-    served = [_served((folder / GRAPH).read_bytes(), subset, threads) for folder in start.folders.values()]
+    served = [_run_graph((folder / GRAPH).read_bytes(), subset, threads) for folder in start.folders.values()]
     weights = [card.consensus_weight for card in cards]
     thresholds = pooled([card.thresholds for card in cards], weights)
     return ModelPrediction(consensus_of(served, weights), tuple(thresholds.tolist()))
 
 
-def candidate_opinion(judged: Mapping[str, EvaluatedBackbone]) -> ModelPrediction:
-    """Of the candidate's backbones on the specimens that they were judged on."""
+def candidate_prediction(judged: Mapping[str, EvaluatedBackbone]) -> ModelPrediction:
+    """Pool the candidate's backbones, on the specimens that they were evaluated on."""
     together = consensus(list(judged.values()))
     return ModelPrediction(together.served, together.thresholds)
 
 
-def drawn(subset: Subset, most: int, seed: int) -> Subset:
-    """At most so many specimens of a subset, drawn by the seed."""
+def sample_specimens(subset: Subset, most: int, seed: int) -> Subset:
+    """Return at most `most` specimens of a subset, drawn by the seed, in their order."""
     if len(subset) <= most:
         return subset
     chosen = np.sort(np.random.default_rng(seed).choice(len(subset), most, replace=False))
-    centres = tuple(subset.centres[place] for place in chosen.tolist())
+    centres = tuple(subset.centres[index] for index in chosen.tolist())
     return replace(subset, rows=subset.rows[chosen], labels=subset.labels[chosen], centres=centres)
 
 
-def _served(graph: bytes, subset: Subset, threads: int) -> Numbers:
-    answers = run_onnx_batches(graph, subset.batches(_BATCH), threads)
-    return np.concatenate([np.concatenate(outputs, axis=1) for outputs in answers]).astype(np.float64)
+def _run_graph(graph: bytes, subset: Subset, threads: int) -> Numbers:
+    """Return the served probabilities, float64 [n, 14]."""
+    batches = run_onnx_batches(graph, subset.batches(_BATCH), threads)
+    return np.concatenate([np.concatenate(outputs, axis=1) for outputs in batches]).astype(np.float64)

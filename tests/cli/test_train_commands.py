@@ -1,0 +1,59 @@
+"""The commands of `xray train` load their libraries when they run, and name what is missing."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from services.cli.train.progress import ConsoleReporter, reporting
+
+_MODULES = ("models", "study", "variants", "combine", "export", "refresh", "labels", "collect", "evaluate")
+_HEAVY = ("torch", "pytorch_lightning", "sklearn", "timm", "matplotlib", "numpy", "onnx")
+_IMPORT = f"""
+import importlib, sys
+for name in {_MODULES}:
+    importlib.import_module(f"services.cli.train.{{name}}")
+sys.stdout.write(" ".join(name for name in {_HEAVY} if name in sys.modules))
+"""
+
+
+def test_the_help_of_the_commands_needs_no_library_of_the_training_extra() -> None:
+    done = subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+def test_a_missing_library_is_named_with_what_installs_it() -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def command() -> None:
+        with reporting("stopped"):
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    answer = CliRunner().invoke(app, [], env={"COLUMNS": "200"})
+    assert answer.exit_code == 1
+    assert "this needs torch, which is not installed; run `make setup-dev`" in answer.output
+
+
+def test_ctrl_c_is_one_line_and_its_own_exit_code() -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def command() -> None:
+        with reporting("stopped; the same command continues"):
+            raise KeyboardInterrupt
+
+    answer = CliRunner().invoke(app, [])
+    assert (answer.exit_code, "stopped; the same command continues" in answer.output) == (130, True)
+
+
+def test_a_reporter_can_be_sent_to_another_process(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter = pickle.loads(pickle.dumps(ConsoleReporter()))
+    reporter.message("epoch [1]")
+    reporter.progress("steps", 1, 2)
+    assert capsys.readouterr().err == "epoch [1]\n"
