@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.registry.decision import Reason
-from training.evaluation.predictions import Labels, Numbers
+from training.datasets.missing import Labels
+from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS
 from training.refresh.gate import LEVEL_NAMES, level_auc
 

@@ -28,7 +28,6 @@ from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, Subset
 from training.evaluation.evaluate import judge_logits
 from training.evaluation.parquet import save
-from training.evaluation.predictions import PredictionOrigin, Predictions
 from training.evaluation.run import as_predictions, training_prevalence
 from training.experiments.view_fusion import (
     METHODS,
@@ -38,6 +37,7 @@ from training.experiments.view_fusion import (
     combined_features,
     left_out_logits,
 )
+from training.metrics.predictions import PredictionOrigin, Predictions
 
 HELP = """Judge the paper's other ways of combining the views on a training set.
 

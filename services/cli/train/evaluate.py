@@ -18,13 +18,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from services.cli.train.group import one_line_errors
-from training.evaluation.run import EvaluationSources, read_sources
 from training.evaluation.summary import as_csv
-from training.explain.inspection import RunFolder, look_inside
-from training.explain.trained import TrainedBackbone
+from training.explain.inspection import inspect_models
+from training.explain.run_folder import EvaluationSources, RunFolder, TrainedBackbone, read_sources
+from training.markdown import number
 from training.report.figures import draw_all, level_means
 from training.report.findings import Findings, find
-from training.report.markdown import number
 from training.report.page import page
 
 REPORT: Final = "report.md"
@@ -81,7 +80,7 @@ def make(paths: Sequence[Path], out: Path, *, data: Path | None = None, inside: 
         with TemporaryDirectory(prefix=".new-", dir=out) as folder:
             made = Path(folder)
             draw_all(findings, made, lambda name: status.update(f"drawing {name}"))
-            opened = [look_inside(run, trained, made, status.update) for run, trained in models]
+            opened = inspect_models(models, made, status.update)
             (made / "auc.csv").write_text(as_csv(findings.auc), encoding="utf-8")
             (made / REPORT).write_text(page(findings, opened), encoding="utf-8")
             _replace(out, made)

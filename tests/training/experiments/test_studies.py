@@ -25,8 +25,8 @@ from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
 from training.evaluation.parquet import load
 from training.experiments.variants import variants_of
-from training.explain.grad_cam import layers_of
-from training.explain.inspection import RunFolder
+from training.explain.heat import layers_of
+from training.explain.run_folder import RunFolder
 from training.models.build import BACKBONES, build_backbone
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
 from training.train.checkpoint import write_final
