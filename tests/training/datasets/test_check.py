@@ -76,7 +76,7 @@ def test_tensor_that_is_not_the_lines_is_refused(tmp_path: Path) -> None:
     store = _made(tmp_path)
     check_tensors(store)
     store.images[1] = 0
-    with pytest.raises(Rejected, match=r"specimen mouse-1 \(row 1\) is not the one"):
+    with pytest.raises(Rejected, match=r"specimen mouse-1 \(row 1\) is not the original one"):
         check_tensors(store)
 
 
