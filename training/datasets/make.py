@@ -29,7 +29,7 @@ from services.intake.standardise import encode_view, standardise
 from training.datasets.bone_truth import bone_truth
 from training.datasets.check import check_folder, check_tensors
 from training.datasets.recipe import Recipe
-from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
+from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.simulation.files.encode import encode
 from training.simulation.render import render
 from training.simulation.specimen import SimulatedSpecimen
@@ -57,7 +57,7 @@ class _ViewImages:
         return np.asarray(mean, dtype=np.uint8)
 
 
-def simulate(index: int, recipe: Recipe) -> tuple[StoredSpecimen, SpecimenPictures | None]:
+def simulate(index: int, recipe: Recipe) -> tuple[StoredSpecimen, SpecimenArrays | None]:
     """Make specimen `index` of a recipe and its pictures.
 
     The pictures are None if intake rejected all images of a view, and for a specimen that is abnormal only outside the
@@ -75,7 +75,7 @@ def simulate(index: int, recipe: Recipe) -> tuple[StoredSpecimen, SpecimenPictur
         if not view.pixels:
             return _entry(index, specimen, refused=view.refused), None
     dorsoventral, lateral = (view.pixels for view in views)
-    pictures = SpecimenPictures(
+    pictures = SpecimenArrays(
         fuse(dorsoventral, lateral, recipe.side),
         np.stack([mean_view(dorsoventral), mean_view(lateral)]),
         np.stack([view.mean_bones() for view in views]),

@@ -56,8 +56,8 @@ class StoredSpecimen:
 
 
 @dataclass(frozen=True)
-class SpecimenPictures:
-    """Pictures of one specimen: tensor uint8 [side, side, 3], mean views uint8 [2, 448, 448] (DV, LAT), and bone truth.
+class SpecimenArrays:
+    """Arrays of one specimen: tensor uint8 [side, side, 3], mean views uint8 [2, 448, 448] (DV, LAT), and bone truth.
 
     `bones` is uint8 [2, channels, 56, 56]; see `training.datasets.bone_truth`.
     """
@@ -131,7 +131,7 @@ class SetFolder:
         done = {entry.index for entry in self.entries()}
         return [index for index in range(self.recipe.specimens) if index not in done]
 
-    def add(self, entry: StoredSpecimen, pictures: SpecimenPictures | None) -> None:
+    def add(self, entry: StoredSpecimen, pictures: SpecimenArrays | None) -> None:
         """Store one finished specimen."""
         if pictures is not None:
             self.images[entry.index] = pictures.tensor

@@ -22,7 +22,7 @@ from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe
-from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
+from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.evaluation.parquet import load
 from training.experiments.variants import variants_of
 from training.explain.heat import layers_of
@@ -62,7 +62,7 @@ def _fill(folder: Path, recipe: Recipe) -> None:
         part = recipe.part(index, specimen.biological_sample_id)
         seen = [(part, column, label) for column, label in enumerate(labels) if column == 0 or labels[0]]
         wanted = not specimen.abnormal_elsewhere and any(counts[one] < 2 for one in seen)
-        pictures = SpecimenPictures(*(random.integers(0, 256, size=shape, dtype=np.uint8) for shape in shapes))
+        pictures = SpecimenArrays(*(random.integers(0, 256, size=shape, dtype=np.uint8) for shape in shapes))
         refused = "" if wanted else "blank"
         digest = hashlib.sha256(pictures.tensor.tobytes()).hexdigest() if wanted else ""
         entry = StoredSpecimen(index, specimen.biological_sample_id, specimen.centre, labels, digest, refused)
