@@ -35,7 +35,7 @@ class KindFindings:
 
     @property
     def detectable(self) -> bool:
-        """Whether the interval of the AUC lies above chance."""
+        """Whether the interval of the AUC is above chance."""
         return self.auc.auc.low > CHANCE
 
 
@@ -84,7 +84,7 @@ class GroupAuc:
 
 
 def by_centre(predictions: Predictions) -> list[GroupAuc]:
-    """Each centre's own specimens, by name; `in_training` says whether the training set has the centre."""
+    """Each centre's own specimens, by name; `in_training` is whether the training set has the centre."""
     centres = np.array(predictions.centres)
     trained = predictions.origin.training_prevalence
     return [

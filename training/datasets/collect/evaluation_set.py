@@ -98,7 +98,7 @@ class EvaluationSets:
             return local
         if not remote.members.keys() >= local.members.keys():
             message = (
-                f"{self._file} has specimens that are not in {keys[-1]} of the object storage, so it is of another "
+                f"{self._file} has specimens that are not in {keys[-1]} of the object storage, so it is from another "
                 "deployment: collect into another folder"
             )
             raise Rejected("evaluation_sets_differ", message)

@@ -53,7 +53,7 @@ class SpecimenLabels:
     """The labels of one specimen.
 
     `level1` is 1 for abnormal, 0 for normal, None if it cannot be determined. `call` has 13 entries 0/1 in the order of
-    CALL_LABELS. `scored` tells for each whether it is known: it is set, or an observation behind it was scored normal
+    CALL_LABELS. `scored` is whether each is known: it is set, or an observation behind it was scored normal
     and no unreadable value or term may mean it. `abnormal` has the abnormal observations among the 53, sorted.
     """
 

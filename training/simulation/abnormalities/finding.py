@@ -14,7 +14,7 @@ from training.simulation.anatomy.plan import BodyPlan
 class Finding:
     """One abnormality of one specimen.
 
-    `kind` is a key of the catalogue, `severity` lies in (0, 1], `parameter_ids` are the IMPReSS observations that a
+    `kind` is a key of the catalogue, `severity` is in (0, 1], `parameter_ids` are the IMPReSS observations that a
     scorer would call abnormal, `parts` the names of the altered bones.
     """
 

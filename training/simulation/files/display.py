@@ -46,10 +46,10 @@ def _window(dense: Picture, radiograph: Radiograph, rng: np.random.Generator) ->
     if radiograph.trouble in (BLANK, OVER_EXPOSED) or inside.size < 100:
         low, high = np.quantile(open_field, (0.01, 0.995))
         return float(low), float(max(high, low + 1e-3))
-    beside = open_field[~radiograph.mask[exposed]]
+    background = open_field[~radiograph.mask[exposed]]
     # The quantile up to which the background is black; the last hundredths may be a lead letter.
     black = 1.0 - 0.97 * max(rng.random() ** 2, 0.04)
-    low = float(np.quantile(beside, black)) if beside.size > 100 else float(open_field.min())
+    low = float(np.quantile(background, black)) if background.size > 100 else float(open_field.min())
     return low, max(low + 0.05, float(np.quantile(inside, 0.997)) * jitter)
 
 

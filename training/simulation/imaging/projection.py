@@ -102,7 +102,7 @@ def thicknesses(mouse: Mouse, grid: Grid, altered: tuple[str, ...]) -> Thickness
 
 
 def _soft(mouse: Mouse, grid: Grid) -> Picture:
-    """Soft tissue, computed on a coarser grid: skin and organs have no finer detail."""
+    """Soft tissue, computed on a coarser grid: skin and organs have no smaller details."""
     coarse = grid.coarser(_SOFT_COARSER)
     body = greatest(cover_ellipsoids(mouse.soft, coarse), mouse.soft_group, GROUPS, coarse)
     organs = cover_ellipsoids(mouse.organs, coarse)
