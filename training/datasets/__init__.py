@@ -1,1 +1,1 @@
-"""The training set: simulated specimens through the intake and fuser code that also serves."""
+"""Training sets: simulated specimens processed by the serving code of intake and fuser, and collected datasets."""

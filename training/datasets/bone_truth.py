@@ -1,6 +1,6 @@
-"""What the simulator knows of every place in a view: which bones lie there, and which of them are altered.
+"""The simulator's bone truth: which bones each place of a view shows, and which of them are altered.
 
-Pretraining reads it (docs/models.md); nothing that serves does.
+Pretraining reads it (docs/models.md), and the evaluation of explanation heat maps. Nothing in serving does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from services.common.labels import CALL_LABELS, LEVEL2
+from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2
 from services.intake.crop import Crop, ViewAxes, warped
 from training.labels import call_vector
 from training.simulation.abnormalities.catalogue import GROUP
@@ -24,10 +24,13 @@ from training.simulation.specimen import SimulatedSpecimen
 Maps = NDArray[np.uint8]
 
 SIDE: Final = 56
-"""Cells a side: twice the resolution of the front end's map of the whole picture, about that of its trunk's."""
+"""Cells per side: twice the resolution of the front end's map of the whole picture, about that of its trunk map."""
 _FINE: Final = 4 * SIDE
+"""Pixels per side of the grid that is averaged to cells."""
 COARSER: Final = 2
-"""The truth needs no finer rays than half of the picture's."""
+"""Factor by which the rays are coarser than the picture's: the truth needs no finer ones."""
+LEAST_COVER: Final = 10
+"""A cell of which less than 10/255 is bone does not count as bone."""
 _LIMBS: Final = ("humerus", "ulna", "radius", "femur", "tibia", "fibula")
 _BOTH: Final = ("L", "R")
 REGIONS: Final[dict[str, tuple[str, ...]]] = {
@@ -43,21 +46,21 @@ REGIONS: Final[dict[str, tuple[str, ...]]] = {
     "paws": tuple(f"{name} {side}" for side in _BOTH for name in ("forepaw", "hindpaw")),
 }
 KINDS: Final = tuple(kind for kind, group in GROUP.items() if group in LEVEL2)
-"""Kinds of abnormality that set one of the thirteen labels: they look alike, while a label joins several."""
+"""Kinds of abnormality that set one of the thirteen labels. Lesions of one kind look alike; a label covers several."""
 CHANNELS: Final = (
     *REGIONS,
     "altered",
     *(f"altered: {label}" for label in CALL_LABELS),
     *(f"altered by {kind}" for kind in KINDS),
 )
-"""Of a view's maps, in order."""
+"""Names of a view's maps, in order."""
 
 
 def bone_truth(radiograph: Radiograph, specimen: SimulatedSpecimen, provenance: Mapping[str, JsonValue]) -> Maps:
     """Share of each cell that the bones cover, uint8 [channels, 56, 56], in the standardised view of one picture.
 
-    `provenance` is the StandardView's: it says how the picture was turned and framed. A cell that a bone only touches
-    is at least 1.
+    0 is none and 255 the whole cell; a cell that a bone only touches is at least 1. `provenance` is that of the
+    StandardView: it describes how the picture was rotated and cropped.
     """
     groups = [*REGIONS.values(), *_altered(specimen)]
     named = [number for number, group in enumerate(groups) if group]
@@ -72,8 +75,26 @@ def bone_truth(radiograph: Radiograph, specimen: SimulatedSpecimen, provenance: 
     return cells
 
 
+def altered_cells(bones: Maps, column: int) -> NDArray[np.bool_]:
+    """Cells [2, side, side] of the bones that set a label (level 1: that any finding altered).
+
+    `bones` is one specimen's truth uint8 [2, channels, side, side], `column` the label's position in `LABEL_ORDER`.
+    """
+    return np.asarray(bones[:, altered_channel(column)] >= LEAST_COVER)
+
+
+def altered_channel(column: int) -> int:
+    """Channel of the bone truth with the bones behind a label, given by its position in `LABEL_ORDER`."""
+    return CHANNELS.index("altered" if column == 0 else f"altered: {LABEL_ORDER[column]}")
+
+
+def bone_cells(bones: Maps) -> NDArray[np.bool_]:
+    """Cells [2, side, side] of any bone, from one specimen's truth uint8 [2, channels, side, side]."""
+    return np.asarray((bones[:, : len(REGIONS)] >= LEAST_COVER).any(axis=1))
+
+
 def _altered(specimen: SimulatedSpecimen) -> list[tuple[str, ...]]:
-    """Altered parts: of any finding, of the findings that set each label, of each kind that sets one."""
+    """Altered parts of all findings, of the findings behind each label, and of each kind that sets a label."""
     by_label: list[tuple[str, ...]] = []
     for column in range(len(CALL_LABELS)):
         chosen = [finding for finding in specimen.findings if call_vector(finding.parameter_ids)[column]]
@@ -91,7 +112,7 @@ def _altered(specimen: SimulatedSpecimen) -> list[tuple[str, ...]]:
 
 
 def _to_picture(provenance: Mapping[str, JsonValue]) -> NDArray[np.float64]:
-    """Affine from the fine grid's indices to the picture's pixel indices."""
+    """Affine from the grid's indices to the picture's pixel indices."""
     turn = np.radians(float(str(provenance["rotation_degrees"])))
     right = np.array([np.cos(turn), np.sin(turn)])
     down = np.array([-right[1], right[0]]) * (-1 if provenance["flipped"] else 1)

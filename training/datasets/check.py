@@ -1,4 +1,4 @@
-"""Whether a folder holds the training set that it says it does; asked before anything opens or makes its files."""
+"""Checks that a folder's training set is intact, before its files are opened or extended."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from services.common.labels import LABEL_ORDER
 from training.datasets.recipe import Recipe
 from training.datasets.store import LINES, RECIPE, SetFolder, array_shapes
 
-_MEND = "put the file back, or remove the folder and make the set again"
+_ADVICE = "restore the file, or remove the folder and make the set again"
 
 
 def check_folder(folder: Path, recipe: Recipe) -> None:
-    """Raise Rejected on the first fault of this recipe's set, partly or wholly made; an empty folder is sound.
+    """Raise Rejected for the first fault in this recipe's set, complete or not; an empty folder is valid.
 
     Reasons: `missing_file`, `wrong_array_shape`, `unreadable_line`, `label_not_binary`.
     """
@@ -27,7 +27,7 @@ def check_folder(folder: Path, recipe: Recipe) -> None:
         return
     lines = folder / LINES
     content = lines.read_text(encoding="utf-8").splitlines(keepends=True) if lines.exists() else []
-    # A line cut short by a crash is made again.
+    # A line that a crash cut short is ignored: its specimen is made again.
     done = [line for line in content if line.endswith("\n")]
     for number, line in enumerate(done, 1):
         _check_labels(lines, number, line)
@@ -36,19 +36,19 @@ def check_folder(folder: Path, recipe: Recipe) -> None:
     for name, shape in array_shapes(recipe).items():
         path = folder / name
         if not path.exists():
-            raise Rejected("missing_file", f"{path} is missing, but {LINES} lists {len(done)} specimens: {_MEND}")
+            raise Rejected("missing_file", f"{path} is missing, but {LINES} lists {len(done)} specimens: {_ADVICE}")
         found = np.load(path, mmap_mode="r").shape
         if found != shape:
-            words = f"{path} has the shape {list(found)}, the recipe's is {list(shape)}: {_MEND}"
-            raise Rejected("wrong_array_shape", words, found=list(found), expected=list(shape))
+            message = f"{path} has the shape {list(found)}, the recipe's is {list(shape)}: {_ADVICE}"
+            raise Rejected("wrong_array_shape", message, found=list(found), expected=list(shape))
 
 
 def check_tensors(store: SetFolder) -> None:
-    """Raise Rejected `tensor_differs` if a tensor is not the one that its line names; reads all of them."""
+    """Raise Rejected `tensor_differs` if a tensor does not have the digest in its line; reads all tensors."""
     for entry in store.entries():
         if entry.digest and hashlib.sha256(store.images[entry.index].tobytes()).hexdigest() != entry.digest:
-            words = f"the tensor of specimen {entry.specimen} (row {entry.index}) is not the one that was made: {_MEND}"
-            raise Rejected("tensor_differs", words, specimen=entry.specimen, row=entry.index)
+            message = f"the tensor of specimen {entry.specimen} (row {entry.index}) is not the original one: {_ADVICE}"
+            raise Rejected("tensor_differs", message, specimen=entry.specimen, row=entry.index)
 
 
 def _check_labels(path: Path, number: int, line: str) -> None:
@@ -56,10 +56,10 @@ def _check_labels(path: Path, number: int, line: str) -> None:
         item: dict[str, Any] = json.loads(line)
         labels, specimen = item["labels"], item["specimen"]
     except (ValueError, TypeError, KeyError) as error:
-        words = f"line {number} of {path} is not a specimen ({error!r}): remove the line, its specimen is made again"
-        raise Rejected("unreadable_line", words, line=number) from error
+        message = f"line {number} of {path} is not a specimen ({error!r}): remove the line to make the specimen again"
+        raise Rejected("unreadable_line", message, line=number) from error
     wrong = [label for label, value in zip(LABEL_ORDER, labels, strict=False) if value not in (0, 1)]
     if wrong or len(labels) != len(LABEL_ORDER):
-        what = f"{wrong[0]} is {labels[LABEL_ORDER.index(wrong[0])]}" if wrong else f"{len(labels)} labels"
-        words = f"specimen {specimen} in line {number} of {path}: {what}, wanted are {len(LABEL_ORDER)} of 0 or 1"
-        raise Rejected("label_not_binary", words, specimen=specimen, line=number)
+        fault = f"{wrong[0]} is {labels[LABEL_ORDER.index(wrong[0])]}" if wrong else f"{len(labels)} labels"
+        message = f"specimen {specimen} in line {number} of {path}: {fault}, expected {len(LABEL_ORDER)} of 0 or 1"
+        raise Rejected("label_not_binary", message, specimen=specimen, line=number)

@@ -1,4 +1,4 @@
-"""What of a specimen a model may see: both views, or one of them (the paper's tables compare the three)."""
+"""The views that a model reads: both, or one of them (the paper's tables compare the three)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ INPUTS: Final[tuple[Input, ...]] = get_args(Input)
 _CHANNEL: Final[dict[Input, int]] = {"DV": 0, "LAT": 1}
 
 
-def seen(images: NDArray[np.uint8], which: Input) -> NDArray[np.uint8]:
-    """Black out what `which` does not show in uint8 [n, side, side, 3] tensors; the edges blend both views."""
+def select_views(images: NDArray[np.uint8], which: Input) -> NDArray[np.uint8]:
+    """Black out all channels but that of `which` in tensors uint8 [n, side, side, 3]; the edges blend both views."""
     if which == "MV":
         return images
     shown = np.zeros_like(images)
@@ -22,8 +22,8 @@ def seen(images: NDArray[np.uint8], which: Input) -> NDArray[np.uint8]:
     return shown
 
 
-def seen_bones(bones: NDArray[np.uint8], which: Input) -> NDArray[np.uint8]:
-    """The same for bone truth, uint8 [n, 2, channels, cells, cells]: in a black picture there are no bones."""
+def select_bone_views(bones: NDArray[np.uint8], which: Input) -> NDArray[np.uint8]:
+    """Set the bone truth, uint8 [n, 2, channels, cells, cells], of a view that is blacked out to zero."""
     if which == "MV":
         return bones
     shown = np.zeros_like(bones)

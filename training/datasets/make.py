@@ -1,6 +1,6 @@
-"""Make a training set with two processes; stopped (Ctrl-C, a crash), it goes on where it ended.
+"""Makes a training set with two processes; after a stop (Ctrl-C, a crash) it continues where it stopped.
 
-One simulated specimen through the code that serves: encode, standardise (intake), fuse (fuser).
+Each simulated specimen passes through the serving code: encode, standardise (intake), fuse (fuser).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from services.intake.standardise import encode_view, standardise
 from training.datasets.bone_truth import bone_truth
 from training.datasets.check import check_folder, check_tensors
 from training.datasets.recipe import Recipe
-from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
+from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.simulation.files.encode import encode
 from training.simulation.render import render
 from training.simulation.specimen import SimulatedSpecimen
@@ -38,13 +38,13 @@ Image = NDArray[np.uint8]
 
 VIEWS: Final[tuple[View, ...]] = ("DV", "LAT")
 IMAGES_PER_VIEW: Final = (0.8, 0.15, 0.05)
-"""Chances of one, two, three images of a view. The public record has more; every simulated image has its own posture,
-so that of several the fuser keeps one, and more of them would cost time and change no tensor's kind."""
+"""Probabilities of one, two and three images of a view. The public record has more, but every simulated image has its
+own posture, so the fuser keeps only one of several: more images would cost time without changing the tensors."""
 
 
 @dataclass
-class _Taken:
-    """What intake made of the images of one view, and the reason of the last refusal if there was one."""
+class _ViewImages:
+    """Intake's results for the images of one view, and the reason of the last rejection, if any."""
 
     pixels: list[Image] = field(default_factory=list)
     bones: list[Image] = field(default_factory=list)
@@ -52,27 +52,30 @@ class _Taken:
     refused: str = ""
 
     def mean_bones(self) -> Image:
-        """Bone truth of the mean view: of the images that it is the mean of."""
+        """Bone truth of the mean view: the mean over the same images."""
         mean = np.mean([self.bones[index] for index in agreeing(self.pixels)], axis=0)
         return np.asarray(mean, dtype=np.uint8)
 
 
-def simulate(index: int, recipe: Recipe) -> tuple[StoredSpecimen, SpecimenPictures | None]:
+def simulate(index: int, recipe: Recipe) -> tuple[StoredSpecimen, SpecimenArrays | None]:
     """Make specimen `index` of a recipe and its pictures.
 
-    They are None if intake refused all images of a view, and for a specimen that is abnormal only outside the
-    thirteen labels, which no training uses.
+    The pictures are None if intake rejected all images of a view, and for a specimen that is abnormal only outside the
+    thirteen labels, which is never used for training.
     """
     specimen = recipe.specimen(index)
     if specimen.abnormal_elsewhere:
         return _entry(index, specimen), None
     random = np.random.default_rng((specimen.seed, 8))
-    views = [_take(specimen, view, 1 + int(random.choice(3, p=IMAGES_PER_VIEW)), recipe.picture_side) for view in VIEWS]
+    views = [
+        _standardised(specimen, view, 1 + int(random.choice(3, p=IMAGES_PER_VIEW)), recipe.picture_side)
+        for view in VIEWS
+    ]
     for view in views:
         if not view.pixels:
             return _entry(index, specimen, refused=view.refused), None
     dorsoventral, lateral = (view.pixels for view in views)
-    pictures = SpecimenPictures(
+    pictures = SpecimenArrays(
         fuse(dorsoventral, lateral, recipe.side),
         np.stack([mean_view(dorsoventral), mean_view(lateral)]),
         np.stack([view.mean_bones() for view in views]),
@@ -81,23 +84,23 @@ def simulate(index: int, recipe: Recipe) -> tuple[StoredSpecimen, SpecimenPictur
     return _entry(index, specimen, digest=_sha256(pictures.tensor.tobytes()), sources=tuple(sources)), pictures
 
 
-def _take(specimen: SimulatedSpecimen, view: View, images: int, side: int) -> _Taken:
-    taken = _Taken()
+def _standardised(specimen: SimulatedSpecimen, view: View, images: int, side: int) -> _ViewImages:
+    result = _ViewImages()
     for number in range(1, images + 1):
         radiograph = render(specimen, view, number, side=side)
         data = encode(radiograph, seed=number).data
         try:
             standard = standardise(data, view, _limits())
         except Rejected as refusal:
-            taken.refused = refusal.reason
+            result.refused = refusal.reason
             continue
         if standard.view != view:
-            taken.refused = "other_view"
+            result.refused = "other_view"
             continue
-        taken.pixels.append(standard.pixels)
-        taken.bones.append(bone_truth(radiograph, specimen, standard.provenance))
-        taken.sources.append((view, _sha256(data), _sha256(encode_view(standard.pixels))))
-    return taken
+        result.pixels.append(standard.pixels)
+        result.bones.append(bone_truth(radiograph, specimen, standard.provenance))
+        result.sources.append((view, _sha256(data), _sha256(encode_view(standard.pixels))))
+    return result
 
 
 def _entry(
@@ -131,21 +134,20 @@ def _limits() -> Limits:
 WORKERS: Final = 2
 
 Progress = Callable[[int, int], None]
-"""Called with how many specimens are done, of how many."""
+"""Called with the number of specimens done and the total."""
 
 
-def make_training_set(folder: Path, recipe: Recipe, progress: Progress) -> SetFolder:
-    """Make what the folder still misses.
+def make_training_set(folder: Path, recipe: Recipe, on_progress: Progress) -> SetFolder:
+    """Make the specimens that the folder does not have yet.
 
-    Raises Rejected if it holds another recipe's set (`other_recipe`) or its files are damaged
-    (`training.datasets.check`).
+    Raises Rejected if it holds a set of another recipe (`other_recipe`) or damaged files (`training.datasets.check`).
     """
     check_folder(folder, recipe)
     store = SetFolder(folder, recipe)
     check_tensors(store)
     missing = store.missing()
     done = recipe.specimens - len(missing)
-    progress(done, recipe.specimens)
+    on_progress(done, recipe.specimens)
     if not missing:
         return store
     with _workers() as pool:
@@ -153,18 +155,18 @@ def make_training_set(folder: Path, recipe: Recipe, progress: Progress) -> SetFo
         for entry, pictures in pool.imap_unordered(make_one, missing, chunksize=2):
             store.add(entry, pictures)
             done += 1
-            progress(done, recipe.specimens)
+            on_progress(done, recipe.specimens)
     return store
 
 
 def refusals(store: SetFolder) -> dict[str, int]:
-    """Count the specimens that intake refused, by reason code."""
+    """Count the specimens that intake rejected, by reason code."""
     return dict(Counter(entry.refused for entry in store.entries() if entry.refused))
 
 
 @contextmanager
 def _workers() -> Iterator[Pool]:
-    # Not fork: a child of a process with torch's or OpenCV's threads may hang.
+    # Not fork: a forked child of a process with torch or OpenCV threads may hang.
     pool = multiprocessing.get_context("spawn").Pool(WORKERS, initializer=_prepare_worker)
     try:
         yield pool
@@ -177,6 +179,6 @@ def _workers() -> Iterator[Pool]:
 
 
 def _prepare_worker() -> None:
-    # Ctrl-C reaches the whole process group; the parent ends the workers.
+    # Ctrl-C reaches the whole process group; the parent stops the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

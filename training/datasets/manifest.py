@@ -1,4 +1,4 @@
-"""The manifest of a training set as a Parquet file: one row a specimen, from the centre's files to the tensor.
+"""The manifest of a training set as a Parquet file: one row per specimen, from the centre's files to the tensor.
 
 Columns: `index` (row of the arrays), `specimen`, `centre`, `split` (train, validation, test), `label.NAME` for the 14
 names of `LABEL_ORDER`, `findings` (kind, severity and IMPReSS parameter stable ids of each), `images` (of each accepted
@@ -43,9 +43,9 @@ SCHEMA: Final = pa.schema(
 
 
 def write_manifest(store: SetFolder, path: Path) -> int:
-    """Write the manifest of what is done, or leave the old file; returns the number of rows.
+    """Write the manifest of the specimens that are done; return the number of rows. On failure an old file stays.
 
-    Raises Rejected `simulator_changed` where a seed no longer draws the mouse that the set holds.
+    Raises Rejected `simulator_changed` if a seed no longer draws the mouse in the set.
     """
     rows = [_row(entry, store.recipe) for entry in store.entries()]
     metadata = {"recipe": json.dumps(store.recipe.as_dict()), "digest": store.digest()}
@@ -79,7 +79,7 @@ def _specimen(entry: StoredSpecimen, recipe: Recipe) -> SimulatedSpecimen:
     if drawn != (entry.specimen, entry.centre, entry.labels):
         raise Rejected(
             "simulator_changed",
-            f"specimen {entry.specimen} is drawn otherwise now: make the training set anew",
+            f"specimen {entry.specimen} is now drawn differently: make the training set again",
             specimen=entry.specimen,
         )
     return specimen

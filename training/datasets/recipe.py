@@ -1,6 +1,6 @@
-"""What a training set is made of; two sets of the same recipe are equal.
+"""The recipe of a training set: two sets of the same recipe are equal.
 
-The 70/20/10 split by specimen (paper section 4, "Protocol"): by hash, so that adding specimens moves none.
+The 70/20/10 split by specimen (paper section 4, "Protocol") uses a hash, so adding specimens moves none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from training.simulation.prevalence import BALANCED, RECORD
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
 Part = Literal["train", "validation", "test", "balanced"]
-"""`balanced` is a second test part, harder than `test`: see `training.datasets.recipe.Recipe`."""
+"""`balanced` is a second test part, harder than `test`: see `Recipe`."""
 
 _BUCKETS: Final = 1000
 _TRAIN_END: Final = 700
@@ -31,16 +31,17 @@ def part_of(specimen: str) -> Part:
 
 
 PICTURE_SIDE: Final = 900
-"""Longer side of the pictures in pixels: twice a view's, which is all a view can show, at a third of the time."""
+"""Longer side of the pictures in pixels: twice a view's, so no detail of a view is lost, at a third of the time."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """`specimens` simulated mice, seeds `first_seed` onwards; pictures of `picture_side`, tensors of `side` pixels.
 
-    What occurs together in a mouse is as in the public record; in the last `balanced` of them every kind of
-    abnormality is equally frequent, and most have one only (`training.simulation.prevalence`): for training, and
-    as a harder test. With `unseen` they come from the centres that no training set has, for testing only.
+    Findings occur together as in the public record (`RECORD` of `training.simulation.prevalence`). The last `balanced`
+    specimens use `BALANCED` instead: kinds are drawn by the weights of the catalogue, and most abnormal mice have only
+    one finding. They serve for training and as a harder test. With `unseen` the mice come from the centres that are in
+    no training set, for testing only.
     """
 
     specimens: int
@@ -66,7 +67,8 @@ class Recipe:
     def part(self, index: int, specimen: str) -> Part:
         """Return the part that a specimen belongs to.
 
-        By hash of its id; of the balanced ones nothing is for validation, whose prevalence calibrates the models.
+        The part follows from the hash of the id. No balanced specimen is used for validation, because the prevalence
+        there calibrates the models.
         """
         part = part_of(specimen)
         if not self.is_balanced(index):

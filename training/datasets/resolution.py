@@ -1,4 +1,4 @@
-"""Tensors of the stored views' full side, from the mean views of a set: made once, beside its arrays."""
+"""Tensors at the full resolution of the stored views, computed once from a set's mean views and kept next to them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from training.datasets.store import Images, SetFolder, Subset
 
 
 def at_side(subset: Subset, store: SetFolder, side: int) -> Subset:
-    """The subset of a set with tensors of the side that a model takes: the set's own, or the stored views'."""
-    return replace(subset, images=finer_images(store)) if side == VIEW_SIDE else subset
+    """The subset with tensors of the side that a model reads: the set's own, or that of the stored views."""
+    return replace(subset, images=full_resolution(store)) if side == VIEW_SIDE else subset
 
 
-def finer_images(store: SetFolder) -> Images:
-    """Return uint8 [n, 448, 448, 3]; rows of specimens without pictures are black.
+def full_resolution(store: SetFolder) -> Images:
+    """Return tensors uint8 [n, 448, 448, 3]; rows of specimens without pictures are black.
 
-    They are what the fuser makes of the mean views; of several images its edges are those of the mean, as at 224.
+    The fuser computes them from the mean views. With several images, edges are those of the mean, as at 224.
     """
     path = store.folder / f"images-{VIEW_SIDE}.npy"
     shape = (len(store.views), VIEW_SIDE, VIEW_SIDE, 3)
     if not path.exists():
-        new = path.with_suffix(".new.npy")  # always the same: a stopped run's gigabytes are written over, not left
+        new = path.with_suffix(".new.npy")  # a fixed name: the next run overwrites the gigabytes of a stopped one
         images: Images = np.lib.format.open_memmap(new, mode="w+", dtype=np.uint8, shape=shape)
         for entry in store.entries():
             if entry.digest:

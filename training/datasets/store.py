@@ -1,8 +1,8 @@
-"""A training set on disk: memory-mapped arrays, and `specimens.jsonl`, one line for each specimen that is done.
+"""A training set on disk: memory-mapped arrays, and `specimens.jsonl` with one line for each finished specimen.
 
-`images.npy` holds the tensors as they are served, `views.npy` the mean views they were fused from (for tensors of
-another side), `bones.npy` where bones and altered bones lie. The line is written after the arrays, so that a set which
-was stopped at any point goes on where it ended.
+`images.npy` holds the tensors as served, `views.npy` the mean views from which they were fused (for tensors of another
+side), `bones.npy` the bone truth. A specimen's line is written after its arrays, so a set that was stopped at any point
+can be continued.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.inputs import Input, seen, seen_bones
+from training.datasets.inputs import Input, select_bone_views, select_views
 from training.datasets.recipe import Part, Recipe
 
 Images = NDArray[np.uint8]
@@ -34,7 +34,7 @@ RECIPE = "recipe.json"
 
 @dataclass(frozen=True)
 class StoredSpecimen:
-    """One specimen that is done: row `index` of the images, or none if intake refused a picture.
+    """One finished specimen: row `index` of the images, which is empty if intake rejected a picture.
 
     `labels` has 14 entries 0/1 in the order of `LABEL_ORDER`; `sources` are the accepted images: view, SHA-256 of the
     file, SHA-256 of the standardised view's PNG; `digest` is the tensor's SHA-256; `refused` is intake's reason code,
@@ -51,13 +51,13 @@ class StoredSpecimen:
 
     @property
     def usable(self) -> bool:
-        """Whether it can be learnt from: accepted, and not abnormal only outside the thirteen labels."""
+        """Whether it can be used: accepted, and not abnormal only outside the thirteen labels."""
         return not self.refused and (self.labels[0] == 0 or any(self.labels[1:]))
 
 
 @dataclass(frozen=True)
-class SpecimenPictures:
-    """Of one specimen: tensor uint8 [side, side, 3], mean views uint8 [2, 448, 448] (DV, LAT), and bone truth.
+class SpecimenArrays:
+    """Arrays of one specimen: tensor uint8 [side, side, 3], mean views uint8 [2, 448, 448] (DV, LAT), and bone truth.
 
     `bones` is uint8 [2, channels, 56, 56]; see `training.datasets.bone_truth`.
     """
@@ -71,9 +71,9 @@ class SpecimenPictures:
 class Subset:
     """Specimens of one part.
 
-    `rows` of `images` (uint8 [all, side, side, 3]) and of `bones` (uint8 [all, 2, channels, 56, 56]; None for real
-    mice, of whom nobody knows it), labels uint8 [n, 14] of 0, 1 and `training.datasets.missing.MISSING`, centres [n].
-    `input` is what `pictures` shows of them.
+    `rows` [n] index `images` (uint8 [all, side, side, 3]) and `bones` (uint8 [all, 2, channels, 56, 56]; None for real
+    mice, for which they are unknown). `labels` are uint8 [n, 14] of 0, 1 and `training.datasets.missing.MISSING`,
+    `centres` [n]. `input` names the views that `pictures` returns.
     """
 
     images: Images
@@ -87,18 +87,18 @@ class Subset:
         return len(self.rows)
 
     def share(self, share: float) -> Subset:
-        """A share (0 to 1) of it, evenly spread over its rows: half is every second specimen."""
+        """A share (0 to 1) of the specimens, evenly spread over the rows: one half is every second specimen."""
         chosen = np.flatnonzero(np.diff(np.floor(np.arange(len(self) + 1) * share)))
         centres = tuple(self.centres[position] for position in chosen.tolist())
         return replace(self, rows=self.rows[chosen], labels=self.labels[chosen], centres=centres)
 
     def pictures(self, positions: NDArray[np.int64] | slice) -> Images:
         """Tensors uint8 [chosen, side, side, 3] of specimens of this part."""
-        return seen(self.images[self.rows[positions]], self.input)
+        return select_views(self.images[self.rows[positions]], self.input)
 
     def bone_truth(self, positions: NDArray[np.int64]) -> Images | None:
-        """Bone truth uint8 [chosen, 2, channels, 56, 56] of specimens of this part, if it is known."""
-        return None if self.bones is None else seen_bones(self.bones[self.rows[positions]], self.input)
+        """Bone truth uint8 [chosen, 2, channels, 56, 56] of specimens of this part; None if unknown."""
+        return None if self.bones is None else select_bone_views(self.bones[self.rows[positions]], self.input)
 
     def batches(self, size: int) -> Iterator[Images]:
         """Yield the images in order, `size` at a time."""
@@ -107,7 +107,7 @@ class Subset:
 
 
 class SetFolder:
-    """Reads and adds to the training set in a folder; raises Rejected(`other_recipe`)."""
+    """The training set in a folder, for reading and adding; raises Rejected `other_recipe`."""
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -122,17 +122,17 @@ class SetFolder:
         self.bones: Images = _array(folder / _BONES, shapes[_BONES])
 
     def entries(self) -> list[StoredSpecimen]:
-        """Return what is done, by index."""
+        """Return the finished specimens, sorted by index."""
         parsed = [json.loads(line) for line in self._lines.read_text(encoding="utf-8").splitlines()]
         return sorted(map(_entry, parsed), key=_index)
 
     def missing(self) -> list[int]:
-        """Return the indices that are still to be made."""
+        """Return the indices of specimens that are not finished."""
         done = {entry.index for entry in self.entries()}
         return [index for index in range(self.recipe.specimens) if index not in done]
 
-    def add(self, entry: StoredSpecimen, pictures: SpecimenPictures | None) -> None:
-        """Store one specimen that is done."""
+    def add(self, entry: StoredSpecimen, pictures: SpecimenArrays | None) -> None:
+        """Store one finished specimen."""
         if pictures is not None:
             self.images[entry.index] = pictures.tensor
             self.views[entry.index] = pictures.views
@@ -141,7 +141,7 @@ class SetFolder:
             file.write(json.dumps(asdict(entry)) + "\n")
 
     def subset(self, part: Part, which: Input = "MV") -> Subset:
-        """Return the usable specimens of a part, as a model sees them that reads `which`."""
+        """Return the usable specimens of a part, with the views `which`."""
         chosen = [entry for entry in self.entries() if entry.usable and self.part(entry) == part]
         return Subset(
             self.images,
@@ -188,7 +188,7 @@ def _index(entry: StoredSpecimen) -> int:
 
 
 def _drop_cut_line(path: Path) -> None:
-    """Create the file, or remove what a crash left of its last line."""
+    """Create the file, or remove an incomplete last line left by a crash."""
     path.touch()
     content = path.read_bytes()
     if not content.endswith(b"\n"):

@@ -1,1 +1,1 @@
-"""Decision thresholds and figures on held-out specimens."""
+"""Calibration, thresholds and figures of trained backbones on held-out specimens."""

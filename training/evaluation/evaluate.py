@@ -1,10 +1,6 @@
 """Calibrate a trained backbone on validation specimens and judge it on test specimens.
 
-One threshold a label, chosen on validation specimens.
-
-How much a backbone says in the consensus: what it tells on validation specimens.
-
-Run a backbone over specimens.
+Validation specimens also give one threshold per label, and the backbone's weight in the consensus.
 """
 
 from __future__ import annotations
@@ -24,21 +20,21 @@ from services.common.hierarchy import pooled
 from services.common.labels import LABEL_ORDER
 from training.datasets.missing import known, scored
 from training.datasets.store import Subset
-from training.evaluation.predictions import Numbers
 from training.metrics.figures import BackboneMetrics, figures
+from training.metrics.predictions import Numbers
 from training.models.calibration import Calibration
 from training.models.heads import coherent_probabilities
 from training.models.serving import unit_range
 
 DEFAULT: Final = 0.5
-"""Of a label that no validation specimen has, or all have."""
+"""Threshold of a label that no validation specimen has, or that all have."""
 
 
 def choose_thresholds(probabilities: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[float, ...]:
-    """Return 14 thresholds for probabilities and labels [n, 14], each with the largest Matthews correlation.
+    """Return the 14 thresholds with the largest Matthews correlation, for probabilities and labels [n, 14].
 
-    Each is chosen on the specimens whose label is known. That coefficient weighs both kinds of error under any
-    prevalence (Chicco and Jurman, BMC Genomics 2020, 21:6).
+    Each is chosen on the specimens whose label is known. This coefficient weighs both kinds of error at any prevalence
+    (Chicco and Jurman, BMC Genomics 2020, 21:6).
     """
     columns = [(column, known(labels[:, column])) for column in range(len(LABEL_ORDER))]
     return tuple(_best(probabilities[rows, column], labels[rows, column]) for column, rows in columns)
@@ -56,29 +52,29 @@ def _best(scores: NDArray[np.float64], truth: NDArray[np.uint8]) -> float:
 
 
 def matthews(called: NDArray[np.bool_], truth: NDArray[np.uint8]) -> float:
-    """Matthews correlation coefficient of calls and truth, in [-1, 1]; 0 if either has one class only."""
+    """Matthews correlation coefficient of calls and truth, in [-1, 1]; 0 if either has only one class."""
     if called.min() == called.max() or truth.min() == truth.max():
         return 0.0
     return float(np.corrcoef(called.astype(np.float64), truth.astype(np.float64))[0, 1])
 
 
 LEAST: Final = 0.01
-"""Of a backbone that tells nothing: it keeps a say, so that a consensus always has a weight."""
+"""Weight of an uninformative backbone; above 0, so that a consensus always has a weight."""
 _CLIP: Final = 1e-6
 
 
 def consensus_weight(probabilities: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:
-    """Share, in 0..1, of the labels' uncertainty that probabilities [n, 14] take away; at least `LEAST`.
+    """Share, in 0..1, of the labels' uncertainty that probabilities [n, 14] remove; at least `LEAST`.
 
-    One minus the logarithmic loss over that of the mere prevalence: the proportion of entropy explained (Kent,
-    Biometrika 1983, 70:163), mean over labels of which both classes are known. Measured for each backbone by itself, so
-    that any two versions can serve together.
+    One minus the logarithmic loss divided by the loss of predicting the prevalence: the proportion of entropy explained
+    (Kent, Biometrika 1983, 70:163), averaged over labels with both classes. Each backbone is measured separately, so
+    any two versions can be served together.
     """
     columns = [(column, known(labels[:, column])) for column in range(labels.shape[1])]
     each = [(probabilities[rows, column], labels[rows, column]) for column, rows in columns]
     explained = [
-        1 - _loss(told, truth) / _loss(np.full(len(truth), truth.mean()), truth)
-        for told, truth in each
+        1 - _loss(predicted, truth) / _loss(np.full(len(truth), truth.mean()), truth)
+        for predicted, truth in each
         if len(truth) and truth.min() != truth.max()
     ]
     return round(max(float(np.mean(explained)), LEAST), 4) if explained else LEAST
@@ -104,9 +100,9 @@ def predict(backbone: nn.Module, subset: Subset) -> Tensor:
 class EvaluatedBackbone:
     """Calibration and thresholds (from validation specimens) and figures (on test specimens) of one backbone.
 
-    `weight` is its weight in the consensus (`training.evaluation.evaluate`).
-    `given_abnormal` and `served` are its probabilities of the test specimens, [n, 14] in the order of `LABEL_ORDER`:
-    levels 2 and 3 given abnormal, and as served. `others` are the same two of further sets of specimens, by name.
+    `weight` is its weight in the consensus (`consensus_weight`). `given_abnormal` and `served` are its probabilities
+    for the test specimens, [n, 14] in the order of `LABEL_ORDER`: levels 2 and 3 given abnormal, and as served.
+    `others` has the same two arrays for further sets of specimens, by name.
     """
 
     calibration: Calibration
@@ -121,7 +117,7 @@ class EvaluatedBackbone:
 def judge(
     backbone: nn.Module, validation: Subset, test: Subset, others: Mapping[str, Subset] = MappingProxyType({})
 ) -> EvaluatedBackbone:
-    """Calibrate, choose thresholds, and compute the figures; `others` are only looked at, such as unseen centres."""
+    """Calibrate, choose thresholds, and compute the figures; `others` are further sets to predict, by name."""
     logits = predict(backbone, validation), predict(backbone, test)
     return judge_logits(*logits, validation, test, {name: predict(backbone, one) for name, one in others.items()})
 
@@ -135,7 +131,7 @@ def judge_logits(
     *,
     calibrated: bool = True,
 ) -> EvaluatedBackbone:
-    """Judge uncalibrated logits [n, 14], whatever made them; not `calibrated`, they are taken at their word."""
+    """Judge logits [n, 14], whatever made them; calibrate them first unless `calibrated` is False."""
     labels = torch.from_numpy(validation.labels)
     calibration = Calibration()
     if calibrated:
@@ -160,7 +156,7 @@ class Consensus:
 
 
 def consensus(judged: Sequence[EvaluatedBackbone]) -> Consensus:
-    """Probabilities given abnormal and as served, and thresholds, of all backbones pooled by their weights."""
+    """Pool the probabilities and thresholds of all backbones by their weights."""
     shared = set.intersection(*(set(one.others) for one in judged))
     weights = [one.weight for one in judged]
     return Consensus(
@@ -178,7 +174,7 @@ def consensus(judged: Sequence[EvaluatedBackbone]) -> Consensus:
 
 
 def judge_consensus(called: Consensus, test: Subset) -> BackboneMetrics:
-    """Compute the figures of the call: pooled probabilities of all backbones against their pooled thresholds."""
+    """Compute the figures of the consensus: pooled probabilities against pooled thresholds."""
     return figures(called.given_abnormal, called.served, test.labels, test.centres, called.thresholds)
 
 

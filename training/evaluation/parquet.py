@@ -1,8 +1,8 @@
-"""Predictions as a Parquet file: a column for each array and label, the origin as JSON in the file's metadata.
+"""Predictions as a Parquet file: one column per array and label, with the origin as JSON in the metadata.
 
 Columns: `specimen`, `centre`, `severity` (null if unknown), `label.NAME` (null if missing), `served.NAME` and
 `given_abnormal.NAME` for each of the 14 names of `LABEL_ORDER`; `findings` (list of kind and severity) where known;
-`part` (`test` or `unseen`), all of them `test` without it.
+`part` (`test` or `unseen`); without it all specimens are `test`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from services.common.atomic import atomic
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import MISSING, known
-from training.evaluation.predictions import Abnormality, Labels, Mask, Numbers, PredictionOrigin, Predictions
+from training.datasets.missing import MISSING, Labels, Mask, known
+from training.metrics.predictions import Abnormality, Numbers, PredictionOrigin, Predictions
 
 METADATA_KEY: Final = b"origin"
 _FINDINGS: Final = pa.list_(pa.struct([("kind", pa.string()), ("severity", pa.float64())]))
@@ -28,7 +28,7 @@ _PARTS: Final = ("test", "unseen")
 
 
 def save(predictions: Predictions, path: Path) -> None:
-    """Write the file, or leave the old one."""
+    """Write the file; if that fails, an old file stays unchanged."""
     columns: dict[str, Any] = {
         "specimen": pa.array(predictions.specimens, pa.string()),
         "centre": pa.array(predictions.centres, pa.string()),
@@ -51,8 +51,8 @@ def save(predictions: Predictions, path: Path) -> None:
 def load(path: Path) -> Predictions:
     """Read a file, specimens sorted by id.
 
-    Raises Rejected with the file named: `not_parquet`, `missing_column`, `wrong_type`, `invalid_origin`, and all that
-    `Predictions` raises.
+    Raises Rejected naming the file: `not_parquet`, `missing_column`, `wrong_type`, `unknown_part`, `invalid_label`,
+    `invalid_origin`, and what `Predictions` raises.
     """
     try:
         table = pq.read_table(path)
@@ -85,18 +85,18 @@ def _predictions(table: pa.Table) -> Predictions:
 def _origin(table: pa.Table) -> PredictionOrigin:
     content = (table.schema.metadata or {}).get(METADATA_KEY)
     if content is None:
-        raise Rejected("invalid_origin", f"the metadata has no {METADATA_KEY.decode()!r} that says what model this is")
+        raise Rejected("invalid_origin", f"the metadata has no {METADATA_KEY.decode()!r} that describes the model")
     try:
         return PredictionOrigin.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise Rejected("invalid_origin", f"origin in the metadata: {place}: {first['msg']}") from None
+        location = ".".join(str(part) for part in first["loc"])
+        raise Rejected("invalid_origin", f"origin in the metadata: {location}: {first['msg']}") from None
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     if name not in table.column_names:
-        raise Rejected("missing_column", f"there is no column {name!r}", column=name)
+        raise Rejected("missing_column", f"column {name!r} is missing", column=name)
     return table.column(name)
 
 

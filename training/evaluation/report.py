@@ -1,4 +1,4 @@
-"""The figures of a training run as JSON for programs and as a table for people."""
+"""The figures of a training run, as JSON for programs and as a table for people."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from training.markdown import number
 from training.metrics.figures import BackboneMetrics
 
 BEGIN: Final = "<!-- figures: written by services.cli.train.models -->"
@@ -14,9 +15,9 @@ END: Final = "<!-- end of figures -->"
 
 
 class TrainingReport(BaseModel):
-    """Everything that is said about one training run; `test` by backbone, and `consensus`: what is called.
+    """The figures of one training run. `test` has them for each backbone and for `consensus`, which makes the calls.
 
-    `others` are mean AUC of levels 1, 2 and 3 on further sets of specimens: by set, then as in `test`.
+    `others` has the mean AUC of levels 1, 2 and 3 on further sets of specimens, by set and then as in `test`.
     """
 
     configuration: str
@@ -30,7 +31,7 @@ class TrainingReport(BaseModel):
 
 
 def as_markdown(report: TrainingReport) -> str:
-    """Tables of AUC: one row a label, one column a backbone, one for their consensus."""
+    """A table of AUC: one row per label, one column per backbone and one for their consensus."""
     names = list(report.test)
     first = report.test[names[0]]
     counts = ", ".join(f"{count} {part}" for part, count in report.specimens.items())
@@ -42,28 +43,28 @@ def as_markdown(report: TrainingReport) -> str:
         + " |",
         "|---|---|" + "---|" * len(names),
         _row("**Level 1**, 95 % interval", first.abnormal, [_level1(report.test[name]) for name in names]),
-        _row("**Level 2**, mean", "", [_number(report.test[name].level2_mean_auc) for name in names]),
-        _row("**Level 3**, mean", "", [_number(report.test[name].level3_mean_auc) for name in names]),
+        _row("**Level 2**, mean", "", [number(report.test[name].level2_mean_auc) for name in names]),
+        _row("**Level 3**, mean", "", [number(report.test[name].level3_mean_auc) for name in names]),
     ]
     for index, label in enumerate(first.labels[1:], start=1):
-        values = [_number(report.test[name].labels[index].auc) for name in names]
+        values = [number(report.test[name].labels[index].auc) for name in names]
         lines.append(_row(label.label, label.positives, values))
     for centre in first.level1_auc_by_centre:
-        values = [_number(report.test[name].level1_auc_by_centre[centre]) for name in names]
+        values = [number(report.test[name].level1_auc_by_centre[centre]) for name in names]
         lines.append(_row(f"Level 1, {centre} only", "", values))
     for other, by_name in report.others.items():
-        values = [" / ".join(_number(level) for level in by_name[name]) for name in names]
+        values = [" / ".join(number(level) for level in by_name[name]) for name in names]
         lines.append(_row(f"Levels 1 / 2 / 3, {other} specimens", "", values))
     return "\n".join(lines) + "\n"
 
 
 def update_page(path: Path, report: TrainingReport) -> None:
-    """Replace what lies between the two marks of a Markdown page; raises ValueError if it has none."""
+    """Replace the text between the two markers of a Markdown page; raises ValueError if they are missing."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        msg = f"{path} has no place for the figures: put {BEGIN} and {END} into it"
+        msg = f"{path} has no markers for the figures: add {BEGIN} and {END}"
         raise ValueError(msg)
     path.write_text(f"{before}{BEGIN}\n\n{as_markdown(report)}\n{END}{after}", encoding="utf-8")
 
@@ -75,7 +76,3 @@ def _row(name: str, positives: int | str, values: list[str]) -> str:
 def _level1(figures: BackboneMetrics) -> str:
     low, high = figures.level1_interval
     return f"{figures.level1_auc:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -1,89 +1,57 @@
-"""Predictions of a training run's models, and of their consensus, on its test specimens.
-
-What `xray train evaluate` is given: files of predictions, and folders of training runs.
-"""
+"""Prediction files of a training run's models, and of their consensus, on its test specimens."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, Protocol, get_args
 
 import numpy as np
 
-from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.datasets.inputs import Input
 from training.datasets.missing import known, scored
 from training.datasets.recipe import Part
 from training.datasets.store import SetFolder, Subset
 from training.evaluation.evaluate import Consensus, EvaluatedBackbone, consensus
-from training.evaluation.parquet import load, save
-from training.evaluation.predictions import Abnormality, Numbers, PredictionOrigin, Predictions
-from training.explain.inspection import RunFolder
-from training.train.configuration import Configuration
-
-PATTERN = "predictions-*.parquet"
-
-
-@dataclass(frozen=True)
-class EvaluationSources:
-    """All predictions, and the folder of the training run that each lies in if a folder was named."""
-
-    predictions: tuple[Predictions, ...]
-    folders: Mapping[tuple[str, str, str, int], RunFolder]
-
-    def folder_of(self, origin: PredictionOrigin) -> RunFolder | None:
-        """The training run of these predictions."""
-        return self.folders.get(origin.key)
-
-
-def read_sources(paths: Sequence[Path], data: Path | None) -> EvaluationSources:
-    """Read files, and of each folder its `predictions-*.parquet`.
-
-    `data` is the training set of all runs, by default the folder `data` of each, or of the run whose set it uses.
-    Raises Rejected `no_predictions` for a folder without such files, and all that reading a file raises.
-    """
-    predictions: list[Predictions] = []
-    folders: dict[tuple[str, str, str, int], RunFolder] = {}
-    for path in paths:
-        found = [load(file) for file in _files(path)]
-        predictions += found
-        if path.is_dir():
-            run = RunFolder(path, data)
-            folders |= {one.origin.key: run for one in found}
-    return EvaluationSources(tuple(predictions), folders)
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(path.glob(PATTERN))
-    if not files:
-        raise Rejected("no_predictions", f"{path} holds no {PATTERN}: has its training ended?")
-    return files
-
+from training.evaluation.parquet import save
+from training.metrics.predictions import Abnormality, Numbers, PredictionOrigin, Predictions
 
 CONSENSUS: Final = "consensus"
 UNSEEN: Final = "unseen"
 BALANCED: Final = "balanced"
-"""Names of the sets that are judged besides the test part, and of the latter's folder of predictions."""
+"""Names of the two sets that are judged besides the test part; `balanced` is also a folder of prediction files."""
 _PARTS: Final[tuple[Part, ...]] = get_args(Part)
+
+
+class RunConfiguration(Protocol):
+    """What a prediction file records of a run's configuration (`training.train.configuration.Configuration`)."""
+
+    @property
+    def name(self) -> str:
+        """Name of the configuration."""
+
+    @property
+    def input(self) -> Input:
+        """Views that the models read."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
 
 
 def write_predictions(
     folder: Path,
     store: SetFolder,
     judged: Mapping[str, EvaluatedBackbone],
-    configuration: Configuration,
+    configuration: RunConfiguration,
     unseen: SetFolder | None = None,
 ) -> list[Path]:
-    """Write `predictions-NAME.parquet` for each backbone and for `consensus`: all of them pooled.
+    """Write `predictions-NAME.parquet` for each backbone and for `consensus`, which pools all of them.
 
-    With `unseen`, a set of centres that no training set has, its specimens follow as a part of their own; `judged` then
-    has their probabilities, of `whole(unseen)`. Where it has those of the balanced part, they go into files of the same
-    names in the folder `balanced`: another test set, with a report of its own.
+    `unseen` is a set of centres that are in no training set; its specimens are appended as part `unseen`, and `judged`
+    must have their probabilities, in the order of `whole(unseen)`. Probabilities of the balanced part are written to
+    files of the same names in the folder `balanced`: a second test set with its own report.
     """
     prevalence = training_prevalence(store.subset("train"))
     models: dict[str, EvaluatedBackbone | Consensus] = {**judged, CONSENSUS: consensus(list(judged.values()))}
@@ -109,7 +77,7 @@ def write_predictions(
 def as_predictions(
     origin: PredictionOrigin, judged: EvaluatedBackbone | Consensus, store: SetFolder, unseen: SetFolder | None = None
 ) -> Predictions:
-    """Probabilities with the truth of the store's test specimens, and of all of `unseen` behind them."""
+    """Probabilities with the truth of the store's test specimens, followed by all specimens of `unseen`."""
     test = _described(origin, store, store.subset("test"), judged.given_abnormal, judged.served)
     if unseen is None or UNSEEN not in judged.others:
         return test
@@ -117,7 +85,7 @@ def as_predictions(
 
 
 def whole(store: SetFolder, which: Input = "MV") -> Subset:
-    """All usable specimens of a set, whatever part they would belong to, as a model sees them that reads `which`."""
+    """All usable specimens of a set, whatever their part, with the views `which`."""
     parts = [store.subset(part) for part in _PARTS]
     return Subset(
         store.images,
@@ -130,7 +98,7 @@ def whole(store: SetFolder, which: Input = "MV") -> Subset:
 
 
 def training_prevalence(train: Subset) -> dict[str, tuple[float | None, ...]]:
-    """Share of positives of each of the 14 labels per centre; levels 2 and 3 among abnormal specimens, or None."""
+    """Share of positives of each of the 14 labels per centre; levels 2 and 3 among abnormal specimens, None without."""
     found: dict[str, tuple[float | None, ...]] = {}
     centres = np.array(train.centres)
     for centre in sorted(set(train.centres)):
@@ -181,6 +149,6 @@ def _findings(store: SetFolder, subset: Subset) -> tuple[tuple[Abnormality, ...]
 
 
 def _severity(findings: Sequence[Sequence[Abnormality]]) -> Numbers:
-    """Severity of each specimen's gravest finding [n], nan of a normal one."""
-    gravest = [max((one.severity for one in each), default=np.nan) for each in findings]
-    return np.array(gravest, dtype=np.float64)
+    """Severity of each specimen's most severe finding [n]; nan without findings."""
+    highest = [max((one.severity for one in each), default=np.nan) for each in findings]
+    return np.array(highest, dtype=np.float64)

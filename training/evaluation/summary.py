@@ -1,6 +1,6 @@
-"""AUC per label and level of models trained with several seeds, and `auc.csv`.
+"""AUC per label and level over several seeds (`auc.csv`), and the paper's values to compare with.
 
-The paper's AUC on IMPC's images (Jawaid et al., J. Imaging 2025, 11(10), 348), from the data file `paper.csv`.
+The paper's AUC on IMPC's images (Jawaid et al., J. Imaging 2025, 11(10), 348) are in the data file `paper.csv`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
-from training.evaluation.predictions import Numbers, Predictions
+from training.metrics.predictions import Numbers, Predictions
 from training.metrics.ranking import LEVEL_COLUMNS, Counts, auc_or_nan, percentile_interval, resampled_auc
 
 FILE: Final = "paper.csv"
@@ -27,10 +27,10 @@ MEAN: Final = "mean"
 
 
 def paper_auc(model: str, views: str, level: int, label: str) -> float | None:
-    """The paper's AUC, mean over five seeds, or None where it prints none.
+    """The paper's AUC, mean over five seeds; None if it is not printed.
 
-    `views` is DV, LAT or MV; `label` is one of `LABEL_ORDER` or `mean`. A mean that is not printed is taken over the
-    labels that are (nine of level 3's ten: the tables leave out Fusion).
+    `views` is DV, LAT or MV; `label` is one of `LABEL_ORDER` or `mean`. A mean that is not printed is computed from the
+    printed labels (nine of level 3's ten: the tables omit Fusion).
     """
     printed = _table().get((model, views, level), {})
     if label == MEAN and MEAN not in printed and printed:
@@ -63,7 +63,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """For people, such as `convnext small MV`."""
+        """Display name, such as `convnext small MV`."""
         return f"{self.model} {self.config} {self.input}"
 
 
@@ -71,8 +71,8 @@ class Group:
 class AucRow:
     """One label, or a level's `mean`.
 
-    `per_seed` are the AUC of each seed; `low` and `high` are the 95 % bootstrap interval over specimens of their
-    mean; `specimens` is how many were scored (levels 2 and 3: abnormal ones with a known label).
+    `per_seed` has the AUC of each seed; `low` and `high` are the 95 % bootstrap interval, over specimens, of their
+    mean. `specimens` is the number scored (levels 2 and 3: abnormal ones with a known label).
     """
 
     level: int
@@ -89,14 +89,14 @@ class AucRow:
 
     @property
     def auc_sd(self) -> float:
-        """Standard deviation over the seeds (n - 1); nan for a single seed, which has none."""
+        """Standard deviation over the seeds (n - 1); nan for a single seed."""
         return float(np.std(self.per_seed, ddof=1)) if len(self.per_seed) > 1 else math.nan
 
 
 def group(predictions: Sequence[Predictions]) -> list[Group]:
-    """Sort runs into groups by model, configuration and input, each by seed.
+    """Group runs by model, configuration and input, each sorted by seed.
 
-    All must be of the same specimens with the same truth: a report is about one test set. Raises Rejected
+    All must cover the same specimens with the same truth: a report is about one test set. Raises Rejected
     `same_run_twice` or `different_test_sets`.
     """
     _require_one_test_set(predictions)
@@ -105,15 +105,15 @@ def group(predictions: Sequence[Predictions]) -> list[Group]:
         origin = item.origin
         seeds = grouped.setdefault((origin.model, origin.config, origin.input), {})
         if origin.seed in seeds:
-            words = f"two files hold {origin.model} {origin.config} {origin.input}, seed {origin.seed}"
-            raise Rejected("same_run_twice", words)
+            message = f"two files hold {origin.model} {origin.config} {origin.input}, seed {origin.seed}"
+            raise Rejected("same_run_twice", message)
         seeds[origin.seed] = item
     keys = sorted(grouped, key=lambda key: (key[1], _INPUT_ORDER.index(key[2]), key[0]))
     return [Group(*key, runs=tuple(grouped[key][seed] for seed in sorted(grouped[key]))) for key in keys]
 
 
 def auc_rows(group: Group, counts: Counts) -> list[AucRow]:
-    """Rows of every label, each level followed by its mean; `counts` are of `resample`, the same for all groups."""
+    """Rows of every label, each level followed by its mean; `counts` come from `resample`, the same for all groups."""
     rows: list[AucRow] = []
     for level, columns in LEVEL_COLUMNS.items():
         found = [_label_row(group, level, column, counts) for column in columns]
@@ -138,7 +138,7 @@ def as_csv(rows: Sequence[tuple[Group, Sequence[AucRow]]]) -> str:
 
 
 def _label_row(group: Group, level: int, column: int, counts: Counts) -> tuple[AucRow, Numbers]:
-    """The row of one label, and the mean over seeds in each bootstrap sample."""
+    """The row of one label, and its mean over seeds in each bootstrap sample."""
     scored = group.runs[0].scored(column)
     truth = group.runs[0].labels[scored, column]
     scores = [run.scores(column)[scored] for run in group.runs]
@@ -158,7 +158,5 @@ def _require_one_test_set(predictions: Sequence[Predictions]) -> None:
             names = " and ".join(
                 f"{one.origin.model} {one.origin.input} seed {one.origin.seed}" for one in (first, other)
             )
-            words = (
-                f"{names} were not judged on the same specimens, centres and labels; make a report for each test set"
-            )
-            raise Rejected("different_test_sets", words)
+            message = f"{names} do not cover the same specimens, centres and labels; write one report per test set"
+            raise Rejected("different_test_sets", message)

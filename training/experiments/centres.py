@@ -16,9 +16,9 @@ from torch import Tensor
 from training.datasets.store import Subset
 from training.evaluation.evaluate import judge_logits
 from training.evaluation.parquet import save
-from training.evaluation.predictions import PredictionOrigin
 from training.evaluation.run import as_predictions
 from training.experiments.seeds import features_by_part, with_retrained_heads
+from training.metrics.predictions import PredictionOrigin
 from training.models.registry import BACKBONES
 from training.train.heads import Features, logits_of
 from training.train.run import LEARNT, TrainingData, TrainingRun

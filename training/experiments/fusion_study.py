@@ -17,7 +17,6 @@ from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, Subset
 from training.evaluation.evaluate import judge_logits
 from training.evaluation.parquet import save
-from training.evaluation.predictions import PredictionOrigin, Predictions
 from training.evaluation.run import as_predictions, training_prevalence
 from training.experiments.view_fusion import (
     CHANNELS_ONLY,
@@ -27,6 +26,7 @@ from training.experiments.view_fusion import (
     fused_features,
     leave_centre_out_logits,
 )
+from training.metrics.predictions import PredictionOrigin, Predictions
 from training.train.history import OnProgress
 
 _Parts = tuple[Subset, Subset, Subset]

@@ -1,0 +1,1 @@
+"""Explanations of what a trained model looks at: heat maps, features and reconstructions."""

@@ -1,9 +1,4 @@
-"""Feature maps of one specimen: what the network makes of each view.
-
-Whether a model's features give the centre away: what it could use instead of bones.
-
-What a backbone's heads read, and what can be read out of it besides the labels.
-"""
+"""A backbone's features: whether they reveal the centre, and the feature maps of one specimen."""
 
 from __future__ import annotations
 
@@ -21,21 +16,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from training.explain.grad_cam import layers_of
-from training.explain.trained import TrainedBackbone
+from training.explain.heat import layers_of
+from training.explain.run_folder import TrainedBackbone
 from training.metrics.ranking import Estimate, proportion
 from training.models.output import ExplainedLayer
 from training.models.serving import unit_range
-from training.report.plots.pictures import MapRow, draw_feature_maps
+from training.plots.pictures import MapRow, draw_feature_maps
 
 FOLDS: Final = 5
 _STRENGTH: Final = 0.01
-"""Inverse of the L2 penalty: there are more features than specimens."""
+"""Inverse of the L2 penalty; strong, because there are more features than specimens."""
 
 
 @dataclass(frozen=True)
 class CentreFromFeatures:
-    """Share of specimens whose centre is found; `chance` is the share of the commonest centre."""
+    """Share of specimens whose centre is predicted; `chance` is the share of the most frequent centre."""
 
     accuracy: Estimate
     chance: float
@@ -62,12 +57,13 @@ def centre_from_features(features: NDArray[np.float32], centres: Sequence[str]) 
 
 
 SHOWN: Final = 8
+"""Channels drawn per layer and view."""
 
 
 def draw_maps(path: Path, trained: TrainedBackbone) -> None:
-    """Draw the maps of the abnormal test specimen that the model is surest of (of the first one if none is abnormal).
+    """Draw the maps of the most confidently called abnormal test specimen (the first one if none is abnormal).
 
-    Of each layer the channels are shown whose values differ most from place to place.
+    For each layer it shows the channels with the largest variance over places.
     """
     predictions = trained.predictions
     surest = np.where(predictions.abnormal, predictions.served[:, 0], -1).argmax()
@@ -77,28 +73,28 @@ def draw_maps(path: Path, trained: TrainedBackbone) -> None:
         output = _output(trained.backbone, layer, image[None])
         for maps, view in zip(output, ("DV", "LAT") if layer.per_view else ("both",), strict=True):
             picture = image[..., 1] if view == "LAT" else image[..., 0]
-            rows.append(MapRow(f"{layer.title}, {view}", picture, _liveliest(maps)))
+            rows.append(MapRow(f"{layer.title}, {view}", picture, _most_varied(maps)))
     draw_feature_maps(path, rows, f"Feature maps of specimen {predictions.specimens[surest]}, {trained.name}")
 
 
 def _output(backbone: nn.Module, layer: ExplainedLayer, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    kept: list[Tensor] = []
+    captured: list[Tensor] = []
 
-    def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        kept.append(output.detach())
+    def capture(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        captured.append(output.detach())
 
     backbone.eval()
-    handle = layer.module.register_forward_hook(keep)
+    handle = layer.module.register_forward_hook(capture)
     try:
         with torch.inference_mode():
             backbone(unit_range(torch.tensor(images)))
     finally:
         handle.remove()
-    return kept[0].float().numpy()
+    return captured[0].float().numpy()
 
 
-def _liveliest(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of maps [channels, h, w] those of the largest variance, [SHOWN, h, w], the largest first."""
+def _most_varied(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The maps of [channels, h, w] with the largest variance, [SHOWN, h, w], the largest first."""
     order = np.argsort(-maps.var(axis=(1, 2)), kind="stable")
     chosen: NDArray[np.float32] = maps[order[:SHOWN]]
     return chosen

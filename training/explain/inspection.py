@@ -1,162 +1,105 @@
-"""Open what a training run left: its weights, its test specimens, its epochs and its time.
-
-Everything that the report says about the inside of one model, computed and drawn once.
-
-What only the trained model itself can tell: its weights over the pictures of its test specimens.
-"""
+"""Inspect trained models for the report: measure each one once, and draw the pictures of all of them."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-import numpy as np
-from pydantic import BaseModel
-
-from services.common.errors import Rejected
-from training.datasets.recipe import Recipe
-from training.datasets.resolution import at_side
-from training.datasets.store import SetFolder, Subset
-from training.evaluation.predictions import Predictions
 from training.explain.features import CentreFromFeatures, centre_from_features, draw_maps
 from training.explain.heat_maps import HeatStudy, draw_sheets, study
 from training.explain.reconstruction import PAPER_MSE, PAPER_SSIM, Reconstruction, draw_rebuilt, reconstruction
-from training.explain.trained import TrainedBackbone
-from training.models.registry import BACKBONES, build_backbone
-from training.report.plots.curves import draw_learning
-from training.report.plots.pictures import draw_histograms
-from training.train.checkpoint import FINAL, Epoch, path_of, read_weights
-from training.train.configuration import CONFIGURATIONS, Configuration
+from training.explain.run_folder import RunFolder, RunSummary, TrainedBackbone
+from training.plots.curves import draw_learning
+from training.plots.pictures import draw_histograms
+from training.plots.style import assemble, file_name
+from training.train.checkpoint import Epoch
 from training.train.heads import features_of
 from training.train.history import recorded_epochs
 
-Tell = Callable[[str], None]
-"""Told what is done next."""
+MAPS: Final = "maps.png"
+LEARNING: Final = "learning.png"
+RECONSTRUCTION: Final = "reconstruction.png"
+HEAT_COLUMNS: Final = 2
+HEAT_SCALE: Final = 0.6
+
+OnProgress = Callable[[str], None]
+"""Called with what is done next."""
 
 
 @dataclass(frozen=True)
-class InspectedModels:
-    """One model from the inside; `sheets` are the labels that have a sheet of heat."""
+class InspectedModel:
+    """What the inspection of one model found."""
 
     name: str
     heat: tuple[HeatStudy, ...]
-    sheets: tuple[str, ...]
     reconstruction: Reconstruction | None
     centre: CentreFromFeatures | None
     epochs: tuple[Epoch, ...]
-    clock: Clock | None
+    summary: RunSummary | None
 
-    def picture(self, kind: str) -> str:
-        """File name of one of its pictures: `heat-spine-convnext-demo-mv-seed-1.png`."""
-        return picture_name(kind, self.name)
-
-
-def picture_name(kind: str, name: str) -> str:
-    """File name of a picture of the named run."""
-    return f"{re.sub(r'[^a-z0-9.]+', '-', f'{kind}-{name}'.lower())}.png"
+    @property
+    def heat_picture(self) -> str:
+        """File name of its sheet of heat maps: `heat-convnext-small-mv-seed-1.png`."""
+        return file_name("heat", self.name)
 
 
-def look_inside(run: RunFolder, trained: TrainedBackbone, out: Path, tell: Tell) -> InspectedModels:
-    """Measure an opened model of a run, and write its pictures into the report's folder."""
+def inspect_models(
+    models: Sequence[tuple[RunFolder, TrainedBackbone]], out: Path, on_progress: OnProgress
+) -> list[InspectedModel]:
+    """Measure opened models, and write their pictures to the report's folder: one for each question.
+
+    Heat maps have one file for each model. `maps.png`, `learning.png` and `reconstruction.png` show all models for
+    which there is something to show.
+    """
+    sheets: dict[str, list[Path]] = {MAPS: [], LEARNING: [], RECONSTRUCTION: []}
+    with TemporaryDirectory() as folder:
+        inspected = []
+        for number, (run, trained) in enumerate(models):
+            panels = Path(folder) / str(number)
+            panels.mkdir()
+            model = _measured(run, trained, on_progress)
+            inspected.append(model)
+            heat = draw_sheets(trained, panels, on_progress)
+            assemble(out / model.heat_picture, heat, columns=HEAT_COLUMNS, scale=HEAT_SCALE)
+            for name, drawn in _panels(trained, model, panels).items():
+                sheets[name] += drawn
+        for name, pictures in sheets.items():
+            if pictures:
+                assemble(out / name, pictures)
+    return inspected
+
+
+def _measured(run: RunFolder, trained: TrainedBackbone, on_progress: OnProgress) -> InspectedModel:
     name = trained.name
-    tell(f"centre from the features of {name}")
+    on_progress(f"predicting the centre from the features of {name}")
     centre = centre_from_features(features_of(trained.backbone, trained.test).values, trained.test.centres)
-    tell(f"heat of {name} on altered bones")
+    on_progress(f"measuring the heat of {name} on altered bones")
     heat = study(trained)
-    sheets = draw_sheets(
-        trained, lambda label: out / picture_name(f"heat-{label}", name), lambda file: tell(f"drawing {file}")
-    )
-    draw_maps(out / picture_name("maps", name), trained)
+    on_progress(f"measuring the reconstructions of {name}")
+    rebuilt = reconstruction(trained.backbone, trained.test)
     epochs = recorded_epochs(run.folder / trained.predictions.origin.model)
-    if epochs:
-        draw_learning(out / picture_name("learning", name), epochs, f"Learning curves, {name}")
-    tell(f"reconstructions of {name}")
-    return InspectedModels(name, heat, tuple(sheets), _rebuilt(trained, out), centre, epochs, run.clock())
+    return InspectedModel(name, heat, rebuilt, centre, epochs, run.summary())
 
 
-def _rebuilt(trained: TrainedBackbone, out: Path) -> Reconstruction | None:
-    found = reconstruction(trained.backbone, trained.test)
-    if found is not None:
+def _panels(trained: TrainedBackbone, model: InspectedModel, folder: Path) -> dict[str, list[Path]]:
+    """Draw the model's panels of the shared sheets; return their paths by sheet."""
+    panels = {MAPS: [folder / MAPS]}
+    draw_maps(folder / MAPS, trained)
+    if model.epochs:
+        panels[LEARNING] = [folder / LEARNING]
+        draw_learning(folder / LEARNING, model.epochs, f"Learning curves, {model.name}")
+    if model.reconstruction is not None:
+        rebuilt = model.reconstruction.rebuilt
         figures = [
-            ("Mean squared error", found.rebuilt.mse, PAPER_MSE[0]),
-            ("Structural similarity", found.rebuilt.ssim, PAPER_SSIM[0]),
+            ("Mean squared error", rebuilt.mse, PAPER_MSE[0]),
+            ("Structural similarity", rebuilt.ssim, PAPER_SSIM[0]),
         ]
+        panels[RECONSTRUCTION] = [folder / "rebuilt.png", folder / "rebuilt-examples.png"]
+        histograms, examples = panels[RECONSTRUCTION]
         abnormal = trained.test.labels[:, 0] == 1
-        title = f"Reconstruction of test specimens, {trained.name}"
-        draw_histograms(out / picture_name("rebuilt", trained.name), figures, abnormal, title)
-        draw_rebuilt(out / picture_name("rebuilt-examples", trained.name), trained, found.rebuilt)
-    return found
-
-
-METRICS: Final = "metrics.json"
-
-
-class Clock(BaseModel):
-    """What a run's `metrics.json` says of its size and time: specimens by part, epochs and minutes by backbone."""
-
-    configuration: str
-    specimens: dict[str, int]
-    epochs: dict[str, int]
-    minutes: dict[str, float]
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """A folder that `xray train models` wrote; `data` is its training set's where it is not the run's own."""
-
-    folder: Path
-    data: Path | None = None
-
-    def can_open(self, predictions: Predictions) -> bool:
-        """Whether the weights of these predictions are here; a consensus has none, and single views are not shown."""
-        model, views = predictions.origin.model, predictions.origin.input
-        return model in BACKBONES and views == "MV" and path_of(self.folder / model, FINAL).exists()
-
-    def open(self, name: str, predictions: Predictions) -> TrainedBackbone:
-        """Load the backbone of the predictions and its test specimens, in the predictions' order.
-
-        Raises Rejected `unknown_configuration`, `no_training_set` or `other_training_set`.
-        """
-        origin = predictions.origin
-        if origin.config not in CONFIGURATIONS:
-            words = f"configuration {origin.config!r} of {self.folder} is not one of {', '.join(CONFIGURATIONS)}"
-            raise Rejected("unknown_configuration", words)
-        configuration = CONFIGURATIONS[origin.config]
-        backbone = build_backbone(origin.model, configuration.size)
-        backbone.load_state_dict(read_weights(self.folder / origin.model, FINAL))
-        return TrainedBackbone(
-            name,
-            backbone.eval(),
-            _specimens(self._data_of(configuration), predictions, configuration.side),
-            predictions,
-        )
-
-    def _data_of(self, configuration: Configuration) -> Path:
-        owner = self.folder.parent / configuration.training_set if configuration.training_set else self.folder
-        return self.data or owner / "data"
-
-    def clock(self) -> Clock | None:
-        """Size and time of the run; None before it has ended."""
-        path = self.folder / METRICS
-        return Clock.model_validate_json(path.read_bytes()) if path.exists() else None
-
-
-def _specimens(data: Path, predictions: Predictions, side: int) -> Subset:
-    recipe = data / "recipe.json"
-    if not recipe.exists():
-        raise Rejected("no_training_set", f"{data} holds no training set; name its folder by --data")
-    store = SetFolder(data, Recipe(**json.loads(recipe.read_text(encoding="utf-8"))))
-    test = store.subset("test")
-    names = {entry.index: entry.specimen for entry in store.entries()}
-    place = {names[row]: number for number, row in enumerate(test.rows.tolist())}
-    order = np.array([place.get(specimen, -1) for specimen in predictions.specimens])
-    if (order < 0).any() or not np.array_equal(test.labels[order], predictions.labels):
-        words = f"the test specimens of {data} are not those of the predictions; name their training set by --data"
-        raise Rejected("other_training_set", words)
-    centres = tuple(test.centres[number] for number in order.tolist())
-    ordered = replace(test, rows=test.rows[order], labels=test.labels[order], centres=centres)
-    return at_side(ordered, store, side)
+        draw_histograms(histograms, figures, abnormal, f"Reconstruction of test specimens, {model.name}")
+        draw_rebuilt(examples, trained, rebuilt)
+    return panels

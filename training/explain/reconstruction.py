@@ -1,8 +1,6 @@
-"""Mean squared error and structural similarity of rebuilt tensors (Wang et al., IEEE TIP 2004, 13(4), 600).
+"""How well an autoencoder reconstructs the test specimens' tensors.
 
-Originals beside their reconstructions: the best, the median and the worst rebuilt test specimen.
-
-How well an autoencoder rebuilds the test specimens' tensors.
+Measured by mean squared error and structural similarity (Wang et al., IEEE TIP 2004, 13(4), 600).
 """
 
 from __future__ import annotations
@@ -19,14 +17,14 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from training.datasets.missing import known
 from training.datasets.store import Subset
-from training.explain.trained import TrainedBackbone
+from training.explain.run_folder import TrainedBackbone
 from training.metrics.ranking import Estimate, auc_with_interval, resample
 from training.models.serving import unit_range
-from training.report.plots.pictures import Example, draw_examples
+from training.plots.pictures import Example, draw_examples
 
 
 def draw_rebuilt(path: Path, trained: TrainedBackbone, rebuilt: RebuiltSpecimen) -> None:
-    """Draw the three specimens by rising mean squared error."""
+    """Draw the specimens with the smallest, the median and the largest mean squared error next to their originals."""
     order = np.argsort(rebuilt.mse, kind="stable")
     chosen = order[sorted({0, len(order) // 2, len(order) - 1})]
     originals = trained.test.images[trained.test.rows[chosen]]
@@ -49,7 +47,7 @@ PAPER_SSIM: Final = (0.9204, 0.0203)
 
 @dataclass(frozen=True)
 class RebuiltSpecimen:
-    """Of each test specimen [n], over all three channels in the range 0..1: `mse` and `ssim`."""
+    """`mse` and `ssim` of each test specimen [n], over all three channels in the range 0..1."""
 
     mse: NDArray[np.float64]
     ssim: NDArray[np.float64]
@@ -57,7 +55,7 @@ class RebuiltSpecimen:
 
 @dataclass(frozen=True)
 class RebuiltGroup:
-    """Mean and standard deviation (n - 1) of some specimens."""
+    """Mean and standard deviation (n - 1) of a group of specimens."""
 
     name: str
     specimens: int
@@ -67,7 +65,7 @@ class RebuiltGroup:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """All test specimens, the normal and the abnormal ones; `level1_auc`: the error alone as a score of level 1."""
+    """Figures of all test specimens, the normal and the abnormal ones; `level1_auc` uses the error as level-1 score."""
 
     rebuilt: RebuiltSpecimen
     groups: tuple[RebuiltGroup, ...]
@@ -75,7 +73,7 @@ class Reconstruction:
 
 
 def reconstruction(backbone: nn.Module, test: Subset) -> Reconstruction | None:
-    """Judge the rebuilt images of the test specimens; None for a backbone that rebuilds nothing."""
+    """Measure the reconstructions of the test specimens; None for a backbone that has no decoder."""
     parts: list[tuple[Tensor, Tensor]] = []
     backbone.eval()
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Labels: the 53 observations of the X-ray procedure and the 1x13 call they amount to."""
+"""Training labels from the centres' observations: the 53 observations of the X-ray procedure and the 1x13 call."""
 
 from services.common.observations import (
     Observation,

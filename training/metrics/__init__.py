@@ -1,1 +1,1 @@
-"""Figures of merit on arrays, independent of which model made them."""
+"""Predictions on a test set, and the figures computed from them, whatever model made them."""

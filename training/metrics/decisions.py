@@ -1,9 +1,4 @@
-"""Calls at thresholds: what is published, and how often it is right.
-
-Which level-3 labels are called on specimens that have only one.
-
-What is gained by leaving the least certain specimens to a person.
-"""
+"""Calls at the thresholds: their errors, confusion of level-3 labels, and abstention on uncertain specimens."""
 
 from __future__ import annotations
 
@@ -16,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABEL_ORDER, parents_of
-from training.evaluation.predictions import Labels, Mask, Numbers
+from training.datasets.missing import Labels, Mask
+from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS, Estimate, auc_or_nan, proportion
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Rows are true labels in the order of `LEVEL3`.
+    """Which level-3 labels are called on specimens that have exactly one; rows are the true labels of `LEVEL3`.
 
-    `shares` [10, 11]: of the abnormal specimens whose only level-3 label is the row's, the share that got the column's
-    label; the last column is "none of them". A specimen can get several labels, so a row may sum to more than 1; a row
-    without specimens is nan. `specimens` [10] is their number.
+    `shares` [10, 11] is the share of a row's specimens that received the column's label; the last column is none of
+    the labels. A specimen can receive several labels, so a row may sum to more than 1. A row without specimens is nan.
+    `specimens` [10] is their number.
     """
 
     shares: Numbers
@@ -34,13 +30,13 @@ class Confusion:
 
 
 def confusion(called: Mask, labels: Labels, scored: Mask) -> Confusion:
-    """Count calls [n, 14] against labels [n, 14] on the specimens of `scored` [n], whose level-3 labels are all known.
+    """Compare calls [n, 14] with labels [n, 14] on the specimens of `scored` [n], whose level-3 labels are all known.
 
-    Specimens with two labels are left out: on them a second label is no error.
+    Specimens with two labels are left out: for them a second label is not an error.
     """
     columns = list(LEVEL_COLUMNS[3])
-    truth, given = labels[scored][:, columns] == 1, called[scored][:, columns]
-    outcome = np.column_stack([given, ~given.any(axis=1)])
+    truth, received = labels[scored][:, columns] == 1, called[scored][:, columns]
+    outcome = np.column_stack([received, ~received.any(axis=1)])
     single = truth.sum(axis=1) == 1
     rows = [outcome[single & truth[:, index]] for index in range(len(columns))]
     shares = [row.mean(axis=0) if len(row) else np.full(outcome.shape[1], np.nan) for row in rows]
@@ -51,12 +47,12 @@ SHARES: Final = tuple(round(0.05 * step, 2) for step in range(2, 21))
 """Shares of specimens that are called: 0.10, 0.15 ... 1."""
 
 FEWEST_OF_A_CLASS: Final = 5
-"""Below this a single specimen moves the AUC by a fifth or more."""
+"""With fewer, a single specimen moves the AUC by a fifth or more."""
 
 
 @dataclass(frozen=True)
 class AbstentionPoint:
-    """Accuracy and AUC of the share of specimens that is called; `auc` is nan where too few of a class are left."""
+    """Accuracy and AUC of the share of specimens that is called; `auc` is nan if too few of a class remain."""
 
     share: float
     accuracy: float
@@ -66,11 +62,11 @@ class AbstentionPoint:
 def abstention(truth: Labels, probabilities: Numbers, threshold: float) -> list[AbstentionPoint]:
     """Call the specimens farthest from the threshold first; truth and probabilities are [n], n > 0."""
     order = np.argsort(-np.abs(probabilities - threshold), kind="stable")
-    right = (probabilities >= threshold) == (truth == 1)
+    correct = (probabilities >= threshold) == (truth == 1)
     points = []
     for share in SHARES:
         called = order[: max(1, round(share * len(order)))]
-        accuracy = float(right[called].mean())
+        accuracy = float(correct[called].mean())
         points.append(AbstentionPoint(share, accuracy, _auc(truth[called], probabilities[called])))
     return points
 
@@ -82,19 +78,19 @@ def _auc(truth: Labels, probabilities: Numbers) -> float:
 
 @dataclass(frozen=True)
 class Errors:
-    """Share of positives that are called, share of negatives that are not, each with Wilson's interval."""
+    """Share of positives that are called and share of negatives that are not, each with Wilson's interval."""
 
     sensitivity: Estimate
     specificity: Estimate
 
 
 def parent_columns(column: int) -> tuple[int, ...]:
-    """Columns of the labels of which one is needed for this label to be called; none for level 1."""
+    """Columns of a label's parents, at least one of which must be called with it; empty for level 1."""
     return tuple(LABEL_ORDER.index(name) for name in parents_of(LABEL_ORDER[column]))
 
 
 def calls(served: Numbers, thresholds: Sequence[float]) -> Mask:
-    """Labels [n, 14] as published: at or above their threshold, and a child only with one of its parents."""
+    """Calls [n, 14] as published: at or above the threshold, and a child only together with one of its parents."""
     called: Mask = served >= np.asarray(thresholds)
     for column in range(1, len(LABEL_ORDER)):
         called[:, column] &= called[:, parent_columns(column)].any(axis=1)
@@ -102,7 +98,7 @@ def calls(served: Numbers, thresholds: Sequence[float]) -> Mask:
 
 
 def errors(called: Mask, truth: Labels) -> Errors:
-    """Errors of calls and truth [n]."""
+    """Compare calls with truth, both [n]."""
     positive, negative = called[truth == 1], called[truth == 0]
     return Errors(
         sensitivity=proportion(int(positive.sum()), len(positive)),

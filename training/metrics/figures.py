@@ -1,4 +1,4 @@
-"""Figures on held-out specimens: AUC per label and per centre, the errors at the thresholds."""
+"""Figures of one backbone on held-out specimens: AUC per label and centre, and errors at the thresholds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import known, scored
-from training.evaluation.predictions import Labels, Mask, Numbers
+from training.datasets.missing import Labels, Mask, known, scored
 from training.metrics.decisions import errors
+from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS, auc, auc_with_interval, resample
 
 
@@ -19,8 +19,8 @@ class LabelFigures(BaseModel):
     """One label on the test specimens.
 
     `auc` is over all specimens for level 1 and over the abnormal ones for levels 2 and 3, as in the paper;
-    `auc_all` is over all specimens, of the probability that is served. None where one class is missing. Specimens whose
-    label is not known count nowhere.
+    `auc_all` is over all specimens, of the served probability. None if a class is missing. Specimens whose label is
+    unknown are not counted.
     """
 
     label: str
@@ -73,7 +73,7 @@ def figures(
 
 
 def level_means(labels: Labels, given_abnormal: Numbers, served: Numbers) -> tuple[float, float, float]:
-    """Mean AUC of levels 1, 2 and 3 of arrays [n, 14] as in `figures`; labels without both classes are passed over."""
+    """Mean AUC of levels 1, 2 and 3 of arrays [n, 14] as in `figures`; labels without both classes are skipped."""
     counted = scored(labels)
     means = []
     for level, columns in LEVEL_COLUMNS.items():
@@ -88,16 +88,16 @@ def _label_figures(
     column: int, given_abnormal: Numbers, served: Numbers, labels: Labels, thresholds: Sequence[float]
 ) -> LabelFigures:
     truth, probabilities = labels[:, column], served[:, column]
-    # Missing labels are neither 0 nor 1, and so no errors.
-    wrong = errors(probabilities >= thresholds[column], truth)
+    # Missing labels are neither 0 nor 1, so they are not counted as errors.
+    at_threshold = errors(probabilities >= thresholds[column], truth)
     auc_all = _auc(truth, probabilities, known(truth))
     return LabelFigures(
         label=LABEL_ORDER[column],
         positives=int((truth == 1).sum()),
         auc=auc_all if column == 0 else _auc(truth, given_abnormal[:, column], scored(labels)[:, column]),
         auc_all=auc_all,
-        sensitivity=_number(wrong.sensitivity.value),
-        specificity=_number(wrong.specificity.value),
+        sensitivity=_number(at_threshold.sensitivity.value),
+        specificity=_number(at_threshold.specificity.value),
         threshold=thresholds[column],
     )
 

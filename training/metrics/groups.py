@@ -1,7 +1,4 @@
-"""Level-1 AUC within centres and within ranges of severity.
-
-Level 1 by kind of abnormality and severity: which simulated lesions are found, and which are not.
-"""
+"""Level-1 AUC by centre, by severity, and by kind of abnormality."""
 
 from __future__ import annotations
 
@@ -11,22 +8,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.predictions import Mask, Numbers, Predictions
+from training.datasets.missing import Mask
 from training.metrics.decisions import calls
+from training.metrics.predictions import Numbers, Predictions
 from training.metrics.ranking import LEVEL_COLUMNS, Estimate, auc_with_interval, proportion, resample
 
 CHANCE: Final = 0.5
 SEVERITIES: Final = ((0.0, 0.6), (0.6, 0.8), (0.8, 1.0))
-"""Ranges, the lower bound excluded."""
+"""Ranges of severity; the lower bound is excluded."""
 
 
 @dataclass(frozen=True)
 class KindFindings:
     """Specimens whose only finding is of one kind.
 
-    `auc` is level 1 against all normal specimens; `detected` the share called abnormal in each range of `SEVERITIES`
-    and `specimens` their numbers; `labels_found` the share of their level-3 labels that are called, nan if the kind
-    sets none.
+    `auc` is level 1 against all normal specimens. `detected` is the share called abnormal in each range of
+    `SEVERITIES`, and `specimens` the number there. `labels_found` is the share of their level-3 labels that are called;
+    nan if the kind sets none.
     """
 
     kind: str
@@ -36,13 +34,13 @@ class KindFindings:
     labels_found: float
 
     @property
-    def shown_to_be_seen(self) -> bool:
-        """Whether the interval of the AUC lies above chance."""
+    def detectable(self) -> bool:
+        """Whether the interval of the AUC is above chance."""
         return self.auc.auc.low > CHANCE
 
 
 def by_kind(predictions: Predictions) -> list[KindFindings]:
-    """Kinds by falling AUC; empty where findings are unknown."""
+    """Kinds by falling AUC; empty if the findings are unknown."""
     if predictions.findings is None:
         return []
     single = [each[0] if len(each) == 1 else None for each in predictions.findings]
@@ -76,46 +74,46 @@ SEVERITY_BINS: Final = 4
 
 @dataclass(frozen=True)
 class GroupAuc:
-    """Level-1 AUC of some specimens with its bootstrap interval; `seen` is None where it makes no sense."""
+    """Level-1 AUC of some specimens with its bootstrap interval; `in_training` is None except for centres."""
 
     name: str
     auc: Estimate
     specimens: int
     abnormal: int
-    seen: bool | None = None
+    in_training: bool | None = None
 
 
 def by_centre(predictions: Predictions) -> list[GroupAuc]:
-    """Each centre's own specimens, by name; `seen` says whether the training set had the centre."""
+    """Each centre's own specimens, by name; `in_training` is whether the training set has the centre."""
     centres = np.array(predictions.centres)
-    seen = predictions.origin.training_prevalence
+    trained = predictions.origin.training_prevalence
     return [
-        level1_group(predictions, str(name), (centres == name) & predictions.known[:, 0], seen=name in seen)
+        level1_group(predictions, str(name), (centres == name) & predictions.known[:, 0], in_training=name in trained)
         for name in np.unique(centres)
     ]
 
 
 def by_severity(predictions: Predictions, bins: int = SEVERITY_BINS) -> list[GroupAuc]:
-    """Abnormal specimens in ranges of equal number by rising severity, each against all normal specimens.
+    """Abnormal specimens in ranges with equal numbers, by rising severity, each against all normal specimens.
 
-    Empty when no abnormal specimen's severity is known.
+    Empty if no abnormal specimen's severity is known.
     """
     abnormal = predictions.abnormal & ~np.isnan(predictions.severity)
     normal = predictions.known[:, 0] & ~predictions.abnormal
     rows = np.flatnonzero(abnormal)
     order = rows[np.argsort(predictions.severity[rows], kind="stable")]
     parts = [part for part in np.array_split(order, bins) if len(part)]
-    return [level1_group(predictions, _range(predictions.severity[part]), _with(normal, part)) for part in parts]
+    return [level1_group(predictions, _range(predictions.severity[part]), _including(normal, part)) for part in parts]
 
 
-def level1_group(predictions: Predictions, name: str, rows: Mask, *, seen: bool | None = None) -> GroupAuc:
+def level1_group(predictions: Predictions, name: str, rows: Mask, *, in_training: bool | None = None) -> GroupAuc:
     """Level-1 AUC among the chosen specimens [n]."""
     truth, scores = predictions.labels[rows, 0], predictions.served[rows, 0]
     estimate = auc_with_interval(truth, scores, resample(max(1, len(truth)))[:, : len(truth)])
-    return GroupAuc(name, estimate, len(truth), int((truth == 1).sum()), seen)
+    return GroupAuc(name, estimate, len(truth), int((truth == 1).sum()), in_training)
 
 
-def _with(mask: Mask, rows: NDArray[np.intp]) -> Mask:
+def _including(mask: Mask, rows: NDArray[np.intp]) -> Mask:
     joined = mask.copy()
     joined[rows] = True
     return joined

@@ -1,9 +1,4 @@
-"""AUC with bootstrap intervals, and average precision.
-
-A figure with its 95 % interval.
-
-Which columns of the 14 labels belong to which level of the hierarchy.
-"""
+"""AUC and average precision, estimates with their 95 % intervals, and the label columns of each level."""
 
 from __future__ import annotations
 
@@ -17,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from services.common.labels import LABEL_ORDER, LEVEL2
-from training.evaluation.predictions import Labels, Numbers
+from training.datasets.missing import Labels
+from training.metrics.predictions import Numbers
 
 COVERAGE: Final = 0.95
 _Z: Final = NormalDist().inv_cdf(0.5 + COVERAGE / 2)
@@ -25,7 +21,7 @@ _Z: Final = NormalDist().inv_cdf(0.5 + COVERAGE / 2)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the bounds of its 95 % interval; all nan where nothing can be said."""
+    """A value with the bounds of its 95 % interval; nan where it cannot be estimated."""
 
     value: float
     low: float
@@ -33,7 +29,7 @@ class Estimate:
 
 
 def proportion(successes: int, trials: int) -> Estimate:
-    """A share in 0..1 with Wilson's score interval (Wilson, JASA 1927; Newcombe, Stat Med 1998, method 3)."""
+    """A share in 0..1 with Wilson's score interval (Wilson, JASA 1927; Newcombe, Stat Med 1998, method 3); nan of 0."""
     if not trials:
         return Estimate(math.nan, math.nan, math.nan)
     share = successes / trials
@@ -44,7 +40,7 @@ def proportion(successes: int, trials: int) -> Estimate:
 
 
 def percentile_interval(value: float, resampled: NDArray[np.float64]) -> Estimate:
-    """A value with the percentile interval of its bootstrap values [resamples]; those that are nan are left out."""
+    """A value with the percentile interval of its bootstrap values [resamples]; nan values are ignored."""
     known = resampled[~np.isnan(resampled)]
     if not len(known):
         return Estimate(value, math.nan, math.nan)
@@ -58,31 +54,31 @@ LEVEL_COLUMNS: Final = {
     2: range(1, 1 + len(LEVEL2)),
     3: range(1 + len(LEVEL2), len(LABEL_ORDER)),
 }
-"""Columns of each level in arrays of the order of `LABEL_ORDER`."""
-
+"""Columns of each level in arrays in the order of `LABEL_ORDER`."""
 
 Counts = NDArray[np.uint16]
+"""How often each specimen is in each bootstrap sample, [resamples, specimens]."""
 
 RESAMPLES: Final = 1000
 _BLOCK: Final = 2_000_000
-"""Weights of this many specimens times resamples at once, to bound memory."""
+"""Limit on specimens times resamples that are processed at once, which bounds memory."""
 
 
 def resample(specimens: int, resamples: int = RESAMPLES, seed: int = 0) -> Counts:
-    """Draw specimens with replacement: how often each one is in each bootstrap sample, [resamples, specimens]."""
+    """Draw specimens with replacement; return how often each is in each bootstrap sample, [resamples, specimens]."""
     random = np.random.default_rng(seed)
     drawn = (random.integers(0, specimens, specimens) for _ in range(resamples))
     return np.stack([np.bincount(rows, minlength=specimens).astype(np.uint16) for rows in drawn])
 
 
 def auc(truth: Labels, scores: Numbers) -> float | None:
-    """Area under the ROC curve (Mann-Whitney U, ties count half), or None if a class is missing."""
+    """Area under the ROC curve of truth and scores [n] (Mann-Whitney U, ties count half); None without both classes."""
     positives = int(truth.sum())
     negatives = len(truth) - positives
     if not positives or not negatives:
         return None
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    _, position, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[position]
     wins = ranks[truth == 1].sum() - positives * (positives + 1) / 2
     return float(wins / (positives * negatives))
 
@@ -113,7 +109,7 @@ def auc_with_interval(truth: Labels, scores: Numbers, counts: Counts) -> Estimat
 
 
 def average_precision(truth: Labels, scores: Numbers) -> float:
-    """Area under the precision-recall curve by steps; chance is the share of positives; nan without both classes."""
+    """Area under the precision-recall curve (step-wise); chance is the share of positives; nan without both classes."""
     if not len(truth) or truth.min() == truth.max():
         return math.nan
     return float(average_precision_score(truth, scores))

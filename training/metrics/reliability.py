@@ -1,4 +1,4 @@
-"""Whether a probability of 0.7 comes true seven times in ten."""
+"""Calibration: whether the labels given a probability of 0.7 are positive seven times in ten."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from training.evaluation.predictions import Labels, Numbers
+from training.datasets.missing import Labels
+from training.metrics.predictions import Numbers
 from training.metrics.ranking import Estimate, proportion
 
 BINS: Final = 10
@@ -24,9 +25,10 @@ class ReliabilityPoint:
 
 
 def reliability(truth: Labels, probabilities: Numbers, bins: int = BINS) -> list[ReliabilityPoint]:
-    """Bins of equal mass, by rising probability, of truth and probabilities [n]; fewer when n < bins.
+    """Bins with equal numbers of specimens, by rising probability, of truth and probabilities [n]; fewer if n < bins.
 
-    Equal mass, because bins of equal width are nearly empty where a rare label never goes (Nguyen and O'Connor, 2015).
+    Bins of equal width would be nearly empty at probabilities that a rare label never reaches (Nguyen and O'Connor,
+    2015).
     """
     order = np.argsort(probabilities, kind="stable")
     parts = np.array_split(order, min(bins, len(order))) if len(order) else []
@@ -41,7 +43,7 @@ def reliability(truth: Labels, probabilities: Numbers, bins: int = BINS) -> list
 
 
 def expected_calibration_error(truth: Labels, probabilities: Numbers, bins: int = BINS) -> float:
-    """Mean distance in 0..1 of probability and share of positives over bins of equal mass; nan without specimens."""
+    """Mean distance in 0..1 between probability and share of positives over the bins; nan without specimens."""
     points = reliability(truth, probabilities, bins)
     total = sum(point.specimens for point in points)
     if not total:

@@ -1,7 +1,4 @@
-"""What the centre gives away, and what is lost at centres that training never saw.
-
-Whether calls and probabilities agree down the hierarchy.
-"""
+"""Checks of the model: consistency across levels, what the centre alone reveals, and loss at unseen centres."""
 
 from __future__ import annotations
 
@@ -13,8 +10,9 @@ from typing import Final
 import numpy as np
 
 from services.common.labels import LABEL_ORDER
-from training.evaluation.predictions import Mask, Numbers, Predictions
+from training.datasets.missing import Mask
 from training.metrics.decisions import calls, parent_columns
+from training.metrics.predictions import Numbers, Predictions
 from training.metrics.ranking import (
     LEVEL_COLUMNS,
     Counts,
@@ -27,7 +25,7 @@ from training.metrics.ranking import (
 )
 
 TOLERANCE: Final = 1e-6
-"""Served probabilities are float32."""
+"""Allowed excess of a child over its parent: served probabilities are float32."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Consistency:
     """Shares of specimens in 0..1.
 
     `probabilities`: no label is more probable than its most probable parent. `decisions`: no label reaches its
-    threshold without one of its parents, so that publishing dropped nothing. `both`: the two together.
+    threshold unless one of its parents does, so publishing drops nothing. `both`: both hold.
     `abnormal_without_label`: called abnormal with none of the thirteen labels.
     """
 
@@ -46,7 +44,7 @@ class Consistency:
 
 
 def consistency(served: Numbers, thresholds: Sequence[float]) -> Consistency:
-    """Judge served probabilities [n, 14] and the calls at the thresholds."""
+    """Check served probabilities [n, 14] and the calls at the thresholds."""
     limits = np.stack([served[:, parent_columns(column)].max(axis=1) for column in range(1, len(LABEL_ORDER))], axis=1)
     probabilities = (served[:, 1:] <= limits + TOLERANCE).all(axis=1)
     published = calls(served, thresholds)
@@ -62,7 +60,7 @@ def consistency(served: Numbers, thresholds: Sequence[float]) -> Consistency:
 
 @dataclass(frozen=True)
 class CentresAuc:
-    """Mean AUC of levels 1, 2 and 3 on the specimens of the centres that training saw, or did not see."""
+    """Mean AUC of levels 1, 2 and 3 on the specimens of the centres in training, or of the others."""
 
     name: str
     specimens: int
@@ -70,9 +68,10 @@ class CentresAuc:
 
 
 def centre_alone(predictions: Predictions, column: int) -> Estimate:
-    """AUC of a label predicted by the prevalence that its centre has in the training set; 0.5 gives nothing away.
+    """AUC of a label predicted by its training prevalence at the specimen's centre; 0.5 reveals nothing.
 
-    A centre that was not seen, or not scored there, gets the mean of the others; nan if no centre has a prevalence.
+    A centre that is not in training, or has no scored specimen there, gets the mean of the others. Nan if no centre has
+    a prevalence.
     """
     prevalence = {name: values[column] for name, values in predictions.origin.training_prevalence.items()}
     known = [value for value in prevalence.values() if value is not None]
@@ -86,7 +85,7 @@ def centre_alone(predictions: Predictions, column: int) -> Estimate:
 
 
 def seen_and_unseen(predictions: Predictions) -> list[CentresAuc]:
-    """Two rows, or none where training saw all centres of the test set or none of them."""
+    """Two rows, or none if training has all centres of the test set or none of them."""
     names = predictions.origin.training_prevalence
     seen = np.array([centre in names for centre in predictions.centres])
     if seen.all() or not seen.any():

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from services.common.errors import Rejected
 from services.registry.decision import Comparison, Reason
-from training.datasets.missing import known, scored
-from training.evaluation.predictions import Labels, Numbers
+from training.datasets.missing import Labels, known, scored
+from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS, Counts, auc_or_nan, resample, resampled_auc
 from training.refresh.rules import GateRules
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 from services.common.model_card import ModelCard
 from services.registry.decision import Reason
 from training.datasets.collect.dataset import Dataset
-from training.evaluation.predictions import Labels, Numbers
+from training.datasets.missing import Labels
+from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS
 from training.refresh.gate import LEVEL_NAMES, level_auc
 from training.refresh.predictions import active_prediction, sample_specimens

@@ -13,8 +13,8 @@ from services.common.hierarchy import pooled
 from services.registry.inspect import GRAPH
 from training.datasets.store import Subset
 from training.evaluation.evaluate import EvaluatedBackbone, consensus
-from training.evaluation.predictions import Numbers
 from training.export.graph import run_onnx_batches
+from training.metrics.predictions import Numbers
 from training.refresh.gate import ModelPrediction
 from training.refresh.start import StartingPoint
 

@@ -1,1 +1,1 @@
-"""The report folder: `report.md`, `auc.csv` and the figures."""
+"""The evaluation report: `report.md` and its pictures."""

@@ -1,41 +1,53 @@
-"""The figures of the report folder: what is drawn under which name."""
+"""The pictures of the report that show predictions: one file for each question, with all models in it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from training.evaluation.summary import MEAN, paper_auc
 from training.metrics.ranking import LEVELS
+from training.plots.bars import LevelMean, draw_confusion, draw_groups, draw_inputs, draw_level_means
+from training.plots.curves import draw_abstention, draw_reliability, draw_roc
+from training.plots.style import assemble
 from training.report.findings import Findings, RunFindings
-from training.report.plots.bars import LevelMean, draw_confusion, draw_groups, draw_inputs, draw_level_means
-from training.report.plots.curves import draw_abstention, draw_reliability, draw_roc
 
-LEVEL_MEANS = "level-means.png"
-INPUTS = "inputs.png"
-ABSTENTION = "abstention.png"
+LEVEL_MEANS: Final = "level-means.png"
+INPUTS: Final = "inputs.png"
+ABSTENTION: Final = "abstention.png"
+ROC: Final = "roc.png"
+RELIABILITY: Final = "reliability.png"
+CENTRES: Final = "centres.png"
+SEVERITY: Final = "severity.png"
+KINDS: Final = "kinds.png"
+CONFUSION: Final = "confusion.png"
+
+Draw = Callable[[Path], None]
 
 
-def figure_name(kind: str, run: RunFindings) -> str:
-    """File name of a figure of one run: `roc-convnext-small-mv-seed-1.png`."""
-    return f"{kind}-{re.sub(r'[^a-z0-9.]+', '-', run.name.lower())}.png"
-
-
-def draw_all(findings: Findings, folder: Path, tell: Callable[[str], None]) -> None:
-    """Write all figures; `tell` is told the name of each before it is drawn."""
-    for name, draw in _shared(findings) + [item for run in findings.runs for item in _of_run(run)]:
-        tell(name)
+def draw_all(findings: Findings, folder: Path, on_progress: Callable[[str], None]) -> None:
+    """Write all pictures; `on_progress` is called with the name of each before it is drawn."""
+    for name, draw in _of_all_runs(findings).items():
+        on_progress(name)
         draw(folder / name)
+    for name, panels in _panels(findings).items():
+        on_progress(name)
+        with TemporaryDirectory() as parts:
+            paths = [Path(parts) / f"{number}.png" for number in range(len(panels))]
+            for draw, path in zip(panels, paths, strict=True):
+                draw(path)
+            assemble(folder / name, paths)
 
 
 def has_inputs(findings: Findings) -> bool:
-    """Whether there are several inputs or seeds, without which their figure says no more than the level means."""
+    """Whether there are several inputs or seeds; otherwise their figure would only repeat the level means."""
     return len({group.input for group, _ in findings.auc}) > 1 or any(len(group.runs) > 1 for group, _ in findings.auc)
 
 
 def level_means(findings: Findings) -> list[LevelMean]:
-    """Mean AUC of each level of each group beside the paper's."""
+    """Mean AUC of each level of each group, with the paper's."""
     return [
         LevelMean(
             name=group.name,
@@ -51,46 +63,42 @@ def level_means(findings: Findings) -> list[LevelMean]:
     ]
 
 
-Drawn = tuple[str, Callable[[Path], None]]
-
-
-def _shared(findings: Findings) -> list[Drawn]:
+def _of_all_runs(findings: Findings) -> dict[str, Draw]:
+    """Pictures that show all runs in the same axes."""
     test_set = findings.test_set
     abnormal = float(test_set.labels[test_set.known[:, 0], 0].mean())
     curves = [(run.name, run.abstention) for run in findings.runs]
-    figures: list[Drawn] = [
-        (LEVEL_MEANS, lambda path: draw_level_means(path, level_means(findings))),
-        (ABSTENTION, lambda path: draw_abstention(path, curves, max(abnormal, 1 - abnormal))),
-    ]
+    pictures: dict[str, Draw] = {
+        LEVEL_MEANS: lambda path: draw_level_means(path, level_means(findings)),
+        ABSTENTION: lambda path: draw_abstention(path, curves, max(abnormal, 1 - abnormal)),
+    }
     if has_inputs(findings):
-        figures.append((INPUTS, lambda path: draw_inputs(path, _seeds(findings))))
-    return figures
+        pictures[INPUTS] = lambda path: draw_inputs(path, _seeds(findings))
+    return pictures
 
 
-def _of_run(run: RunFindings) -> list[Drawn]:
-    figures: list[Drawn] = [
-        (figure_name("roc", run), lambda path: draw_roc(path, run.predictions, f"ROC, {run.name}")),
-        (
-            figure_name("reliability", run),
-            lambda path: draw_reliability(path, run.predictions, f"Reliability, {run.name}"),
-        ),
-        (
-            figure_name("centres", run),
-            lambda path: draw_groups(path, run.centres, f"Level-1 AUC by centre, {run.name}"),
-        ),
-        (
-            figure_name("confusion", run),
-            lambda path: draw_confusion(path, run.confusion, f"Level-3 labels called, {run.name}"),
-        ),
-    ]
+def _panels(findings: Findings) -> dict[str, list[Draw]]:
+    """Pictures with one panel for each run that has something to show."""
+    panels: dict[str, list[Draw]] = {}
+    for run in findings.runs:
+        for name, draw in _of_run(run).items():
+            panels.setdefault(name, []).append(draw)
+    return panels
+
+
+def _of_run(run: RunFindings) -> dict[str, Draw]:
+    panels: dict[str, Draw] = {
+        ROC: lambda path: draw_roc(path, run.predictions, f"ROC, {run.name}"),
+        RELIABILITY: lambda path: draw_reliability(path, run.predictions, f"Reliability, {run.name}"),
+        CENTRES: lambda path: draw_groups(path, run.centres, f"Level-1 AUC by centre, {run.name}"),
+        CONFUSION: lambda path: draw_confusion(path, run.confusion, f"Level-3 labels called, {run.name}"),
+    }
     if run.severity:
-        title = f"Level-1 AUC by severity, {run.name}"
-        figures.append((figure_name("severity", run), lambda path: draw_groups(path, run.severity, title)))
+        panels[SEVERITY] = lambda path: draw_groups(path, run.severity, f"Level-1 AUC by severity, {run.name}")
     if run.kinds:
-        kinds = [one.auc for one in run.kinds]
-        words = f"Level-1 AUC by kind of abnormality, each against all normal specimens, {run.name}"
-        figures.append((figure_name("kinds", run), lambda path: draw_groups(path, kinds, words)))
-    return figures
+        title = f"Level-1 AUC by kind of abnormality, each against all normal specimens, {run.name}"
+        panels[KINDS] = lambda path: draw_groups(path, [one.auc for one in run.kinds], title)
+    return panels
 
 
 def _seeds(findings: Findings) -> list[tuple[str, dict[int, dict[str, tuple[float, ...]]]]]:

@@ -1,4 +1,4 @@
-"""Everything that the report says, computed once."""
+"""All numbers of the report, each computed once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.common.labels import LABEL_ORDER
-from training.evaluation.predictions import Mask, Predictions
+from training.datasets.missing import Mask
 from training.evaluation.summary import AucRow, Group, auc_rows, group
 from training.metrics.decisions import AbstentionPoint, Confusion, Errors, abstention, calls, confusion, errors
 from training.metrics.groups import GroupAuc, KindFindings, by_centre, by_kind, by_severity
+from training.metrics.predictions import Predictions
 from training.metrics.ranking import LEVEL_COLUMNS, Estimate, average_precision, resample
 from training.metrics.reliability import expected_calibration_error
 from training.metrics.shortcut import CentresAuc, Consistency, centre_alone, consistency, seen_and_unseen
@@ -17,7 +18,7 @@ from training.metrics.shortcut import CentresAuc, Consistency, centre_alone, con
 
 @dataclass(frozen=True)
 class LabelFindings:
-    """One label of one run, over all specimens on which it is known, probabilities and calls as served."""
+    """One label of one run, over all specimens with a known label; probabilities and calls as served."""
 
     label: str
     positives: int
@@ -46,14 +47,14 @@ class RunFindings:
 
 @dataclass(frozen=True)
 class Findings:
-    """AUC of all groups, and in detail the lowest seed of each multiview group that is no baseline."""
+    """AUC of all groups, and details of the lowest seed of each multiview group that is not a baseline."""
 
     auc: tuple[tuple[Group, tuple[AucRow, ...]], ...]
     runs: tuple[RunFindings, ...]
 
     @property
     def test_set(self) -> Predictions:
-        """Any run: all have the same specimens and truth."""
+        """The predictions of any run: all have the same specimens and truth."""
         return self.runs[0].predictions
 
 
@@ -76,7 +77,7 @@ def find(predictions: Sequence[Predictions]) -> Findings:
 
 
 def _run(name: str, run: Predictions, whole: Predictions) -> RunFindings:
-    """Everything about the test part of a run; `whole` has the specimens of unseen centres as well."""
+    """All numbers about the test part of a run; `whole` also has the specimens of unseen centres."""
     called = calls(run.served, run.origin.thresholds)
     known = run.known[:, 0]
     complete = run.abnormal & run.known[:, list(LEVEL_COLUMNS[3])].all(axis=1)

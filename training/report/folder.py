@@ -8,10 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from training.evaluation.run import EvaluationSources, read_sources
 from training.evaluation.summary import as_csv
-from training.explain.inspection import RunFolder, look_inside
-from training.explain.trained import TrainedBackbone
+from training.explain.inspection import inspect_models
+from training.explain.run_folder import EvaluationSources, RunFolder, TrainedBackbone, read_sources
 from training.report.figures import draw_all
 from training.report.findings import Findings, find
 from training.report.page import page
@@ -44,7 +43,7 @@ def write_report(
     with TemporaryDirectory(prefix=".new-", dir=out) as folder:
         new = Path(folder)
         draw_all(findings, new, lambda name: on_step(f"drawing {name}"))
-        inspected = [look_inside(run, trained, new, on_step) for run, trained in models]
+        inspected = inspect_models(models, new, on_step)
         (new / "auc.csv").write_text(as_csv(findings.auc), encoding="utf-8")
         (new / REPORT).write_text(page(findings, inspected), encoding="utf-8")
         _replace_report(out, new)

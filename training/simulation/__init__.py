@@ -1,4 +1,4 @@
-"""Simulated mice: specimens with known truth, their radiographs, and the files that centres would send."""
+"""Simulated mice: specimens with known truth, their radiographs, and the files that a centre would send."""
 
 from training.simulation.centres import CENTRES, STYLES, UNSEEN_CENTRES, CentreStyle, style_of
 from training.simulation.cohort import SpecimenSubmission, SubmittedImage, cohort

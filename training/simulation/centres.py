@@ -1,8 +1,8 @@
 """How each centre takes and sends its pictures: one table of parameter sets.
 
-After the public IMPC record: JAX, WTSI, MRC Harwell, TCP and HMGU send DICOM, UC Davis PNG, BCM JPEG and ICS BMP (both
-also with dark bone), CCP-IMG TIFF. RBRC, KMPC and MARC are kept for testing: no training set draws them. The values
-are ranges of what such pictures show, not measurements of a device.
+The styles follow the public IMPC record: JAX, WTSI, MRC Harwell, TCP and HMGU send DICOM, UC Davis PNG, BCM JPEG and
+ICS BMP (both also with dark bone), CCP-IMG TIFF. RBRC, KMPC and MARC are reserved for testing: no training set uses
+them. The values are plausible ranges for such pictures, not measurements of a device.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ UP, LEFT, DOWN, RIGHT = 0.0, 90.0, 180.0, -90.0
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What kind of file a centre writes.
+    """The files that a centre writes.
 
-    `bits` are stored bits; `dark_bone` the share of files with bone dark (in DICOM tagged MONOCHROME1, elsewhere not
-    tagged at all); `syntaxes` are names of pydicom transfer syntaxes; `linear` stores detector counts rather than a
+    `bits` are stored bits; `dark_bone` the share of files with dark bone (tagged MONOCHROME1 in DICOM, not tagged in
+    other formats); `syntaxes` are names of pydicom transfer syntaxes; `linear` stores detector counts rather than a
     logarithm; `slope` and `intercept` are the DICOM rescale; `alpha` and `colour` the shares of PNG with transparency
     and of files with three equal channels.
     """
@@ -40,12 +40,12 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class CentreStyle:
-    """One centre's manner.
+    """The style of one centre.
 
     `sizes` are (height, width) in pixels; `field_mm` the longer side of the picture; `habit` the usual head angles
     (degrees, see Radiograph); `turn` their spread; photons per pixel, scatter share, blur and beam hardness in [0, 1];
     `gamma`, `floor` and `sharpening` shape the display; the next four are shares of pictures. `unseen` centres are
-    kept for testing.
+    reserved for testing.
     """
 
     name: str
@@ -241,14 +241,14 @@ STYLES: Final = MappingProxyType(
     }
 )
 CENTRES: Final = tuple(name for name, style in STYLES.items() if not style.unseen)
-"""What training sets and cohorts draw from."""
+"""Centres of training sets and cohorts."""
 
 UNSEEN_CENTRES: Final = tuple(name for name, style in STYLES.items() if style.unseen)
-"""Kept for testing whether a model knows mice or only centres."""
+"""Reserved for testing whether a model recognises mice or only the centres in training."""
 
 
 def style_of(centre: str) -> CentreStyle:
-    """The manner of a centre; raises Rejected `unknown_centre`."""
+    """The style of a centre; raises Rejected `unknown_centre`."""
     if centre not in STYLES:
         raise Rejected("unknown_centre", f"no style for centre {centre!r}; known: {', '.join(STYLES)}", centre=centre)
     return STYLES[centre]

@@ -1,4 +1,4 @@
-"""A cohort as it would arrive: specimens with truth, their files, and what the intake should make of each file."""
+"""A cohort as it would arrive: specimens with truth, their files, and the result expected from intake for each."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ SIMPLE_SIDE: Final = 600
 class SubmittedImage:
     """One file of a specimen as sent.
 
-    `view` is what it truly shows; `expected` is `accepted`, `skipped` (a close-up under its own parameter), or the
-    trouble: duplicate, wrong_view, corrupt, blank, over_exposed, cut, two_animals. `late` files arrive last.
+    `view` is the view that it truly shows. `expected` is `accepted`, `skipped` (a close-up under its own parameter), or
+    the trouble: duplicate, wrong_view, corrupt, blank, over_exposed, cut, two_animals. `late` files arrive last.
     """
 
     image: EncodedImage
@@ -62,7 +62,7 @@ class SpecimenSubmission:
 
     @property
     def call_expected(self) -> bool:
-        """Whether a DV and a LAT are good, so that a call must come."""
+        """Whether there is a good DV and a good LAT, so that a call must follow."""
         good = {image.view for image in self.images if image.expected == ACCEPTED}
         return good >= set(WHOLE_BODY)
 
@@ -79,16 +79,16 @@ def cohort(
 ) -> Iterator[SpecimenSubmission]:
     """`count` submissions, rendered one at a time; the same arguments give the same bytes.
 
-    Centres take turns. `trouble` is the share of specimens with one bad file besides (or, now and then, instead of)
-    their good ones; every trouble comes in turn. `simple` gives exactly one good DV and one good LAT of SIMPLE_SIDE
-    pixels. `side` sets the longer side of all pictures. For centres that training never saw: `centres=UNSEEN_CENTRES`.
+    Centres take turns. `trouble` is the share of specimens with one bad file in addition to their good ones (sometimes
+    instead of the LAT); the troubles take turns. `simple` gives exactly one good DV and one good LAT of SIMPLE_SIDE
+    pixels. `side` sets the longer side of all pictures. For centres that are not in training, pass UNSEEN_CENTRES.
     """
     for number in range(count):
-        # Cohorts of consecutive seeds go on where the one before left off.
+        # Cohorts of consecutive seeds continue the turns of the previous one.
         turn = seed * count + number
         specimen = make_specimen(seed * 100_000 + number, centre=centres[turn % len(centres)], prevalence=prevalence)
         if simple:
-            images = [_taken(specimen, view, 1, side or SIMPLE_SIDE) for view in WHOLE_BODY]
+            images = [_sent(specimen, view, 1, side or SIMPLE_SIDE) for view in WHOLE_BODY]
         else:
             images = _complete(specimen, side, _trouble(turn, trouble))
         yield SpecimenSubmission(specimen, tuple(images))
@@ -104,12 +104,12 @@ def _complete(specimen: SimulatedSpecimen, side: int | None, trouble: str | None
     rng = np.random.default_rng((specimen.seed, 6))
     counts = 1 + rng.choice(3, p=(0.6, 0.3, 0.1), size=2)
     images = [
-        _taken(specimen, view, increment, side)
+        _sent(specimen, view, increment, side)
         for view, count in zip(WHOLE_BODY, counts.tolist(), strict=True)
         for increment in range(1, count + 1)
     ]
     if rng.random() < 0.25:
-        images.append(replace(_taken(specimen, str(rng.choice(_CLOSE_UPS)), 1, side), expected=SKIPPED))
+        images.append(replace(_sent(specimen, str(rng.choice(_CLOSE_UPS)), 1, side), expected=SKIPPED))
     if trouble is not None:
         bad = _troubled(specimen, images, trouble, side, rng)
         if trouble != DUPLICATE and rng.random() < 0.15:
@@ -121,7 +121,7 @@ def _complete(specimen: SimulatedSpecimen, side: int | None, trouble: str | None
     return images
 
 
-def _taken(
+def _sent(
     specimen: SimulatedSpecimen, view: str, increment: int, side: int | None, trouble: str | None = None
 ) -> SubmittedImage:
     radiograph = render(specimen, view, increment, side=side, trouble=trouble)
@@ -139,16 +139,16 @@ def _taken(
 def _troubled(
     specimen: SimulatedSpecimen, images: list[SubmittedImage], trouble: str, side: int | None, rng: np.random.Generator
 ) -> SubmittedImage:
-    """One more file that is bad in the given way."""
+    """One more file with the given trouble."""
     view = str(rng.choice(WHOLE_BODY))
     if trouble == DUPLICATE:
         return replace(images[int(rng.integers(len(images)))], expected=DUPLICATE, increment=9)
     if trouble == WRONG_VIEW:
-        taken = _taken(specimen, view, 9, side)
+        sent = _sent(specimen, view, 9, side)
         other = PARAMETER_OF_VIEW[LAT if view == DV else DV]
-        return replace(taken, image=replace(taken.image, parameter_stable_id=other), expected=WRONG_VIEW)
+        return replace(sent, image=replace(sent.image, parameter_stable_id=other), expected=WRONG_VIEW)
     if trouble == CORRUPT:
-        taken = _taken(specimen, view, 9, side)
-        cut = taken.image.data[: int(len(taken.image.data) * rng.uniform(0.1, 0.6))]
-        return replace(taken, image=replace(taken.image, data=cut), expected=CORRUPT)
-    return _taken(specimen, view, 9, side, trouble)
+        sent = _sent(specimen, view, 9, side)
+        cut = sent.image.data[: int(len(sent.image.data) * rng.uniform(0.1, 0.6))]
+        return replace(sent, image=replace(sent.image, data=cut), expected=CORRUPT)
+    return _sent(specimen, view, 9, side, trouble)

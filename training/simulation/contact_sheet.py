@@ -1,4 +1,4 @@
-"""A sheet of pictures to look at: every centre's DV and LAT, close-ups, troubles and abnormalities."""
+"""A contact sheet of simulated pictures: every centre's DV and LAT, close-ups, troubles and abnormalities."""
 
 from __future__ import annotations
 

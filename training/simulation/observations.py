@@ -1,6 +1,6 @@
 """Writes the table of observations in docs/phantom.md: `python -m training.simulation.observations`.
 
-Which of the 53 observations the simulated mice can have, and in which view each shows.
+The table lists which of the 53 observations the simulated mice can have, and in which views each is visible.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from training.simulation.anatomy.pose import DV, LAT
 
 BOTH: Final = (DV, LAT)
 _SEEDS: Final = 60
-"""Enough that every region and side is drawn of a kind that has several."""
+"""Enough to draw every region and side of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Views in which an observation shows, none if it is not drawn, and what makes it hard to see, or impossible."""
+    """Views in which an observation is visible (none if it is not drawn), and a remark on what makes it hard to see."""
 
     views: tuple[str, ...]
     remark: str = ""
 
 
-_COUNT: Final = "to be counted, no shape tells it"
-_SMALL: Final = "of a paw 15 mm long: best in a close-up"
-_HIDDEN: Final = "behind the other side's in LAT"
+_COUNT: Final = "visible only by counting"
+_SMALL: Final = "the paw is 15 mm long: best seen in a close-up"
+_HIDDEN: Final = "hidden behind the other side in LAT"
 _SHOWN: Final[Mapping[str, Shown]] = MappingProxyType(
     {
         "001": Shown(BOTH),
         "002": Shown((DV,), _HIDDEN),
         "003": Shown(BOTH, "bent in DV, short in both"),
-        "004": Shown(BOTH, "better in LAT"),
-        "005": Shown(BOTH, "better in LAT"),
-        "006": Shown(BOTH, "better in DV"),
-        "007": Shown(BOTH, "0.4 mm thick, before the shoulder: a faint line"),
+        "004": Shown(BOTH, "clearer in LAT"),
+        "005": Shown(BOTH, "clearer in LAT"),
+        "006": Shown(BOTH, "clearer in DV"),
+        "007": Shown(BOTH, "0.4 mm thick, in front of the shoulder: a faint line"),
         "008": Shown((DV,), f"{_COUNT}; {_HIDDEN}"),
         "009": Shown((DV,), f"{_COUNT}; {_HIDDEN}"),
         "010": Shown(BOTH),
         "011": Shown(BOTH),
         "012": Shown(BOTH),
-        "013": Shown(BOTH, f"{_COUNT}: one vertebra of 1.2 mm"),
-        "014": Shown(BOTH, f"{_COUNT}, with its ribs"),
+        "013": Shown(BOTH, f"{_COUNT}: one vertebra is 1.2 mm long"),
+        "014": Shown(BOTH, f"{_COUNT}; its ribs change too"),
         "015": Shown(BOTH, _COUNT),
         "016": Shown(BOTH, f"{_COUNT}; between the hip bones"),
         "017": Shown(BOTH, "the tail is short"),
         "018": Shown(BOTH),
         "019": Shown(BOTH),
-        "020": Shown(BOTH, "transverse ones in DV, spinous ones in LAT"),
+        "020": Shown(BOTH, "transverse processes in DV, spinous processes in LAT"),
         "021": Shown(BOTH),
         "022": Shown(BOTH),
         "023": Shown(BOTH),
@@ -69,22 +69,22 @@ _SHOWN: Final[Mapping[str, Shown]] = MappingProxyType(
         "029": Shown(BOTH, _SMALL),
         "030": Shown(BOTH, _SMALL),
         "031": Shown(BOTH, _SMALL),
-        "033": Shown(BOTH, "needs a reference length of the centre"),
-        "054": Shown((), "free text: its class follows from the term sent with it"),
+        "033": Shown(BOTH, "needs a reference length from the centre"),
+        "054": Shown((), "free text: its labels follow from the term sent with it"),
         "055": Shown(BOTH, "scoliosis in DV, kyphosis and lordosis in LAT"),
         "056": Shown((DV,), "a lateral bend"),
-        "057": Shown((LAT,), "a dorsal bend; DV only sees it foreshortened"),
-        "058": Shown((LAT,), "a ventral bend; DV only sees it foreshortened"),
+        "057": Shown((LAT,), "a dorsal bend; foreshortened in DV"),
+        "058": Shown((LAT,), "a ventral bend; foreshortened in DV"),
         "059": Shown(BOTH, "width in DV, depth in LAT"),
-        "060": Shown(BOTH, "better in DV: wings up to the ilium"),
-        "061": Shown(BOTH, "better in LAT; a dense midline in DV"),
+        "060": Shown(BOTH, "clearer in DV: wings that reach the ilium"),
+        "061": Shown(BOTH, "clearer in LAT; a dense midline in DV"),
         "062": Shown(BOTH, _SMALL),
-        "063": Shown(BOTH, "processes 1 mm long"),
+        "063": Shown(BOTH, "the processes are 1 mm long"),
         "064": Shown(BOTH, "among the ribs in DV"),
         "065": Shown(BOTH),
         "066": Shown(BOTH, "between the hip bones"),
         "067": Shown(BOTH),
-        "068": Shown((DV,), f"under the shoulder; {_HIDDEN}"),
+        "068": Shown((DV,), f"below the shoulder; {_HIDDEN}"),
         "069": Shown(BOTH),
         "070": Shown(BOTH),
         "071": Shown(BOTH),
@@ -99,7 +99,7 @@ SHOWN: Final[Mapping[str, Shown]] = MappingProxyType({parameter_id(n): shown for
 
 @cache
 def drawn_by() -> Mapping[str, tuple[str, ...]]:
-    """Kinds that can make each observation abnormal, by parameter stable id; found by drawing."""
+    """Kinds that can make each observation abnormal, by parameter stable id; determined by drawing examples."""
     found: dict[str, list[str]] = {}
     for kind in CATALOGUE:
         drawn = {i for seed in range(_SEEDS) for i in apply(_usual_plan(), kind, 0.7, seed).parameter_ids}
@@ -118,7 +118,7 @@ END: Final = "<!-- end of observations -->"
 
 
 def with_table(page: str) -> str:
-    """Return the page with the table between its two marks written anew."""
+    """Return the page with a new table between its two markers."""
     head, rest = page.split(BEGIN)
     tail = rest.split(END)[1]
     drawn = sum(row.parameter_stable_id in drawn_by() for row in table())

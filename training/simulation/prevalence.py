@@ -1,4 +1,4 @@
-"""How many specimens are abnormal, and what they have together."""
+"""How many specimens are abnormal, and which findings occur together."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from training.simulation.abnormalities.catalogue import GROUP, WEIGHTS
 class Prevalence:
     """How often specimens are abnormal, how many findings they then have, which ones and how severe.
 
-    `abnormal` is a share of specimens; `findings` the chances of one, two, three and so on, together in one specimen;
-    `weights` how often each kind is drawn, relative to the others; severities are uniform in `severity`.
+    `abnormal` is the share of abnormal specimens. `findings` are the probabilities of one, two, three and so on in one
+    abnormal specimen. `weights` are the relative frequencies of the kinds. Severities are uniform in `severity`.
     """
 
     abnormal: float
@@ -31,15 +31,16 @@ def weights_of_groups(shares: Mapping[str, float]) -> Mapping[str, float]:
 
 
 BALANCED: Final = Prevalence(abnormal=0.5, findings=(0.6, 0.28, 0.12))
-"""For training: half of the mice abnormal, rare kinds as frequent as common ones."""
+"""For training: half of the mice are abnormal, mostly with one finding each. Kinds are drawn by the catalogue's WEIGHTS
+(0.3 to 2), which do not follow the public record, so that every label has enough examples."""
 
 PUBLIC: Final = Prevalence(
     abnormal=0.0305,
     findings=(0.08, 0.30, 0.36, 0.26),
     weights=weights_of_groups({"Spine": 0.68, "Whole-body": 0.165, "Ribcage": 0.09, "Limbs": 0.05, "Skull": 0.03}),
 )
-"""As in the public record that the paper uses (section 3.1): 1,651 of 54,046 specimens abnormal, among these Spine
-93.1 %, Whole-body 41.1 % and Ribcage 29.9 %. The shares of Limbs and Skull, which the paper leaves out, are assumed."""
+"""The public record that the paper uses (section 3.1): 1,651 of 54,046 specimens are abnormal; of these, Spine 93.1 %,
+Whole-body 41.1 % and Ribcage 29.9 %. The shares of Limbs and Skull, which the paper does not give, are assumed."""
 
 RECORD: Final = replace(PUBLIC, abnormal=0.5)
-"""What occurs together as in the public record, in half of the mice: some thousand then hold enough of each label."""
+"""As PUBLIC, but half of the mice are abnormal, so that a few thousand contain enough of each label."""

@@ -1,4 +1,4 @@
-"""Render a specimen: pose, project, expose."""
+"""Renders a specimen: pose, projection and exposure."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def render(
 ) -> Radiograph:
     """One exposure of a specimen; the same arguments give the same bytes.
 
-    `view` is one of VIEWS. `seed` draws posture and exposure in the manner of the specimen's centre (or `style`);
-    `trouble` is one of TROUBLES; `side` sets the longer side in pixels; `mirrored` and `head_angle` (degrees) replace
-    what would be drawn. Raises Rejected `unknown_view` or `unknown_trouble`.
+    `view` is one of VIEWS. `seed` draws posture and exposure in the style of the specimen's centre (or `style`).
+    `trouble` is one of TROUBLES. `side` sets the longer side in pixels. `mirrored` and `head_angle` (degrees) override
+    the drawn values. Raises Rejected `unknown_view` or `unknown_trouble`.
     """
     if view not in VIEWS:
         raise Rejected("unknown_view", f"view {view!r} is not one of {', '.join(VIEWS)}", view=view)
@@ -92,7 +92,7 @@ def render_pair(specimen: SimulatedSpecimen, seed: int, *, side: int | None = No
 def _framed(
     mouse: Mouse, axes: Points, view: str, technique: Technique, rng: np.random.Generator
 ) -> tuple[Technique, Points]:
-    """Where the picture's middle lies (right, down, millimetres), with the field widened until the animal fits."""
+    """The technique, its field widened until the animal fits, and the picture's centre (right, down, millimetres)."""
     shape = np.array([technique.width, technique.height]) / max(technique.width, technique.height)
     if view not in WHOLE_BODY:
         box = extent(mouse, axes, _TARGET.get(view) or (f"forepaw {rng.choice(SIDES)}",))
@@ -124,7 +124,7 @@ def _layers(specimen: SimulatedSpecimen, mouse: Mouse, grid: Grid, technique: Te
         return Thickness(empty, empty, {})
     if technique.trouble != TWO_ANIMALS:
         return thicknesses(mouse, grid, specimen.altered_parts)
-    # Half the distance between two mice that lie side by side: across the back in LAT, sideways in DV.
+    # Half the distance between two mice side by side: along the dorsal axis in LAT, sideways in DV.
     apart = np.array([0.0, 0.0, 1.0] if lateral else [0.0, 1.0, 0.0]) * _APART_MM
     here = thicknesses(mouse, replace(grid, origin=grid.origin + apart), specimen.altered_parts)
     neighbour = _neighbour(specimen, lateral)
@@ -133,7 +133,7 @@ def _layers(specimen: SimulatedSpecimen, mouse: Mouse, grid: Grid, technique: Te
 
 
 def _neighbour(specimen: SimulatedSpecimen, lateral: bool) -> Mouse:
-    """A second mouse, laid the same way."""
+    """A second mouse in the same view."""
     other = make_specimen(specimen.seed + 1_000_003, abnormal=False)
     return build_mouse(
         other.plan(), draw_pose(LAT if lateral else DV, np.random.default_rng((other.seed, 5))), other.seed
@@ -180,7 +180,7 @@ def _expose(
 
 
 def _folds(grid: Grid, rng: np.random.Generator) -> Picture:
-    """Unevenness of skin, fat and fur: a factor around 1 for the soft tissue, rough at 2 mm and at 6 mm."""
+    """Unevenness of skin, fat and fur: a factor around 1 for the soft tissue, varying over 2 mm and over 6 mm."""
     uneven = np.ones((grid.height, grid.width), dtype=np.float32)
     for period, share in ((2.0, 0.025), (6.0, 0.035)):
         coarse = [max(round(n * grid.step / period), 4) for n in (grid.height, grid.width)]

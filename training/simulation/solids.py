@@ -1,4 +1,4 @@
-"""The solids a simulated mouse is made of, and the frames they are placed in.
+"""The solids that form a simulated mouse, and the frames in which they are placed.
 
 World axes in millimetres: x cranial, y to the animal's left, z dorsal (right-handed).
 """
@@ -16,18 +16,18 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A place and three unit axes, the columns of `axes` (3x3): cranial, left, dorsal."""
+    """An origin (3,) and three unit axes, the columns of `axes` (3x3): cranial, left, dorsal."""
 
     origin: Points
     axes: Points
 
     def at(self, local: ArrayLike) -> Points:
-        """World points of local ones; shape (3,) or (n, 3), millimetres."""
+        """World coordinates of local points; shape (3,) or (n, 3), millimetres."""
         world: Points = self.origin + np.asarray(local, dtype=np.float64) @ self.axes.T
         return world
 
     def turned(self, pitch: float = 0.0, yaw: float = 0.0, roll: float = 0.0) -> Frame:
-        """The same place with axes turned by degrees about its own left, dorsal and cranial axes."""
+        """The same origin with the axes rotated by degrees about its left, dorsal and cranial axes."""
         return Frame(self.origin, self.axes @ rotation(pitch, yaw, roll))
 
     def moved(self, local: ArrayLike) -> Frame:
@@ -36,7 +36,7 @@ class Frame:
 
 
 def rotation(pitch: float = 0.0, yaw: float = 0.0, roll: float = 0.0) -> Points:
-    """Rotation matrix of degrees: roll lifts the left side, then pitch lifts the front, then yaw turns it left."""
+    """Rotation matrix (3, 3) from degrees: roll lifts the left side, then pitch the front, then yaw turns left."""
     sp, cp = sin(radians(pitch)), cos(radians(pitch))
     sy, cy = sin(radians(yaw)), cos(radians(yaw))
     sr, cr = sin(radians(roll)), cos(radians(roll))
@@ -73,10 +73,10 @@ class Ellipsoids:
 
 @dataclass(slots=True)
 class Solids:
-    """Grows tubes and ellipsoids, each tied to the named part it belongs to; `scale` multiplies every length.
+    """Collects tubes and ellipsoids, each assigned to a named part; `scale` multiplies every length.
 
     Densities are relative (1 = mouse cortical bone, or muscle in a soft-tissue set); a hollow is a second solid of
-    negative density inside the first, so that ray thicknesses stay sums of analytic ones.
+    negative density inside the first, so ray thicknesses remain sums of analytic ones.
     """
 
     scale: float = 1.0

@@ -1,6 +1,6 @@
-"""A simulated specimen: who it is, what is abnormal about it, and the truth its pictures should lead to.
+"""A simulated specimen: its identity, its findings, and the true labels.
 
-Counts of vertebrae, ribs and digits: two abnormalities may make up for each other.
+Counts of vertebrae, ribs and digits are compared with the normal range at the end, because two findings may cancel out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DIGITS: Final = "028"
 
 
 def counts(plan: BodyPlan) -> dict[str, int]:
-    """What a scorer would count, by parameter stable id: IMPC_XRY_008, 009, 013 to 017 and 028."""
+    """The counts that a scorer would find, by parameter stable id: IMPC_XRY_008, 009, 013 to 017 and 028."""
     found = {number: len(plan.region(region)) for region, number in VERTEBRAE.items()}
     found |= {number: sum(rib.side == side for rib in plan.ribs) for side, number in RIBS.items()}
     found[_DIGITS] = sum(len(paw.digits) for paw in plan.paws.values())
@@ -33,7 +33,7 @@ def counts(plan: BodyPlan) -> dict[str, int]:
 
 
 def normal_counts(plan: BodyPlan) -> set[str]:
-    """Parameter stable ids of the counts that lie in the anatomical range."""
+    """Parameter stable ids of the counts within the anatomical range."""
     return {identifier for identifier, count in counts(plan).items() if ANATOMICAL[identifier].holds(count)}
 
 
@@ -68,7 +68,7 @@ class SimulatedSpecimen:
 
     @property
     def abnormal_elsewhere(self) -> bool:
-        """Whether all findings lie outside the thirteen labels."""
+        """Whether it is abnormal, but in none of the thirteen labels."""
         return abnormal_elsewhere(self.abnormal_parameter_ids)
 
     @property
@@ -77,7 +77,7 @@ class SimulatedSpecimen:
         return tuple(sorted({part for finding in self.findings for part in finding.parts}))
 
     def plan(self) -> BodyPlan:
-        """The measures of this mouse, abnormalities included."""
+        """The measurements of this mouse, including its abnormalities."""
         plan = _normal(self.seed, self.sex)
         for finding in self.findings:
             apply(plan, finding.kind, finding.severity, self.seed)
@@ -95,8 +95,8 @@ def make_specimen(
 ) -> SimulatedSpecimen:
     """The specimen of a seed (0 or greater): the same arguments always give the same mouse.
 
-    `centre`, `abnormal` and `kinds` (severity of each kind of the catalogue) replace what the seed would draw.
-    `centres` are those to draw from: for mice of centres that training never saw, pass UNSEEN_CENTRES.
+    `centre`, `abnormal` and `kinds` (severity by kind of the catalogue) override what the seed would draw. `centres`
+    are those to draw from: for mice of centres that are not in training, pass UNSEEN_CENTRES.
     """
     rng = np.random.default_rng((seed, 1))
     sex = str(rng.choice(("female", "male")))
@@ -116,7 +116,7 @@ def make_specimen(
 
 
 def _judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
-    """Findings without the counts that came out normal after all (one rib too many, and one too few)."""
+    """The findings without counts that are normal in the end (one rib too many and one too few)."""
     normal = normal_counts(plan)
     return tuple(replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal)) for f in findings)
 

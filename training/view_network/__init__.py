@@ -1,1 +1,1 @@
-"""Trains intake's small network: view (DV, LAT, other), head direction and mirror image, on simulated mice."""
+"""Trains the small network of intake: view (DV, LAT, other), head direction and mirror image, on simulated mice."""

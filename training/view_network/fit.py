@@ -1,7 +1,4 @@
-"""Fits the view network; deterministic by seed.
-
-Variation between centres and animals, put on network inputs batch by batch.
-"""
+"""Fits the view network, with augmentation that imitates other centres and animals; deterministic by seed."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ class ViewBatch:
 
 
 def augmented(batch: ViewBatch, generator: torch.Generator) -> ViewBatch:
-    """Mirror (labels too), turn by up to 20 degrees, scale, shift, fatten, change tone, blur, add noise, cut off."""
+    """Mirror (with labels), rotate by up to 20 degrees, scale, shift, widen, change tone, blur, add noise, cut off."""
     count = len(batch.view)
 
     def uniform(low: float, high: float) -> Tensor:
@@ -45,7 +42,7 @@ def augmented(batch: ViewBatch, generator: torch.Generator) -> ViewBatch:
     up = torch.where(along, 1 - batch.up, batch.up)
     mirrored = torch.where(across ^ along, 1 - batch.mirrored, batch.mirrored)
     shape = (count, 1, 1, 1)
-    # Some pictures show bone and hardly any soft tissue.
+    # Some pictures show bone with hardly any soft tissue.
     cut = torch.where(uniform(0, 1) < _BONE_SHARE, uniform(0.3, 0.65), uniform(0, 0.2)).view(shape)
     gain = torch.exp(uniform(-0.4, 0.6)).view(shape) / (1 - cut)
     pictures = ((pictures - cut) * gain).clamp(0, 1) ** torch.exp(uniform(-0.7, 0.7)).view(shape)
@@ -57,7 +54,7 @@ def augmented(batch: ViewBatch, generator: torch.Generator) -> ViewBatch:
 
 def _placed(pictures: Tensor, angle: Tensor, scale: Tensor, flips: tuple[Tensor, Tensor], uniform: Uniform) -> Tensor:
     across, along = (torch.where(flip, -1.0, 1.0) for flip in flips)
-    # Animals differ in girth more than in length: thin ones, fat ones, soft tissue that is seen or not.
+    # Animals differ more in girth than in length: thin or fat, with or without visible soft tissue.
     girth = scale * torch.exp(uniform(-0.3, 0.5))
     cosine, sine = torch.cos(angle), torch.sin(angle)
     right = [across * cosine / girth, -across * sine / girth, uniform(-0.12, 0.12)]
@@ -72,7 +69,7 @@ def _blurred(pictures: Tensor) -> Tensor:
 
 
 def _covered(pictures: Tensor, uniform: Uniform) -> Tensor:
-    """Black out what lies beyond a random line for a third of the pictures: an animal that is cut off."""
+    """In a third of the pictures, black out everything beyond a random line, as for an animal that is cut off."""
     side = pictures.shape[-1]
     axis = torch.linspace(-1, 1, side)
     angle, distance = uniform(-3.1416, 3.1416), uniform(0.65, 1.2)
@@ -87,7 +84,7 @@ _BATCH: Final = 128
 _RATE: Final = 3e-3
 _DECAY: Final = 1e-4
 _SMOOTHING: Final = 0.02
-"""Label smoothing: keeps probabilities honest on pictures unlike the simulated ones."""
+"""Label smoothing: keeps probabilities moderate on pictures unlike the simulated ones."""
 _OTHER: Final = CLASSES.index("other")
 
 
@@ -99,8 +96,8 @@ class ViewTrainingOptions:
     seed: int
 
 
-def fit(samples: Samples, options: ViewTrainingOptions, progress: Callable[[str], None]) -> ViewNetwork:
-    """Train on all samples and return the network in evaluation mode; `progress` gets a line an epoch."""
+def fit(samples: Samples, options: ViewTrainingOptions, on_progress: Callable[[str], None]) -> ViewNetwork:
+    """Train on all samples and return the network in evaluation mode; `on_progress` gets one line per epoch."""
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed)
     network = ViewNetwork()
@@ -119,12 +116,12 @@ def fit(samples: Samples, options: ViewTrainingOptions, progress: Callable[[str]
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        progress(f"epoch {epoch + 1}/{options.epochs}: loss {np.mean(losses):.4f}")
+        on_progress(f"epoch {epoch + 1}/{options.epochs}: loss {np.mean(losses):.4f}")
     return network.eval()
 
 
 def to_batch(samples: Samples, rows: NDArray[np.int64]) -> ViewBatch:
-    """Chosen samples as tensors; pictures float32 [n, 1, 96, 96] in 0..1."""
+    """The chosen samples as tensors; pictures float32 [n, 1, 96, 96] in 0..1."""
     pictures = torch.from_numpy(samples.pictures[rows])[:, None].float() / 255
     labels = (torch.from_numpy(part[rows]) for part in (samples.view, samples.up, samples.mirrored))
     return ViewBatch(pictures, *labels)

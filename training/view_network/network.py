@@ -1,4 +1,4 @@
-"""The network: four strided convolutions and two dense layers, some 100,000 weights."""
+"""The view network: four strided convolutions and two dense layers, about 100,000 weights."""
 
 from __future__ import annotations
 

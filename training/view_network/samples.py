@@ -1,4 +1,4 @@
-"""Training pictures of the view network: simulated exposures, taken through intake's own code up to its input."""
+"""Training pictures of the view network: simulated exposures, processed by intake's code up to the network's input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WHOLE: Final = ("DV", "LAT")
 CLOSE_UPS: Final = (SKULL_DV, SKULL_LAT, FOREPAW, HINDQUARTERS)
 _CUT_SHARE: Final = 0.12
 _SIDES: Final = (192, 448)
-"""Longer sides that are drawn, in pixels; a scout is never larger than 384."""
+"""Range of the longer side in pixels; the scout picture that intake uses is never larger than 384."""
 _MIRRORED_SHARE: Final = 0.5
 
 
@@ -32,7 +32,7 @@ _MIRRORED_SHARE: Final = 0.5
 class Samples:
     """`pictures` uint8 [n, 96, 96]; `view` int64 [n], index in CLASSES; `up` and `mirrored` float32 [n], 0 or 1.
 
-    `up` and `mirrored` mean nothing where `view` is "other".
+    `up` and `mirrored` have no meaning where `view` is "other".
     """
 
     pictures: NDArray[np.uint8]
@@ -45,7 +45,7 @@ Sample = tuple[NDArray[np.uint8], int, float, float]
 
 
 def specimen_samples(seed: int) -> list[Sample]:
-    """Samples of one simulated specimen: both whole-body views, one close-up, each whole and with parts left out."""
+    """Samples of one simulated specimen: both whole-body views, one close-up, each whole and with parts removed."""
     rng = np.random.default_rng((seed, 11))
     specimen = make_specimen(seed)
     views = (*WHOLE, CLOSE_UPS[int(rng.integers(len(CLOSE_UPS)))])
@@ -77,7 +77,7 @@ def collect(samples: list[Sample]) -> Samples:
 
 
 def to_raster(exposure: Radiograph, rng: np.random.Generator) -> Raster:
-    """Show an exposure as some centre might: logarithm or power of the transmission, 8 bits, bone bright."""
+    """Convert an exposure as a centre might: logarithm or power of the transmission, 8 bits, bright bone."""
     transmission = np.clip(exposure.transmission, 0.005, 1.2)
     power = float(rng.uniform(0.5, 1.5))
     shown = -np.log(transmission) if rng.random() < 0.5 else 1.2 - transmission**power
@@ -109,14 +109,14 @@ def heading(head_angle_degrees: float) -> NDArray[np.float64]:
 
 
 def _without_thin_parts(mask: Mask, trunk: Trunk) -> Mask:
-    """The animal less tail and feet: some real pictures are of the body alone."""
+    """The animal without tail and feet: some real pictures show only the body."""
     size = max(3, int(trunk.width * 0.35) | 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0, dtype=np.bool_)
 
 
 def _without_tail(mask: Mask, trunk: Mask, head: NDArray[np.float64]) -> Mask:
-    """The animal with its feet, cut off straight behind the rump."""
+    """The animal with its feet, cut off directly behind the rump."""
     rows, columns = np.indices(mask.shape)
     forward = columns * head[0] + rows * head[1]
     return np.asarray(mask & (forward >= forward[trunk].min()), dtype=np.bool_)

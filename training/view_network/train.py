@@ -1,7 +1,4 @@
-"""Command: simulate mice, train the view network, test it on unseen ones, write services/intake/view_model.onnx.
-
-How well an exported view network does on samples it has not seen.
-"""
+"""Simulate mice, train the view network, test it on other mice, and write services/intake/view_model.onnx."""
 
 from __future__ import annotations
 
@@ -29,9 +26,9 @@ from training.view_network.samples import Sample, Samples, collect, specimen_sam
 
 
 def score(path: Path, samples: Samples) -> dict[str, float]:
-    """Shares of right answers and of confident wrong ones, by question, judged as intake judges.
+    """Shares of correct and of confident wrong answers of an exported network, by question, using intake's rules.
 
-    A verdict is confident from the limits' default probabilities on.
+    An answer is confident if it reaches the default probabilities of the limits.
     """
     model = ViewModel(path.read_bytes())
     verdicts = [model.orient(picture) for picture in samples.pictures]
@@ -63,12 +60,12 @@ def _best(verdict: Orientation) -> int:
 
 TRAINING_SEED: Final = 400_000
 TEST_SEED: Final = 480_000
-"""Specimens of test are counted from here; the two ranges never meet."""
+"""First seeds of training and test specimens; the two ranges do not overlap."""
 _OPSET: Final = 17
 
 
 def train(specimens: int, test_specimens: int, options: ViewTrainingOptions, target: Path) -> dict[str, float]:
-    """Write the model and, beside it, its card; returns the test figures of `score`."""
+    """Write the model and its card next to it; return the test figures of `score`."""
     torch.use_deterministic_algorithms(True)
     _say(f"simulating {specimens} + {test_specimens} specimens")
     training = simulate(range(TRAINING_SEED, TRAINING_SEED + specimens))
@@ -90,7 +87,7 @@ def train(specimens: int, test_specimens: int, options: ViewTrainingOptions, tar
 
 
 def simulate(seeds: Sequence[int]) -> Samples:
-    """Samples of many specimens, in the order of the seeds, made by all cores."""
+    """Samples of many specimens, in the order of the seeds, computed on all cores."""
     samples: list[Sample] = []
     with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         for of_one in pool.map(specimen_samples, seeds, chunksize=16):
@@ -99,10 +96,10 @@ def simulate(seeds: Sequence[int]) -> Samples:
 
 
 def export(network: ViewNetwork, target: Path) -> None:
-    """Write the network as ONNX with a free batch size; raises if the file breaks the format's rules."""
+    """Write the network as ONNX with a free batch size; raises onnx.checker.ValidationError if the file is invalid."""
     example = torch.zeros((4, 1, INPUT_SIDE, INPUT_SIDE), dtype=torch.uint8)
     with warnings.catch_warnings():
-        # The exporter that needs no further package calls itself deprecated.
+        # The exporter that needs no other package is marked as deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             network,
@@ -125,10 +122,10 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m training.view_network.train", description=__doc__)
     parser.add_argument("--specimens", type=int, default=900, help="simulated mice to train on (default %(default)s)")
-    parser.add_argument("--test-specimens", type=int, default=150, help="unseen mice to test on (default %(default)s)")
+    parser.add_argument("--test-specimens", type=int, default=150, help="other mice to test on (default %(default)s)")
     parser.add_argument("--epochs", type=int, default=16, help="passes over the pictures (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and augmentation (default %(default)s)")
-    parser.add_argument("--output", type=Path, default=MODEL, help="where the model goes (default %(default)s)")
+    parser.add_argument("--output", type=Path, default=MODEL, help="where to write the model (default %(default)s)")
     given = parser.parse_args()
     figures = train(given.specimens, given.test_specimens, ViewTrainingOptions(given.epochs, given.seed), given.output)
     _say(json.dumps(figures, indent=2))

@@ -12,7 +12,7 @@ from services.common.errors import Rejected
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.check import check_folder, check_tensors
 from training.datasets.recipe import Recipe
-from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
+from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 
 RECIPE = Recipe(specimens=3, first_seed=5)
 
@@ -24,7 +24,7 @@ def _made(folder: Path) -> SetFolder:
         digest = hashlib.sha256(tensor.tobytes()).hexdigest()
         views, bones = np.zeros((2, 448, 448), np.uint8), np.zeros((2, len(CHANNELS), SIDE, SIDE), np.uint8)
         store.add(
-            StoredSpecimen(index, f"mouse-{index}", "JAX", (0,) * 14, digest), SpecimenPictures(tensor, views, bones)
+            StoredSpecimen(index, f"mouse-{index}", "JAX", (0,) * 14, digest), SpecimenArrays(tensor, views, bones)
         )
     return store
 
@@ -76,7 +76,7 @@ def test_tensor_that_is_not_the_lines_is_refused(tmp_path: Path) -> None:
     store = _made(tmp_path)
     check_tensors(store)
     store.images[1] = 0
-    with pytest.raises(Rejected, match=r"specimen mouse-1 \(row 1\) is not the one"):
+    with pytest.raises(Rejected, match=r"specimen mouse-1 \(row 1\) is not the original one"):
         check_tensors(store)
 
 

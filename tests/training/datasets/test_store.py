@@ -10,7 +10,7 @@ import pytest
 from services.common.errors import Rejected
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Part, Recipe, part_of
-from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
+from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 
 RECIPE = Recipe(specimens=40, first_seed=5)
 
@@ -28,9 +28,9 @@ def _filled(folder: Path, count: int) -> SetFolder:
     return store
 
 
-def _pictures(level: int) -> SpecimenPictures:
+def _pictures(level: int) -> SpecimenArrays:
     shapes = (224, 224, 3), (2, 448, 448), (2, len(CHANNELS), SIDE, SIDE)
-    return SpecimenPictures(*(np.full(shape, level, dtype=np.uint8) for shape in shapes))
+    return SpecimenArrays(*(np.full(shape, level, dtype=np.uint8) for shape in shapes))
 
 
 def test_goes_on_where_it_ended(tmp_path: Path) -> None:

@@ -155,5 +155,5 @@ def test_table_names_every_label_and_replaces_the_old_one_in_a_page(tmp_path: Pa
 def test_page_without_a_place_for_figures_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing here\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="no place for the figures"):
+    with pytest.raises(ValueError, match="no markers for the figures"):
         update_page(page, _report())

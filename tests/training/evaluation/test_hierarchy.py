@@ -112,7 +112,7 @@ def test_confusion_by_hand_leaves_out_specimens_with_two_labels() -> None:
 def test_centres_are_judged_apart_and_unseen_ones_marked() -> None:
     made = predictions(specimens=80)
     found = by_centre(made)
-    assert [(group.name, group.seen, group.specimens) for group in found] == [
+    assert [(group.name, group.in_training, group.specimens) for group in found] == [
         (name, name != "WTSI", 20) for name in CENTRES
     ]
     inside = np.array(made.centres) == "JAX"

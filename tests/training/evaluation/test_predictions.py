@@ -13,7 +13,7 @@ from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from tests.training.evaluation.cohort import predictions
 from training.evaluation.parquet import METADATA_KEY, load, save
-from training.evaluation.predictions import Abnormality, Predictions
+from training.metrics.predictions import Abnormality, Predictions
 
 SPINE = LABEL_ORDER.index("Spine")
 
@@ -57,8 +57,8 @@ def test_specimens_are_sorted_when_read(tmp_path: Path) -> None:
     [
         ("served", (2, SPINE), np.nan, "not_finite", "served of Spine in row 2 is not a finite number"),
         ("given_abnormal", (0, 0), np.inf, "not_finite", "given_abnormal of Abnormal in row 0"),
-        ("served", (1, SPINE), 1.01, "out_of_range", "served of Spine in row 1 lies outside"),
-        ("served", (1, SPINE), -1e-9, "out_of_range", "lies outside"),
+        ("served", (1, SPINE), 1.01, "out_of_range", "served of Spine in row 1 is outside"),
+        ("served", (1, SPINE), -1e-9, "out_of_range", "is outside"),
         ("labels", (1, SPINE), 2, "invalid_label", "0 or 1"),
         ("severity", 1, np.inf, "not_finite", "severity"),
     ],

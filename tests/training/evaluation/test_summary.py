@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from tests.training.evaluation.cohort import origin, predictions
-from training.evaluation.predictions import Predictions
 from training.evaluation.summary import HEADER, MEAN, as_csv, auc_rows, group, paper_auc
+from training.metrics.predictions import Predictions
 from training.metrics.ranking import resample
 
 COUNTS = resample(400, resamples=50)
@@ -106,7 +106,7 @@ def test_runs_on_different_test_sets_are_refused() -> None:
         {"labels": flipped},
         {"known": hidden},
     ):
-        with pytest.raises(Rejected, match="not judged on the same specimens") as refusal:
+        with pytest.raises(Rejected, match="do not cover the same specimens") as refusal:
             group([made, replace(other, **change)])
         assert refusal.value.reason == "different_test_sets"
 

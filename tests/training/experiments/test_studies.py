@@ -21,11 +21,11 @@ from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe
-from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
+from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.evaluation.parquet import load
 from training.experiments.variants import bone_heads_of, variants_of
-from training.explain.grad_cam import layers_of
-from training.explain.inspection import RunFolder
+from training.explain.heat import layers_of
+from training.explain.run_folder import RunFolder
 from training.models.registry import BACKBONES, build_backbone
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
 from training.train.checkpoint import write_final
@@ -59,7 +59,7 @@ def _fill(folder: Path, recipe: Recipe) -> None:
         part = recipe.part(index, specimen.biological_sample_id)
         seen = [(part, column, label) for column, label in enumerate(labels) if column == 0 or labels[0]]
         wanted = not specimen.abnormal_elsewhere and any(counts[one] < 2 for one in seen)
-        pictures = SpecimenPictures(*(random.integers(0, 256, size=shape, dtype=np.uint8) for shape in shapes))
+        pictures = SpecimenArrays(*(random.integers(0, 256, size=shape, dtype=np.uint8) for shape in shapes))
         refused = "" if wanted else "blank"
         digest = hashlib.sha256(pictures.tensor.tobytes()).hexdigest() if wanted else ""
         entry = StoredSpecimen(index, specimen.biological_sample_id, specimen.centre, labels, digest, refused)

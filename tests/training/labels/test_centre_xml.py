@@ -67,7 +67,7 @@ def test_parameters_are_records(tmp_path: Path) -> None:
     records = [item for item in items_of(tmp_path, SUBMISSION) if isinstance(item, ObservationRecord)]
     first = [record for record in records if record.specimen_id == "2dcf2d450d220f0ec3f57fb34e439c17"]
     assert {record.centre for record in records} == {"JAX"}
-    assert [(one.parameter_stable_id[9:12], one.value, one.missing_reason, one.place.number) for one in first] == [
+    assert [(one.parameter_stable_id[9:12], one.value, one.missing_reason, one.location.number) for one in first] == [
         ("056", "no", None, 7),
         ("008", "13", None, 8),
         ("057", None, "IMPC_PARAMSC_001: equipment failed", 11),
@@ -86,7 +86,7 @@ def test_an_association_on_an_image_is_no_finding(tmp_path: Path) -> None:
 
 def test_a_procedure_that_was_not_done_is_skipped_with_its_status(tmp_path: Path) -> None:
     (skipped,) = [item for item in items_of(tmp_path, SUBMISSION) if isinstance(item, Skipped)]
-    assert (skipped.reason, skipped.words, skipped.place.number) == ("procedure_not_done", "IMPC_PSC_001", 30)
+    assert (skipped.reason, skipped.message, skipped.location.number) == ("procedure_not_done", "IMPC_PSC_001", 30)
 
 
 def test_an_experiment_of_several_animals_holds_for_each(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_normal_and_abnormal_exclude_the_specimen() -> None:
     assert only(found).exclusion is Exclusion.CONFLICT
     assert (only(found).level1, any(only(found).call)) == (None, False)
     (conflict,) = found.conflicts
-    assert (conflict.kind, conflict.parameter, conflict.said) == (
+    assert (conflict.kind, conflict.parameter, conflict.sent) == (
         Disagreement.VERDICTS,
         "IMPC_XRY_056_001",
         ("no", "yes"),
@@ -57,7 +57,7 @@ def test_a_finding_of_late_adult_age_is_added_and_reported() -> None:
 def test_one_id_of_two_centres_is_no_specimen_to_train_on() -> None:
     found = curate([record("056", "no"), record("057", "yes", centre="ICS")])
     assert (only(found).exclusion, only(found).centre) == (Exclusion.IDENTITY, None)
-    assert found.conflicts[0].said == ("centre: ICS, JAX",)
+    assert found.conflicts[0].sent == ("centre: ICS, JAX",)
 
 
 def test_one_id_as_wild_type_and_as_mutant_is_an_identity_conflict() -> None:

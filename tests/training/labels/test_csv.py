@@ -22,7 +22,11 @@ def test_a_row_is_a_record(tmp_path: Path) -> None:
     (item,) = read(written(tmp_path, f"{HEADER}\n183808,UC Davis,C57BL/6NCrl,Control,IMPC_XRY_008_001,13\n"))
     assert isinstance(item, ObservationRecord)
     assert (item.specimen_id, item.centre, item.strain, item.group) == ("183808", "UC Davis", "C57BL/6NCrl", "control")
-    assert (item.parameter_stable_id, item.value, str(item.place)) == ("IMPC_XRY_008_001", "13", "observations.csv:2")
+    assert (item.parameter_stable_id, item.value, str(item.location)) == (
+        "IMPC_XRY_008_001",
+        "13",
+        "observations.csv:2",
+    )
 
 
 def test_a_spreadsheet_s_decimal_does_not_make_another_mouse(tmp_path: Path) -> None:
@@ -57,7 +61,7 @@ def test_a_quoted_cell_may_hold_a_line_break(tmp_path: Path) -> None:
 def test_a_row_of_another_length_is_skipped_and_named(tmp_path: Path) -> None:
     items = list(read(written(tmp_path, f"{HEADER}\n1,JAX\n\n1,JAX,s,,IMPC_XRY_056_001,no\n")))
     assert isinstance(items[0], Skipped)
-    assert (items[0].reason, str(items[0].place)) == ("wrong_number_of_cells", "observations.csv:2")
+    assert (items[0].reason, str(items[0].location)) == ("wrong_number_of_cells", "observations.csv:2")
     assert isinstance(items[1], ObservationRecord)
 
 
@@ -68,7 +72,7 @@ def test_a_row_of_another_length_is_skipped_and_named(tmp_path: Path) -> None:
         (b"parameter_stable_id,value\nIMPC_XRY_056_001,no\n", "no column one of biological_sample_id"),
         (b"parameter_stable_id,specimen_id\nIMPC_XRY_056_001,1\n", "no column one of category"),
         (b"parameter_stable_id,specimen_id,value\nIMPC_XRY_056_001,1,n\xff\n", "not UTF-8"),
-        (b'parameter_stable_id,specimen_id,value\nIMPC_XRY_056_001,1,"no" x\n', "mend its quotes"),
+        (b'parameter_stable_id,specimen_id,value\nIMPC_XRY_056_001,1,"no" x\n', "fix its quotes"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
     ],
 )

@@ -103,7 +103,7 @@ def test_reasons(tmp_path: Path) -> None:
     (found,) = report.ranges
     assert (found.strain, found.low, found.high, found.wild_types) == ("C57BL/6NCrl", 13, 13, 120)
     (conflict,) = report.conflicts
-    assert (conflict.specimen_id, conflict.said) == ("torn", ("fused", "not fused"))
+    assert (conflict.specimen_id, conflict.sent) == ("torn", ("fused", "not fused"))
 
 
 def test_the_version_is_the_digest_of_the_table(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_document_is_a_record(tmp_path: Path) -> None:
         parameter_stable_id="IMPC_XRY_056_001",
         value="no",
         missing_reason=None,
-        place=SourceLocation("docs.jsonl", 1),
+        location=SourceLocation("docs.jsonl", 1),
     )
 
 
@@ -111,7 +111,7 @@ def test_centre_and_external_id_give_a_stable_id_and_an_external_id_alone_gives_
 def test_a_document_without_parameter_is_skipped(tmp_path: Path) -> None:
     item = read_one(tmp_path, parameter_stable_id=None)
     assert isinstance(item, Skipped)
-    assert (item.reason, str(item.place)) == ("no_parameter", "docs.jsonl:1")
+    assert (item.reason, str(item.location)) == ("no_parameter", "docs.jsonl:1")
 
 
 @pytest.mark.parametrize(

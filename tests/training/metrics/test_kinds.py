@@ -11,8 +11,8 @@ import pytest
 from services.common.errors import Rejected
 from tests.training.evaluation.cohort import predictions
 from training.evaluation.parquet import load, save
-from training.evaluation.predictions import Abnormality, Predictions
 from training.metrics.groups import by_kind
+from training.metrics.predictions import Abnormality, Predictions
 from training.report.findings import find
 
 
@@ -39,9 +39,9 @@ def test_kinds_are_of_specimens_with_this_one_finding_against_all_normal_ones() 
     assert list(found) == ["tail_kink", "rib_fusion"]
     assert kink.auc.auc.value == 1
     assert kink.auc.specimens == len(kinks) + 150
-    assert kink.shown_to_be_seen
+    assert kink.detectable
     assert fusion.auc.auc.value == 0.5
-    assert not fusion.shown_to_be_seen
+    assert not fusion.detectable
     assert sum(kink.specimens) == kink.auc.abnormal == len(kinks)
     low = [row for row in kinks if 0.5 + row / 1000 <= 0.6]
     assert kink.specimens == (len(low), len(kinks) - len(low), 0)
@@ -86,7 +86,7 @@ def test_specimens_of_unseen_centres_are_kept_out_of_the_test_part() -> None:
     run = findings.runs[0]
     assert len(findings.test_set) == 300
     assert {row.specimens for _, rows in findings.auc for row in rows if row.level == 1} == {300}
-    assert {group.name: group.seen for group in run.centres}["WTSI"] is False
+    assert {group.name: group.in_training for group in run.centres}["WTSI"] is False
     seen, elsewhere = run.seen_and_unseen
     assert (seen.specimens, elsewhere.specimens) == (300, 100)
     assert seen.levels[0].value > 0.8

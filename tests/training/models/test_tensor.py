@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from services.common.errors import Fatal
-from training.explain.maps import heat_maps
+from training.explain.heat import heat_maps
 from training.export.graph import PARITY, check_parity, export_onnx
 from training.export.tensorrt_rules import check_tensorrt_rules
 from training.export.weights import weights_file

@@ -14,7 +14,7 @@ from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository
 from tests.training.synthetic import tiny_subset
 from training.evaluation.evaluate import judge
-from training.explain.grad_cam import layers_of
+from training.explain.heat import layers_of
 from training.export.version import VersionOrigin, export_version
 from training.export.weights import read_backbone, read_size
 from training.models.output import Backbone, ExplainedLayer, Output

@@ -1,1 +1,1 @@
-"""`xray train collect`: a versioned dataset from the ledger's calls, label sets and curators' reviews."""
+"""`xray train collect`: a versioned dataset from the ledger's calls, label sets, reviews and simulated sets."""

@@ -1,4 +1,4 @@
-"""Makes a dataset of what there is now: the ledger's current calls, curated labels, reviews, simulated sets."""
+"""Collects a dataset from the current state: the ledger's calls, curated labels, reviews and simulated sets."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from training.datasets.collect.write import upload, write_dataset
 from training.labels.curation.specimen import Exclusion
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, of how much."""
-_SETTLED_BY_NOBODY: Final = (Exclusion.IDENTITY,)
-"""Of the reasons for which a label set leaves a specimen out: no review can say which mouse it is."""
+"""Called with the current step, the amount done, and the total."""
+_NOT_REVIEWABLE: Final = (Exclusion.IDENTITY,)
+"""Reasons to leave a specimen out that no review can resolve: it is unknown which mouse it is."""
 
 
 @dataclass
-class _Said:
-    """All that is known before tensors are fetched."""
+class _Sources:
+    """The contents of all sources, before tensors are fetched."""
 
     found: dict[str, SpecimenTensor] = field(default_factory=dict)
     statements: dict[str, list[Statement]] = field(default_factory=lambda: defaultdict(list))
@@ -52,23 +52,23 @@ def collect(
     grow_evaluation: bool = False,
     progress: Progress,
 ) -> Dataset:
-    """Make the dataset of the present state below `out`, in a folder named by its digest, or find it there.
+    """Make the dataset of the current state below `out`, in a folder named by its digest, unless it exists.
 
-    `settings` say where ledger and object storage are; None leaves both out. `label_sets` are `labels.csv` of
-    `xray train labels`, `sets` folders of simulated training sets; of what they say the last given counts. Raises
-    Rejected `nothing_collected`, `no_evaluation_set`, `evaluation_incomplete` and what reading the sources raises,
-    Retriable when a server is away; stopped at any point, the same call goes on.
+    `settings` locate the ledger and the object storage; None leaves both out. `label_sets` are `labels.csv` files of
+    `xray train labels`, `sets` are folders of simulated training sets; the last one given takes precedence. Raises
+    Rejected `no_evaluation_set`, `evaluation_incomplete` and what reading the sources raises, Retriable if a server is
+    unreachable. A stopped call can be repeated and continues.
     """
     out.mkdir(parents=True, exist_ok=True)
     store = None if settings is None else ObjectStore(settings)
-    said = _gathered(settings, label_sets, sets)
+    sources = _gathered(settings, label_sets, sets)
     evaluations = EvaluationSets(out, store)
     current = evaluations.current()
     tensors = Tensors(out, store)
-    labelled = _labelled(said, current)
-    _fetch(said, labelled, tensors, progress)
-    chosen = _evaluation(current, said, labelled, grow=grow_evaluation)
-    draft = _draft(said, labelled, chosen)
+    labelled = _labelled(sources, current)
+    _fetch(sources, labelled, tensors, progress)
+    chosen = _evaluation(current, sources, labelled, grow=grow_evaluation)
+    draft = _draft(sources, labelled, chosen)
     if chosen is not current or settings is not None:
         evaluations.keep(chosen)
     dataset = write_dataset(out, draft, tensors, _counter("writing", len(draft.rows), progress))
@@ -78,99 +78,103 @@ def collect(
     return dataset
 
 
-def _gathered(settings: Settings | None, label_sets: Sequence[Path], sets: Sequence[Path]) -> _Said:
-    said = _Said()
+def _gathered(settings: Settings | None, label_sets: Sequence[Path], sets: Sequence[Path]) -> _Sources:
+    sources = _Sources()
     for place, folder in enumerate(sets):
         simulated = simulated_specimens(folder)
-        said.found |= {one.specimen: one for one in simulated.specimens}
-        said.left_out["refused_by_intake"] += simulated.refused
+        sources.found |= {one.specimen: one for one in simulated.specimens}
+        sources.left_out["refused_by_intake"] += simulated.refused
         for specimen, labels in simulated.labels.items():
-            said.statements[specimen] += of_labels(labels, "simulated", simulated.digest, place)
+            sources.statements[specimen] += of_labels(labels, "simulated", simulated.digest, place)
     for place, path in enumerate(label_sets, start=len(sets)):
         label_set = read_label_set(path)
         for specimen, curated in label_set.specimens.items():
             if curated.exclusion:
-                said.excluded[specimen] = curated.exclusion
+                sources.excluded[specimen] = curated.exclusion
             else:
-                said.statements[specimen] += of_labels(curated.labels, "label set", label_set.digest, place)
+                sources.statements[specimen] += of_labels(curated.labels, "label set", label_set.digest, place)
     if settings is not None:
-        _read_ledger(settings, said, above=len(sets) + len(label_sets))
-    return said
+        _read_ledger(settings, sources, above=len(sets) + len(label_sets))
+    return sources
 
 
-def _read_ledger(settings: Settings, said: _Said, above: int) -> None:
+def _read_ledger(settings: Settings, sources: _Sources, above: int) -> None:
     with closing(connect(settings.postgres_dsn.get_secret_value(), "xray-train")) as connection:
         for found in called_specimens(connection):
             if isinstance(found, SpecimenTensor):
-                said.found[found.specimen] = found
-            elif found not in said.found:
-                said.left_out["other_preprocessing"].append(found)
+                sources.found[found.specimen] = found
+            elif found not in sources.found:
+                sources.left_out["other_preprocessing"].append(found)
         records: list[ReviewRecord] = reviews(connection)
     for specimen, statements in of_reviews(records, above).items():
-        said.statements[specimen] += statements
+        sources.statements[specimen] += statements
 
 
-def _labelled(said: _Said, evaluation: EvaluationSet) -> dict[str, Labelled]:
-    """Decide the labels; specimens that nothing can be learnt from are left out, unless they are judged on."""
+def _labelled(sources: _Sources, evaluation: EvaluationSet) -> dict[str, Labelled]:
+    """Decide the labels; specimens without usable labels are left out, except those of the evaluation set."""
     labelled: dict[str, Labelled] = {}
-    elsewhere = {specimen for specimens in said.left_out.values() for specimen in specimens}
-    for specimen in sorted({*said.found, *said.statements, *said.excluded}):
-        merged = merge(specimen, said.statements.get(specimen, ()))
-        reason = _unusable(merged, said.excluded.get(specimen, ""))
-        if specimen not in said.found:
-            if specimen not in elsewhere:
-                said.left_out["abnormal_elsewhere" if merged.abnormal_elsewhere else "no_tensor"].append(specimen)
+    mentioned = {specimen for specimens in sources.left_out.values() for specimen in specimens}
+    for specimen in sorted({*sources.found, *sources.statements, *sources.excluded}):
+        merged = merge(specimen, sources.statements.get(specimen, ()))
+        reason = _unusable(merged, sources.excluded.get(specimen, ""))
+        if specimen not in sources.found:
+            if specimen not in mentioned:
+                sources.left_out["abnormal_elsewhere" if merged.abnormal_elsewhere else "no_tensor"].append(specimen)
         elif reason and specimen not in evaluation.members:
-            said.left_out[reason].append(specimen)
+            sources.left_out[reason].append(specimen)
         else:
             labelled[specimen] = merged
     return labelled
 
 
 def _unusable(merged: Labelled, exclusion: str) -> str:
-    if exclusion in _SETTLED_BY_NOBODY:
+    if exclusion in _NOT_REVIEWABLE:
         return exclusion
     if merged.labels[0] is None:
         return exclusion or ("level1_unknown" if any(value is not None for value in merged.labels) else "no_label")
     return "abnormal_elsewhere" if merged.abnormal_elsewhere else ""
 
 
-def _fetch(said: _Said, labelled: dict[str, Labelled], tensors: Tensors, progress: Progress) -> None:
-    wanted = [said.found[specimen] for specimen in labelled]
-    refused = tensors.fetch(wanted, _counter("fetching", len(wanted), progress))
+def _fetch(sources: _Sources, labelled: dict[str, Labelled], tensors: Tensors, progress: Progress) -> None:
+    tensors_of = [sources.found[specimen] for specimen in labelled]
+    refused = tensors.fetch(tensors_of, _counter("fetching", len(tensors_of), progress))
     for specimen, error in refused.items():
-        said.left_out[error.reason].append(specimen)
+        sources.left_out[error.reason].append(specimen)
         del labelled[specimen]
 
 
-def _evaluation(current: EvaluationSet, said: _Said, labelled: Mapping[str, Labelled], *, grow: bool) -> EvaluationSet:
+def _evaluation(
+    current: EvaluationSet, sources: _Sources, labelled: Mapping[str, Labelled], *, grow: bool
+) -> EvaluationSet:
     absent = sorted(set(current.members) - set(labelled))
     if absent:
-        words = (
-            f"{len(absent)} specimens of the evaluation set have no tensor here, such as {absent[0]}; models can be "
-            "compared on all of it only: name the sources it was made of, put tensors back or reprocess the specimens"
+        message = (
+            f"{len(absent)} specimens of the evaluation set have no tensor here, such as {absent[0]}; models can "
+            "only be compared on the whole set: name its sources, restore tensors or reprocess the specimens"
         )
-        raise Rejected("evaluation_incomplete", words, specimens=absent[:10])
+        raise Rejected("evaluation_incomplete", message, specimens=absent[:10])
     if grow:
-        tested = {name: one.labels for name, one in labelled.items() if said.found[name].part == "test"}
+        tested = {name: one.labels for name, one in labelled.items() if sources.found[name].part == "test"}
         current = current.grown(tested)
     if not current.members:
-        words = "there is no evaluation set yet that models could be compared on: run once with --grow-evaluation"
+        message = "there is no evaluation set yet to compare models on: run once with --grow-evaluation"
         if grow:
-            words = "no labelled specimen is of the test part, so there is nothing to judge models on: label more"
-        raise Rejected("no_evaluation_set", words)
+            message = "no labelled specimen is in the test part, so there is nothing to judge models on: label more"
+        raise Rejected("no_evaluation_set", message)
     return current
 
 
-def _draft(said: _Said, labelled: Mapping[str, Labelled], evaluation: EvaluationSet) -> DatasetDraft:
-    rows = tuple(DatasetRow(said.found[name], labelled[name], name in evaluation.members) for name in sorted(labelled))
+def _draft(sources: _Sources, labelled: Mapping[str, Labelled], evaluation: EvaluationSet) -> DatasetDraft:
+    rows = tuple(
+        DatasetRow(sources.found[name], labelled[name], name in evaluation.members) for name in sorted(labelled)
+    )
     conflicts = tuple(conflict for row in rows for conflict in row.labelled.conflicts)
     return DatasetDraft(
-        rows, evaluation, {reason: names for reason, names in said.left_out.items() if names}, conflicts
+        rows, evaluation, {reason: names for reason, names in sources.left_out.items() if names}, conflicts
     )
 
 
-def _counter(what: str, total: int, progress: Progress) -> Callable[[], None]:
-    progress(what, 0, total)
+def _counter(step: str, total: int, progress: Progress) -> Callable[[], None]:
+    progress(step, 0, total)
     numbers = count(1)
-    return lambda: progress(what, next(numbers), total)
+    return lambda: progress(step, next(numbers), total)

@@ -1,13 +1,11 @@
 """A dataset on disk, as training reads it.
 
-    images.npy           uint8 [n, side, side, 3], one row a specimen, memory-mapped
-    manifest.parquet     the same rows: part, labels, where each came from (`training.datasets.collect.manifest`)
-    evaluation.parquet   the fixed evaluation set that it is judged on
-    dataset.json         digest and counts (`training.datasets.collect.dataset`)
+    images.npy           uint8 [n, side, side, 3], one row per specimen, memory-mapped
+    manifest.parquet     the same rows: part, labels and their sources (`training.datasets.collect.write`)
+    evaluation.parquet   the fixed evaluation set on which models are judged
+    dataset.json         digest and counts (`Description`)
 
-It is never changed once it is there; other tensors or labels make another dataset in a folder of its own.
-
-What a dataset is, in figures: the file `dataset.json`.
+A dataset is never changed; other tensors or labels make another dataset in its own folder.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from training.datasets.store import Images, Subset
 
 
 class LabelCount(BaseModel):
-    """How many specimens of a dataset have a label, have it not, or of how many nobody knows."""
+    """Number of specimens of a dataset for which a label is positive, negative or unknown."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,11 +39,11 @@ class LabelCount(BaseModel):
 
 
 class EvaluationCount(BaseModel):
-    """The fixed evaluation set that a dataset is judged on.
+    """The fixed evaluation set on which models of a dataset are judged.
 
-    `generation` counts how often it has grown, `digest` is the SHA-256 of its specimens, `waiting` are labelled
-    specimens of the test part that are not in it yet, `relabelled` those of its specimens whose labels are others now
-    than when they joined.
+    `generation` counts how often it has grown, `digest` is the SHA-256 of its specimens, `waiting` counts
+    labelled specimens of the test part that are not in it yet, `relabelled` those of its specimens whose labels have
+    changed since they joined.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,11 +56,11 @@ class EvaluationCount(BaseModel):
 
 
 class Description(BaseModel):
-    """`dataset.json`: what a dataset holds and what was left out of it.
+    """`dataset.json`: counts of what a dataset contains and what was left out.
 
     `digest` is the SHA-256 over every specimen's tensor, labels and part, the preprocessing version and the evaluation
     set. `specimens` counts by part, `centres` by centre, `labels` by name of `LABEL_ORDER`, `label_sources` the labels
-    by where they come from, `left_out` specimens by reason.
+    by source, `left_out` specimens by reason.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -86,7 +84,7 @@ DESCRIPTION: Final = "dataset.json"
 FILES: Final = (IMAGES, MANIFEST, EVALUATION, DESCRIPTION)
 
 Learnt = Literal["train", "validation"]
-"""Parts that training reads; specimens of the test part are judged on once the evaluation set has taken them up."""
+"""Parts that training reads; specimens of the test part are used once they are in the evaluation set."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +112,10 @@ class Dataset:
         """
         absent = [name for name in FILES if not (folder / name).is_file()]
         if absent:
-            words = f"{folder} holds no whole dataset, {', '.join(absent)} missing: make one with `xray train collect`"
-            raise Rejected("no_dataset", words, missing=absent)
+            message = (
+                f"{folder} holds no complete dataset, without {', '.join(absent)}: make one with `xray train collect`"
+            )
+            raise Rejected("no_dataset", message, missing=absent)
         description = _opened(folder, DESCRIPTION, lambda path: Description.model_validate_json(path.read_bytes()))
         images = _opened(folder, IMAGES, lambda path: np.load(path, mmap_mode="r"))
         table = _opened(folder, MANIFEST, pq.read_table)
@@ -123,8 +123,8 @@ class Dataset:
         side = description.tensor_side
         expected = (sum(description.specimens.values()), side, side, 3)
         if images.shape != expected or len(dataset.specimens) != len(images) or images.dtype != np.uint8:
-            words = f"{folder}: {IMAGES}, {MANIFEST} and {DESCRIPTION} are not of one dataset: remove it, collect again"
-            raise Rejected("dataset_damaged", words, images=list(images.shape), expected=list(expected))
+            message = f"{folder}: {IMAGES}, {MANIFEST} and {DESCRIPTION} do not match: remove the folder, collect again"
+            raise Rejected("dataset_damaged", message, images=list(images.shape), expected=list(expected))
         return dataset
 
     @property
@@ -134,15 +134,15 @@ class Dataset:
 
     @property
     def preprocessing_version(self) -> str:
-        """The one that made all tensors."""
+        """The preprocessing version of all tensors."""
         return self.description.preprocessing_version
 
     def subset(self, part: Learnt) -> Subset:
-        """The specimens to learn from, or those that calibrate and choose thresholds."""
+        """The specimens for training, or those for calibration and thresholds."""
         return self._subset(np.array(self.parts) == part)
 
     def evaluation(self) -> Subset:
-        """The fixed evaluation set: other datasets are judged on the same specimens until it grows by command."""
+        """The fixed evaluation set: all datasets use the same specimens until it is grown on command."""
         return self._subset(self.evaluated)
 
     def _subset(self, chosen: NDArray[np.bool_]) -> Subset:
@@ -169,5 +169,5 @@ def _opened(folder: Path, name: str, opener: Callable[[Path], Any]) -> Any:
     try:
         return opener(folder / name)
     except (ValidationError, ValueError, KeyError, EOFError, pa.ArrowException) as error:
-        words = f"{folder / name} cannot be read ({error}): remove the dataset and collect it again"
-        raise Rejected("dataset_damaged", words, file=name) from None
+        message = f"{folder / name} cannot be read ({error}): remove the dataset and collect it again"
+        raise Rejected("dataset_damaged", message, file=name) from None

@@ -1,4 +1,4 @@
-"""What a dataset will hold, before its tensors are laid out: its rows, and what was left out and why."""
+"""The contents of a dataset before it is written: its rows, and what was left out and why."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from training.datasets.collect.merge import Labelled, StatementConflict
 from training.datasets.collect.specimens import SpecimenTensor
 
 _FORMAT: Final = 1
-"""Raised when the same specimens are to have another digest."""
+"""Increased when the same specimens must get another digest."""
 
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """One specimen of a dataset; `evaluation` tells whether it is of the fixed evaluation set."""
+    """One specimen of a dataset; `evaluation` is whether it is in the fixed evaluation set."""
 
     found: SpecimenTensor
     labelled: Labelled
@@ -56,7 +56,7 @@ class DatasetDraft:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def description(self) -> Description:
-        """Count what is in it."""
+        """The counts of `dataset.json`."""
         return Description(
             digest=self.digest(),
             preprocessing_version=VERSION,

@@ -1,4 +1,4 @@
-"""Reads the label set that `xray train labels` wrote."""
+"""Reads a label set written by `xray train labels`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VALUES: Final[dict[str, int | None]] = {"": None, "0": 0, "1": 1}
 
 @dataclass(frozen=True)
 class CuratedLabels:
-    """Of one specimen: 14 labels 0, 1 or None in the order of `LABEL_ORDER`, and why it is left out, or empty."""
+    """Labels of one specimen: 14 of 0, 1 or None in the order of `LABEL_ORDER`, and why it is excluded, or empty."""
 
     labels: tuple[int | None, ...]
     exclusion: str
@@ -36,19 +36,19 @@ class LabelFile:
 
 
 def read_label_set(path: Path) -> LabelFile:
-    """Read `labels.csv`, or that of a folder.
+    """Read a `labels.csv`, or the one in a folder.
 
     Raises Rejected `no_label_set` or `label_set_invalid`, naming the line.
     """
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
-        raise Rejected("no_label_set", f"there is no {file}: make it with `xray train labels`")
+        raise Rejected("no_label_set", f"{file} does not exist: make it with `xray train labels`")
     content = file.read_bytes()
     specimens: dict[str, CuratedLabels] = {}
     try:
         rows = csv.DictReader(io.StringIO(content.decode()), strict=True)
         if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise _invalid(file, 1, "other columns than `xray train labels` writes")
+            raise _invalid(file, 1, "the columns are not those of `xray train labels`")
         for row in rows:
             specimen = row[COLUMNS[0]]
             if specimen in specimens:
@@ -63,7 +63,7 @@ def _labels(file: Path, line: int, row: Mapping[str, str | None]) -> CuratedLabe
     values = [row["level1"], *(row[label] for label in CALL_LABELS)]
     exclusion = row["excluded"] or ""
     if None in row or None in row.values():
-        raise _invalid(file, line, "not as many cells as columns")
+        raise _invalid(file, line, "the number of cells differs from the number of columns")
     if exclusion not in {"", *Exclusion}:
         raise _invalid(file, line, f"excluded is {exclusion!r}")
     wrong = [value for value in values if value not in _VALUES]

@@ -1,6 +1,6 @@
-"""From what was said of a specimen to its labels: the newest verdict wins, the hierarchy holds.
+"""Merges the statements on a specimen into its labels: the newest verdict wins, and the hierarchy is kept.
 
-What is said of a specimen's labels, and by whom: the one form of label sets, simulated truth and reviews.
+Statements are the common form of label sets, simulated truth and reviews.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL3, PARENTS, pa
 from services.ledger.queries import ReviewRecord
 
 Source = Literal["simulated", "label set", "review"]
-"""In the order in which one overrules the other: truth of simulated mice, a curated label set, a curator's review."""
-_SAID: Final[dict[int, Verdict]] = {0: "normal", 1: "abnormal"}
+"""By rising precedence: truth of simulated mice, a curated label set, a curator's review."""
+_VERDICTS: Final[dict[int, Verdict]] = {0: "normal", 1: "abnormal"}
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One verdict on one label; `rank` orders statements, the highest counts.
+    """One verdict on one label; the statement with the highest `rank` counts.
 
-    `who` is the curator, or the label set's digest; `review_id` is None where it was no review.
+    `who` is the curator, or the label set's digest; `review_id` is None unless it is a review.
     """
 
     label: str
@@ -33,28 +33,28 @@ class Statement:
     rank: tuple[int, datetime | None, str]
     review_id: str | None = None
 
-    def words(self) -> str:
-        """Say it, such as `abnormal (review by anna, 2026-03-01 12:00)`."""
+    def text(self) -> str:
+        """Display text, such as `abnormal (review by anna, 2026-03-01 12:00)`."""
         at = self.rank[1]
         by = f"{self.source} by {self.who}, {at:%Y-%m-%d %H:%M}" if at else f"{self.source} {self.who[:12]}"
         return f"{self.verdict} ({by})"
 
 
-def of_labels(labels: Iterable[int | None], source: Source, who: str, place: int) -> list[Statement]:
-    """Statements of 14 labels 0, 1 or None in the order of `LABEL_ORDER`; of several sets the one given last counts."""
+def of_labels(labels: Iterable[int | None], source: Source, who: str, position: int) -> list[Statement]:
+    """Statements of 14 labels 0, 1 or None in the order of `LABEL_ORDER`; the last set given takes precedence."""
     return [
-        Statement(label, _SAID[value], source, who, (place, None, ""))
+        Statement(label, _VERDICTS[value], source, who, (position, None, ""))
         for label, value in zip(LABEL_ORDER, labels, strict=True)
         if value is not None
     ]
 
 
-def of_reviews(records: Iterable[ReviewRecord], place: int) -> Mapping[str, list[Statement]]:
-    """Statements of reviews by specimen; `place` is above that of every set."""
+def of_reviews(records: Iterable[ReviewRecord], position: int) -> Mapping[str, list[Statement]]:
+    """Statements of reviews by specimen; `position` is above that of every set."""
     found: dict[str, list[Statement]] = {}
     for record in records:
         review = record.review
-        rank = place, review.reviewed_at, record.review_id
+        rank = position, review.reviewed_at, record.review_id
         found.setdefault(review.biological_sample_id, []).extend(
             Statement(label, verdict, "review", review.who, rank, record.review_id)
             for label, verdict in review.verdicts.items()
@@ -63,15 +63,15 @@ def of_reviews(records: Iterable[ReviewRecord], place: int) -> Mapping[str, list
 
 
 Kind = Literal["curators disagree", "review against set", "sets disagree", "hierarchy"]
-"""`hierarchy`: two labels cannot both be as they were last said; the older verdict is dropped."""
+"""`hierarchy`: the latest verdicts on two labels contradict each other; the older one is dropped."""
 IMPLIED: Final = "implied"
-"""Source of a label that nobody stated but that another one needs, such as Spine where Shape is abnormal."""
+"""Source of a label without a statement that another label requires, such as Spine if Shape is abnormal."""
 _VALUES: Final = {"abnormal": 1, "normal": 0, "unknown": None}
 
 
 @dataclass(frozen=True, order=True)
 class StatementConflict:
-    """Statements on one specimen that disagree: what counts and what was overruled, in words."""
+    """Statements on one specimen that disagree, as text: the one that counts and the one that is overruled."""
 
     specimen: str
     label: str
@@ -82,7 +82,7 @@ class StatementConflict:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Labels 0, 1 or None of a specimen in the order of `LABEL_ORDER`, the source of each, and the reviews behind."""
+    """Labels 0, 1 or None of a specimen in the order of `LABEL_ORDER`, the source of each, and the reviews used."""
 
     labels: tuple[int | None, ...]
     sources: tuple[str | None, ...]
@@ -91,47 +91,47 @@ class Labelled:
 
     @property
     def abnormal_elsewhere(self) -> bool:
-        """Whether it is abnormal and none of the thirteen: nothing that a model could learn lies in its labels."""
+        """Whether it is abnormal but in none of the thirteen labels, so that a model cannot learn from it."""
         return self.labels[0] == 1 and all(value == 0 for value in self.labels[1:])
 
 
 def merge(specimen: str, statements: Iterable[Statement]) -> Labelled:
-    """Decide each label by its newest statement; a label that nobody knows stays None."""
+    """Decide each label by its newest statement; a label without a statement stays None."""
     by_label: dict[str, list[Statement]] = {}
     for statement in sorted(statements, key=_rank):
         by_label.setdefault(statement.label, []).append(statement)
-    newest = {label: said[-1] for label, said in by_label.items()}
-    conflicts = [one for label, said in by_label.items() for one in _disagreements(specimen, label, said)]
+    newest = {label: given[-1] for label, given in by_label.items()}
+    conflicts = [one for label, given in by_label.items() for one in _disagreements(specimen, label, given)]
     dropped = [*_made_coherent(newest), *_without_support(newest, by_label)]
     conflicts += [StatementConflict(specimen, old.label, "hierarchy", _about(new), _about(old)) for old, new in dropped]
     implied = _implied(newest)
-    values = {label: _VALUES[said.verdict] for label, said in newest.items()} | dict.fromkeys(implied, 1)
-    sources = {label: said.source for label, said in newest.items()} | dict.fromkeys(implied, IMPLIED)
+    values = {label: _VALUES[given.verdict] for label, given in newest.items()} | dict.fromkeys(implied, 1)
+    sources = {label: given.source for label, given in newest.items()} | dict.fromkeys(implied, IMPLIED)
     labels = tuple(values.get(label) for label in LABEL_ORDER)
     return Labelled(
         labels=labels,
         sources=tuple(None if values.get(label) is None else sources[label] for label in LABEL_ORDER),
-        reviews=tuple(sorted({said.review_id for said in newest.values() if said.review_id})),
+        reviews=tuple(sorted({given.review_id for given in newest.values() if given.review_id})),
         conflicts=tuple(sorted(conflicts)),
     )
 
 
 def _rank(statement: Statement) -> tuple[int, float, str]:
-    place, at, name = statement.rank
-    return place, at.timestamp() if at else 0.0, name
+    position, at, name = statement.rank
+    return position, at.timestamp() if at else 0.0, name
 
 
 def _about(statement: Statement) -> str:
-    return f"{statement.label} {statement.words()}"
+    return f"{statement.label} {statement.text()}"
 
 
-def _disagreements(specimen: str, label: str, said: Sequence[Statement]) -> list[StatementConflict]:
-    """Compare the last word of each curator and set with the one that counts; who changes his mind disagrees not."""
-    last_words = {(one.source, one.who): one for one in said}
-    kept = said[-1]
+def _disagreements(specimen: str, label: str, given: Sequence[Statement]) -> list[StatementConflict]:
+    """Compare the latest statement of each curator and set with the one that counts; earlier ones are ignored."""
+    latest = {(one.source, one.who): one for one in given}
+    kept = given[-1]
     return [
-        StatementConflict(specimen, label, _kind(kept, other), kept.words(), other.words())
-        for other in last_words.values()
+        StatementConflict(specimen, label, _kind(kept, other), kept.text(), other.text())
+        for other in latest.values()
         if other.verdict != kept.verdict
     ]
 
@@ -143,10 +143,10 @@ def _kind(kept: Statement, other: Statement) -> Kind:
 
 
 def _made_coherent(newest: dict[str, Statement]) -> list[tuple[Statement, Statement]]:
-    """Drop the oldest of statements that cannot all be true, until they can; returns them beside what outlived them."""
+    """Drop the oldest of contradicting statements until none contradict; return each with the newest of its group."""
     dropped = []
     while group := sorted(_contradicting(newest), key=_rank):
-        # Of equally old ones nobody knows which is wrong.
+        # Of equally old ones it is unknown which is wrong, so all are dropped.
         oldest = [one for one in group[:-1] if _rank(one) == _rank(group[0])]
         for one in oldest:
             del newest[one.label]
@@ -155,24 +155,24 @@ def _made_coherent(newest: dict[str, Statement]) -> list[tuple[Statement, Statem
 
 
 def _without_support(
-    newest: dict[str, Statement], said: Mapping[str, Sequence[Statement]]
+    newest: dict[str, Statement], given: Mapping[str, Sequence[Statement]]
 ) -> list[tuple[Statement, Statement]]:
-    """Drop a set's word that an animal is abnormal where reviews have overruled all that it rested on."""
+    """Drop a set's verdict that an animal is abnormal if reviews have overruled all labels behind it."""
     level1 = newest.get(LABEL_ORDER[0])
     if level1 is None or level1.verdict != "abnormal" or level1.source == "review":
         return []
-    found = [label for label in CALL_LABELS if any(one.verdict == "abnormal" for one in said.get(label, ()))]
+    found = [label for label in CALL_LABELS if any(one.verdict == "abnormal" for one in given.get(label, ()))]
     still = [label for label in found if label in newest and newest[label].verdict == "abnormal"]
     if still or not found:
         return []
     del newest[LABEL_ORDER[0]]
-    youngest = max((one for label in said for one in said[label]), key=_rank)
-    return [(level1, youngest)]
+    newest_of_all = max((one for label in given for one in given[label]), key=_rank)
+    return [(level1, newest_of_all)]
 
 
 def _contradicting(newest: Mapping[str, Statement]) -> list[Statement]:
-    """Return an abnormal label's statement with those that deny it, or nothing; as `labels.contradiction`."""
-    normal = {label for label, said in newest.items() if said.verdict == "normal"}
+    """Return an abnormal label's statement with those that contradict it, or nothing."""
+    normal = {label for label, given in newest.items() if given.verdict == "normal"}
     for label in CALL_LABELS:
         if label not in newest or newest[label].verdict != "abnormal":
             continue
@@ -183,7 +183,7 @@ def _contradicting(newest: Mapping[str, Statement]) -> list[Statement]:
 
 
 def _implied(newest: Mapping[str, Statement]) -> list[str]:
-    """Return labels that must be abnormal since others are; what somebody withdrew stays unknown."""
+    """Return labels that must be abnormal because others are; a withdrawn label stays unknown."""
     verdicts = {label: statement.verdict for label, statement in newest.items()}
     implied = []
     for label in LEVEL3:

@@ -1,4 +1,4 @@
-"""What went into a dataset, what did not and why, and where people disagree: `report.md`."""
+"""`report.md` of a dataset: its contents, what was left out and why, and where statements disagree."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from training.datasets.collect.draft import DatasetDraft
+from training.markdown import table
 
 REPORT: Final = "report.md"
 _NAMED: Final = 50
-"""Specimens of one reason; the count is of all."""
+"""Limit on specimens that are named for one reason; the count includes all."""
 MEANING: Final = {
     "abnormal_elsewhere": "abnormal, but in none of the thirteen labels",
-    "conflicting_records": "the centre's records contradict each other, and no review settles it",
+    "conflicting_records": "the centre's records contradict each other, and no review resolves it",
     "identity_conflict": "the id stands for several mice",
-    "level1_unknown": "nobody says whether it is abnormal, so no level can be learnt",
-    "file_too_large": "what lies under its tensor's key is far too large",
-    "no_label": "nobody has said anything of it",
+    "level1_unknown": "unknown whether it is abnormal, so no level can be learned",
+    "file_too_large": "the object under its tensor's key is far too large",
+    "no_label": "it has no label from any source",
     "no_tensor": "it has labels, but neither a current call nor a simulated tensor",
     "nothing_scored": "the label set scored none of its observations",
     "object_missing": "its tensor is not in object storage",
-    "other_preprocessing": "its current call rests on another preprocessing version: reprocess it",
-    "refused_by_intake": "simulated pictures that intake refused",
-    "tensor_differs": "its tensor has another digest than its call names",
+    "other_preprocessing": "its current call is from another preprocessing version: reprocess it",
+    "refused_by_intake": "simulated pictures that intake rejected",
+    "tensor_differs": "its tensor does not have the digest in its call",
     "tensor_shape": "its tensor has another shape",
-    "unreadable_value": "a value of the label set could not be read, and no review settles it",
+    "unreadable_value": "a value of the label set could not be read, and no review resolves it",
 }
-"""Of the reasons for which a specimen is left out."""
+"""Meaning of each reason for which a specimen is left out."""
 
 
 def as_markdown(draft: DatasetDraft) -> str:
-    """Write the report; the same draft gives the same text."""
+    """The report; the same draft gives the same text."""
     description = draft.description()
     evaluation = description.evaluation
     parts = ", ".join(f"{number} {part}" for part, number in description.specimens.items())
@@ -38,8 +39,8 @@ def as_markdown(draft: DatasetDraft) -> str:
         f"# Dataset {description.digest[:12]}",
         "",
         f"{len(draft.rows)} specimens ({parts}), preprocessing {description.preprocessing_version}. Evaluation set "
-        f"{evaluation.generation}: {evaluation.specimens} specimens, {evaluation.relabelled} of them with other labels "
-        f"than they joined with; {evaluation.waiting} test specimens wait outside.",
+        f"{evaluation.generation}: {evaluation.specimens} specimens, {evaluation.relabelled} of them with labels that "
+        f"have changed since they joined; {evaluation.waiting} more test specimens are not in it yet.",
         "",
         *_table(
             ("label", "abnormal", "normal", "missing"),
@@ -55,7 +56,7 @@ def as_markdown(draft: DatasetDraft) -> str:
         "## Conflicts",
         "",
         *_table(
-            ("specimen", "label", "what", "counts", "overruled"),
+            ("specimen", "label", "kind", "kept", "overruled"),
             ((one.specimen, one.label, one.kind, one.kept, one.overruled) for one in draft.conflicts),
         ),
     ]
@@ -68,9 +69,5 @@ def _left_out(reason: str, specimens: Sequence[str]) -> tuple[object, ...]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    body = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
-    return [f"| {' | '.join(head)} |", "| --- " * len(head) + "|", *body, ""] if body else ["None.", ""]
-
-
-def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|")
+    listed = list(rows)
+    return [table(head, listed) if listed else "None.", ""]

@@ -1,4 +1,4 @@
-"""Specimens whose tensors can be had: called ones from the ledger, simulated ones from training sets."""
+"""Specimens with tensors: called ones from the ledger, and simulated ones from training sets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Load = Callable[[], Images]
 
 @dataclass(frozen=True)
 class SpecimenTensor:
-    """A specimen with what names its tensor.
+    """A specimen and the reference to its tensor.
 
     `tensor_key` is its key in object storage, None for a simulated one, whose pixels `load` reads; `tensor_sha256` is
     the digest of the stored file, or of the simulated pixels. `part` is train, validation or test.
@@ -42,7 +42,7 @@ class SpecimenTensor:
 
 @dataclass(frozen=True)
 class SimulatedTensors:
-    """A simulated training set: specimens with tensors, the labels of all, and those that intake refused."""
+    """A simulated training set: specimens with tensors, the labels of all, and the ids that intake rejected."""
 
     digest: str
     specimens: tuple[SpecimenTensor, ...]
@@ -51,7 +51,7 @@ class SimulatedTensors:
 
 
 def called_specimens(connection: Connection) -> Iterator[SpecimenTensor | str]:
-    """Yield every specimen with a current call; of one whose tensor another preprocessing made, only the id."""
+    """Yield every specimen with a current call; only its id if its tensor is from another preprocessing version."""
     with stored_calls(connection, history=False, centre=None) as (_, calls):
         for stored in calls:
             call = stored.call
@@ -59,17 +59,17 @@ def called_specimens(connection: Connection) -> Iterator[SpecimenTensor | str]:
 
 
 def simulated_specimens(folder: Path) -> SimulatedTensors:
-    """Read a simulated training set, as `python -m services.cli.train.models` leaves it in `RUN/data`.
+    """Read a simulated training set, as `xray train models` writes it to `RUN/data`.
 
-    Raises Rejected `no_training_set`, `other_preprocessing` and all that `training.datasets.check` raises.
+    Raises Rejected `no_training_set`, `other_preprocessing` and what `training.datasets.check` raises.
     """
     file = folder / RECIPE
     if not file.is_file():
         raise Rejected("no_training_set", f"{folder} holds no training set: name the folder `data` of a training run")
     recipe = Recipe(**json.loads(file.read_text(encoding="utf-8")))
     if (recipe.preprocessing_version, recipe.side) != (VERSION, TENSOR_SIDE):
-        words = f"{folder} was made by preprocessing {recipe.preprocessing_version}, this is {VERSION}: make it again"
-        raise Rejected("other_preprocessing", words)
+        message = f"{folder} has preprocessing version {recipe.preprocessing_version}, not {VERSION}: make it again"
+        raise Rejected("other_preprocessing", message)
     check_folder(folder, recipe)
     store = SetFolder(folder, recipe)
     entries = store.entries()
@@ -97,14 +97,16 @@ def _simulated(store: SetFolder, entry: StoredSpecimen) -> SpecimenTensor:
     def load() -> Images:
         image = np.array(store.images[entry.index])
         if hashlib.sha256(image.tobytes()).hexdigest() != entry.digest:
-            raise Rejected("tensor_differs", f"the tensor of {entry.specimen} in {store.folder} is not the one made")
+            raise Rejected(
+                "tensor_differs", f"the tensor of {entry.specimen} in {store.folder} is not the original one"
+            )
         return image
 
     part = store.part(entry)
     return SpecimenTensor(
         specimen=entry.specimen,
         centre=entry.centre,
-        # The balanced specimens are test specimens too: rarer findings, to be judged on like the others.
+        # The balanced specimens are test specimens too, with rarer findings.
         part="test" if part == "balanced" else part,
         tensor_sha256=entry.digest,
         images=tuple(image for _, image, _ in entry.sources),

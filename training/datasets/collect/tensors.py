@@ -1,4 +1,4 @@
-"""Tensors from object storage, each fetched once: a folder of files named by their digests."""
+"""Tensors from object storage, each fetched once into a folder of files named by their digests."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ _LARGEST: Final = 4 * 1024 * 1024
 
 
 class Tensors:
-    """Tensors below a folder; what is there already is not fetched again, also after kill -9."""
+    """Tensors below a folder; existing ones are not fetched again, even after kill -9."""
 
     def __init__(self, folder: Path, store: ObjectStore | None) -> None:
-        """Keep where they lie; `store` is None without object storage."""
+        """Use a folder and an object store; `store` is None without object storage."""
         self._folder = folder / FOLDER
         self._store = store
 
-    def fetch(self, wanted: Iterable[SpecimenTensor], done: Callable[[], None]) -> dict[str, Rejected]:
-        """Have every tensor at hand; returns those that cannot be had, by specimen, with the reason.
+    def fetch(self, specimens: Iterable[SpecimenTensor], done: Callable[[], None]) -> dict[str, Rejected]:
+        """Fetch every tensor; return the specimens whose tensor cannot be fetched, with the reason.
 
-        Reasons: `object_missing`, `file_too_large`, `tensor_differs`, `tensor_shape`. Raises Retriable when the
-        store is away.
+        Reasons: `object_missing`, `file_too_large`, `tensor_differs`, `tensor_shape`. Raises Retriable if
+        the store is unreachable.
         """
-        refused: dict[str, Rejected] = {}
+        failed: dict[str, Rejected] = {}
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="fetch") as pool:
             try:
-                for found, error in pool.map(self._fetched, wanted):
+                for found, error in pool.map(self._fetched, specimens):
                     if error is not None:
-                        refused[found.specimen] = error
+                        failed[found.specimen] = error
                     done()
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        return refused
+        return failed
 
     def load(self, found: SpecimenTensor) -> Images:
         """Return the tensor uint8 [side, side, 3] of a specimen that was fetched."""
@@ -59,7 +59,7 @@ class Tensors:
         try:
             return _pixels(found, path.read_bytes())
         except Rejected as error:
-            raise Rejected(error.reason, f"{path} was damaged: remove it, it is fetched again") from None
+            raise Rejected(error.reason, f"{path} is damaged: remove it, and it is fetched again") from None
 
     def _fetched(self, found: SpecimenTensor) -> tuple[SpecimenTensor, Rejected | None]:
         try:
@@ -76,12 +76,12 @@ class Tensors:
         if path.exists():
             return
         if self._store is None or found.tensor_key is None:
-            msg = f"the tensor of {found.specimen} lies in object storage, which this run leaves out"
+            msg = f"the tensor of {found.specimen} is in object storage, which this run does not use"
             raise Fatal(msg)
         data = self._store.get(found.tensor_key, limit=_LARGEST)
         _pixels(found, data)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own: two animals that were sent the same files have the same tensor.
+        # A unique name: two animals with the same files have the same tensor.
         with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as part:
             part.write(data)
         Path(part.name).replace(path)
@@ -92,13 +92,13 @@ class Tensors:
 
 def _pixels(found: SpecimenTensor, data: bytes) -> Images:
     if hashlib.sha256(data).hexdigest() != found.tensor_sha256:
-        words = f"{found.tensor_key} is not the tensor that the call of {found.specimen} names"
-        raise Rejected("tensor_differs", words)
+        message = f"{found.tensor_key} is not the tensor that the call of {found.specimen} names"
+        raise Rejected("tensor_differs", message)
     try:
         pixels: Images = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise Rejected("tensor_shape", f"{found.tensor_key} is no array: {error}") from None
+        raise Rejected("tensor_shape", f"{found.tensor_key} is not an array: {error}") from None
     if pixels.shape != SHAPE or pixels.dtype != np.uint8:
-        words = f"{found.tensor_key} is {pixels.dtype} {list(pixels.shape)}, not uint8 {list(SHAPE)}"
-        raise Rejected("tensor_shape", words)
+        message = f"{found.tensor_key} is {pixels.dtype} {list(pixels.shape)}, not uint8 {list(SHAPE)}"
+        raise Rejected("tensor_shape", message)
     return pixels

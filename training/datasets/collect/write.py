@@ -1,4 +1,4 @@
-"""Writes a dataset: whole or not at all, the same rows as the same bytes."""
+"""Writes a dataset, completely or not at all; the same rows give the same bytes."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ SCHEMA: Final = pa.schema(
         "preprocessing_version": pa.string(),
     }
 )
-"""Of `manifest.parquet`. `split` is train, validation or test, `evaluation` the fixed evaluation set; a label is null
-where nobody knows it, its source simulated, label set, review or implied; `images` are the SHA-256 of the files."""
+"""Schema of `manifest.parquet`. `split` is train, validation or test; `evaluation` marks the fixed evaluation set. A
+label is null if unknown; its source is simulated, label set, review or implied. `images` are the files' SHA-256."""
 _UNFINISHED: Final = ".unfinished-"
 
 
 def write_dataset(folder: Path, draft: DatasetDraft, tensors: Tensors, done: Callable[[], None]) -> Dataset:
-    """Write the dataset into a folder named by its digest below `folder`, or find it there.
+    """Write the dataset to a folder named by its digest below `folder`, unless it exists.
 
-    What an earlier run that was killed left unfinished is removed.
+    Unfinished folders of earlier runs that were killed are removed.
     """
     for left in folder.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(left)
@@ -64,7 +64,7 @@ def write_dataset(folder: Path, draft: DatasetDraft, tensors: Tensors, done: Cal
 
 
 def upload(dataset: Dataset, store: ObjectStore) -> None:
-    """Keep what the dataset is in object storage, under its digest; the description, written last, says that it is."""
+    """Store all files but the images in object storage, under the digest; the description is written last."""
     prefix = f"datasets/{dataset.digest}/"
     if not store.exists(prefix + DESCRIPTION):
         for name in (MANIFEST, EVALUATION, REPORT, DESCRIPTION):

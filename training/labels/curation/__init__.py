@@ -1,4 +1,4 @@
-"""From records to the labels of specimens."""
+"""Turns observation records into labels of specimens."""
 
 from training.labels.curation.decide import Curation
 from training.labels.curation.specimen import Exclusion, LabelSet, SpecimenLabels

@@ -1,7 +1,4 @@
-"""From the evidence of one specimen to the state of each observation, and from those to its labels.
-
-Curation: records in any order in, the labels of specimens out.
-"""
+"""Curation: takes records in any order, decides the state of each observation, and derives each specimen's labels."""
 
 from __future__ import annotations
 
@@ -20,14 +17,14 @@ from training.labels.sources.record import Item, ObservationRecord, Skipped
 
 
 class Curation:
-    """Takes records one by one; nothing is decided before all are in, since wild types give the ranges."""
+    """Takes records one by one. It decides after the last one, because wild types determine the reference ranges."""
 
     def __init__(self) -> None:
         self._specimens: dict[str, Evidence] = {}
         self._tallies = Tallies()
 
     def add(self, item: Item) -> None:
-        """Take one item of a source. A record twice changes counts of records, never labels."""
+        """Take one item of a source. A duplicate record changes the count of records, but never labels."""
         if isinstance(item, Skipped):
             self._skip(item)
             return
@@ -36,10 +33,10 @@ class Curation:
         if parameter is None:
             self._tallies.ignored[reason, item.parameter_stable_id] += 1
         if parameter is not None or reason == "not_an_observation":
-            self._take(item, scored=parameter is not None)
+            self._keep(item, scored=parameter is not None)
 
     def finish(self) -> LabelSet:
-        """The labels of all specimens that an X-ray procedure was done on."""
+        """The labels of all specimens with a record of an X-ray procedure."""
         tallies = replace(self._tallies, states=Counter(), missing=Counter(), unreadable=Counter())
         ranges = references(self._specimens.values())
         conflicts: list[Conflict] = []
@@ -53,7 +50,7 @@ class Curation:
             tallies.unreadable.update((decision.centre, *value) for value in decision.unreadable)
         return LabelSet(tuple(specimens), tuple(sorted(conflicts)), ranges.estimated, ranges.too_few, tallies)
 
-    def _take(self, record: ObservationRecord, *, scored: bool) -> None:
+    def _keep(self, record: ObservationRecord, *, scored: bool) -> None:
         evidence = self._specimens.setdefault(record.specimen_id, Evidence())
         evidence.identify(record)
         if scored:
@@ -63,7 +60,8 @@ class Curation:
         tallies = self._tallies
         tallies.skipped[item.reason] += 1
         first = tallies.skipped_first.get(item.reason)
-        tallies.skipped_first[item.reason] = min(first, (item.place, item.words)) if first else (item.place, item.words)
+        here = item.location, item.message
+        tallies.skipped_first[item.reason] = min(first, here) if first else here
 
 
 CONFLICT: Final = "conflict"
@@ -73,7 +71,7 @@ UNKNOWN: Final = (False,) * len(CALL_LABELS)
 
 @dataclass(slots=True)
 class SpecimenCuration:
-    """What has been decided about one specimen: a state for each observation that was sent, and why."""
+    """Decisions about one specimen: the state of each observation that was sent, and the reasons."""
 
     specimen_id: str
     centre: str
@@ -83,9 +81,9 @@ class SpecimenCuration:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
 
-    def disagree(self, kind: Disagreement, parameter: str, said: tuple[str, ...]) -> None:
-        """Report records that disagree."""
-        self.conflicts.append(Conflict(kind, self.centre, self.specimen_id, parameter, said))
+    def disagree(self, kind: Disagreement, parameter: str, sent: tuple[str, ...]) -> None:
+        """Record that the specimen's records disagree."""
+        self.conflicts.append(Conflict(kind, self.centre, self.specimen_id, parameter, sent))
 
 
 def decide(specimen_id: str, evidence: Evidence, ranges: References) -> SpecimenCuration:
@@ -104,7 +102,7 @@ def decide(specimen_id: str, evidence: Evidence, ranges: References) -> Specimen
 
 
 def _state(decision: SpecimenCuration, evidence: Evidence, identifier: str, parameter: str, ranges: References) -> str:
-    """State of one parameter: any value outweighs a missing one, an unreadable one outweighs a normal one."""
+    """State of one parameter: any value overrides a missing one, and an unreadable value overrides a normal one."""
     decision.missing.extend(evidence.missing.get(identifier, ()))
     verdicts: defaultdict[Verdict, list[str]] = defaultdict(list)
     reference = ranges.of(evidence, parameter)
@@ -127,7 +125,7 @@ def _state(decision: SpecimenCuration, evidence: Evidence, identifier: str, para
 
 
 def _different(parameter: str, scored: list[str]) -> set[str | float | None]:
-    """The values that really differ: `13` and `13.0` do not, nor do several terms of free ontology."""
+    """The values that truly differ: `13` and `13.0` do not, nor do several terms of free ontology."""
     row = observation(parameter)
     if is_measured(row):
         return {number(row, value) for value in scored}
@@ -135,17 +133,17 @@ def _different(parameter: str, scored: list[str]) -> set[str | float | None]:
 
 
 def _union(decision: SpecimenCuration, parameter: str, states: dict[str, str]) -> str:
-    """State of an observation over the life stages at which it was made."""
+    """State of an observation over all its life stages."""
     found = set(states.values())
     if {Verdict.NORMAL, Verdict.ABNORMAL} <= found:
-        said = tuple(f"{identifier}: {state}" for identifier, state in sorted(states.items()))
-        decision.disagree(Disagreement.LIFE_STAGES, parameter, said)
+        sent = tuple(f"{identifier}: {state}" for identifier, state in sorted(states.items()))
+        decision.disagree(Disagreement.LIFE_STAGES, parameter, sent)
     order = (CONFLICT, Verdict.ABNORMAL, Verdict.UNREADABLE, Verdict.NORMAL, Verdict.MISSING)
     return next(state for state in order if state in found)
 
 
 def label(decision: SpecimenCuration, evidence: Evidence) -> SpecimenLabels:
-    """The labels that the states of a specimen's observations amount to (domain rules: see docs/labels.md)."""
+    """Derive a specimen's labels from the states of its observations (rules: docs/labels.md)."""
     abnormal = tuple(sorted(name for name, state in decision.states.items() if state == Verdict.ABNORMAL))
     call = _call(abnormal, decision.terms)
     exclusion = _exclusion(decision, abnormal, call)
@@ -186,23 +184,23 @@ def _exclusion(decision: SpecimenCuration, abnormal: tuple[str, ...], call: tupl
 
 
 def _scored(decision: SpecimenCuration, call: tuple[int, ...]) -> tuple[bool, ...]:
-    """Which labels are known: those that are set, and those scored normal that nothing else may have set."""
+    """Which labels are known: those that are set, and those scored normal that nothing leaves open."""
     normal = _labels_behind({name for name, state in decision.states.items() if state == Verdict.NORMAL})
     known = normal - _left_open(decision)
     return tuple(bool(entry) or name in known for name, entry in zip(CALL_LABELS, call, strict=True))
 
 
 def _left_open(decision: SpecimenCuration) -> set[str]:
-    """The labels that a value which could not be read, or a term, may mean without saying so."""
+    """The labels that an unreadable value or an ambiguous term may mean."""
     found = {name for term in decision.terms for name in labels_left_open(term)}
     for identifier, _ in decision.unreadable:
         parameter, _ = resolve(identifier)
         if parameter is not None:
-            # Free ontology that cannot be read may have named anything.
+            # Unreadable free ontology may have meant any label.
             found |= set(CALL_LABELS) if observation(parameter).level2 is None else _labels_behind({parameter})
     return found
 
 
 def _labels_behind(parameters: set[str]) -> set[str]:
-    """The labels behind some observations: those that they would set if they were abnormal."""
+    """The labels that the given observations would set if they were abnormal."""
     return {name for name, entry in zip(CALL_LABELS, call_vector(parameters), strict=True) if entry}

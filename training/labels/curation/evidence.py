@@ -1,4 +1,4 @@
-"""What has been sent about one specimen, kept so that the order of records cannot matter."""
+"""All data sent about one specimen, stored so that the order of records does not matter."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from training.labels.sources.record import ObservationRecord
 
 @dataclass(slots=True)
 class Evidence:
-    """Who a specimen is said to be, and every different value sent for each parameter.
+    """A specimen's centres, strains and groups as sent, and every distinct value sent for each parameter.
 
-    `values` maps the full parameter id to the different values, sorted; `missing` to the reasons of missing ones.
+    `values` maps the full parameter id to the distinct values, sorted; `missing` maps it to the reasons for missing
+    ones.
     """
 
     centres: set[str] = field(default_factory=set)
@@ -22,13 +23,13 @@ class Evidence:
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def identify(self, record: ObservationRecord) -> None:
-        """Note what a record says about the specimen itself."""
-        for known, said in ((self.centres, record.centre), (self.strains, record.strain), (self.groups, record.group)):
-            if said is not None:
-                known.add(intern(said))
+        """Add the centre, strain and group of a record."""
+        for known, sent in ((self.centres, record.centre), (self.strains, record.strain), (self.groups, record.group)):
+            if sent is not None:
+                known.add(intern(sent))
 
     def add(self, record: ObservationRecord) -> None:
-        """Note a record of one of the 53 observations."""
+        """Add a record of one of the 53 observations."""
         parameter = intern(record.parameter_stable_id)
         if record.missing_reason is not None or record.value is None:
             _put(self.missing, parameter, record.missing_reason or "no value")
@@ -37,14 +38,14 @@ class Evidence:
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """What the specimen is said to be in several ways at once: none when it is one mouse."""
+        """Centre, strain or group with several different values; empty if all records describe one mouse."""
         named = {"centre": self.centres, "strain": self.strains, "group": self.groups}
-        return tuple(f"{name}: {', '.join(sorted(said))}" for name, said in named.items() if len(said) > 1)
+        return tuple(f"{name}: {', '.join(sorted(sent))}" for name, sent in named.items() if len(sent) > 1)
 
 
-def only(said: set[str]) -> str | None:
-    """The one thing that was said, or None when nothing or several things were."""
-    return next(iter(said)) if len(said) == 1 else None
+def only(values: set[str]) -> str | None:
+    """The single value of a set; None if it has none or several."""
+    return next(iter(values)) if len(values) == 1 else None
 
 
 def _put(kept: dict[str, tuple[str, ...]], parameter: str, text: str) -> None:

@@ -1,6 +1,6 @@
-"""Which of the 53 observations a parameter stable id stands for: by its full id, never by its number alone.
+"""Maps parameter stable ids to the 53 observations, and Mammalian Phenotype (MP) terms of free ontology to labels.
 
-Classes of the free ontology row: those that the table gives to the same Mammalian Phenotype (MP) term.
+An observation is identified by the full id, never by its number alone.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from services.common.observations import Observation, by_parameter, table
 def labels_of_term(term: str) -> frozenset[str]:
     """Labels of the 1x13 call that a term sets: those on which all rows of the table with that term agree.
 
-    Rows that disagree give only what they share (MP:0004599, abnormal vertebral arch, is Spine and no level-3
-    class). A term outside the table, or of Limbs and Skull, sets none: it counts for level 1 alone.
+    Rows that differ give only what they share (MP:0004599, abnormal vertebral arch, gives Spine and no level-3
+    label). A term outside the table, or of Limbs or Skull, sets none: it counts only for level 1.
     """
     classes = [{row.level2, row.level3} for row in _rows_with(term)]
     if not classes:
@@ -31,8 +31,8 @@ def labels_of_term(term: str) -> frozenset[str]:
 def labels_left_open(term: str) -> frozenset[str]:
     """Labels of the 1x13 call that a term may mean but does not set.
 
-    Those of some of the rows with that term (MP:0004599: every region of the spine); of a term outside the table all,
-    since nothing says what it is; of Limbs and Skull none.
+    These are the labels of only some rows with that term (MP:0004599: every region of the spine). A term outside the
+    table may mean any label; a term of Limbs or Skull none.
     """
     rows = _rows_with(term)
     if not rows:
@@ -46,7 +46,7 @@ def _rows_with(term: str) -> list[Observation]:
 
 
 LEGACY: Final = ("HAS_XRY_", "ESLIM_006_", "GMC_925_", "HAROLD_006_", "M-G-P_006_")
-"""Older X-ray procedures: the same numbers (and some of the same names) with other meanings and other options."""
+"""Older X-ray procedures, which use the same numbers (and some names) with other meanings and options."""
 LATE_ADULT: Final = re.compile(r"[A-Z]+LA_(XRY_\d{3}_\d{3})")
 """A centre's late adult procedure copies numbers, names and options of IMPC_XRY."""
 ANOTHER_SET: Final = re.compile(r"[A-Z]+_XRY_\d{3}_\d{3}")
@@ -54,11 +54,11 @@ ANOTHER_SET: Final = re.compile(r"[A-Z]+_XRY_\d{3}_\d{3}")
 
 @lru_cache(maxsize=4096)
 def resolve(parameter_stable_id: str) -> tuple[str | None, str]:
-    """The observation that a full id stands for, or None with the reason why it stands for none.
+    """The observation that a full id stands for, or None with the reason.
 
     Reasons: `legacy_parameter_set`; `not_an_observation` (images, metadata, `Alive`, comments); `unknown_parameter` (no
     such number or version in IMPC_XRY_001); `unmapped_parameter_set` (another X-ray procedure, such as CCP's, which is
-    made from micro-CT); `another_procedure`. With an observation the reason is empty.
+    derived from micro-CT); `another_procedure`. The reason is empty if there is an observation.
     """
     identifier = parameter_stable_id
     late = LATE_ADULT.fullmatch(identifier)

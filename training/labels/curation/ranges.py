@@ -1,10 +1,10 @@
 """Reference ranges of counts and lengths, from each centre's wild types of each strain.
 
 Method, for one centre, strain and parameter: values beyond Tukey's outer fences of the wild types (three times the
-interquartile range, at least three counts or millimetres, from the quartiles) are gross errors and dropped; of the
-rest, the 2.5 % and 97.5 % quantiles bound the range. Both are values that occur, so that a range of counts is one of
-counts; the 2.5 % at either end still belong to it. At least 120 wild types must remain, the number for a
-non-parametric 95 % reference interval after CLSI EP28-A3c; else the anatomical range is used.
+interquartile range, at least three counts or millimetres, from the quartiles) are gross errors and are dropped. The
+2.5 % and 97.5 % quantiles of the rest bound the range. Both are values that occur, so a range of counts has whole
+bounds; they belong to the range. At least 120 wild types must remain, the number for a non-parametric 95 % reference
+interval according to CLSI EP28-A3c; otherwise the anatomical range is used.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ ANATOMICAL: Final = MappingProxyType(
         "IMPC_XRY_014_001": Range(13, 13),
         "IMPC_XRY_015_001": Range(5, 6),
         "IMPC_XRY_016_001": Range(4, 4),
-        # About 28; the tip of the tail is often taken for genotyping, and the last vertebrae are hard to see.
+        # About 28; the tip of the tail is often cut for genotyping, and the last vertebrae are hard to see.
         "IMPC_XRY_017_001": Range(26, 31),
         "IMPC_XRY_028_001": Range(20, 20),
     }
 )
-"""Counts of a normal mouse. The length of the tibia has none: it depends on strain, sex and the centre's method."""
+"""Counts of a normal mouse. The length of the tibia has no range: it depends on strain, sex and method."""
 
 
 def estimate(values: Sequence[float]) -> Range | None:
-    """The reference range of wild types' values, or None when too few are left without gross errors."""
+    """The reference range of wild types' values; None if too few remain without gross errors."""
     ordered = sorted(values)
     if len(ordered) < MINIMUM_WILD_TYPES:
         return None
@@ -63,6 +63,6 @@ def estimate(values: Sequence[float]) -> Range | None:
 
 
 def _ends(ordered: Sequence[float], share: float) -> tuple[float, float]:
-    """The values at which the lowest and the highest `share` of all end, counted alike from both sides."""
+    """The values that bound the lowest and the highest `share` of all, counted in the same way from both ends."""
     rank = max(math.ceil(share * len(ordered) - 1e-9), 1)
     return ordered[rank - 1], ordered[-rank]

@@ -1,4 +1,4 @@
-"""The reference ranges of all centres and strains, estimated once everything has been read."""
+"""The reference ranges of all centres and strains, estimated after all records have been read."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WILD_TYPE: Final = "control"
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Estimated ranges, and the number of wild types where they are too few."""
+    """Estimated ranges, and the number of wild types where there are too few."""
 
     estimated: dict[RangeKey, Range]
     too_few: dict[RangeKey, int]
 
     def of(self, evidence: Evidence, parameter: str) -> Range | None:
-        """The range for one specimen and one of the 53: of its centre and strain, else the anatomical one."""
+        """The range for one specimen and observation: that of its centre and strain, otherwise the anatomical one."""
         centre, strain = only(evidence.centres), only(evidence.strains)
         if centre is not None and strain is not None:
             own = self.estimated.get(RangeKey(centre, strain, parameter))
@@ -35,7 +35,7 @@ class References:
 
 
 def references(specimens: Iterable[Evidence]) -> References:
-    """Ranges from wild types with one centre, one strain and one value; order does not matter."""
+    """Estimate ranges from wild types with one centre, one strain and one value; their order does not matter."""
     values: defaultdict[RangeKey, list[float]] = defaultdict(list)
     for evidence in specimens:
         if only(evidence.groups) != WILD_TYPE:
@@ -53,7 +53,7 @@ def references(specimens: Iterable[Evidence]) -> References:
 
 
 def _measurements(values: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, float]]:
-    """One number for each of the 53, over all life stages; none where a wild type has several."""
+    """One number per observation over all life stages; none if a wild type has several."""
     numbers: defaultdict[str, set[float]] = defaultdict(set)
     for identifier, sent in values.items():
         parameter, _ = resolve(identifier)

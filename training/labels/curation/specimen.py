@@ -1,4 +1,4 @@
-"""The labels of one specimen and the set of all of them."""
+"""The labels of one specimen, and the label set with its tallies."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Exclusion(StrEnum):
     """Why a specimen is left out of training and scoring."""
 
     IDENTITY = "identity_conflict"
-    """One id stands for several mice: it is said to be of two centres, strains or groups."""
+    """One id stands for several mice: its records name several centres, strains or groups."""
     CONFLICT = "conflicting_records"
     """A parameter was sent as normal and as abnormal; excluded until the centre resolves it."""
     NOTHING_SCORED = "nothing_scored"
     """None of the 53 observations has a value: neither normal nor abnormal."""
     UNREADABLE = "unreadable_value"
-    """Nothing is abnormal, but a value could not be read and may have been."""
+    """Nothing is abnormal, but a value could not be read and may mean abnormal."""
     ELSEWHERE = "abnormal_elsewhere"
     """Abnormal only outside the thirteen labels (Limbs, Skull, other MP terms); published, not trained on."""
 
@@ -45,17 +45,16 @@ class Conflict:
     centre: str
     specimen_id: str
     parameter: str
-    said: tuple[str, ...]
+    sent: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SpecimenLabels:
-    """What is known of one specimen.
+    """The labels of one specimen.
 
-    `level1` is 1 abnormal, 0 normal, None when neither can be said; `call` has 13 entries 0/1 in the order of
-    CALL_LABELS; `scored` says for each whether it is known: set, or an observation behind it was scored normal and no
-    unreadable value or term may have meant it.
-    `abnormal` names the abnormal observations among the 53, sorted.
+    `level1` is 1 for abnormal, 0 for normal, None if it cannot be determined. `call` has 13 entries 0/1 in the order of
+    CALL_LABELS. `scored` is whether each is known: it is set, or an observation behind it was scored normal
+    and no unreadable value or term may mean it. `abnormal` has the abnormal observations among the 53, sorted.
     """
 
     specimen_id: str
@@ -71,7 +70,7 @@ class SpecimenLabels:
 
 @dataclass(frozen=True, slots=True, order=True)
 class RangeKey:
-    """A range of reference is that of one centre, strain and parameter."""
+    """A reference range applies to one centre, strain and parameter."""
 
     centre: str
     strain: str
@@ -87,22 +86,22 @@ class Tallies:
     """Records by (reason, parameter stable id)."""
     skipped: Counter[str] = field(default_factory=Counter)
     skipped_first: dict[str, tuple[SourceLocation, str]] = field(default_factory=dict)
-    """First place (by file and line) and words of each reason."""
+    """First location (by file and line) and message of each reason."""
     states: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Specimens by (observation, state): normal, abnormal, missing, unreadable, conflict."""
     missing: Counter[str] = field(default_factory=Counter)
-    """Observations of specimens that were sent as missing, by reason."""
+    """Observations that were sent as missing, by reason."""
     unreadable: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Specimens by (centre, parameter, value) of values that could not be read."""
+    """Specimens with an unreadable value, by (centre, parameter, value)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """The labels of all specimens, sorted by id, and how they came about."""
+    """The labels of all specimens, sorted by id, with the conflicts, ranges and tallies behind them."""
 
     specimens: tuple[SpecimenLabels, ...]
     conflicts: tuple[Conflict, ...]
     ranges: dict[RangeKey, Range]
     too_few: dict[RangeKey, int]
-    """Wild types of centres and strains that have some, but too few for a range of their own."""
+    """Number of wild types of centres and strains with too few for their own range."""
     tallies: Tallies

@@ -1,4 +1,4 @@
-"""What one value says: normal, abnormal, missing, or nothing that may be guessed at."""
+"""Judges one value: normal, abnormal, missing or unreadable. Nothing is guessed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_ANALYSIS: Final = "MP:0003012"
 
 
 class Verdict(StrEnum):
-    """What a value says of one observation."""
+    """The meaning of a value for one observation."""
 
     NORMAL = "normal"
     ABNORMAL = "abnormal"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JudgedObservation:
-    """A verdict; `reason` tells why a value is missing or unreadable, `terms` the MP terms of free ontology."""
+    """A verdict; `reason` is why a value is missing or unreadable, `terms` are the MP terms of free ontology."""
 
     verdict: Verdict
     reason: str = ""
@@ -48,8 +48,8 @@ def is_measured(row: Observation) -> bool:
 def judge(parameter_stable_id: str, value: str | None, reference: Range | None) -> JudgedObservation:
     """The verdict on one value of one of the 53 observations.
 
-    `reference` is the range of counts and lengths (None: there is none, and the value is missing); it is not used
-    for other rows. A value that is no option of the row is unreadable: it is reported and never taken for normal.
+    `reference` is the range of counts and lengths (without one, the value counts as missing); other rows do not use it.
+    A value that is not an option of the row is unreadable: it is reported and never treated as normal.
     """
     row = observation(parameter_stable_id)
     text = " ".join(value.split()) if value else ""
@@ -61,7 +61,7 @@ def judge(parameter_stable_id: str, value: str | None, reference: Range | None) 
 
 
 def number(row: Observation, text: str) -> float | None:
-    """The number in a count (a whole one, at most 200) or a length (above 0); None when it is neither."""
+    """The number in a count (a whole number, at most 200) or a length (above 0); None if it is neither."""
     if len(text) > 20 or not NUMBER.fullmatch(text.strip()):
         return None
     value = float(text)

@@ -1,4 +1,4 @@
-"""What a label set holds, for people (Markdown) and for programs (CSV, JSON)."""
+"""The contents of a label set for people (Markdown) and programs (CSV, JSON)."""
 
 from training.labels.report.model import LabelReport
 from training.labels.report.write import write

@@ -1,4 +1,4 @@
-"""The report's content; the fields are what `report.json` holds."""
+"""The contents of a label report; its fields are those of `report.json`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from training.labels.curation.specimen import Conflict
 
 
 class ReportSource(BaseModel):
-    """One file that was read: its name, the SHA-256 of its bytes, how many entries it gave."""
+    """One file that was read: its name, the SHA-256 of its bytes, and its number of entries."""
 
     file: str
     sha256: str
@@ -16,7 +16,7 @@ class ReportSource(BaseModel):
 
 
 class CentreCounts(BaseModel):
-    """Specimens of one centre; `labels` counts the abnormal ones that are used, by label."""
+    """Specimens of one centre; `labels` counts the used abnormal ones by label."""
 
     specimens: int = 0
     wild_types: int = 0
@@ -27,14 +27,14 @@ class CentreCounts(BaseModel):
 
 
 class LabelCounts(BaseModel):
-    """Used specimens with a label, and those for which it is known at all."""
+    """Used specimens that are abnormal for a label, and those for which it is known."""
 
     abnormal: int
     scored: int
 
 
 class ParameterCounts(BaseModel):
-    """Specimens by what was said of one of the 53 observations; `not_sent` had no entry for it."""
+    """Specimens by state of one of the 53 observations; `not_sent` counts those without an entry."""
 
     name: str
     normal: int
@@ -46,23 +46,23 @@ class ParameterCounts(BaseModel):
 
 
 class Ignored(BaseModel):
-    """Records that are none of the 53, by reason; the commonest parameters among them."""
+    """Records outside the 53 observations for one reason, and their most frequent parameters."""
 
     records: int
     parameters: dict[str, int]
 
 
 class SkippedEntries(BaseModel):
-    """Entries that name no observation of a specimen, with the first of them."""
+    """Entries without an observation of a specimen, with the location and message of the first one."""
 
     reason: str
     entries: int
     first: str
-    words: str
+    message: str
 
 
 class UnreadableValue(BaseModel):
-    """A value that is no option of its parameter, and in how many specimens it was sent."""
+    """A value that is not an option of its parameter, and the number of specimens with it."""
 
     centre: str
     parameter: str
@@ -82,7 +82,7 @@ class ReferenceRange(BaseModel):
 
 
 class TooFewWildTypes(BaseModel):
-    """A centre and strain whose wild types are too few: the anatomical range is used."""
+    """A centre and strain with too few wild types, for which the anatomical range is used."""
 
     centre: str
     strain: str

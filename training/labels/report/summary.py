@@ -1,4 +1,4 @@
-"""From a label set to its report."""
+"""Summarises a label set as its report."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from training.labels.report.model import (
 
 UNKNOWN_CENTRE: Final = "(unknown)"
 LISTED: Final = 20
-"""Parameters listed of each reason to ignore records."""
+"""Parameters listed for each reason to ignore records."""
 
 
 def summarise(labels: LabelSet, version: str, sources: Sequence[ReportSource]) -> LabelReport:
-    """The report of a label set whose table has the digest `version`; the same content gives the same report."""
+    """The report of a label set whose table has the digest `version`; deterministic."""
     tallies = labels.tallies
     used = [specimen for specimen in labels.specimens if specimen.exclusion is None]
     levels = Counter(specimen.level1 for specimen in used)
@@ -127,9 +127,9 @@ def _ignored(tallies: Tallies) -> dict[str, Ignored]:
 
 def _skipped(tallies: Tallies) -> list[SkippedEntries]:
     return [
-        SkippedEntries(reason=reason, entries=number, first=str(place), words=words)
+        SkippedEntries(reason=reason, entries=number, first=str(location), message=message)
         for reason, number in _ordered(tallies.skipped).items()
-        for place, words in (tallies.skipped_first[reason],)
+        for location, message in (tallies.skipped_first[reason],)
     ]
 
 
@@ -146,7 +146,7 @@ def _counted(reasons: Iterable[str]) -> dict[str, int]:
 
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:
-    """Commonest first, equals by name."""
+    """Sorted by falling count, then by name."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -1,6 +1,6 @@
-"""Writing a label set: `labels.csv`, `report.json`, `report.md` in one folder.
+"""Writes a label set to a folder: `labels.csv`, `report.json` and `report.md`.
 
-The label set as one canonical CSV file; its SHA-256 is the version of the label set.
+`labels.csv` is canonical: its SHA-256 is the version of the label set.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ COLUMNS: Final = (
 
 
 def labels_csv(labels: LabelSet) -> str:
-    """One row a specimen, sorted by id; a label's cell is empty where it is not known (docs/labels.md).
+    """One row per specimen, sorted by id; a label's cell is empty if it is unknown (docs/labels.md).
 
-    `excluded` is empty for specimens to train on; `level1` is empty where neither normal nor abnormal can be said.
+    `excluded` is empty for specimens to train on; `level1` is empty if it cannot be determined.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -44,7 +44,7 @@ def labels_csv(labels: LabelSet) -> str:
 
 
 def digest(table: str) -> str:
-    """SHA-256 of a label set's table in hexadecimal; what `sha256sum labels.csv` prints."""
+    """SHA-256 of a label set's table in hexadecimal, as `sha256sum labels.csv` prints it."""
     return hashlib.sha256(table.encode()).hexdigest()
 
 
@@ -65,7 +65,7 @@ def _row(specimen: SpecimenLabels) -> list[str]:
 def write(folder: Path, labels: LabelSet, sources: Sequence[ReportSource]) -> LabelReport:
     """Write the files and return the report; the same labels and sources give the same bytes.
 
-    All is written before the first file replaces its predecessor, so that an interrupted run leaves no torn one.
+    All files are written before the first one replaces its predecessor, so an interrupted run leaves complete files.
     Raises OSError.
     """
     table = labels_csv(labels)

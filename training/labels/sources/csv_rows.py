@@ -1,4 +1,4 @@
-"""CSV with the names of Solr's fields as columns (what Solr gives with wt=csv), or made by hand with `value`."""
+"""CSV with the names of Solr's fields as columns (as from Solr with wt=csv), or hand-made with a column `value`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MAXIMUM_HEADER: Final = 64 * 1024
 
 
 def read_csv(file: BinaryIO, path: Path) -> Iterator[Item]:
-    """Items of a UTF-8 CSV file with a header line; separated by comma, semicolon or tab.
+    """Items of a UTF-8 CSV file with a header line, separated by comma, semicolon or tab.
 
-    Raises Rejected `not_csv` (header without the needed columns, not UTF-8, a stray quote), naming the line.
+    Raises Rejected `not_csv` (missing columns, not UTF-8, a stray quote), naming the line.
     """
     line = 1
     try:
@@ -33,25 +33,25 @@ def read_csv(file: BinaryIO, path: Path) -> Iterator[Item]:
                 line = rows.line_num + 1
                 yield from _items(columns, row, SourceLocation(path.name, line))
     except UnicodeDecodeError as error:
-        words = f"{path}:{line}: not UTF-8 after this line; a source is XML, JSON, or CSV in UTF-8"
-        raise Rejected("not_csv", words) from error
+        message = f"{path}:{line}: not UTF-8 after this line; a source must be XML, JSON, or CSV in UTF-8"
+        raise Rejected("not_csv", message) from error
     except csv.Error as error:
-        raise Rejected("not_csv", f"{path}:{line}: {error} after this line; mend its quotes") from error
+        raise Rejected("not_csv", f"{path}:{line}: {error} after this line; fix its quotes") from error
 
 
 def _check(columns: list[str], path: Path) -> None:
-    for wanted in (("parameter_stable_id",), SPECIMEN_FIELDS, VALUE_FIELDS):
-        if not set(wanted) & set(columns):
-            needed = wanted[0] if len(wanted) == 1 else f"one of {', '.join(wanted)}"
+    for names in (("parameter_stable_id",), SPECIMEN_FIELDS, VALUE_FIELDS):
+        if not set(names) & set(columns):
+            needed = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
             found = ", ".join(columns)[:200] or "nothing"
             raise Rejected("not_csv", f"{path}:1: no column {needed}; the header has {found}")
 
 
-def _items(columns: list[str], row: list[str], place: SourceLocation) -> Iterator[Item]:
+def _items(columns: list[str], row: list[str], location: SourceLocation) -> Iterator[Item]:
     if not row:
         return
     if len(row) != len(columns):
-        words = f"{len(row)} cells under a header of {len(columns)}"
-        yield Skipped("wrong_number_of_cells", words, place)
+        message = f"{len(row)} cells under a header of {len(columns)}"
+        yield Skipped("wrong_number_of_cells", message, location)
         return
-    yield item_of(dict(zip(columns, row, strict=True)), place)
+    yield item_of(dict(zip(columns, row, strict=True)), location)

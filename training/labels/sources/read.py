@@ -1,9 +1,4 @@
-"""One entry for all sources: what a file is, is told by its content, not by its name.
-
-Observations that `xray push --dcc` and `xray backfill` kept in object storage.
-
-The observations of the centres' submissions. Strain and group are not in their schema.
-"""
+"""Reads any source. Its content, not its name, determines the format; observations may come from object storage."""
 
 from __future__ import annotations
 
@@ -22,15 +17,15 @@ from training.labels.sources.solr import read_solr
 
 
 def fetch_stored(folder: Path) -> Iterator[Path]:
-    """Fetch every kept object into a folder, and yield each file; in the order of the keys.
+    """Fetch what `xray push --dcc` and `xray backfill` stored into a folder; yield each file, in the order of the keys.
 
-    Raises Rejected `nothing_stored`, Retriable when the store is away, Fatal when it is misconfigured.
+    Raises Rejected `nothing_stored`, Retriable if the store is unreachable, Fatal if it is misconfigured.
     """
     store = ObjectStore(load(Settings))
     keys = store.keys(PREFIX)
     if not keys:
-        words = f"no observations below {PREFIX} of bucket {store.bucket}; see xray push --dcc and xray backfill"
-        raise Rejected("nothing_stored", words)
+        message = f"no observations below {PREFIX} of bucket {store.bucket}; see xray push --dcc and xray backfill"
+        raise Rejected("nothing_stored", message)
     for key in keys:
         file = folder / PurePosixPath(key).name
         file.write_bytes(store.get(key))
@@ -38,35 +33,35 @@ def fetch_stored(folder: Path) -> Iterator[Path]:
 
 
 def read_xml(file: BinaryIO, path: Path) -> Iterator[Item]:
-    """Items of one submission; several specimens of an experiment share its values.
+    """Items of one submission, whose schema has no strain or group; specimens of one experiment share its values.
 
     Raises Rejected `xml_too_large`, `xml_forbidden` (document type, entities), `not_xml` or `not_a_submission`.
     """
     for experiment in read_experiments(file, path):
-        place = SourceLocation(path.name, experiment.line)
+        location = SourceLocation(path.name, experiment.line)
         if experiment.status and not experiment.values:
-            yield Skipped("procedure_not_done", experiment.status, place)
+            yield Skipped("procedure_not_done", experiment.status, location)
             continue
         for external in experiment.specimens or ("",):
-            yield from _items(experiment, external, place)
+            yield from _items(experiment, external, location)
 
 
-def _items(experiment: Experiment, external: str, place: SourceLocation) -> Iterator[Item]:
+def _items(experiment: Experiment, external: str, location: SourceLocation) -> Iterator[Item]:
     identifier = specimen_id(None, None, experiment.centre, external)
     if identifier is None:
-        yield Skipped("no_specimen", "an experiment needs a specimenID and its centre a centreID", place)
+        yield Skipped("no_specimen", "an experiment needs a specimenID and its centre a centreID", location)
         return
     for value in experiment.values:
-        where = SourceLocation(place.file, value.line)
+        here = SourceLocation(location.file, value.line)
         if not value.parameter:
-            yield Skipped("no_parameter", "a parameter has no parameterID", where)
+            yield Skipped("no_parameter", "a parameter has no parameterID", here)
             continue
         reason = missing_reason(value.status, value.text)
-        yield ObservationRecord(identifier, experiment.centre, None, None, value.parameter, value.text, reason, where)
+        yield ObservationRecord(identifier, experiment.centre, None, None, value.parameter, value.text, reason, here)
 
 
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
-"""Byte order marks; of the three sources only XML may be UTF-16."""
+"""Byte order marks; only XML sources may be UTF-16."""
 
 
 def _open(path: Path) -> BinaryIO:
@@ -74,10 +69,10 @@ def _open(path: Path) -> BinaryIO:
 
 
 def read(path: Path, opener: Callable[[Path], BinaryIO] = _open) -> Iterator[Item]:
-    """Items of one source file, in its order; `opener` may count the bytes read.
+    """Items of one source file, in its order; `opener` can be replaced to count the bytes read.
 
-    Raises Rejected with a reason (`unreadable_source`, `empty_source`, and those of the readers) whose words name the
-    file, the line where there is one, and the mend.
+    Raises Rejected (`unreadable_source`, `empty_source`, and the reasons of the readers) with a message that names the
+    file, the line if there is one, and how to fix it.
     """
     try:
         with opener(path) as file:

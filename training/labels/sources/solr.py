@@ -1,7 +1,4 @@
-"""Documents of IMPC's Solr core `experiment`: a response as saved from the server, or one document a line.
-
-How large an open source is.
-"""
+"""Documents of IMPC's Solr core `experiment`: a response as saved from the server, or one document per line."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ from training.labels.sources.record import Item, SourceLocation, item_of
 
 
 def size_of(file: BinaryIO) -> int:
-    """Bytes of an open file, which is then at its start."""
+    """Size of an open file in bytes; afterwards it is positioned at its start."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     return size
 
 
 MAXIMUM_RESPONSE: Final = 128 * 1024 * 1024
-"""Bytes of one response, which is parsed as a whole; one document a line has no limit but that of a line."""
+"""Bytes of one response, which is parsed as a whole. With one document per line only the lines are limited."""
 MAXIMUM_LINE: Final = 1024 * 1024
 
 
@@ -37,13 +34,13 @@ def read_solr(file: BinaryIO, path: Path) -> Iterator[Item]:
     if _is_document(first):
         return _lines(file, path)
     if size > MAXIMUM_RESPONSE:
-        mend = "fetch it in pages (start and rows) or save one document a line"
-        raise Rejected("source_too_large", f"{path}: a response of more than 128 MiB; {mend}")
+        advice = "fetch it in pages (start and rows) or save one document per line"
+        raise Rejected("source_too_large", f"{path}: a response of more than 128 MiB; {advice}")
     return _response(file, path)
 
 
 def _load(text: bytes) -> object:
-    """JSON with numbers kept as the text that was sent."""
+    """Parse JSON, keeping numbers as the text that was sent."""
     return json.loads(text, parse_int=str, parse_float=str)
 
 
@@ -58,8 +55,8 @@ def _is_document(line: bytes) -> bool:
 def _lines(file: BinaryIO, path: Path) -> Iterator[Item]:
     for number, line in enumerate(iter(lambda: file.readline(MAXIMUM_LINE + 1), b""), start=1):
         if len(line) > MAXIMUM_LINE:
-            words = f"{path}:{number}: a line of more than 1 MiB is no observation; remove it"
-            raise Rejected("source_too_large", words)
+            message = f"{path}:{number}: a line of more than 1 MiB is not an observation; remove it"
+            raise Rejected("source_too_large", message)
         if line.strip():
             yield from _items([_parsed(line, path, number)], path, number)
 
@@ -70,8 +67,8 @@ def _response(file: BinaryIO, path: Path) -> Iterator[Item]:
         response = content.get("response")
         content = response.get("docs") if isinstance(response, dict) else None
     if not isinstance(content, list):
-        mend = 'expected {"response": {"docs": […]}}, a list of documents, or one document a line'
-        raise Rejected("not_solr", f"{path}: {mend}; query the core `experiment` with wt=json")
+        expected = 'expected {"response": {"docs": […]}}, a list of documents, or one document per line'
+        raise Rejected("not_solr", f"{path}: {expected}; query the core `experiment` with wt=json")
     yield from _items(content, path, 1)
 
 
@@ -86,11 +83,11 @@ def _parsed(text: bytes, path: Path, line: int | None) -> object:
     try:
         return _load(text)
     except UnicodeDecodeError as error:
-        where = f"{path}:{line}" if line is not None else f"{path}"
-        raise Rejected("not_json", f"{where}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+        location = f"{path}:{line}" if line is not None else f"{path}"
+        raise Rejected("not_json", f"{location}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
     except json.JSONDecodeError as error:
         number = line if line is not None else error.lineno
-        words = f"{path}:{number}: not JSON ({error.msg}, column {error.colno}); was the download cut off?"
-        raise Rejected("not_json", words) from error
+        message = f"{path}:{number}: not JSON ({error.msg}, column {error.colno}); was the download cut off?"
+        raise Rejected("not_json", message) from error
     except RecursionError as error:
         raise Rejected("not_json", f"{path}: nested too deeply to be a response of Solr") from error

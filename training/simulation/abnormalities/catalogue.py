@@ -1,4 +1,4 @@
-"""Every abnormality that can be drawn, how often each is, and the observations each makes abnormal."""
+"""Every abnormality that can be drawn, its relative frequency, and its level-2 class."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CATALOGUE: Final[Mapping[str, Alter]] = MappingProxyType(
         "teeth": skull.overgrown_teeth,
     }
 )
-"""Kinds in the order they are applied: those that change the count of vertebrae after those that bend them."""
+"""Kinds in the order in which they are applied: bends of the spine come before changes of the vertebra count."""
 
 WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
     {
@@ -65,8 +65,7 @@ WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
         **dict.fromkeys(("skull_shape", "femur", "tibia"), 0.5),
     }
 )
-"""How often each kind is drawn, relative to the others: every label has enough examples to be learnt."""
-
+"""Relative frequency of each kind, chosen so that every label has enough examples to learn from."""
 
 GROUP: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -79,7 +78,7 @@ GROUP: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("skull_shape", "zygomatic_bone", "maxilla", "mandible", "teeth"), "Skull"),
     }
 )
-"""Level-2 class that each kind sets (a missing thoracic vertebra sets Ribcage too, by its ribs)."""
+"""Level-2 class that each kind sets (a missing thoracic vertebra also sets Ribcage, through its ribs)."""
 
 
 def choose_kinds(count: int, rng: np.random.Generator, weights: Mapping[str, float]) -> tuple[str, ...]:
@@ -91,7 +90,7 @@ def choose_kinds(count: int, rng: np.random.Generator, weights: Mapping[str, flo
 
 
 def apply(plan: BodyPlan, kind: str, severity: float, seed: int) -> Finding:
-    """Alter the plan by one kind; which side, region and level follow from the seed."""
+    """Alter the plan by one kind of abnormality; side, region and level follow from the seed."""
     rng = np.random.default_rng((seed, 11, list(CATALOGUE).index(kind)))
     altered = CATALOGUE[kind](plan, severity, rng)
     identifiers = tuple(sorted(parameter_id(number) for number in altered.observations))

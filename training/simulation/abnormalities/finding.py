@@ -1,4 +1,4 @@
-"""What an abnormality leaves behind: altered measures in the plan, and the observations it makes abnormal."""
+"""The result of an abnormality: the observations that it makes abnormal, and the altered bones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.simulation.anatomy.plan import BodyPlan
 class Finding:
     """One abnormality of one specimen.
 
-    `kind` is a key of the catalogue, `severity` lies in (0, 1], `parameter_ids` are the IMPReSS observations that a
+    `kind` is a key of the catalogue, `severity` is in (0, 1], `parameter_ids` are the IMPReSS observations that a
     scorer would call abnormal, `parts` the names of the altered bones.
     """
 
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """What one abnormality did to a plan: numbers of the observations (as in IMPC_XRY_019_001) and altered bones."""
+    """Effect of one abnormality on a plan: numbers of the observations (as in IMPC_XRY_019_001) and altered bones."""
 
     observations: tuple[str, ...]
     parts: tuple[str, ...]

@@ -48,7 +48,7 @@ def scapula(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Altera
 
 
 def clavicle(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-    """A clavicle that ends early or is absent."""
+    """A clavicle that is short or absent."""
     sides = _sides(rng)
     for side in sides:
         bone = plan.bones[f"clavicle {side}"]
@@ -108,7 +108,7 @@ def polysyndactyly(plan: BodyPlan, severity: float, rng: np.random.Generator) ->
 
 
 def damaged_digits(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-    """One to three digits of a paw that have lost their claw bone, or all phalanges when severe."""
+    """One to three digits of a paw without their claw bone, or without all phalanges when severe."""
     altered = _digits(plan, severity, rng, "031", list)
     left = 3 - int(severity > 0.4) - int(severity > 0.75)
     for part in altered.parts:

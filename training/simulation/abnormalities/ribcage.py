@@ -17,7 +17,7 @@ def _sides(rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def rib_number(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-    """A rib too many on the first lumbar vertebra, or one to three missing from the last ones."""
+    """An extra rib on the first lumbar vertebra, or one to three of the last ribs missing."""
     sides = _sides(rng)
     levels = max(rib.level for rib in plan.ribs)
     if rng.random() < 0.4:
@@ -68,7 +68,7 @@ def wavy_ribs(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alte
 
 
 def narrow_ribcage(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-    """A chest that is too narrow or too wide and shallow, or whose one side has fallen in."""
+    """A chest that is too narrow, too wide and shallow, or collapsed on one side."""
     if rng.random() < 0.4:
         side = str(rng.choice(SIDES))
         fallen = [rib for rib in plan.ribs if rib.side == side]

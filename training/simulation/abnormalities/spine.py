@@ -25,7 +25,7 @@ PROCESSES: Final = {CERVICAL: "063", THORACIC: "064", LUMBAR: "065", SACRAL: "06
 
 
 def _bump(plan: BodyPlan, apex: float, width: float) -> np.ndarray:
-    """Heading change along the spine (per vertebra, peak 1) that makes a bump at `apex` and comes back to straight."""
+    """Change of heading along the spine (per vertebra, peak 1) that bends it at `apex` and straightens it again."""
     place = (np.arange(len(plan.vertebrae)) - apex) / width
     heading: np.ndarray = -place * np.exp(0.5 - 0.5 * place**2)
     return heading
@@ -37,7 +37,7 @@ def _names(plan: BodyPlan, centre: float, reach: float) -> tuple[str, ...]:
 
 
 def scoliosis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-    """A lateral C or S curve of fixed vertebrae, 9 to 32 degrees of heading, seen in DV."""
+    """A lateral C or S curve of fixed vertebrae, 9 to 32 degrees of heading, visible in DV."""
     apex, side = float(rng.uniform(12.0, 22.0)), float(rng.choice([-1.0, 1.0]))
     angle = 9.0 + 23.0 * severity
     heading = angle * side * _bump(plan, apex, 2.6)
@@ -49,7 +49,7 @@ def scoliosis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alte
 
 
 def kyphosis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-    """A sharper dorsal hump, apex between T6 and L1, seen in LAT."""
+    """A sharp dorsal hump with its apex between T6 and L1, visible in LAT."""
     apex = float(rng.uniform(13.0, 20.0))
     for vertebra, turn in zip(plan.vertebrae, (10.0 + 24.0 * severity) * _bump(plan, apex, 3.2), strict=True):
         vertebra.pitch += float(turn)
@@ -57,7 +57,7 @@ def kyphosis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alter
 
 
 def lordosis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-    """A hollow back, apex between L1 and L5, seen in LAT."""
+    """A hollow back with its apex between L1 and L5, visible in LAT."""
     apex = float(rng.uniform(20.5, 24.5))
     for vertebra, turn in zip(plan.vertebrae, -(10.0 + 22.0 * severity) * _bump(plan, apex, 2.8), strict=True):
         vertebra.pitch += float(turn)
@@ -65,7 +65,7 @@ def lordosis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alter
 
 
 def vertebral_fusion(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-    """Two to four neighbouring bodies grown together, shortened and widened, the discs between them gone."""
+    """Two to four neighbouring bodies fused, shortened and widened, without discs between them."""
     region = str(rng.choice([CERVICAL, THORACIC, LUMBAR, CAUDAL], p=[0.3, 0.25, 0.25, 0.2]))
     members = plan.region(region)
     count = min(2 + int(severity > 0.55) + int(severity > 0.85), len(members))
@@ -140,9 +140,9 @@ def transitional_vertebra(plan: BodyPlan, severity: float, rng: np.random.Genera
 
 
 def vertebra_count(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-    """One vertebra too many or too few, in the lumbar region two when severe; ribs go with thoracic ones.
+    """One vertebra too many or too few, or two in the lumbar region when severe; ribs change with thoracic ones.
 
-    Five lumbar vertebrae are normal, so that two must be missing there.
+    Five lumbar vertebrae are normal, so two must be missing there.
     """
     region = str(rng.choice([CERVICAL, THORACIC, LUMBAR, SACRAL]))
     members = plan.region(region)

@@ -1,4 +1,4 @@
-"""Scapulae, clavicles and pelvis; each gives the joint its limb hangs from."""
+"""Scapulae, clavicles and pelvis; each returns the joint of its limb."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Long bones and joints of the limbs.
-
-Wrists, ankles and digits.
-"""
+"""Long bones and joints of the limbs, wrists, ankles and digits."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ _CLAW: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class PawPlacement:
-    """Where a paw is: the wrist or ankle (3,), unit axes along and across the paw, and how far it is fanned out."""
+    """Placement of a paw: the wrist or ankle (3,), unit axes along and across the paw, and the spread of its digits."""
 
     wrist: Points
     forward: Points
@@ -54,7 +51,7 @@ def build_paw(solids: Solids, part: str, paw: Paw, form: PawForm, place: PawPlac
     count = len(paw.digits)
     tracks = []
     for number, (aside, length) in enumerate(zip(np.linspace(-1.0, 1.0, count), paw.digits, strict=True)):
-        # Extra digits share the five usual rays' measures by place across the paw.
+        # Extra digits use the measures of the usual ray at their position across the paw.
         ray = form.rays[round((aside + 1.0) * 2.0)]
         turn = np.radians(aside * form.fan_degrees * place.fan * paw.spread)
         heading = np.array([np.cos(turn), np.sin(turn)]) @ axes
@@ -64,7 +61,7 @@ def build_paw(solids: Solids, part: str, paw: Paw, form: PawForm, place: PawPlac
         kept = paw.kept.get(number, len(bones))
         tracks.append(_digit(solids, part, root, np.array([heading, bend]), bones=bones[:kept], girth=form.girth))
     for first, second in paw.joined:
-        if second < count:  # a digit that is missing cannot be joined
+        if second < count:  # a missing digit cannot be joined
             shared = min(len(tracks[first]), len(tracks[second]))
             solids.tubes(part, tracks[first][:shared], tracks[second][:shared], form.girth * 1.1, 0.7)
     return np.asarray(tracks[count // 2][-1], dtype=np.float64)
@@ -74,7 +71,7 @@ def _digit(solids: Solids, part: str, root: Points, axes: Points, *, bones: Poin
     """Metacarpal, phalanges and claw with gaps at the joints; returns the far ends (n, 3) of the n (1 to 4) bones."""
     ends = np.cumsum(bones)
     gap = np.minimum(0.14, bones * 0.2)
-    # Toes curl a little back towards the paw's axis.
+    # Toes curl slightly towards the paw's axis.
     count = len(bones)
     curl = np.array([0.0, 0.3, 1.0, 1.6])[:count]
     far: Points = root + np.outer(ends, axes[0]) + np.outer(curl, axes[1]) * bones[min(1, count - 1)]
@@ -90,7 +87,7 @@ def _digit(solids: Solids, part: str, root: Points, axes: Points, *, bones: Poin
 
 @dataclass(frozen=True, slots=True)
 class LimbPath:
-    """Joints of one limb in the world, tip of the middle digit, and the paw's width axis; each (3,)."""
+    """Joints of one limb in world coordinates, tip of the middle digit, and the paw's width axis; each (3,)."""
 
     top: Points
     bend: Points
@@ -105,7 +102,7 @@ class LimbPath:
 
 @dataclass(frozen=True, slots=True)
 class _Course:
-    """A limb before it has bones: unit directions of its segments and of the bend, and the paw's axes."""
+    """Directions of a limb: unit vectors of its segments and of the bend, and the paw's axes."""
 
     upper: Points
     lower: Points
@@ -124,7 +121,7 @@ class _Course:
 
 
 def build_forelimb(solids: Solids, plan: BodyPlan, pose: Pose, side: str, joint: Points) -> LimbPath:
-    """Add humerus, radius, ulna and forepaw hanging from the shoulder joint."""
+    """Add humerus, radius, ulna and forepaw, starting from the shoulder joint."""
     limb = pose.fore[SIDES.index(side)]
     humerus, ulna, radius = (plan.bones[f"{name} {side}"] for name in ("humerus", "ulna", "radius"))
     course = _Course.of(limb, side, pose.view)
@@ -143,7 +140,7 @@ def build_forelimb(solids: Solids, plan: BodyPlan, pose: Pose, side: str, joint:
 
 
 def build_hindlimb(solids: Solids, plan: BodyPlan, pose: Pose, side: str, joint: Points) -> LimbPath:
-    """Add femur, patella, tibia, fibula, heel and hind paw hanging from the hip joint."""
+    """Add femur, patella, tibia, fibula, heel and hind paw, starting from the hip joint."""
     limb = pose.hind[SIDES.index(side)]
     femur, tibia, fibula = (plan.bones[f"{name} {side}"] for name in ("femur", "tibia", "fibula"))
     course = _Course.of(limb, side, pose.view)

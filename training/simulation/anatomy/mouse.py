@@ -1,4 +1,4 @@
-"""A posed mouse: all its bones and soft tissue in the world, ready to be projected."""
+"""A posed mouse: all its bones and soft tissue in world coordinates, ready for projection."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Mouse:
 
 
 def build_mouse(plan: BodyPlan, pose: Pose, texture_seed: int) -> Mouse:
-    """Pose the plan: spine first, then everything that hangs from it. `texture_seed` places gut and outline details."""
+    """Pose the plan: the spine first, then everything attached to it. `texture_seed` places gut and outline details."""
     rng = np.random.default_rng((texture_seed, 7))
     bone, soft = Solids(plan.scale), SoftTissue(Solids(plan.scale), Solids(plan.scale))
     column = lay_column(plan, pose)
@@ -68,7 +68,7 @@ def build_mouse(plan: BodyPlan, pose: Pose, texture_seed: int) -> Mouse:
 
 
 def _skull_frame(atlas: Frame, pose: Pose) -> Frame:
-    """The occipital condyles lie just cranial to the atlas; the skull keeps its own pitch, whatever the neck's."""
+    """Frame at the occipital condyles, just cranial to the atlas; the skull's pitch is independent of the neck's."""
     heading = np.arctan2(atlas.axes[1, 0], atlas.axes[0, 0])
     level = Frame(atlas.at([0.9, 0.0, 0.4]), np.eye(3))
     return level.turned(yaw=float(np.degrees(heading)), pitch=pose.skull_pitch)

@@ -1,6 +1,6 @@
-"""The measures of one mouse, before pose: what the seed varies and what an abnormality alters.
+"""The measurements of one mouse before posing: the seed varies them, and abnormalities alter them.
 
-Lengths in millimetres and angles in degrees of a young adult C57BL/6 mouse, read off the public micro-CT atlas
+Lengths in millimetres and angles in degrees of a young adult C57BL/6 mouse, taken from the public micro-CT atlas
 Digimouse (Dogdas et al. 2007) and IMPC radiographs; vertebral formula C7 T13 L6 S4 Ca28 (IMPReSS IMPC_XRY_013-017).
 """
 
@@ -64,7 +64,7 @@ class Vertebra:
 
 @dataclass(slots=True)
 class Rib:
-    """One rib: the level it leaves the spine at (0 = first thoracic) and its shape."""
+    """One rib: the level at which it leaves the spine (0 = first thoracic) and its shape."""
 
     side: str
     level: int
@@ -98,7 +98,7 @@ class Bone:
 class Paw:
     """The digits of one paw: lengths as shares of the usual, pairs joined by bone, and how far they spread.
 
-    `kept` says of damaged digits how many of their four bones (metacarpal, two phalanges, claw) are left.
+    `kept` maps damaged digits to the number of their four bones (metacarpal, two phalanges, claw) that remain.
     """
 
     digits: list[float]
@@ -123,7 +123,7 @@ class Skull:
 
 @dataclass(slots=True)
 class BodyPlan:
-    """All measures of one mouse. `scale` multiplies every length; `fat` in [0, 1] widens the soft tissue."""
+    """All measurements of one mouse. `scale` multiplies every length; `fat` in [0, 1] widens the soft tissue."""
 
     scale: float
     fat: float
@@ -145,7 +145,7 @@ class BodyPlan:
 
 
 def normal_plan(rng: np.random.Generator, sex: str) -> BodyPlan:
-    """A mouse without abnormality: size, fat, proportions and gentle asymmetry vary within the normal range."""
+    """A mouse without abnormality: size, fat, proportions and slight asymmetry vary within the normal range."""
     scale = float(rng.normal(1.02 if sex == "male" else 0.96, 0.035))
     vertebrae = [vertebra for region in FORMULA for vertebra in _vertebrae(region, rng)]
     paws = {f"{limb}paw {side}": Paw([1.0] * 5) for limb in ("fore", "hind") for side in SIDES}

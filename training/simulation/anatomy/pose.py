@@ -1,4 +1,4 @@
-"""How a mouse lies for its picture: bends of back and tail, directions of the limbs. Pose is never a finding."""
+"""Posture of a mouse for its picture: bends of back and tail, directions of the limbs. It is never a finding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAT: Final = "LAT"
 class Limb:
     """Directions of one limb's three segments, in degrees from cranial towards the picture plane's outer side.
 
-    In DV the angle opens towards the animal's own side, in LAT towards ventral; `splay` leads out of that plane.
+    In DV the angle opens towards the animal's own side, in LAT towards ventral; `splay` is the angle out of that plane.
     """
 
     upper: float
@@ -27,9 +27,9 @@ class Limb:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Everything about posture. Bends are degrees from neck to rump; `tail_turn` the tail's whole turn.
+    """A posture. Bends are degrees from neck to rump; `tail_turn` is the tail's total turn.
 
-    `tail_turn` is to the left in DV and dorsal in LAT; `tail_shape` says where along the tail most of it happens.
+    `tail_turn` is to the left in DV and dorsal in LAT; `tail_shape` sets where along the tail most of it is.
     """
 
     view: str
@@ -48,7 +48,7 @@ class Pose:
 
 
 def draw_pose(view: str, rng: np.random.Generator) -> Pose:
-    """A posture as technicians lay anaesthetised mice: DV prone with splayed limbs, LAT on the right side."""
+    """Draw a posture as technicians place anaesthetised mice: DV prone with splayed limbs, LAT on the right side."""
     lateral = view == LAT
     return Pose(
         view=view,
@@ -75,7 +75,7 @@ def _fore(lateral: bool, rng: np.random.Generator) -> Limb:
 
 
 def _hind(lateral: bool, rng: np.random.Generator) -> Limb:
-    """Half crouched or, in a quarter of the pictures, drawn out by tape."""
+    """Half crouched or, in a quarter of the pictures, stretched out with tape."""
     if rng.random() < 0.25:
         upper, lower, paw = rng.normal(96.0, 12.0), rng.normal(132.0, 14.0), rng.normal(130.0, 22.0)
     else:

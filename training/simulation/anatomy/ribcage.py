@@ -63,7 +63,7 @@ def _build_sternum(solids: Solids, line: Points) -> None:
 
 
 def _cartilage(solids: Solids, rib: Rib, curves: dict[str, Points], sternum: Points) -> None:
-    """True ribs reach their sternebra; ribs 8 to 10 lean on the cartilage before them."""
+    """True ribs reach their sternebra; ribs 8 to 10 join the cartilage in front of them."""
     end = curves[rib.name][-1]
     target = sternum[min(rib.level, TRUE_RIBS - 1)]
     if rib.level >= TRUE_RIBS:

@@ -1,6 +1,6 @@
 """Skull, mandible, teeth and ears, in a frame at the occipital condyles.
 
-Local measures (cranial, left, dorsal) in millimetres: 23 mm long, 10.5 mm wide over the parietals, 12.5 mm over the
+Local measurements (cranial, left, dorsal) in millimetres: 23 mm long, 10.5 mm wide over the parietals, 12.5 mm over the
 zygomatic arches.
 """
 

@@ -1,7 +1,7 @@
-"""The set of soft solids: groups of overlapping ellipsoids, and organs that add or take away.
+"""Soft tissue: groups of overlapping ellipsoids, and organs that add or remove density.
 
-Within a group only the thickest solid counts along a ray, so that a chain of overlapping ellipsoids reads as one body;
-groups add up.
+Within a group only the thickest solid counts along a ray, so a chain of overlapping ellipsoids looks like one body.
+Groups are added up.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SoftTissue:
         self._groups.append(np.full(len(centres), group))
 
     def sweep(self, group: int, path: Points, radii: Points, step: float = 0.9) -> None:
-        """Add spheres along a path of points (n, 3) with a radius at each, `step` least radii apart."""
+        """Add spheres along a path of points (n, 3) with a radius at each; their distance is `step` smallest radii."""
         lengths = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))))
         count = max(int(lengths[-1] / (step * float(np.min(radii)))) + 1, 2)
         at = np.linspace(0.0, lengths[-1], count)

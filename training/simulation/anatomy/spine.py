@@ -1,4 +1,4 @@
-"""The vertebral column: a chain of frames from the atlas to the tail's tip, and the bones along it."""
+"""The vertebral column: a chain of frames from the atlas to the tip of the tail, and the bones along it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SACRAL_WINGS: Final = (1.05, 0.85, 0.4, 0.3)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Frames at the middle of every vertebral body, beside the vertebrae they belong to."""
+    """The vertebrae, each with the frame at the middle of its body."""
 
     vertebrae: tuple[Vertebra, ...]
     frames: tuple[Frame, ...]
@@ -32,7 +32,7 @@ class Column:
 
 
 def lay_column(plan: BodyPlan, pose: Pose) -> Column:
-    """Walk from the atlas to the tail's tip; the first vertebra's cranial end is the world origin."""
+    """Place the vertebrae from the atlas to the tip of the tail; the first one's cranial end is the world origin."""
     pitch, yaw = _headings(plan, pose)
     place = np.zeros(3)
     frames = []
@@ -46,7 +46,7 @@ def lay_column(plan: BodyPlan, pose: Pose) -> Column:
 
 
 def _headings(plan: BodyPlan, pose: Pose) -> tuple[Points, Points]:
-    """Pitch and yaw of every vertebra's caudal direction: the plan's own, plus what posture adds."""
+    """Pitch and yaw of every vertebra's caudal direction: those of the plan plus those of the posture."""
     pitch = np.array([v.pitch for v in plan.vertebrae])
     yaw = np.array([v.yaw for v in plan.vertebrae])
     tail = np.array([v.region == CAUDAL for v in plan.vertebrae])
@@ -91,7 +91,7 @@ def build_column(solids: Solids, column: Column) -> None:
 
 
 def _body(solids: Solids, vertebra: Vertebra, frame: Frame) -> None:
-    """A waisted hollow cylinder with dense end plates; a wedge shortens one side."""
+    """A hollow cylinder with a waist and dense end plates; a wedge shortens one side."""
     half, radius = 0.5 * vertebra.length, vertebra.radius
     lean = vertebra.wedge * radius * 0.55
     cuts = np.array([half, half * 0.62, 0.0, -half * 0.62, -half])
@@ -112,7 +112,7 @@ def _body(solids: Solids, vertebra: Vertebra, frame: Frame) -> None:
 
 
 def _arch(solids: Solids, vertebra: Vertebra, frame: Frame) -> None:
-    """Neural arch, spinous and transverse processes, articular processes: two ends (cranial, left, dorsal) each."""
+    """Neural arch, spinous and transverse processes, articular processes; each has two ends (cranial, left, dorsal)."""
     half, r = 0.5 * vertebra.length, vertebra.radius
     canal = r + 1.5
     rows: list[tuple[float, ...]] = [

@@ -1,4 +1,4 @@
-"""The body's outline from neck to tail, the head and ears, and what lies inside the belly and chest."""
+"""Soft tissue of the trunk, tail, head and ears, and the organs in chest and belly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.simulation.anatomy.soft_tissue import BODY, EAR_RIMS, EARS, TAIL, 
 from training.simulation.anatomy.spine import Column
 from training.simulation.solids import Frame, Points
 
-# Half width, half height and depth of the centre below the spine, by place from the skull (0) to the tail's root (1).
+# Half width, half height and depth of the centre below the spine, from the skull (0) to the root of the tail (1).
 _PROFILE: Final = np.array(
     [
         [0.00, 6.8, 6.6, 0.8],
@@ -67,7 +67,7 @@ def add_trunk(soft: SoftTissue, plan: BodyPlan, pose: Pose, column: Column, rng:
 
 
 def _smooth_line(frames: list[Frame]) -> tuple[Points, Points]:
-    """Evenly spaced origins (n, 3) and axes (n, 3, 3) along the spine; skin bridges the spine's sharper bends."""
+    """Evenly spaced origins (n, 3) and axes (n, 3, 3) along the smoothed spine: skin bridges its sharper bends."""
     spine = np.array([frame.origin for frame in frames])
     left = np.array([frame.axes[:, 1] for frame in frames])
     place = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(spine, axis=0), axis=1))))
@@ -107,7 +107,7 @@ def _add_ear(soft: SoftTissue, ear: Frame) -> None:
 
 
 def add_organs(soft: SoftTissue, plan: BodyPlan, column: Column, rng: np.random.Generator) -> None:
-    """Take away the lungs' air and gas in the gut; add liver, stomach, muscle beside the spine and pellets."""
+    """Remove density for the lungs' air and gas in the gut; add liver, stomach, gut contents and pellets."""
     chest = [frame for _, frame in column.of(THORACIC)]
     for sign in (1.0, -1.0):
         for level, size in ((2, (3.8, 2.4, 3.0)), (5, (4.8, 3.8, 4.2)), (8, (5.4, 4.6, 4.4))):

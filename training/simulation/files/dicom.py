@@ -23,7 +23,7 @@ _FIRST_DAY: Final = dt.date(2016, 1, 4)
 def write_dicom(
     pixels: NDArray[np.uint16], radiograph: Radiograph, style: CentreStyle, seed: int, rng: np.random.Generator
 ) -> bytes:
-    """One DICOM file of stored values; MONOCHROME1 or 2 and the transfer syntax are drawn from the style."""
+    """One DICOM file of stored values; photometric interpretation and transfer syntax are drawn from the style."""
     storage = style.storage
     syntax = pydicom.uid.UID(getattr(pydicom.uid, str(rng.choice(storage.syntaxes))))
     dark = bool(rng.random() < storage.dark_bone)

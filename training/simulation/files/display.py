@@ -1,4 +1,4 @@
-"""From detected intensity to the grey values a centre stores."""
+"""Converts detected intensity to the grey values that a centre stores."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _TEXT_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def display(radiograph: Radiograph, style: CentreStyle, rng: np.random.Generator) -> Picture:
-    """Grey values in [0, 1] with bone bright: logarithm (or detector counts), window, gamma, sharpening.
+    """Grey values in [0, 1] with bright bone: logarithm (or detector counts), window, gamma, sharpening.
 
-    The window is set by the animal, as viewing software does; lead and blades saturate. A blank picture is stretched
-    by its own noise, and an over-exposed one by its open field.
+    The window follows the animal, as in viewing software; lead and blades saturate. For a blank picture it follows the
+    noise, and for an over-exposed one the open field.
     """
     transmission = radiograph.transmission
     dense = 1.0 - transmission if style.storage.linear else -np.log(transmission)
@@ -46,15 +46,15 @@ def _window(dense: Picture, radiograph: Radiograph, rng: np.random.Generator) ->
     if radiograph.trouble in (BLANK, OVER_EXPOSED) or inside.size < 100:
         low, high = np.quantile(open_field, (0.01, 0.995))
         return float(low), float(max(high, low + 1e-3))
-    beside = open_field[~radiograph.mask[exposed]]
-    # Up to where the background is black; the last hundredths may be a lead letter, above which nothing is left.
+    background = open_field[~radiograph.mask[exposed]]
+    # The quantile up to which the background is black; the last hundredths may be a lead letter.
     black = 1.0 - 0.97 * max(rng.random() ** 2, 0.04)
-    low = float(np.quantile(beside, black)) if beside.size > 100 else float(open_field.min())
+    low = float(np.quantile(background, black)) if background.size > 100 else float(open_field.min())
     return low, max(low + 0.05, float(np.quantile(inside, 0.997)) * jitter)
 
 
 def burn_text(grey: Picture, lines: tuple[str, ...]) -> Picture:
-    """Write lines in the upper left corner in full white, as acquisition software does."""
+    """Write lines of text in full white in the upper left corner, as acquisition software does."""
     size = max(grey.shape) / 2200.0
     marked = np.ascontiguousarray(grey)
     for number, line in enumerate(lines):
@@ -64,7 +64,7 @@ def burn_text(grey: Picture, lines: tuple[str, ...]) -> Picture:
 
 
 def quantise(grey: Picture, bits: int) -> NDArray[Any]:
-    """Whole grey values of the given bits."""
+    """Round to integer grey values of the given number of bits."""
     top = (1 << bits) - 1
     values = np.rint(grey * np.float32(top))
     whole: NDArray[Any] = values.astype(np.uint8 if bits <= 8 else np.uint16)

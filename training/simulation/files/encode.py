@@ -1,4 +1,4 @@
-"""The file that a centre would send for one radiograph."""
+"""Encodes a radiograph as the file that a centre would send."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Pixels = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """One file: its bytes, its name and the image parameter it belongs under."""
+    """One file: its bytes, its name and its image parameter."""
 
     data: bytes
     file_name: str
@@ -42,7 +42,7 @@ class EncodedImage:
 
 
 def encode(radiograph: Radiograph, style: CentreStyle | None = None, seed: int = 0) -> EncodedImage:
-    """Encode as the centre does (that of the radiograph unless `style` is given); same arguments, same bytes."""
+    """Encode in the style of the radiograph's centre, or in `style`; the same arguments give the same bytes."""
     style = style or style_of(radiograph.centre)
     rng = np.random.default_rng((int(radiograph.biological_sample_id), seed, 4))
     grey = display(radiograph, style, rng)
@@ -72,7 +72,7 @@ def _write_picture(pixels: Pixels, storage: Storage, rng: np.random.Generator) -
 
 
 def _with_alpha(pixels: Pixels, top: int, rng: np.random.Generator) -> Pixels:
-    """Colour and alpha with a transparent margin, whose hidden values are arbitrary as editors leave them."""
+    """Colour and alpha with a transparent margin, whose hidden values are arbitrary, as after editing."""
     height, width = pixels.shape
     inset = max(round(0.01 * min(height, width)), 2)
     picture = np.repeat(pixels[:, :, None], 4, axis=2)

@@ -1,9 +1,8 @@
-"""Beam and detector: thicknesses in, detected share of the open beam out.
+"""Beam and detector: computes the detected share of the open beam from thicknesses, with collimator and markers.
 
 Beer-Lambert at two energies, 20 and 30 keV (mass attenuation of ICRU soft tissue and cortical bone, NIST XCOM; bone at
-the tissue mineral density of a mouse, some 1.2 g/cm3), then scatter, unsharpness and quantum noise.
-
-Things beside the animal that stop the beam: collimator blades and lead letters.
+the tissue mineral density of a mouse, about 1.2 g/cm3), then scatter, unsharpness and quantum noise.
+Collimator blades and lead letters stop the beam as well.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _LEAD: Final = 0.01
 
 
 def collimate(primary: Picture, technique: Technique, rng: np.random.Generator) -> tuple[Box, Picture]:
-    """Darken what the blades cover; returns the exposed field and the picture."""
+    """Darken the area that the blades cover; return the exposed field and the picture."""
     height, width = primary.shape
     if technique.collimator <= 0.0:
         return Box(0, 0, height, width), primary
@@ -38,7 +37,7 @@ def collimate(primary: Picture, technique: Technique, rng: np.random.Generator) 
 def place_marker(
     primary: Picture, mask: NDArray[np.bool_], field: Box, letter: str, rng: np.random.Generator
 ) -> Picture:
-    """Lay a lead letter in the corner of the field that is freest of the animal."""
+    """Place a lead letter in the corner of the field with the least of the animal."""
     size = round(0.05 * max(primary.shape) * float(rng.uniform(0.7, 1.2)))
     inset = size // 2
     corners = [
@@ -68,7 +67,7 @@ _STARVED: Final = 0.93
 
 
 def transmit(soft: Picture, bone: Picture, hardness: float) -> Picture:
-    """Share of the beam behind soft tissue and bone (millimetres): `hardness` in [0, 1] is the share of 30 keV."""
+    """Share of the beam behind soft tissue and bone (millimetres); `hardness` in [0, 1] is the share of 30 keV."""
     low, high = (
         cv2.exp(cv2.addWeighted(soft, -muscle, bone, -mineral, 0.0))
         for muscle, mineral in zip(SOFT_PER_MM, BONE_PER_MM, strict=True)
@@ -86,7 +85,7 @@ def scatter(primary: Picture, share: float, pixel_mm: float) -> Picture:
 
 
 def detect(primary: Picture, technique: Technique, pixel_mm: float, rng: np.random.Generator) -> Picture:
-    """Heel effect, unsharpness and noise at the detector's own pixels."""
+    """Add heel effect, unsharpness and noise at the detector's pixels."""
     height, width = primary.shape
     sigma = technique.blur_mm / pixel_mm
     detected = primary.copy() if sigma < 0.3 else np.asarray(cv2.GaussianBlur(primary, (0, 0), sigma), np.float32)
@@ -101,7 +100,7 @@ def detect(primary: Picture, technique: Technique, pixel_mm: float, rng: np.rand
 
 
 def _noise(height: int, width: int, rng: np.random.Generator) -> Picture:
-    """Normal deviates (height, width): a quarter of them drawn, the rest mirrored, which no eye or filter can tell."""
+    """Normal deviates (height, width): a quarter is drawn and mirrored for the rest, which is not noticeable."""
     half_height, half_width = (height + 1) // 2, (width + 1) // 2
     block = rng.standard_normal((half_height, half_width), dtype=np.float32)
     noise = np.empty((2 * half_height, 2 * half_width), dtype=np.float32)

@@ -1,7 +1,4 @@
-"""From a posed mouse to ray thicknesses on a picture grid, for one view, angle and mirror.
-
-Where given bones lie in a picture: the simulator's own knowledge, for pretraining.
-"""
+"""Projects a posed mouse to ray thicknesses on a picture grid, and maps given bones for pretraining."""
 
 from __future__ import annotations
 
@@ -20,13 +17,13 @@ from training.simulation.imaging.rays import Cover, Grid, Picture, add_up, cover
 from training.simulation.solids import Points
 
 _LEAST_MM: Final = 0.02
-"""Thinner bone than this along the ray does not count."""
+"""Bone that is thinner than this along the ray does not count."""
 
 
 def bone_map(mouse: Mouse, grid: Grid, groups: Sequence[Collection[str]]) -> NDArray[np.bool_]:
     """For each group of part names, the pixels that its bones cover: bool [groups, height, width].
 
-    Names that this mouse does not have (a missing rib) are passed over.
+    Names that this mouse does not have (a missing rib) are ignored.
     """
     covers = (
         (cover_tubes(mouse.tubes, grid), mouse.tubes.part),
@@ -35,14 +32,14 @@ def bone_map(mouse: Mouse, grid: Grid, groups: Sequence[Collection[str]]) -> NDA
     member = np.zeros((len(groups), len(mouse.parts)), dtype=np.bool_)
     for row, names in zip(member, groups, strict=True):
         row[[mouse.parts[name] for name in names if name in mouse.parts]] = True
-    totals = [sum(_of_parts(cover, wanted[part], grid) for cover, part in covers) for wanted in member]
+    totals = [sum(_of_parts(cover, chosen[part], grid) for cover, part in covers) for chosen in member]
     return np.stack([np.asarray(total) > _LEAST_MM for total in totals])
 
 
-def _of_parts(cover: Cover, wanted: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
-    taken = wanted[cover.solid]
+def _of_parts(cover: Cover, chosen: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
+    kept = chosen[cover.solid]
     size = grid.height * grid.width
-    total = np.bincount(cover.pixel[taken], weights=cover.thickness[taken], minlength=size)
+    total = np.bincount(cover.pixel[kept], weights=cover.thickness[kept], minlength=size)
     return np.asarray(total, dtype=np.float64).reshape(grid.height, grid.width)
 
 
@@ -51,7 +48,7 @@ _SOFT_COARSER: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Thickness:
-    """Ray thicknesses in millimetres, both (height, width) float32, and the pixel boxes of the bones asked for."""
+    """Ray thicknesses in millimetres, both (height, width) float32, and the pixel boxes of the requested bones."""
 
     soft: Picture
     bone: Picture
@@ -85,13 +82,13 @@ def extent(mouse: Mouse, axes: Points, parts: tuple[str, ...] = ()) -> Points:
     """Picture box (2, 2) of the mouse's bones, or of the named ones: low and high (right, down), millimetres."""
     tubes = mouse.tubes
     if parts:
-        wanted = np.isin(tubes.part, [mouse.parts[name] for name in parts])
-        points = np.concatenate((tubes.start[wanted], tubes.end[wanted]))
+        chosen = np.isin(tubes.part, [mouse.parts[name] for name in parts])
+        points = np.concatenate((tubes.start[chosen], tubes.end[chosen]))
     else:
         points = np.concatenate((tubes.start, tubes.end))
     flat = points @ axes[:, :2]
     low, high = flat.min(axis=0), flat.max(axis=0)
-    if not parts:  # the snout is ellipsoids alone, and an animal must not be cut by accident
+    if not parts:  # the snout consists of ellipsoids only, and must not be cut off
         middle = mouse.ellipsoids.centre @ axes[:, :2]
         reach = np.sqrt(np.einsum("ik,nij,jk->nk", axes[:, :2], mouse.ellipsoids.shape, axes[:, :2]))
         low, high = np.minimum(low, (middle - reach).min(axis=0)), np.maximum(high, (middle + reach).max(axis=0))
@@ -105,7 +102,7 @@ def thicknesses(mouse: Mouse, grid: Grid, altered: tuple[str, ...]) -> Thickness
 
 
 def _soft(mouse: Mouse, grid: Grid) -> Picture:
-    """Soft tissue on a coarser grid: skin and organs have no detail finer than that."""
+    """Soft tissue, computed on a coarser grid: skin and organs have no smaller details."""
     coarse = grid.coarser(_SOFT_COARSER)
     body = greatest(cover_ellipsoids(mouse.soft, coarse), mouse.soft_group, GROUPS, coarse)
     organs = cover_ellipsoids(mouse.organs, coarse)

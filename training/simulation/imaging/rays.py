@@ -90,7 +90,7 @@ def _runs(solid: Index, y: Index, low: Points, high: Points, width: int) -> tupl
 
 
 def cover_ellipsoids(solids: Ellipsoids, grid: Grid) -> Cover:
-    """Every pixel that each ellipsoid covers."""
+    """All pixels covered by each ellipsoid."""
     centre = grid.project(solids.centre)
     shape = np.einsum("ki,nkl,lj->nij", grid.axes, solids.shape, grid.axes) / grid.step**2
     sxx, sxy, syy = shape[:, 0, 0], shape[:, 0, 1], shape[:, 1, 1]
@@ -110,7 +110,7 @@ def cover_ellipsoids(solids: Ellipsoids, grid: Grid) -> Cover:
 
 
 def cover_tubes(solids: Tubes, grid: Grid) -> Cover:
-    """Every pixel that each tube covers."""
+    """All pixels covered by each tube."""
     line = _Axes.of(solids, grid)
     reach = np.maximum(line.radius, line.end_radius)
     low = np.minimum(line.start[:, :2], line.end[:, :2]) - reach[:, None]
@@ -118,7 +118,7 @@ def cover_tubes(solids: Tubes, grid: Grid) -> Cover:
     solid, y = _grid_rows(low[:, 1], high[:, 1], grid.height)
     down = y + 0.5 - line.start[solid, 1]
     ex, ey = line.along[solid, 0], line.along[solid, 1]
-    # A run also ends where the ray is farther than the radius from the axis: |x ey - down ex| <= reach.
+    # A run also stops where the ray is farther than the radius from the axis: |x ey - down ex| <= reach.
     steep = np.maximum(np.abs(ey), 1e-3)
     middle = line.start[solid, 0] + down * ex / np.where(ey < 0, -steep, steep)
     half = reach[solid] / steep
@@ -181,7 +181,7 @@ class _Axes:
         length, radius, taper, sine, cosine, density = (table[:, i][solid] for i in range(6))
         radius = radius + taper * np.clip(along, 0.0, length)
         half = np.sqrt(np.maximum(radius * radius - across * across, 0.0)) / sine
-        # Half a pixel of softness at the ends stands for the detector's own sampling.
+        # Half a pixel of softness at the ends models the detector's sampling.
         spread = np.maximum(half * cosine, np.float32(0.5))
         inside = np.minimum(along + spread, length) - np.maximum(along - spread, 0.0)
         chord: Picture = np.maximum(inside, 0.0) * half / spread * density

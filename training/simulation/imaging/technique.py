@@ -65,7 +65,7 @@ def draw_technique(
     mirrored: bool | None = None,
     head_angle: float | None = None,
 ) -> Technique:
-    """Draw one exposure; `side` (pixels of the longer side), mirror and angle replace what would be drawn."""
+    """Draw one exposure; `side` (pixels of the longer side), mirror and angle override the drawn values."""
     height, width = style.sizes[int(rng.integers(len(style.sizes)))]
     if side is not None:
         height, width = (round(n * side / max(height, width)) for n in (height, width))

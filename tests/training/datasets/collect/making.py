@@ -13,7 +13,7 @@ from services.common.labels import LABEL_ORDER
 from services.ledger.queries import ReviewRecord
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Part, Recipe, part_of
-from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
+from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.labels.report.write import COLUMNS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ def simulated_set(folder: Path, labels: dict[str, tuple[int, ...]], seed: int = 
         views = np.zeros((2, 448, 448), dtype=np.uint8)
         bones = np.zeros((2, len(CHANNELS), SIDE, SIDE), dtype=np.uint8)
         entry = StoredSpecimen(index, specimen, "JAX", truth, digest, "", (("DV", "a" * 64, "b" * 64),))
-        store.add(entry, SpecimenPictures(tensor, views, bones))
+        store.add(entry, SpecimenArrays(tensor, views, bones))
     return folder
 
 

@@ -85,7 +85,7 @@ def test_without_an_evaluation_set_nothing_can_be_judged(tmp_path: Path) -> None
     with pytest.raises(Rejected, match="run once with --grow-evaluation"):
         _collect(tmp_path / "out", source)
     untested = simulated_set(tmp_path / "untested", dict.fromkeys(TRAIN, SPINE))
-    with pytest.raises(Rejected, match="no labelled specimen is of the test part"):
+    with pytest.raises(Rejected, match="no labelled specimen is in the test part"):
         _collect(tmp_path / "other", untested, grow=True)
 
 
@@ -134,7 +134,7 @@ def test_a_dataset_that_is_not_whole_is_not_read(tmp_path: Path, name: str) -> N
     folder = _collect(tmp_path / "out", simulated_set(tmp_path / "set", FIRST), grow=True).folder
     content = (folder / name).read_bytes()
     (folder / name).unlink()
-    with pytest.raises(Rejected, match=f"no whole dataset, {name} missing"):
+    with pytest.raises(Rejected, match=f"no complete dataset, without {name}"):
         Dataset.read(folder)
     if name != "evaluation.parquet":
         (folder / name).write_bytes(content[: len(content) // 2])

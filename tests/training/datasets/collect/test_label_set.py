@@ -21,7 +21,7 @@ def test_labels_missing_ones_and_exclusions_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda text: text.replace("level1", "level2"), ":1: other columns"),
+        (lambda text: text.replace("level1", "level2"), ":1: the columns are not those"),
         (lambda text: text.replace("1,JAX,C57BL/6N,,,0", "1,JAX,C57BL/6N,,,2"), ":2: a label is '2'"),
         (lambda text: text.replace("2,JAX", "1,JAX"), ":3: specimen 1 occurs twice"),
         (lambda text: text + "3,JAX,,,someday" + "," * 15 + "\n", ":4: excluded is 'someday'"),

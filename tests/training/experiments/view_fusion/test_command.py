@@ -12,7 +12,7 @@ from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe
-from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen, Subset
+from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen, Subset
 from training.evaluation.parquet import load
 from training.experiments.view_fusion import METHODS, LabelRegressions, leave_centre_out_logits
 
@@ -34,7 +34,7 @@ def _fill(folder: Path) -> None:
         if index % 2:
             tensor[8:24, 8:24, 0] = 250
         entry = StoredSpecimen(index, f"M{index}", ("JAX", "BCM")[index % 3 == 0], tuple(labels.tolist()), "")
-        store.add(entry, SpecimenPictures(tensor, views, bones))
+        store.add(entry, SpecimenArrays(tensor, views, bones))
 
 
 def test_every_way_is_judged_on_the_same_test_specimens(tmp_path: Path) -> None:

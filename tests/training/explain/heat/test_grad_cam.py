@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.explain.grad_cam import grad_cam
+from training.explain.heat import grad_cam
 from training.models.output import ExplainedLayer, Output
 
 SIDE = 8

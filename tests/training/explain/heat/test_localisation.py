@@ -53,7 +53,7 @@ def test_specimens_without_heat_are_counted_and_left_out_of_the_mean() -> None:
     heat[0, 0, 1, 1] = 1
     heat[2] = 1
     found = summarise("Spine", shares(heat, altered, np.concatenate([BONES] * 3)))
-    assert (found.specimens, found.blind) == (2, 1)
+    assert (found.specimens, found.without_heat) == (2, 1)
     assert found.heat.value == pytest.approx((1 + 2 / 32) / 2)
     assert found.heat.low <= found.heat.value <= found.heat.high
     assert found.area == pytest.approx((1 / 32 + 2 / 32) / 2)
@@ -62,6 +62,6 @@ def test_specimens_without_heat_are_counted_and_left_out_of_the_mean() -> None:
 
 def test_no_heat_at_all_is_no_figure() -> None:
     found = summarise("Spine", shares(np.zeros((1, 1, 4, 4), dtype=np.float32), _cover((0, 1, 1)), BONES))
-    assert (found.specimens, found.blind) == (0, 1)
+    assert (found.specimens, found.without_heat) == (0, 1)
     assert math.isnan(found.heat.value)
     assert math.isnan(found.gain)

@@ -10,10 +10,10 @@ import torch
 from services.common.labels import LABEL_ORDER
 from tests.training.synthetic import tiny_subset
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.evaluation.predictions import Abnormality, PredictionOrigin, Predictions
+from training.explain.heat import heat_maps
 from training.explain.heat_maps import draw_sheets, positive_pairs, spread, study
-from training.explain.maps import heat_maps
-from training.explain.trained import TrainedBackbone
+from training.explain.run_folder import TrainedBackbone
+from training.metrics.predictions import Abnormality, PredictionOrigin, Predictions
 from training.models.registry import build_backbone
 
 
@@ -70,7 +70,7 @@ def test_every_positive_label_with_a_visible_altered_bone_is_looked_at(convnext:
 
 def test_study_has_a_figure_for_each_label_and_kind(convnext: TrainedBackbone) -> None:
     for found in study(convnext):
-        counts = {one.name: one.specimens + one.blind for one in found.labels}
+        counts = {one.name: one.specimens + one.without_heat for one in found.labels}
         assert counts == dict(zip(LABEL_ORDER, convnext.test.labels.sum(axis=0).tolist(), strict=True))
         assert [one.name for one in found.kinds] == ["kyphosis"]
         area = 6 / (2 * SIDE * SIDE)
@@ -86,7 +86,8 @@ def test_sheets_show_the_surest_the_median_and_the_missed_specimen(convnext: Tra
     labels = convnext.predictions.labels.copy()
     labels[:, 3:] = 0
     some = replace(convnext, predictions=replace(convnext.predictions, labels=labels))
-    drawn = draw_sheets(some, lambda label: tmp_path / f"heat-{label}.png", told.append)
-    assert drawn == [label for label, count in zip(LABEL_ORDER, labels.sum(axis=0), strict=True) if count]
-    assert told == [f"heat-{label}.png" for label in drawn]
-    assert {path.name for path in tmp_path.iterdir()} == set(told)
+    drawn = draw_sheets(some, tmp_path, told.append)
+    positive = [label for label, count in zip(LABEL_ORDER, labels.sum(axis=0), strict=True) if count]
+    assert drawn == [tmp_path / f"heat-{label}.png" for label in positive]
+    assert told == [f"drawing the heat of {label}" for label in positive]
+    assert set(tmp_path.iterdir()) == set(drawn)

@@ -14,10 +14,11 @@ from services.common.labels import LABEL_ORDER, LEVEL3, PARENTS
 from services.common.preprocessing import VIEW_SIDE
 from tests.training.evaluation.cohort import CENTRES, origin
 from training.datasets.bone_truth import CHANNELS, SIDE
+from training.datasets.missing import Labels
 from training.datasets.recipe import Recipe, part_of
-from training.datasets.store import SetFolder, SpecimenPictures, StoredSpecimen
+from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.evaluation.parquet import save
-from training.evaluation.predictions import Abnormality, Labels, Predictions
+from training.metrics.predictions import Abnormality, Predictions
 from training.models.registry import build_backbone
 from training.train.checkpoint import FINAL, LAST, Epoch, path_of
 
@@ -70,7 +71,7 @@ def _training_set(folder: Path, names: tuple[str, ...], labels: Labels) -> None:
         views = np.zeros((2, VIEW_SIDE, VIEW_SIDE), dtype=np.uint8)
         store.add(
             StoredSpecimen(index, name, centre, tuple(labels[index].tolist()), ""),
-            SpecimenPictures(tensor, views, bones),
+            SpecimenArrays(tensor, views, bones),
         )
 
 

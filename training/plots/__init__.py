@@ -1,0 +1,1 @@
+"""Figures of the evaluation, drawn as PNG files."""
