@@ -14,12 +14,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     *,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when the files are out of date.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing. Fail if the files are out of date.")] = False,
 ) -> None:
-    """Write JSON Schemas, AsyncAPI document and docs/contracts.md from the events.
+    """Write the JSON Schemas, the AsyncAPI document and docs/contracts.md from the events.
 
-    Fails, and writes nothing, when an event breaks what its schema version promised: removed or renamed a field,
-    asks for a new one, or allows other values. Such a change takes a new `schema_version`.
+    Fails and writes nothing if an event breaks a promise of its schema version: a field was removed or renamed, a new
+    field is required, or the allowed values changed. Such a change needs a new `schema_version`.
     """
     try:
         problems = contract.broken_promises(contract.schemas())
@@ -27,7 +27,7 @@ def main(
         typer.echo(error, err=True)
         raise typer.Exit(1) from error
     if problems:
-        problems.append("raise the event's schema_version, or take the change back (docs/contracts.md)")
+        problems.append("raise the event's schema_version, or undo the change (docs/contracts.md)")
     elif check:
         problems = contract.drift()
     else:

@@ -13,7 +13,7 @@ from services.cli.groups import DefaultCommandGroup
 from services.cli.options import SinceOption, user
 from services.cli.output import JsonOption, console, errors, moment, print_json, table
 from services.common.events.base import now
-from services.common.events.summary import reviewed
+from services.common.events.summary import describe_review
 from services.common.labels import LABEL_ORDER
 from services.common.settings import Settings, load
 from services.ledger.database import ledger
@@ -112,7 +112,7 @@ def list_(
             moment(one.review.reviewed_at),
             one.review.biological_sample_id,
             one.review.who,
-            reviewed(one.review),
+            describe_review(one.review),
             one.review.note,
             one.review_id[:12],
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.common.errors import Rejected
 from services.common.events import PhenotypeCall
-from services.common.events.summary import called
+from services.common.events.summary import describe_call
 from services.common.keys import original_key
 from services.common.store import ObjectStore
 from services.demo.outcome import DemoOutcome, DemoSpecimen
@@ -79,7 +79,7 @@ def _specimen_row(one: DemoSpecimen, store: ObjectStore) -> NDArray[np.uint8]:
         (f"{one.call.revision} images in all", ""),
         ("", ""),
         ("", ""),
-        (f"truth: {one.submission.true_labels()}", f"call: {called(one.call)}"),
+        (f"truth: {one.submission.true_labels()}", f"call: {describe_call(one.call)}"),
         (f"P(abnormal) {one.call.consensus.level1:.2f}", ""),
     )
     return np.hstack([_captioned(tile, words) for tile, words in zip(tiles, lines, strict=True)])

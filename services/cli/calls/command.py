@@ -21,7 +21,7 @@ from services.cli.options import SinceOption
 from services.cli.output import JsonOption, console, moment, print_json, table
 from services.common.errors import Fatal, Rejected
 from services.common.events import PhenotypeCall, parse_event
-from services.common.events.summary import COLUMNS, called, row
+from services.common.events.summary import CALL_COLUMNS, call_row, describe_call
 from services.common.kafka.clients import reader
 from services.common.settings import Settings, load
 from services.common.topics import CALLS
@@ -105,8 +105,8 @@ def _list(settings: Settings, *, as_json: bool, **filters: Any) -> None:
         for record in found:
             print_json(_document(record))
         return
-    rows = [row(record.call, moment(record.recorded_at)) for record in found]
-    console().print(table(f"{len(rows)} current calls", (*COLUMNS, "recorded (UTC)"), rows))
+    rows = [call_row(record.call, moment(record.recorded_at)) for record in found]
+    console().print(table(f"{len(rows)} current calls", (*CALL_COLUMNS, "recorded (UTC)"), rows))
 
 
 def _show_one(settings: Settings, specimen: str, *, as_json: bool) -> None:
@@ -130,9 +130,10 @@ def _follow(settings: Settings, centre: str | None, *, abnormal: bool, as_json: 
         if as_json:
             print_json(call)
         else:
-            words = f"[dim]{moment(call.produced_at)}[/]  {escape(call.biological_sample_id)}  {escape(call.centre)}  "
+            text = f"[dim]{moment(call.produced_at)}[/]  {escape(call.biological_sample_id)}  {escape(call.centre)}  "
             console().print(
-                words + f"[bold]{escape(called(call))}[/]  P(abnormal) {call.consensus.level1:.2f}", soft_wrap=True
+                text + f"[bold]{escape(describe_call(call))}[/]  P(abnormal) {call.consensus.level1:.2f}",
+                soft_wrap=True,
             )
 
 

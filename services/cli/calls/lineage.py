@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from services.cli.output import moment, seconds, table
 from services.common.events import PhenotypeCall
-from services.common.events.summary import called, reviewed
+from services.common.events.summary import describe_call, describe_review
 from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
 
 
@@ -58,7 +58,7 @@ def views(history: SpecimenHistory) -> RenderableType:
 def reviews(history: SpecimenHistory) -> RenderableType:
     """Tabulate what curators said, the newest first."""
     rows = (
-        (moment(one.review.reviewed_at), one.review.who, reviewed(one.review), one.review.note)
+        (moment(one.review.reviewed_at), one.review.who, describe_review(one.review), one.review.note)
         for one in history.reviews
     )
     return table("Reviews", ("reviewed (UTC)", "who", "verdict", "note"), rows)
@@ -73,7 +73,7 @@ def rejections(history: SpecimenHistory) -> RenderableType:
 
 def _call(record: CallRecord) -> Iterator[RenderableType]:
     call = record.call
-    yield f"[bold]{escape(call.biological_sample_id)}[/]  {escape(call.centre)}  [bold]{escape(called(call))}[/]"
+    yield f"[bold]{escape(call.biological_sample_id)}[/]  {escape(call.centre)}  [bold]{escape(describe_call(call))}[/]"
     yield table(
         "Probabilities",
         ("label", "call#", "consensus#", *(f"{m.model} {m.version}#" for m in call.models), ""),
@@ -116,4 +116,4 @@ def _labels(call: PhenotypeCall) -> Iterator[tuple[object, ...]]:
 
 
 def _older(record: CallRecord) -> tuple[object, ...]:
-    return record.call.revision, record.call.activation, called(record.call), moment(record.call.produced_at)
+    return record.call.revision, record.call.activation, describe_call(record.call), moment(record.call.produced_at)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from services.cli.output import seconds, table
-from services.common.events.summary import called
+from services.common.events.summary import describe_call
 from services.demo.outcome import DemoOutcome, DemoSpecimen, LabelScore, label_figures, quantile
 from services.demo.submissions import ACCEPTED, GOOD
 
@@ -38,7 +38,7 @@ def account(outcome: DemoOutcome) -> Iterator[RenderableType]:
 def _calls(outcome: DemoOutcome) -> Iterator[tuple[object, ...]]:
     for one in outcome.specimens:
         call = one.call
-        words = (called(call), f"{call.consensus.level1:.2f}", call.revision) if call else ("none", "", "")
+        words = (describe_call(call), f"{call.consensus.level1:.2f}", call.revision) if call else ("none", "", "")
         yield (one.biological_sample_id, one.submission.centre, one.submission.true_labels(), *words, _remark(one))
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.common.events import ImageEvent, PhenotypeCall, Rejection, SpecimenReady, TensorReady, ViewReady
-from services.common.events.summary import called, reviewed
+from services.common.events.summary import describe_call, describe_review
 from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS, Topic
 from services.ledger.queries import RejectionSummary, SpecimenHistory
 from services.operations.trace.stretches import TraceRecord, Window
@@ -74,7 +74,7 @@ def _recorded(history: SpecimenHistory) -> Iterator[TraceStep]:
         yield TraceStep(record.recorded_at, "sink", what, record.call.call_id)
     for one_review in history.reviews:
         review = one_review.review
-        words = f"reviewed by {review.who}: {reviewed(review)}" + (f" ({review.note})" if review.note else "")
+        words = f"reviewed by {review.who}: {describe_review(review)}" + (f" ({review.note})" if review.note else "")
         yield TraceStep(review.reviewed_at, "curator", words, one_review.review_id)
     for one in history.rejections:
         yield TraceStep(one.recorded_at, "sink", "refusal recorded in the ledger", one.rejection_id)
@@ -135,7 +135,7 @@ def _refusal(one: Rejection | RejectionSummary, where: str | None) -> TraceStep:
 
 def _call(call: PhenotypeCall, where: str | None) -> TraceStep:
     models = ", ".join(f"{model.model} {model.version}" for model in call.models)
-    what = f"called {called(call)} at revision {call.revision} by {models}, activation {call.activation}"
+    what = f"called {describe_call(call)} at revision {call.revision} by {models}, activation {call.activation}"
     return TraceStep(call.produced_at, "classifier", what, call.call_id, where, call.tensor_key)
 
 

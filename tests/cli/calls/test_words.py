@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from services.cli.calls.lineage import described
-from services.common.events.summary import called, reviewed
+from services.common.events.summary import describe_call, describe_review
 from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
 from tests.ledger.examples import NOON, call, image, review, view
 
@@ -20,7 +20,7 @@ from tests.ledger.examples import NOON, call, image, review, view
     ],
 )
 def test_a_call_in_words(vector: tuple[int, ...], abnormal: bool, elsewhere: bool, words: str) -> None:
-    assert called(call("a", vector=vector, abnormal=abnormal, abnormal_elsewhere=elsewhere)) == words
+    assert describe_call(call("a", vector=vector, abnormal=abnormal, abnormal_elsewhere=elsewhere)) == words
 
 
 def test_the_page_of_a_specimen_shows_hostile_text_as_it_is() -> None:
@@ -40,4 +40,4 @@ def test_the_page_of_a_specimen_shows_hostile_text_as_it_is() -> None:
 
 def test_a_review_in_words_names_verdicts_in_the_order_of_labels() -> None:
     said = review("1", Fusion="abnormal", Spine="abnormal", Ribs="normal", Joints="unknown")
-    assert reviewed(said) == "abnormal Spine, Fusion; normal Ribs; withdrawn Joints"
+    assert describe_review(said) == "abnormal Spine, Fusion; normal Ribs; withdrawn Joints"
