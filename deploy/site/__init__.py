@@ -1,1 +1,1 @@
-"""What makes the site of docs/ besides MkDocs itself."""
+"""What the site of docs/ needs besides MkDocs."""

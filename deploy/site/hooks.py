@@ -1,7 +1,7 @@
-"""MkDocs hooks: pages of docs/ link to files of the repository; these become part of the site.
+"""MkDocs hooks that add the files of the repository to which pages of docs/ link to the site.
 
-A link `../NAME` of a page leads out of docs/. The file NAME is taken into the site as `repository/NAME`, a folder as a
-page that lists its files, and the link is turned there, so that nothing depends on where the repository is published.
+A link `../NAME` of a page leads out of docs/. The file NAME is added to the site as `repository/NAME`, a folder as a page
+that lists its files, and the link is rewritten. The site therefore does not depend on where the repository is published.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from mkdocs.structure.pages import Page
 
 _CLONE: Final = Path(__file__).parents[2]
 _DOCS: Final = _CLONE / "docs"
-_TAKEN: Final = "repository"
+_PREFIX: Final = "repository"
 _LINK: Final = re.compile(r"(?<=\]\()([^)#\s:]+)(?=[)#])")
 _FENCED: Final = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Take into the site whatever its pages link to outside docs/, and what those pages link to."""
+    """Add to the site all files outside docs/ that its pages link to, directly or through other added pages."""
     waiting = list(_DOCS.glob("**/*.md"))
     while waiting:
         for target in _targets(waiting.pop()):
@@ -40,17 +40,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links that lead between docs/ and the rest of the repository to their places in the site."""
+    """Rewrite links between docs/ and the rest of the repository to their paths in the site."""
     source = page.file.src_uri
-    taken = source.startswith(f"{_TAKEN}/")
-    folder = (_CLONE / source.removeprefix(f"{_TAKEN}/") if taken else _DOCS / source).parent
+    added = source.startswith(f"{_PREFIX}/")
+    folder = (_CLONE / source.removeprefix(f"{_PREFIX}/") if added else _DOCS / source).parent
 
-    def turned(match: re.Match[str]) -> str:
+    def rewritten(match: re.Match[str]) -> str:
         target = _resolved(folder, match[1])
         return os.path.relpath(_source(target), Path(source).parent) if target.exists() else match[1]
 
     parts = _FENCED.split(markdown)
-    return "".join(part if index % 2 else _LINK.sub(turned, part) for index, part in enumerate(parts))
+    return "".join(part if index % 2 else _LINK.sub(rewritten, part) for index, part in enumerate(parts))
 
 
 def _targets(path: Path) -> list[Path]:
@@ -64,10 +64,10 @@ def _resolved(folder: Path, link: str) -> Path:
 
 
 def _source(target: Path) -> str:
-    """Place of a file among the site's sources; a folder's is the page that lists it."""
+    """Path of a file among the sources of the site. The path of a folder is that of the page that lists it."""
     if target.is_relative_to(_DOCS):
         return target.relative_to(_DOCS).as_posix()
-    source = f"{_TAKEN}/{target.relative_to(_CLONE).as_posix()}"
+    source = f"{_PREFIX}/{target.relative_to(_CLONE).as_posix()}"
     return f"{source}/index.md" if target.is_dir() else source
 
 

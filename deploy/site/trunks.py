@@ -1,4 +1,4 @@
-"""Draws docs/assets/trunks.png, what the models see of the trunk: `python -m deploy.site.trunks`."""
+"""Draws docs/assets/trunks.png, the trunk as the models see it: `python -m deploy.site.trunks`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Tile = NDArray[np.uint8]
 
 
 def main() -> None:
-    """Simulate a normal mouse and three abnormal ones; draw their trunks as sampled and as levelled."""
+    """Simulate one normal and three abnormal mice, and draw their trunks as sampled and as levelled."""
     sheet = np.hstack([tile for kinds in _KINDS for tile in _specimen(kinds)])
     if not cv2.imwrite(str(PICTURE), sheet):
         raise RuntimeError("OpenCV could not write a PNG")

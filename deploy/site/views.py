@@ -1,4 +1,4 @@
-"""Draws docs/assets/views.jpg, what a view and a tensor look like: `python -m deploy.site.views`."""
+"""Draws docs/assets/views.jpg, which shows a view and a tensor: `python -m deploy.site.views`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Tile = NDArray[np.uint8]
 
 
 def main() -> None:
-    """Simulate one scoliotic mouse and draw it as sent, as stored and as the models see it."""
+    """Simulate one scoliotic mouse, and draw it as sent, as stored and as the models see it."""
     specimen = make_specimen(_SEED, kinds=_KINDS, centre="ICS")
     files = {view: encode(render(specimen, view, 0), seed=0).data for view in VIEWS}
     views = {view: standardise(data, None, Limits()).pixels for view, data in files.items()}
@@ -51,7 +51,7 @@ def _decoded(data: bytes) -> Tile:
 
 
 def _tile(picture: Tile, caption: str) -> Tile:
-    """Fit a grey picture into a square of the tensor's side, its caption below."""
+    """Fit a grey image into a square with the side of the tensor, with its caption below."""
     scale = TENSOR_SIDE / max(picture.shape)
     height, width = (max(1, round(side * scale)) for side in picture.shape)
     tile = np.zeros((TENSOR_SIDE + _CAPTION, TENSOR_SIDE + 4), dtype=np.uint8)

@@ -89,6 +89,7 @@ def interrupt(process: subprocess.Popen[str], seconds: float = 40) -> int:
         process.wait()
 
 
+@pytest.mark.timeout(600)
 def test_every_command_of_readme_and_quick_start_works(terminals: Terminals, tmp_path: Path) -> None:
     up, init, run_all, push, calls, follow, *rest = dict.fromkeys(DOCUMENTED)
     assert (run_all[1:], push[1], follow[1:]) == (("run", "all"), "push", ("calls", "--follow"))
