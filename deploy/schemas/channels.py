@@ -1,4 +1,4 @@
-"""Facts about each topic that its schema cannot state: who writes it, how it is delivered and how to read it."""
+"""What a subscriber must know of each topic besides its schema: who writes it, how it is delivered, how to read it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ from services.common.topics import Topic
 
 DAY_MS: Final = 24 * 3600 * 1000
 _SPECIMEN: Final = "biological_sample_id"
-_ANY_GROUP: Final = "Read it with your own consumer group. No service waits for you."
+_ANY_GROUP: Final = "Read it with a consumer group of your own; nothing waits for you."
 _INNER: Final = (
-    "An internal topic between two services, public so that you can see how a call was produced. "
-    "Use your own consumer group. A member of the service's group would take records away from the service."
+    "Between the services, public for those who want to see how a call came about. "
+    "Take a group of your own: within the service's group you would take records away from it."
 )
-_LATEST: Final = (
-    "The topic is compacted. Read it from the beginning, without a group, and keep the last record of each key."
-)
+_LATEST: Final = "Compacted: read it from the beginning, without a group, and keep the last record of each key."
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One topic from the point of view of its readers and writers.
+    """One topic as others meet it.
 
-    `key` names the field that is the message key, with an explanation if it is not always the same field. `received`
-    topics are written by others and read by this system, so their schema may widen. `duplicates` explains how to
-    recognise a duplicate, `reading` how to choose a consumer group.
+    `key` names the field that is the message key, in words where it may be another. `received` topics are written by
+    others and read by this system, so their schema may widen. `duplicates` says how to recognise a record that comes
+    twice, `reading` how to choose a consumer group.
     """
 
     topic: Topic
@@ -39,11 +37,11 @@ class Channel:
 
     @property
     def policy(self) -> str:
-        """Return the retention as text."""
+        """What Kafka keeps, in words."""
         cleanup = self.topic.config["cleanup.policy"]
         retention = self.topic.config.get("retention.ms")
-        kept = "newest record of each key" if "compact" in cleanup else "every record"
-        return kept if retention is None else f"{kept}, {_days(int(retention) // DAY_MS)}"
+        kept = "the newest record of each key stays" if "compact" in cleanup else "every record stays"
+        return kept if retention is None else f"{kept}, for {_days(int(retention) // DAY_MS)}"
 
 
 def _days(number: int) -> str:
@@ -56,8 +54,8 @@ CHANNELS: Final = (
         _SPECIMEN,
         "phenotyping centres (`xray push`, or any Kafka producer)",
         "intake, sink",
-        "The identity of an announcement is a digest of its content, so announcing an image again is a duplicate.",
-        "Centres only write to it. " + _ANY_GROUP,
+        "Announcing an image twice is one announcement: its identity is a digest of what was announced.",
+        "Centres only write it. " + _ANY_GROUP,
         received=True,
     ),
     Channel(
@@ -73,7 +71,7 @@ CHANNELS: Final = (
         _SPECIMEN,
         "assembler",
         "fuser",
-        "A set of views has one `revision`. A record with a smaller revision is older, even if it arrives later.",
+        "A set of views has one `revision`; a smaller one that comes later is older.",
         _INNER,
     ),
     Channel(
@@ -90,18 +88,17 @@ CHANNELS: Final = (
         "classifier",
         "sink, and every subscriber",
         "The same call has the same `call_id`. The current call of a specimen is the one with the highest "
-        "(`preprocessing_generation`, `revision`, `activation`, `call_id`), regardless of the order of arrival.",
-        "Use one consumer group per database that you fill. Start at `earliest`, turn automatic commits off, and "
-        "commit after you have stored the records. A group can have as many members as the topic has partitions. All "
-        "calls of an animal are on one partition.",
+        "(`preprocessing_generation`, `revision`, `activation`, `call_id`), whatever the order of arrival.",
+        "One group for each database that is fed; start at `earliest`, turn automatic commits off, and commit after "
+        "you stored what you read. As many members as partitions at most; all calls of an animal are on one.",
     ),
     Channel(
         topics.REVIEWS,
         _SPECIMEN,
         "curators (`xray review`, or any Kafka producer)",
         "sink",
-        "The identity of a review is a digest of its content, so a review that is sent twice is a duplicate.",
-        "For each label of a specimen, the verdict with the latest `reviewed_at` is authoritative. " + _ANY_GROUP,
+        "Sending a review twice is one review: its identity is a digest of who said what of which specimen when.",
+        "Of each label of a specimen the verdict with the latest `reviewed_at` counts. " + _ANY_GROUP,
         received=True,
     ),
     Channel(
@@ -109,16 +106,16 @@ CHANNELS: Final = (
         _SPECIMEN,
         "classifier, while a candidate is in shadow",
         "sink",
-        "The same call compared with the same candidate has the same `shadow_id`.",
-        "For evaluating a candidate. Its records are not calls, and some may be missing. " + _ANY_GROUP,
+        "The same call beside the same candidate has the same `shadow_id`.",
+        "For judging a candidate: none of its records is a call, and some may be missing. " + _ANY_GROUP,
     ),
     Channel(
         topics.REJECTED,
         f"{_SPECIMEN}, or rejection_id where that could not be read",
         "every service",
         "sink, operators (`xray rejections`)",
-        "`rejection_id` is a digest of stage and position, so it is the same when a record is refused twice.",
-        "A record may be 16 MiB, so raise `max.partition.fetch.bytes`. " + _ANY_GROUP,
+        "Refusing the same record twice is one rejection: `rejection_id` is a digest of stage and position.",
+        "Records may be 16 MiB: raise `max.partition.fetch.bytes`. " + _ANY_GROUP,
     ),
     Channel(
         topics.STATISTICS,
@@ -126,22 +123,22 @@ CHANNELS: Final = (
         "monitor",
         "dashboards, whoever watches a centre",
         "A later record for the same `centre` and `window_start` replaces the earlier one.",
-        "For monitoring. The counts in the ledger are authoritative. " + _ANY_GROUP,
+        "Counts for watching; the authoritative ones are the ledger's. " + _ANY_GROUP,
     ),
     Channel(
         topics.ACTIVE_MODELS,
         "name",
         "`xray init` and `xray models`",
         "classifier",
-        "`activation` rises by one per `name`. The record of `phenotype` with the highest `activation` serves.",
-        _LATEST + " Read committed records only: a record that was overtaken while it was written is aborted.",
+        "`activation` counts up by `name`; of `phenotype`, the highest one serves.",
+        _LATEST + " Read committed records only: one that was overtaken while it was written is none.",
     ),
 )
-DELIVERY: Final = "At least once. Records with the same key keep their order. A record may arrive twice."
+DELIVERY: Final = "At least once. The records of one key keep their order within a partition; a record may come twice."
 
 
 def channel_of(topic: Topic) -> Channel:
-    """Return the entry of a topic. Raises LookupError that names the file to add it to."""
+    """Return the entry of a topic; raises LookupError that says where to write it."""
     for channel in CHANNELS:
         if channel.topic == topic:
             return channel

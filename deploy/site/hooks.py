@@ -1,7 +1,8 @@
 """MkDocs hooks that add the files of the repository to which pages of docs/ link to the site.
 
-A link `../NAME` of a page leads out of docs/. The file NAME is added to the site as `repository/NAME`, a folder as a page
-that lists its files, and the link is rewritten. The site therefore does not depend on where the repository is published.
+A link `../NAME` of a page leads out of docs/. The file NAME is added to the site as `repository/NAME`, a folder as a
+page that lists its files, and the link is rewritten. The site therefore does not depend on where the repository is
+published.
 """
 
 from __future__ import annotations
