@@ -33,6 +33,7 @@ OTHERS: Final = {
     "connect-standalone.sh",
     "docker",
     "export",
+    "git",
     "grep",
     "jq",
     "kafka-consumer-groups.sh",
@@ -41,6 +42,7 @@ OTHERS: Final = {
     "pre-commit",
     "printf",
     "psql",
+    "pytest",
     "source",
     "uv",
 }
