@@ -1,4 +1,4 @@
-# Everything lives inside the clone: .tools (uv), .venv (Python), .stack (servers' state), .cache (jars).
+# Everything stays inside the clone: .tools (uv), .venv (Python), .stack (state of the servers), .cache (jars).
 SHELL := /bin/bash
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -32,7 +32,7 @@ $(UV):
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/docs.txt
 	@touch $@
 
-setup: .venv/.serving ## Install what the services and the local stack need (no torch)
+setup: .venv/.serving ## Install the services and the local stack (without torch)
 
 setup-dev: .venv/.dev ## Install everything: tests, linters, training
 
@@ -45,14 +45,14 @@ up: setup ## Start Kafka, SeaweedFS, Triton and PostgreSQL as local processes
 down: ## Stop the local stack
 	xray stack down
 
-check: setup-dev check-asyncapi ## Lint, format, types and contracts, as CI runs them
+check: setup-dev check-asyncapi ## Check lint, format, types and contracts, as CI does
 	ruff check .
 	ruff format --check .
 	mypy
 	python -m deploy.schemas --check
 
-check-asyncapi: ## Read the AsyncAPI document with AsyncAPI's own parser, where Node.js is installed
-	@if ! command -v node > /dev/null; then echo "AsyncAPI's parser was not run: it needs Node.js"; exit; fi; cd $(PARSER) && \
+check-asyncapi: ## Check the AsyncAPI document with AsyncAPI's own parser, if Node.js is installed
+	@if ! command -v node > /dev/null; then echo "AsyncAPI's parser did not run: it needs Node.js"; exit; fi; cd $(PARSER) && \
 	if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --ignore-scripts; fi && node check.js ../asyncapi.json
 
 docs: .venv/.docs ## Build the site of docs/ into build/site; a broken link fails
@@ -62,12 +62,12 @@ format: setup-dev ## Apply the formatter and the safe lint fixes
 	ruff format .
 	ruff check --fix .
 
-# Threads of torch that share a processor with another process spend their time waiting for each other.
+# Threads of torch that share a processor with another process spend most of their time waiting for each other.
 test-unit test-integration test-crash: export OMP_NUM_THREADS = 1
 
 test: test-unit test-integration test-crash ## Run every test
 
-test-unit: setup-dev ## Run the fast tests that need no server
+test-unit: setup-dev ## Run the fast tests, which need no servers
 	pytest --numprocesses 2 -m "not integration and not crash"
 
 test-integration: setup-dev ## Run the tests on the real servers
@@ -79,9 +79,9 @@ test-crash: setup-dev ## Run the tests that kill real processes
 bench: setup ## Measure the pipeline against a bare in-process loop
 	xray bench
 
-lock: $(UV) ## Pin every dependency again, with hashes
+lock: $(UV) ## Pin all dependencies again, with hashes
 	UV=$(UV) requirements/lock
 
-clean: ## Remove everything this Makefile made
+clean: ## Stop the local stack and remove everything that this Makefile created
 	-$(BIN)/xray stack down
-	rm -rf .venv .tools .stack .cache .demo
+	rm -rf .venv .tools .stack .cache .demo build

@@ -1,11 +1,11 @@
-"""Keep the current phenotype call of every specimen in your own PostgreSQL; stopped or killed, go on where it stopped.
+"""Keep the current phenotype call of every specimen in your own PostgreSQL. A restart resumes where it stopped.
 
-    pip install kafka-python "psycopg[binary]"       # nothing of this project
+    pip install kafka-python "psycopg[binary]"       # this project is not needed
     XRAY_KAFKA_BOOTSTRAP=broker:9092 SUBSCRIBER_DSN=postgresql://user@host/database python resumable_subscriber.py
 
-Rows are committed before the offsets are, so a crash between the two repeats some records; the upsert makes that
-harmless, and lets no call replace one of higher rank, whatever the order of arrival. An error of Kafka or PostgreSQL
-ends the program: run it under something that starts it again.
+Rows are committed before the offsets, so some records arrive twice after a crash between the two. The upsert makes that
+harmless, and never replaces a call by one of lower rank, whatever the order of arrival. An error of Kafka or PostgreSQL
+stops the program: run it under a supervisor that restarts it.
 """
 
 import json
@@ -48,21 +48,21 @@ UPSERT = """
     where (excluded.preprocessing_generation, excluded.revision, excluded.activation, excluded.call_id)
         > (held.preprocessing_generation, held.revision, held.activation, held.call_id)
 """
-"""The current call has the highest (preprocessing generation, revision, activation); equals are told apart by id."""
+"""The current call has the highest (preprocessing generation, revision, activation). Ties are broken by call id."""
 
 log = logging.getLogger("subscriber")
 
 
 def row(value: bytes) -> dict[str, object]:
-    """Return the table's columns of one message; ends the program at a schema that it does not know."""
+    """Return the columns of one message. Exits if the schema version is unknown."""
     call: dict[str, object] = json.loads(value)
     if call["schema_version"] != SCHEMA_VERSION:
-        raise SystemExit(f"schema_version {call['schema_version']} is not {SCHEMA_VERSION}: this program is too old")
+        raise SystemExit(f"schema_version {call['schema_version']} is not {SCHEMA_VERSION}: update this program")
     return call | {"call": Jsonb(call)}
 
 
 def run(consumer: KafkaConsumer, database: psycopg.Connection, stop: threading.Event) -> None:
-    """Poll, store, commit, until told to stop."""
+    """Poll, store and commit until `stop` is set."""
     while not stop.is_set():
         batch = consumer.poll(timeout_ms=500, max_records=500)
         rows = [row(record.value) for records in batch.values() for record in records if record.value]

@@ -1,13 +1,13 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures for all tests."""
 
 import signal
 
-pytest_plugins = ["tests.stack_fixture"]
+pytest_plugins = ["tests.real_pictures", "tests.stack_fixture"]
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what tests start, also where the tests themselves run in the background.
+    """Let Ctrl-C reach the processes that tests start, even if the tests run in the background.
 
-    A shell starts background commands with SIGINT ignored, and every process below inherits that.
+    A shell starts background commands with SIGINT ignored, and all child processes inherit that.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,7 @@
-"""The contracts of the topics as documents, made from the events: JSON Schemas, AsyncAPI, a page.
+"""The contracts of the topics, generated from the events: JSON Schemas, an AsyncAPI document, docs/contracts.md.
 
     python -m deploy.schemas            write them
-    python -m deploy.schemas --check    fail when they are out of date or break what was committed
+    python -m deploy.schemas --check    fail if they are out of date or break a committed schema
 
-docs/contracts.md says what is promised.
+docs/contracts.md states the promises.
 """

@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import argparse
+import sys
 
 from deploy.schemas import contract
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_DESCRIPTION = """
+Write the JSON Schemas, the AsyncAPI document and docs/contracts.md from the events.
+
+Fails and writes nothing if an event breaks a promise of its schema version: a field was removed or renamed, a new field
+is required, or the allowed values changed. Such a change needs a new `schema_version`.
+"""
 
 
-@app.command()
-def main(
-    *,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when the files are out of date.")] = False,
-) -> None:
-    """Write JSON Schemas, AsyncAPI document and docs/contracts.md from the events.
+def main() -> int:
+    """Write the files, or check them with `--check`. Return the exit code and print one line per problem."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.schemas", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the files are out of date")
+    found = problems(check=parser.parse_args().check)
+    for problem in found:
+        sys.stderr.write(f"{problem}\n")
+    return 1 if found else 0
 
-    Fails, and writes nothing, when an event breaks what its schema version promised: removed or renamed a field,
-    asks for a new one, or allows other values. Such a change takes a new `schema_version`.
-    """
+
+def problems(*, check: bool) -> list[str]:
+    """Return what is wrong with the events or, with `check`, with the files. Without `check`, write the files."""
     try:
-        problems = contract.broken_promises(contract.schemas())
+        broken = contract.broken_promises(contract.schemas())
     except LookupError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(1) from error
-    if problems:
-        problems.append("raise the event's schema_version, or take the change back (docs/contracts.md)")
-    elif check:
-        problems = contract.drift()
-    else:
-        for path, text in contract.files().items():
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    for problem in problems:
-        typer.echo(problem, err=True)
-    raise typer.Exit(1 if problems else 0)
+        return [str(error)]
+    if broken:
+        return [*broken, "raise the event's schema_version, or undo the change (docs/contracts.md)"]
+    if check:
+        return contract.drift()
+    for path, text in contract.files().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return []
 
 
 if __name__ == "__main__":
-    app()
+    sys.exit(main())

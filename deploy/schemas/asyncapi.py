@@ -13,14 +13,15 @@ from services.common.topics import TOPICS
 
 _KAFKA_BINDING: Final = "0.5.0"
 _DESCRIPTION: Final = (
-    "Phenotyping centres announce X-ray images of mice on `xray.images`; the system answers with one 1x13 phenotype "
-    "call per specimen on `phenotype.calls`, and with every refusal and its reason on `xray.rejected`. Values are JSON "
-    "in UTF-8. Ignore fields that you do not know. `docs/contracts.md` says what may change within a schema version."
+    "Phenotyping centres announce X-ray images of mice on `xray.images`; the system publishes one 1x13 "
+    "phenotype call per specimen on `phenotype.calls`, and every refused record with its reason on `xray.rejected`. "
+    "Values are JSON in UTF-8. Ignore fields that you do not know. `docs/contracts.md` states what may change within a "
+    "schema version."
 )
 
 
 def document() -> dict[str, Any]:
-    """Return the document: a server with a placeholder, a channel and an operation for each topic, every schema."""
+    """Return the document: a server with a placeholder, one channel and one operation per topic, and every schema."""
     channels = [channel_of(topic) for topic in TOPICS]
     return {
         "asyncapi": "3.0.0",
@@ -46,7 +47,7 @@ def _server() -> dict[str, Any]:
     return {
         "host": "{bootstrap}",
         "protocol": "kafka",
-        "description": "Your Kafka cluster; the variable XRAY_KAFKA_BOOTSTRAP of the services and of `xray`.",
+        "description": "Your Kafka cluster. The services and `xray` read its address from XRAY_KAFKA_BOOTSTRAP.",
         "variables": {
             "bootstrap": {
                 "description": Settings.model_fields["kafka_bootstrap"].description,
@@ -69,7 +70,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
         "description": "\n\n".join(
             (
                 f"**Key:** {channel.key}.",
-                f"**Kept:** {channel.policy}.",
+                f"**Retention:** {channel.policy}.",
                 f"**Written by:** {channel.written_by}. **Read by:** {channel.read_by}.",
                 f"**Delivery:** {DELIVERY} {channel.duplicates}",
                 f"**Reading:** {channel.reading}",
@@ -121,7 +122,7 @@ def _message(channel: Channel) -> dict[str, Any]:
 
 
 def _schemas(channels: list[Channel]) -> dict[str, Schema]:
-    """Return all models by name; one that several events share, such as SpecimenView, is there once."""
+    """Return all models by name. A model that several events share, such as SpecimenView, occurs once."""
     found: dict[str, Schema] = {}
     for channel in channels:
         for name, model in models(json_schema(channel.topic.event)):
@@ -133,10 +134,10 @@ _STANDALONE: Final = frozenset({"$schema", "$id", "$defs", "examples"})
 
 
 def _draft_7(part: Any) -> Any:
-    """Write what AsyncAPI's schemas, a superset of JSON Schema draft 7, spell in another way.
+    """Convert a schema to draft 7 of JSON Schema, on which AsyncAPI's schemas are based.
 
-    Draft 7 ignores what stands beside a `$ref`, knows `items` as a list for `prefixItems`, and has its own place for
-    definitions.
+    Draft 7 ignores keywords next to a `$ref`, spells `prefixItems` as a list in `items`, and keeps definitions
+    elsewhere.
     """
     if isinstance(part, list):
         return [_draft_7(one) for one in part]
@@ -153,4 +154,4 @@ def _draft_7(part: Any) -> Any:
 
 
 _ANY_VALUE: Final = "JsonValue"
-"""Pydantic's name for any JSON: a schema that allows everything."""
+"""Pydantic's name for any JSON value. Its schema allows everything."""

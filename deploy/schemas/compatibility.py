@@ -1,14 +1,11 @@
-"""The differences between two editions of a schema that break somebody.
+"""The differences between two editions of a schema that break a reader or an old record.
 
-A record stays on a topic for years, and readers hold the schema they were built with. So within one schema version
-both must hold: every old record satisfies the new schema, and every new record satisfies the old one. Adding an
-optional field does neither harm, because unknown fields are ignored.
+Records stay on a topic for years, and readers keep the schema that they were built with. Within one schema version
+every old record must therefore satisfy the new schema, and every new record the old schema. A new optional field is
+compatible, because unknown fields are ignored.
 
-Keywords whose values can be ordered: which way a change goes.
-
-A schema in one form, so that two spellings of the same promise compare as equal.
-
-Whether one edition of a schema keeps the promises of an earlier one.
+`normal` brings both schemas into one form, so that two spellings of the same promise compare as equal. `breaks` then
+compares them keyword by keyword.
 """
 
 from __future__ import annotations
@@ -42,11 +39,11 @@ LIMITS: Final[dict[str, Callable[[float | None, float | None], Direction]]] = {
     "maxItems": _most,
     "maxProperties": _most,
 }
-"""By keyword, the direction of a change from one value to another; None is no limit. The values differ."""
+"""By keyword, the direction of a change between two different values. None is no limit."""
 
 
 def allowed(schema: Schema, keyword: str) -> frozenset[str] | None:
-    """Return the values of `type` or `enum` as JSON texts, None when all are allowed; a number may be an integer."""
+    """Return the values of `type` or `enum` as JSON texts, or None if all are allowed. An integer is also a number."""
     value = schema.get(keyword)
     if value is None:
         return None
@@ -58,14 +55,16 @@ def allowed(schema: Schema, keyword: str) -> frozenset[str] | None:
 
 Schema = dict[str, Any]
 
-_WORDS: Final = frozenset({"title", "description", "examples", "$schema", "$id", "$defs", "$comment", "deprecated"})
-"""Keywords that promise nothing about a value (JSON Schema 2020-12, core 8 and validation 9)."""
+_ANNOTATIONS: Final = frozenset(
+    {"title", "description", "examples", "$schema", "$id", "$defs", "$comment", "deprecated"}
+)
+"""Keywords that do not constrain a value (JSON Schema 2020-12, core 8 and validation 9)."""
 
 
 def normal(schema: Schema) -> Schema:
-    """Return the schema without words, with every `$ref` replaced by what it names and `const` written as `enum`.
+    """Return the schema without annotations, with every `$ref` resolved and `const` written as `enum`.
 
-    Only references to the schema's own `$defs` occur; models that contain themselves are refused with ValueError.
+    References point to the schema's own `$defs`. Raises ValueError for a model that contains itself.
     """
     return _normal(schema, schema.get("$defs", {}), ())
 
@@ -74,10 +73,10 @@ def _normal(schema: Schema, definitions: dict[str, Schema], inside: tuple[str, .
     if "$ref" in schema:
         name = str(schema["$ref"]).rsplit("/", 1)[-1]
         if name in inside:
-            msg = f"{name} contains itself; two such schemas cannot be compared"
+            msg = f"{name} contains itself, so the schemas cannot be compared"
             raise ValueError(msg)
         return _normal(definitions[name], definitions, (*inside, name))
-    kept = {keyword: value for keyword, value in schema.items() if keyword not in _WORDS}
+    kept = {keyword: value for keyword, value in schema.items() if keyword not in _ANNOTATIONS}
     if "const" in kept:
         kept["enum"] = [kept.pop("const")]
 
@@ -98,8 +97,8 @@ def _normal(schema: Schema, definitions: dict[str, Schema], inside: tuple[str, .
 class ChangeKind(StrEnum):
     """How a field changed.
 
-    `removed`, `required` and `narrowed` refuse records that were valid; `widened` allows records that readers of the
-    old schema refuse; `changed` may do both.
+    `removed`, `required` and `narrowed` make valid old records invalid. `widened` allows records that readers of the
+    old schema refuse. `changed` may do both.
     """
 
     REMOVED = "removed"
@@ -111,21 +110,21 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Break:
-    """One difference; `path` names the field, `[]` an array's items and `*` any other key."""
+    """One difference. `path` names the field, with `[]` for the items of an array and `*` for any other key."""
 
     path: str
     kind: ChangeKind
-    words: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.path or 'value'}: {self.kind} ({self.words})"
+        return f"{self.path or 'value'}: {self.kind} ({self.message})"
 
 
 _CHILDREN: Final = frozenset({"properties", "required", "items", "prefixItems", "additionalProperties", "anyOf"})
 
 
 def breaks(old: Schema, new: Schema) -> list[Break]:
-    """Return what `new` breaks of `old`, by path; empty when it only adds optional fields or changes words."""
+    """Return the promises of `old` that `new` breaks, by path. New optional fields and descriptions break none."""
     return sorted(_value("", normal(old), normal(new)))
 
 
@@ -142,11 +141,11 @@ def _value(path: str, old: Schema, new: Schema) -> Iterator[Break]:
 
 
 def _alternatives(path: str, old: Schema, new: Schema) -> Iterator[Break]:
-    """Compare the one alternative to null on either side; anything else must be the same."""
+    """Compare the one alternative to null on both sides. Other alternatives must be equal."""
     before, after = _split(old), _split(new)
     if before is None or after is None:
         if old != new:
-            yield Break(path, ChangeKind.CHANGED, "its alternatives are others")
+            yield Break(path, ChangeKind.CHANGED, "the alternatives differ")
         return
     if before[1] != after[1]:
         yield Break(
@@ -158,7 +157,7 @@ def _alternatives(path: str, old: Schema, new: Schema) -> Iterator[Break]:
 
 
 def _split(schema: Schema) -> tuple[Schema, bool] | None:
-    """Return the schema of values other than null with the default, and whether null is allowed; None if several."""
+    """Return the schema of values other than null, and whether null is allowed. None if there are several schemas."""
     rest = {keyword: value for keyword, value in schema.items() if keyword != "anyOf"}
     options = schema.get("anyOf", [{}])
     others = [option for option in options if option.get("type") != "null"]
@@ -172,13 +171,13 @@ def _types(path: str, old: Schema, new: Schema) -> Iterator[Break]:
     ):
         if before == after:
             continue
-        words = f"its {what} were {_listed(before)}, are {_listed(after)}"
+        message = f"the {what} were {_listed(before)}, are {_listed(after)}"
         if before is None or (after is not None and after < before):
-            yield Break(path, ChangeKind.NARROWED, words)
+            yield Break(path, ChangeKind.NARROWED, message)
         elif after is None or before < after:
-            yield Break(path, ChangeKind.WIDENED, words)
+            yield Break(path, ChangeKind.WIDENED, message)
         else:
-            yield Break(path, ChangeKind.CHANGED, words)
+            yield Break(path, ChangeKind.CHANGED, message)
 
 
 def _keywords(path: str, old: Schema, new: Schema) -> Iterator[Break]:
@@ -186,9 +185,9 @@ def _keywords(path: str, old: Schema, new: Schema) -> Iterator[Break]:
         before, after = old.get(keyword), new.get(keyword)
         if before == after and (keyword in old) == (keyword in new):
             continue
-        words = f"{keyword} was {before!r}, is {after!r}"
+        message = f"{keyword} was {before!r}, is {after!r}"
         yield Break(
-            path, ChangeKind(LIMITS[keyword](before, after)) if keyword in LIMITS else ChangeKind.CHANGED, words
+            path, ChangeKind(LIMITS[keyword](before, after)) if keyword in LIMITS else ChangeKind.CHANGED, message
         )
 
 
@@ -198,9 +197,9 @@ def _fields(path: str, old: Schema, new: Schema) -> Iterator[Break]:
     for name in before.keys() - after.keys():
         yield Break(_joined(path, name), ChangeKind.REMOVED, "removed, or renamed")
     for name in needed_after - needed_before:
-        yield Break(_joined(path, name), ChangeKind.REQUIRED, "older records lack it")
+        yield Break(_joined(path, name), ChangeKind.REQUIRED, "older records do not have it")
     for name in (needed_before - needed_after) & after.keys():
-        yield Break(_joined(path, name), ChangeKind.WIDENED, "was required, may be absent now")
+        yield Break(_joined(path, name), ChangeKind.WIDENED, "was required, can be absent now")
     for name in before.keys() & after.keys():
         yield from _value(_joined(path, name), before[name], after[name])
 
@@ -217,7 +216,7 @@ def _contents(path: str, old: Schema, new: Schema) -> Iterator[Break]:
 
 
 def _value_or_any(path: str, old: Any, new: Any) -> Iterator[Break]:
-    """Compare two schemas that may be absent or true (anything goes), or false (nothing does)."""
+    """Compare two schemas that may be absent or true (everything is valid) or false (nothing is)."""
     if old is False or new is False:
         if old is not new:
             yield Break(path, ChangeKind.NARROWED if new is False else ChangeKind.WIDENED, f"was {old!r}, is {new!r}")

@@ -1,6 +1,6 @@
-"""All generated files, and what stands in the way of writing them.
+"""The generated files, and the checks that must pass before they are written.
 
-Editions of the schemas that git's history holds.
+The check for broken promises compares with the committed files and with every edition of them in git's history.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from services.common.topics import TOPICS
 
 @dataclass(frozen=True)
 class Edition:
-    """One schema file as one commit left it; `schema` is None where that commit deleted it."""
+    """One schema file in the state of one commit. `schema` is None if that commit deleted the file."""
 
     commit: str
     name: str
@@ -31,14 +31,14 @@ class Edition:
 
 
 def editions(folder: Path) -> Iterator[Edition]:
-    """Yield every edition of every schema in a folder that the history of HEAD holds, the newest first.
+    """Yield every edition of every schema in a folder in the history of HEAD, newest first.
 
-    A shallow clone holds fewer; without git, or outside a repository, there are none.
+    A shallow clone has fewer editions. Without git, or outside a repository, there are none.
     """
     git = shutil.which("git")
     if git is None:
         return
-    # From the folder above: the folder itself may be gone.
+    # Run in the parent folder, because the folder itself may have been deleted.
     above = folder.parent
     log = _git(git, above, "log", "--format=commit %h", "--name-only", "--no-renames", "--relative", "--", folder.name)
     commit = ""
@@ -51,7 +51,7 @@ def editions(folder: Path) -> Iterator[Edition]:
 
 
 def _git(git: str, folder: Path, *arguments: str) -> str | None:
-    # The program is git as found on PATH; the arguments are this module's and git's own answers.
+    # The program is the git on PATH. The arguments come from this module and from git's own output.
     answer = subprocess.run(  # noqa: S603
         [git, *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -64,18 +64,18 @@ ASYNCAPI: Final = FOLDER / "asyncapi.json"
 
 
 def files() -> dict[Path, str]:
-    """Return every generated file with its content."""
+    """Return the content of every generated file by path."""
     made = {JSON_SCHEMAS / name: _text(schema) for name, schema in schemas().items()}
     return made | {ASYNCAPI: _text(document()), page.PAGE: page.page()}
 
 
 def schemas() -> dict[str, Schema]:
-    """Return the JSON Schema of each event as the code has it, by file name."""
+    """Return the JSON Schema of each event, generated from the code, by file name."""
     return {file_name(topic.event): json_schema(topic.event) for topic in TOPICS}
 
 
 def drift() -> list[str]:
-    """Name the files that are not what the code says."""
+    """Return one message per file that differs from what the code generates."""
     return [
         f"{path.relative_to(FOLDER.parents[1])} is out of date: run `python -m deploy.schemas`"
         for path, text in files().items()
@@ -84,15 +84,16 @@ def drift() -> list[str]:
 
 
 def broken_promises(made: dict[str, Schema], committed: Path = JSON_SCHEMAS) -> list[str]:
-    """Say what the schemas in `made` break of those in the folder, and of every edition of them that git knows.
+    """Return one message per promise of a committed schema that the schemas in `made` break.
 
-    A version that no event states any more must stay as it is: records of it are still on the topics.
+    The committed schemas are the files in the folder and every edition of them in git's history. A version that no
+    event uses any more must stay as it is, because records of it are still on the topics.
     """
     found: dict[str, None] = {}
     for where, name, earlier in _earlier(committed):
         now = made.get(name) or _read(committed / name)
         if now is None:
-            found[f"{name} is gone, but {where} had it: a published version stays"] = None
+            found[f"{name} is missing, but {where} has it: a published version must stay"] = None
         elif earlier is not None:
             found |= {f"{name} breaks {where}: {one}": None for one in breaks(earlier, now) if _counts(name, one.kind)}
     return list(found)
@@ -106,7 +107,7 @@ def _earlier(committed: Path) -> Iterator[tuple[str, str, Schema | None]]:
 
 
 def _counts(name: str, kind: ChangeKind) -> bool:
-    """Whether a change matters: what others write and only we read may widen."""
+    """Whether a change breaks a promise. A topic that others write and only this system reads may widen."""
     return kind is not ChangeKind.WIDENED or name not in _received()
 
 

@@ -1,4 +1,4 @@
-"""Examples of every event: one animal on its way from two announced images to its call, and a refusal.
+"""Examples of every event: one animal from two announced images to its call, and a rejection.
 
 Keys and identities are those that the services derive from the same input.
 """
@@ -219,7 +219,7 @@ _EXAMPLES: Final[dict[type[Event], tuple[Event, ...]]] = {
 
 
 def examples_of(event: type[Event]) -> tuple[Event, ...]:
-    """Return the examples of an event; raises LookupError that says where to write one."""
+    """Return the examples of an event. Raises LookupError that names the file to add one to."""
     found = _EXAMPLES.get(event)
     if found is None:
         msg = f"{event.__name__} has no example: write one in deploy/schemas/examples.py"

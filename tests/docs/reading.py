@@ -21,7 +21,7 @@ _BETWEEN: Final = ";&|()<>"
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its page, the language after the fence, the text inside."""
+    """A fenced block: its page, the language after the fence, and its text."""
 
     page: str
     language: str
@@ -30,7 +30,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """A simple command: no pipe, no comment, no variables set before it."""
+    """A simple command, without pipes, comments and variables that are set before it."""
 
     page: str
     words: tuple[str, ...]
@@ -38,6 +38,12 @@ class Command:
     @property
     def line(self) -> str:
         return " ".join(self.words)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The names of the command and of its groups, without the program: `models list` of `xray models list`."""
+        names = ("stack", "models", "train", "rejections")
+        return self.words[1:3] if self.words[1] in names else self.words[1:2]
 
     @property
     def options(self) -> list[str]:
@@ -52,20 +58,28 @@ def blocks() -> Iterator[Block]:
             )
 
 
-def commands() -> list[Command]:
-    """Each command of the shell blocks once, with the first page that shows it."""
+def commands(*pages: str) -> list[Command]:
+    """Each command of the shell blocks once, in the order of the pages; of all pages if none is named."""
+    wanted = {page: number for number, page in enumerate(pages)}
     found = [
         Command(block.page, words)
-        for block in blocks()
-        if block.language == "bash"
+        for block in sorted(blocks(), key=lambda block: wanted.get(block.page, -1))
+        if block.language == "bash" and (not pages or block.page in wanted)
         for line in block.text.replace("\\\n", " ").splitlines()
         for words in simple_commands(line)
     ]
-    return list({command.words: command for command in reversed(found)}.values())
+    return _once(found)
+
+
+def _once(found: list[Command]) -> list[Command]:
+    unique: dict[tuple[str, ...], Command] = {}
+    for command in found:
+        unique.setdefault(command.words, command)
+    return list(unique.values())
 
 
 def simple_commands(line: str) -> Iterator[tuple[str, ...]]:
-    """The commands of a line, between pipes and the like, without variables that are set before them.
+    """The commands of a line, separated by pipes and other operators, without the variables set before them.
 
     `FILE=a xray push b | jq .` gives (xray, push, b) and (jq, .).
     """

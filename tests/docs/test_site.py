@@ -1,4 +1,4 @@
-"""The site is built, without a broken link, and asks no other server for anything."""
+"""The site builds without a broken link, and loads nothing from other servers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.docs.reading import CLONE
 
-FETCHED = re.compile(
+LOADED = re.compile(
     r"<(?:script|img|iframe)\b[^>]*\bsrc=\"?(https?:[^\">\s]+)|<link\b[^>]*\bhref=\"?(https?:[^\">\s]+)"
 )
 
@@ -27,12 +27,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_page_is_there(site: Path) -> None:
+def test_every_page_is_built(site: Path) -> None:
     pages = {page.with_suffix(".html").name for page in (CLONE / "docs").glob("*.md")}
     assert pages <= {page.name for page in site.glob("*.html")}
 
 
-def test_files_that_pages_link_to_come_along(site: Path) -> None:
+def test_files_that_pages_link_to_are_part_of_the_site(site: Path) -> None:
     contracts = (site / "contracts.html").read_text(encoding="utf-8")
     assert 'href="repository/examples/index.html"' in contracts
     original = CLONE / "deploy" / "schemas" / "asyncapi.json"
@@ -40,14 +40,14 @@ def test_files_that_pages_link_to_come_along(site: Path) -> None:
     assert "image_event.v1.json" in (site / "repository/deploy/schemas/json/index.html").read_text(encoding="utf-8")
 
 
-def test_every_line_of_the_navigation_is_shown(site: Path) -> None:
-    """A README would else become the link of its section's heading, which nobody looks for."""
+def test_every_entry_of_the_navigation_is_shown(site: Path) -> None:
+    """Otherwise MkDocs turns a README into a link on the heading of its section, where nobody looks for it."""
     contracts = (site / "contracts.html").read_text(encoding="utf-8")
     for title in ("Contracts", "Examples", "JSON Schemas"):
         assert re.search(rf"<span class=\"?md-ellipsis\"?>\s*{title}", contracts), title
 
 
-def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
-    assert FETCHED.search('<script src="https://cdn.example/x.js">')
+def test_nothing_is_loaded_from_other_servers(site: Path) -> None:
+    assert LOADED.search('<script src="https://cdn.example/x.js">')
     for page in site.glob("**/*.html"):
-        assert not FETCHED.search(page.read_text(encoding="utf-8")), page.name
+        assert not LOADED.search(page.read_text(encoding="utf-8")), page.name

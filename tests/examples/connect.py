@@ -1,4 +1,4 @@
-"""Kafka Connect with Debezium's JDBC sink, as one would run it: jars from Maven Central, one standalone worker."""
+"""Kafka Connect with Debezium's JDBC sink: jars from Maven Central, one standalone worker."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ partial.rename(sys.argv[2])
 
 
 def fetch_jars() -> None:
-    """Download worker (33 MB) and connector (34 MB) once."""
+    """Download the worker (33 MB) and the connector (34 MB) once."""
     worker = f"org.apache.kafka:connect-runtime:{KAFKA}+org.apache.kafka:connect-json:{KAFKA}"
     _resolve(f"{worker}+org.slf4j:slf4j-simple:1.7.36", WORKER)
-    # Jackson and SLF4J are the worker's: a second copy in the plugin's class loader stops its task.
+    # The worker brings Jackson and SLF4J. A second copy in the plugin's class loader stops its task.
     _resolve(f"io.debezium:debezium-connector-jdbc:{DEBEZIUM}", PLUGINS / "debezium-jdbc", "jackson-", "slf4j-")
 
 
@@ -50,7 +50,7 @@ def _resolve(coordinates: str, folder: Path, *without: str) -> None:
 
 @contextmanager
 def worker(files: Path, folder: Path, variables: Mapping[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the example's worker and connector in a folder of their own; what it says goes to `connect.log` there."""
+    """Run the example's worker and connector in their own folder. The output goes to `connect.log` in that folder."""
     properties = (files / "worker.properties").read_text()
     for example, here in ((":8083", f":{port}"), ("/opt/connect-plugins", str(PLUGINS))):
         assert properties.count(example) == 1

@@ -1,4 +1,4 @@
-"""The Kafka Connect example: its schema agrees with the contract, and a real worker fills a real database."""
+"""The schema of the Kafka Connect example agrees with the contract, and a real worker fills a real database."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ TYPES: Final = {
     "double": "number",
     "array": "array",
 }
-wanted = pytest.mark.skipif(
-    not os.environ.get("XRAY_TEST_KAFKA_CONNECT"), reason="downloads 67 MB: set XRAY_TEST_KAFKA_CONNECT=1"
+on_request = pytest.mark.skipif(
+    not os.environ.get("XRAY_TEST_KAFKA_CONNECT"), reason="downloads 67 MB: set XRAY_TEST_KAFKA_CONNECT=1 to run"
 )
 
 
-def agree(field: dict[str, Any], schema: dict[str, Any], definitions: dict[str, Any]) -> None:
+def assert_agrees(field: dict[str, Any], schema: dict[str, Any], definitions: dict[str, Any]) -> None:
     if "$ref" in schema:
         schema = definitions[schema["$ref"].rsplit("/", 1)[-1]]
     if field["type"] == "struct":
         for inner in field["fields"]:
-            agree(inner, schema["properties"][inner["field"]], definitions)
+            assert_agrees(inner, schema["properties"][inner["field"]], definitions)
             assert inner["field"] in schema["required"]
         return
     assert TYPES[field["type"]] == schema["type"], field
     if field["type"] == "array":
-        agree(field["items"], schema["items"], definitions)
+        assert_agrees(field["items"], schema["items"], definitions)
 
 
 def test_the_converters_schema_agrees_with_the_contract() -> None:
     schema = schemas()["phenotype_call.v1.json"]
     fields = json.loads(CONFIGURATION["value.converter.schema.content"])["fields"]
     for field in fields:
-        agree(field, schema["properties"][field["field"]], schema["$defs"])
+        assert_agrees(field, schema["properties"][field["field"]], schema["$defs"])
         assert field["optional"] == (field["field"] not in schema["required"]), field
     assert CONFIGURATION["topics"] == CALLS.name
     assert CONFIGURATION["primary.key.fields"] in {field["field"] for field in fields}
 
 
-@wanted
+@on_request
 @pytest.mark.integration
 def test_a_worker_fills_the_table_and_the_view_shows_the_current_calls(
     servers: Stack, dsn: str, tmp_path: Path
@@ -86,9 +86,9 @@ def test_a_worker_fills_the_table_and_the_view_shows_the_current_calls(
         with connect.worker(EXAMPLE, tmp_path, variables, ports.choose(1)[0]) as process:
             deadline = time.monotonic() + 240
             while database.execute("select count(*) from phenotype_call").fetchone() != (len(calls),):
-                said = (tmp_path / "connect.log").read_text()[-6000:]
-                assert process.poll() is None, said
-                assert time.monotonic() < deadline, said
+                log = (tmp_path / "connect.log").read_text()[-6000:]
+                assert process.poll() is None, log
+                assert time.monotonic() < deadline, log
                 time.sleep(0.5)
         found = database.execute(
             """

@@ -1,4 +1,4 @@
-"""The example subscriber against a real broker and a real database, killed in the middle."""
+"""The resumable subscriber with a real broker and a real database, killed halfway."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def held(dsn: str) -> dict[str, tuple[Any, ...]]:
 
 
 def lag(servers: Stack) -> int:
-    """Count the records that the subscriber's group has not committed yet."""
+    """Number of records that the subscriber's group has not committed yet."""
     cluster = settings(servers)
     where = [TopicPartition(CALLS.name, number) for number in range(cluster.partitions)]
     with administrator(cluster) as admin:

@@ -1,4 +1,4 @@
-"""Real X-rays, where they are at hand: they are third-party data and not part of this repository."""
+"""Real X-rays. They are third-party data and not part of this repository: see tests/real_pictures.py."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from services.common.errors import Rejected
 from services.common.events.base import View
 from services.intake.standardise import StandardView, standardise
 from tests.intake.files import LIMITS
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no real X-rays here")
 
 WHOLE_BODY = ["wholebody_DV_Clnr1_hom_596x589.jpg", "thumb_Akt2_wholebody_DV_1.png", "thumb_Akt2_wholebody_DV_2.png"]
 CLOSE_UPS = [
@@ -35,32 +32,34 @@ def rotation(view: StandardView) -> float:
 
 @pytest.mark.parametrize("name", WHOLE_BODY)
 @pytest.mark.parametrize("declared", ["DV", "LAT", None])
-def test_a_whole_body_dv_is_recognised_and_turned_upright(name: str, declared: View | None) -> None:
-    view = view_of(DATA / "impc_images" / name, declared)
+def test_a_whole_body_dv_is_recognised_and_turned_upright(
+    real_pictures: Path, name: str, declared: View | None
+) -> None:
+    view = view_of(real_pictures / "impc_images" / name, declared)
     assert view.view == "DV"
     assert ("view_contradicts_parameter" in view.flags) == (declared == "LAT")
     assert {"orientation_uncertain", "mirrored_suspected", "polarity_inverted"}.isdisjoint(view.flags)
-    assert -65 < rotation(view) < -35, "all three lie with the head up and to the left"
+    assert -65 < rotation(view) < -35, "in all three pictures the head is at the top left"
     assert view.scores["mirrored"] < 0.3
 
 
-def test_an_over_exposed_lateral_keeps_its_declared_view() -> None:
-    view = view_of(DATA / "impc_images" / "thumb_1110037F02Rik_wholebody_lateral.png", "LAT")
+def test_an_over_exposed_lateral_keeps_its_declared_view(real_pictures: Path) -> None:
+    view = view_of(real_pictures / "impc_images" / "thumb_1110037F02Rik_wholebody_lateral.png", "LAT")
     assert view.view == "LAT"
     assert "view_contradicts_parameter" not in view.flags
 
 
 @pytest.mark.parametrize("name", CLOSE_UPS)
 @pytest.mark.parametrize("declared", ["DV", "LAT", None])
-def test_a_close_up_is_rejected(name: str, declared: View | None) -> None:
+def test_a_close_up_is_rejected(real_pictures: Path, name: str, declared: View | None) -> None:
     with pytest.raises(Rejected) as caught:
-        view_of(DATA / "impc_images" / name, declared)
+        view_of(real_pictures / "impc_images" / name, declared)
     assert caught.value.reason == "not_whole_body"
 
 
 @pytest.mark.parametrize(("view", "turn"), [("DV", -90.0), ("LAT", 90.0)])
-def test_the_digimouse_pair_is_accepted(view: View, turn: float) -> None:
-    found = view_of(DATA / "digimouse" / f"digimouse_DRR_{view}_16bit.png", view)
+def test_the_digimouse_pair_is_accepted(real_pictures: Path, view: View, turn: float) -> None:
+    found = view_of(real_pictures / "digimouse" / f"digimouse_DRR_{view}_16bit.png", view)
     assert found.view == view
     assert "view_contradicts_parameter" not in found.flags
     assert abs((rotation(found) - turn + 180) % 360 - 180) < 12

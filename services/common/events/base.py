@@ -1,4 +1,4 @@
-"""What all events share, and the one way from bytes to an event."""
+"""The base class and field types that all events share, and the function that parses bytes into an event."""
 
 from __future__ import annotations
 
@@ -31,42 +31,83 @@ def _not_blank(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_printable)]
-SpecimenId = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_printable), AfterValidator(_not_blank)]
-"""`biological_sample_id`: the join key of all events of an animal. Compared exactly; never trimmed or normalised."""
-Centre = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable), AfterValidator(_not_blank)]
+SpecimenId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=512,
+        description="The animal: IMPC's biological_sample_id, compared exactly. The key of all events of the animal.",
+    ),
+    AfterValidator(_printable),
+    AfterValidator(_not_blank),
+]
+"""The join key of all events of an animal. It is never trimmed or normalised."""
+Centre = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="Phenotyping centre that announced the images, as the centre writes its own name.",
+    ),
+    AfterValidator(_printable),
+    AfterValidator(_not_blank),
+]
 Person = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable), AfterValidator(_not_blank)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 View = Literal["DV", "LAT"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Binary = Annotated[int, Field(ge=0, le=1)]
 Moment = Annotated[datetime, AfterValidator(lambda moment: moment if moment.tzinfo else moment.replace(tzinfo=UTC))]
-"""A point in time; one without an offset is read as UTC."""
+"""A point in time. A time without an offset is read as UTC."""
+ProducedAt = Annotated[Moment, Field(description="When this event was created.")]
+AnnouncedAt = Annotated[
+    Moment, Field(description="When the newest image that this event is based on reached the broker.")
+]
+ImageDigest = Annotated[Sha256, Field(description="SHA-256 (hex) of the bytes of the image file.")]
+PreprocessingVersion = Annotated[Text, Field(description="Version of the processing applied to the pixels.")]
+PreprocessingGeneration = Annotated[
+    int,
+    Field(
+        ge=1,
+        description="Number that rises with every preprocessing version. A call of a higher generation is newer, "
+        "whatever its `revision`.",
+    ),
+]
+Revision = Annotated[
+    int, Field(ge=2, description="Number of views in the set. Sets only grow, so a higher revision is newer.")
+]
+TensorKey = Annotated[
+    Text, Field(description="Key of the fused tensor (.npy, uint8 [side, side, 3]) in object storage.")
+]
+TensorDigest = Annotated[Sha256, Field(description="SHA-256 (hex) of the stored tensor file.")]
 
 
 def now() -> datetime:
-    """Return the present moment in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class Event(BaseModel):
-    """Base of every value on a topic. Unknown fields are ignored, so that producers may add some."""
+    """Base of every value on a topic. Unknown fields are ignored, so that producers may add fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = Field(
+        SCHEMA_VERSION, description="Version of this schema. It rises when a field that readers need changes."
+    )
 
     @property
     def key(self) -> str:
-        """Message key; decides the partition."""
+        """Message key, which determines the partition."""
         raise NotImplementedError
 
     def encode(self) -> bytes:
-        """JSON in UTF-8, fields in the order of the model."""
+        """Return JSON in UTF-8, with the fields in the order of the model."""
         return self.model_dump_json().encode()
 
 
 def digest(*parts: JsonValue) -> str:
-    """SHA-256 (hex) of a JSON list, so that neighbouring parts can never run together."""
+    """Return the SHA-256 (hex) of a JSON list of the parts. The list keeps neighbouring parts apart."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -74,10 +115,10 @@ SomeEvent = TypeVar("SomeEvent", bound=Event)
 
 
 def parse_event(event_type: type[SomeEvent], value: bytes | None) -> SomeEvent:
-    """Read one event.
+    """Parse one event.
 
     Raises Rejected with the reason `value_missing`, `json_invalid`, `schema_version_unsupported`, `id_empty`,
-    `id_too_long`, `field_missing` or `field_invalid`; `details["fields"]` names every offending field.
+    `id_too_long`, `field_missing` or `field_invalid`; `details["fields"]` names every invalid field.
     """
     if not value:
         raise Rejected("value_missing", "the message has no value")

@@ -1,4 +1,4 @@
-"""xray.images: a centre says "this image is at this URI"."""
+"""xray.images: a centre announces that an image is at a URI."""
 
 from __future__ import annotations
 
@@ -28,35 +28,44 @@ _PARAMETER: Final = re.compile(r"(?:IMPC|CCP|[A-Z]+LA)_XRY_(\d{3})_\d{3}")
 class ImageEvent(Event):
     """One image of one specimen, as announced by a phenotyping centre.
 
-    Required: `biological_sample_id`, `centre`, `parameter_stable_id` (IMPReSS, e.g. IMPC_XRY_034_001) and `image_uri`
-    (`s3://bucket/key` or an allow-listed `https://`). `sha256` is the digest of the file's bytes and is checked.
+    Required are `biological_sample_id`, `centre`, `parameter_stable_id` and `image_uri`.
     """
 
     biological_sample_id: SpecimenId
     centre: Centre
-    parameter_stable_id: Annotated[Text, Field(min_length=1, max_length=64)]
-    image_uri: Annotated[Text, Field(min_length=1, max_length=2048, pattern=r"^(s3|https)://[^/]+/.+")]
-    sha256: Sha256 | None = None
-    increment: Annotated[Text, Field(max_length=64)] | None = None
-    acquired_at: Moment | None = None
-    metadata: dict[Text, Text] = Field(default_factory=dict, max_length=64)
-    produced_at: Moment | None = None
+    parameter_stable_id: Annotated[Text, Field(min_length=1, max_length=64)] = Field(
+        description="IMPReSS parameter that the image was submitted under, for example IMPC_XRY_034_001."
+    )
+    image_uri: Annotated[Text, Field(min_length=1, max_length=2048, pattern=r"^(s3|https)://[^/]+/.+")] = Field(
+        description="Location of the image: s3://bucket/key, or https:// on an allow-listed host."
+    )
+    sha256: Sha256 | None = Field(None, description="SHA-256 (hex) of the bytes of the file. It is checked when given.")
+    increment: Annotated[Text, Field(max_length=64)] | None = Field(
+        None, description="The centre's number of the image within its series."
+    )
+    acquired_at: Moment | None = Field(None, description="When the image was taken.")
+    metadata: dict[Text, Text] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="Anything else that the centre wants to keep with the image, at most 64 entries.",
+    )
+    produced_at: Moment | None = Field(None, description="When this event was created.")
 
     @property
     def key(self) -> str:
-        """Every event of one animal lands on one partition."""
+        """Every event of one animal is on one partition."""
         return self.biological_sample_id
 
     @cached_property
     def event_id(self) -> str:
-        """Derived from what was announced, so that announcing twice is one announcement."""
+        """Derived from the announcement, so that a repeated announcement has the same identity."""
         return digest(
             "image", self.biological_sample_id, self.centre, self.parameter_stable_id, self.image_uri, self.sha256
         )
 
 
 def image_kind(parameter_stable_id: str) -> ImageKind:
-    """Return the view that an IMPReSS image parameter declares; `other` is skull, forepaw or hind leg.
+    """Return the view that an IMPReSS image parameter declares. `other` stands for skull, forepaw and hind leg.
 
     Raises Rejected(`parameter_unknown`) for anything but the six image parameters of IMPC_XRY and its late-adult
     and centre copies.
@@ -72,5 +81,5 @@ def image_kind(parameter_stable_id: str) -> ImageKind:
 
 
 def declared_view(kind: ImageKind) -> View | None:
-    """Narrow an image kind to the two views the models use."""
+    """Return the view of an image kind, or None for a kind that the models do not use."""
     return None if kind == "other" else kind

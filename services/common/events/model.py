@@ -1,4 +1,4 @@
-"""models.active: which model versions serve."""
+"""models.active: the model versions that serve."""
 
 from __future__ import annotations
 
@@ -6,53 +6,69 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.common.events.base import Event, Moment, Probability, Sha256, Text
+from services.common.events.base import Event, Probability, ProducedAt, Sha256, Text
 
 SERVING_SET: Final = "phenotype"
-"""One record names the versions of all backbones at once, so that a switch of both is atomic."""
+"""One record names the versions of all backbones, so that both switch together."""
 SHADOW_SET: Final = "shadow"
-"""The candidate set beside it: it makes no call, so its record is another key and leaves the activation as it is."""
+"""The candidate set. It makes no calls. Its record has its own key and leaves the activation unchanged."""
 KEPT_EARLIER: Final = 10
-"""At most so many earlier sets travel with a record: compaction drops their own records."""
+"""Maximum number of earlier sets in a record, which holds them because compaction drops their own records."""
 
 Versions = Annotated[dict[Text, Annotated[int, Field(ge=1)]], Field(min_length=1)]
 Pins = dict[Text, Sha256]
 
 
 class EarlierSet(BaseModel):
-    """A set that served before: what a rollback returns to, and what serves if the newest set is lost."""
+    """A set that served earlier. A rollback returns to it, and it serves if the newest set is lost."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    activation: int = Field(ge=1)
-    versions: Versions
-    cards: Pins = Field(default_factory=dict)
+    activation: int = Field(ge=1, description="Number of the activation under which the set served.")
+    versions: Versions = Field(description="Version that served, by name of the model in Triton.")
+    cards: Pins = Field(
+        default_factory=dict, description="SHA-256 of the card of each version. The classifier accepts no other card."
+    )
 
 
 class ModelActivation(Event):
-    """From this record on, these versions make the calls; under the name `shadow`, they are asked beside those that do.
+    """The versions that make the calls from this record on, or, under the name `shadow`, that run next to them.
 
-    `activation` counts up by one with every promotion and every rollback. `versions` maps a Triton model name to the
-    version that serves, `cards` to the digest of that version's card, which names graph, thresholds and golden inputs.
-    `share` is set in shadow only: the share of specimens that the candidate is asked about, 0 once it was stopped.
+    `activation` rises by one with every promotion and every rollback. `cards` holds the digest of the card of each
+    version, which lists graph, thresholds and golden inputs.
     """
 
-    name: Text = SERVING_SET
-    activation: int = Field(ge=1)
-    versions: Versions
-    cards: Pins = Field(default_factory=dict)
-    earlier: tuple[EarlierSet, ...] = Field(default=(), max_length=KEPT_EARLIER)
-    why: Text
-    who: Text = ""
-    evaluation_key: Text | None = None
-    share: Probability | None = None
-    produced_at: Moment
+    name: Text = Field(
+        SERVING_SET,
+        description="`phenotype` is the set that makes the calls, `shadow` the candidate that runs next to it.",
+    )
+    activation: int = Field(
+        ge=1, description="Rises by one with every record of this name, that is with every promotion and rollback."
+    )
+    versions: Versions = Field(description="Version that serves, by name of the model in Triton.")
+    cards: Pins = Field(
+        default_factory=dict, description="SHA-256 of the card of each version. The classifier accepts no other card."
+    )
+    earlier: tuple[EarlierSet, ...] = Field(
+        default=(),
+        max_length=KEPT_EARLIER,
+        description="Sets that served earlier, newest first. A rollback returns to the first of them.",
+    )
+    why: Text = Field(description="Why this version serves now.")
+    who: Text = Field("", description="Who made the decision.")
+    evaluation_key: Text | None = Field(
+        None, description="Key in object storage of the evaluation that the decision is based on."
+    )
+    share: Probability | None = Field(
+        None, description="In shadow only: the share of specimens that the candidate receives, 0 after it was stopped."
+    )
+    produced_at: ProducedAt
 
     @property
     def key(self) -> str:
-        """Compaction keeps the newest activation of each serving set."""
+        """The name of the set, so that compaction keeps the newest record of each set."""
         return self.name
 
     def as_earlier(self) -> EarlierSet:
-        """Return this set as a later record keeps it."""
+        """Return this set in the form in which a later record keeps it."""
         return EarlierSet(activation=self.activation, versions=self.versions, cards=self.cards)

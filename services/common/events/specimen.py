@@ -1,100 +1,126 @@
-"""xray.specimens: one revision of the set of views of a specimen.
+"""The events between an image and its call.
 
-xray.views: a standardised view lies in object storage.
-
-xray.tensors: the fused tensor of one revision lies in object storage.
+xray.views: a standardised view is in object storage.
+xray.specimens: the set of views of a specimen has a new revision.
+xray.tensors: the fused tensor of a revision is in object storage.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from services.common.events.base import Centre, Event, Moment, Sha256, SpecimenId, Text, View
+from services.common.events.base import (
+    AnnouncedAt,
+    Centre,
+    Event,
+    ImageDigest,
+    PreprocessingGeneration,
+    PreprocessingVersion,
+    ProducedAt,
+    Revision,
+    Sha256,
+    SpecimenId,
+    TensorDigest,
+    TensorKey,
+    Text,
+    View,
+)
+
+DetectedView = Annotated[View, Field(description="DV (dorsoventral) or LAT (lateral), as detected in the image.")]
+ViewKey = Annotated[Text, Field(description="Key of the standardised view (PNG, uint8 [448, 448]) in object storage.")]
+
+
+class SpecimenView(BaseModel):
+    """One view of the set."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    view: DetectedView
+    image_sha256: ImageDigest
+    view_key: ViewKey
+
+
+SpecimenViews = Annotated[
+    tuple[SpecimenView, ...],
+    Field(min_length=2, description="The views of this revision, ordered by view, then by the digest of the image."),
+]
 
 
 class ViewReady(Event):
-    """A standardised view (PNG, uint8 [448, 448], bone bright) and how it was come by.
-
-    `scores` are the quality scores, `flags` what a reader should know (say `view_contradicts_parameter`),
-    `provenance` how the pixels were changed. `view_sha256` is the digest of the stored PNG.
-    """
+    """A standardised view (PNG, uint8 [448, 448], bone bright) and how it was produced."""
 
     biological_sample_id: SpecimenId
     centre: Centre
-    parameter_stable_id: Text
-    image_event_id: Sha256
-    image_uri: Text
-    image_sha256: Sha256
-    view: View
-    view_key: Text
-    view_sha256: Sha256
-    original_key: Text
-    preprocessing_version: Text
-    preprocessing_generation: int = Field(ge=1)
-    scores: dict[str, float]
-    flags: tuple[Text, ...] = ()
-    provenance: dict[str, JsonValue]
-    announced_at: Moment
-    produced_at: Moment
+    parameter_stable_id: Text = Field(
+        description="IMPReSS parameter that the image was submitted under, for example IMPC_XRY_034_001."
+    )
+    image_event_id: Sha256 = Field(description="Identity of the announcement: a digest of its content.")
+    image_uri: Text = Field(description="Location of the image: s3://bucket/key, or https:// on an allow-listed host.")
+    image_sha256: ImageDigest
+    view: DetectedView
+    view_key: ViewKey
+    view_sha256: Sha256 = Field(description="SHA-256 (hex) of the stored PNG.")
+    original_key: Text = Field(description="Key of the original bytes in object storage.")
+    preprocessing_version: PreprocessingVersion
+    preprocessing_generation: PreprocessingGeneration
+    scores: dict[str, float] = Field(description="Quality scores by name.")
+    flags: tuple[Text, ...] = Field(
+        (), description="Warnings about the view, as codes, for example view_contradicts_parameter."
+    )
+    provenance: dict[str, JsonValue] = Field(
+        description="How the pixels were changed: format, rotation, inversion, crop."
+    )
+    announced_at: AnnouncedAt
+    produced_at: ProducedAt
 
     @property
     def key(self) -> str:
-        """Every event of one animal lands on one partition."""
+        """Every event of one animal is on one partition."""
         return self.biological_sample_id
 
 
 class TensorReady(Event):
     """A fused multiview tensor (`.npy`, uint8 [side, side, 3]: mean DV, mean LAT, blended edges).
 
-    `tensor_sha256` is the digest of the stored file; `tensor_key` is derived from the digests of the images, so it is
-    known before the tensor is computed.
+    `tensor_key` is derived from the digests of the images, so it is known before the tensor is computed.
     """
 
     biological_sample_id: SpecimenId
     centre: Centre
-    revision: int = Field(ge=2)
-    views: tuple[SpecimenView, ...] = Field(min_length=2)
-    tensor_key: Text
-    tensor_sha256: Sha256
-    tensor_side: int = Field(ge=32)
-    preprocessing_version: Text
-    preprocessing_generation: int = Field(ge=1)
-    announced_at: Moment
-    produced_at: Moment
+    revision: Revision
+    views: SpecimenViews
+    tensor_key: TensorKey
+    tensor_sha256: TensorDigest
+    tensor_side: int = Field(ge=32, description="Side of the tensor in pixels.")
+    preprocessing_version: PreprocessingVersion
+    preprocessing_generation: PreprocessingGeneration
+    announced_at: AnnouncedAt
+    produced_at: ProducedAt
 
     @property
     def key(self) -> str:
-        """Every event of one animal lands on one partition."""
+        """Every event of one animal is on one partition."""
         return self.biological_sample_id
 
 
-class SpecimenView(BaseModel):
-    """One member of the set; ordered by view, then by the digest of the original image."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    view: View
-    image_sha256: Sha256
-    view_key: Text
-
-
 class SpecimenReady(Event):
-    """The whole set of views of a specimen that has at least one DV and one LAT view.
+    """The complete set of views of a specimen that has at least one DV and one LAT view.
 
-    `revision` is the size of the set: sets only grow, so the larger one is the newer one. `announced_at` is when the
-    image that completed this revision was announced.
+    `announced_at` is the time when the image that completed this revision was announced.
     """
 
     biological_sample_id: SpecimenId
     centre: Centre
-    revision: int = Field(ge=2)
-    views: tuple[SpecimenView, ...] = Field(min_length=2)
-    preprocessing_version: Text
-    preprocessing_generation: int = Field(ge=1)
-    announced_at: Moment
-    produced_at: Moment
+    revision: Revision
+    views: SpecimenViews
+    preprocessing_version: PreprocessingVersion
+    preprocessing_generation: PreprocessingGeneration
+    announced_at: AnnouncedAt
+    produced_at: ProducedAt
 
     @property
     def key(self) -> str:
-        """Every event of one animal lands on one partition."""
+        """Every event of one animal is on one partition."""
         return self.biological_sample_id

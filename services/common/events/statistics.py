@@ -1,4 +1,4 @@
-"""centre.statistics: what one centre sent in one window of time, what became of it, and what has drifted."""
+"""centre.statistics: the images of one centre in one time window, their outcomes, and drift."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.common.events.base import Centre, Event, Moment, Text
+from services.common.events.base import Centre, Event, Moment, ProducedAt, Text
 
 _Count = Annotated[int, Field(ge=0)]
 
 
 class ScoreHistogram(BaseModel):
-    """How often a quality score fell below the first edge, between two edges, or at or above the last one."""
+    """Number of values of a quality score in each bin."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    edges: tuple[float, ...] = Field(min_length=1)
-    counts: tuple[_Count, ...]
+    edges: tuple[float, ...] = Field(min_length=1, description="Rising edges between the bins.")
+    counts: tuple[_Count, ...] = Field(
+        description="One count more than edges: below the first edge, between two edges, at or above the last edge."
+    )
 
     @model_validator(mode="after")
     def _one_more_count_than_edges(self) -> ScoreHistogram:
@@ -28,55 +30,58 @@ class ScoreHistogram(BaseModel):
 
 
 class Drift(BaseModel):
-    """How far one measure of the window lies from the centre's reference.
-
-    `psi` is the population stability index between the two distributions; `limit` is the larger of the configured
-    shift and what chance alone explains with these counts. `drifted` when `psi` exceeds `limit`.
-    """
+    """Distance of one measure of the window from the centre's reference."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    measure: Text
-    psi: float = Field(ge=0)
-    limit: float = Field(ge=0)
-    count: _Count
-    reference_count: _Count
-    drifted: bool
+    measure: Text = Field(description="Name of the measure that was compared.")
+    psi: float = Field(
+        ge=0, description="Population stability index between the distributions of the window and of the reference."
+    )
+    limit: float = Field(
+        ge=0,
+        description="`psi` above this limit counts as drift. It is the larger of the configured shift and the shift "
+        "that chance explains with these counts.",
+    )
+    count: _Count = Field(description="Number of values in the window.")
+    reference_count: _Count = Field(description="Number of values in the reference.")
+    drifted: bool = Field(description="Whether `psi` exceeds `limit`.")
 
 
 class CentreStatistics(Event):
-    """What one centre announced within [`window_start`, `window_end`), and what has become of it.
+    """The images that one centre announced within [`window_start`, `window_end`), and their outcomes.
 
-    Everything counts in the window in which its image was announced; ids that come twice count once. `positive`
-    counts the calls that are positive, by label (`Abnormal` is level 1), `uncertain` and `disagreement` those with at
-    least one such label, `skipped` the images of parameters that no model uses. `interrupted` says that the counting
-    was stopped within the window, so counts may be short. A later record for the same centre and window replaces an
-    earlier one.
+    Views, rejections and calls count in the window in which their image was announced. A duplicate counts once. A later
+    record for the same centre and window replaces an earlier one.
     """
 
     centre: Centre
-    window_start: Moment
-    window_end: Moment
-    images: _Count
-    skipped: _Count
-    accepted: _Count
-    rejected: dict[Text, _Count]
-    calls: _Count
-    positive: dict[Text, _Count]
-    uncertain: _Count
-    disagreement: _Count
-    scores: dict[Text, ScoreHistogram]
-    drift: tuple[Drift, ...] = ()
-    reference_windows: _Count = 0
-    interrupted: bool = False
-    produced_at: Moment
+    window_start: Moment = Field(
+        description="Start of the window. An image counts in the window in which it was announced."
+    )
+    window_end: Moment = Field(description="End of the window, not included.")
+    images: _Count = Field(description="Images announced.")
+    skipped: _Count = Field(description="Images of parameters that no model uses.")
+    accepted: _Count = Field(description="Views produced from these images.")
+    rejected: dict[Text, _Count] = Field(description="Rejections, by reason.")
+    calls: _Count = Field(description="Specimens called.")
+    positive: dict[Text, _Count] = Field(description="Positive calls, by label. `Abnormal` is level 1.")
+    uncertain: _Count = Field(description="Calls with at least one uncertain label.")
+    disagreement: _Count = Field(description="Calls with at least one label on which the models differ.")
+    scores: dict[Text, ScoreHistogram] = Field(description="Histogram of each quality score.")
+    drift: tuple[Drift, ...] = Field((), description="Distance of each measure from the centre's reference.")
+    reference_windows: _Count = Field(0, description="Number of windows in the reference.")
+    interrupted: bool = Field(
+        False, description="Whether the monitor was stopped within the window, so that the counts may be too low."
+    )
+    produced_at: ProducedAt
 
     @property
     def key(self) -> str:
-        """Statistics of one centre stay in order."""
+        """The centre, so that its statistics stay in order."""
         return self.centre
 
     @property
     def total(self) -> int:
-        """How many images, views, rejections and calls were counted."""
+        """Number of images, views, rejections and calls that were counted."""
         return self.images + self.accepted + sum(self.rejected.values()) + self.calls

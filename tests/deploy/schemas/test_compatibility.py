@@ -24,7 +24,7 @@ OLD: Schema = {
         "share": {"type": "number", "minimum": 0, "maximum": 1},
         "view": {"enum": ["DV", "LAT"], "type": "string"},
         "note": {"anyOf": [{"type": "string", "maxLength": 9}, {"type": "null"}], "default": None},
-        "part": {"$ref": "#/$defs/Part", "description": "More words."},
+        "part": {"$ref": "#/$defs/Part", "description": "More text."},
         "parts": {"type": "array", "items": {"$ref": "#/$defs/Part"}, "minItems": 2},
         "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "string"}]},
         "scores": {"type": "object", "additionalProperties": {"type": "number"}},
@@ -42,13 +42,13 @@ def changed(edit: Callable[[Schema], Any], old: Schema = OLD) -> list[tuple[str,
 
 def put(path: str, keyword: str, value: Any) -> Callable[[Schema], Any]:
     def edit(schema: Schema) -> None:
-        place: Any = schema
+        part: Any = schema
         for step in path.split("/"):
-            place = place[int(step) if step.isdigit() else step]
+            part = part[int(step) if step.isdigit() else step]
         if value is ...:
-            del place[keyword]
+            del part[keyword]
         else:
-            place[keyword] = value
+            part[keyword] = value
 
     return edit
 
@@ -58,7 +58,7 @@ HARMLESS = {
     "an optional field": put("properties", "more", {"type": "string"}),
     "an optional field with a default": put("properties", "more", {"type": "integer", "default": 0}),
     "an optional field of a part": put("$defs/Part/properties", "more", {"type": "string"}),
-    "other words": put("properties/name", "description", "Better words."),
+    "another description": put("properties/name", "description", "A better text."),
     "a title": put("properties/name", "title", "Name"),
     "an example": put("properties/name", "examples", ["abc"]),
     "the order of required fields": lambda schema: schema["required"].reverse(),
@@ -70,7 +70,7 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("edit", HARMLESS.values(), ids=HARMLESS.keys())
-def test_readers_and_old_records_are_unharmed_by(edit: Callable[[Schema], Any]) -> None:
+def test_compatible_change(edit: Callable[[Schema], Any]) -> None:
     assert changed(edit) == []
 
 
@@ -122,11 +122,11 @@ BREAKING: list[tuple[Callable[[Schema], Any], str, ChangeKind]] = [
 
 
 @pytest.mark.parametrize(("edit", "path", "kind"), BREAKING)
-def test_somebody_is_broken_by(edit: Callable[[Schema], Any], path: str, kind: ChangeKind) -> None:
+def test_breaking_change(edit: Callable[[Schema], Any], path: str, kind: ChangeKind) -> None:
     assert (path, kind) in changed(edit)
 
 
-def test_a_renamed_field_is_a_removed_one() -> None:
+def test_a_renamed_field_counts_as_removed() -> None:
     def rename(schema: Schema) -> None:
         schema["properties"]["portion"] = schema["properties"].pop("share")
 
@@ -138,7 +138,7 @@ def test_a_change_in_a_part_is_found_wherever_the_part_is_used() -> None:
     assert found == [("part.size", ChangeKind.NARROWED), ("parts[].size", ChangeKind.NARROWED)]
 
 
-def test_a_model_inside_itself_is_refused_rather_than_followed_for_ever() -> None:
+def test_a_model_that_contains_itself_is_refused() -> None:
     endless = {"$defs": {"Part": {"properties": {"part": {"$ref": "#/$defs/Part"}}}}, "$ref": "#/$defs/Part"}
     with pytest.raises(ValueError, match="Part contains itself"):
         breaks(endless, endless)

@@ -1,4 +1,4 @@
-"""The files are what the code says, and the examples are what the files say."""
+"""The generated files agree with the code, and the examples agree with the files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from deploy.schemas import contract
 from deploy.schemas.channels import channel_of
 from deploy.schemas.examples import examples_of
-from deploy.schemas.json_schema import file_name
-from deploy.schemas.meanings import meaning
+from deploy.schemas.json_schema import file_name, json_schema
 from services.common.events import Event, parse_event
 from services.common.topics import TOPICS, Topic
 
@@ -25,13 +24,13 @@ def schema_of(event: type[Event]) -> Any:
     return json.loads((contract.JSON_SCHEMAS / file_name(event)).read_text())
 
 
-def test_the_files_are_what_the_events_say() -> None:
-    """If this fails: `python -m deploy.schemas`."""
+def test_the_files_are_up_to_date() -> None:
+    """If this fails, run `python -m deploy.schemas`."""
     assert contract.drift() == []
 
 
-def test_the_events_keep_what_was_promised() -> None:
-    """If this fails: raise the event's schema_version, or take the change back."""
+def test_the_events_keep_the_promises() -> None:
+    """If this fails, raise the event's schema_version or undo the change."""
     assert contract.broken_promises(contract.schemas()) == []
 
 
@@ -44,7 +43,7 @@ def test_examples_are_valid_by_schema_and_by_model(event: type[Event], example: 
 
 
 @pytest.mark.parametrize(("event", "example"), CASES)
-def test_what_the_schema_allows_is_not_refused(event: type[Event], example: Event) -> None:
+def test_the_model_accepts_what_the_schema_allows(event: type[Event], example: Event) -> None:
     validator = Draft202012Validator(schema_of(event))
     document = json.loads(example.encode())
     values: list[Any] = [None, -1, 7, "", "DV", [], {}, True]
@@ -63,7 +62,7 @@ def test_the_key_is_the_field_that_the_channel_names(event: type[Event], example
     assert example.key == getattr(example, channel.key.split(",")[0])
 
 
-def test_the_examples_tell_one_story() -> None:
+def test_the_examples_belong_to_one_animal() -> None:
     from deploy.schemas.examples import CALL, IMAGES, READY, TENSOR, VIEWS
 
     assert [view.image_event_id for view in VIEWS] == [image.event_id for image in IMAGES]
@@ -71,7 +70,7 @@ def test_the_examples_tell_one_story() -> None:
     assert CALL.tensor_sha256 == TENSOR.tensor_sha256
 
 
-def test_a_new_event_is_told_what_it_lacks() -> None:
+def test_a_new_event_without_an_entry_is_reported() -> None:
     class Review(Event):
         """A new event."""
 
@@ -81,6 +80,11 @@ def test_a_new_event_is_told_what_it_lacks() -> None:
         channel_of(Topic("phenotype.reviews", Review, "a test"))
 
 
-def test_a_field_without_a_meaning_is_named_with_the_mend() -> None:
-    with pytest.raises(LookupError, match=r"PhenotypeCall\.colour has no meaning.*meanings\.py"):
-        meaning("PhenotypeCall", "colour")
+def test_a_field_without_a_description_is_reported() -> None:
+    class Colour(Event):
+        """A new event."""
+
+        colour: str
+
+    with pytest.raises(LookupError, match=r"Colour\.colour has no description.*services/common/events"):
+        json_schema(Colour)

@@ -17,8 +17,6 @@ from services.ingest.backfill.documents import Download, ImageDownloads
 from services.ingest.push.image import PushImage, SkippedFile
 from tests.ingest.backfill.documents import image_document, picture, serving
 
-EXAMPLE = Path(__file__).parents[4] / "shared" / "data" / "examples" / "impc_images_solr_doc_generic.json"
-
 
 @pytest.fixture
 def client() -> Iterator[BackfillClient]:
@@ -92,10 +90,9 @@ def test_an_id_is_the_same_as_a_number_and_as_text(client: BackfillClient) -> No
         assert planned.biological_sample_id == "183808"
 
 
-def test_impc_s_own_example_document_if_it_is_available(client: BackfillClient) -> None:
-    if not EXAMPLE.exists():
-        pytest.skip("IMPC's example document is not here")
-    document = json.loads(EXAMPLE.read_text(encoding="utf-8"))
+def test_impc_s_own_example_document(client: BackfillClient, real_pictures: Path) -> None:
+    example = real_pictures / "examples" / "impc_images_solr_doc_generic.json"
+    document = json.loads(example.read_text(encoding="utf-8"))
     planned = downloads(client).plan(document | {"parameter_stable_id": "IMPC_XRY_034_001"})
     assert isinstance(planned, SkippedFile)
     assert planned.reason == "host_not_allowed"

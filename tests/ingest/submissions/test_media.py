@@ -12,8 +12,6 @@ from services.common.errors import Rejected
 from services.ingest.submissions import Experiment, Medium, read_experiments
 from tests.ingest.submissions.submissions import experiment, medium, observed, submission
 
-EXAMPLES = Path(__file__).parents[4] / "shared" / "data" / "examples"
-
 
 def read(text: str) -> list[Experiment]:
     return list(read_experiments(BytesIO(text.encode()), Path("s.xml")))
@@ -67,14 +65,13 @@ def test_too_many_media_are_refused_quickly(many: str) -> None:
     assert time.process_time() - started < 5
 
 
-def test_the_dcc_s_own_examples_if_they_are_available() -> None:
-    if not EXAMPLES.exists():
-        pytest.skip("the DCC's example submissions are not here")
+def test_the_dcc_s_own_examples(real_pictures: Path) -> None:
     for name, centre, parameters in (
         ("dcc_submission_IMPC_XRY_001.xml", "MRC Harwell", ["048", "034", "034"]),
         ("dcc_submission_pipeline_example.xml", "JAX", ["034", "050"]),
     ):
-        with (EXAMPLES / name).open("rb") as file:
-            (one,) = read_experiments(file, EXAMPLES / name)
+        path = real_pictures / "examples" / name
+        with path.open("rb") as file:
+            (one,) = read_experiments(file, path)
         assert (one.centre, [found.parameter[9:12] for found in one.media]) == (centre, parameters)
         assert all(found.associations for found in one.media)

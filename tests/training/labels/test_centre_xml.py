@@ -168,11 +168,7 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, text: str, rea
     assert "submission.xml" in refusal.value.message
 
 
-def test_the_dcc_s_own_examples_where_they_are_at_hand() -> None:
-    folder = Path(__file__).parents[4] / "shared" / "data" / "examples"
-    example = folder / "dcc_submission_IMPC_XRY_001.xml"
-    if not example.exists():
-        pytest.skip("the DCC's example submissions are not here")
-    (labels,) = curate(read(example)).specimens
+def test_the_dcc_s_own_example(real_pictures: Path) -> None:
+    (labels,) = curate(read(real_pictures / "examples" / "dcc_submission_IMPC_XRY_001.xml")).specimens
     assert (labels.centre, labels.level1) == ("MRC Harwell", 1)
     assert labels.call == (1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0)

@@ -1,0 +1,25 @@
+"""The entry point of the program `xray`. It works before the libraries of the command line are installed."""
+
+from __future__ import annotations
+
+import sys
+
+_PACKAGES = frozenset({"services", "training", "deploy"})
+
+
+def main() -> None:
+    """Run `xray`. If a library is missing, name the extra that installs it on stderr and exit with status 2."""
+    try:
+        from services.cli.main import main as xray
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in _PACKAGES:
+            raise
+        sys.exit(_report(error.name))
+    xray()
+
+
+def _report(library: str) -> int:
+    sys.stderr.write(
+        f"xray: needs {library}, which is not installed; run pip install 'mouse-xray-phenotyping[serving]'\n"
+    )
+    return 2
