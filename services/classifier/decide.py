@@ -12,7 +12,7 @@ from services.common.events import ModelOutput, Probabilities
 from services.common.hierarchy import consensus, pooled
 from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2, LEVEL3, PARENTS
 from services.common.model_card import ModelCard
-from services.registry.triton_client import Backbone
+from services.registry.triton_client import ServedModel
 
 Numbers = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def decide(outputs: Sequence[Probabilities], cards: Sequence[ModelCard]) -> Call
     )
 
 
-def model_output(backbone: Backbone, probabilities: Probabilities) -> ModelOutput:
+def model_output(backbone: ServedModel, probabilities: Probabilities) -> ModelOutput:
     """Return a backbone's probabilities as part of a call, with the version and digests that produced them."""
     return ModelOutput(
         model=backbone.model,

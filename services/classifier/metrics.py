@@ -11,7 +11,7 @@ from services.common.events import PhenotypeCall, ShadowCall
 from services.common.labels import LABEL_ORDER
 
 if TYPE_CHECKING:
-    from services.registry.triton_client import Backbone
+    from services.registry.triton_client import ServedModel
 
 CALLS: Final = Counter("xray_calls_total", "Calls published.")
 UNCERTAIN: Final = Counter("xray_calls_uncertain_total", "Calls with at least one uncertain label.")
@@ -104,7 +104,7 @@ def count_shadow(compared: ShadowCall) -> None:
         SHADOW_DIFFERENCES.labels(label).inc()
 
 
-def show_models(activation: int, backbones: Iterable[Backbone]) -> None:
+def show_models(activation: int, backbones: Iterable[ServedModel]) -> None:
     """Show the versions that make the calls from now on and clear those that did before."""
     MODEL.clear()
     for one in backbones:

@@ -20,7 +20,7 @@ from services.common.events import ModelActivation
 from services.common.events.model import EarlierSet
 from services.common.preprocessing import TENSOR_SIDE
 from services.registry.control import load, require_live, restart
-from services.registry.triton_client import Backbone, Tensors
+from services.registry.triton_client import ServedModel, Tensors
 
 log = structlog.get_logger()
 AGAIN_SECONDS: Final = 15.0
@@ -76,7 +76,7 @@ class ServingSet:
 
     activation: int
     newest: int
-    backbones: tuple[Backbone, ...]
+    backbones: tuple[ServedModel, ...]
     degraded: bool
 
 
@@ -168,7 +168,7 @@ class ActiveModelSet:
     def _is_unsound(self, choice: EarlierSet) -> bool:
         return time.monotonic() < self._unsound_until.get(choice.activation, 0.0)
 
-    def _checked(self, choice: EarlierSet, model: str) -> Backbone:
+    def _checked(self, choice: EarlierSet, model: str) -> ServedModel:
         """Return a version that answers. One that does not is loaded again, and as a last resort unloaded first."""
         version, pin = choice.versions[model], choice.cards.get(model)
         if pin is None:
@@ -191,7 +191,7 @@ class ActiveModelSet:
                     break
         raise failure
 
-    def _probed(self, model: str, version: int, pin: str) -> Backbone:
-        backbone = Backbone(self._client, model, version, pin)
+    def _probed(self, model: str, version: int, pin: str) -> ServedModel:
+        backbone = ServedModel(self._client, model, version, pin)
         backbone.probe()
         return backbone

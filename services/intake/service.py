@@ -26,7 +26,7 @@ from services.intake.settings import IntakeSettings, Limits
 from services.intake.standardise import StandardView, encode_view, standardise
 
 
-class ImageSource(Protocol):
+class ImageReader(Protocol):
     """Where images come from; `services.intake.fetch.Fetcher` implements it and says what each method raises."""
 
     def own(self, key: str) -> str: ...  # noqa: D102
@@ -50,7 +50,7 @@ class Intake(PerRecordHandler[ImageEvent]):
     def __init__(
         self,
         store: ServiceStore,
-        source: ImageSource,
+        source: ImageReader,
         limits: Limits,
         *,
         workers: int,

@@ -23,7 +23,7 @@ from services.common.topics import TOPICS, Topic
 from services.ledger.migrate import migrate
 from services.registry.control import ready_versions
 from services.registry.register import current, publish
-from services.registry.triton_client import Backbone, connect
+from services.registry.triton_client import ServedModel, connect
 
 Outcome = Literal["created", "unchanged", "updated"]
 
@@ -84,7 +84,7 @@ def ensure_activation(settings: Settings) -> ProvisioningStep:
     def next_activation(newest: ModelActivation | None) -> ModelActivation | None:
         with closing(connect(settings.triton_grpc)) as client:
             versions = served_versions(settings, client) if newest is None else newest.versions
-            cards = {model: Backbone(client, model, version).pin for model, version in sorted(versions.items())}
+            cards = {model: ServedModel(client, model, version).pin for model, version in sorted(versions.items())}
         published.append(
             ModelActivation(
                 activation=1 if newest is None else newest.activation + 1,

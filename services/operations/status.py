@@ -30,7 +30,7 @@ from services.ledger.migrate import check_migrated
 from services.operations.servers import SERVERS, TITLES, in_background, unreachable
 from services.registry.active_models import ActiveModels
 from services.registry.control import ready_versions
-from services.registry.triton_client import Backbone, connect
+from services.registry.triton_client import ServedModel, connect
 
 _TRIES: Final = 3
 _DEADLINE_SECONDS: Final = 10.0
@@ -172,7 +172,7 @@ def _triton_without_kafka(settings: Settings) -> None:
 def _infer(settings: Settings, versions: dict[str, int]) -> None:
     with closing(connect(settings.triton_grpc)) as client:
         for model, version in versions.items():
-            Backbone(client, model, version, seconds=_DEADLINE_SECONDS).probe()
+            ServedModel(client, model, version, seconds=_DEADLINE_SECONDS).probe()
 
 
 def _postgres(settings: Settings) -> None:

@@ -22,7 +22,7 @@ from services.registry.golden import Golden
 from services.registry.inspect import KNOWN, PROGRAM, InspectedVersion, inspect
 from services.registry.register import standing
 from services.registry.repository import ModelRepository
-from services.registry.triton_client import REQUEST_TENSORS, Backbone
+from services.registry.triton_client import REQUEST_TENSORS, ServedModel
 
 _INCOMING: Final = ".incoming-"
 
@@ -121,7 +121,7 @@ def admit_all(
 
 def _check_answers(client: Any, model: str, version: int, inspected: InspectedVersion, allowed: float) -> None:
     try:
-        backbone = Backbone(client, model, version, inspected.pin)
+        backbone = ServedModel(client, model, version, inspected.pin)
         difference = inspected.golden.largest_difference(_ask(backbone, inspected.golden))
     except Fatal as error:
         raise Rejected("contract_broken", str(error)) from error
@@ -137,7 +137,7 @@ def _check_answers(client: Any, model: str, version: int, inspected: InspectedVe
         raise Rejected("golden_differs", message, difference=difference, allowed=allowed)
 
 
-def _ask(backbone: Backbone, golden: Golden) -> dict[str, Any]:
+def _ask(backbone: ServedModel, golden: Golden) -> dict[str, Any]:
     starts = range(0, len(golden.images), REQUEST_TENSORS)
     requests = [backbone.request(list(golden.images[start : start + REQUEST_TENSORS])) for start in starts]
     answers: list[Probabilities] = [answer for request in requests for answer in request.result()]

@@ -14,7 +14,7 @@ from services.registry.admit import admit_all
 from services.registry.control import load, require_live
 from services.registry.register import STANDING, current, publish_next, standing
 from services.registry.repository import ModelRepository
-from services.registry.triton_client import Backbone
+from services.registry.triton_client import ServedModel
 
 
 def promote(
@@ -102,11 +102,11 @@ def _require_served(client: Any, model: str, version: int, pin: str | None) -> N
     """Request a real inference from a version, and load the version once if it is not loaded."""
     try:
         try:
-            Backbone(client, model, version, pin).probe()
+            ServedModel(client, model, version, pin).probe()
         except Retriable as error:
             require_live(client, error)
             load(client, model)
-            Backbone(client, model, version, pin).probe()
+            ServedModel(client, model, version, pin).probe()
     except (Fatal, Retriable) as error:
         require_live(client, error)
         raise Rejected("not_served", f"{model} version {version} cannot serve: {error}") from error

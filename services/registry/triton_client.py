@@ -36,7 +36,7 @@ def connect(address: str) -> Any:
     return grpc.InferenceServerClient(address, channel_args=_CHANNEL)
 
 
-class Backbone:
+class ServedModel:
     """One version of one Triton model."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Backbone:
 class Request:
     """One inference in flight."""
 
-    def __init__(self, client: Any, backbone: Backbone, batch: Tensors) -> None:
+    def __init__(self, client: Any, backbone: ServedModel, batch: Tensors) -> None:
         """Send; the answer is awaited by `result`."""
         self._backbone, self._count = backbone, len(batch)
         self._done = threading.Event()
@@ -123,7 +123,7 @@ class Request:
         self._done.set()
 
 
-def _check_output(backbone: Backbone, name: str, row: Any, shape: tuple[int, int]) -> None:
+def _check_output(backbone: ServedModel, name: str, row: Any, shape: tuple[int, int]) -> None:
     if row is None or row.shape != shape or not np.isfinite(row).all() or row.min() < 0 or row.max() > 1:
         got = "nothing" if row is None else f"shape {row.shape}, from {row.min()} to {row.max()}"
         msg = (

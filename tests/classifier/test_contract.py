@@ -16,20 +16,20 @@ from services.common.events.base import now
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VERSION
 from services.fuser.service import npy
-from services.registry.triton_client import Backbone
+from services.registry.triton_client import ServedModel
 from tests.classifier.test_decide import card
 from tests.classifier.triton import TritonDouble
 
 
 def test_a_fitting_version_is_taken() -> None:
-    assert Backbone(TritonDouble(), "convnext", 1).card == card().model_copy(update={"model": "convnext"})
+    assert ServedModel(TritonDouble(), "convnext", 1).card == card().model_copy(update={"model": "convnext"})
 
 
 def test_another_label_order_is_rejected() -> None:
     client = TritonDouble()
     client.card_fields = {"labels": [LABEL_ORDER[0], *reversed(LABEL_ORDER[1:])]}
     with pytest.raises(Fatal, match="in this order"):
-        Backbone(client, "convnext", 1)
+        ServedModel(client, "convnext", 1)
 
 
 @pytest.mark.parametrize("change", [{"preprocessing_version": "p0"}, {"tensor_side": 448}])
@@ -37,25 +37,25 @@ def test_another_preprocessing_is_rejected(change: dict[str, Any]) -> None:
     client = TritonDouble()
     client.card_fields = change
     with pytest.raises(Fatal, match="was trained on"):
-        Backbone(client, "convnext", 1)
+        ServedModel(client, "convnext", 1)
 
 
 def test_a_version_without_a_card_is_rejected() -> None:
     client = TritonDouble()
     client.parameters = {"card.2": {"string_value": "{}"}}
     with pytest.raises(Fatal, match=r"card\.1"):
-        Backbone(client, "convnext", 1)
+        ServedModel(client, "convnext", 1)
 
 
 def test_other_tensors_are_rejected() -> None:
     client = TritonDouble()
     client.side = 448
     with pytest.raises(Fatal, match="takes"):
-        Backbone(client, "convnext", 1)
+        ServedModel(client, "convnext", 1)
     client = TritonDouble()
     del client.outputs["level3"]
     with pytest.raises(Fatal, match="level3"):
-        Backbone(client, "convnext", 1)
+        ServedModel(client, "convnext", 1)
 
 
 def ready(data: bytes, **change: Any) -> TensorReady:

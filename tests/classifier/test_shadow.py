@@ -23,7 +23,7 @@ from services.common.labels import LABEL_ORDER
 from services.common.model_card import card_pin
 from services.common.topics import SHADOW
 from services.fuser.service import npy
-from services.registry.triton_client import Backbone
+from services.registry.triton_client import ServedModel
 from tests.classifier.test_decide import output
 from tests.classifier.triton import MODELS, QUIET, Answers, TritonDouble, always, card_text
 from tests.common.memory_store import MemoryStore
@@ -56,7 +56,7 @@ def record(share: float = 1.0, **versions: int) -> ModelActivation:
 def quiet_call(specimen: str = "1") -> PhenotypeCall:
     """A normal call by version 1 of both models."""
     client = versions()
-    models = tuple(model_output(Backbone(client, model, 1), QUIET) for model in ("cae", "convnext"))
+    models = tuple(model_output(ServedModel(client, model, 1), QUIET) for model in ("cae", "convnext"))
     return call(specimen, vector=(0,) * 13, abnormal=False, models=models)
 
 

@@ -11,7 +11,7 @@ from services.common.errors import Fatal
 from services.common.events import ModelActivation, PhenotypeCall, Probabilities, ShadowCall
 from services.common.events.base import digest, now
 from services.common.labels import LABEL_ORDER
-from services.registry.triton_client import Backbone, Request, Tensors
+from services.registry.triton_client import Request, ServedModel, Tensors
 
 DEADLINE_SECONDS: Final = 10.0
 """Time limit of a request: far above what a working candidate needs, far below what a call may wait."""
@@ -21,7 +21,7 @@ class Candidate:
     """The set of versions that one record on `models.active` puts in shadow."""
 
     def __init__(self, client: Any, record: ModelActivation) -> None:
-        """Read the contracts; raises as `Backbone` does, and Fatal when the record pins no card of a model."""
+        """Read the contracts; raises as `ServedModel` does, and Fatal when the record pins no card of a model."""
         self.record = record
         self._backbones = tuple(_backbone(client, record, model) for model in sorted(record.versions))
 
@@ -72,20 +72,22 @@ def differing(call: PhenotypeCall, decision: CallDecision) -> tuple[str, ...]:
     return tuple(label for label, one, other in zip(LABEL_ORDER, ours, theirs, strict=True) if one != other)
 
 
-def _backbone(client: Any, record: ModelActivation, model: str) -> Backbone:
+def _backbone(client: Any, record: ModelActivation, model: str) -> ServedModel:
     version, pin = record.versions[model], record.cards.get(model)
     if pin is None:
         msg = f"the record in shadow pins no card of {model} version {version}; use `xray models shadow`"
         raise Fatal(msg)
-    return Backbone(client, model, version, pin, seconds=DEADLINE_SECONDS)
+    return ServedModel(client, model, version, pin, seconds=DEADLINE_SECONDS)
 
 
-def _known_output(call: PhenotypeCall, backbone: Backbone) -> Probabilities | None:
+def _known_output(call: PhenotypeCall, backbone: ServedModel) -> Probabilities | None:
     wanted = (backbone.model, backbone.version)
     return next((one.probabilities for one in call.models if (one.model, one.version) == wanted), None)
 
 
-def _request(backbone: Backbone, known: Sequence[Probabilities | None], tensors: Sequence[Tensors]) -> Request | None:
+def _request(
+    backbone: ServedModel, known: Sequence[Probabilities | None], tensors: Sequence[Tensors]
+) -> Request | None:
     missing = [tensor for tensor, present in zip(tensors, known, strict=True) if present is None]
     return backbone.request(missing) if missing else None
 

@@ -10,14 +10,7 @@ from kafka.errors import KafkaConnectionError, KafkaError, TopicAuthorizationFai
 
 from services.common.errors import Fatal, Retriable
 from services.common.kafka import reading
-from services.common.kafka.reading import (
-    OffsetRange,
-    TopicFollower,
-    partitions_of,
-    position_of,
-    ranges_of,
-    read,
-)
+from services.common.kafka.reading import OffsetRange, TopicFollower, partitions_of, position_of, ranges_of, read
 from services.common.settings import Settings
 from tests.common.kafka.consumers import MemoryConsumer, StoredRecord, stored
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from services.cli.train.evaluate import app
 from services.common.errors import Rejected
-from tests.training.explain.inspection.folder import EPOCHS, SPECIMENS, make_run
+from tests.training.explain.folder import EPOCHS, SPECIMENS, make_run
 from training.evaluation.parquet import load
 from training.explain.features import draw_maps
 from training.explain.inspection import InspectedModel

@@ -101,7 +101,7 @@ def test_children_die_with_a_parent_that_is_killed(program: Path) -> None:
         "with Processes(['intake'], {'GREETING': 'hello'}, Path(sys.argv[1])) as processes:\n"
         "    processes.wait_ready(20); print(processes.pid('intake'), flush=True); time.sleep(60)\n"
     )
-    clone = Path(__file__).resolve().parents[3]
+    clone = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
         [sys.executable, "-c", f"import sys; sys.path[0] = {str(clone)!r}\n{script}", str(program)],
         stdout=subprocess.PIPE,
