@@ -1,7 +1,5 @@
 """Write docs/metrics.md from the metrics themselves: `python -m deploy.metrics_page`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import ModuleType
 from typing import Final

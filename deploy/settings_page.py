@@ -1,7 +1,5 @@
 """Write docs/settings.md from the settings classes: `python -m deploy.settings_page`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

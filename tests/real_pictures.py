@@ -4,8 +4,6 @@ The folder contains `impc_images/`, `digimouse/` and `examples/`. Without the va
 skipped, and the summary of the test run counts them. A value that is not a folder is an error.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Final

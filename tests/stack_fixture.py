@@ -1,7 +1,5 @@
 """The real servers for integration tests: started once per session, and killed with it, even if it is killed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 docs/architecture.md explains the layers. Its table is compared with the one in this file.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

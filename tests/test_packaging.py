@@ -1,7 +1,5 @@
 """What `pip install` installs: all data files, type information, and an `xray` that names the extra it needs."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

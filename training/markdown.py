@@ -1,7 +1,5 @@
 """Markdown pages: Jinja2 templates, tables, and numbers as text."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any

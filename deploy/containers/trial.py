@@ -5,8 +5,6 @@ are in PostgreSQL and are still there after `down` and `up`, and Prometheus reac
 of the dashboards.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import subprocess

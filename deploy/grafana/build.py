@@ -1,7 +1,5 @@
 """Generate Grafana's JSON for a screen with Grafana's own typed SDK."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A run for checking the dashboards: real servers and services, simulated mice, and a Prometheus that scrapes them."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Description of a dashboard, from which `build` generates Grafana's JSON."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final

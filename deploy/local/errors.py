@@ -1,7 +1,5 @@
 """Errors of the local stack: which server cannot run, the end of its log, and what to do."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The folder of one stack: its paths, and the state kept between starts."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

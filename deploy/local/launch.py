@@ -5,8 +5,6 @@ records its own pid while it still holds the inherited lock, and only then becom
 lock finds a complete record. Uses only the standard library: it runs with `-I -S` and takes about 15 ms.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """File locks that the kernel releases however their holder exits."""
 
-from __future__ import annotations
-
 import fcntl
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Log files of the servers: show the last lines, follow them, limit their size."""
 
-from __future__ import annotations
-
 import os
 import re
 import time

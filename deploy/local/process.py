@@ -1,7 +1,5 @@
 """Start, find and stop the process of one server, whichever process started it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

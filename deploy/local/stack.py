@@ -4,8 +4,6 @@ Only the servers themselves keep running. Everything known about them is in the 
 continue where another stopped or was killed.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence

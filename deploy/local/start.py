@@ -1,7 +1,5 @@
 """Start and stop one server. After a start it works, or an error says why it does not."""
 
-from __future__ import annotations
-
 import time
 
 from deploy.local.errors import StackError, failure

@@ -1,7 +1,5 @@
 """The status of one server."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from typing import Literal

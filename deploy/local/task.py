@@ -1,7 +1,5 @@
 """The start of one server: progress, tools, waiting and cancellation."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import threading

@@ -3,8 +3,6 @@
 The packages from PyPI are pinned with hashes in `requirements/`; a test checks that those pins agree with this file.
 """
 
-from __future__ import annotations
-
 KAFKA = "4.3.1"
 KAFKA_SCALA = "2.13"
 SLF4J_SIMPLE = "1.7.36"

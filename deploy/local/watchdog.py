@@ -4,8 +4,6 @@ PR_SET_PDEATHSIG on the servers would not do: it follows the thread that started
 its user, and does not reach the servers' own children.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

@@ -3,8 +3,6 @@
 The packages are downloaded and unpacked into the clone's cache, which needs no root and starts no service.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from pathlib import Path

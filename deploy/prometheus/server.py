@@ -1,7 +1,5 @@
 """Run a Prometheus on this machine and query it, for tests and for the trial of the containers."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """The AsyncAPI 3.0 document of all topics (https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from deploy.schemas.channels import DELIVERY, Channel, channel_of

@@ -3,8 +3,6 @@
 The services and commands that write or read a topic come from services/common/topology.py.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

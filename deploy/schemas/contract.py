@@ -3,8 +3,6 @@
 The check for broken promises compares with the committed files and with every edition of them in git's history.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

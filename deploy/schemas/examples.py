@@ -3,8 +3,6 @@
 Keys and identities are those that the services derive from the same input.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """One JSON Schema (2020-12) per event, for the schema version of the model."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any, Final

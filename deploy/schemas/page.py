@@ -1,7 +1,5 @@
 """The generated part of docs/contracts.md, between two comments. The text around it is written by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final

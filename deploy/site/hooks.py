@@ -4,8 +4,6 @@ A link `../NAME` in a page leads out of docs/. The file NAME is added to the sit
 page that lists its files, and the link is changed accordingly. So nothing depends on where the repository is published.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

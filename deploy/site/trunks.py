@@ -1,7 +1,5 @@
 """Draw docs/assets/trunks.png, the models' input for the trunk: `python -m deploy.site.trunks`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Draw docs/assets/views.jpg, examples of a view and a tensor: `python -m deploy.site.views`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

@@ -4,8 +4,6 @@
 line. OpenCV and ONNX Runtime may use all cores. With THREADS > 1, images are also standardised in parallel.
 """
 
-from __future__ import annotations
-
 import resource
 import sys
 import time

@@ -1,7 +1,5 @@
 """Announce specimens whose images are in the bucket, wait for their calls, and measure the services meanwhile."""
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time

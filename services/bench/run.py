@@ -1,7 +1,5 @@
 """One run of the benchmark."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """From the backbones' probabilities to one call: consensus, thresholds, hierarchy, uncertainty (paper section 4)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 The versions are those of `models.active`. If Triton has lost them, the versions that served before take over.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import time

@@ -1,7 +1,5 @@
 """`xray bench`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The entry point of the program `xray`. It works before the libraries of the command line are installed."""
 
-from __future__ import annotations
-
 import sys
 
 _PACKAGES = frozenset({"services", "training", "deploy"})

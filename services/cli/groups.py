@@ -6,8 +6,6 @@ A module that defines a command imports only typer, the standard library and lig
 everything else inside the command function, so that `--help` loads no Kafka, S3, database or training library.
 """
 
-from __future__ import annotations
-
 import importlib
 import inspect
 from collections.abc import Callable, Mapping

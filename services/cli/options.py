@@ -1,7 +1,5 @@
 """Values that several commands take: durations and times, who gives a command, and names the ledger must know."""
 
-from __future__ import annotations
-
 import getpass
 import os
 import re

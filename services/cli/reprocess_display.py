@@ -1,7 +1,5 @@
 """Progress of `xray reprocess`: a bar on a terminal, elsewhere a line every 30 seconds."""
 
-from __future__ import annotations
-
 import time
 from types import TracebackType
 from typing import Final, Self

@@ -1,7 +1,5 @@
 """Checks the columns of a table that a person wrote."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 `xray stack up` writes it; it has one KEY=VALUE line per XRAY_ variable by which services find the servers.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Final

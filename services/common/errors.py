@@ -6,8 +6,6 @@ PipelineError
 └── Fatal       this process is misconfigured: log it and exit with a non-zero code
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 

@@ -3,8 +3,6 @@
 It uses only the standard library, so that it starts in about 50 ms and its image needs no shell, curl or wget.
 """
 
-from __future__ import annotations
-
 import sys
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException

@@ -1,7 +1,5 @@
 """The consensus of several backbones: their logarithmic pool, made consistent with the label hierarchy."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

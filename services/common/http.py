@@ -1,7 +1,5 @@
 """Serves `/metrics`, `/health/live` and `/health/ready` of a service."""
 
-from __future__ import annotations
-
 import json
 import sys
 import threading

@@ -1,7 +1,5 @@
 """What an event is about: its ids in the log and in dead letters. The batch loop is given these functions."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Keys in object storage. Every key is derived from the object's content, so writing twice changes nothing."""
 
-from __future__ import annotations
-
 import hashlib
 import string
 from collections.abc import Iterable

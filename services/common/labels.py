@@ -3,8 +3,6 @@
 Paper section 4: level 1 is abnormal or not, level 2 the affected part, level 3 the kind of abnormality.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Final
 

@@ -1,7 +1,5 @@
 """JSON logs on standard error: one object per line, each with the stage."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

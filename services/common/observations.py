@@ -4,8 +4,6 @@ Source: IMPReSS procedure IMPC_XRY_001; classes of levels 2 and 3 after the pape
 `label_map_53.tsv`, so that another interpretation of the paper changes one row.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Collection
 from dataclasses import dataclass

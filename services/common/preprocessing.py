@@ -4,8 +4,6 @@ A change that alters any stored view or tensor needs a new VERSION and the next 
 under a new version, and the current call of a specimen prefers the higher generation (see docs/delivery.md).
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 VERSION: Final = "p2"

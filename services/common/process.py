@@ -1,7 +1,5 @@
 """Runs one service as a process: checks, loop, health endpoints, clean stop."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -1,7 +1,5 @@
 """Headers of a record on `xray.images` that reprocesses a past image with a newer preprocessing version."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import Final

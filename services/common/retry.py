@@ -1,7 +1,5 @@
 """The one way to retry what is Retriable, and how long to wait between attempts."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar

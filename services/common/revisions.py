@@ -1,7 +1,5 @@
 """Which records of a batch a later one of the same batch makes superfluous."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from services.common.events import SpecimenReady, TensorReady

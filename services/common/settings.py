@@ -1,7 +1,5 @@
 """Settings of every process, read from environment variables (prefix XRAY_); each has a documented default."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TypeVar
 

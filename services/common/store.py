@@ -1,7 +1,5 @@
 """Object storage through boto3, with its errors translated to Retriable, Rejected and Fatal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol

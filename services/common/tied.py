@@ -3,8 +3,6 @@
 This is a separate program because `preexec_fn` is unsafe in a parent with threads.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

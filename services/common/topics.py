@@ -1,7 +1,5 @@
 """Every topic: its name, event, partitions and retention. `xray init` creates them; no service creates any."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Final
 

@@ -4,8 +4,6 @@ Handlers, `xray run`, `xray status`, `xray reconcile` and docs/contracts.md all 
 name of its consumer group.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Final
 

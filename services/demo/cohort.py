@@ -1,7 +1,5 @@
 """The rendered cohort. It is rendered once and kept until the simulator changes."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import shutil

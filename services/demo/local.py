@@ -1,7 +1,5 @@
 """One run of the demo on the local stack, which is left as it was found."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The outcome of one run, read from the ledger: the fate of every file, and the scores of the calls."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence

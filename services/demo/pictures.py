@@ -1,7 +1,5 @@
 """Pictures of a run: files as sent, stored views and fused tensors of some specimens, and the rejected files."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Progress of a demo run. This base class shows nothing; `services.cli.demo` shows it on a terminal."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

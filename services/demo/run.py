@@ -1,7 +1,5 @@
 """One run of the demo on servers and services that already run."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Send a cohort in two waves, wait until the ledger holds every outcome, and collect the result."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping

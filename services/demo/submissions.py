@@ -1,7 +1,5 @@
 """The demo's cohort as files on disk: the images, the true labels, and the expected outcome of each file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

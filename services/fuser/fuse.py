@@ -12,8 +12,6 @@ Every step uses integers or sums that are exact in float64, so the result is bit
 views.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Observations of centres, kept in object storage as they were sent, for `xray train labels --stored`."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Fetches an image's bytes from S3 or from an allow-listed HTTPS host."""
 
-from __future__ import annotations
-
 import ssl
 from typing import Final
 from urllib.parse import urlsplit

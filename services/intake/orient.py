@@ -4,8 +4,6 @@ The network runs in this process on one thread. Its input shows only the animal,
 tone.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Each score has the same meaning for every centre and file format. docs/intake.md defines all of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal

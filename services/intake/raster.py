@@ -1,7 +1,5 @@
 """A decoded image, before any check or change."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

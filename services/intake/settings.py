@@ -3,8 +3,6 @@
 docs/intake.md lists the limits with their reason codes; docs/settings.md is generated from the texts below.
 """
 
-from __future__ import annotations
-
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 

@@ -3,8 +3,6 @@
 A view is stored as a lossless PNG whose bytes depend only on the pixels.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -3,8 +3,6 @@
 Queries are never prepared on the server: only a plan for the actual values drops the conditions that are left open.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Final, LiteralString, TypeVar

@@ -4,8 +4,6 @@ The holder of a lock in object storage would need a deadline instead: clocks tha
 and a wait after a kill.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from datetime import datetime

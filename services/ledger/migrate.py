@@ -1,7 +1,5 @@
 """Numbered migrations of the ledger's schema. Each is applied once and never changed afterwards."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path

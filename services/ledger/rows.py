@@ -1,7 +1,5 @@
 """From an event to its row. Column names are the event's field names."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Mapping

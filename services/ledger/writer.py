@@ -1,7 +1,5 @@
 """Writes to the ledger: all rows of a batch in one transaction. Writing the same batch again changes nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict

@@ -3,8 +3,6 @@
 `Progress` knows how far the app has read, and so up to which moment windows may be closed, and what prevents that.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math

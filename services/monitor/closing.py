@@ -3,8 +3,6 @@
 `Recount` counts the records of the topics again: the same counts as the app's, without its table.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The Kafka cluster before Faust starts: the topics that the monitor needs, and the changelog of its table."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

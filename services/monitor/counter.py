@@ -1,7 +1,5 @@
 """Adds a record to the counters of its window: the work of the monitor's agent."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 

@@ -6,8 +6,6 @@ into its event. `EDGES` are the histogram edges of the quality scores that docs/
 score are edges. If an edge changes, histograms of earlier windows are left out of the reference until new ones fill it.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,6 @@ The compared distributions are outcomes, positive rates, uncertain calls, disagr
 compared by the population stability index, with a limit that takes into account how large it gets by chance.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The windows published so far on `centre.statistics`: the reference of later ones, and what needs no publishing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from services.common.errors import Rejected

@@ -1,7 +1,5 @@
 """The metrics that only the monitor exports."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from prometheus_client import Counter, Gauge

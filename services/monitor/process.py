@@ -3,8 +3,6 @@
 It also limits what the libraries log: without a broker, aiokafka and Faust write thousands of lines per minute.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

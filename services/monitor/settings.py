@@ -1,7 +1,5 @@
 """The settings that only the monitor has."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final, Self
 

@@ -7,8 +7,6 @@ Windows are part of the key. Faust's own windows are not used: after a restart t
 close by the worker's clock even if records wait in the topics, and they give a callback no window.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final

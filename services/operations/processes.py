@@ -1,7 +1,5 @@
 """The services as child processes: start, stop, kill, restart."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

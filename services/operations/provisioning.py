@@ -4,8 +4,6 @@ Topics get the partition counts and policies that `services.common.topics` defin
 versions that make the calls.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass

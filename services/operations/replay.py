@@ -1,7 +1,5 @@
 """Rejected records: the reason codes, finding one by its id, and sending records again byte for byte."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterable, Iterator
 from typing import Any, Final

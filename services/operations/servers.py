@@ -3,8 +3,6 @@
 A dead server is reported within three seconds by its name, address and setting, whatever time-outs its client has.
 """
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future

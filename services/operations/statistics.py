@@ -1,7 +1,5 @@
 """The windows of `centre.statistics`: the closed ones, when the next one closes, and a recount from the topics."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import closing

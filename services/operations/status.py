@@ -4,8 +4,6 @@ Every server is checked by a real operation, because a port that accepts connect
 the same time. A dead server is reported within four seconds, one that accepts connections but hangs within ten.
 """
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Which model versions serve: the newest record on `models.active`, followed without a restart."""
 
-from __future__ import annotations
-
 from services.common.errors import Fatal, Rejected
 from services.common.events import ModelActivation, parse_event
 from services.common.events.model import SERVING_SET, SHADOW_SET

@@ -4,8 +4,6 @@
 be sent to a version before it has answered its golden inputs correctly.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Collection, Mapping

@@ -5,8 +5,6 @@ model's objects again at each load. All objects of a version are stored before `
 it, so nobody reads half a version. A lock in the ledger's database makes others wait; it ends with the process.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Triton's model control: loads models and lists the loaded ones."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from tritonclient.utils import InferenceServerException

@@ -3,8 +3,6 @@
 It is stored in object storage; the card of a version and the record on `models.active` name its key.
 """
 
-from __future__ import annotations
-
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError

@@ -4,8 +4,6 @@ The server (Triton with a graph or a TensorRT plan) must give the same outputs f
 folder holds `golden.bin.gz`, the images' bytes, and `golden.json`, their shape, digest and outputs.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Checks a version's folder before Triton loads it: it must be complete, unchanged, and contain nothing else."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

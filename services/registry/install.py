@@ -1,7 +1,5 @@
 """Copies the models of a repository to the one from which Triton will serve, before Triton starts."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Final

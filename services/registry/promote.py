@@ -1,7 +1,5 @@
 """Promotion and rollback: one record on `models.active`, after every version in it was proven to serve."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 

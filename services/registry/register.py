@@ -1,7 +1,5 @@
 """Writes `models.active`: one writer at a time, each of which starts from the newest record."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 `config.pbtxt` names the versions of a model that Triton serves, and holds the card of each version.
 """
 
-from __future__ import annotations
-
 import fcntl
 import re
 import shutil

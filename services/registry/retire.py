@@ -1,7 +1,5 @@
 """Unloads a version that nothing needs from Triton, and on request deletes it from the repository."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -5,8 +5,6 @@ would rank calls again and make every classifier check what serves, and a promot
 it. Readers that do not know shadows skip the record by its name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

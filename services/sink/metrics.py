@@ -1,7 +1,5 @@
 """Metrics that only the sink exports: the delay of calls, and gauges that are sampled from the ledger."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter

@@ -1,7 +1,5 @@
 """The grow-only set as a property: whatever crashes, the newest published set of a specimen is its whole set."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The assembler's handler, batch by batch, on a store in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime

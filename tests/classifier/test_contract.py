@@ -1,7 +1,5 @@
 """The classifier refuses model versions and tensors that do not fit it."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from typing import Any

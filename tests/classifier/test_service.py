@@ -1,7 +1,5 @@
 """The classifier's handler with a store, Triton and `models.active` in memory."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterator

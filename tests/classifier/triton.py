@@ -1,7 +1,5 @@
 """Triton and `models.active` in memory, with the surface of the real clients that the classifier uses."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The help page of every command: plain at 80 columns, fast, and without any library of a server or a training."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import os

@@ -1,7 +1,5 @@
 """The entry point: list of commands, exit codes, one line for every known error."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import subprocess

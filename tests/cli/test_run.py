@@ -1,7 +1,5 @@
 """`xray run SERVICE` builds each service from settings and imports only its own libraries."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

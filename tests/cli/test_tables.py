@@ -1,7 +1,5 @@
 """Tables at 80 columns, in a pipe and empty; names that must be known; messages with measured values."""
 
-from __future__ import annotations
-
 import io
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """The commands of `xray train` load their libraries when they run, and name what is missing."""
 
-from __future__ import annotations
-
 import pickle
 import subprocess
 import sys

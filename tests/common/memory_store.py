@@ -3,8 +3,6 @@
 `tests/common/test_store.py` runs the same tests on both.
 """
 
-from __future__ import annotations
-
 import hashlib
 import threading
 

@@ -1,7 +1,5 @@
 """Hypothesis strategies for every event, from the pydantic models' own limits."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st

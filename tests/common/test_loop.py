@@ -1,7 +1,5 @@
 """The order of effects, with a transport and a handler that record every call."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace

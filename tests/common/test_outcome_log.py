@@ -1,7 +1,5 @@
 """What the loop logs for each record."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

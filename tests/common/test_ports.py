@@ -1,7 +1,5 @@
 """Ports are free, distinct, and outside the range the kernel gives to outgoing connections."""
 
-from __future__ import annotations
-
 import socket
 
 import pytest

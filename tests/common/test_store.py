@@ -1,7 +1,5 @@
 """The object store's semantics, on a real server and on the tests' double: both must behave the same."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Callable
 

@@ -4,8 +4,6 @@ The answers are those of S3's `PutObject` reference for `If-None-Match`; everyth
 real one.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The table of services and topics, and everything that must agree with it."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 from typing import get_args, get_type_hints

@@ -1,7 +1,5 @@
 """Every image accounted for: after `kill -9` of every service, and said plainly when one was really lost."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Nothing is lost: processes are killed under load, and every call must be that of an undisturbed run."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable

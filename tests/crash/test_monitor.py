@@ -1,7 +1,5 @@
 """What `kill -9` costs the monitor's statistics, against the ledger; and that counting anew mends them."""
 
-from __future__ import annotations
-
 import shutil
 import threading
 import time

@@ -1,7 +1,5 @@
 """A small cohort that child processes render."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """docker-compose.yml and .env.example as the tests read them, with anchors merged and variables replaced."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import cache

@@ -1,7 +1,5 @@
 """deploy/containers/Dockerfile as the tests read it: its stages with their copies and commands."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from functools import cache

@@ -1,7 +1,5 @@
 """docker-compose.yml compared with the rest of the system, without a container engine."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

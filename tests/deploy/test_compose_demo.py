@@ -1,7 +1,5 @@
 """The program of the container `demo` on servers and services that already run."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

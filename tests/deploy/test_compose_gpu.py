@@ -1,7 +1,5 @@
 """Profile gpu: plans are built in the image and on the GPU that serve them, then served in triton's place."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

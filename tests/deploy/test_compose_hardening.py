@@ -1,7 +1,5 @@
 """The rights of the containers, and what can be reached from outside."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The Dockerfile: the contents of the images, and how they are installed."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The KAFKA_ variables of the compose file, read by the class that starts Apache's image."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The scrape configuration of Prometheus compared with the compose file."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import yaml

@@ -1,7 +1,5 @@
 """Profile refresh: a job next to the services that writes to the volume that Triton reads."""
 
-from __future__ import annotations
-
 from typer.main import get_command
 
 from services.cli.train.refresh import app

@@ -3,8 +3,6 @@
 Docker Compose is skipped if its package cannot be downloaded.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

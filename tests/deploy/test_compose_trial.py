@@ -1,7 +1,5 @@
 """The trial's names compared with those of the compose file; the trial itself needs a container engine."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The health check of Triton's container against a real Triton."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """Every variable of docker-compose.yml is explained in .env.example, with the default that it has."""
 
-from __future__ import annotations
-
 from deploy.local import versions
 from tests.deploy.compose_file import compose_with, explained_variables, services, used_variables
 

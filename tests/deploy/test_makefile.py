@@ -1,7 +1,5 @@
 """What the targets of the Makefile install."""
 
-from __future__ import annotations
-
 import re
 
 from tests.deploy.compose_file import CLONE

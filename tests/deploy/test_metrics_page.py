@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from deploy.metrics_page import PAGE, SECTIONS, metrics_of, page
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from deploy.settings_page import PAGE, page
 
 

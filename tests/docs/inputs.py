@@ -1,7 +1,5 @@
 """Example inputs under the names that the commands of README and docs use."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

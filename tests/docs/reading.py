@@ -1,7 +1,5 @@
 """The commands that README and docs show, word by word."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ commands in `HELP_ONLY`, `--help` runs instead. The commands of README and of th
 see tests/integration/test_documented_commands.py.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import tomllib

@@ -1,7 +1,5 @@
 """The site builds without a broken link, and loads nothing from other servers."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

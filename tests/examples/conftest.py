@@ -1,7 +1,5 @@
 """Kafka and PostgreSQL for the examples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import psycopg

@@ -1,7 +1,5 @@
 """Kafka Connect with Debezium's JDBC sink: jars from Maven Central, one standalone worker."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

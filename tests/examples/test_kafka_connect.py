@@ -1,7 +1,5 @@
 """The schema of the Kafka Connect example agrees with the contract, and a real worker fills a real database."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """The resumable subscriber with a real broker and a real database, killed halfway."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """Images for the fuser's tests."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

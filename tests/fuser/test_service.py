@@ -1,7 +1,5 @@
 """The fuser's handler on a store in memory."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Iterator

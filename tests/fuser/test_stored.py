@@ -1,7 +1,5 @@
 """A tensor that is fused again, on a real object store."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Files for the tests: simulated exposures, and pictures written in each format."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

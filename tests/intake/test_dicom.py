@@ -1,7 +1,5 @@
 """DICOM: every transfer syntax that centres send, and what stored values mean."""
 
-from __future__ import annotations
-
 import io
 import zlib
 from pathlib import Path

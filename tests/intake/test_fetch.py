@@ -1,7 +1,5 @@
 """Images from HTTPS hosts: a real TLS server on this machine, with its own authority."""
 
-from __future__ import annotations
-
 import ssl
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """JPEG, PNG, BMP and TIFF: decoded by content, faithfully, or refused with the right reason."""
 
-from __future__ import annotations
-
 import struct
 from typing import Any
 

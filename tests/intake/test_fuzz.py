@@ -1,7 +1,5 @@
 """Changed and cut files give a view or a reason, never another error."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -1,7 +1,5 @@
 """The pixels of a preprocessing version are fixed: others need another version (services/common/preprocessing.py)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

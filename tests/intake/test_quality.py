@@ -1,7 +1,5 @@
 """Every rule has a limit that exists, a score that is measured, and a reason that the documentation explains."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Real X-rays. They are third-party data and not part of this repository: see tests/real_pictures.py."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

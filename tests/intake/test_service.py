@@ -1,7 +1,5 @@
 """Intake's handler on a store in memory: what is stored, in which order, and what is announced."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """From a file to a view: found, turned, framed, judged."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

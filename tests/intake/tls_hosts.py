@@ -1,7 +1,5 @@
 """Hosts whose TLS handshake fails, on real local sockets."""
 
-from __future__ import annotations
-
 import socket
 import ssl
 import threading

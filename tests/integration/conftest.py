@@ -1,7 +1,5 @@
 """What the tests of a module's own servers reach them by: each module says as `cli` which servers these are."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any

@@ -1,7 +1,5 @@
 """Centres' submissions and IMPC's archive, with a real Kafka and a real object storage."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import json

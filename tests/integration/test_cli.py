@@ -1,7 +1,5 @@
 """The commands against the real servers and the real services."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """`xray demo` and `xray bench` with few specimens, on the stack of the test run."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """The same events in any order, with duplicates, give the same current calls."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 `xray stack down` is documented, so these commands cannot use the stack that the other tests share.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -1,7 +1,5 @@
 """Versions that serve are lost while a classifier runs under load: it reloads or falls back, and no call is lost."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Versions come, are refused, serve and go back, on the real Triton and the real Kafka, with calls under way."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """From announced images to rows in PostgreSQL, all services and servers real."""
 
-from __future__ import annotations
-
 import json
 import signal
 import time

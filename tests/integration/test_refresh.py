@@ -1,7 +1,5 @@
 """The refresh on real servers: killed at every step, run twice at once, poisoned, damaged, and promoted once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from multiprocessing.context import ForkServerContext

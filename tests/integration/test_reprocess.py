@@ -1,7 +1,5 @@
 """Past specimens are called anew: by another version, after a rollback, after a kill, from their originals."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Callable, Iterator

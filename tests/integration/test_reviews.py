@@ -1,7 +1,5 @@
 """From calls by reviews to a dataset, on the real Kafka, S3 and PostgreSQL, with the real sink."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """`xray run all`: six services under one command."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

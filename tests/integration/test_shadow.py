@@ -1,7 +1,5 @@
 """A candidate in shadow on real servers: whatever it does, the same load gives the same calls."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Callable, Iterator

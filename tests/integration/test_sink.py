@@ -1,7 +1,5 @@
 """The sink on a real broker and a real database that goes away while it works."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Both models on the real Triton: what it answers is what ONNX Runtime computes."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

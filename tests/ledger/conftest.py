@@ -1,7 +1,5 @@
 """A real PostgreSQL for this folder alone, because its tests restart it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 

@@ -1,7 +1,5 @@
 """Events and records that tests write to the ledger."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Iterable

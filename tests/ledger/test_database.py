@@ -1,7 +1,5 @@
 """Errors of PostgreSQL, sorted by what the caller should do; each one from a real server or a real closed port."""
 
-from __future__ import annotations
-
 import psycopg
 import pytest
 from psycopg import conninfo

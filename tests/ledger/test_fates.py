@@ -1,7 +1,5 @@
 """The fate of every announcement, on a real PostgreSQL."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

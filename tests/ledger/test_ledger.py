@@ -1,7 +1,5 @@
 """Writes to a ledger in a real PostgreSQL."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from contextlib import closing

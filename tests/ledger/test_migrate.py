@@ -1,7 +1,5 @@
 """Migrations on a real server."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The questions that are asked often stay cheap in a ledger of many specimens: no plan reads a whole table."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

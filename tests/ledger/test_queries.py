@@ -1,7 +1,5 @@
 """The read queries, on a real PostgreSQL."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 import pytest

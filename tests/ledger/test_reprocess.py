@@ -1,7 +1,5 @@
 """The queries of `xray reprocess`, on a real PostgreSQL."""
 
-from __future__ import annotations
-
 import base64
 
 import pytest

@@ -1,7 +1,5 @@
 """PostgreSQL is killed in the middle of a transaction."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

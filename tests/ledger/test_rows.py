@@ -1,7 +1,5 @@
 """From events to rows, without a server."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from functools import reduce
 from itertools import chain

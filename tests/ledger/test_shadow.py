@@ -1,7 +1,5 @@
 """Comparisons of candidates in shadow, on a real server."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 

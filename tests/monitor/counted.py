@@ -1,7 +1,5 @@
 """A broker, a ledger and the monitor, and what tests send and expect."""
 
-from __future__ import annotations
-
 import random
 import time
 import urllib.request

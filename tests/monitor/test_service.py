@@ -1,7 +1,5 @@
 """The monitor as a process on a real broker: events in, statistics and metrics out."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

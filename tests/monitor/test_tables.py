@@ -1,7 +1,5 @@
 """The table's rules, on a dictionary; tests/monitor/test_restart.py has Faust's own."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The supervisor of the services, with a small real service program in place of theirs."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

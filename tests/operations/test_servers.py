@@ -1,7 +1,5 @@
 """Dead servers: found quickly, named with their setting, and with the way to start a local stack."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time

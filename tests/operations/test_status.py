@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from kafka import TopicPartition
 
 from services.cli.run import Service

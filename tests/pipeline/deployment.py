@@ -1,7 +1,5 @@
 """The whole system on real servers of its own: what the end-to-end and the crash tests run against."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping

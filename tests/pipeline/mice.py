@@ -4,8 +4,6 @@ These tests are about delivery; what intake should refuse is tested with intake.
 pictures in a hundred, so the next mouse takes the place of one that it would.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Literal
 

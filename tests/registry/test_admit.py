@@ -1,7 +1,5 @@
 """What Triton is told to load when an admission fails, is interrupted or was killed; without a server."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A model repository in object storage: on a real SeaweedFS and PostgreSQL, served from there by the real Triton."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is refused by looking at a version's files, before Triton is asked for anything."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """A place is filled with models once, whole, and what came to it since stays."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

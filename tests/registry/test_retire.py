@@ -1,7 +1,5 @@
 """What cannot be retired, before any server is asked."""
 
-from __future__ import annotations
-
 import pytest
 
 from services.common.errors import Rejected

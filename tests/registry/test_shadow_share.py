@@ -1,7 +1,5 @@
 """Which specimens a candidate is asked about."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

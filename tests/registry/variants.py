@@ -1,7 +1,5 @@
 """Further versions of the committed autoencoder for the tests: another calibration constant, or some harm."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

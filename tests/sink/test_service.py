@@ -1,7 +1,5 @@
 """The sink's handler with a ledger in memory; the real ledger is tested in tests/ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pytest

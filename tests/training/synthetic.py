@@ -1,7 +1,5 @@
 """Tiny labelled sets for tests of the machinery: noise with a bright bar where a specimen is abnormal."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from services.common.labels import LABEL_ORDER

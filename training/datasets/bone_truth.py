@@ -3,8 +3,6 @@
 Pretraining reads it (docs/models.md), and the evaluation of explanation heat maps. Nothing in serving does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Checks that a folder's training set is intact, before its files are opened or extended."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The views that a model reads: both, or one of them (the paper's tables compare the three)."""
 
-from __future__ import annotations
-
 from typing import Final, Literal, get_args
 
 import numpy as np

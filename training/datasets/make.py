@@ -3,8 +3,6 @@
 Each simulated specimen passes through the serving code: encode, standardise (intake), fuse (fuser).
 """
 
-from __future__ import annotations
-
 import hashlib
 import multiprocessing
 import signal

@@ -6,8 +6,6 @@ file its view, its SHA-256 and that of the standardised view's PNG), `tensor_sha
 `refused` (reason code of the intake, null if accepted) and `usable`. The metadata holds `recipe` and `digest`.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any, Final

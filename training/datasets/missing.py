@@ -3,8 +3,6 @@
 Simulated mice have every label. For real mice not all are scored, and a curator may withdraw one.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

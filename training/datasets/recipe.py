@@ -3,8 +3,6 @@
 The 70/20/10 split by specimen (paper section 4, "Protocol") uses a hash, so adding specimens moves none.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import asdict, dataclass
 from typing import Final, Literal

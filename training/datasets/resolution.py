@@ -1,7 +1,5 @@
 """Tensors at the full resolution of the stored views, computed once from a set's mean views and kept next to them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

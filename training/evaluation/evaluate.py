@@ -3,8 +3,6 @@
 Validation specimens also give one threshold per label, and the backbone's weight in the consensus.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType

@@ -5,8 +5,6 @@ Columns: `specimen`, `centre`, `severity` (null if unknown), `label.NAME` (null 
 `part` (`test` or `unseen`); without it all specimens are `test`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """The figures of a training run, as JSON for programs and as a table for people."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Prediction files of a training run's models, and of their consensus, on its test specimens."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, get_args

@@ -3,8 +3,6 @@
 The paper's AUC on IMPC's images (Jawaid et al., J. Imaging 2025, 11(10), 348) are in the data file `paper.csv`.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -4,8 +4,6 @@ The body has seen all centres of the training set. Specimens of centres that no 
 `unseen`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Evaluates every method of fusing the views on a training set: frozen features and one regression per label."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

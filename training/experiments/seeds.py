@@ -3,8 +3,6 @@
 The results do not contain the randomness of the body's own training; deviations over seeds are those of the heads only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import product

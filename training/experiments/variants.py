@@ -5,8 +5,6 @@ heads. The ablation therefore measures what the heads read and how they are trai
 Each result is stored as soon as it is known, and an interrupted study continues after the last one.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """A backbone's features: whether they reveal the centre, and the feature maps of one specimen."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

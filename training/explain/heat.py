@@ -9,8 +9,6 @@ alone. The autoencoder reads its channels together: its code gives one map for b
 window.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

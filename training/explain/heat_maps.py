@@ -1,7 +1,5 @@
 """Heat over a whole test set: its share on altered bones by label and kind, and one sheet of examples per label."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Inspect trained models for the report: measure each one once, and draw the pictures of all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Training runs on disk: their predictions, and their weights with the test specimens that the predictions are for."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

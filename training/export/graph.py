@@ -3,8 +3,6 @@
 Golden inputs are specimens with ONNX Runtime's outputs for them (stored and read by `services.registry.golden`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import warnings

@@ -5,8 +5,6 @@ types in the graph and a strongly typed network, the engine either has the graph
 Source: TensorRT developer guide, "Strongly typed networks".
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Final
 

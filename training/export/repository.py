@@ -7,8 +7,6 @@ one file for all versions of a model, and each version's card is a separate para
 Source of the card: Mitchell et al., Model Cards for Model Reporting, FAccT 2019 (arXiv:1810.03993).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Write the models of a repository for another target: other configurations for the same cards and golden inputs."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

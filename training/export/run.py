@@ -1,7 +1,5 @@
 """A complete training run with export: data, training, evaluation and a version of each model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from training.evaluation.report import TrainingReport

@@ -5,8 +5,6 @@ Targets share one contract. `local` is Triton's Python backend with ONNX Runtime
 `training/export/job` builds on the GPU that serves.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final, Literal
 

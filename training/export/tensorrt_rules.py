@@ -4,8 +4,6 @@ Sources: TensorRT developer guide, "ONNX operator support" (onnx-tensorrt 10, do
 TensorRT 10.15 on an H100: "UINT8 types for intermediate tensors" are rejected unless a Cast comes first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Final
 

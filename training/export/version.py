@@ -1,7 +1,5 @@
 """Export of one trained backbone as one version in Triton's repository."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass

@@ -5,8 +5,6 @@ training recovers from it in its first steps. The format contains numbers and no
 (https://huggingface.co/docs/safetensors).
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """Calls at the thresholds: their errors, confusion of level-3 labels, and abstention on uncertain specimens."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Figures of one backbone on held-out specimens: AUC per label and centre, and errors at the thresholds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """AUC and average precision, estimates with their 95 % intervals, and the label columns of each level."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from statistics import NormalDist

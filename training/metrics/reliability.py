@@ -1,7 +1,5 @@
 """Calibration: whether the labels given a probability of 0.7 are positive seven times in ten."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Final

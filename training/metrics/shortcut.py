@@ -1,7 +1,5 @@
 """Checks of the model: consistency across levels, what the centre alone reveals, and loss at unseen centres."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Size `small` trains on two CPU cores, `full` has the widths of the paper.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Heads that find bones and altered bones in feature maps, and the evidence for each label in their output."""
 
-from __future__ import annotations
-
 from itertools import chain
 from typing import Final
 

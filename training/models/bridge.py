@@ -5,8 +5,6 @@ maps, then either bilinear upsampling or a sub-pixel rearrangement (Shi et al., 
 uses the additional pixels for more channels instead of interpolated ones.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -3,8 +3,6 @@
 Source: Platt, Probabilistic outputs for support vector machines, 1999. This is the only calibration in the project.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Final
 

@@ -5,8 +5,6 @@ Size `small` trains on two CPU cores, `full` has the dimensions of the paper, an
 Hugging Face hub (Apache-2.0).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, Final
 

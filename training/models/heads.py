@@ -9,8 +9,6 @@ No label is therefore more probable than the specimen being abnormal, and no kin
 most probable body part that can have it.
 """
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 import torch

@@ -1,7 +1,5 @@
 """The contract of every backbone: what it returns, and what training and explanation use of it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 

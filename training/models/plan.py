@@ -1,7 +1,5 @@
 """How a backbone is trained: its plan, and the rules by which levels 2 and 3 learn. Imports no torch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final, Literal
 

@@ -1,7 +1,5 @@
 """The registry of backbones. To add one, write its module with a `BackboneSpec` and list the spec in `BACKBONES`."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import torch

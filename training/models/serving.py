@@ -1,7 +1,5 @@
 """A backbone as Triton serves it: raw tensors in, calibrated and consistent probabilities out."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

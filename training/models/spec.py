@@ -1,7 +1,5 @@
 """Everything the rest of the code knows about one backbone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar

@@ -5,8 +5,6 @@ trunk at any scale of the image: sampled from a tensor of 224 pixels it is enlar
 once. It is computed from moments of brightness only, inside the served graph.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import torch

@@ -1,7 +1,5 @@
 """Comparisons: level means next to the paper's, boxes over seeds, bars per group, and the level-3 confusion."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Curves: ROC, reliability (probability against the share that is positive), abstention, and learning curves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

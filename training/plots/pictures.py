@@ -1,7 +1,5 @@
 """Pictures of a model's inside: heat maps over views, feature maps, and reconstructions next to their originals."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

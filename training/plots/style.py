@@ -1,7 +1,5 @@
 """Shared by all figures: font sizes, colours that colour-blind people can distinguish, and how a PNG is written."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterator, Sequence

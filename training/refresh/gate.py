@@ -4,8 +4,6 @@ It compares the served output, the pooled probabilities of all backbones. Every 
 (paired), so that specimens that are hard for both do not influence the result. docs/refresh.md describes the rules.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The inputs of a refresh run. The run's name is their digest, so equal inputs are the same run."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """Installs a candidate: exports it as a version, adds it to the repository that serves, and withdraws it if refused."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any

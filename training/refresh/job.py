@@ -4,8 +4,6 @@ A killed job leaves a run folder and records; the next job finds them and contin
 models serve. It is one record on `models.active` that names this run, and a job that finds it does not promote again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass

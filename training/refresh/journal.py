@@ -4,8 +4,6 @@ A run that was killed continues after its last record. So does one whose folder 
 whose digests they contain, are restored from object storage.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ The gate evaluates a candidate; it cannot see that the labels of the evaluation 
 serve can: where they discriminated well, their AUC does not lose half of its distance from chance at random.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any, Final

@@ -3,8 +3,6 @@
 The database that the labels come from holds it.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Iterator

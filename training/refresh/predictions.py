@@ -1,7 +1,5 @@
 """Predictions of the versions that serve, and of the candidate, for the same specimens."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final

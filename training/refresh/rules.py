@@ -1,7 +1,5 @@
 """The rules of the gate. Imports neither torch nor scikit-learn, so that the command can show the defaults quickly."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 

@@ -9,8 +9,6 @@ admit       has Triton load it, and checks its golden inputs
 decide      writes the decision to object storage
 """
 
-from __future__ import annotations
-
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The starting point of a refresh: the versions that make the calls, checked against the record that pins them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

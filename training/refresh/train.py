@@ -1,7 +1,5 @@
 """Trains a backbone further from the version that serves; its weights are stored in 32 bits, as plain numbers."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """When the next refresh is due: after an interval, or after a number of new reviews."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from contextlib import closing

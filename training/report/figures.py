@@ -1,7 +1,5 @@
 """The pictures of the report that show predictions: one file for each question, with all models in it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,7 +1,5 @@
 """All numbers of the report, each computed once."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Writes a report folder: figures, table and page of an evaluation, complete or not at all."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path

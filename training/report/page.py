@@ -1,7 +1,5 @@
 """The text of `report.md`: the templates `report.md.j2`, `run.md.j2` and `inside.md.j2`, filled with tables."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

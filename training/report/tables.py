@@ -1,7 +1,5 @@
 """The tables of `report.md`."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import groupby

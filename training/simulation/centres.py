@@ -5,8 +5,6 @@ ICS BMP (both also with dark bone), CCP-IMG TIFF. RBRC, KMPC and MARC are reserv
 them. The values are plausible ranges for such pictures, not measurements of a device.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final

@@ -1,7 +1,5 @@
 """A cohort as it would arrive: specimens with truth, their files, and the result expected from intake for each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final

@@ -1,7 +1,5 @@
 """A contact sheet of simulated pictures: every centre's DV and LAT, close-ups, troubles and abnormalities."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final

@@ -3,8 +3,6 @@
 The table lists which of the 53 observations the simulated mice can have, and in which views each is visible.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache

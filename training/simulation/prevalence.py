@@ -1,7 +1,5 @@
 """How many specimens are abnormal, and which findings occur together."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType

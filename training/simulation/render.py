@@ -1,7 +1,5 @@
 """Renders a specimen: pose, projection and exposure."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Final
 

@@ -3,8 +3,6 @@
 A separate program, so that parts are rendered in parallel while the servers start.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import sys

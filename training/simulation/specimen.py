@@ -3,8 +3,6 @@
 Counts of vertebrae, ribs and digits are compared with the normal range at the end, because two findings may cancel out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final

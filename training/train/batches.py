@@ -8,8 +8,6 @@ flip. Between processes, subsets are sent by the names of their files, because N
 copy of its file.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

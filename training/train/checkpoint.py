@@ -4,8 +4,6 @@
 retrained heads. A `final.ckpt` without a `last.ckpt` was loaded from a model repository (`training.experiments.seeds`).
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Checks of a training set before the first step: each error gives the reason, the item and how to fix it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The hardware of a training run, and the settings of torch and of the C library's memory allocator."""
 
-from __future__ import annotations
-
 import ctypes
 from dataclasses import dataclass
 from typing import Any, Final

@@ -5,8 +5,6 @@ not tolerate for long. Its features are computed once. The heads then train in s
 little more than one.
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The epochs of a training run: collected while it trains, kept in its checkpoints, reported to the caller."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Sequence

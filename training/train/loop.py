@@ -1,7 +1,5 @@
 """Training of one backbone with PyTorch Lightning: deterministic by seed, one checkpoint per epoch, early stopping."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import signal

@@ -5,8 +5,6 @@ frozen level-1 features (32 numbers chosen to separate abnormal from normal), le
 specimens differ from each other (`training.experiments.variants` compares the two).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

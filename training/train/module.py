@@ -1,7 +1,5 @@
 """The Lightning module: a backbone with its loss, its optimiser and its validation figures."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, Final
 

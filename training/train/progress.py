@@ -1,7 +1,5 @@
 """How long computations report what they do; the commands decide how it is shown."""
 
-from __future__ import annotations
-
 from typing import Final, Protocol
 
 

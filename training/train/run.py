@@ -1,7 +1,5 @@
 """One training run: its data, its backbones and their evaluation."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from functools import partial

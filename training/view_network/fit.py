@@ -1,7 +1,5 @@
 """Fits the view network, with augmentation that imitates other centres and animals; deterministic by seed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final

@@ -1,7 +1,5 @@
 """The view network: four strided convolutions and two dense layers, about 100,000 weights."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import torch

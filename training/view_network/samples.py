@@ -1,7 +1,5 @@
 """Training pictures of the view network: simulated exposures, processed by intake's code up to the network's input."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final

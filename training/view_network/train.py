@@ -1,7 +1,5 @@
 """Simulate mice, train the view network, test it on other mice, and write services/intake/view_model.onnx."""
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

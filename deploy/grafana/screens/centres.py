@@ -1,7 +1,5 @@
 """*Centres*: does each centre send, what happens to its images, and have they drifted?"""
 
-from __future__ import annotations
-
 from typing import Final
 
 from deploy.grafana.screen import PanelRow, Screen, Unit, bars, lines, table

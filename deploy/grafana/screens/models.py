@@ -1,7 +1,5 @@
 """*Models*: which versions make the calls, what do they call, and how fast are they?"""
 
-from __future__ import annotations
-
 from typing import Final
 
 from deploy.grafana.screen import PanelRow, Screen, Unit, bars, lines, numbers, table

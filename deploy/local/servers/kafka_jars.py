@@ -5,8 +5,6 @@ Maven repository that it fills. The jars must match `kafka_jars.sha256`, which i
 be updated with the version of Kafka.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import sys

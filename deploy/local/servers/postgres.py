@@ -5,8 +5,6 @@ data and programs, which it cannot below a folder that is closed to others, such
 a folder below /var/lib, and `postgres` in the stack's folder is a link to it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import os

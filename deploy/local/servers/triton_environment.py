@@ -1,7 +1,5 @@
 """The virtual environment of Triton: nvidia-pytriton's server and the packages that its Python backend imports."""
 
-from __future__ import annotations
-
 import ctypes.util
 import hashlib
 import os

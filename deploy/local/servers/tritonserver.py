@@ -1,7 +1,5 @@
 """NVIDIA Triton Inference Server with its Python backend and the stack's own copy of the model repository."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import os

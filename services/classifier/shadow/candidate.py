@@ -1,7 +1,5 @@
 """The candidate's versions in Triton and the calls they would make."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Any, Final

@@ -4,8 +4,6 @@ Comparisons may be lost: when the queue is full, when the candidate is slow, dea
 broker is away. Losses are counted and logged. The calls are never affected.
 """
 
-from __future__ import annotations
-
 import queue
 import threading
 from collections.abc import Callable, Sequence

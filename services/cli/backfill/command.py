@@ -1,7 +1,5 @@
 """`xray backfill`."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterable
 from contextlib import closing

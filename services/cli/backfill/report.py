@@ -1,7 +1,5 @@
 """The output of `xray backfill`: a progress bar, a line for each skipped image, a summary; the counts of a dry run."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """`xray calls` and `xray calls export`: the arguments; `listing` and `export` do the work."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Final
 

@@ -1,7 +1,5 @@
 """Writes the calls of the ledger to one Parquet or CSV file, with a progress bar."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path

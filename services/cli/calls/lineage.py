@@ -1,7 +1,5 @@
 """One specimen on a page: its current call, and the lineage down to the images."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 
 from rich.console import RenderableType

@@ -1,7 +1,5 @@
 """Lists current calls, shows one specimen's, and prints new ones as they arrive."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime

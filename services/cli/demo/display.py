@@ -1,7 +1,5 @@
 """What the demo prints: its progress while it runs, and the result as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

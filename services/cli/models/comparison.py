@@ -1,7 +1,5 @@
 """How candidates in shadow compare with the calls, by the ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 For a version that a refresh made, this includes the figures of the decision on it.
 """
 
-from __future__ import annotations
-
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any

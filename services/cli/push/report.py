@@ -1,7 +1,5 @@
 """The output of `xray push`: a line for each file that needs attention, tables and a summary, or JSON lines."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict

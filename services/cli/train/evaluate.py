@@ -5,8 +5,6 @@
 See docs/evaluation.md.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 

@@ -1,7 +1,5 @@
 """`xray train export`: write a model repository for another target."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

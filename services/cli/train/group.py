@@ -1,7 +1,5 @@
 """`xray train`: label sets, datasets, models, evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Final
 

@@ -5,8 +5,6 @@
 Interrupted at any point (Ctrl-C, a crash), the same command continues. See docs/models.md.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Final
 

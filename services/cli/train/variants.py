@@ -6,8 +6,6 @@ It needs a run's training set and bodies. The heads are retrained for each varia
 each result is stored in the run's folder: an interrupted command continues after the last one.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The base class and field types that all events share, and the function that parses bytes into an event."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import unicodedata

@@ -1,7 +1,5 @@
 """xray.images: a centre announces that an image is at a URI."""
 
-from __future__ import annotations
-
 import re
 from functools import cached_property
 from typing import Annotated, Final, Literal

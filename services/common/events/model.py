@@ -1,7 +1,5 @@
 """models.active: the model versions that serve."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """xray.rejected: the dead letter, with everything needed to understand, fix and replay a refused record."""
 
-from __future__ import annotations
-
 import base64
 
 from pydantic import Field, JsonValue

@@ -1,7 +1,5 @@
 """phenotype.reviews: the verdict of a curator on the labels of a specimen."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 

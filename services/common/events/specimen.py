@@ -5,8 +5,6 @@ xray.specimens: the set of views of a specimen has a new revision.
 xray.tensors: the fused tensor of a revision is in object storage.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue

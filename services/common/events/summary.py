@@ -1,7 +1,5 @@
 """Calls and reviews as short text."""
 
-from __future__ import annotations
-
 from services.common.events import PhenotypeCall, Review
 
 

@@ -6,8 +6,6 @@
 All of them raise Retriable when no broker answers, and Fatal when XRAY_KAFKA_BOOTSTRAP or the access rights are wrong.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final

@@ -7,8 +7,6 @@
   own mark is too narrow: a broker that restarts also answers with errors that it does not mark.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final

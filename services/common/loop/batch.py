@@ -11,8 +11,6 @@ One step does, in this order:
 After a crash between any two of these the batch is handled again; effects are deterministic, so that changes nothing.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 import traceback

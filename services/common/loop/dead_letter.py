@@ -1,7 +1,5 @@
 """Turns a rejected record into the event that reports it, with everything a replay needs."""
 
-from __future__ import annotations
-
 import base64
 import json
 from typing import Final

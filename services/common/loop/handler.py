@@ -1,7 +1,5 @@
 """What a service gives to the loop: a handler that turns records into outcomes, and the topics of the service."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait

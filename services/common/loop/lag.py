@@ -4,8 +4,6 @@ A separate client asks the broker for the offsets that the whole group has commi
 the loop waits for a server or works on a long batch, and the loop spends no time on them.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """One log line per record and service, so that a search for a specimen, event, image or call finds every step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Kafka as the loop uses it: poll, publish durably, commit, hold the partitions while a server is away."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass

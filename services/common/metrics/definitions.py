@@ -1,7 +1,5 @@
 """The metrics that every service exports, named by Prometheus convention (docs/metrics.md is generated from them)."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics

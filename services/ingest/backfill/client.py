@@ -1,7 +1,5 @@
 """An HTTP client that limits its request rate, waits when the server asks for it, and detects truncated answers."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Mapping

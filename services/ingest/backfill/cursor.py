@@ -1,7 +1,5 @@
 """The saved position of a backfill, from which it continues after any interruption."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

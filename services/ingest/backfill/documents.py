@@ -1,7 +1,5 @@
 """Turns a document of the core impc_images into an image to push, or into the reason why it is skipped."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

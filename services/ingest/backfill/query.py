@@ -1,7 +1,5 @@
 """The query to Solr: its address and filters."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Final
 

@@ -3,8 +3,6 @@
 A page is done when all its images are stored and announced, or all its observations are stored.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Mapping, Sequence

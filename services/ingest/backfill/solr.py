@@ -1,7 +1,5 @@
 """Reads a Solr core page by page with cursors, which need no state on the server."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

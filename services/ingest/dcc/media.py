@@ -1,7 +1,5 @@
 """Finds the image files that a submission names."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Plans the push of a submission: turns its experiments into images to push."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

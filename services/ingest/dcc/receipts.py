@@ -1,7 +1,5 @@
 """Compares the images that were received with those expected, for each specimen of the submissions."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Reads all submissions of one push before anything is sent, and stores their observations."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager

@@ -1,7 +1,5 @@
 """Finds the specimen in a DICOM header, and the view in a header or a file name; no pixel is read."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from dataclasses import dataclass

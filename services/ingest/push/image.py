@@ -1,7 +1,5 @@
 """The images to push, the files that are not pushed, and where the bytes of an image come from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

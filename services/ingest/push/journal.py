@@ -3,8 +3,6 @@
 It is an append-only file of JSON lines and stays correct after `kill -9`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

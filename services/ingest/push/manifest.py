@@ -1,7 +1,5 @@
 """The CSV manifest, which names each file's specimen and view; and an empty one to fill in."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Plans a push of plain files: each file with its specimen and view, or the reason why it is skipped."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence

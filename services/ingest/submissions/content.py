@@ -1,7 +1,5 @@
 """The content of a submission, element by element, and the images that an X-ray procedure should have."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

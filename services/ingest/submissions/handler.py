@@ -1,7 +1,5 @@
 """Builds experiments, with their specimens, parameters and media, from a submission's stream of XML elements."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path

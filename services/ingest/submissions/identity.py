@@ -1,7 +1,5 @@
 """Which centre sent an entry, and which specimen it is about."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from types import MappingProxyType

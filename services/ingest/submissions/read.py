@@ -5,8 +5,6 @@ Size, depth and the length of a text are limited. Elements are recognised by the
 different namespaces.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

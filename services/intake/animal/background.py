@@ -1,7 +1,5 @@
 """The background: the level of air around the animal, including the beam's fall-off towards the edges."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Final
 

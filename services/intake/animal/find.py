@@ -3,8 +3,6 @@
 Collimator blades and frames are straight strips along the image's edges that differ from the area inside them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

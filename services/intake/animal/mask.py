@@ -1,7 +1,5 @@
 """The animal's outline: the largest object that stands out from the background."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

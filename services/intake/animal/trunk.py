@@ -1,7 +1,5 @@
 """The scout, a small copy of an image on which everything but the final pixels is decided, and the trunk's axis."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Decodes the bytes of a file to one grey frame. The bytes decide the format, never a name or a declared type."""
 
-from __future__ import annotations
-
 from services.common.errors import Rejected
 from services.intake.decode.bitmap import decode_bmp, decode_png
 from services.intake.decode.dicom import decode_dicom

@@ -4,8 +4,6 @@ PNG: every chunk's length and checksum is checked first, and only chunks that co
 BMP: only uncompressed files, which is what X-ray devices write.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ C.11.2 and C.7.6.3.1.2). All three are functions of one value, so they are compu
 values and looked up for the pixels.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Decodes the stored values of a DICOM file's first frame with the codec of its transfer syntax."""
 
-from __future__ import annotations
-
 import re
 import struct
 from typing import Any, Final

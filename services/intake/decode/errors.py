@@ -1,7 +1,5 @@
 """Errors of decoders. Whatever a third-party decoder raises, the file is at fault."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final

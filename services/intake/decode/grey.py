@@ -1,7 +1,5 @@
 """What all formats share: size checks before a decoder allocates memory, OpenCV's decoder, and colour to grey."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import cv2

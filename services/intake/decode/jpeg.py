@@ -1,7 +1,5 @@
 """JPEG. The marker structure is checked first, because libjpeg fills missing data with grey and reports success."""
 
-from __future__ import annotations
-
 import re
 import struct
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Finds a file's format by its first bytes."""
 
-from __future__ import annotations
-
 import re
 from enum import StrEnum
 from typing import Final

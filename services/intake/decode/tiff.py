@@ -1,7 +1,5 @@
 """TIFF and BigTIFF. The first directory is read here, so that sizes and data ranges are known before decoding."""
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 from typing import Final

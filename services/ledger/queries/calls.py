@@ -1,7 +1,5 @@
 """Calls: the current ones, those after a reader's cursor, all of one specimen, and an export in bounded memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Counts over the whole ledger, and the progress of a cohort of specimens."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

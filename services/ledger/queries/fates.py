@@ -1,7 +1,5 @@
 """The fate of every announced image, for `xray reconcile` and the sink's gauges."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a command line may name: the centres and reason codes that the ledger has seen; and images still at intake."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from services.ledger.database import Connection, mappings

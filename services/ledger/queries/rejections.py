@@ -1,7 +1,5 @@
 """Rejections: counts by reason, lists, and single ones with the original bytes."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field

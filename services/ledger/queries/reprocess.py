@@ -1,7 +1,5 @@
 """Queries of `xray reprocess`: specimens page by page, and images whose views are of older preprocessing."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass

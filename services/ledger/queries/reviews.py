@@ -1,7 +1,5 @@
 """Reviews: the curators' verdicts on specimens."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Candidates in shadow: on how many specimens and in which labels they differ from the calls."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

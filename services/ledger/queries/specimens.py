@@ -1,7 +1,5 @@
 """Specimens: the state of one, its whole history, the incomplete ones, and the specimen that an id leads to."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

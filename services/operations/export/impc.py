@@ -6,8 +6,6 @@ parameter_stable_id, category, mp_term_id, mp_term_name. Several values in one c
 The IMPReSS parameters and Mammalian Phenotype (MP) terms that a label can stand for come from the label map.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Calls as Parquet: one row per call, one column per label."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path

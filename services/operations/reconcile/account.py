@@ -3,8 +3,6 @@
 Missing images are announced again by publishing their original records once more.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass

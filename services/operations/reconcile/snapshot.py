@@ -4,8 +4,6 @@ Offsets are read in the order in which an image passes the services, and the led
 service had committed by then is found further down: in the unread part of a later topic, or in the ledger.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Counts specimens and records while past specimens are reprocessed."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What is reprocessed: stored tensors of outdated calls, or stored originals of outdated views."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol

@@ -1,7 +1,5 @@
 """Finds a specimen's records on the topics: only in its partition, only around the times that the ledger gives."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The steps of a specimen in order of time, from the ledger and from its records on the topics."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

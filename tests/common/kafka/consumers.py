@@ -1,7 +1,5 @@
 """A consumer that answers from memory, as kafka-python's does."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Only one package creates Kafka clients."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

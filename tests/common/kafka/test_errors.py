@@ -1,7 +1,5 @@
 """Each of kafka-python's errors and what a caller should do about it."""
 
-from __future__ import annotations
-
 import inspect
 
 import pytest

@@ -1,7 +1,5 @@
 """Reading topics without a broker: unknown positions and topics, ranges, and following a topic."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

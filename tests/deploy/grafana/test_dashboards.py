@@ -1,7 +1,5 @@
 """The dashboards as files: generated, complete, and provisioned by the compose file."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

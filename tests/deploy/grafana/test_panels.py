@@ -1,7 +1,5 @@
 """Every panel's query on a real Prometheus that scraped a real run of the whole system."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The manifests as `kubectl apply --kustomize` would send them."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from functools import cache

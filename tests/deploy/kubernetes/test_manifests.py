@@ -1,7 +1,5 @@
 """The manifests compared with the services, the compose file and each other."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The prerequisites in docs/kubernetes.md compared with the manifests."""
 
-from __future__ import annotations
-
 import re
 
 from tests.deploy.compose_file import CLONE

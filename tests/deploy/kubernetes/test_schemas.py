@@ -1,7 +1,5 @@
 """The manifests against Kubernetes' published schemas, and KEDA's; no cluster is asked."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

@@ -1,7 +1,5 @@
 """`xray stack`, as far as it works without servers; the rest is in tests/integration/test_stack.py."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """An error names the server, quotes its log, and says what to do."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The state in a stack's folder: ports, secrets, and the environment for the services."""
 
-from __future__ import annotations
-
 import shutil
 import socket
 import stat

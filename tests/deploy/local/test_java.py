@@ -1,7 +1,5 @@
 """The choice of Java."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

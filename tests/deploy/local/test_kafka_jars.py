@@ -1,7 +1,5 @@
 """Only the pinned jars are run."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

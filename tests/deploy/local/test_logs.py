@@ -1,7 +1,5 @@
 """The end of a log without stack frames, and new lines as they arrive."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The stack's own copy of the model repository."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Where PostgreSQL is kept when we are root and other users cannot enter the stack's folder."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Real processes are started, recognised, stopped and killed with their children, and never confused with others."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

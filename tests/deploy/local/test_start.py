@@ -1,7 +1,5 @@
 """Starting a server: a real child process that works, dies, hangs or starts late."""
 
-from __future__ import annotations
-
 import signal
 import socket
 import sys

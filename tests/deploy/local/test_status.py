@@ -1,7 +1,5 @@
 """The status of a stack that was never started."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from deploy.local.stack import Stack

@@ -1,7 +1,5 @@
 """The versions file, the requirements and the installed packages agree."""
 
-from __future__ import annotations
-
 import re
 from importlib.metadata import version
 

@@ -1,7 +1,5 @@
 """The alert rules as the tests read them."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Alertmanager's configuration, as its container writes it from the variables."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The playbook: a section for every alert, and only commands that exist, also in containers."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path

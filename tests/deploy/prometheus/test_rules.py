@@ -1,7 +1,5 @@
 """The alert rules, by Prometheus' own tools and against the services that they watch."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The AsyncAPI document is complete, and AsyncAPI's own parser accepts it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What breaks within a schema version and what does not, property by property."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

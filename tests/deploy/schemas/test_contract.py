@@ -1,7 +1,5 @@
 """The generated files agree with the code, and the examples agree with the files."""
 
-from __future__ import annotations
-
 import json
 from itertools import product
 from typing import Any

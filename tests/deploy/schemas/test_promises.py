@@ -1,7 +1,5 @@
 """Committed schemas are binding: the files, and their editions in git's history as far as the clone has it."""
 
-from __future__ import annotations
-
 import copy
 import json
 import subprocess

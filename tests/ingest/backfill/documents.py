@@ -1,7 +1,5 @@
 """Documents in the format of IMPC's Solr."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager

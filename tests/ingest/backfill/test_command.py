@@ -1,7 +1,5 @@
 """The command without Kafka and S3: the dry run, and wrong usage."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """The saved position of a backfill."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from services.ingest.backfill.cursor import Cursors, CursorState

@@ -1,7 +1,5 @@
 """From documents to images, and which documents are skipped."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Iterator

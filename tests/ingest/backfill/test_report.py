@@ -1,7 +1,5 @@
 """The output of a backfill without a terminal."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

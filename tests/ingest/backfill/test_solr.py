@@ -1,7 +1,5 @@
 """Paging through a Solr that fails, stalls and closes connections."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

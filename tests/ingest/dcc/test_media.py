@@ -1,7 +1,5 @@
 """Where images are looked up, and where they never are."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

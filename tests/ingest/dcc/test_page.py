@@ -1,7 +1,5 @@
 """The command prints the example of docs/centres.md, and the page's commands exist."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path

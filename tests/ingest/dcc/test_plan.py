@@ -1,7 +1,5 @@
 """From submissions to images and receipts."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 

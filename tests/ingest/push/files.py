@@ -1,7 +1,5 @@
 """Small real files for the tests of `push`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -1,7 +1,5 @@
 """`xray push` without servers: wrong usage, dry runs, manifests."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import NoReturn

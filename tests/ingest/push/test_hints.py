@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from services.ingest.push.hints import parameter_in

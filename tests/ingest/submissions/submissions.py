@@ -1,7 +1,5 @@
 """Builds submissions for tests that follow the DCC's schema."""
 
-from __future__ import annotations
-
 NAMESPACE = "http://www.mousephenotype.org/dcc/exportlibrary/datastructure/core/procedure"
 
 

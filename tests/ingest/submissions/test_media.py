@@ -1,7 +1,5 @@
 """The media entries of a submission."""
 
-from __future__ import annotations
-
 import time
 from io import BytesIO
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which command is meant, and wrong usage."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """`xray calls export` on a real ledger."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import random

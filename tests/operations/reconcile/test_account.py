@@ -1,7 +1,5 @@
 """Both sides put together, by hand-made snapshots: what counts as in flight, and what as missing."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """The run itself, with small recorders for ledger, bucket and broker; the real ones are in tests/integration."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 

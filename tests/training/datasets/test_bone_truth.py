@@ -1,7 +1,5 @@
 """The truth lies on the bones that the standardised view shows, and on the altered ones where an abnormality is."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """The real path: phantom, file, intake, fuser, in worker processes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The manifest says of every specimen where its tensor comes from and what is true of it."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

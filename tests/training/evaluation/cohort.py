@@ -1,7 +1,5 @@
 """Synthetic predictions: probabilities of a chosen quality on drawn labels; no model, no picture."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

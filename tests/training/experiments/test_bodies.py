@@ -1,7 +1,5 @@
 """Bodies that are taken from a model repository instead of being trained."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The whole way of a study, on a training set that was made before: train, judge, predictions, report; then again."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """A small run folder as `xray train models` leaves it, of the autoencoder alone, untrained."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from itertools import count, islice

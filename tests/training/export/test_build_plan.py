@@ -1,7 +1,5 @@
 """The job's own decisions and the order of its steps. No GPU is at hand: that TensorRT builds is not shown here."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """One contract on three targets; TensorRT itself needs a GPU and is not run here."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

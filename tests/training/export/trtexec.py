@@ -4,8 +4,6 @@ Its "engine" is the text in the environment's GPU; it loads one of the same GPU 
 golden outputs with WRONG_BY added to each.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

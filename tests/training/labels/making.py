@@ -1,7 +1,5 @@
 """Records for tests, and the short way through curation."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from training.labels.curation import Curation, LabelSet, SpecimenLabels

@@ -4,8 +4,6 @@ One row: number, a value that is abnormal, one that is normal, one that is missi
 Lengths of the tibia stand beside wild types of 17.5 to 18.5 mm.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 Row = tuple[str, str, str, str, str | None, str | None]

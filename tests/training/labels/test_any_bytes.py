@@ -1,7 +1,5 @@
 """Whatever bytes a source holds, reading it gives items or a refusal that names the file."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

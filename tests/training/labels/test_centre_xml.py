@@ -1,7 +1,5 @@
 """The centres' submissions, honest ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

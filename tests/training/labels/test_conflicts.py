@@ -1,7 +1,5 @@
 """Records of one specimen that disagree are reported, not merged in silence."""
 
-from __future__ import annotations
-
 from tests.training.labels.making import curate, record
 from training.labels.curation import Exclusion, LabelSet, SpecimenLabels
 from training.labels.curation.specimen import Disagreement

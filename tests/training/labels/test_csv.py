@@ -1,7 +1,5 @@
 """CSV with the columns of Solr, or made by hand."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Submissions made to harm: refused, and fast."""
 
-from __future__ import annotations
-
 import time
 import tracemalloc
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Levels 1 to 3 of whole specimens, and the classes of free ontology."""
 
-from __future__ import annotations
-
 import pytest
 
 from services.common.labels import CALL_LABELS

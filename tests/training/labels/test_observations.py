@@ -1,7 +1,5 @@
 """Each of the 53 observations: an abnormal, a normal and a missing value."""
 
-from __future__ import annotations
-
 import pytest
 
 from services.common.labels import CALL_LABELS

@@ -1,7 +1,5 @@
 """Neither the order of records nor their repetition changes labels, digest or report."""
 
-from __future__ import annotations
-
 from random import Random
 
 from hypothesis import given, settings

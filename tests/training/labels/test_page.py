@@ -1,7 +1,5 @@
 """The sample of docs/labels.md is what the command makes of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.training.labels.making import curate

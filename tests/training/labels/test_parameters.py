@@ -1,7 +1,5 @@
 """Which parameters count: by full id, never by number alone."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.training.labels.making import curate, labels_of, record

@@ -1,7 +1,5 @@
 """Reference ranges of counts, by centre and strain."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.training.labels.making import curate, labels_of, record, wild_types

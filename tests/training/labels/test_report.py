@@ -1,7 +1,5 @@
 """The report and the table of a label set."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

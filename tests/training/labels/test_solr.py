@@ -1,7 +1,5 @@
 """Documents of IMPC's Solr core `experiment`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The 53 rows and the call vector they give."""
 
-from __future__ import annotations
-
 import pytest
 
 from services.common.errors import Rejected

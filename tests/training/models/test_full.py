@@ -1,7 +1,5 @@
 """The paper's size, a few steps. ImageNet weights of a ConvNeXt need the network, so it starts from nothing here."""
 
-from __future__ import annotations
-
 import resource
 from collections.abc import Iterator
 from dataclasses import replace

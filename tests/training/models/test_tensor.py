@@ -1,7 +1,5 @@
 """The ConvNeXt that reads the fused tensor directly."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

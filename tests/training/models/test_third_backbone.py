@@ -1,7 +1,5 @@
 """A third backbone needs its module and its line in the registry: here both are in the test."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

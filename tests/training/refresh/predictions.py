@@ -1,7 +1,5 @@
 """Predictions of models that see a known part of the truth."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

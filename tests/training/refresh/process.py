@@ -4,8 +4,6 @@ The processes are forked from one that has imported everything and run nothing: 
 refreshes take.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,7 +1,5 @@
 """Small recorders for the job's own logic; the servers themselves are in tests/integration/test_refresh.py."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from services.common.errors import Rejected

@@ -1,7 +1,5 @@
 """The job's own logic: what is done once, what is done again, what is never done. Servers are small recorders here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

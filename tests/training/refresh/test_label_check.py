@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from tests.training.refresh.predictions import flipped, labels_of, prediction_of

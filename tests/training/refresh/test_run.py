@@ -1,7 +1,5 @@
 """A run with real networks and a real model repository; the servers are in tests/integration/test_refresh.py."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

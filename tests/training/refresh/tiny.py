@@ -1,7 +1,5 @@
 """A refresh that takes seconds: tiny networks of the real kinds, and specimens whose labels are faint patches."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

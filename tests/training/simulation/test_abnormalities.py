@@ -1,7 +1,5 @@
 """Each abnormality alters the picture where it says, and the truth as the table says."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The skeleton's counts, sides and proportions."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Every centre's files decode back, and the cohort says what each is."""
 
-from __future__ import annotations
-
 import io
 from collections import Counter
 

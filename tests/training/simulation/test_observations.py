@@ -1,7 +1,5 @@
 """The table of observations says what is drawn, and the page what the table says."""
 
-from __future__ import annotations
-
 import pytest
 
 from training.labels import by_parameter

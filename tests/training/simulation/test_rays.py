@@ -1,7 +1,5 @@
 """Ray thicknesses against closed forms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import example, given, settings

@@ -1,7 +1,5 @@
 """Radiographs: determinism, orientation, troubles and truth."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

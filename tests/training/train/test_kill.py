@@ -1,7 +1,5 @@
 """A training that is killed in the middle of an epoch resumes with the same result as one that was not."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """A backbone and a plan that train in a second."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import torch

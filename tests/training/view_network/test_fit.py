@@ -1,7 +1,5 @@
 """The network learns, repeats itself, and leaves as the ONNX model that intake runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The committed model: the one on its card, equivariant, safe with threads, right on unseen mice."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Labels of the training pictures say what the pictures show."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

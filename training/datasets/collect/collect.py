@@ -1,7 +1,5 @@
 """Collects a dataset from the current state: the ledger's calls, curated labels, reviews and simulated sets."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing

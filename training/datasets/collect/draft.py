@@ -1,7 +1,5 @@
 """The contents of a dataset before it is written: its rows, and what was left out and why."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter

@@ -1,7 +1,5 @@
 """Reads a label set written by `xray train labels`."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

@@ -3,8 +3,6 @@
 Statements are the common form of label sets, simulated truth and reviews.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """`report.md` of a dataset: its contents, what was left out and why, and where statements disagree."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Final
 

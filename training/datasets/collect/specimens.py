@@ -1,7 +1,5 @@
 """Specimens with tensors: called ones from the ledger, and simulated ones from training sets."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Tensors from object storage, each fetched once into a folder of files named by their digests."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Callable, Iterable

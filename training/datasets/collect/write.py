@@ -1,7 +1,5 @@
 """Writes a dataset, completely or not at all; the same rows give the same bytes."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Curation: takes records in any order, decides the state of each observation, and derives each specimen's labels."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Final

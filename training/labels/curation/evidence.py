@@ -1,7 +1,5 @@
 """All data sent about one specimen, stored so that the order of records does not matter."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from sys import intern
 

@@ -3,8 +3,6 @@
 An observation is identified by the full id, never by its number alone.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache, lru_cache
 from typing import Final

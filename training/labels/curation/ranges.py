@@ -7,8 +7,6 @@ bounds; they belong to the range. At least 120 wild types must remain, the numbe
 interval according to CLSI EP28-A3c; otherwise the anatomical range is used.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The reference ranges of all centres and strains, estimated after all records have been read."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The labels of one specimen, and the label set with its tallies."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum

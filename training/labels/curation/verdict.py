@@ -1,7 +1,5 @@
 """Judges one value: normal, abnormal, missing or unreadable. Nothing is guessed."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The report as a page for people: the template `report.md.j2`, filled with tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 

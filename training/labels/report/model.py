@@ -1,7 +1,5 @@
 """The contents of a label report; its fields are those of `report.json`."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel
 
 from training.labels.curation.specimen import Conflict

@@ -1,7 +1,5 @@
 """Summarises a label set as its report."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

@@ -3,8 +3,6 @@
 `labels.csv` is canonical: its SHA-256 is the version of the label set.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

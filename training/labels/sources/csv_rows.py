@@ -1,7 +1,5 @@
 """CSV with the names of Solr's fields as columns (as from Solr with wt=csv), or hand-made with a column `value`."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterator

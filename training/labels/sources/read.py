@@ -1,7 +1,5 @@
 """Reads any source. Its content, not its name, determines the format; observations may come from object storage."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final

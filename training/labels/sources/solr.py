@@ -1,7 +1,5 @@
 """Documents of IMPC's Solr core `experiment`: a response as saved from the server, or one document per line."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Every abnormality that can be drawn, its relative frequency, and its level-2 class."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final

@@ -1,7 +1,5 @@
 """The result of an abnormality: the observations that it makes abnormal, and the altered bones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

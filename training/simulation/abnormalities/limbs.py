@@ -1,7 +1,5 @@
 """Abnormalities of girdles, long bones, joints and digits."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Abnormalities of ribs and ribcage."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Abnormalities of the skull and teeth (level 2 Skull: outside the 1x13 call)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from training.simulation.abnormalities.finding import Alteration

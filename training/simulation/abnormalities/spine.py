@@ -1,7 +1,5 @@
 """Abnormalities of the vertebral column: curvature, counts, fusion, shape, processes, tail."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

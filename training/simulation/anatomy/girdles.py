@@ -1,7 +1,5 @@
 """Scapulae, clavicles and pelvis; each returns the joint of its limb."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A posed mouse: all its bones and soft tissue in world coordinates, ready for projection."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Lengths in millimetres and angles in degrees of a young adult C57BL/6 mouse, tak
 Digimouse (Dogdas et al. 2007) and IMPC radiographs; vertebral formula C7 T13 L6 S4 Ca28 (IMPReSS IMPC_XRY_013-017).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Posture of a mouse for its picture: bends of back and tail, directions of the limbs. It is never a finding."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Ribs, costal cartilage and sternum."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -4,8 +4,6 @@ Local measurements (cranial, left, dorsal) in millimetres: 23 mm long, 10.5 mm w
 zygomatic arches.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -4,8 +4,6 @@ Within a group only the thickest solid counts along a ray, so a chain of overlap
 Groups are added up.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Final
 

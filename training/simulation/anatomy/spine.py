@@ -1,7 +1,5 @@
 """The vertebral column: a chain of frames from the atlas to the tip of the tail, and the bones along it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Soft tissue of the trunk, tail, head and ears, and the organs in chest and belly."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """DICOM files as centres send them: real tags, several transfer syntaxes, deterministic bytes."""
 
-from __future__ import annotations
-
 import datetime as dt
 import io
 from typing import Final

@@ -1,7 +1,5 @@
 """Converts detected intensity to the grey values that a centre stores."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import cv2

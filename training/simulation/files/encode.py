@@ -1,7 +1,5 @@
 """Encodes a radiograph as the file that a centre would send."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final

@@ -5,8 +5,6 @@ the tissue mineral density of a mouse, about 1.2 g/cm3), then scatter, unsharpne
 Collimator blades and lead letters stop the beam as well.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import cv2

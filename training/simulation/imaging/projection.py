@@ -1,7 +1,5 @@
 """Projects a posed mouse to ray thicknesses on a picture grid, and maps given bones for pretraining."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final

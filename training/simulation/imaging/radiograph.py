@@ -1,7 +1,5 @@
 """One simulated exposure and its truth."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

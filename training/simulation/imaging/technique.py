@@ -1,7 +1,5 @@
 """The settings of one exposure, drawn from a centre's style."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Small simulated sets, label sets and reviews to collect from."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path

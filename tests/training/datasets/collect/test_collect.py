@@ -1,7 +1,5 @@
 """Datasets from simulated sets and label sets, without servers; tests/integration/test_reviews.py has the servers."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from pathlib import Path

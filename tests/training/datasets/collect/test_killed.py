@@ -1,7 +1,5 @@
 """A collect that is killed at any point: the same command goes on and gives the same dataset."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal
