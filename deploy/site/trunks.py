@@ -12,7 +12,7 @@ from torch import Tensor
 from services.fuser.fuse import fuse
 from services.intake.settings import Limits
 from services.intake.standardise import standardise
-from training.models.serving import unit_range
+from training.models.output import unit_range
 from training.models.trunk import COLUMNS, ROWS, normalise_contrast, sample_at, trunk_grid
 from training.simulation import encode, make_specimen, render
 

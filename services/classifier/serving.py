@@ -17,8 +17,7 @@ from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 from services.common.events import ModelActivation
 from services.common.events.model import EarlierSet
 from services.common.preprocessing import TENSOR_SIDE
-from services.registry.control import load, require_live, restart
-from services.registry.triton_client import ServedModel, Tensors
+from services.registry.triton_client import ServedModel, Tensors, load, require_live, restart
 
 log = structlog.get_logger()
 AGAIN_SECONDS: Final = 15.0

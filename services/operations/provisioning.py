@@ -19,9 +19,8 @@ from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import TOPICS, Topic
 from services.ledger.migrate import migrate
-from services.registry.control import ready_versions
 from services.registry.register import current, publish
-from services.registry.triton_client import ServedModel, connect
+from services.registry.triton_client import ServedModel, connect, ready_versions
 
 Outcome = Literal["created", "unchanged", "updated"]
 

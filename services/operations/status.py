@@ -27,8 +27,7 @@ from services.ledger.database import ledger
 from services.ledger.migrate import check_migrated
 from services.operations.servers import SERVERS, TITLES, in_background, unreachable
 from services.registry.active_models import ActiveModels
-from services.registry.control import ready_versions
-from services.registry.triton_client import ServedModel, connect
+from services.registry.triton_client import ServedModel, connect, ready_versions
 
 _TRIES: Final = 3
 _DEADLINE_SECONDS: Final = 10.0

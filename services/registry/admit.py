@@ -15,12 +15,11 @@ import numpy as np
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Probabilities
 from services.common.settings import Settings
-from services.registry.control import load, require_live
 from services.registry.golden import Golden
 from services.registry.inspect import KNOWN, PROGRAM, InspectedVersion, inspect
 from services.registry.register import standing
 from services.registry.repository import ModelRepository
-from services.registry.triton_client import REQUEST_TENSORS, ServedModel
+from services.registry.triton_client import REQUEST_TENSORS, ServedModel, load, require_live
 
 _INCOMING: Final = ".incoming-"
 

@@ -9,10 +9,9 @@ from services.common.events.base import now
 from services.common.events.model import EarlierSet
 from services.common.settings import Settings
 from services.registry.admit import admit_all
-from services.registry.control import load, require_live
 from services.registry.register import STANDING, current, publish_next, standing
 from services.registry.repository import ModelRepository
-from services.registry.triton_client import ServedModel
+from services.registry.triton_client import ServedModel, load, require_live
 
 
 def promote(

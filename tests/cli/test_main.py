@@ -14,8 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from services import __version__
-from services.cli import groups as lazy
-from services.cli import main
+from services.cli import groups, main
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 
 
@@ -26,7 +25,7 @@ def test_help_names_every_command_without_importing_any() -> None:
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 5
     assert answer.stdout.splitlines()[-1] == ""
-    for name in lazy.COMMANDS:
+    for name in groups.COMMANDS:
         assert f" {name} " in answer.stdout
 
 
@@ -84,7 +83,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_command_without_its_library_says_what_to_install() -> None:
     with pytest.raises(Fatal, match=r"no_such_library.*make setup"):
-        lazy.load("xray", "stack", lazy.LazyCommand("no_such_library:app", "", ""), "make setup")
+        groups.load("xray", "stack", groups.LazyCommand("no_such_library:app", "", ""), "make setup")
 
 
 @pytest.mark.parametrize(("group", "make"), [("stack", "make setup"), ("train", "make setup-dev")])
@@ -97,7 +96,7 @@ def test_a_library_that_is_missing_when_the_command_runs_is_named(
     module = ModuleType("services.cli.needy")
     vars(module)["needy"] = needy
     monkeypatch.setitem(sys.modules, "services.cli.needy", module)
-    command = lazy.load(f"xray {group}", "needy", lazy.LazyCommand("services.cli.needy:needy", "", ""), make)
+    command = groups.load(f"xray {group}", "needy", groups.LazyCommand("services.cli.needy:needy", "", ""), make)
     with pytest.raises(Fatal, match=rf"`xray {group} needy` needs no_such_library.*run `{make}`"):
         command.main([], standalone_mode=False)
 

@@ -12,9 +12,8 @@ import pytest
 
 from deploy.containers import triton_health
 from deploy.local.stack import Stack
-from services.registry.control import load
 from services.registry.repository import ModelRepository
-from services.registry.triton_client import connect
+from services.registry.triton_client import connect, load
 from tests.deploy.compose_file import CLONE
 from tests.registry.under_load import brought
 from tests.registry.variants import MODEL, shifted, write_variant

@@ -18,12 +18,11 @@ from services.common.topics import SHADOW
 from services.ledger.database import ledger
 from services.ledger.queries import shadow_labels, shadow_summaries
 from services.operations.processes import Processes
-from services.registry.control import ready_versions
 from services.registry.inspect import inspect
 from services.registry.register import current, current_shadow, publish_next
 from services.registry.repository import ModelRepository
 from services.registry.shadow import shadow, stop_shadow
-from services.registry.triton_client import connect
+from services.registry.triton_client import connect, ready_versions
 from tests.integration.test_cli import Cli
 from tests.registry.under_load import (
     brought,

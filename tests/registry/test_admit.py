@@ -9,12 +9,12 @@ from tritonclient.utils import InferenceServerException
 
 from services.common.errors import Rejected, Retriable
 from services.registry import admit as module
-from services.registry import retire
+from services.registry import shadow
 from services.registry.admit import add_version, admit
-from services.registry.control import load
 from services.registry.promote import _serve_only
 from services.registry.repository import ModelRepository
-from services.registry.retire import _unload
+from services.registry.shadow import _unload
+from services.registry.triton_client import load
 from tests.registry.variants import MODEL, shifted, write_variant
 
 
@@ -112,7 +112,7 @@ def test_one_that_was_retired_while_triton_is_away_is_not_loaded_when_it_is_back
     repository: ModelRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository.serve(MODEL, [1, 2])
-    loading(monkeypatch, repository, raising(Retriable("away", server="triton")), where=retire)
+    loading(monkeypatch, repository, raising(Retriable("away", server="triton")), where=shadow)
     with pytest.raises(Retriable):
         _unload(None, repository, MODEL, 2, [1, 2])
     assert repository.served(MODEL) == [1]

@@ -15,11 +15,10 @@ from services.common.settings import Settings, settings_of
 from services.common.store import ObjectStore
 from services.registry.admit import add_version, admit
 from services.registry.bucket import BucketRepository, repository_of
-from services.registry.control import ready_versions
 from services.registry.inspect import inspect
 from services.registry.install import install_models
 from services.registry.repository import ModelRepository
-from services.registry.triton_client import connect
+from services.registry.triton_client import connect, ready_versions
 from tests.registry.variants import MODEL, committed_golden, not_numbers, shifted, write_variant
 from training.export.targets import REPOSITORY
 

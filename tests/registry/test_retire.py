@@ -6,7 +6,7 @@ from services.common.errors import Rejected
 from services.common.events import ModelActivation
 from services.common.events.base import now
 from services.common.events.model import SHADOW_SET, EarlierSet
-from services.registry.retire import _require_unused
+from services.registry.shadow import _require_unused
 
 EARLIER = (EarlierSet(activation=2, versions={"cae": 2}), EarlierSet(activation=1, versions={"cae": 1}))
 SERVES = ModelActivation(activation=3, versions={"cae": 3}, earlier=EARLIER, why="a test", produced_at=now())

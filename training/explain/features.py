@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from training.explain.heat import layers_of
 from training.explain.run_folder import TrainedBackbone
 from training.metrics.ranking import Estimate, proportion
-from training.models.output import ExplainedLayer
-from training.models.serving import unit_range
+from training.models.output import ExplainedLayer, unit_range
 from training.plots.pictures import MapRow, draw_feature_maps
 
 FOLDS: Final = 5

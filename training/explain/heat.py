@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.datasets.bone_truth import altered_channel
-from training.models.output import Backbone, ExplainedLayer, Output
-from training.models.serving import unit_range
+from training.models.output import Backbone, ExplainedLayer, Output, unit_range
 
 Heat = NDArray[np.float32]
 Images = NDArray[np.uint8]

@@ -19,7 +19,7 @@ from training.datasets.missing import known
 from training.datasets.store import Subset
 from training.explain.run_folder import TrainedBackbone
 from training.metrics.ranking import Estimate, auc_with_interval, resample
-from training.models.serving import unit_range
+from training.models.output import unit_range
 from training.plots.pictures import Example, draw_examples
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from services.common.preprocessing import TENSOR_SIDE
 from services.registry.golden import Golden
-from training.models.serving import ServedBackbone
+from training.models.output import ServedBackbone
 
 GOLDEN_SPECIMENS: Final = 8
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from training.evaluation.report import TrainingReport
 from training.export.version import export_version, simulated_origin
+from training.models.output import ServedBackbone
 from training.models.registry import BACKBONES
-from training.models.serving import ServedBackbone
 from training.train.run import TrainingRun
 
 

@@ -16,8 +16,8 @@ from training.export.repository import write_version
 from training.export.targets import Target
 from training.export.tensorrt_rules import check_tensorrt_rules
 from training.export.weights import weights_file
+from training.models.output import ServedBackbone
 from training.models.registry import architecture, find_backbone
-from training.models.serving import ServedBackbone
 from training.train.configuration import Configuration
 
 _ROOT: Final = Path(__file__).resolve().parents[2]

@@ -15,8 +15,7 @@ from services.common.preprocessing import DV_WEIGHT
 from training.models.bones import EVIDENCE, CodeBoneHead, evidence
 from training.models.heads import mean_and_deviation
 from training.models.output import Backbone, ExplainedLayer, Output, TrunkBones
-from training.models.plan import BackbonePlan
-from training.models.spec import EVIDENCE_NOTE, BackboneSpec
+from training.models.spec import EVIDENCE_NOTE, BackbonePlan, BackboneSpec
 from training.models.trunk import cell_centres, normalise_contrast, sample_at, trunk_grid
 
 _DARK: Final = -3.0

@@ -20,8 +20,7 @@ from training.models.bridge import BridgeKind, ImageBridge, TensorBridge
 from training.models.front_end import MAP_CHANNELS, FrontEnd
 from training.models.heads import HierarchicalHeads
 from training.models.output import Backbone, ExplainedLayer, Output, TrunkBones
-from training.models.plan import BackbonePlan
-from training.models.spec import EVIDENCE_NOTE, BackboneSpec
+from training.models.spec import EVIDENCE_NOTE, BackbonePlan, BackboneSpec
 from training.models.trunk import cell_centres, normalise_contrast, sample_at, trunk_grid
 
 SIDE: Final = 224

@@ -8,9 +8,9 @@ from torch import nn
 
 from services.common.errors import Rejected
 from services.registry.admit import add_version
-from services.registry.control import load
 from services.registry.decision import decision_key
 from services.registry.repository import FILE, ModelRepository
+from services.registry.triton_client import load
 from training.datasets.store import Subset
 from training.evaluation.evaluate import EvaluatedBackbone
 from training.export.graph import ParityError
@@ -18,7 +18,7 @@ from training.export.repository import read_cards
 from training.export.tensorrt_rules import TensorRTRuleError
 from training.export.version import VersionOrigin, export_version
 from training.metrics.figures import BackboneMetrics
-from training.models.serving import ServedBackbone
+from training.models.output import ServedBackbone
 from training.refresh.inputs import Inputs
 from training.refresh.start import StartingPoint
 

@@ -11,8 +11,8 @@ from torch import nn
 from services.common.atomic import atomic
 from services.common.errors import Fatal, Rejected
 from training.datasets.store import Subset
-from training.models.plan import BackbonePlan
 from training.models.registry import build_backbone
+from training.models.spec import BackbonePlan
 from training.refresh.start import StartingPoint
 from training.train.checkpoint import Epoch
 from training.train.hardware import Hardware

@@ -1,7 +1,7 @@
 """The checkpoints of a training run.
 
 `last.ckpt` is the state to resume from, `best.ckpt` has the weights of the best epoch, and `final.ckpt` those with the
-retrained heads. A `final.ckpt` without a `last.ckpt` was loaded from a model repository (`training.experiments.seeds`).
+retrained heads. A `final.ckpt` without a `last.ckpt` comes from a model repository (`training.experiments.studies`).
 """
 
 from dataclasses import asdict, dataclass

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import torch
 
-from training.models.plan import Precision
+from training.models.spec import Precision
 from training.train.configuration import Accelerator
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4

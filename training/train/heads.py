@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from services.common.atomic import atomic
 from training.datasets.store import Subset
 from training.metrics.ranking import LEVELS
-from training.models.output import HEADS, Output
-from training.models.plan import RULES, TrainingRules
-from training.models.serving import unit_range
+from training.models.output import HEADS, Output, unit_range
+from training.models.spec import RULES, TrainingRules
 from training.train.batches import steps_per_epoch
 from training.train.loss import HierarchicalLoss
 

@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
 
 from training.datasets.store import Subset
-from training.models.plan import BackbonePlan
+from training.models.spec import BackbonePlan
 from training.train.batches import SpecimenData, steps_per_epoch
 from training.train.checkpoint import BEST, LAST, AtomicCheckpoints, Epoch, path_of, read_history, read_weights
 from training.train.checks import check_subsets

@@ -19,7 +19,7 @@ from training.datasets.bone_truth import REGIONS
 from training.datasets.missing import MISSING, known
 from training.metrics.ranking import LEVELS
 from training.models.output import Output
-from training.models.plan import RULES, Balance, TrainingRules
+from training.models.spec import RULES, Balance, TrainingRules
 from training.models.trunk import sample_at
 
 WEIGHT_LIMITS: Final = (0.2, 8.0)

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from services.common.errors import Fatal
 from training.metrics.figures import level_means
 from training.metrics.ranking import LEVELS
-from training.models.output import HEADS
-from training.models.plan import BackbonePlan
-from training.models.serving import unit_range
+from training.models.output import HEADS, unit_range
+from training.models.spec import BackbonePlan
 from training.train.batches import Batch
 from training.train.loss import HierarchicalLoss
 

@@ -20,8 +20,8 @@ from training.evaluation.evaluate import EvaluatedBackbone, consensus, judge, ju
 from training.evaluation.report import TrainingReport, as_markdown
 from training.evaluation.run import BALANCED, UNSEEN, whole, write_predictions
 from training.metrics.figures import BackboneMetrics, level_means
-from training.models.plan import BackbonePlan
 from training.models.registry import BACKBONES, build_backbone, find_backbone
+from training.models.spec import BackbonePlan
 from training.train.checkpoint import FINAL, LAST, Epoch, path_of, read_weights, write_final
 from training.train.configuration import Configuration
 from training.train.hardware import Hardware

@@ -18,8 +18,7 @@ import torch
 from services.common.preprocessing import VERSION
 from services.intake.orient import CARD, CLASSES, INPUT_SIDE, MODEL, Orientation, ViewModel
 from services.intake.settings import Limits
-from training.view_network.fit import ViewTrainingOptions, fit
-from training.view_network.network import ViewNetwork
+from training.view_network.fit import ViewNetwork, ViewTrainingOptions, fit
 from training.view_network.samples import Sample, Samples, collect, specimen_samples
 
 

@@ -16,12 +16,11 @@ from services.common.model_card import ModelCard, card_pin
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.registry.bucket import repository_of
-from services.registry.control import ready_versions
 from services.registry.decision import read_decision
 from services.registry.inspect import inspect
 from services.registry.register import ActivationRecords, records
 from services.registry.repository import ModelRepository
-from services.registry.triton_client import connect
+from services.registry.triton_client import connect, ready_versions
 
 
 def decided(settings: Settings, key: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def retire_(
         xray models retire convnext 1 --delete
     """
     from services.registry.bucket import repository_of
-    from services.registry.retire import retire
+    from services.registry.shadow import retire
     from services.registry.triton_client import connect
 
     settings = settings_for("kafka", "triton")

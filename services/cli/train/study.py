@@ -58,7 +58,7 @@ def study(
     configuration = find_configuration(config)
     with reporting(CONTINUES) as report:
         from training.datasets.inputs import INPUTS
-        from training.experiments.seeds import study_whole
+        from training.experiments.studies import study_whole
         from training.train.hardware import prepare_process
         from training.train.run import TrainingRun
 
@@ -76,8 +76,7 @@ def study(
 
 
 def _study_heads(run: TrainingRun, seeds: range, inputs: Sequence[Input], bodies: Path | None) -> None:
-    from training.experiments.centres import study_centres
-    from training.experiments.seeds import evaluate_bodies, load_bodies, study_heads, train_bodies
+    from training.experiments.studies import evaluate_bodies, load_bodies, study_centres, study_heads, train_bodies
 
     data = run.make_data()
     if bodies is None:

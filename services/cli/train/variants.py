@@ -34,7 +34,7 @@ def variants(
     """Train the heads by each variant of the protocol and write the contribution of each step."""
     configuration = find_configuration(config)
     with reporting("stopped; the same command continues after the last variant and seed") as report:
-        from training.experiments.seeds import load_bodies, train_bodies
+        from training.experiments.studies import load_bodies, train_bodies
         from training.experiments.variants import check_bone_heads, study_variants, write_table
         from training.train.hardware import prepare_process
         from training.train.run import TrainingRun

@@ -8,8 +8,7 @@ from xml.sax.handler import ContentHandler
 from xml.sax.xmlreader import AttributesNSImpl
 
 from services.common.errors import Rejected
-from services.ingest.submissions.content import Experiment, Medium, Value
-from services.ingest.submissions.identity import centre_name
+from services.ingest.submissions.content import Experiment, Medium, Value, centre_name
 
 
 @dataclass(slots=True)

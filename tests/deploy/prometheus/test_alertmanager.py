@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.prometheus.programs import program
+from deploy.prometheus.server import program
 from tests.deploy.compose_file import CLONE, services
 from tests.deploy.prometheus.alerts import alerts
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.prometheus.programs import program
+from deploy.prometheus.server import program
 from services.common.topology import SERVICES
 from tests.deploy.compose_file import CLONE
 from tests.deploy.prometheus.alerts import RULES, alerts

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected
-from services.ingest.dcc.media import RemoteMedia, locate
+from services.ingest.dcc.plan import RemoteMedia, locate
 from services.ingest.push.image import LocalFile
 
 

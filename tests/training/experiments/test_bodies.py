@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from services.common.errors import Rejected
-from training.experiments.seeds import load_bodies
+from training.experiments.studies import load_bodies
 from training.export.targets import REPOSITORY
 from training.export.weights import weights_file
 from training.models.registry import BACKBONES, build_backbone

@@ -21,8 +21,8 @@ from training.export.repository import read_cards, write_version
 from training.export.retarget import retarget
 from training.export.tensorrt_rules import TensorRTRuleError, check_tensorrt_rules
 from training.models.calibration import Calibration
+from training.models.output import ServedBackbone
 from training.models.registry import build_backbone
-from training.models.serving import ServedBackbone
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from training.export.tensorrt_rules import check_tensorrt_rules
 from training.models.bridge import ImageBridge
 from training.models.calibration import Calibration
 from training.models.convnext import CONVNEXT, ConvNeXtDriven, make_convnext
-from training.models.serving import ServedBackbone
+from training.models.output import ServedBackbone
 from training.train.hardware import Hardware
 from training.train.loop import BackboneTraining
 

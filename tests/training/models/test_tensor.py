@@ -16,8 +16,8 @@ from training.export.weights import weights_file
 from training.models.autoencoder import AUTOENCODER
 from training.models.calibration import Calibration
 from training.models.convnext import CONVNEXT, ConvNeXtDriven
+from training.models.output import ServedBackbone
 from training.models.registry import architecture, build_backbone
-from training.models.serving import ServedBackbone
 from training.train.configuration import CONFIGURATIONS
 from training.train.module import parameter_groups
 

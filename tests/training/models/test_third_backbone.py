@@ -15,11 +15,9 @@ from training.evaluation.evaluate import judge
 from training.explain.heat import layers_of
 from training.export.version import VersionOrigin, export_version
 from training.export.weights import read_backbone, read_size
-from training.models.output import Backbone, ExplainedLayer, Output
-from training.models.plan import BackbonePlan
+from training.models.output import Backbone, ExplainedLayer, Output, ServedBackbone
 from training.models.registry import BACKBONES, build_backbone, find_backbone
-from training.models.serving import ServedBackbone
-from training.models.spec import BackboneSpec
+from training.models.spec import BackbonePlan, BackboneSpec
 from training.train.hardware import Hardware
 from training.train.heads import features_of, fit_heads
 from training.train.loop import BackboneTraining, weights_digest

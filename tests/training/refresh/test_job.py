@@ -21,8 +21,8 @@ from tests.training.refresh.recorders import Lease, Objects, Servers
 from tests.training.refresh.tiny import SIZE, allow_tiny, specimens, write_dataset
 from training.datasets.collect.dataset import Dataset
 from training.datasets.store import Subset
-from training.models.plan import BackbonePlan
 from training.models.registry import BACKBONES, build_backbone
+from training.models.spec import BackbonePlan
 from training.refresh import job, label_check, run
 from training.refresh.gate import ModelPrediction
 from training.refresh.job import RefreshOutcome, RefreshRequest, refresh

@@ -29,10 +29,9 @@ from training.datasets.collect.dataset import (
 from training.evaluation.evaluate import judge
 from training.export.version import VersionOrigin, export_version
 from training.models.autoencoder import AutoencoderDriven, AutoencoderSize
-from training.models.output import Backbone
-from training.models.plan import BackbonePlan
+from training.models.output import Backbone, ServedBackbone
 from training.models.registry import BACKBONES, build_backbone
-from training.models.serving import ServedBackbone
+from training.models.spec import BackbonePlan
 from training.train.configuration import REFRESHES
 from training.train.heads import features_of, fit_heads
 

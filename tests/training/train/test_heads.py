@@ -4,8 +4,8 @@ import torch
 
 from tests.training.synthetic import tiny_subset
 from training.models.output import HEADS
-from training.models.plan import TrainingRules
 from training.models.registry import BACKBONES, build_backbone
+from training.models.spec import TrainingRules
 from training.train.heads import Features, features_of, fit_heads, logits_of
 from training.train.loop import weights_digest
 

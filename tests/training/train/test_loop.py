@@ -10,7 +10,7 @@ from services.common.errors import Fatal, Rejected
 from tests.training.synthetic import tiny_subset
 from tests.training.train.tiny import PLAN, ignore, tiny_backbone, tiny_fit
 from training.evaluation.evaluate import predict
-from training.models.plan import TrainingRules
+from training.models.spec import TrainingRules
 from training.train.checkpoint import Epoch
 from training.train.hardware import Hardware
 from training.train.history import OnEpoch

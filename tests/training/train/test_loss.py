@@ -7,7 +7,7 @@ import torch
 from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.missing import MISSING
 from training.models.output import Output
-from training.models.plan import Balance, TrainingRules
+from training.models.spec import Balance, TrainingRules
 from training.train.loss import WEIGHT_LIMITS, HierarchicalLoss, label_losses
 
 IMAGE = torch.zeros(2, 3, 4, 4)

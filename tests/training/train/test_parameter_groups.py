@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from training.models.plan import BackbonePlan
 from training.models.registry import build_backbone
+from training.models.spec import BackbonePlan
 from training.train.module import parameter_groups
 
 PLAN = BackbonePlan(epochs=1, patience=1, batch=8, learning_rate=1e-3, weight_decay=0.05)

@@ -7,7 +7,7 @@ from torch import nn
 
 from tests.training.synthetic import tiny_subset
 from training.models.autoencoder import AutoencoderDriven, AutoencoderSize
-from training.models.plan import BackbonePlan
+from training.models.spec import BackbonePlan
 from training.train.checkpoint import Epoch
 from training.train.hardware import Hardware
 from training.train.loop import BackboneTraining

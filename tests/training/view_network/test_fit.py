@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from services.intake.orient import CLASSES, ViewModel
-from training.view_network.fit import ViewTrainingOptions, augmented, fit, to_batch
-from training.view_network.network import ViewNetwork
+from training.view_network.fit import ViewNetwork, ViewTrainingOptions, augmented, fit, to_batch
 from training.view_network.samples import Samples
 from training.view_network.train import export, score
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from services.common.errors import Fatal
-from services.intake import orient as model
+from services.intake import orient
 from services.intake.orient import MODEL, view_model
 from training.view_network.samples import collect, specimen_samples
 from training.view_network.train import score
@@ -46,7 +46,7 @@ def test_another_file_than_the_card_names_is_refused(monkeypatch: pytest.MonkeyP
     changed = tmp_path / "view_model.onnx"
     changed.write_bytes(MODEL.read_bytes() + b"\0")
     view_model.cache_clear()
-    monkeypatch.setattr(model, "MODEL", changed)
+    monkeypatch.setattr(orient, "MODEL", changed)
     with pytest.raises(Fatal, match=r"python -m training\.view_network\.train"):
         view_model()
     view_model.cache_clear()

@@ -4,7 +4,7 @@ import pytest
 
 from services.common.errors import Rejected
 from tests.training.datasets.collect.making import NORMAL, SPINE, label_set
-from training.datasets.collect.label_set import read_label_set
+from training.datasets.collect.collect import read_label_set
 
 
 def test_labels_missing_ones_and_exclusions_are_read(tmp_path: Path) -> None:

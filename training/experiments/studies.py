@@ -1,30 +1,99 @@
 """Several seeds and inputs on one trained body: its features per input are computed once, and the heads are retrained.
 
 The results do not contain the randomness of the body's own training; deviations over seeds are those of the heads only.
+
+Leave one centre out: heads that were never trained on a specimen's centre predict it.
+
+The body has seen all centres of the training set. Specimens of centres that no part of the network has seen are the set
+`unseen`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from services.common.errors import Rejected
 from services.registry.repository import FILE
 from training.datasets.inputs import Input
 from training.datasets.store import Subset
 from training.evaluation.evaluate import EvaluatedBackbone, judge_logits
-from training.evaluation.run import CONSENSUS
+from training.evaluation.parquet import save
+from training.evaluation.run import CONSENSUS, as_predictions
 from training.export.repository import read_cards
 from training.export.weights import read_backbone
+from training.metrics.predictions import PredictionOrigin
 from training.models.registry import BACKBONES
 from training.train.checkpoint import FINAL, path_of, write_final
 from training.train.heads import Features, fit_heads, logits_of, stored_features
 from training.train.loop import weights_digest
-from training.train.run import OTHERS, TrainingData, TrainingRun
+from training.train.run import LEARNT, OTHERS, TrainingData, TrainingRun
+
+_EVALUATED = ("validation", "test")
+
+
+def study_centres(run: TrainingRun, data: TrainingData) -> None:
+    """Write the predictions of each backbone into `study/centre-left-out`, for the run's own seed and input."""
+    folder = run.folder / "study" / "centre-left-out"
+    folder.mkdir(parents=True, exist_ok=True)
+    which = run.configuration.input
+    parts = {part: subset for part, subset in data.subsets(which).items() if part in {*LEARNT, *_EVALUATED}}
+    for name in BACKBONES:
+        model = f"{name}-centre-left-out"
+        path = folder / f"predictions-{model}.parquet"
+        if path.exists():
+            continue
+        logits = _left_out_logits(run, name, features_by_part(run, name, which, parts), parts)
+        judged = judge_logits(logits["validation"], logits["test"], parts["validation"], parts["test"])
+        origin = PredictionOrigin(
+            model=model,
+            config=run.configuration.name,
+            input=which,
+            seed=run.configuration.seed,
+            thresholds=judged.thresholds,
+            training_prevalence={},
+            baseline=True,
+        )
+        save(as_predictions(origin, judged, data.store), path)
+
+
+def _left_out_logits(
+    run: TrainingRun, name: str, features: Mapping[str, Features], parts: Mapping[str, Subset]
+) -> dict[str, Tensor]:
+    """Return the logits [n, 14] of the validation and test specimens, each from heads without its centre."""
+    logits = {part: torch.zeros(parts[part].labels.shape) for part in _EVALUATED}
+    for centre, own in _without_each_centre(run, name, features, parts):
+        run.report.message(f"{name}: without {centre}")
+        for part in _EVALUATED:
+            logits[part][torch.from_numpy(_at(parts[part], centre))] = own[part]
+    return logits
+
+
+def _without_each_centre(
+    run: TrainingRun, name: str, features: Mapping[str, Features], parts: Mapping[str, Subset]
+) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Yield each centre with the logits [its specimens, 14] of its validation and test specimens."""
+    for centre in sorted({*parts["validation"].centres, *parts["test"].centres}):
+        train, validation = (_select(features[part], ~_at(parts[part], centre)) for part in LEARNT)
+        backbone = with_retrained_heads(run, name, train, validation, seed=run.configuration.seed)
+        own = {part: _select(features[part], _at(parts[part], centre)) for part in _EVALUATED}
+        yield centre, {part: logits_of(backbone, each) for part, each in own.items()}
+
+
+def _at(subset: Subset, centre: str) -> NDArray[np.bool_]:
+    rows: NDArray[np.bool_] = np.array(subset.centres) == centre
+    return rows
+
+
+def _select(features: Features, rows: NDArray[np.bool_]) -> Features:
+    return Features(features.values[rows], features.labels[rows])
+
 
 _LAST_FILE: Final = f"predictions-{CONSENSUS}.parquet"
 
