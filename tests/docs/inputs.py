@@ -11,9 +11,12 @@ _FINDING = ("183808", "JAX", "IMPC_XRY_056_001", "no")
 
 
 def write_inputs(folder: Path) -> None:
-    """Write images, submissions, reviews, observations, a label set and a simulated set."""
+    """Write images, a manifest, submissions, reviews, observations, a label set and a simulated set."""
     for view in ("DV", "LAT"):
         write_dicom(folder / "scans" / f"183808_{view}.dcm", PatientID="183808", ViewPosition=view)
+    (folder / "scans" / "manifest.csv").write_text(
+        "file,biological_sample_id,parameter_stable_id\n183808_DV.dcm,183808,IMPC_XRY_034_001\n", encoding="utf-8"
+    )
     media = (
         medium(f"IMPC_XRY_{code}_001", f"scans/183808_{view}.dcm") for code, view in (("034", "DV"), ("048", "LAT"))
     )
