@@ -71,10 +71,10 @@ test-unit: setup-dev ## Run the fast tests, which need no servers
 	pytest --numprocesses 2 -m "not integration and not crash"
 
 test-integration: setup-dev ## Run the tests on the real servers
-	pytest -m integration
+	pytest --numprocesses 2 --dist loadfile -m integration
 
 test-crash: setup-dev ## Run the tests that kill real processes
-	pytest -m crash
+	pytest --numprocesses 2 --dist loadfile -m crash
 
 bench: setup ## Measure the pipeline against a bare in-process loop
 	xray bench

@@ -73,7 +73,7 @@ def statistics(
         console().print(table("Closed windows", _COLUMNS, map(_cells, chosen)))
     else:
         console().print(
-            f"No window has closed yet; the present one closes at {moment(operations.next_close(settings))} UTC."
+            f"No window has closed yet; the current one closes at {moment(operations.next_close(settings))} UTC."
         )
 
 

@@ -237,7 +237,7 @@ def test_an_export_has_the_filters_of_the_list(cli: Cli, called: str, tmp_path: 
 
 def test_statistics_say_when_the_next_window_closes(cli: Cli, services: Processes) -> None:
     assert services.alive("monitor")
-    assert "No window has closed yet; the next one closes at" in cli("statistics")
+    assert "No window has closed yet; the current one closes at" in cli("statistics")
 
 
 def test_status_fails_when_a_server_is_away(cli: Cli) -> None:
