@@ -1,16 +1,18 @@
 """`xray bench`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.bench.run import BenchOptions, BenchResult, PipelineFigures, run
 from services.cli.output import JsonOption, console, errors, print_json, seconds, table
 from services.common.environment import CLONE, stack_folder
-from services.demo.cohort import CohortRequest
+
+if TYPE_CHECKING:
+    from services.bench.run import BenchResult, PipelineFigures
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _FOLDER: Final = CLONE / ".demo"
@@ -41,6 +43,11 @@ def bench(
         xray bench
         xray bench --specimens 400 --json | jq .ratio
     """
+    from dataclasses import asdict
+
+    from services.bench.run import BenchOptions, run
+    from services.demo.cohort import CohortRequest
+
     count = min(_DIFFERENT_MICE, specimens)
     options = BenchOptions(
         specimens // count * count, CohortRequest(count, seed=2, side=side, simple=True), folder, stack_folder()
