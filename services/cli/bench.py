@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from services.cli.output import JsonOption, console, errors, print_json, seconds, table
-from services.common.environment import CLONE, stack_folder
+from services.common.environment import stack_folder, work_folder
 
 if TYPE_CHECKING:
     from services.bench.run import BenchResult, PipelineFigures
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-_FOLDER: Final = CLONE / ".demo"
+_FOLDER: Final = work_folder() / ".demo"
 _DIFFERENT_MICE: Final = 40
 
 
@@ -26,7 +26,9 @@ def bench(
         int, typer.Option(min=20, help="Specimens at full load; half as many are sent at half load.")
     ] = 200,
     side: Annotated[int, typer.Option(min=300, max=3000, help="Longer side of the images in pixels.")] = 1400,
-    folder: Annotated[Path, typer.Option(help="Images and logs.", show_default=".demo of the clone")] = _FOLDER,
+    folder: Annotated[
+        Path, typer.Option(help="Images and logs.", show_default=".demo of the clone, else of the current directory")
+    ] = _FOLDER,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the whole pipeline with a bare loop on the same images and models, in one run.

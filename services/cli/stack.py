@@ -25,8 +25,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     help="Run Kafka, SeaweedFS (S3), Triton and PostgreSQL as ordinary processes, without containers, root or Java."
-    "\n\nAll data, logs and ports are kept in the folder .stack of the clone (or in XRAY_STACK_FOLDER). Every server"
-    " listens on 127.0.0.1 only. The first start downloads about 430 MB into the folder .cache.",
+    "\n\nAll data, logs and ports are kept in the folder .stack of the clone, or of the current directory if there is"
+    " no clone (or in XRAY_STACK_FOLDER). Every server listens on 127.0.0.1 only. The first start downloads about 430"
+    " MB into the folder .cache.",
     epilog="Typical:  xray stack up  |  xray stack status  |  xray stack logs kafka --follow  |  xray stack down",
 )
 

@@ -39,14 +39,14 @@ for line in sys.stdin:
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command by its words, with the loaded object."""
     for name, lazy in groups.COMMANDS.items():
-        yield from walked(name, groups.load("xray", name, lazy, "make setup"))
+        yield from walked(name, groups.load("xray", name, lazy, "serving"))
 
 
 def walked(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     yield path, command
     if isinstance(command, groups.LazyGroup):
         for name, lazy in command.commands_to_load.items():
-            yield from walked(f"{path} {name}", groups.load(path, name, lazy, command.setup))
+            yield from walked(f"{path} {name}", groups.load(path, name, lazy, command.extra))
     else:
         for name, one in getattr(command, "commands", {}).items():
             yield from walked(f"{path} {name}", one)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from services.cli.output import JsonOption, console, errors, print_json
-from services.common.environment import CLONE, stack_folder
+from services.common.environment import stack_folder, work_folder
 
 if TYPE_CHECKING:
     from services.demo.progress import DemoProgress
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
-_FOLDER: Final = CLONE / ".demo"
+_FOLDER: Final = work_folder() / ".demo"
 
 
 @app.command()
@@ -31,7 +31,11 @@ def demo(
         float, typer.Option(min=1, help="Seconds without any progress after which a call counts as missing.")
     ] = 60,
     folder: Annotated[
-        Path, typer.Option(help="Folder for images, logs and pictures.", show_default=".demo of the clone")
+        Path,
+        typer.Option(
+            help="Folder for images, logs and pictures.",
+            show_default=".demo of the clone, else of the current directory",
+        ),
     ] = _FOLDER,
     as_json: JsonOption = False,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from services.cli.output import errors
+from services.common.environment import install_command
 from services.common.errors import Fatal, Rejected
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def reporting(when_stopped: str) -> Iterator[ConsoleReporter]:
     except Rejected as error:
         _fail(report, f"{error.message} [{error.reason}]")
     except ModuleNotFoundError as error:
-        _fail(report, f"this needs {error.name}, which is not installed; run `make setup-dev`")
+        _fail(report, f"this needs {error.name}, which is not installed; run `{install_command('training')}`")
     except (Fatal, OSError) as error:
         _fail(report, str(error))
     finally:
