@@ -52,15 +52,20 @@ def test_the_packages_are_typed(package: str, wheel: set[str]) -> None:
     assert f"{package}/py.typed" in wheel
 
 
-def test_xray_names_the_extra_that_it_needs() -> None:
+@pytest.mark.parametrize("clone", [True, False])
+def test_xray_names_the_extra_that_it_needs(*, clone: bool, tmp_path: Path) -> None:
     """Only the base dependencies are importable: a finder refuses the libraries of the command line."""
-    program = """
+    program = f"""
 import sys
+from pathlib import Path
+from services.common import environment
+
+environment.CLONE = Path({str(CLONE if clone else tmp_path)!r})
 
 class Refusing:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("typer", "rich", "click"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
 
 sys.meta_path.insert(0, Refusing())
 from services.cli.entry import main
@@ -71,5 +76,6 @@ main()
     )
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr.count("\n") == 1
-    assert f"pip install '{PROJECT['name']}[serving]'" in answer.stderr
+    install = "make setup" if clone else f"pip install '{PROJECT['name']}[serving]'"
+    assert f"run `{install}`" in answer.stderr
     assert any(one.startswith("typer") for one in PROJECT["optional-dependencies"]["serving"])

@@ -1,19 +1,21 @@
 """`xray bench`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.bench.run import BenchOptions, BenchResult, PipelineFigures, run
 from services.cli.output import JsonOption, console, errors, print_json, seconds, table
-from services.common.environment import CLONE, stack_folder
-from services.demo.cohort import CohortRequest
+from services.common.environment import stack_folder, work_folder
+
+if TYPE_CHECKING:
+    from services.bench.run import BenchResult, PipelineFigures
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-_FOLDER: Final = CLONE / ".demo"
+_FOLDER: Final = work_folder() / ".demo"
 _DIFFERENT_MICE: Final = 40
 
 
@@ -24,7 +26,9 @@ def bench(
         int, typer.Option(min=20, help="Specimens at full load; half as many are sent at half load.")
     ] = 200,
     side: Annotated[int, typer.Option(min=300, max=3000, help="Longer side of the images in pixels.")] = 1400,
-    folder: Annotated[Path, typer.Option(help="Images and logs.", show_default=".demo of the clone")] = _FOLDER,
+    folder: Annotated[
+        Path, typer.Option(help="Images and logs.", show_default=".demo of the clone, else of the current directory")
+    ] = _FOLDER,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the whole pipeline with a bare loop on the same images and models, in one run.
@@ -41,6 +45,11 @@ def bench(
         xray bench
         xray bench --specimens 400 --json | jq .ratio
     """
+    from dataclasses import asdict
+
+    from services.bench.run import BenchOptions, run
+    from services.demo.cohort import CohortRequest
+
     count = min(_DIFFERENT_MICE, specimens)
     options = BenchOptions(
         specimens // count * count, CohortRequest(count, seed=2, side=side, simple=True), folder, stack_folder()

@@ -2,11 +2,13 @@
 
 import sys
 
+from services.common.environment import install_command
+
 _PACKAGES = frozenset({"services", "training", "deploy"})
 
 
 def main() -> None:
-    """Run `xray`. If a library is missing, name the extra that installs it on stderr and exit with status 2."""
+    """Run `xray`. If a library is missing, name the command that installs it on stderr and exit with status 2."""
     try:
         from services.cli.main import main as xray
     except ModuleNotFoundError as error:
@@ -17,7 +19,5 @@ def main() -> None:
 
 
 def _report(library: str) -> int:
-    sys.stderr.write(
-        f"xray: needs {library}, which is not installed; run pip install 'mouse-xray-phenotyping[serving]'\n"
-    )
+    sys.stderr.write(f"xray: needs {library}, which is not installed; run `{install_command('serving')}`\n")
     return 2

@@ -2,8 +2,9 @@
 
 `xray --help` stays fast, and a command whose libraries are not installed (such as `stack`) does not affect the others.
 
-A module that defines a command imports only typer, the standard library and light modules of `services.cli`. It imports
-everything else inside the command function, so that `--help` loads no Kafka, S3, database or training library.
+A module that defines a command imports only typer, the standard library, light modules of `services.cli` and
+`services.common`, and training's tables of choices. It imports everything else inside the command function, so that
+`--help` loads no Kafka, S3, database or training library.
 """
 
 import importlib
@@ -16,6 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from services.common.environment import install_command
 from services.common.errors import Fatal
 
 _OURS: Final = frozenset({"services", "training", "deploy"})
@@ -23,19 +25,20 @@ _DATA: Final = "Images and calls"
 _OPERATE: Final = "Operate"
 _TRAIN: Final = "Train"
 _TRY: Final = "Try and measure"
+_WITH_STACK: Final = "serving,stack"
 
 
 @dataclass(frozen=True)
 class LazyCommand:
     """Where a command is defined (`module:name` of a Typer app or of one function), and its line in the list.
 
-    `setup` is the make target that installs the libraries it needs. None takes the one of the group.
+    `extra` is the extra of pyproject.toml with the libraries it needs. None takes the one of the group.
     """
 
     target: str
     help: str
     panel: str
-    setup: str | None = None
+    extra: str | None = None
 
 
 COMMANDS: Final = {
@@ -55,12 +58,14 @@ COMMANDS: Final = {
     "trace": LazyCommand("services.cli.trace:app", "Follow one specimen through all services.", _OPERATE),
     "models": LazyCommand("services.cli.models.command:app", "List and change model versions.", _OPERATE),
     "reprocess": LazyCommand("services.cli.reprocess:app", "Re-run calls for past specimens.", _OPERATE),
-    "stack": LazyCommand("services.cli.stack:app", "Run the servers as local processes.", _OPERATE),
+    "stack": LazyCommand("services.cli.stack:app", "Run the servers as local processes.", _OPERATE, _WITH_STACK),
     "train": LazyCommand(
-        "services.cli.train.group:app", "Build label sets; train and evaluate models.", _TRAIN, "make setup-dev"
+        "services.cli.train.group:app", "Build label sets; train and evaluate models.", _TRAIN, "training"
     ),
-    "demo": LazyCommand("services.cli.demo.command:app", "Send simulated mice through the whole system.", _TRY),
-    "bench": LazyCommand("services.cli.bench:app", "Measure the pipeline against a bare loop.", _TRY),
+    "demo": LazyCommand(
+        "services.cli.demo.command:app", "Send simulated mice through the whole system.", _TRY, _WITH_STACK
+    ),
+    "bench": LazyCommand("services.cli.bench:app", "Measure the pipeline against a bare loop.", _TRY, _WITH_STACK),
 }
 
 
@@ -68,7 +73,7 @@ class LazyGroup(TyperGroup):
     """Lists its commands without importing them."""
 
     commands_to_load: ClassVar[Mapping[str, LazyCommand]] = COMMANDS
-    setup: str = "make setup"
+    extra: str = "serving"
 
     def __init__(self, **attributes: Any) -> None:
         """Put a stand-in for every command in the list."""
@@ -82,7 +87,7 @@ class LazyGroup(TyperGroup):
         name, stand_in, rest = super().resolve_command(ctx, args)
         if stand_in is None or name is None:
             return name, None, rest
-        return name, load(ctx.command_path, name, self.commands_to_load[name], self.setup), rest
+        return name, load(ctx.command_path, name, self.commands_to_load[name], self.extra), rest
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands panel by panel, each with its whole line of help."""
@@ -119,44 +124,44 @@ class DefaultCommandGroup(TyperGroup):
         return super().parse_args(ctx, args if named else [self.default_command, *args])
 
 
-def load(path: str, name: str, command: LazyCommand, group_setup: str) -> Any:
+def load(path: str, name: str, command: LazyCommand, group_extra: str) -> Any:
     """Import one command of the group at `path`.
 
-    A library that is missing, now or when the command runs, raises Fatal with the make target that installs it.
+    A library that is missing, now or when the command runs, raises Fatal with the command that installs it.
     """
-    path, setup = f"{path} {name}", command.setup or group_setup
+    path, extra = f"{path} {name}", command.extra or group_extra
     module, _, attribute = command.target.partition(":")
     try:
         target = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
-        raise _not_installed(path, setup, error) from error
+        raise _not_installed(path, extra, error) from error
     if not isinstance(target, typer.Typer):
         function, target = target, typer.Typer(add_completion=False)
         target.command(name)(function)
     loaded: Any = get_command(target)
     loaded.name = name
     if isinstance(loaded, LazyGroup):
-        loaded.setup = setup
+        loaded.extra = extra
     else:
-        loaded.invoke = _explained(loaded.invoke, path, setup)
+        loaded.invoke = _explained(loaded.invoke, path, extra)
     _lay_out(loaded)
     return loaded
 
 
-def _explained(invoke: Callable[[Any], Any], path: str, setup: str) -> Callable[[Any], Any]:
+def _explained(invoke: Callable[[Any], Any], path: str, extra: str) -> Callable[[Any], Any]:
     def invoked(ctx: Any) -> Any:
         try:
             return invoke(ctx)
         except ModuleNotFoundError as error:
-            raise _not_installed(path, setup, error) from error
+            raise _not_installed(path, extra, error) from error
 
     return invoked
 
 
-def _not_installed(path: str, setup: str, error: ModuleNotFoundError) -> Exception:
+def _not_installed(path: str, extra: str, error: ModuleNotFoundError) -> Exception:
     if (error.name or "").partition(".")[0] in _OURS:
         return error
-    return Fatal(f"`{path}` needs {error.name}, which is not installed; run `{setup}`")
+    return Fatal(f"`{path}` needs {error.name}, which is not installed; run `{install_command(extra)}`")
 
 
 def _lay_out(command: Any) -> None:

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from services.common import topology
-
 if TYPE_CHECKING:
     from services.common.loop import Handler
     from services.common.settings import ServiceSettings
@@ -26,14 +24,17 @@ _CHECK_SECONDS: Final = 2.0
 
 
 class Service(StrEnum):
-    """The services in the order in which an image passes them, the monitor that counts them, and all of them."""
+    """The services in the order in which an image passes them, the monitor that counts them, and all of them.
 
-    INTAKE = topology.INTAKE.name
-    ASSEMBLER = topology.ASSEMBLER.name
-    FUSER = topology.FUSER.name
-    CLASSIFIER = topology.CLASSIFIER.name
-    SINK = topology.SINK.name
-    MONITOR = topology.MONITOR.name
+    A test compares them with `services.common.topology`, which is not imported here because it loads Kafka's library.
+    """
+
+    INTAKE = "intake"
+    ASSEMBLER = "assembler"
+    FUSER = "fuser"
+    CLASSIFIER = "classifier"
+    SINK = "sink"
+    MONITOR = "monitor"
     ALL = "all"
 
 

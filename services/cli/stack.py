@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.live import Live
-from rich.spinner import Spinner
-from rich.table import Table
 
-from deploy.local.errors import StackError
-from deploy.local.logs import follow, tail
-from deploy.local.stack import Stack
-from deploy.local.status import ServerStatus
 from services.cli.output import JsonOption, Sheet, console, errors, print_json, seconds, table
 from services.common.environment import stack_folder
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from deploy.local.stack import Stack
+    from deploy.local.status import ServerStatus
 
 EXIT_NOT_ALL_RUNNING = 1
 
@@ -27,8 +25,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     help="Run Kafka, SeaweedFS (S3), Triton and PostgreSQL as ordinary processes, without containers, root or Java."
-    "\n\nAll data, logs and ports are kept in the folder .stack of the clone (or in XRAY_STACK_FOLDER). Every server"
-    " listens on 127.0.0.1 only. The first start downloads about 430 MB into the folder .cache.",
+    "\n\nAll data, logs and ports are kept in the folder .stack of the clone, or of the current directory if there is"
+    " no clone (or in XRAY_STACK_FOLDER). Every server listens on 127.0.0.1 only. The first start downloads about 430"
+    " MB into the folder .cache.",
     epilog="Typical:  xray stack up  |  xray stack status  |  xray stack logs kafka --follow  |  xray stack down",
 )
 
@@ -55,7 +54,7 @@ def up(only: OnlyOption = None) -> None:
 
     Example: xray stack up --only kafka --only seaweedfs
     """
-    stack = Stack(stack_folder())
+    stack = _stack()
     names = [name.value for name in only or Name]
     with _Display(names) as display:
         stack.up(names, display.show)
@@ -70,7 +69,7 @@ def down(
 
     Example: xray stack down --clear
     """
-    stack = Stack(stack_folder())
+    stack = _stack()
     with _Display([name.value for name in Name]) as display:
         stack.down(display.show)
     if clear:
@@ -83,10 +82,12 @@ def status(as_json: JsonOption = False) -> None:
 
     Example: xray stack status --json | jq '.[] | select(.state != "running")'
     """
-    stack = Stack(stack_folder())
+    stack = _stack()
     stack.environment()  # Raises an error if there was no `up` yet.
     found = stack.status()
     if as_json:
+        from dataclasses import asdict
+
         print_json([asdict(server) for server in found])
     else:
         console().print(_status_table(found))
@@ -104,7 +105,10 @@ def logs(
 
     Example: xray stack logs triton --follow
     """
-    log = Stack(stack_folder()).folder.log(name.value)
+    from deploy.local.errors import StackError
+    from deploy.local.logs import follow, tail
+
+    log = _stack().folder.log(name.value)
     if not log.exists():
         raise StackError(name.value, f"there is no log {log}", f"run `xray stack up --only {name.value}` first")
     for line in tail(log, lines):
@@ -112,6 +116,12 @@ def logs(
     if follow_on:
         for line in follow(log):
             typer.echo(line)
+
+
+def _stack() -> Stack:
+    from deploy.local.stack import Stack
+
+    return Stack(stack_folder())
 
 
 def _status_table(found: Sequence[ServerStatus]) -> Sheet:
@@ -134,6 +144,9 @@ class _Display:
 
     def __init__(self, names: Sequence[str]) -> None:
         """Prepare; nothing is shown before it is entered."""
+        from rich.live import Live
+        from rich.spinner import Spinner
+
         self._began = time.monotonic()
         self._messages = dict.fromkeys(names, "")
         self._console = errors()
@@ -156,6 +169,8 @@ class _Display:
             self._console.print(f"{server}: {message}")
 
     def _render(self) -> Table:
+        from rich.table import Table
+
         grid = Table.grid(padding=(0, 2))
         for server, message in self._messages.items():
             done = message.startswith(("ready", "already", "stopped"))

@@ -1,4 +1,4 @@
-"""The local stack's environment file: where it is, what it holds, and how commands adopt its values.
+"""Where this program runs from, and the local stack's environment file, whose values commands adopt.
 
 `xray stack up` writes it; it has one KEY=VALUE line per XRAY_ variable by which services find the servers.
 """
@@ -8,13 +8,33 @@ from pathlib import Path
 from typing import Final
 
 CLONE: Final = Path(__file__).resolve().parents[2]
-"""The clone of the repository that this program was installed from."""
+"""The clone of the repository that this program runs from; site-packages if a wheel was installed."""
 _FILE: Final = "environment"
 
 
+def in_clone() -> bool:
+    """Return whether this program runs from a clone of the repository, not from an installed wheel."""
+    return (CLONE / "Makefile").is_file()
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra of pyproject.toml: a make target in a clone, else pip.
+
+    Several extras are separated by commas.
+    """
+    if not in_clone():
+        return f"pip install 'mouse-xray-phenotyping[{extra}]'"
+    return "make setup-dev" if extra == "training" else "make setup"
+
+
+def work_folder() -> Path:
+    """Return the folder below which commands keep their files by default: the clone, else the current directory."""
+    return CLONE if in_clone() else Path.cwd()
+
+
 def stack_folder() -> Path:
-    """Return the folder in which the local stack keeps its state: XRAY_STACK_FOLDER, else `.stack` of the clone."""
-    return Path(os.environ.get("XRAY_STACK_FOLDER") or CLONE / ".stack")
+    """Return the folder in which the local stack keeps its state: XRAY_STACK_FOLDER, else `.stack` of `work_folder`."""
+    return Path(os.environ.get("XRAY_STACK_FOLDER") or work_folder() / ".stack")
 
 
 def environment_file(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -83,21 +84,28 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_command_without_its_library_says_what_to_install() -> None:
     with pytest.raises(Fatal, match=r"no_such_library.*make setup"):
-        groups.load("xray", "stack", groups.LazyCommand("no_such_library:app", "", ""), "make setup")
+        groups.load("xray", "stack", groups.LazyCommand("no_such_library:app", "", ""), "serving")
 
 
-@pytest.mark.parametrize(("group", "make"), [("stack", "make setup"), ("train", "make setup-dev")])
+@pytest.mark.parametrize("clone", [True, False])
+@pytest.mark.parametrize(
+    ("group", "extra", "make"), [("stack", "serving", "make setup"), ("train", "training", "make setup-dev")]
+)
 def test_a_library_that_is_missing_when_the_command_runs_is_named(
-    group: str, make: str, monkeypatch: pytest.MonkeyPatch
+    group: str, extra: str, make: str, *, clone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not clone:
+        monkeypatch.setattr("services.common.environment.CLONE", tmp_path)
+    install = make if clone else re.escape(f"pip install 'mouse-xray-phenotyping[{extra}]'")
+
     def needy() -> None:
         importlib.import_module("no_such_library")
 
     module = ModuleType("services.cli.needy")
     vars(module)["needy"] = needy
     monkeypatch.setitem(sys.modules, "services.cli.needy", module)
-    command = groups.load(f"xray {group}", "needy", groups.LazyCommand("services.cli.needy:needy", "", ""), make)
-    with pytest.raises(Fatal, match=rf"`xray {group} needy` needs no_such_library.*run `{make}`"):
+    command = groups.load(f"xray {group}", "needy", groups.LazyCommand("services.cli.needy:needy", "", ""), extra)
+    with pytest.raises(Fatal, match=rf"`xray {group} needy` needs no_such_library.*run `{install}`"):
         command.main([], standalone_mode=False)
 
 

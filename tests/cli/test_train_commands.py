@@ -1,5 +1,6 @@
 """The commands of `xray train` load their libraries when they run, and name what is missing."""
 
+import inspect
 import pickle
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from services.cli.train import refresh
 from services.cli.train.progress import ConsoleReporter, reporting
+from training.refresh.rules import GateRules
 
 _MODULES = ("models", "study", "variants", "combine", "export", "refresh", "labels", "collect", "evaluate")
 _HEAVY = ("torch", "pytorch_lightning", "sklearn", "timm", "matplotlib", "numpy", "onnx")
@@ -23,6 +26,12 @@ sys.stdout.write(" ".join(name for name in {_HEAVY} if name in sys.modules))
 def test_the_help_of_the_commands_needs_no_library_of_the_training_extra() -> None:
     done = subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True)
     assert done.stdout == ""
+
+
+def test_refresh_shows_the_limits_of_the_gate_as_its_defaults() -> None:
+    defaults = {name: one.default for name, one in inspect.signature(refresh.command).parameters.items()}
+    rules = GateRules().model_dump()
+    assert {name: defaults[name] for name in rules} == rules
 
 
 def test_a_missing_library_is_named_with_what_installs_it() -> None:

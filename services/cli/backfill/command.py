@@ -1,27 +1,20 @@
 """`xray backfill`."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterable
 from contextlib import closing
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 import typer
 
-from services.cli.backfill.report import BackfillReport, print_count
 from services.cli.output import JsonOption
-from services.common.events import ImageKind
-from services.common.settings import Settings, load
-from services.ingest.backfill.client import BackfillClient, RateLimiter
-from services.ingest.backfill.cursor import Cursors
-from services.ingest.backfill.documents import ImageDownloads
-from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
-from services.ingest.backfill.run import Backfill, count_documents
-from services.ingest.backfill.solr import Solr
-from services.ingest.push.journal import default_folder
-from services.ingest.push.upload import connect
-from services.intake.settings import Limits
+
+if TYPE_CHECKING:
+    from services.common.events import ImageKind
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -62,8 +55,6 @@ class Part(StrEnum):
     IMAGES = "images"
     OBSERVATIONS = "observations"
 
-
-_CORES: Final = {Part.OBSERVATIONS: OBSERVATIONS, Part.IMAGES: IMAGES}
 
 _Centre = Annotated[list[str] | None, typer.Option(help="Only this centre, such as JAX; may be repeated.")]
 _Gene = Annotated[list[str] | None, typer.Option(help="Only this gene, such as Akt2 or MGI:104874; may be repeated.")]
@@ -108,6 +99,18 @@ def backfill(
     as_json: JsonOption = False,
 ) -> None:
     """Build the query, then count or import; `_HELP` is the help text."""
+    from services.cli.backfill.report import BackfillReport, print_count
+    from services.common.settings import Settings, load
+    from services.ingest.backfill.client import BackfillClient, RateLimiter
+    from services.ingest.backfill.cursor import Cursors
+    from services.ingest.backfill.documents import ImageDownloads
+    from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
+    from services.ingest.backfill.run import Backfill, count_documents
+    from services.ingest.backfill.solr import Solr
+    from services.ingest.push.journal import default_folder
+    from services.ingest.push.upload import connect
+    from services.intake.settings import Limits
+
     query = SolrQuery(
         solr.rstrip("/"),
         _distinct(centre),
@@ -129,7 +132,8 @@ def backfill(
         images = ImageDownloads(client, query.url, hosts, load(Limits).most_bytes)
         path = default_folder() / f"backfill-{connection.cluster}-{query.fingerprint()}.jsonl"
         with Cursors(path, restart=restart) as cursors, report:
-            cores = [core for part, core in _CORES.items() if only in {None, part}]
+            parts = {Part.OBSERVATIONS: OBSERVATIONS, Part.IMAGES: IMAGES}
+            cores = [core for part, core in parts.items() if only in {None, part}]
             Backfill(Solr(query, client), images, connection, cursors, report, parallel).run(cores)
     if report.failed:
         raise typer.Exit(1)

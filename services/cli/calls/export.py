@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.cli.options import require_known
 from services.cli.output import errors
 from services.common.atomic import atomic
+from services.common.environment import install_command
 from services.common.errors import Fatal, Rejected
 from services.common.labels import CALL_LABELS
 from services.common.settings import Settings, load
@@ -57,7 +58,7 @@ def _writer(file: Path) -> CallWriter:
     try:
         from services.operations.export.parquet import write_parquet
     except ModuleNotFoundError as error:
-        msg = f"Parquet needs {error.name}, which is not installed; run `make setup`, or export .csv"
+        msg = f"Parquet needs {error.name}, which is not installed; run `{install_command('export')}`, or export .csv"
         raise Fatal(msg) from error
     return write_parquet
 

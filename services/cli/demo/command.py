@@ -1,25 +1,23 @@
 """`xray demo`."""
 
-import shutil
-from dataclasses import asdict
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.cli.demo.display import DemoDisplay, result_tables
 from services.cli.output import JsonOption, console, errors, print_json
-from services.common.environment import CLONE, stack_folder
-from services.common.settings import Settings, load
-from services.demo.cohort import CohortRequest
-from services.demo.outcome import label_scores, quantile
-from services.demo.progress import DemoProgress
-from services.demo.run import DemoOptions, run_on_running
-from services.demo.sending import DemoResult
+from services.common.environment import stack_folder, work_folder
+
+if TYPE_CHECKING:
+    from services.demo.progress import DemoProgress
+    from services.demo.run import DemoOptions
+    from services.demo.sending import DemoResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
-_FOLDER: Final = CLONE / ".demo"
+_FOLDER: Final = work_folder() / ".demo"
 
 
 @app.command()
@@ -33,7 +31,11 @@ def demo(
         float, typer.Option(min=1, help="Seconds without any progress after which a call counts as missing.")
     ] = 60,
     folder: Annotated[
-        Path, typer.Option(help="Folder for images, logs and pictures.", show_default=".demo of the clone")
+        Path,
+        typer.Option(
+            help="Folder for images, logs and pictures.",
+            show_default=".demo of the clone, else of the current directory",
+        ),
     ] = _FOLDER,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,6 +56,10 @@ def demo(
         xray demo --keep && xray calls && xray rejections list
         xray demo --specimens 10 --json | jq .level1
     """
+    from services.cli.demo.display import DemoDisplay
+    from services.demo.cohort import CohortRequest
+    from services.demo.run import DemoOptions
+
     options = DemoOptions(CohortRequest(specimens, seed), folder, patience)
     display = DemoDisplay(errors() if as_json else console())
     with display.shown():
@@ -70,6 +76,9 @@ def demo(
 
 def _run(options: DemoOptions, progress: DemoProgress, *, running: bool, keep: bool) -> DemoResult:
     if running:
+        from services.common.settings import Settings, load
+        from services.demo.run import run_on_running
+
         return run_on_running(options, load(Settings), progress)
     # Containers have no local stack, so it is imported only when it is used.
     from services.demo.local import run_on_local_stack
@@ -78,6 +87,10 @@ def _run(options: DemoOptions, progress: DemoProgress, *, running: bool, keep: b
 
 
 def _print(result: DemoResult, folder: Path, *, local: bool, keep: bool) -> None:
+    import shutil
+
+    from services.cli.demo.display import result_tables
+
     out = console()
     # A pipe or a CI log has no width; in 80 columns the tables would fold every id.
     if not out.is_terminal:
@@ -92,6 +105,10 @@ def _print(result: DemoResult, folder: Path, *, local: bool, keep: bool) -> None
 
 
 def _to_json(result: DemoResult) -> dict[str, object]:
+    from dataclasses import asdict
+
+    from services.demo.outcome import label_scores, quantile
+
     outcome = result.outcome
     scores = label_scores(outcome.called)
     return {

@@ -1,22 +1,13 @@
 """`xray push`."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from services.cli.output import JsonOption
-from services.cli.push.report import PushReport
-from services.common.settings import Settings, load
-from services.ingest.dcc.receipts import SubmissionReceipts
-from services.ingest.dcc.run import media_lookup, read_batch, store_submissions
-from services.ingest.push.image import PushImage, SkippedFile
-from services.ingest.push.manifest import create_manifest, read_manifest
-from services.ingest.push.plan import PushDefaults, from_files, from_manifest, manifest_rows
-from services.ingest.push.upload import connect
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -98,13 +89,6 @@ _Again = Annotated[bool, typer.Option("--again", help="Also push images that wer
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be pushed, with specimen and view.")]
 
 
-@dataclass(frozen=True)
-class _Mode:
-    parallel: int
-    again: bool
-    dry_run: bool
-
-
 @app.command(help=_HELP)
 def push(
     *,
@@ -123,7 +107,6 @@ def push(
     as_json: JsonOption = False,
 ) -> None:
     """Check the usage, then push; `_HELP` is the help text."""
-    report, mode = PushReport(as_json=as_json), _Mode(parallel, again, dry_run)
     if specimen is not None and specimen_from is not None:
         raise typer.BadParameter("give either --specimen or --specimen-from", param_hint="--specimen-from")
     if dcc:
@@ -132,17 +115,30 @@ def push(
             "a submission names centre, specimens and parameters; leave out --centre, --specimen, ...",
             (centre, specimen, specimen_from, parameter, manifest, write_manifest),
         )
-        _push_submissions(_named(paths, "name the submissions (XML files)"), media, mode, report)
+        _require(paths, "name the submissions (XML files)")
     elif write_manifest is not None:
         _refuse("--write-manifest", "give either --manifest or --write-manifest", (manifest,))
-        given = PushDefaults(centre or "", specimen, parameter, specimen_from)
-        _write_manifest(write_manifest, _named(paths, "name files or folders"), given, report)
+        _require(paths, "name files or folders")
     elif centre is None:
         raise typer.BadParameter("name the centre that the images come from", param_hint="--centre")
+    elif manifest is None:
+        _require(paths, "name files or folders, or give a --manifest")
     else:
-        given = PushDefaults(centre, specimen, parameter, specimen_from)
-        _push_images(_plan(given, paths, manifest, report), mode, report)
-    if report.failed:
+        message = "the manifest names specimen and parameter of every file"
+        _refuse("--manifest", message, (specimen, specimen_from, parameter))
+
+    from services.cli.push.actions import Push
+    from services.ingest.push.plan import PushDefaults
+
+    given = PushDefaults(centre or "", specimen, parameter, specimen_from)
+    action = Push(paths or (), parallel, again=again, dry_run=dry_run, as_json=as_json)
+    if dcc:
+        done = action.submissions(media)
+    elif write_manifest is not None:
+        done = action.write_manifest(write_manifest, given)
+    else:
+        done = action.images(given, manifest)
+    if not done:
         raise typer.Exit(1)
 
 
@@ -151,80 +147,6 @@ def _refuse(option: str, message: str, others: Iterable[object]) -> None:
         raise typer.BadParameter(message, param_hint=option)
 
 
-def _named(paths: Sequence[Path] | None, message: str) -> Sequence[Path]:
+def _require(paths: Sequence[Path] | None, message: str) -> None:
     if not paths:
         raise typer.BadParameter(message, param_hint="PATHS")
-    return paths
-
-
-def _plan(
-    given: PushDefaults, paths: Sequence[Path] | None, manifest: Path | None, report: PushReport
-) -> Iterator[PushImage | SkippedFile]:
-    if manifest is None:
-        return from_files(_named(paths, "name files or folders, or give a --manifest"), given)
-    message = "the manifest names specimen and parameter of every file"
-    _refuse("--manifest", message, (given.biological_sample_id, given.specimen_pattern, given.parameter_stable_id))
-    found = read_manifest(manifest)
-    if found.unused_columns:
-        report.remark(f"warning: {manifest}: these columns are not used: {', '.join(found.unused_columns)}")
-    return from_manifest(found.rows, paths or [], given)
-
-
-def _push_images(planned: Iterable[PushImage | SkippedFile], mode: _Mode, report: PushReport) -> None:
-    images: list[PushImage] = []
-    for one in planned:
-        if isinstance(one, SkippedFile):
-            report.skipped(one)
-        else:
-            images.append(one)
-    if mode.dry_run or not images:
-        for image in images:
-            report.planned(image)
-        report.summary(len(images))
-        return
-    # Connect outside of `try`: if a server is away, that is the whole message.
-    with connect(load(Settings), mode.parallel, again=mode.again) as connection:
-        try:
-            report.follow(connection.uploader.push(images, mode.parallel), len(images))
-        finally:
-            report.summary(len(images))
-
-
-def _push_submissions(paths: Sequence[Path], media: Path | None, mode: _Mode, report: PushReport) -> None:
-    with media_lookup(media, mode.parallel) as lookup:
-        batch = read_batch(paths, lookup)
-        for one in batch.skipped:
-            report.skipped(one)
-        for remark in batch.remarks:
-            report.remark(remark)
-        receipts = SubmissionReceipts(batch.submissions)
-        if mode.dry_run or not batch.submissions:
-            for image in batch.images:
-                report.planned(image)
-                receipts.record(image)
-            report.receipts(receipts.receipts())
-            report.summary(len(batch.images))
-            return
-        with connect(load(Settings), mode.parallel, again=mode.again) as connection:
-            try:
-                for stored in store_submissions(batch, connection.store):
-                    report.stored(stored)
-                results = connection.uploader.push(batch.images, mode.parallel)
-                report.follow(receipts.recording(results), len(batch.images))
-            finally:
-                report.receipts(receipts.receipts())
-                report.summary(len(batch.images))
-
-
-def _write_manifest(target: Path, paths: Sequence[Path], given: PushDefaults, report: PushReport) -> None:
-    rows: list[tuple[Path, str | None, str | None]] = []
-    for one in manifest_rows(paths, given):
-        if isinstance(one, SkippedFile):
-            report.skipped(one)
-        else:
-            rows.append(one)
-    if rows:
-        create_manifest(target, rows)
-        report.manifest_written(target, len(rows))
-    else:
-        report.summary(0)

@@ -5,15 +5,14 @@
 See docs/evaluation.md.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from services.cli.train.progress import reporting
-from training.markdown import number
-from training.report.figures import level_means
-from training.report.findings import Findings
 
 if TYPE_CHECKING:
     from training.report.findings import Findings
@@ -59,6 +58,8 @@ def evaluate(
 
 
 def _summary(findings: Findings) -> list[str]:
+    from training.markdown import number
+    from training.report.figures import level_means
 
     lines = [f"{len(findings.test_set)} specimens, mean AUC of each level with its 95 % interval:"]
     for item in level_means(findings):

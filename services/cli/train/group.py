@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 import typer
 
 from services.cli.groups import LazyCommand, LazyGroup
+from services.common.environment import install_command
 
 _COMMANDS: Final = {
     "labels": LazyCommand(
@@ -53,6 +54,9 @@ class TrainGroup(LazyGroup):
 app = typer.Typer(cls=TrainGroup, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
 
 
-@app.callback()
+@app.callback(
+    help="Make label sets, train models, evaluate them. "
+    f"Needs the libraries that `{install_command('training')}` installs."
+)
 def train() -> None:
-    """Make label sets, train models, evaluate them. Needs the training extra: `make setup-dev`."""
+    """Do nothing before the command."""

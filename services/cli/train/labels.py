@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from services.cli.train.progress import reporting
 from services.common.errors import Rejected
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
     from training.labels.curation import Curation
     from training.labels.report import LabelReport
     from training.labels.report.model import ReportSource
@@ -77,6 +77,9 @@ def files_of(sources: Sequence[Path]) -> list[Path]:
 
 def make(files: Sequence[Path], out: Path, console: Console) -> LabelReport:
     """Read the files, with a progress bar on a terminal, and write the label set."""
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     from training.labels.curation import Curation
     from training.labels.report import write
     from training.labels.report.model import ReportSource

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from services.cli.output import errors
+from services.common.environment import install_command
 from services.common.errors import Fatal, Rejected
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 INTERRUPTED: Final = 130
 FAILED: Final = 1
@@ -21,7 +23,9 @@ class ConsoleReporter:
     """Prints messages on stderr, and shows progress bars if that is a terminal (`training.train.progress`)."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console = errors()
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         self._bars = Progress(*columns, console=self.console, transient=True)
         self._tasks: dict[str, TaskID] = {}
@@ -35,6 +39,8 @@ class ConsoleReporter:
         if not self.console.is_terminal:
             return
         if what not in self._tasks:
+            from rich.markup import escape
+
             self._bars.start()
             self._tasks[what] = self._bars.add_task(escape(what), total=total)
         self._bars.update(self._tasks[what], completed=done)
@@ -68,7 +74,7 @@ def reporting(when_stopped: str) -> Iterator[ConsoleReporter]:
     except Rejected as error:
         _fail(report, f"{error.message} [{error.reason}]")
     except ModuleNotFoundError as error:
-        _fail(report, f"this needs {error.name}, which is not installed; run `make setup-dev`")
+        _fail(report, f"this needs {error.name}, which is not installed; run `{install_command('training')}`")
     except (Fatal, OSError) as error:
         _fail(report, str(error))
     finally:
@@ -76,6 +82,8 @@ def reporting(when_stopped: str) -> Iterator[ConsoleReporter]:
 
 
 def _fail(report: ConsoleReporter, message: str) -> None:
+    from rich.markup import escape
+
     report.close()
     report.console.print(f"[red]error[/red] {escape(message)}", soft_wrap=True)
     raise typer.Exit(FAILED) from None

@@ -13,7 +13,6 @@ from services.cli.options import duration
 from services.cli.output import JsonOption, print_json
 from services.cli.train.models import AcceleratorOption, ThreadsOption
 from services.cli.train.progress import FAILED, ConsoleReporter, reporting
-from training.refresh.rules import GateRules
 from training.train.configuration import RUNS
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ Examples:
 """
 FOLDER: Final = RUNS / "refresh"
 _STOPPED: Final = "stopped; the same command continues from here, and the current models keep serving"
-_RULES: Final = GateRules()
 
 LabelsOption = Annotated[
     list[Path] | None,
@@ -79,16 +77,18 @@ def command(
     every: EveryOption = "7d",
     after_labels: AfterLabelsOption = None,
     no_promote: NoPromoteOption = False,
-    auc_margin: AucMarginOption = _RULES.auc_margin,
-    sensitivity_margin: SensitivityMarginOption = _RULES.sensitivity_margin,
-    least_specimens: LeastSpecimensOption = _RULES.least_specimens,
-    least_abnormal: LeastAbnormalOption = _RULES.least_abnormal,
+    auc_margin: AucMarginOption = 0.01,
+    sensitivity_margin: SensitivityMarginOption = 0.03,
+    least_specimens: LeastSpecimensOption = 100,
+    least_abnormal: LeastAbnormalOption = 20,
     trust_labels: TrustLabelsOption = False,
     threads: ThreadsOption = 2,
     accelerator: AcceleratorOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Refresh once, or whenever it is due."""
+    """Refresh once, or whenever it is due; a test compares the default margins and counts with `GateRules`."""
+    from training.refresh.rules import GateRules
+
     rules = GateRules(
         auc_margin=auc_margin,
         sensitivity_margin=sensitivity_margin,

@@ -57,7 +57,7 @@ def no_server(*_: object, **__: object) -> NoReturn:
 
 @pytest.fixture
 def without_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.cli.push.command.connect", no_server)
+    monkeypatch.setattr("services.cli.push.actions.connect", no_server)
 
 
 @pytest.mark.usefixtures("without_servers")
