@@ -77,15 +77,6 @@ class _Runner(Generic[E]):
         except _StoppedWhileStartingError:
             return
 
-    def _done(self, action: Callable[[], None]) -> bool:
-        """Retry until the action succeeds; False when asked to stop first."""
-
-        def acted() -> bool:
-            action()
-            return True
-
-        return self._retry(acted) is not None
-
     def live(self) -> bool:
         return self._loop is None or time.monotonic() - self._loop.last_beat < SILENT_SECONDS
 

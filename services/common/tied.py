@@ -20,7 +20,7 @@ def tied(program: Sequence[str]) -> list[str]:
 
     It dies with the thread that starts it: use a thread that lives as long as the child should.
     """
-    return [sys.executable, "-S", "-E", __file__, str(os.getpid()), *program]
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *program]
 
 
 def main(arguments: list[str]) -> None:
@@ -30,7 +30,10 @@ def main(arguments: list[str]) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         sys.exit(PARENT_GONE)
-    os.execv(program[0], program)  # noqa: S606 - the arguments come from our own supervisor, no shell is involved
+    try:
+        os.execv(program[0], program)  # noqa: S606 - the arguments come from our own supervisor, no shell is involved
+    except OSError as error:
+        sys.exit(f"cannot run {program[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,11 @@ def wait_for_lock(connection: Connection, name: str) -> None:
     `name` has at most seven ASCII characters.
     """
     with sorted_errors(f"wait for the lock {name!r}"):
+        connection.execute(
+            "set statement_timeout = 0"
+        )  # connections have one of a minute (services/ledger/database.py)
         connection.execute("select pg_advisory_lock(%s)", [_key(name)])
+        connection.execute("reset statement_timeout")
 
 
 def try_lock(connection: Connection, name: str) -> bool:

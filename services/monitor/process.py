@@ -91,7 +91,7 @@ def run_monitor(settings: MonitorSettings) -> int:
         return EXIT_FATAL
     except KeyboardInterrupt:
         code = EXIT_OK
-    log.info("stopped", why="asked to" if code == EXIT_OK else "Faust has crashed")
+    log.info("stopped", why="asked to stop" if code == EXIT_OK else "Faust has crashed")
     return code
 
 

@@ -3,6 +3,7 @@
 A dead server is reported within three seconds by its name, address and setting, whatever time-outs its client has.
 """
 
+import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from psycopg import ProgrammingError, conninfo
 
@@ -97,7 +99,7 @@ def stack_runs() -> bool:
 
 
 def addresses(settings: Settings, name: str) -> list[Address]:
-    """Return host and port of a server; empty where its setting names a Unix socket or cannot be read."""
+    """Return host and port of a server; empty for a Unix socket, behind a proxy, or if its setting cannot be read."""
     try:
         return [*_ADDRESSES[name](settings)]
     except (ValueError, ProgrammingError):
@@ -110,6 +112,8 @@ def _kafka(settings: Settings) -> list[Address]:
 
 def _objects(settings: Settings) -> list[Address]:
     url = urlsplit(settings.s3_endpoint)
+    if url.scheme in getproxies() and not proxy_bypass(url.hostname or ""):
+        return []  # the client reaches it through the proxy only
     return [(url.hostname or "", url.port or _STANDARD_PORTS[url.scheme])] if url.scheme in _STANDARD_PORTS else []
 
 
@@ -120,7 +124,7 @@ def _triton(settings: Settings) -> list[Address]:
 def _postgres(settings: Settings) -> list[Address]:
     given = conninfo.conninfo_to_dict(settings.postgres_dsn.get_secret_value())
     hosts = str(given.get("host") or given.get("hostaddr") or "").split(",")
-    numbers = str(given.get("port") or _POSTGRES_PORT).split(",")
+    numbers = str(given.get("port") or os.environ.get("PGPORT") or _POSTGRES_PORT).split(",")
     if any(not host or host.startswith("/") for host in hosts) or len(numbers) not in {1, len(hosts)}:
         return []
     return [(host, int(numbers[min(number, len(numbers) - 1)])) for number, host in enumerate(hosts)]
@@ -136,7 +140,7 @@ _ADDRESSES: Final[Mapping[str, Callable[[Settings], list[Address]]]] = {
 
 def _host_and_port(text: str) -> Address:
     host, _, port = text.strip().rpartition("://")[2].rpartition(":")
-    return host.strip("[]"), int(port)
+    return host.strip("[]/"), int(port)
 
 
 def _problem(name: str, settings: Settings) -> str | None:

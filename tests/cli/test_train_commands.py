@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from services.cli import main
 from services.cli.train import refresh
 from services.cli.train.progress import ConsoleReporter, reporting
 from training.refresh.rules import GateRules
@@ -34,17 +35,9 @@ def test_refresh_shows_the_limits_of_the_gate_as_its_defaults() -> None:
     assert {name: defaults[name] for name in rules} == rules
 
 
-def test_a_missing_library_is_named_with_what_installs_it() -> None:
-    app = typer.Typer()
-
-    @app.command()
-    def command() -> None:
-        with reporting("stopped"):
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
-
-    answer = CliRunner().invoke(app, [], env={"COLUMNS": "200"})
-    assert answer.exit_code == 1
-    assert "this needs torch, which is not installed; run `make setup-dev`" in answer.output
+def test_a_missing_library_is_left_to_the_command_group_which_names_what_installs_it() -> None:
+    with pytest.raises(ModuleNotFoundError), reporting("stopped"):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
 
 def test_ctrl_c_is_one_line_and_its_own_exit_code() -> None:
@@ -64,3 +57,11 @@ def test_a_reporter_can_be_sent_to_another_process(capsys: pytest.CaptureFixture
     reporter.message("epoch [1]")
     reporter.progress("steps", 1, 2)
     assert capsys.readouterr().err == "epoch [1]\n"
+
+
+def test_a_wrong_setting_is_a_misconfiguration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRAY_PARTITIONS", "abc")
+    monkeypatch.setattr("sys.argv", ["xray", "train", "refresh"])
+    with pytest.raises(SystemExit) as caught:
+        main.main()
+    assert caught.value.code == main.EXIT_MISCONFIGURED

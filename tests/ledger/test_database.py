@@ -1,5 +1,7 @@
 """Errors of PostgreSQL, sorted by what the caller should do; each one from a real server or a real closed port."""
 
+import threading
+
 import psycopg
 import pytest
 from psycopg import conninfo
@@ -7,6 +9,7 @@ from psycopg import conninfo
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.ports import choose
 from services.ledger.database import Connection, connect, sorted_errors
+from services.ledger.locks import lock_holder, wait_for_lock
 
 
 @pytest.mark.parametrize("dsn", ["postgresql:/xray:s3cret@somewhere", "postgresql://u:s3cret@h/xray?nonsense=1"])
@@ -82,3 +85,17 @@ def test_a_null_character_is_the_values_fault(reader: Connection) -> None:
         reader.execute("select %s::text", ["\0"])
     assert refusal.value.reason == "not_storable"
     assert isinstance(refusal.value.__cause__, psycopg.DataError)
+
+
+@pytest.mark.integration
+def test_a_lock_is_waited_for_longer_than_a_statement_may_take(empty_dsn: str) -> None:
+    with connect(empty_dsn, "holder") as holder, connect(empty_dsn, "waiting") as waiting:
+        wait_for_lock(holder, "test")
+        waiting.execute("set statement_timeout = 200")
+        thread = threading.Thread(target=wait_for_lock, args=(waiting, "test"))
+        thread.start()
+        thread.join(1)
+        assert thread.is_alive()
+        holder.execute("select pg_advisory_unlock_all()")
+        thread.join(10)
+        assert lock_holder(holder, "test") is not None

@@ -39,6 +39,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "path" / "services" / "cli"
     package.mkdir(parents=True)
     (package / "main.py").write_text(PROGRAM)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").touch()
     monkeypatch.chdir(tmp_path / "path")
     return tmp_path / "logs"
 
@@ -55,7 +57,7 @@ def test_starts_all_and_ends_them_cleanly(program: Path) -> None:
     assert (program / "sink.log").read_text() == "service sink hello\nended cleanly\n"
 
 
-def test_kill_is_abrupt_and_mend_starts_again(program: Path) -> None:
+def test_kill_is_abrupt_and_a_crashed_service_is_restarted(program: Path) -> None:
     with Processes(["intake"], {"GREETING": "hello"}, program) as processes:
         processes.wait_ready(20)
         first = processes.pid("intake")

@@ -127,3 +127,21 @@ def test_the_stack_is_advised_only_where_servers_are_expected_here(
     assert servers.stack_advice(Settings.model_construct(**settings_of(DEAD).model_dump())) is not None
     (tmp_path / "environment").write_text(f"XRAY_KAFKA_BOOTSTRAP=127.0.0.1:{listener}\n")
     assert servers.stack_advice(settings_of(DEAD)) is None
+
+
+def test_a_store_behind_a_proxy_is_left_to_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(DEAD | {"XRAY_S3_ENDPOINT": "https://store.invalid"})
+    assert servers.addresses(settings, "objects") == [("store.invalid", 443)]
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    assert servers.addresses(settings, "objects") == []
+    monkeypatch.setenv("no_proxy", "store.invalid")
+    assert servers.addresses(settings, "objects") == [("store.invalid", 443)]
+
+
+def test_addresses_are_read_as_the_clients_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "6543")
+    settings = settings_of(
+        DEAD | {"XRAY_POSTGRES_DSN": "host=db dbname=xray", "XRAY_TRITON_GRPC": "dns:///triton:8001"}
+    )
+    assert servers.addresses(settings, "postgres") == [("db", 6543)]
+    assert servers.addresses(settings, "triton") == [("triton", 8001)]

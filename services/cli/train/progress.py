@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from services.cli.output import errors
-from services.common.environment import install_command
 from services.common.errors import Fatal, Rejected
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class ConsoleReporter:
 
 @contextmanager
 def reporting(when_stopped: str) -> Iterator[ConsoleReporter]:
-    """Yield a reporter; turn Ctrl-C, bad input, failed training, missing libraries and OS errors into a line.
+    """Yield a reporter; turn Ctrl-C, bad input, failed training and OS errors into a line.
 
     The command then exits with 130 after Ctrl-C, else with 1.
     """
@@ -73,8 +72,6 @@ def reporting(when_stopped: str) -> Iterator[ConsoleReporter]:
         raise typer.Exit(INTERRUPTED) from None
     except Rejected as error:
         _fail(report, f"{error.message} [{error.reason}]")
-    except ModuleNotFoundError as error:
-        _fail(report, f"this needs {error.name}, which is not installed; run `{install_command('training')}`")
     except (Fatal, OSError) as error:
         _fail(report, str(error))
     finally:

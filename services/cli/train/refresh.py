@@ -87,8 +87,10 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Refresh once, or whenever it is due; a test compares the default margins and counts with `GateRules`."""
+    from services.common.settings import Settings, load
     from training.refresh.rules import GateRules
 
+    settings = load(Settings)
     rules = GateRules(
         auc_margin=auc_margin,
         sensitivity_margin=sensitivity_margin,
@@ -97,13 +99,11 @@ def command(
         trust_labels=trust_labels,
     )
     with reporting(_STOPPED) as report:
-        from services.common.settings import Settings, load
         from training.refresh.job import RefreshRequest
         from training.refresh.watch import Schedule, watch
         from training.train.hardware import Hardware, prepare_process
 
         prepare_process(threads)
-        settings = load(Settings)
         gather = partial(_dataset, settings, folder, labels or [], dataset, report)
         request = RefreshRequest(folder / "runs", rules, promote=not no_promote, gather=gather)
         once = partial(_refresh_once, settings, request, Hardware(accelerator), threads, report)

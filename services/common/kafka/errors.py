@@ -67,4 +67,4 @@ def pipeline_error(what: str, error: errors.KafkaError) -> PipelineError:
 def missing_topics(*names: str) -> Fatal:
     """Return the error for topics that do not exist."""
     listing = f"topic {names[0]} does" if len(names) == 1 else f"topics {', '.join(names)} do"
-    return Fatal(f"{listing} not exist; run `xray init`")
+    return Fatal(f"{listing} not exist; run `xray init` (these credentials may also lack access)")

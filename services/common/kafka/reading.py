@@ -1,6 +1,7 @@
 """Reads topics outside any consumer group and commits nothing: known ranges of offsets, or a topic to its end.
 
-kafka-python returns None or an empty set for what it does not know yet. Only this module handles that.
+kafka-python returns None for a position and an empty set for partitions that it does not know. Only this module handles
+that.
 """
 
 from __future__ import annotations
@@ -34,22 +35,25 @@ def position_of(consumer: Any, where: TopicPartition) -> int:
 
 
 def partitions_of(consumer: Any, topic: str) -> list[TopicPartition]:
-    """Return a topic's partitions in order.
-
-    Raises Fatal when there is no such topic, KafkaTimeoutError while the broker has not given its partitions.
-    """
-    numbers: set[int] | None = consumer.partitions_for_topic(topic)
-    if numbers is None:
-        msg = f"the broker did not give the partitions of {topic} in time"
-        raise KafkaTimeoutError(msg)
+    """Return a topic's partitions in order; raises Fatal when there is no such topic."""
+    numbers = _numbers_of(consumer, topic)
     if not numbers:
         raise missing_topics(topic)
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
+def _numbers_of(consumer: Any, topic: str) -> set[int]:
+    """Return the numbers of a topic's partitions; empty for an unknown topic.
+
+    Asks twice: each call for an unknown topic is a new request, and a broker may learn of a new topic a moment later.
+    """
+    numbers: set[int] = consumer.partitions_for_topic(topic) or consumer.partitions_for_topic(topic)
+    return numbers
+
+
 def ranges_of(consumer: Any, topics: Sequence[str]) -> dict[TopicPartition, OffsetRange]:
     """Return everything that the topics hold now; raises Fatal that names all topics that do not exist."""
-    missing = sorted(topic for topic in topics if consumer.partitions_for_topic(topic) == set())
+    missing = sorted(topic for topic in topics if not _numbers_of(consumer, topic))
     if missing:
         raise missing_topics(*missing)
     partitions = [where for topic in topics for where in partitions_of(consumer, topic)]
@@ -88,10 +92,10 @@ def _read_to(consumer: Any, ends: Offsets) -> Iterator[Any]:
     while waiting := {where: end for where, end in waiting.items() if position_of(consumer, where) < end}:
         consumer.pause(*(consumer.assignment() - waiting.keys()))
         polled = consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
-        if polled:
-            last_record = time.monotonic()
         for records in polled.values():
             yield from records
+        if polled:  # after the records: the time that the caller takes for them is not the broker's
+            last_record = time.monotonic()
         if time.monotonic() - last_record > _SILENT_SECONDS:
             listing = ", ".join(f"{where.topic}/{where.partition}" for where in waiting)
             message = f"Kafka sent no record of {listing} for {_SILENT_SECONDS:.0f} s"

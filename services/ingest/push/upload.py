@@ -115,10 +115,10 @@ class Uploader:
                 return PushResult(image, "done_before")
             data = self._read(image)
             event = _event(image, self._store.bucket, hashlib.sha256(data).hexdigest())
+            retry_until_stopped(lambda: self._store.put(original_key(event.sha256 or ""), data), self.stop)
+            retry_until_stopped(lambda: self._announce(event), self.stop)
         except Rejected as rejected:
             return PushResult(image, "failed", reason=rejected.reason, message=rejected.message)
-        retry_until_stopped(lambda: self._store.put(original_key(event.sha256 or ""), data), self.stop)
-        retry_until_stopped(lambda: self._announce(event), self.stop)
         self._journal.add(image, event.event_id)
         return PushResult(image, "pushed", event.event_id, event.image_uri)
 

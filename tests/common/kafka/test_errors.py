@@ -85,8 +85,12 @@ def test_the_cause_is_kept_and_other_errors_pass() -> None:
 
 
 def test_missing_topics_are_named() -> None:
-    assert str(missing_topics("a")) == "topic a does not exist; run `xray init`"
-    assert str(missing_topics("a", "b")) == "topics a, b do not exist; run `xray init`"
+    assert (
+        str(missing_topics("a")) == "topic a does not exist; run `xray init` (these credentials may also lack access)"
+    )
+    assert str(missing_topics("a", "b")) == (
+        "topics a, b do not exist; run `xray init` (these credentials may also lack access)"
+    )
 
 
 @pytest.mark.parametrize("client", [open_consumer, open_producer, open_admin])

@@ -15,11 +15,14 @@ from tests.common.kafka.consumers import MemoryConsumer, StoredRecord, stored
 WHERE = TopicPartition("xray.images", 3)
 
 
-class Silent(MemoryConsumer):
-    """A consumer whose broker has given nothing yet."""
+class Late(MemoryConsumer):
+    """A consumer whose broker learns of its topics only after the first request."""
 
-    def partitions_for_topic(self, topic: str) -> Any:
-        return None
+    asked = 0
+
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        self.asked += 1
+        return super().partitions_for_topic(topic) if self.asked > 1 else set()
 
 
 def test_a_known_position_is_returned_also_the_first() -> None:
@@ -29,8 +32,11 @@ def test_a_known_position_is_returned_also_the_first() -> None:
 def test_an_unknown_one_is_an_error_that_services_wait_out() -> None:
     with pytest.raises(KafkaError, match=r"position in xray\.images 3 in time"):
         position_of(MemoryConsumer(unknown=1), WHERE)
-    with pytest.raises(KafkaError, match=r"partitions of xray\.images in time"):
-        partitions_of(Silent(), "xray.images")
+
+
+def test_a_topic_that_the_broker_learns_of_a_moment_later_is_not_missing() -> None:
+    assert [where.partition for where in partitions_of(Late(stored("a", 0, ())), "a")] == [0]
+    assert list(ranges_of(Late(stored("a", 0, ())), ["a"])) == [TopicPartition("a", 0)]
 
 
 def test_partitions_come_in_order() -> None:
@@ -73,6 +79,17 @@ def test_a_silent_broker_is_retriable(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Retriable, match="no record of a/0") as caught:
         list(read(consumer, ranges_of(consumer, ["a"])))
     assert (caught.value.server, caught.value.kind) == ("kafka", "slow_read")
+
+
+def test_a_slow_caller_is_not_a_silent_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("services.common.kafka.reading.time.monotonic", lambda: clock[0])
+    consumer = MemoryConsumer(stored("a", 0, range(6)))
+    found = []
+    for record in read(consumer, ranges_of(consumer, ["a"])):
+        found.append(record.offset)
+        clock[0] += 100
+    assert found == [0, 1, 2, 3, 4, 5]
 
 
 def followed(monkeypatch: pytest.MonkeyPatch, consumers: list[MemoryConsumer]) -> TopicFollower:
