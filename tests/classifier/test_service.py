@@ -33,7 +33,7 @@ NEWEST, EARLIER = 2, 1
 
 
 class Bench:
-    """A classifier and everything it talks to. Version 2 is active, version 1 served before."""
+    """A classifier and everything that it communicates with. Version 2 is active, version 1 served before."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -171,8 +171,8 @@ def test_a_version_that_is_gone_gives_way_to_the_earlier_set(bench: Bench) -> No
     assert (call.activation, versions(call)) == (EARLIER, {"cae": 1, "convnext": 1})
     assert call.call_id != first.call_id
     bench.triton.files |= {("convnext", 2)}
-    assert bench.call(event).activation == EARLIER  # the newest set is tried again after a while only
-    bench.models._again_at = 0.0  # the wait is over
+    assert bench.call(event).activation == EARLIER  # the newest set is retried only after a while
+    bench.models._again_at = 0.0  # the wait has ended
     assert bench.call(event) == first
 
 

@@ -116,7 +116,7 @@ def test_whatever_is_away_is_tried_again_and_nothing_is_dropped(what: str) -> No
     recorder.run()
     assert recorder.calls.count("hold") == 2
     assert recorder.calls.count("release") == 1
-    # Partitions are released as soon as what was away answers: after a late commit that is the very end.
+    # Partitions are released as soon as the server answers again: after a late commit, that is at the very end.
     assert recorder.calls[-1] == ("release" if what == "commit" else "commit")
     assert len(recorder.published) == 1
     assert recorder.committed == {(IMAGES.name, 0): 8}

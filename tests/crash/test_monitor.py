@@ -1,4 +1,4 @@
-"""What `kill -9` costs the monitor's statistics, against the ledger; and that counting anew mends them."""
+"""The monitor's statistics after `kill -9`, compared with the ledger; counting again corrects them."""
 
 import shutil
 import threading

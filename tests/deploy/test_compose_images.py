@@ -19,7 +19,7 @@ def test_every_target_of_the_compose_file_is_a_stage() -> None:
 
 
 def test_the_largest_base_comes_last() -> None:
-    """Builders without BuildKit build all stages before the wanted one."""
+    """Builders without BuildKit build all stages before the requested one."""
     last = list(stages().values())[-1]
     assert last.base == "${TRITON_BASE_IMAGE}"
     assert [stage for stage in stages().values() if stage.base == last.base] == [last]

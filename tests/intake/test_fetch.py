@@ -1,4 +1,4 @@
-"""Images from HTTPS hosts: a real TLS server on this machine, with its own authority."""
+"""Images from HTTPS hosts: a real TLS server on this machine, with its own certificate authority."""
 
 import ssl
 import threading
@@ -54,7 +54,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Pat
 def host(authority: tuple[trustme.CA, Path]) -> Iterator[str]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority[0].issue_cert("localhost").configure_cert(context)
-    # Handshakes happen in the connection's own thread, which closes the socket whatever comes of them.
+    # Handshakes happen in the connection's own thread, which closes the socket whether they succeed or fail.
     server = QuietServer(("127.0.0.1", 0), Host)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever)

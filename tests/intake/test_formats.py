@@ -1,4 +1,4 @@
-"""JPEG, PNG, BMP and TIFF: decoded by content, faithfully, or refused with the right reason."""
+"""JPEG, PNG, BMP and TIFF: decoded by content and exactly, or refused with the right reason."""
 
 import struct
 from typing import Any

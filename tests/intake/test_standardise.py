@@ -1,4 +1,4 @@
-"""From a file to a view: found, turned, framed, judged."""
+"""From a file to a view: finding the animal, rotation, framing and quality checks."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Centres' submissions and IMPC's archive, with a real Kafka and a real object storage."""
+"""Centres' submissions and IMPC's archive, with a real Kafka and real object storage."""
 
 import csv
 import hashlib

@@ -31,11 +31,11 @@ pytestmark = pytest.mark.integration
 
 CLONE = Path(__file__).resolve().parents[2]
 _INCOMPLETE = ("specimens", "--incomplete", "--limit", 10_000)
-"""Other tests of the session leave more incomplete specimens than are listed by default."""
+"""Other tests of this run leave more incomplete specimens than are listed by default."""
 
 
 class Cli:
-    """`xray` with the stack's variables; JSON answers parsed."""
+    """`xray` with the stack's variables; parses JSON output."""
 
     def __init__(self, stack: Stack, state: Path) -> None:
         self.stack = stack
@@ -80,7 +80,7 @@ def services(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 
 @pytest.fixture(scope="module")
 def called(cli: Cli, services: Processes, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A specimen that was pushed from files and called; it has a refused and a skipped image besides."""
+    """A specimen that was pushed from files and called; it also has a refused and a skipped image."""
     folder = write_mouse(tmp_path_factory.mktemp("scans"), "cli-1", seed=21)
     (folder / "broken_DV.png").write_bytes((folder / "0_DV.png").read_bytes()[:500])
     write_picture(folder / "m_skull_DV.png")
@@ -156,7 +156,7 @@ def test_an_unknown_specimen_is_said_so(cli: Cli) -> None:
 
 def test_specimens_are_counted_and_the_incomplete_ones_named(cli: Cli, called: str, tmp_path: Path) -> None:
     cli("push", write_picture(tmp_path / "half_DV.png"), "--centre", "TCP", "--specimen", "cli-half")
-    # Other tests of the session leave more incomplete specimens than are listed by default.
+    # Other tests of this run leave more incomplete specimens than are listed by default.
     command = ("specimens", "--incomplete", "--limit", 10_000)
     wait_until(lambda: any(one["biological_sample_id"] == "cli-half" for one in cli.json(*command)))
     states = cli.json("specimens", "--incomplete", "--older-than", "1h")

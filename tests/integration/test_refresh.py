@@ -44,7 +44,7 @@ def server() -> ForkServerContext:
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Iterator[Cli]:
-    """A stack of its own, on which tiny models serve as version 2 that few specimens were enough for."""
+    """A separate stack on which tiny models, trained on few specimens, serve as version 2."""
     stack = Stack(tmp_path_factory.mktemp("refresh"), tied=True)
     try:
         stack.up()
@@ -139,7 +139,7 @@ def test_the_improvement_that_was_promoted_is_to_be_seen(cli: Cli) -> None:
     decision = read_decision(ObjectStore(cli.settings), newest.evaluation_key)
     assert decision.outcome == "promote"
     assert all(one.difference >= 0 for one in decision.comparisons[:3])
-    assert decision.comparisons[2].lowest > 0  # level 3, of which the first version knew little
+    assert decision.comparisons[2].lowest > 0  # level 3, which the first version hardly learned
     (shown,) = cli.json("models", "show", "cae", newest.versions["cae"])
     assert (shown["decision"], shown["evaluation"]) == ("promote", newest.evaluation_key)
     assert shown["judged on"] == "120 specimens, 60 abnormal"

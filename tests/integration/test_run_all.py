@@ -1,4 +1,4 @@
-"""`xray run all`: six services under one command."""
+"""`xray run all`: six services started by one command."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The local stack with its real servers: started twice, killed, repaired, tied, interrupted."""
+"""The local stack with its real servers: started twice, killed, repaired, tied to a process, interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both models on the real Triton: what it answers is what ONNX Runtime computes."""
+"""Both models on the real Triton give the same output as ONNX Runtime."""
 
 import shutil
 from collections.abc import Iterator

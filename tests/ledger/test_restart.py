@@ -74,7 +74,7 @@ def test_a_kill_in_the_middle_of_a_batch_loses_nothing_and_doubles_nothing(postg
 
 
 def test_a_frozen_worker_does_not_hold_its_locks_for_ever(dsn: str, reader: Connection) -> None:
-    """As under SIGSTOP: the session stays open in a transaction and says nothing more."""
+    """As under SIGSTOP: the session stays open in a transaction and sends nothing more."""
     with closing(connect(dsn, "frozen")) as frozen, closing(Ledger(dsn)) as ledger:
         frozen.execute("set idle_in_transaction_session_timeout = '300ms'")
         frozen.execute("begin")

@@ -1,4 +1,4 @@
-"""The committed models: cards, graphs and configurations belong together."""
+"""The committed models: cards, graphs and configurations match."""
 
 from __future__ import annotations
 

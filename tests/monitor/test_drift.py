@@ -57,7 +57,7 @@ def test_few_observations_are_not_judged() -> None:
 
 
 def test_a_small_but_certain_shift_is_no_drift() -> None:
-    """55 % against 50 % of 10,000 is beyond chance; nobody would change a detector's settings for it."""
+    """55 % against 50 % of 10,000 is statistically significant but too small to matter."""
     found = judged(window(**contrasts(5500, 4500)), [window(**contrasts(5000, 5000))], RULE)
     assert not drifted(found)
 

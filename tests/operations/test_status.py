@@ -14,5 +14,5 @@ def test_lag_starts_at_what_is_kept_where_nothing_was_committed() -> None:
     ends, beginnings = {one: 10, two: 10, other: 99}, {one: 4, two: 4, other: 0}
     assert _lag("t", {}, beginnings, ends) == 12
     assert _lag("t", {one: 10}, beginnings, ends) == 6
-    assert _lag("t", {one: 10, two: 2}, beginnings, ends) == 6  # what was deleted does not wait
-    assert _lag("t", {one: 10, two: -1}, beginnings, ends) == 6  # the broker's word for nothing committed
+    assert _lag("t", {one: 10, two: 2}, beginnings, ends) == 6  # deleted records are not waiting
+    assert _lag("t", {one: 10, two: -1}, beginnings, ends) == 6  # the broker's value for "nothing committed"

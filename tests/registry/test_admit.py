@@ -1,4 +1,4 @@
-"""What Triton is told to load when an admission fails, is interrupted or was killed; without a server."""
+"""The load requests to Triton when an admission fails, is interrupted or was killed; without a server."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.registry.variants import MODEL, shifted, write_variant
 
 @pytest.fixture
 def repository(tmp_path: Path) -> ModelRepository:
-    """Version 1 serves, 2 and 3 wait."""
+    """Version 1 serves; 2 and 3 wait for admission."""
     for version in (2, 3):
         write_variant(tmp_path / "new", version, shifted(version / 10))
     write_variant(tmp_path / "served", 1, shifted(0.0))
@@ -33,7 +33,7 @@ def repository(tmp_path: Path) -> ModelRepository:
 def loading(
     patch: pytest.MonkeyPatch, repository: ModelRepository, answer: Callable[[], None], *, where: object = module
 ) -> list[list[int]]:
-    """Have the first load answer so; returns what each load was asked for."""
+    """Make the first load answer this; returns the versions that each load requested."""
     asked: list[list[int]] = []
 
     def stand_in(_client: object, model: str) -> None:
@@ -119,7 +119,7 @@ def test_one_that_was_retired_while_triton_is_away_is_not_loaded_when_it_is_back
 
 
 class Answering:
-    """A Triton that lives and answers a load so."""
+    """A live Triton that answers a load with this."""
 
     def __init__(self, status: str) -> None:
         self._status = status

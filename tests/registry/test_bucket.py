@@ -27,7 +27,7 @@ PLACE = "s3://xray/models"
 
 
 class FromBucket(TritonServer):
-    """Triton, told to serve from the bucket."""
+    """Triton, configured to serve from the bucket."""
 
     def prepare(self, task: Task) -> Launch:
         launch = super().prepare(task)
@@ -62,7 +62,7 @@ def settings(stack: Stack) -> Settings:
 
 @pytest.fixture
 def bucket(settings: Settings, tmp_path: Path) -> BucketRepository:
-    """Filled with the committed models, seen from a machine that has not seen it before."""
+    """Contains the committed models; opened on a machine that has no copy yet."""
     repository = BucketRepository(settings, PLACE, tmp_path / "copy")
     install_models(ModelRepository(REPOSITORY), repository)
     return repository

@@ -1,4 +1,4 @@
-"""What is refused by looking at a version's files, before Triton is asked for anything."""
+"""Versions that are refused because of their files, before any request to Triton."""
 
 import hashlib
 import json

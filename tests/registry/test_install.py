@@ -1,4 +1,4 @@
-"""A place is filled with models once, whole, and what came to it since stays."""
+"""A repository is filled with models once and completely; later additions stay."""
 
 from collections.abc import Iterator
 from pathlib import Path

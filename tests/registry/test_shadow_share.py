@@ -1,4 +1,4 @@
-"""Which specimens a candidate is asked about."""
+"""Which specimens are sent to a candidate."""
 
 from hypothesis import given
 from hypothesis import strategies as st

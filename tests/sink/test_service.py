@@ -13,7 +13,7 @@ from tests.ledger.examples import call, image, records
 
 
 class LedgerDouble:
-    """Keeps what is written; rejects the events of one specimen, as PostgreSQL does for values it cannot store."""
+    """Keeps the written events; rejects the events of one specimen, as PostgreSQL does for values it cannot store."""
 
     def __init__(self, rejected: str = "bad") -> None:
         self.rejected = rejected

@@ -16,7 +16,7 @@ WHERE = TopicPartition("xray.images", 3)
 
 
 class Silent(MemoryConsumer):
-    """A consumer whose broker has given nothing yet."""
+    """A consumer whose broker has returned nothing yet."""
 
     def partitions_for_topic(self, topic: str) -> Any:
         return None

@@ -1,4 +1,4 @@
-"""`xray stack`, as far as it works without servers; the rest is in tests/integration/test_stack.py."""
+"""The parts of `xray stack` that need no servers; the rest is in tests/integration/test_stack.py."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Real processes are started, recognised, stopped and killed with their children, and never confused with others."""
+"""Real processes are started, recognised, stopped and killed with their children, never confused with others."""
 
 import os
 import signal

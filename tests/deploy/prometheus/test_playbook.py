@@ -21,7 +21,7 @@ STANDS_FOR = {
         r"`docker compose run --rm --no-deps (\w+)`\s(?:stands\s)?for\s`(xray[ \w]*)`", PLAYBOOK.partition("\n## ")[0]
     )
 }
-"""The container that runs the commands that begin with these words."""
+"""The container that runs the commands with each of these prefixes."""
 BLOCKS = re.findall(r"```bash\n(.*?)```", PLAYBOOK, re.DOTALL)
 WORDS = {words for words in re.findall(r"`([^`\n]+)`", PLAYBOOK) if words.startswith(("xray ", "docker "))}
 INLINE = WORDS - set(STANDS_FOR)
@@ -119,7 +119,7 @@ def paths(context: typer.Context) -> list[Path]:
 
 
 def parsed(line: str) -> typer.Context:
-    """Let Click read a command, options and all, without running it; return the arguments of the innermost."""
+    """Let Click parse a command with its options, without running it; return the arguments of the innermost command."""
     command: Any = get_command(app)
     words = shlex.split(line)
     context: typer.Context = command.make_context(words[0], words[1:])

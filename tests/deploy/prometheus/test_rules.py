@@ -1,4 +1,4 @@
-"""The alert rules, by Prometheus' own tools and against the services that they watch."""
+"""The alert rules, checked with Prometheus' own tools and compared with the services that they watch."""
 
 import re
 import subprocess

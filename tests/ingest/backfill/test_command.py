@@ -1,4 +1,4 @@
-"""The command without Kafka and S3: the dry run, and wrong usage."""
+"""The command without Kafka and S3: dry runs and usage errors."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`xray push` without servers: wrong usage, dry runs, manifests."""
+"""`xray push` without servers: usage errors, dry runs, manifests."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which command is meant, and wrong usage."""
+"""How arguments are parsed, and usage errors."""
 
 from pathlib import Path
 

@@ -152,4 +152,4 @@ def test_memory_is_bounded_whatever_the_number_of_calls(ledger: Ledger, reader: 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 6000
-    assert peak < 12e6  # all of them at once would be some 50 MB
+    assert peak < 12e6  # all rows at once would be about 50 MB

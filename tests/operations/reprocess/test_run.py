@@ -1,4 +1,4 @@
-"""The run itself, with small recorders for ledger, bucket and broker; the real ones are in tests/integration."""
+"""The run with small recorders for ledger, bucket and broker; tests/integration uses the real ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
@@ -51,7 +51,7 @@ def outdated(specimen: str) -> SpecimenStatus:
 
 
 class World:
-    """What is published is called, unless it is `deaf` to it; specimens in `grown` have a newer revision on its way."""
+    """Calls what is published, unless it is `deaf`; a newer revision of the specimens in `grown` is on its way."""
 
     def __init__(self, specimens: Sequence[str], *, deaf: Sequence[str] = (), grown: Sequence[str] = ()) -> None:
         self.outdated = set(specimens)
@@ -114,7 +114,7 @@ def test_the_limit_counts_specimens() -> None:
 
 def test_a_specimen_with_a_newer_revision_on_its_way_is_left_to_it() -> None:
     world = World(["a", "b"], grown=["a"])
-    world.called_live = {"a"}  # its newer revision, by the versions that serve
+    world.called_live = {"a"}  # its newer revision, by the active versions
     assert world.run()[0] == []
     assert world.published == ["b"]
 
@@ -139,7 +139,7 @@ def test_a_specimen_stands_as_its_current_call_says(one: PhenotypeCall | None, s
 
 
 def test_a_call_of_the_very_versions_is_up_to_date_whatever_its_activation() -> None:
-    """After a rollback the calls of before need no reprocessing."""
+    """After a rollback, calls by the previous versions need no reprocessing."""
     assert standing_of(today("a", activation=1), OLD) == "up_to_date"
 
 

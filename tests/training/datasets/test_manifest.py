@@ -1,4 +1,4 @@
-"""The manifest says of every specimen where its tensor comes from and what is true of it."""
+"""The manifest gives the source of each specimen's tensor and its labels."""
 
 import dataclasses
 import hashlib
@@ -17,7 +17,7 @@ from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder
 
 RECIPE = Recipe(specimens=2, balanced=2, first_seed=12, picture_side=500)
-"""One that is abnormal, and one that is so only outside the thirteen labels and has no tensor."""
+"""An abnormal specimen, and one that is abnormal only outside the thirteen labels and has no tensor."""
 
 
 @pytest.fixture(scope="module")

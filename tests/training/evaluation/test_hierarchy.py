@@ -49,7 +49,7 @@ def _card(thresholds: tuple[float, ...]) -> ModelCard:
 
 def test_calls_are_those_that_the_classifier_publishes() -> None:
     random = np.random.default_rng(0)
-    served = limited(random.random((300, len(LABEL_ORDER))))  # as every backbone answers
+    served = limited(random.random((300, len(LABEL_ORDER))))  # as every backbone outputs it
     thresholds = tuple(random.random(len(LABEL_ORDER)).tolist())
     for row, called in zip(served, calls(served, thresholds), strict=True):
         output = Probabilities(level1=row[0], level2=tuple(row[1:4]), level3=tuple(row[4:]))

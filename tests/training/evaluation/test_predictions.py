@@ -37,7 +37,7 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
 
 
 def _complete(specimens: int) -> Predictions:
-    """Nothing about the specimens is unknown."""
+    """Every property of the specimens is known."""
     made = predictions(specimens=specimens)
     findings = tuple((Abnormality("kyphosis", 0.1 * (row + 1)),) * int(made.labels[row, 0]) for row in range(specimens))
     return replace(made, findings=findings, unseen=np.arange(specimens) % 2 == 1)

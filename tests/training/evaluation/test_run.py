@@ -22,7 +22,7 @@ CONFIGURATION = replace(CONFIGURATIONS["small"], name="tiny", seed=7)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> SetFolder:
-    """The simulator's specimens with their true labels; pictures are left empty, nothing here looks at them."""
+    """The simulator's specimens with their true labels; pictures are left empty because nothing here reads them."""
     made = SetFolder(tmp_path_factory.mktemp("data"), Recipe(specimens=400, first_seed=FIRST_SEED, side=2))
     for index in reversed(range(made.recipe.specimens)):
         specimen = made.recipe.specimen(index)

@@ -56,7 +56,7 @@ def test_a_folder_without_a_training_set_is_named(tmp_path: Path) -> None:
 
 
 def test_a_centre_that_is_left_out_is_not_learnt_from() -> None:
-    """The feature stands for the label at JAX, and for its contrary at BCM."""
+    """The feature equals the label at JAX and its opposite at BCM."""
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, size=(200, len(LABEL_ORDER)), dtype=np.uint8)
     centres = ("JAX", "BCM") * 100

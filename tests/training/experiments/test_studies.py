@@ -1,4 +1,4 @@
-"""The whole way of a study, on a training set that was made before: train, judge, predictions, report; then again."""
+"""A whole study on an existing training set: train, evaluate, predictions, report; then a second time."""
 
 import csv
 import hashlib
@@ -46,7 +46,7 @@ TENSOR = replace(TINY, name="tiny-tensor", size="small-tensor", training_set="ti
 
 
 def _fill(folder: Path, recipe: Recipe) -> None:
-    """A set that is done: true labels, pictures of noise, and of most specimens none, because training them is slow."""
+    """A finished set: true labels, and pictures of noise. Most specimens have no pictures, because training is slow."""
     store = SetFolder(folder, recipe)
     random = np.random.default_rng(0)
     shapes = (224, 224, 3), (2, 448, 448), (2, len(CHANNELS), SIDE, SIDE)
@@ -67,7 +67,7 @@ def _fill(folder: Path, recipe: Recipe) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of runs whose training sets are done."""
+    """A folder of runs whose training sets are finished."""
     folder = tmp_path_factory.mktemp("runs")
     _fill(folder / "tiny" / "data", training_recipe(TINY))
     _fill(folder / "tiny" / "data-unseen", unseen_recipe(TINY))

@@ -24,7 +24,7 @@ class Spots(nn.Module):
 
 
 class Views(nn.Module):
-    """Reads each view by itself, as the front end does; label 0 looks at the DV, label 1 at the LAT."""
+    """Reads each view separately, as the front end does; label 0 depends on the DV, label 1 on the LAT."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def test_heat_lies_where_the_label_is_read_and_is_in_units_of_its_logit() -> Non
     )
     assert first.shape == (2, 1, 4, 4)
     assert second.shape == (2, 1, 2, 2)
-    # Of the second layer, the gradient of channel 0 is 1 everywhere: the heat is the map, and sums to the logit.
+    # In the second layer, the gradient of channel 0 is 1 everywhere: the heat is the map, and sums to the logit.
     assert second[0, 0] == pytest.approx(np.array([[200 / 255, 0], [0, 0]]))
     assert second[1, 0] == pytest.approx(np.array([[0, 0], [0, 100 / 255]]))
     assert second.sum(axis=(1, 2, 3)) == pytest.approx(output.logits[[0, 1], [0, 1]].detach().numpy())

@@ -1,4 +1,4 @@
-"""The job's own decisions and the order of its steps. No GPU is at hand: that TensorRT builds is not shown here."""
+"""The job's own decisions and the order of its steps. Without a GPU, that TensorRT builds is not tested here."""
 
 import gzip
 import hashlib
@@ -74,7 +74,7 @@ def test_precision_of_the_built_layers_is_asserted() -> None:
     assert_precision({"Layers": [_layer("CaskConvolution", "Half"), _layer("gemm", "Float")]}, "fp16", 1)
     with pytest.raises(PlanError, match="1 of 1 heavy layers"):
         assert_precision({"Layers": [_layer("gemm", "Float")]}, "fp16", 1)
-    # Without --profilingVerbosity=detailed the list holds names alone.
+    # Without --profilingVerbosity=detailed the list contains only names.
     with pytest.raises(PlanError, match="precision is unknown"):
         assert_precision({"Layers": ["conv + relu"]}, "fp16", 0)
 
@@ -126,7 +126,7 @@ def test_a_build_that_fails_leaves_no_plan_and_says_why(tmp_path: Path) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with one version to build, and programs on the PATH that answer for trtexec and nvidia-smi."""
+    """A repository with one version to build, and programs on the PATH that stand in for trtexec and nvidia-smi."""
     version = tmp_path / "repository" / "cae" / "1"
     version.mkdir(parents=True)
     (version / "model.onnx").write_bytes(b"graph")

@@ -1,4 +1,4 @@
-"""The centres' submissions, honest ones."""
+"""The centres' submissions, without hostile ones."""
 
 from pathlib import Path
 

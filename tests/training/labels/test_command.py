@@ -1,4 +1,4 @@
-"""The command as a person runs it."""
+"""The command as a user runs it."""
 
 import json
 import os

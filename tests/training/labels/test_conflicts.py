@@ -1,4 +1,4 @@
-"""Records of one specimen that disagree are reported, not merged in silence."""
+"""Records of one specimen that disagree are reported, not silently merged."""
 
 from tests.training.labels.making import curate, record
 from training.labels.curation import Exclusion, LabelSet, SpecimenLabels

@@ -42,7 +42,7 @@ def test_a_higher_threshold_loses_sensitivity_alone() -> None:
 
 
 def test_the_same_model_passes_since_the_bootstrap_is_paired() -> None:
-    """Unpaired, its own noise would look like a loss of several hundredths."""
+    """In an unpaired comparison, noise alone would look like a loss of several hundredths."""
     verdict = judge_candidate(LABELS, WEAK, WEAK, GateRules())
     assert verdict.reasons == ()
     assert {one.lowest for one in verdict.comparisons} == {0.0}

@@ -1,4 +1,4 @@
-"""Every centre's files decode back, and the cohort says what each is."""
+"""Every centre's files can be decoded, and the cohort describes each."""
 
 import io
 from collections import Counter

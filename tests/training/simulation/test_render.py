@@ -1,4 +1,4 @@
-"""Radiographs: determinism, orientation, troubles and truth."""
+"""Radiographs: determinism, orientation, defects and truth."""
 
 import cv2
 import numpy as np
@@ -66,7 +66,7 @@ def test_turning_by_minus_the_head_angle_puts_the_head_up_and_the_tail_on_the_le
 
 
 def tail_offset(head_up: np.ndarray) -> float:
-    """How far right of the body's middle the lowest part, the tail, lies (pixels; negative is left)."""
+    """How far right of the body's middle the lowest part, the tail, is (pixels; negative is left)."""
     rows = np.flatnonzero(head_up.any(axis=1))
     lowest = head_up[int(rows[0] + 0.85 * len(rows)) :]
     body = head_up[rows[0] : rows[0] + len(rows) // 3]

@@ -1,4 +1,4 @@
-"""The network learns, repeats itself, and leaves as the ONNX model that intake runs."""
+"""The network learns, is reproducible, and is exported as the ONNX model that intake runs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Labels of the training pictures say what the pictures show."""
+"""The labels of the training pictures match the pictures."""
 
 import numpy as np
 import pytest

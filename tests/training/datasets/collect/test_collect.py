@@ -58,7 +58,7 @@ def test_a_label_set_overrules_what_was_simulated_label_by_label(tmp_path: Path)
     source = simulated_set(tmp_path / "set", FIRST)
     dataset = _collect(tmp_path / "out", source, labels=curated, grow=True)
     row = dataset.specimens.index(TRAIN[0])
-    # The simulated word on Ribcage stands where the label set has none.
+    # The simulated value of Ribcage is used where the label set has none.
     assert dataset.labels[row].tolist()[:4] == [1, 0, 1, 0]
     assert dataset.description.conflicts == {"sets disagree": 2}
 

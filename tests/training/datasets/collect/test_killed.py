@@ -1,4 +1,4 @@
-"""A collect that is killed at any point: the same command goes on and gives the same dataset."""
+"""A collection that is killed at any point: the same command continues and gives the same dataset."""
 
 import multiprocessing
 import os
