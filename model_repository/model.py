@@ -100,7 +100,7 @@ def read_card(config: dict[str, Any], version: str) -> dict[str, Any]:
 
 
 def check_digest(graph: bytes, card: dict[str, Any]) -> None:
-    """Raise ValueError unless the graph is the one that the card describes (half an upload is not)."""
+    """Raise ValueError unless the graph matches the card (an incomplete upload does not)."""
     found = hashlib.sha256(graph).hexdigest()
     if found != card["onnx_sha256"]:
         msg = f"model.onnx has SHA-256 {found}, its card says {card['onnx_sha256']}"

@@ -27,7 +27,7 @@ Outcome = Literal["created", "unchanged", "updated"]
 
 @dataclass(frozen=True)
 class ProvisioningStep:
-    """One thing that was checked, and what was done about it; `detail` says what was changed."""
+    """One thing that was checked, and what was done about it; `detail` describes the change."""
 
     what: str
     outcome: Outcome

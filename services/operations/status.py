@@ -150,7 +150,9 @@ def _store(settings: Settings) -> None:
     store.check_bucket()
     store.put(_PROBE_KEY, written)
     if store.get(_PROBE_KEY) != written:
-        raise Retriable(f"the object {_PROBE_KEY} that was just written reads back different", server="objects")
+        raise Retriable(
+            f"the object {_PROBE_KEY} that was just written was read back with other bytes", server="objects"
+        )
 
 
 def _triton(settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """Every command of README and docs exists, is parsed by its program, and runs as far as it can without servers.
 
-Each command of `xray` runs in a folder with example inputs. It must succeed, or stop because a server is unreachable. For
-the commands in `HELP_ONLY`, `--help` runs instead. The commands of README and of the quick start also run on real
+Each command of `xray` runs in a folder with example inputs. It must succeed, or stop because a server is unreachable.
+For the commands in `HELP_ONLY`, `--help` runs instead. The commands of README and of the quick start also run on real
 servers: see tests/integration/test_documented_commands.py.
 """
 

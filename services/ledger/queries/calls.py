@@ -13,7 +13,7 @@ from services.ledger.database import Connection, mappings, sorted_errors
 
 _FETCHED: Final = 500
 """Calls per fetch from the server: about 3 MB."""
-# Follows the index call_rank, so that the first rows come at once, whatever the size of the ledger.
+# Follows the index call_rank, so that the first rows arrive at once, whatever the size of the ledger.
 _WANTED: Final[LiteralString] = """
     from (
         select *, lead(call_id) over (

@@ -203,7 +203,7 @@ def test_bodies_of_a_repository_are_judged_as_they_are_and_replace_no_others(run
     kept = (others / "final.ckpt").read_bytes()
     refused = CliRunner().invoke(app, _tiny(tmp_path, *command))
     assert refused.exit_code != 0
-    assert "has trained a cae of its own" in refused.output.replace("\n", " ")
+    assert "has its own trained cae" in refused.output.replace("\n", " ")
     assert (others / "final.ckpt").read_bytes() == kept
 
 

@@ -119,7 +119,7 @@ def test_a_build_that_fails_leaves_no_plan_and_says_why(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"graph").hexdigest()
     (tmp_path / "plan_request.json").write_text(json.dumps({**REQUEST, "onnx_sha256": digest}))
     (tmp_path / "golden.json").write_text(json.dumps(GOLDEN))
-    with pytest.raises(PlanError, match="ended with 1"):
+    with pytest.raises(PlanError, match="exited with 1"):
         build(tmp_path, "false")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["golden.json", "model.onnx", "plan_request.json"]
 

@@ -1,7 +1,7 @@
 """A stand-in for trtexec and nvidia-smi, to test the order of the job's steps: it builds no engine.
 
-Its "engine" is the text in the environment's GPU; it loads only an engine of the same GPU, as TensorRT does, and returns
-the golden outputs with WRONG_BY added to each.
+Its "engine" is the text in the environment's GPU; it loads only an engine of the same GPU, as TensorRT does, and
+returns the golden outputs with WRONG_BY added to each.
 """
 
 import json
