@@ -197,12 +197,12 @@ def topics_and_services(settings: ServiceSettings) -> tuple[list[TopicState], li
 def _offsets(admin: Any, names: list[str], which: Any) -> Offsets:
     if not names:
         return {}
-    wanted = {
+    requests = {
         TopicPartition(topic["name"], partition["partition_index"]): which
         for topic in admin.describe_topics(names)
         for partition in topic["partitions"]
     }
-    return {where: found.offset for where, found in admin.list_partition_offsets(wanted).items()}
+    return {where: found.offset for where, found in admin.list_partition_offsets(requests).items()}
 
 
 def _topic(name: str, ends: Offsets) -> TopicState:

@@ -39,7 +39,7 @@ def answering(status: int, code: str) -> Iterator[ObjectStore]:
             server.shutdown()
 
 
-def test_a_key_that_somebody_has_taken_is_no_error() -> None:
+def test_an_existing_key_is_not_an_error() -> None:
     with answering(412, "PreconditionFailed") as store:
         assert not store.put_new("key", b"data")
 

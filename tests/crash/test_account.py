@@ -198,7 +198,7 @@ def scraped(system: Deployment, name: str) -> dict[str, int]:
         time.sleep(1)
 
 
-def test_lag_is_told_in_records_and_in_seconds_until_the_group_commits(system: Deployment) -> None:
+def test_lag_is_measured_in_records_and_in_seconds_until_the_group_commits(system: Deployment) -> None:
     system.announce(system.upload(mouse("account-lag", seed=63, images=1)))
     with closing(LagGauge(ServiceSettings.model_validate(system.settings.model_dump()), "lag-test", TOPICS)) as gauge:
         time.sleep(2)

@@ -70,7 +70,7 @@ def called_by(cli: Cli, activation: int) -> bool:
     return last(cli).activation == activation
 
 
-def test_a_deleted_version_falls_back_and_comes_back(
+def test_a_deleted_version_is_replaced_and_restored(
     cli: Cli, services: Processes, client: Any, repository: ModelRepository, load: Load
 ) -> None:
     promoted = promote(cli.settings, client, repository, {MODEL: SOUND}, why="a test", who="tests")

@@ -92,7 +92,7 @@ def test_under_load_promotions_and_rollbacks_lose_no_call(
     assert read(cli.settings, REJECTED.name, Rejection) == []
 
 
-def test_a_deleted_version_falls_back_and_comes_back(cli: Cli, client: Any, repository: ModelRepository) -> None:
+def test_a_deleted_version_is_replaced_and_restored(cli: Cli, client: Any, repository: ModelRepository) -> None:
     newest = current(cli.settings)
     assert newest is not None
     version = newest.versions[MODEL]

@@ -106,7 +106,7 @@ def test_a_new_version_calls_every_past_specimen_and_history_stays(
     assert (again["records"], again["total"]["up_to_date"]) == (0, 5)
 
 
-def test_killed_in_the_middle_it_goes_on_and_calls_each_once(system: Deployment, cli: Cli, tmp_path: Path) -> None:
+def test_killed_in_the_middle_it_continues_and_calls_each_once(system: Deployment, cli: Cli, tmp_path: Path) -> None:
     activation = promoted(system, tmp_path, 3)
     process = cli.process("reprocess", "--rate", "0.5")
     wait_until(lambda: calls_by(system, activation) > 0)
@@ -138,8 +138,8 @@ def test_a_live_specimen_keeps_its_newer_revision(system: Deployment, cli: Cli, 
     process = cli.process("reprocess", "--rate", "50", "--json")
     wait_until(lambda: calls_by(system, activation) == 4)
     system.services.start(["assembler"])
-    out, words = process.communicate(timeout=300)
-    assert process.returncode == 0, words
+    out, output = process.communicate(timeout=300)
+    assert process.returncode == 0, output
     assert '"outdated": 5' in out
     assert current(system)[live] == (GENERATION, 4, activation)
     assert newest_on_topic(system, live) == 4
@@ -147,7 +147,7 @@ def test_a_live_specimen_keeps_its_newer_revision(system: Deployment, cli: Cli, 
     announced(cli, 12)
 
 
-def test_from_the_originals_every_image_is_standardised_anew(system: Deployment, cli: Cli, tmp_path: Path) -> None:
+def test_from_the_originals_every_image_is_standardised_again(system: Deployment, cli: Cli, tmp_path: Path) -> None:
     """Create past data: relabel the output of p2 as that of p1, in the ledger and in object storage."""
     gone = announced_elsewhere(system, "recall-gone")
     make_past(system)

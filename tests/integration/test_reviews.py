@@ -53,8 +53,8 @@ class Curator:
     labels: Path
 
     def xray(self, *arguments: object, exit_code: int = 0) -> Result:
-        words = [str(one) for one in arguments]
-        answer = CliRunner().invoke(app, words, env=self.deployment.environment, catch_exceptions=False)
+        given = [str(one) for one in arguments]
+        answer = CliRunner().invoke(app, given, env=self.deployment.environment, catch_exceptions=False)
         assert answer.exit_code == exit_code, answer.output
         return answer
 
@@ -111,7 +111,7 @@ def _label(dataset: Dataset, specimen: str, label: str) -> int:
     return int(dataset.labels[dataset.specimens.index(specimen), LABEL_ORDER.index(label)])
 
 
-def test_a_review_is_shown_beside_the_call_kept_and_traced(curator: Curator) -> None:
+def test_a_review_is_shown_with_the_call_stored_and_traced(curator: Curator) -> None:
     mouse_ = LEARNT[2]
     answer = curator.xray(
         "review", mouse_, "--abnormal", "spine,fusion", "--normal", "Ribs", "--who", "anna", "--note", "one block"
@@ -129,20 +129,20 @@ def test_a_review_is_shown_beside_the_call_kept_and_traced(curator: Curator) -> 
     assert "one block" in curator.xray("calls", mouse_).stdout
 
 
-def test_a_review_of_nothing_or_of_what_cannot_be_is_refused(curator: Curator) -> None:
+def test_an_empty_or_impossible_review_is_refused(curator: Curator) -> None:
     before = curator.reviews()
-    for words, reason in (
+    for given, reason in (
         (("review", "nobody", "--abnormal", "Spine"), "no_call"),
         (("review", LEARNT[0], "--abnormal", "Shape", "--normal", "Spine"), "field_invalid"),
         (("review", LEARNT[0], "--abnormal", "Spien"), "label_unknown"),
     ):
         with pytest.raises(Rejected) as refused:
-            curator.xray(*words)
+            curator.xray(*given)
         assert refused.value.reason == reason
     assert curator.reviews() == before
 
 
-def test_a_poisoned_line_costs_no_other_and_sending_again_adds_nothing(curator: Curator, tmp_path: Path) -> None:
+def test_an_invalid_line_affects_no_other_and_sending_again_adds_nothing(curator: Curator, tmp_path: Path) -> None:
     before = curator.reviews()
     file = tmp_path / "reviews.csv"
     file.write_text(
@@ -165,7 +165,7 @@ def test_a_poisoned_line_costs_no_other_and_sending_again_adds_nothing(curator: 
     assert curator.reviews() == before + 2
 
 
-def test_a_dataset_is_collected_the_same_again_and_anew_after_a_verdict(curator: Curator) -> None:
+def test_collecting_again_gives_the_same_dataset_and_a_new_one_after_a_verdict(curator: Curator) -> None:
     first = curator.collect("--grow-evaluation")
     assert set(first.specimens) == {*LEARNT, *JUDGED}
     assert first.description.left_out == {"no_label": 1}
@@ -202,7 +202,7 @@ def test_a_watching_refresh_counts_the_reviews_that_came_since(curator: Curator)
     assert not Schedule(schedule.every, len(moments) + 1).is_due(begun, now(), partial(reviews_since, settings))
 
 
-def test_a_dataset_and_its_evaluation_set_lie_in_object_storage(curator: Curator, tmp_path: Path) -> None:
+def test_a_dataset_and_its_evaluation_set_are_in_object_storage(curator: Curator, tmp_path: Path) -> None:
     dataset = curator.collect()
     store = curator.deployment.store
     for name in ("manifest.parquet", "dataset.json", "evaluation.parquet"):

@@ -138,7 +138,7 @@ def test_a_candidate_that_works_changes_no_call_and_is_compared_on_its_share(
     assert any(one.differs for one in labels.values())
 
 
-def test_the_commands_show_it_and_hold_to_it(cli: Cli) -> None:
+def test_the_commands_show_and_enforce_it(cli: Cli) -> None:
     roles = {one["version"]: one["role"] for one in cli.json("models", "list") if one["model"] == MODEL}
     assert roles == {1: "active", GOOD: "shadow", POISONED: "waiting", SLOW: "waiting"}
     assert "Compared in shadow" in cli("models", "list")
@@ -231,13 +231,13 @@ def test_a_record_that_pins_another_card_is_never_asked(
 
 def stubs_of(repository: ModelRepository, version: int) -> list[int]:
     """Return the process ids of Triton's stubs that run a version."""
-    wanted = str(repository.folder(MODEL, version)).encode()
+    folder_bytes = str(repository.folder(MODEL, version)).encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
         except OSError:
             continue
-        if b"triton_python_backend_stub" in command and wanted in command:
+        if b"triton_python_backend_stub" in command and folder_bytes in command:
             found.append(int(process.name))
     return found

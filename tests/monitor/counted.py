@@ -115,17 +115,19 @@ class Counted:
             }
 
     def wait_for(
-        self, wanted: Mapping[tuple[str, datetime], int], services: Processes, seconds: float = 90
+        self, expected: Mapping[tuple[str, datetime], int], services: Processes, seconds: float = 90
     ) -> dict[tuple[str, datetime], CentreStatistics]:
         """Wait until these windows are published with this many images and everything that belongs to them."""
         deadline = time.monotonic() + seconds
         while True:
             found = self.published()
-            short = {key: found[key].images if key in found else 0 for key in wanted}
-            if all(key in found and _whole(found[key], count) for key, count in wanted.items()):
+            short = {key: found[key].images if key in found else 0 for key in expected}
+            if all(key in found and _whole(found[key], count) for key, count in expected.items()):
                 return found
             if time.monotonic() > deadline:
-                raise AssertionError(f"wanted {wanted}, found {short}; the log ends:\n{services.log_tail('monitor')}")
+                raise AssertionError(
+                    f"expected {expected}, found {short}; the log ends:\n{services.log_tail('monitor')}"
+                )
             services.restart_crashed()
             time.sleep(0.5)
 
@@ -161,9 +163,9 @@ def metric(services: Processes, name: str, **labels: str) -> float | None:
     """The value of one of the monitor's metrics; None if it is missing."""
     with urllib.request.urlopen(f"http://127.0.0.1:{services.port('monitor')}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    wanted = {f'{label}="{value}"' for label, value in labels.items()}
+    expected = {f'{label}="{value}"' for label, value in labels.items()}
     for line in lines:
-        if line.startswith(name + "{") and wanted <= set(line[len(name) + 1 : line.rindex("}")].split(",")):
+        if line.startswith(name + "{") and expected <= set(line[len(name) + 1 : line.rindex("}")].split(",")):
             return float(line.rsplit(" ", 1)[1])
     return None
 

@@ -70,7 +70,7 @@ def test_a_clean_stop_costs_nothing_and_late_events_publish_again(system: Counte
     assert metric(services, "xray_centre_drifted_measures", centre="JAX") == 1  # of the newest window, not of this one
 
 
-def test_what_is_too_late_ahead_or_unreadable_is_counted_apart(system: Counted, services: Processes) -> None:
+def test_late_early_and_unreadable_records_are_counted_separately(system: Counted, services: Processes) -> None:
     system.send(sendings("JAX", window_start(24 * 30), 1, tag="old")[:1])
     # A rejection event, because Kafka itself refuses records that are more than an hour ahead.
     system.send(sendings("JAX", window_start(-24), 1, tag="ahead")[1:])

@@ -34,7 +34,7 @@ def counted(events: list[Event], table: WindowTable) -> list[bool]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(EVENTS)))
-def test_an_event_counts_once_however_often_it_comes(repeated: list[Event]) -> None:
+def test_an_event_counts_once_however_often_it_arrives(repeated: list[Event]) -> None:
     table, once = WindowTable({}, 4), WindowTable({}, 4)
     assert all(counted(EVENTS, table))
     assert not any(counted(repeated, table))

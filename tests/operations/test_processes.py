@@ -55,7 +55,7 @@ def test_starts_all_and_ends_them_cleanly(program: Path) -> None:
     assert (program / "sink.log").read_text() == "service sink hello\nended cleanly\n"
 
 
-def test_kill_is_abrupt_and_mend_starts_again(program: Path) -> None:
+def test_kill_is_abrupt_and_the_service_can_be_restarted(program: Path) -> None:
     with Processes(["intake"], {"GREETING": "hello"}, program) as processes:
         processes.wait_ready(20)
         first = processes.pid("intake")

@@ -9,7 +9,7 @@ def test_the_command_offers_the_services_of_the_table() -> None:
     assert tuple(service.value for service in Service if service is not Service.ALL) == SERVICES
 
 
-def test_lag_starts_at_what_is_kept_where_nothing_was_committed() -> None:
+def test_without_a_commit_lag_starts_at_the_oldest_kept_record() -> None:
     one, two, other = TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("u", 0)
     ends, beginnings = {one: 10, two: 10, other: 99}, {one: 4, two: 4, other: 0}
     assert _lag("t", {}, beginnings, ends) == 12

@@ -65,5 +65,5 @@ def _card(repository: ModelRepository, name: str, versions: Mapping[str, int], p
         message = (
             f"{name} version {versions[name]} in {repository.root} does not match the version that models.active pins"
         )
-        raise Rejected("pin_differs", message, found=inspected.pin, wanted=pins[name])
+        raise Rejected("pin_differs", message, found=inspected.pin, expected=pins[name])
     return inspected.card

@@ -79,8 +79,8 @@ def _backbone(client: Any, record: ModelActivation, model: str) -> ServedModel:
 
 
 def _known_output(call: PhenotypeCall, backbone: ServedModel) -> Probabilities | None:
-    wanted = (backbone.model, backbone.version)
-    return next((one.probabilities for one in call.models if (one.model, one.version) == wanted), None)
+    identity = (backbone.model, backbone.version)
+    return next((one.probabilities for one in call.models if (one.model, one.version) == identity), None)
 
 
 def _request(

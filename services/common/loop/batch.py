@@ -90,7 +90,7 @@ class BatchLoop(Generic[E]):
             except (StopRequestedError, PartitionsLostError):
                 continue
             self.last_beat = time.monotonic()
-            metrics.beat(self._stage, self._transport.assigned)
+            metrics.record_poll(self._stage, self._transport.assigned)
             if raw:
                 self._step(raw)
 

@@ -34,7 +34,7 @@ class Publisher:
     def publish(self, found: SpecimenStatus, held: Callable[[int], None], overtaken: Callable[[], bool]) -> bool:
         """Return True once the broker has all records of a specimen, False when it was `overtaken` by a newer revision.
 
-        `overtaken` is called last, since live traffic may have delayed the specimen for long; meanwhile `held` is called
+        `overtaken` is called last, since live traffic may have delayed it for long; `held` is called meanwhile
         with the number of records that wait.
         """
         for number, publication in enumerate(found.publications):

@@ -33,7 +33,7 @@ def counted(topics: Snapshot, *fates: ImageFate, **more: Any) -> dict[str, int]:
     return {name: total[name] for name in COLUMNS if total[name]}
 
 
-def test_every_fate_has_its_column_and_centres_are_kept_apart() -> None:
+def test_every_fate_has_its_column_and_centres_are_kept_separate() -> None:
     fates = [
         fate("a", "called"),
         fate("b", "incomplete"),
@@ -82,7 +82,7 @@ def test_another_set_under_way_does_not_hide_a_missing_call(in_flight: InFlight)
     assert counted(snapshot("a", in_flight=in_flight), fate("a", "uncalled")) == {"announced": 1, "missing": 1}
 
 
-def test_an_announcement_that_the_sink_has_yet_to_read_is_in_flight_else_missing() -> None:
+def test_an_announcement_is_in_flight_until_the_sink_has_read_it_and_then_missing() -> None:
     assert counted(snapshot("a", "b", recorded={0: 1})) == {"announced": 2, "in_flight": 1, "missing": 1}
     assert counted(snapshot("a", "b"), refused={"a"}) == {"announced": 2, "rejected": 1, "missing": 1}
 

@@ -35,7 +35,7 @@ def path(store: SetFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written
 
 
-def test_the_file_says_which_set_it_describes(store: SetFolder, path: Path) -> None:
+def test_the_file_names_the_set_that_it_describes(store: SetFolder, path: Path) -> None:
     schema = pq.read_schema(path)
     assert schema.equals(SCHEMA)
     assert json.loads(schema.metadata[b"recipe"]) == RECIPE.as_dict()

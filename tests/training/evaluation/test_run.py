@@ -40,7 +40,7 @@ def _judged(store: SetFolder, seed: int) -> EvaluatedBackbone:
     return EvaluatedBackbone(Calibration(), thresholds, given, given / 2, found, weight=seed / 3)
 
 
-def test_files_hold_each_backbone_and_the_consensus_that_is_called(store: SetFolder, tmp_path: Path) -> None:
+def test_files_contain_each_backbone_and_the_consensus_that_makes_the_calls(store: SetFolder, tmp_path: Path) -> None:
     judged = {"convnext": _judged(store, 2), "cae": _judged(store, 4)}
     paths = write_predictions(tmp_path, store, judged, CONFIGURATION)
     assert [path.name for path in paths] == [

@@ -35,7 +35,7 @@ def _fill(folder: Path) -> None:
         store.add(entry, SpecimenArrays(tensor, views, bones))
 
 
-def test_every_way_is_judged_on_the_same_test_specimens(tmp_path: Path) -> None:
+def test_every_method_is_judged_on_the_same_test_specimens(tmp_path: Path) -> None:
     _fill(tmp_path / "data")
     result = CliRunner().invoke(app, [str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--config", "tiny"])
     assert result.exit_code == 0, result.output

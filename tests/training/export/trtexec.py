@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 
-def main(words: list[str]) -> int:
-    given = dict(word.removeprefix("--").partition("=")[::2] for word in words)
+def main(arguments: list[str]) -> int:
+    given = dict(word.removeprefix("--").partition("=")[::2] for word in arguments)
     if "query-gpu" in given:
         sys.stdout.write(f"{os.environ['GPU']}, 9.0, 570.0\n")
     elif "saveEngine" in given:

@@ -32,7 +32,7 @@ def test_both_views_have_the_head_up_and_fill_the_window() -> None:
         assert 0.8 * ROWS < (window.sum(dim=1) > 1).sum() <= ROWS
 
 
-def test_the_back_of_a_lateral_view_lies_left() -> None:
+def test_the_back_of_a_lateral_view_is_on_the_left() -> None:
     lateral = body(100, (110, 120), lying=True)
     lateral[:120] *= 0.5
     window = windows(torch.stack([body(100, (110, 110), lying=False), lateral])[None])[1, 0]

@@ -15,7 +15,7 @@ def reasons_of(active: ModelPrediction, candidate: ModelPrediction, rules: GateR
     return [one.reason for one in judge_candidate(LABELS, active, candidate, rules or GateRules()).reasons]
 
 
-def test_a_better_candidate_passes_and_its_figures_say_by_how_much() -> None:
+def test_a_better_candidate_passes_and_its_figures_show_by_how_much() -> None:
     verdict = judge_candidate(LABELS, WEAK, STRONG, GateRules())
     assert verdict.reasons == ()
     assert (verdict.specimens, verdict.abnormal) == (400, 200)

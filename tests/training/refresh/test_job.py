@@ -155,7 +155,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: str, *, before: bool) -> None
     monkeypatch.setattr(RefreshJournal, "write", write)
 
 
-def test_killed_around_every_record_the_next_run_goes_on_and_promotes_once(world: World) -> None:
+def test_killed_around_every_record_the_next_run_continues_and_promotes_once(world: World) -> None:
     for step in STEPS:
         for before in (True, False):
             with pytest.MonkeyPatch.context() as patch:

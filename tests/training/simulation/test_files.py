@@ -132,7 +132,7 @@ def test_a_simple_cohort_is_one_clean_pair_each() -> None:
         assert submission.call_expected
 
 
-def test_a_cohort_holds_every_trouble_and_says_so() -> None:
+def test_a_cohort_contains_and_describes_every_defect() -> None:
     submissions = list(cohort(21, 5, side=SIDE))
     images = [image for submission in submissions for image in submission.images]
     seen = Counter(image.expected for image in images)

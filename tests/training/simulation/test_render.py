@@ -87,7 +87,7 @@ def test_the_head_of_a_plain_lateral_faces_left_with_its_back_up() -> None:
 
 
 @pytest.mark.parametrize("centre", STYLES)
-def test_the_whole_animal_lies_inside_the_exposed_field(centre: str) -> None:
+def test_the_whole_animal_is_inside_the_exposed_field(centre: str) -> None:
     for radiograph in render_pair(make_specimen(11, centre=centre), 2, side=SIDE):
         animal, field = radiograph.animal, radiograph.collimated
         assert animal is not None
@@ -132,7 +132,7 @@ def test_altered_bones_are_boxed() -> None:
 @pytest.mark.parametrize(
     ("view", "trouble", "reason"), [("AP", None, "unknown_view"), ("DV", "dim", "unknown_trouble")]
 )
-def test_unknown_words_are_refused(view: str, trouble: str | None, reason: str) -> None:
+def test_unknown_values_are_refused(view: str, trouble: str | None, reason: str) -> None:
     with pytest.raises(Rejected) as refusal:
         render(make_specimen(0), view, 0, trouble=trouble)
     assert refusal.value.reason == reason

@@ -71,7 +71,7 @@ def test_level_after_level_learns_nothing_of_the_levels_below(together: bool) ->
 
 
 @pytest.mark.parametrize("specimens", [129, 257])
-def test_one_specimen_more_than_fills_the_batches_is_no_batch_of_its_own(specimens: int) -> None:
+def test_one_specimen_more_than_fills_the_batches_is_not_a_separate_batch(specimens: int) -> None:
     """Batch normalisation refuses a batch of one."""
     backbone = made("convnext", 1)
     width = backbone.get_submodule("standardise")[0].num_features  # type: ignore[index]

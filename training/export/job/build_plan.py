@@ -171,11 +171,11 @@ def proved_again(version: Path, trtexec: str) -> bool:
     return True
 
 
-def main(words: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Build every plan that is missing or does not serve here; returns 1 if one cannot be built."""
     parser = argparse.ArgumentParser(description="Build the TensorRT plans of a model repository.")
     parser.add_argument("repository", type=Path, help="as written by xray train export --target tensorrt")
-    repository = parser.parse_args(words).repository
+    repository = parser.parse_args(arguments).repository
     try:
         for request in sorted(repository.glob(f"*/*/{REQUEST_FILE}")):
             version, trtexec = request.parent, find_trtexec()

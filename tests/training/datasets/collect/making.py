@@ -43,9 +43,9 @@ def label_set(folder: Path, rows: dict[str, tuple[int | None, ...] | str]) -> Pa
     """`labels.csv` of specimens with 14 labels each, or the reason why one is left out."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [",".join(COLUMNS)]
-    for specimen, said in rows.items():
-        labels = ("",) * 14 if isinstance(said, str) else tuple("" if one is None else str(one) for one in said)
-        excluded = said if isinstance(said, str) else ""
+    for specimen, values in rows.items():
+        labels = ("",) * 14 if isinstance(values, str) else tuple("" if one is None else str(one) for one in values)
+        excluded = values if isinstance(values, str) else ""
         lines.append(",".join((specimen, "JAX", "C57BL/6N", "", excluded, *labels, "")))
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
