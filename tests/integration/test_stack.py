@@ -209,7 +209,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
     for line in process.stdout or process.stderr or ():
         if text in line:
             return
-    pytest.fail(f"it ended without saying {text!r}")
+    pytest.fail(f"it exited without printing {text!r}")
 
 
 def s3(environment: dict[str, str]) -> S3Client:

@@ -8,7 +8,7 @@ from training.models.trunk import CELL, COLUMNS, ROWS, cell_centres, normalise_c
 
 
 def body(length: int, middle: tuple[int, int], *, lying: bool, side: int = 224) -> Tensor:
-    """A bright body with a darker head end; head up, or head left if `lying`."""
+    """A bright body with a darker head end; head up, or to the left if `lying`."""
     picture = np.zeros((side, side), dtype=np.float32)
     axes = (length // 2, length // 6) if lying else (length // 6, length // 2)
     cv2.ellipse(picture, middle, axes, 0, 0, 360, 0.6, -1)
