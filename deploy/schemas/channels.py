@@ -1,4 +1,4 @@
-"""What a subscriber must know about each topic besides its schema: who writes it, how to read it, which records repeat.
+"""What a subscriber must know about each topic in addition to its schema: writers, readers, reading and duplicates.
 
 The services and commands that write or read a topic come from services/common/topology.py.
 """

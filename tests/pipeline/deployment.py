@@ -107,7 +107,7 @@ class Deployment:
                 return calls
             if time.monotonic() > deadline:
                 found = {specimen: calls[specimen].revision for specimen in missing if specimen in calls}
-                raise AssertionError(f"no call after {seconds} s: wanted {missing}, found {found}")
+                raise AssertionError(f"no call after {seconds} s: expected {missing}, found {found}")
             self.services.restart_crashed()
             time.sleep(0.2)
 
