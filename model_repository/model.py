@@ -62,15 +62,15 @@ class TritonPythonModel:
         return image.dtype == np.uint8 and image.ndim == 4 and len(image) > 0 and image.shape[1:] == self.shape
 
     def refusal(self, image: np.ndarray) -> Any:
-        """Say what is wrong with a request's tensor."""
-        words = (
+        """Return the error for a request with an unsuitable tensor."""
+        message = (
             f"{INPUT} must be uint8 [batch, {', '.join(map(str, self.shape))}], got {image.dtype} {list(image.shape)}"
         )
-        return failure(words, pb_utils.TritonError.INVALID_ARG)
+        return failure(message, pb_utils.TritonError.INVALID_ARG)
 
 
 def open_graph(graph: bytes) -> onnxruntime.InferenceSession:
-    """Make ONNX Runtime's session of a graph; raises what it raises for a damaged one."""
+    """Create ONNX Runtime's session for a graph; raises ONNX Runtime's error if the graph is damaged."""
     options = onnxruntime.SessionOptions()
     # Two instances of one thread each serve more than one instance of two threads: Triton schedules the cores.
     options.intra_op_num_threads = 1
@@ -78,9 +78,9 @@ def open_graph(graph: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def failure(words: str, code: Any) -> Any:
+def failure(message: str, code: Any) -> Any:
     """Wrap the error of one request."""
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(words, code))
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, code))
 
 
 def answer(outputs: list[np.ndarray]) -> Any:
@@ -100,7 +100,7 @@ def read_card(config: dict[str, Any], version: str) -> dict[str, Any]:
 
 
 def check_digest(graph: bytes, card: dict[str, Any]) -> None:
-    """Raise ValueError unless the graph is the one that the card describes (half an upload is not)."""
+    """Raise ValueError unless the graph matches the card (an incomplete upload does not)."""
     found = hashlib.sha256(graph).hexdigest()
     if found != card["onnx_sha256"]:
         msg = f"model.onnx has SHA-256 {found}, its card says {card['onnx_sha256']}"

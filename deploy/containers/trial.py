@@ -76,7 +76,7 @@ class ComposeProject:
     def up(self, *, keep: bool) -> Iterator[None]:
         """Start everything; stop it and delete its volumes at the end, unless `keep`."""
         try:
-            self._down()  # What an earlier trial kept.
+            self._down()  # Remove what an earlier trial kept.
             self.compose("up", "--detach", "--build")
             yield
         except TrialError:

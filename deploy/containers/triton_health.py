@@ -20,7 +20,7 @@ _OK = 200
 
 
 class Unhealthy(Exception):
-    """The message says which request failed and how."""
+    """The message names the failed request and the problem."""
 
 
 def check(url: str, timeout: float = TIMEOUT_SECONDS) -> list[str]:
@@ -84,7 +84,7 @@ class _Server:
 
 
 def main(arguments: list[str]) -> int:
-    """Check the server at the one URL given; the reason for a failure goes to standard error."""
+    """Check the server at the one given URL; the reason for a failure goes to standard error."""
     if len(arguments) != 1:
         sys.stderr.write("usage: triton_health.py http://HOST:PORT\n")
         return 2

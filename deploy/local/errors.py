@@ -34,7 +34,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
 class StackError(Fatal):
     """A server of the local stack cannot run.
 
-    `server` is its name, `message` says what happened, `remedy` says what to do, `last_lines` are the end of its log.
+    `server` is its name, `message` the problem, `remedy` what to do, `last_lines` the end of its log.
     """
 
     def __init__(self, server: str, message: str, remedy: str, last_lines: tuple[str, ...] = ()) -> None:

@@ -44,7 +44,7 @@ class Stack:
         self.servers: dict[str, Server] = {kind.name: kind(self.folder) for kind in kinds}
 
     def up(self, servers: Sequence[str] | None = None, progress: Progress = silent) -> None:
-        """Start, in parallel, the servers that do not work; return when each has done a real operation.
+        """Start, in parallel, the servers that are not working; return when each has done a real operation.
 
         `servers` are names out of kafka, seaweedfs, triton, postgres (default: all). `progress` is called with a
         server's name and a message, from several threads. If interrupted (KeyboardInterrupt), it stops what it started.
@@ -59,7 +59,7 @@ class Stack:
             starts = {server.name: pool.submit(self._start, server, cancelled, progress) for server in chosen}
             try:
                 while wait(starts.values(), timeout=_POLL_S).not_done:
-                    continue  # Short waits, so that Ctrl-C is seen.
+                    continue  # Short waits, so that Ctrl-C takes effect.
             except KeyboardInterrupt:
                 cancelled.set()
                 wait(starts.values())

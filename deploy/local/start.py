@@ -1,4 +1,4 @@
-"""Start and stop one server. After a start it works, or an error says why it does not."""
+"""Start and stop one server. After a start it works, or an error gives the reason."""
 
 import time
 

@@ -13,7 +13,7 @@ State = Literal["running", "not working", "stopped"]
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """`state` is "running" only if a real operation has just succeeded; otherwise `message` says why it did not.
+    """`state` is "running" only if a real operation has just succeeded; otherwise `message` gives the reason.
 
     `memory_bytes` is the resident memory of the server and its children; times are in seconds.
     """

@@ -103,4 +103,4 @@ def _write_input(tool: subprocess.Popen[bytes], text: str) -> None:
         tool.stdin.write(text.encode())
         tool.stdin.close()
     except BrokenPipeError:
-        return  # The tool exited early; its exit code says why.
+        return  # The tool exited early; its exit code shows why.

@@ -1,6 +1,6 @@
 """Kills a tied stack when the process that it is tied to exits. Run as `python -m deploy.local.watchdog FOLDER PID`.
 
-PR_SET_PDEATHSIG on the servers would not do: it follows the thread that started them, is lost when a program changes
+PR_SET_PDEATHSIG on the servers is not enough: it follows the thread that started them, is lost when a program changes
 its user, and does not reach the servers' own children.
 """
 
@@ -47,7 +47,7 @@ def main(root: Path, pid: int) -> None:
     """Wait for the process `pid` to exit, then kill every server of the stack in `root`."""
     from deploy.local.stack import Stack  # noqa: PLC0415 - it imports this module
 
-    with contextlib.suppress(ProcessLookupError):  # It may have exited before we looked.
+    with contextlib.suppress(ProcessLookupError):  # It may have exited before this check.
         select.select([os.pidfd_open(pid)], [], [])
     stack = Stack(root)
     for name, server in stack.servers.items():

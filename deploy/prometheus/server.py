@@ -37,7 +37,7 @@ _DOWNLOAD_SECONDS: Final = 300.0
 
 
 class ProgramMissing(Exception):
-    """A program is not installed and cannot be downloaded; the message says what to do."""
+    """A program is not installed and cannot be downloaded; the message gives a remedy."""
 
 
 def program(name: Program, cache: Path = CACHE / "debian") -> Path:

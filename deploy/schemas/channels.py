@@ -1,4 +1,4 @@
-"""What a subscriber must know about each topic besides its schema: who writes it, how to read it, which records repeat.
+"""What a subscriber must know about each topic in addition to its schema: writers, readers, reading and duplicates.
 
 The services and commands that write or read a topic come from services/common/topology.py.
 """
@@ -65,7 +65,7 @@ CHANNELS: Final = (
     Channel(
         topics.IMAGES,
         _SPECIMEN,
-        duplicates="Announcing an image twice is one announcement: its identity is a digest of what was announced.",
+        duplicates="A repeated announcement counts once: its identity is a digest of its content.",
         reading="Centres only write it. " + _ANY_GROUP,
         writers=("phenotyping centres (any Kafka producer)",),
         received=True,
@@ -79,7 +79,7 @@ CHANNELS: Final = (
     Channel(
         topics.SPECIMENS,
         _SPECIMEN,
-        duplicates="A set of views has one `revision`; a smaller one that comes later is older.",
+        duplicates="A set of views has one `revision`; a lower revision that arrives later is older.",
         reading=_INNER,
     ),
     Channel(
@@ -101,7 +101,7 @@ CHANNELS: Final = (
     Channel(
         topics.REVIEWS,
         _SPECIMEN,
-        duplicates="A review sent twice is one: its identity is a digest of reviewer, verdict, specimen and time.",
+        duplicates="A repeated review counts once: its identity is a digest of reviewer, verdict, specimen and time.",
         reading="For each label of a specimen the verdict with the latest `reviewed_at` counts. " + _ANY_GROUP,
         writers=("curators (any Kafka producer)",),
         received=True,
@@ -110,13 +110,13 @@ CHANNELS: Final = (
         topics.SHADOW,
         _SPECIMEN,
         duplicates="The same call compared with the same candidate has the same `shadow_id`.",
-        reading="Written only while a candidate is in shadow, to judge that candidate: none of its records is a call, "
+        reading="Written only while a candidate is in shadow, to judge that candidate: its records are not calls, "
         "and some may be missing. " + _ANY_GROUP,
     ),
     Channel(
         topics.REJECTED,
         f"{_SPECIMEN}, or rejection_id where that could not be read",
-        duplicates="Rejecting a record twice is one rejection: `rejection_id` is a digest of stage and position.",
+        duplicates="A repeated rejection counts once: `rejection_id` is a digest of stage and position.",
         reading="Records may be 16 MiB: raise `max.partition.fetch.bytes`. " + _ANY_GROUP,
         readers=("operators",),
     ),
@@ -131,10 +131,13 @@ CHANNELS: Final = (
         topics.ACTIVE_MODELS,
         "name",
         duplicates="`activation` counts up per `name`; of the records named `phenotype`, the highest one is in force.",
-        reading=_LATEST + " Read committed records only: one that was overtaken while it was written does not count.",
+        reading=_LATEST
+        + " Read committed records only: a record that was overtaken while it was written does not count.",
     ),
 )
-DELIVERY: Final = "At least once. The records of one key keep their order within a partition; a record may come twice."
+DELIVERY: Final = (
+    "At least once. The records of one key keep their order within a partition; a record may arrive twice."
+)
 
 
 def channel_of(topic: Topic) -> Channel:

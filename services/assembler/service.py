@@ -1,4 +1,4 @@
-"""The assembler groups views by specimen. It keeps no state of its own.
+"""The assembler groups views by specimen. It keeps no state.
 
 Intake stores a view before it announces it, and stored views are never removed. A service that reads an announcement
 can therefore list the specimen's prefix and finds at least every view announced so far. Listings of a set that only

@@ -180,7 +180,7 @@ def _tensor(event: TensorReady, data: bytes) -> Tensors:
     if (event.preprocessing_version, event.tensor_side) != (VERSION, TENSOR_SIDE):
         raise Rejected(
             "preprocessing_version_unknown",
-            f"the tensor is of preprocessing {event.preprocessing_version} with side {event.tensor_side}, "
+            f"the tensor has preprocessing version {event.preprocessing_version} and side {event.tensor_side}, "
             f"the models take {VERSION} with side {TENSOR_SIDE}",
         )
     return read_tensor(data, event.tensor_key, event.tensor_sha256)

@@ -166,7 +166,7 @@ class ActiveModelSet:
         return time.monotonic() < self._unsound_until.get(choice.activation, 0.0)
 
     def _checked(self, choice: EarlierSet, model: str) -> ServedModel:
-        """Return a version that answers. One that does not is loaded again, and as a last resort unloaded first."""
+        """Return a version that answers; otherwise load it again, and as a last resort unload it first."""
         version, pin = choice.versions[model], choice.cards.get(model)
         if pin is None:
             msg = f"activation {choice.activation} pins no card of {model} version {version}; run `xray init`"

@@ -14,7 +14,7 @@ _ATTEMPTS = 500
 def is_free(port: int) -> bool:
     """Return whether a server could listen on `port` of 127.0.0.1 now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # The servers set this too: connections of a former server in TIME_WAIT do not count.
+        # The servers set this too: connections of an earlier server in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

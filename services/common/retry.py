@@ -37,7 +37,7 @@ def retry(
 
 
 def delays() -> Iterator[float]:
-    """Yield seconds to wait, doubling up to ten; half of each is random, so that workers do not return in step."""
+    """Yield seconds to wait, doubling up to ten; half of each is random, so that workers do not retry together."""
     ceiling = FIRST_SECONDS
     while True:
         yield random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter, not a secret

@@ -21,7 +21,7 @@ _MISCONFIGURED: Final = {"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNot
 
 
 class ServiceStore(Protocol):
-    """What the services need of object storage. ObjectStore implements it; it also says what each method raises."""
+    """What the services need of object storage. ObjectStore implements it and documents what each method raises."""
 
     bucket: str
 

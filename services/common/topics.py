@@ -34,7 +34,7 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict)
 
     def partitions(self, specimen_partitions: int) -> int:
-        """Return the partition count, given the one that all specimen-keyed topics share."""
+        """Return the partition count, given that of all specimen-keyed topics."""
         return specimen_partitions if self.specimen_keyed else 1
 
 

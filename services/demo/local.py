@@ -1,4 +1,4 @@
-"""One run of the demo on the local stack, which is left as it was found."""
+"""One run of the demo on the local stack, whose servers are afterwards running or stopped as before."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -27,7 +27,7 @@ from services.intake.standardise import StandardView, encode_view, standardise
 
 
 class ImageReader(Protocol):
-    """Where images come from; `services.intake.fetch.Fetcher` implements it and says what each method raises."""
+    """Where images come from; `services.intake.fetch.Fetcher` implements it and documents what each method raises."""
 
     def own(self, key: str) -> str: ...  # noqa: D102
     def fetch(self, uri: str) -> bytes: ...  # noqa: D102
@@ -71,7 +71,7 @@ class Intake(PerRecordHandler[ImageEvent]):
         self._source.close()
 
     def handle_one(self, record: Record[ImageEvent]) -> Done:
-        """Standardise one image; raises Rejected for one that cannot be used."""
+        """Standardise one image; raises Rejected if it cannot be used."""
         event = record.event
         kind = image_kind(event.parameter_stable_id)
         if kind == "other":

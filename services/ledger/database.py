@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, queries with typed rows, and errors sorted by what the caller should do.
+"""Connections to PostgreSQL, queries with typed rows, and errors classified by what the caller should do.
 
 Queries are never prepared on the server: only a plan for the actual values drops the conditions that are left open.
 """

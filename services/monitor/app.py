@@ -133,16 +133,16 @@ class Monitor:
         async def recovered() -> None:
             self._counting.recovered()
 
-        async def beat() -> None:
+        async def heartbeat() -> None:
             self.last_beat = time.monotonic()
-            common_metrics.beat(MONITOR.name, len(self._progress.assigned()))
+            common_metrics.record_poll(MONITOR.name, len(self._progress.assigned()))
 
         async def close() -> None:
             await self._tick()
 
         self.app.agent(source, name=MONITOR.name, concurrency=1)(count)
         table.on_recover(recovered)
-        for task in (beat, close):
+        for task in (heartbeat, close):
             self.app.timer(interval=TICK_SECONDS)(task)
 
     def _count(self, message: Any) -> None:

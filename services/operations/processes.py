@@ -16,7 +16,7 @@ from services.common.errors import Fatal, Retriable
 from services.common.tied import tied
 
 STOP_SECONDS: Final = 30.0
-"""A service stops within 25 s of SIGTERM; one that does not is killed."""
+"""A service that does not stop within 25 s of SIGTERM is killed."""
 _MISCONFIGURED: Final = 2
 _LOG_LINES: Final = 15
 
@@ -24,7 +24,7 @@ _LOG_LINES: Final = 15
 class Processes:
     """Services as child processes that die with this one, even by `kill -9`.
 
-    The children die with the thread that starts them: start them from one that lives as long as they should.
+    The children die with the thread that starts them: start them from a thread that lives as long as they should.
     Each has `<logs>/<name>.log` and a free port for `/metrics` and `/health`.
     """
 

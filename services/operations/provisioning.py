@@ -27,7 +27,7 @@ Outcome = Literal["created", "unchanged", "updated"]
 
 @dataclass(frozen=True)
 class ProvisioningStep:
-    """One thing that was checked, and what was done about it; `detail` says what was changed."""
+    """One thing that was checked, and what was done about it; `detail` describes the change."""
 
     what: str
     outcome: Outcome
@@ -134,7 +134,9 @@ def _check_partitions(admin: Any, topics: Sequence[Topic], settings: Settings) -
         if counts[topic.name] != topic.partitions(settings.partitions)
     }
     if wrong:
-        listing = ", ".join(f"{name} has {found} partitions, not {wanted}" for name, (found, wanted) in wrong.items())
+        listing = ", ".join(
+            f"{name} has {found} partitions, not {expected}" for name, (found, expected) in wrong.items()
+        )
         msg = (
             f"{listing}; all specimen topics need the same count, and it cannot change while events are in flight. "
             "Set XRAY_PARTITIONS to the existing count, or delete the topics"

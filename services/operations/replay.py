@@ -77,8 +77,8 @@ def choose(connection: Connection, prefixes: Iterable[str], *, limit: int, **fil
 
     Raises Rejected(`rejection_unknown`, `id_ambiguous`).
     """
-    wanted = list(prefixes) or [one.rejection_id for one in rejections(connection, limit=limit, **filters)]
-    for prefix in wanted:
+    chosen = list(prefixes) or [one.rejection_id for one in rejections(connection, limit=limit, **filters)]
+    for prefix in chosen:
         yield find(connection, prefix)
 
 

@@ -42,15 +42,21 @@ def labels_in(text: str) -> list[str]:
 
 
 def compose(
-    specimen: str, said: Mapping[Verdict, str], *, who: str, note: str, reviewed_at: datetime, call_id: str | None
+    specimen: str,
+    verdict_labels: Mapping[Verdict, str],
+    *,
+    who: str,
+    note: str,
+    reviewed_at: datetime,
+    call_id: str | None,
 ) -> Review:
-    """Return the review; `said` has the labels of each verdict as they were written.
+    """Return the review; `verdict_labels` has the labels of each verdict as they were written.
 
     Raises Rejected: `label_unknown`, `label_twice`, `no_verdict`, `review_from_the_future`, and everything that the
     event raises, for example for a child label that is abnormal while all its parents are normal.
     """
     verdicts: dict[str, Verdict] = {}
-    for verdict, text in said.items():
+    for verdict, text in verdict_labels.items():
         for label in labels_in(text):
             if verdicts.setdefault(label, verdict) != verdict:
                 raise Rejected(
@@ -78,11 +84,11 @@ _OPTIONAL: Final = (*VERDICTS, "who", "note", "reviewed_at")
 
 @dataclass(frozen=True)
 class ReviewLine:
-    """One line of the file; `said` has the labels of each verdict as they were written."""
+    """One line of the file; `verdict_labels` has the labels of each verdict as they were written."""
 
     number: int
     specimen: str
-    said: Mapping[Verdict, str]
+    verdict_labels: Mapping[Verdict, str]
     who: str
     note: str
     reviewed_at: datetime
@@ -133,7 +139,7 @@ def _line(number: int, fields: Mapping[str, str | None], who: str, changed_at: d
         number=number,
         # Unchanged: ids are compared exactly, and a blank is part of one.
         specimen=fields["biological_sample_id"] or "",
-        said={verdict: values[verdict] for verdict in VERDICTS},
+        verdict_labels={verdict: values[verdict] for verdict in VERDICTS},
         who=values["who"] or who,
         note=values["note"],
         reviewed_at=_moment(values["reviewed_at"]) or changed_at,
@@ -190,7 +196,7 @@ def _reviewed(line: ReviewLine, call: PhenotypeCall | None) -> Reviewed:
         raise Rejected("no_call", message)
     review = compose(
         line.specimen,
-        line.said,
+        line.verdict_labels,
         who=line.who,
         note=line.note,
         reviewed_at=line.reviewed_at,

@@ -26,7 +26,7 @@ SERVERS: Final[Mapping[str, str]] = {
     "triton": "XRAY_TRITON_GRPC",
     "postgres": "XRAY_POSTGRES_DSN",
 }
-"""The setting that says where each server is; the names are those of `Retriable.server`."""
+"""The setting that holds the address of each server; the names are those of `Retriable.server`."""
 TITLES: Final[Mapping[str, str]] = {"kafka": "Kafka", "objects": "S3", "triton": "Triton", "postgres": "PostgreSQL"}
 CONNECT_SECONDS: Final = 3.0
 _STANDARD_PORTS: Final = {"http": 80, "https": 443}

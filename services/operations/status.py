@@ -150,7 +150,9 @@ def _store(settings: Settings) -> None:
     store.check_bucket()
     store.put(_PROBE_KEY, written)
     if store.get(_PROBE_KEY) != written:
-        raise Retriable(f"the object {_PROBE_KEY} that was just written reads back different", server="objects")
+        raise Retriable(
+            f"the object {_PROBE_KEY} that was just written was read back with other bytes", server="objects"
+        )
 
 
 def _triton(settings: Settings) -> None:
@@ -195,12 +197,12 @@ def topics_and_services(settings: ServiceSettings) -> tuple[list[TopicState], li
 def _offsets(admin: Any, names: list[str], which: Any) -> Offsets:
     if not names:
         return {}
-    wanted = {
+    requests = {
         TopicPartition(topic["name"], partition["partition_index"]): which
         for topic in admin.describe_topics(names)
         for partition in topic["partitions"]
     }
-    return {where: found.offset for where, found in admin.list_partition_offsets(wanted).items()}
+    return {where: found.offset for where, found in admin.list_partition_offsets(requests).items()}
 
 
 def _topic(name: str, ends: Offsets) -> TopicState:

@@ -1,7 +1,7 @@
 """Adds a version to the repository that serves, and admits it to Triton.
 
-`add_version` copies a version from another repository; Triton loads it only when it is admitted. `admit` lets nothing
-be sent to a version before it has answered its golden inputs correctly.
+`add_version` copies a version from another repository; Triton loads it only when it is admitted. A version
+receives no requests before it has answered its golden inputs correctly.
 """
 
 import os
@@ -40,7 +40,7 @@ def add_version(source: ModelRepository, target: ModelRepository, model: str, ve
         if folder.is_dir():
             if known is not None:
                 return False
-            target.remove(model, version)  # an earlier attempt that ended before its card was added
+            target.remove(model, version)  # an earlier attempt that stopped before its card was added
         # Name the versions before the folder exists: with a policy of the latest ones, Triton would swap one for it.
         target.serve(model, target.served(model))
         target.place(_copied(source.folder(model, version), folder, _program(target, model)), folder)
@@ -129,7 +129,7 @@ def _check_answers(client: Any, model: str, version: int, inspected: InspectedVe
     if difference > allowed:
         message = (
             f"{model} version {version}: its outputs for the golden inputs differ by {difference:.2e} from those of "
-            f"its export, allowed is {allowed}"
+            f"its export, the limit is {allowed}"
         )
         raise Rejected("golden_differs", message, difference=difference, allowed=allowed)
 

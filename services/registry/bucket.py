@@ -78,7 +78,7 @@ class BucketRepository(ModelRepository):
         super().remove(model, version)
 
     def clean(self, model: str, version: int) -> None:
-        """Delete compiled programs, which nothing of this project puts into a bucket."""
+        """Delete compiled programs, which this project never stores in a bucket."""
         self._delete(f"{model}/{version}/{BYTECODE}/")
         super().clean(model, version)
 

@@ -53,7 +53,7 @@ def inspect(repository: ModelRepository, model: str, version: int) -> InspectedV
     """Check one version's files against its card.
 
     Raises Rejected: `version_missing`, `path_escapes`, `file_unexpected`, `card_missing`, `card_invalid`,
-    `file_missing` (half an upload), `graph_digest_wrong`, `weights_digest_wrong`, `program_differs`,
+    `file_missing` (incomplete upload), `graph_digest_wrong`, `weights_digest_wrong`, `program_differs`,
     `golden_digest_wrong`, `golden_damaged`, `golden_not_probabilities`, `plan_differs`.
     """
     folder = repository.folder(model, version)
@@ -105,7 +105,9 @@ def _card(model: str, version: int, text: str) -> ModelCard:
 
 def _check_digest(path: Path, expected: str, reason: str) -> None:
     if not path.is_file():
-        raise Rejected("file_missing", f"{path} is missing: half an upload, or exported without it")
+        raise Rejected(
+            "file_missing", f"{path} is missing: the upload is incomplete, or the version was exported without it"
+        )
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
         raise Rejected(reason, f"{path} has SHA-256 {found}, its card has {expected or 'none'}", found=found)

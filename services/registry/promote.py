@@ -40,13 +40,15 @@ def promote(
 
     def follow(newest: ModelActivation) -> ModelActivation:
         if following not in {None, newest.activation}:
-            message = f"activation {newest.activation} serves, they were compared with {following}: compare them again"
+            message = (
+                f"activation {newest.activation} is in force, but they were compared with {following}: compare again"
+            )
             raise Rejected("activation_overtaken", message)
         repository.require_served(chosen)
         versions, cards = newest.versions | dict(chosen), newest.cards | pins
         require(versions)
         if (versions, cards) == (newest.versions, newest.cards):
-            raise Rejected("serves_already", f"activation {newest.activation} has these versions already")
+            raise Rejected("serves_already", f"activation {newest.activation} already has these versions")
         earlier = (newest.as_earlier(), *newest.earlier)[:STANDING]
         chosen_set = EarlierSet(activation=newest.activation + 1, versions=versions, cards=cards)
         record = _record(newest, chosen_set, why=why, who=who)
@@ -75,7 +77,7 @@ def roll_back(settings: Settings, client: Any, *, why: str, who: str) -> ModelAc
 
     def follow(newest: ModelActivation) -> ModelActivation:
         if not newest.earlier:
-            raise Rejected("nothing_earlier", f"activation {newest.activation} names no set that served before it")
+            raise Rejected("nothing_earlier", f"activation {newest.activation} has no earlier set")
         target, *rest = newest.earlier
         for model, version in target.versions.items():
             _require_served(client, model, version, target.cards.get(model))

@@ -70,14 +70,14 @@ def publish(settings: Settings, make: Callable[[ModelActivation | None], ModelAc
     """Publish the record that `make` returns for the newest record; return False if it returns None.
 
     A transaction shuts out whoever began earlier and has not finished, so that no two records follow the same one.
-    Raises Rejected(`activation_overtaken`) for the one that is shut out, Retriable when Kafka is away.
+    Raises Rejected(`activation_overtaken`) if this writer is shut out, Retriable when Kafka is away.
     """
     with translated(f"write {ACTIVE_MODELS.name}"):
         try:
             return _publish(settings, make)
         except ProducerFencedError as error:
             message = (
-                "another activation was published at the same moment, so this one was not: look at it, then try again"
+                "another activation was published at the same moment, and this one was not: check it, then try again"
             )
             raise Rejected("activation_overtaken", message) from error
 

@@ -38,7 +38,7 @@ def retire(
     Raises Rejected (`serves`, `stands_by`, `in_shadow`: it is needed; `last_version`, `version_missing`,
     `model_unknown`, `path_escapes`, `load_failed`, `nothing_active`), Retriable when Triton or Kafka is away.
     """
-    with repository.locked():  # a promotion of the version comes before and is seen, or after and is refused
+    with repository.locked():  # a promotion of the version is either earlier and visible here, or later and refused
         found = records(settings)
         if found.serving is None:
             raise Rejected("nothing_active", "models.active names no model version; run `xray init`")
@@ -110,7 +110,7 @@ def shadow(
         if (versions, cards) == (newest.versions, newest.cards):
             raise Rejected("serves_already", f"activation {newest.activation} has these versions: nothing to compare")
         if before is not None and (before.versions, before.cards, before.share) == (versions, cards, share):
-            raise Rejected("shadows_already", f"these versions are in shadow with a share of {share} already")
+            raise Rejected("shadows_already", f"these versions are already in shadow with a share of {share}")
         return ModelActivation(
             name=SHADOW_SET,
             activation=1 if before is None else before.activation + 1,

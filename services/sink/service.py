@@ -15,7 +15,7 @@ from services.sink.metrics import LedgerSampler, count_calls
 
 
 class LedgerWriter(Protocol):
-    """Where the sink writes; `services.ledger.writer.Ledger` implements it and says what each method raises."""
+    """Where the sink writes; `services.ledger.writer.Ledger` implements it and documents what each method raises."""
 
     def check(self) -> None: ...  # noqa: D102
     def write(self, records: Sequence[Record[Event]]) -> list[Rejected | None]: ...  # noqa: D102

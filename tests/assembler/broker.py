@@ -1,6 +1,6 @@
 """Kafka, object storage and intake as the assembler's property tests need them: every effect can fail or crash.
 
-One process runs all of it in one thread. What happens between two effects of one worker is decided by `Faults`.
+One process runs all of it in one thread. `Faults` decides what happens between two effects of one worker.
 """
 
 from __future__ import annotations
@@ -253,12 +253,12 @@ class Worker:
         self.faults.at("commit", committing)
 
     def hold(self, seconds: float, partitions: Sequence[tuple[str, int]]) -> None:
-        """Find out about a rebalance that moved a partition of the batch."""
+        """Detect a rebalance that moved a partition of the batch."""
         if any(self._cluster.owner[partition] != self._number for _, partition in partitions):
             raise PartitionsLostError
 
     def release(self) -> None:
-        """Nothing is paused."""
+        """Do nothing: no partition is paused."""
 
     def rewind(self, offsets: Offsets) -> None:
         """Read again from these offsets."""

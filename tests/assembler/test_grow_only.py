@@ -231,7 +231,7 @@ def test_the_newest_set_of_every_complete_specimen_is_whole() -> None:
 
 
 class RemembersUnacknowledged(Assembler):
-    """Broken: remembers a set before the broker has it."""
+    """Deliberate bug: remembers a set before the broker has it."""
 
     def handle(self, records: Sequence[Record[ViewReady]]) -> list[Outcome]:
         outcomes = super().handle(records)
@@ -240,7 +240,7 @@ class RemembersUnacknowledged(Assembler):
 
 
 class ListsOnce(Assembler):
-    """Broken: keeps the first listing of a specimen."""
+    """Deliberate bug: keeps the first listing of a specimen."""
 
     def __init__(self, store: ServiceStore, *, workers: int) -> None:
         super().__init__(store, workers=workers)
@@ -251,7 +251,7 @@ class ListsOnce(Assembler):
 
 
 class CommitsFirst(Worker):
-    """Broken: commits the batch before its messages are published."""
+    """Deliberate bug: commits the batch before its messages are published."""
 
     def publish(self, messages: Iterable[Message]) -> None:
         self.commit({(VIEWS.name, partition): offset for partition, offset in self._positions.items()})
@@ -259,7 +259,7 @@ class CommitsFirst(Worker):
 
 
 class ListsThePast(Worker):
-    """Broken: a listing may lack views that were stored before the announcement in hand."""
+    """Deliberate bug: a listing may lack views that were stored before the current announcement."""
 
     def poll(self, timeout: float) -> list[RawRecord]:
         batch = super().poll(timeout)
@@ -284,7 +284,7 @@ class ListingThePast(Assembling):
 
 
 class AnnouncingFirst(Assembling):
-    """Broken: intake announces a view before it stores it, and a worker may read the announcement in between."""
+    """Deliberate bug: intake announces a view before it stores it, so a worker may read the announcement first."""
 
     def intake(self, image: Image, faults: Faults) -> None:
         try:

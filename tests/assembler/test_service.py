@@ -90,7 +90,7 @@ def test_views_that_were_announced_in_earlier_batches_belong_to_the_set(
     assert set(names(published(outcome))) == {("DV", sha256("a")), ("LAT", sha256("b")), ("LAT", sha256("c"))}
 
 
-def test_specimens_and_preprocessing_versions_are_kept_apart(store: MemoryStore, assembler: Assembler) -> None:
+def test_specimens_and_preprocessing_versions_are_kept_separate(store: MemoryStore, assembler: Assembler) -> None:
     events = [stored(store, specimen, which, "a") for specimen in ("m", "m/2") for which in ("DV", "LAT")]
     store.put(view_key("p2", "m", "DV", sha256("other")), b"view")
     outcomes = assembler.handle(records(events))
@@ -127,7 +127,7 @@ def test_a_forgotten_set_is_published_again(
     assert published(assembler.handle(records(batches[0]))[1]).biological_sample_id == "m"
 
 
-def test_a_store_that_is_away_fails_the_whole_batch(store: MemoryStore, assembler: Assembler) -> None:
+def test_an_unreachable_store_fails_the_whole_batch(store: MemoryStore, assembler: Assembler) -> None:
     events = [stored(store, "m", "DV", "a"), stored(store, "n", "LAT", "b")]
     store.away = Retriable("away", server="objects")
     with pytest.raises(Retriable):

@@ -19,7 +19,7 @@ from tests.classifier.test_decide import card
 from tests.classifier.triton import TritonDouble
 
 
-def test_a_fitting_version_is_taken() -> None:
+def test_a_fitting_version_is_accepted() -> None:
     assert ServedModel(TritonDouble(), "convnext", 1).card == card().model_copy(update={"model": "convnext"})
 
 
@@ -83,7 +83,9 @@ def ready(data: bytes, **change: Any) -> TensorReady:
         (b"no tensor", {}, "tensor_unreadable"),
     ],
 )
-def test_a_tensor_that_is_not_what_was_announced_is_rejected(data: bytes, change: dict[str, Any], reason: str) -> None:
+def test_a_tensor_that_differs_from_its_announcement_is_rejected(
+    data: bytes, change: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(Rejected) as caught:
         _tensor(ready(data, **change), data)
     assert caught.value.reason == reason

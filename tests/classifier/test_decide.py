@@ -93,16 +93,16 @@ def test_no_single_model_overrules_all_others() -> None:
 
 @given(probabilities, probabilities, st.floats(0.01, 100))
 def test_a_consensus_is_coherent_with_any_weights(first: Probabilities, second: Probabilities, weight: float) -> None:
-    said = decide([first, second], [card(weight=weight), card()]).consensus
-    assert max(said.level2) <= said.level1
+    pooled = decide([first, second], [card(weight=weight), card()]).consensus
+    assert max(pooled.level2) <= pooled.level1
     for place, label in enumerate(LEVEL3):
-        assert said.level3[place] <= max(said.level2[LEVEL2.index(parent)] for parent in PARENTS[label])
+        assert pooled.level3[place] <= max(pooled.level2[LEVEL2.index(parent)] for parent in PARENTS[label])
 
 
-def test_a_kind_seen_in_different_parts_is_no_more_probable_than_either_part() -> None:
+def test_a_kind_found_in_different_parts_is_no_more_probable_than_either_part() -> None:
     outputs = [output(0.9, Spine=0.9, Fusion=0.9), output(0.9, Ribcage=0.8, Fusion=0.8)]
-    said = decide(outputs, [card(), card()]).consensus
-    assert said.level3[LEVEL3.index("Fusion")] == max(said.level2) < 0.01
+    pooled = decide(outputs, [card(), card()]).consensus
+    assert pooled.level3[LEVEL3.index("Fusion")] == max(pooled.level2) < 0.01
 
 
 def test_thresholds_are_those_of_the_cards() -> None:

@@ -33,7 +33,7 @@ NEWEST, EARLIER = 2, 1
 
 
 class Bench:
-    """A classifier and everything it talks to. Version 2 is active, version 1 served before."""
+    """A classifier and everything that it communicates with. Version 2 is active, version 1 served before."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -160,7 +160,7 @@ def test_a_version_that_triton_lost_is_loaded_again(bench: Bench) -> None:
     assert bench.triton.control == ["load convnext"]
 
 
-def test_a_version_that_is_gone_gives_way_to_the_earlier_set(bench: Bench) -> None:
+def test_a_lost_version_is_replaced_by_the_earlier_set(bench: Bench) -> None:
     event = bench.tensor("m")
     first = bench.call(event)
     bench.triton.files -= {("convnext", 2)}
@@ -171,8 +171,8 @@ def test_a_version_that_is_gone_gives_way_to_the_earlier_set(bench: Bench) -> No
     assert (call.activation, versions(call)) == (EARLIER, {"cae": 1, "convnext": 1})
     assert call.call_id != first.call_id
     bench.triton.files |= {("convnext", 2)}
-    assert bench.call(event).activation == EARLIER  # the newest set is tried again after a while only
-    bench.models._again_at = 0.0  # the wait is over
+    assert bench.call(event).activation == EARLIER  # the newest set is retried only after a while
+    bench.models._again_at = 0.0  # the wait has ended
     assert bench.call(event) == first
 
 
@@ -228,7 +228,7 @@ def test_without_an_earlier_set_invalid_output_is_retried_for_ever(bench: Bench)
     assert bench.call(bench.tensor("m", 128)).activation == NEWEST
 
 
-def test_a_set_that_fails_repeatedly_on_specimens_gives_way(bench: Bench) -> None:
+def test_a_set_that_fails_repeatedly_on_specimens_is_replaced(bench: Bench) -> None:
     def failing(batch: Tensors) -> Rows:
         if batch.any():
             raise InferenceServerException("out of memory", status="StatusCode.INTERNAL")
@@ -297,9 +297,9 @@ def test_closing_closes_the_clients() -> None:
 
 
 def test_the_models_agree_on_an_abnormal_specimen(bench: Bench) -> None:
-    said = output(0.9, Spine=0.9, Shape=0.8)
-    bench.triton.answers = {(model, 2): always(said) for model in MODELS}
+    expected = output(0.9, Spine=0.9, Shape=0.8)
+    bench.triton.answers = {(model, 2): always(expected) for model in MODELS}
     call = bench.call(bench.tensor("m"))
     assert call.abnormal
     assert {label for label, bit in zip(call.labels, call.vector, strict=True) if bit} == {"Spine", "Shape"}
-    assert call.models[0].probabilities.level1 == pytest.approx(said.level1)
+    assert call.models[0].probabilities.level1 == pytest.approx(expected.level1)

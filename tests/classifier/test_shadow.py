@@ -1,4 +1,4 @@
-"""A candidate in shadow: what it is asked, what it would have called, and that nothing waits for it."""
+"""A candidate in shadow: its requests, the calls that it would have made, and that nothing waits for it."""
 
 from __future__ import annotations
 
@@ -121,11 +121,11 @@ class Recorder:
         return self
 
     def get(self, *, timeout: float) -> None:
-        """The broker has acknowledged it."""
+        """Do nothing: every record is already acknowledged."""
         assert timeout > 0
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection."""
 
 
 def outcome(name: str) -> float:
@@ -194,7 +194,7 @@ def test_any_failure_is_counted_and_the_thread_continues(one: Shadowing, monkeyp
     monkeypatch.setattr(one, "_compare", compare)
     before = metrics.SHADOW_ERRORS.labels("internal")._value.get()
     one.start()
-    time.sleep(0.1)  # it waits for a call already when the candidate comes
+    time.sleep(0.1)  # it already waits for a call when the candidate arrives
     one.follow(record(cae=2))
     one.offer(quiet_call("1"))
     while metrics.SHADOW_ERRORS.labels("internal")._value.get() == before:

@@ -21,12 +21,12 @@ Rows = Mapping[str, Any]
 Answers = Callable[[Tensors], Rows]
 
 
-def always(said: Probabilities) -> Answers:
+def always(probabilities: Probabilities) -> Answers:
     """Answer every specimen with these probabilities."""
     return lambda batch: {
-        "level1": [[said.level1]] * len(batch),
-        "level2": [said.level2] * len(batch),
-        "level3": [said.level3] * len(batch),
+        "level1": [[probabilities.level1]] * len(batch),
+        "level2": [probabilities.level2] * len(batch),
+        "level3": [probabilities.level3] * len(batch),
     }
 
 

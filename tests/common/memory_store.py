@@ -26,13 +26,13 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        """Store an object and replace the present one."""
+        """Store an object, replacing any existing one."""
         self._require("put", key)
         with self._lock:
             self.objects[key], self.content_types[key] = bytes(data), content_type
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Store an object under a free key; False and no change when the key is taken."""
+        """Store an object under a free key; return False and change nothing if the key exists."""
         self._require("put", key)
         with self._lock:
             if key in self.contended:
@@ -59,7 +59,7 @@ class MemoryStore:
         return data
 
     def exists(self, key: str) -> bool:
-        """Return whether an object is present."""
+        """Return whether an object exists."""
         self._require("head", key)
         return key in self.objects
 
@@ -75,19 +75,19 @@ class MemoryStore:
             return {key: f'"{hashlib.md5(self.objects[key], usedforsecurity=False).hexdigest()}"' for key in found}
 
     def delete(self, key: str) -> None:
-        """Delete an object, if present."""
+        """Delete an object if it exists."""
         self._require("delete", key)
         with self._lock:
             self.objects.pop(key, None)
 
     def create_bucket(self) -> bool:
-        """Create the bucket; False when it is already present."""
+        """Create the bucket; return False if it already exists."""
         created = not self.exists_bucket
         self.exists_bucket = True
         return created
 
     def check_bucket(self) -> None:
-        """Raise Fatal when the bucket is missing."""
+        """Raise Fatal if the bucket is missing."""
         if self.away is not None:
             raise self.away
         if not self.exists_bucket:

@@ -115,8 +115,9 @@ calls = st.builds(
 coherent_verdicts = st.dictionaries(
     st.sampled_from(LABEL_ORDER), st.sampled_from(["abnormal", "normal", "unknown"]), min_size=1
 ).filter(
-    lambda said: (
-        contradiction(*([label for label in said if said[label] == one] for one in ("abnormal", "normal"))) is None
+    lambda verdicts: (
+        contradiction(*([label for label in verdicts if verdicts[label] == one] for one in ("abnormal", "normal")))
+        is None
     )
 )
 reviews = st.builds(

@@ -1,4 +1,4 @@
-"""A file is there whole or not at all."""
+"""A file is written completely or not at all."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from services.common.atomic import atomic, replace
 
 
-def test_a_failure_leaves_nothing_and_the_older_file_alone(tmp_path: Path) -> None:
+def test_a_failure_leaves_no_part_and_keeps_the_older_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("older")
 

@@ -20,7 +20,7 @@ VALID: dict[str, Any] = {
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(every_event)
-def test_every_event_survives_its_bytes(event: Event) -> None:
+def test_every_event_survives_serialisation(event: Event) -> None:
     assert parse_event(type(event), event.encode()) == event
 
 
@@ -83,7 +83,7 @@ def test_each_required_field_is_required(missing: str) -> None:
         (b"\xff", "json_invalid"),
     ],
 )
-def test_values_that_are_no_event(value: bytes | None, reason: str) -> None:
+def test_values_that_are_not_events(value: bytes | None, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         parse_event(ImageEvent, value)
     assert caught.value.reason == reason

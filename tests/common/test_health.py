@@ -39,8 +39,8 @@ def test_a_probe_that_leaves_before_its_answer_leaves_no_traceback(capsys: pytes
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         probe.close()
         left.set()
-    said = capsys.readouterr()
-    assert "Traceback" not in said.out + said.err
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.out + captured.err
 
 
 def test_an_answer_that_fails_is_logged_as_an_event() -> None:
@@ -74,7 +74,7 @@ def test_a_service_that_hangs_is_a_problem_in_time() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1/health", "127.0.0.1:9100", "http:///health"])
-def test_what_is_no_http_address_is_refused(url: str) -> None:
+def test_an_address_without_http_is_refused(url: str) -> None:
     assert health.problem(url) == f"{url} is not http://host:port/path"
 
 

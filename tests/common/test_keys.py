@@ -29,7 +29,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_ids_stay_apart_and_safe() -> None:
+def test_hostile_ids_stay_distinct_and_safe() -> None:
     segments = [safe_segment(text) for text in HOSTILE]
     assert len(set(segments)) == len(HOSTILE)
     for segment in segments:
@@ -52,7 +52,7 @@ def test_a_view_key_can_be_read_back(specimen: str, sha256: str) -> None:
 @pytest.mark.parametrize(
     "key", ["views/p1/x/DV/short.png", "views/p1/x/PAW/" + "0" * 64 + ".png", "views/p1/x/DV/" + "0" * 64]
 )
-def test_foreign_objects_under_the_prefix_are_no_views(key: str) -> None:
+def test_foreign_objects_under_the_prefix_are_not_views(key: str) -> None:
     assert parse_view_key(key) is None
 
 

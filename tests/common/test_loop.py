@@ -110,13 +110,13 @@ def test_effects_come_before_the_commit() -> None:
 
 
 @pytest.mark.parametrize("what", ["handle 1", "publish", "commit", "poll"])
-def test_whatever_is_away_is_tried_again_and_nothing_is_dropped(what: str) -> None:
+def test_unreachable_servers_are_retried_and_nothing_is_dropped(what: str) -> None:
     recorder = Recorder([[image(7)]])
     recorder.trouble[what] = [Retriable("away"), Retriable("still away")]
     recorder.run()
     assert recorder.calls.count("hold") == 2
     assert recorder.calls.count("release") == 1
-    # Partitions are released as soon as what was away answers: after a late commit that is the very end.
+    # Partitions are released as soon as the server answers again: after a late commit, that is at the very end.
     assert recorder.calls[-1] == ("release" if what == "commit" else "commit")
     assert len(recorder.published) == 1
     assert recorder.committed == {(IMAGES.name, 0): 8}
@@ -131,7 +131,7 @@ def test_a_lost_partition_is_given_back_uncommitted() -> None:
     assert recorder.rewound == {(IMAGES.name, 0): 7}
 
 
-def test_stopping_while_something_is_away_commits_nothing() -> None:
+def test_stopping_while_a_server_is_unreachable_commits_nothing() -> None:
     recorder = Recorder([[image(7)], [image(8)]])
 
     def stop_and_fail(record: Record[Event]) -> Outcome:
@@ -171,7 +171,7 @@ def test_what_another_service_refuses_is_only_counted() -> None:
     assert recorder.committed == {(IMAGES.name, 0): 3}
 
 
-def test_a_rejection_that_would_not_fit_a_message_says_where_the_record_lies() -> None:
+def test_a_rejection_too_large_for_a_message_gives_the_position_of_the_record() -> None:
     recorder = Recorder([[image(1, value=b"x" * 9_000_000)]])
     recorder.run()
     rejection = recorder.rejections[0]

@@ -78,7 +78,7 @@ def test_nothing_is_written_of_a_batch_that_was_not_committed(written: io.String
     assert written.getvalue() == ""
 
 
-def test_a_higher_level_leaves_the_lines_out(written: io.StringIO) -> None:
+def test_a_higher_log_level_suppresses_the_lines(written: io.StringIO) -> None:
     logging.getLogger().setLevel(logging.WARNING)
     Recorder([[image(1)]]).run()
     assert written.getvalue() == ""

@@ -1,6 +1,6 @@
-"""Two writers of one key at one moment: S3's answers 412 and 409, which no local store gives on demand.
+"""Two concurrent writers of one key: S3's answers 412 and 409, which no local store gives on demand.
 
-The answers are those of S3's `PutObject` reference for `If-None-Match`; everything else of the store is tested on a
+The answers are those of S3's `PutObject` reference for `If-None-Match`. Everything else about the store is tested on a
 real one.
 """
 
@@ -28,7 +28,7 @@ def answering(status: int, code: str) -> Iterator[ObjectStore]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing is logged."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -39,7 +39,7 @@ def answering(status: int, code: str) -> Iterator[ObjectStore]:
             server.shutdown()
 
 
-def test_a_key_that_somebody_has_taken_is_no_error() -> None:
+def test_an_existing_key_is_not_an_error() -> None:
     with answering(412, "PreconditionFailed") as store:
         assert not store.put_new("key", b"data")
 

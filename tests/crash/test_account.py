@@ -1,4 +1,4 @@
-"""Every image accounted for: after `kill -9` of every service, and said plainly when one was really lost."""
+"""Every image is accounted for after `kill -9` of every service, and a real loss is reported."""
 
 import json
 import os
@@ -42,7 +42,7 @@ QUIET = {
     "xray_model_reloads",
     "xray_shadow_errors",
 }
-"""Metrics that have no sample in a service to which such a thing did not happen."""
+"""Metrics that have no sample in a service until their event happens."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def system(folder: Path) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def sent(system: Deployment, folder: Path) -> DemoResult:
-    """The demo's cohort, every service killed once while it was under way."""
+    """The demo's cohort, with every service killed once during the run."""
     with rendering(folder / "cohort", CohortRequest(SPECIMENS, seed=3, side=700)) as cohort:
         submissions = cohort.result()
     killer = threading.Thread(target=kill_each, args=(system,))
@@ -103,7 +103,7 @@ def call(system: Deployment, specimen: str, seed: int) -> str:
 
 
 def lost(system: Deployment) -> dict[str, str]:
-    """What is missing, by specimen; the exit code must say so too."""
+    """The missing images by specimen; the exit code must agree."""
     code, document = reconciled(system)
     assert code == (0 if document["adds_up"] else 1)
     return {one["biological_sample_id"]: one["why"] for one in document["missing"]}
@@ -148,7 +148,7 @@ def test_an_image_that_intake_was_made_to_pass_over_is_missed_until_it_is_announ
 
 
 def pass_over(system: Deployment, group: str) -> None:
-    """Commit the end of xray.images for a group, as a hand that slips would."""
+    """Commit the end of xray.images for a group, as an operator could by mistake."""
     consumer = KafkaConsumer(
         bootstrap_servers=system.settings.kafka_bootstrap, group_id=group, enable_auto_commit=False
     )
@@ -187,7 +187,7 @@ def empty(found: dict[str, int]) -> set[str]:
 
 
 def scraped(system: Deployment, name: str) -> dict[str, int]:
-    """Our metrics and their numbers of samples, once lag and ledger were asked after the first call."""
+    """Our metrics and their numbers of samples, once lag and ledger have been queried after the first call."""
     deadline = time.monotonic() + 90
     while True:
         with urllib.request.urlopen(f"http://127.0.0.1:{system.services.port(name)}/metrics", timeout=10) as answer:
@@ -198,7 +198,7 @@ def scraped(system: Deployment, name: str) -> dict[str, int]:
         time.sleep(1)
 
 
-def test_lag_is_told_in_records_and_in_seconds_until_the_group_commits(system: Deployment) -> None:
+def test_lag_is_measured_in_records_and_in_seconds_until_the_group_commits(system: Deployment) -> None:
     system.announce(system.upload(mouse("account-lag", seed=63, images=1)))
     with closing(LagGauge(ServiceSettings.model_validate(system.settings.model_dump()), "lag-test", TOPICS)) as gauge:
         time.sleep(2)

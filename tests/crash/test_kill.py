@@ -27,10 +27,10 @@ def pictures() -> list[Picture]:
 def undisturbed(pictures: list[Picture], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Call]:
     with deployed(tmp_path_factory.mktemp("undisturbed")) as system:
         system.announce(system.upload(pictures))
-        return system.wait_for(wanted(pictures), seconds=300)
+        return system.wait_for(expected_revisions(pictures), seconds=300)
 
 
-def wanted(pictures: Iterable[Picture]) -> dict[str, int]:
+def expected_revisions(pictures: Iterable[Picture]) -> dict[str, int]:
     return {picture.specimen: 2 for picture in pictures}
 
 
@@ -47,7 +47,7 @@ def run_with(
         thread = announce_slowly(system, system.upload(pictures), seconds)
         disturb(system)
         thread.join()
-        return system.wait_for(wanted(pictures), seconds=300)
+        return system.wait_for(expected_revisions(pictures), seconds=300)
 
 
 def test_every_service_killed_in_turn(pictures: list[Picture], undisturbed: dict[str, Call], tmp_path: Path) -> None:

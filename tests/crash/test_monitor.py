@@ -1,4 +1,4 @@
-"""What `kill -9` costs the monitor's statistics, against the ledger; and that counting anew mends them."""
+"""The monitor's statistics after `kill -9`, compared with the ledger; counting again corrects them."""
 
 import shutil
 import threading
@@ -37,7 +37,7 @@ def services(system: Counted, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield processes
 
 
-def test_killed_under_load_it_never_counts_too_much_and_counting_anew_is_the_ledger(
+def test_killed_under_load_it_never_counts_too_much_and_a_recount_equals_the_ledger(
     system: Counted, services: Processes
 ) -> None:
     """Killed three times, once with its disk lost."""
@@ -64,7 +64,7 @@ def test_killed_under_load_it_never_counts_too_much_and_counting_anew_is_the_led
     assert recompute(settings) == []
 
 
-def test_it_outlives_the_broker_and_goes_on(system: Counted, services: Processes) -> None:
+def test_it_continues_after_the_broker_was_down(system: Counted, services: Processes) -> None:
     process, start = services.pid("monitor"), window_start(1)
     sending = _sending(system, start)
     time.sleep(SECONDS / 4)

@@ -1,4 +1,4 @@
-"""A small cohort that child processes render."""
+"""A small cohort, rendered by child processes."""
 
 import hashlib
 from pathlib import Path

@@ -71,7 +71,7 @@ def test_every_file_has_its_fate_and_one_sent_twice_counts_once(specimen: DemoSp
     assert outcome.good_files_rejected == 2
 
 
-def test_a_call_that_should_be_there_is_missing_until_it_is(specimen: DemoSpecimen) -> None:
+def test_an_expected_call_is_missing_until_it_exists(specimen: DemoSpecimen) -> None:
     assert DemoOutcome((specimen,), {}).missing == ["m"]
     assert specimen.history is not None
     record = CallRecord(1, NOON, True, call("m"))

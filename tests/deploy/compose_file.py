@@ -37,7 +37,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def used_variables() -> dict[str, set[str | None]]:
-    """The defaults that the file gives to each variable that it uses; None for a use without default."""
+    """The defaults that the file gives to each variable that it uses; None for a use without a default."""
     text = "\n".join(line for line in COMPOSE.read_text().splitlines() if not line.lstrip().startswith("#"))
     used: dict[str, set[str | None]] = {}
     for match in _VARIABLE.finditer(text):
@@ -47,7 +47,7 @@ def used_variables() -> dict[str, set[str | None]]:
 
 
 def explained_variables() -> dict[str, tuple[str, str]]:
-    """Value and comment of each variable in .env.example; variables below one another share the comment above."""
+    """Value and comment of each variable in .env.example; consecutive variables share the comment above them."""
     explained: dict[str, tuple[str, str]] = {}
     comment: list[str] = []
     commented = False

@@ -1,4 +1,4 @@
-"""The program of the container `demo` on servers and services that already run."""
+"""The program of the container `demo` on servers and services that are already running."""
 
 import json
 import os

@@ -33,8 +33,8 @@ def test_one_step_waits_for_the_other() -> None:
     assert services()["plans"]["restart"] == services()["plan-requests"]["restart"] == "no"
 
 
-def test_what_one_step_writes_the_next_one_reads() -> None:
-    """As one user: a volume belongs to the user of the image that mounts it first."""
+def test_each_step_reads_the_output_of_the_previous_one() -> None:
+    """As the same user: a volume belongs to the user of the image that mounts it first."""
     assert {services()[name]["user"] for name in GPU} == {"1000:1000"}
     (request,) = [word for word in services()["plan-requests"]["command"] if word.startswith("/")]
     assert f"plans:{request}" in services()["plan-requests"]["volumes"]

@@ -1,4 +1,4 @@
-"""The rights of the containers, and what can be reached from outside."""
+"""The privileges of the containers, and the ports that can be reached from outside."""
 
 import re
 

@@ -18,8 +18,8 @@ def test_every_target_of_the_compose_file_is_a_stage() -> None:
     assert {*targets, "triton-wheel"} <= set(stages())
 
 
-def test_the_largest_base_comes_last() -> None:
-    """Builders without BuildKit build all stages before the wanted one."""
+def test_the_largest_base_is_last() -> None:
+    """Builders without BuildKit build all stages before the requested one."""
     last = list(stages().values())[-1]
     assert last.base == "${TRITON_BASE_IMAGE}"
     assert [stage for stage in stages().values() if stage.base == last.base] == [last]
@@ -71,7 +71,7 @@ def test_serving_needs_no_torch() -> None:
     assert not re.search(r"^(torch|nvidia-|triton==|timm)", packages, re.MULTILINE)
 
 
-def test_uv_is_the_one_of_the_makefile() -> None:
+def test_uv_has_the_version_of_the_makefile() -> None:
     (version,) = re.findall(r"^UV_VERSION := (.*)$", (CLONE / "Makefile").read_text(), re.MULTILINE)
     assert (CLONE / "deploy" / "containers" / "uv.txt").read_text().startswith(f"uv=={version} ")
 

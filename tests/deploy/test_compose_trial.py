@@ -39,7 +39,7 @@ def test_it_knows_the_default_password() -> None:
     assert f"xray:{password}@" in Path(trial.__file__).read_text()
 
 
-def test_without_docker_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_docker_the_error_names_what_to_install(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "deploy.containers.trial"]
     ended = subprocess.run(
         program, cwd=CLONE, env=os.environ | {"PATH": str(tmp_path)}, capture_output=True, text=True, check=False

@@ -42,7 +42,7 @@ def test_a_damaged_version_next_to_a_good_one_causes_no_restart(triton: Stack, t
     graph = repository.folder(MODEL, 2) / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-100])
     with closing(connect(triton.environment()["XRAY_TRITON_GRPC"])) as client:
-        for versions in ([1, 2], [1]):  # loaded beside it, then unloaded
+        for versions in ([1, 2], [1]):  # loaded next to it, then unloaded
             repository.serve(MODEL, versions)
             load(client, MODEL)
             assert triton_health.check(_url(triton)) == ["cae", "convnext"]

@@ -1,4 +1,4 @@
-"""Every variable of docker-compose.yml is explained in .env.example, with the default that it has."""
+"""Every variable of docker-compose.yml is explained in .env.example, with its default."""
 
 from deploy.local import versions
 from tests.deploy.compose_file import compose_with, explained_variables, services, used_variables
@@ -16,7 +16,7 @@ def test_every_variable_has_one_default_and_the_example_gives_it() -> None:
 
 def test_every_variable_has_an_explanation() -> None:
     unexplained = [name for name, (_, words) in explained_variables().items() if not words and "_PORT" not in name]
-    images = {name for name in unexplained if name.endswith("_IMAGE")}  # their section says what they are
+    images = {name for name in unexplained if name.endswith("_IMAGE")}  # explained by their section
     assert set(unexplained) - images - {"XRAY_S3_SECRET_KEY"} == set()
 
 

@@ -1,4 +1,4 @@
-"""Example inputs under the names that the commands of README and docs use."""
+"""Example inputs with the file names that the commands of README and docs use."""
 
 import json
 from pathlib import Path

@@ -58,11 +58,11 @@ def blocks() -> Iterator[Block]:
 
 def commands(*pages: str) -> list[Command]:
     """Each command of the shell blocks once, in the order of the pages; of all pages if none is named."""
-    wanted = {page: number for number, page in enumerate(pages)}
+    order = {page: number for number, page in enumerate(pages)}
     found = [
         Command(block.page, words)
-        for block in sorted(blocks(), key=lambda block: wanted.get(block.page, -1))
-        if block.language == "bash" and (not pages or block.page in wanted)
+        for block in sorted(blocks(), key=lambda block: order.get(block.page, -1))
+        if block.language == "bash" and (not pages or block.page in order)
         for line in block.text.replace("\\\n", " ").splitlines()
         for words in simple_commands(line)
     ]

@@ -1,8 +1,8 @@
-"""Every command of README and docs exists, is read by its program, and runs as far as it can without servers.
+"""Every command of README and docs exists, is parsed by its program, and runs as far as it can without servers.
 
-Each command of `xray` runs in a folder with example inputs. It must succeed, or stop because a server is away. For the
-commands in `HELP_ONLY`, `--help` runs instead. The commands of README and of the quick start also run on real servers:
-see tests/integration/test_documented_commands.py.
+Each command of `xray` runs in a folder with example inputs. It must succeed, or stop because a server is unreachable.
+For the commands in `HELP_ONLY`, `--help` runs instead. The commands of README and of the quick start also run on real
+servers: see tests/integration/test_documented_commands.py.
 """
 
 import re
@@ -67,7 +67,7 @@ HELP_ONLY: Final = {
     "train evaluate": "needs a trained run",
     "train export": "needs trained models",
 }
-"""Beginnings of the commands that do not run here, and why. `push --dry-run` does: see `help_only`."""
+"""Prefixes of the commands that do not run here, and why. `push --dry-run` does: see `help_only`."""
 NOWHERE: Final = {
     "XRAY_KAFKA_BOOTSTRAP": "127.0.0.1:9",
     "XRAY_S3_ENDPOINT": "http://127.0.0.1:9",
@@ -78,7 +78,7 @@ NOWHERE: Final = {
 
 
 def help_only(command: Command) -> str | None:
-    """The beginning in `HELP_ONLY` that a command has, if it has one."""
+    """The prefix in `HELP_ONLY` that a command has, if any."""
     if "--dry-run" in command.options and command.words[1] == "push":
         return None
     words = {" ".join(command.words[1:3]), command.words[1]} | {f"{command.words[1]} {one}" for one in command.options}
@@ -87,7 +87,7 @@ def help_only(command: Command) -> str | None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The working folder, with example inputs and the addresses of no server."""
+    """The working folder, with example inputs and addresses at which no server listens."""
     for name, value in NOWHERE.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XRAY_STACK_FOLDER", str(tmp_path / ".stack"))

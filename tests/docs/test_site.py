@@ -39,7 +39,7 @@ def test_files_that_pages_link_to_are_part_of_the_site(site: Path) -> None:
 
 
 def test_every_entry_of_the_navigation_is_shown(site: Path) -> None:
-    """Otherwise MkDocs turns a README into a link on the heading of its section, where nobody looks for it."""
+    """Otherwise MkDocs turns a README into a link on the heading of its section, where it is easily overlooked."""
     contracts = (site / "contracts.html").read_text(encoding="utf-8")
     for title in ("Contracts", "Examples", "JSON Schemas"):
         assert re.search(rf"<span class=\"?md-ellipsis\"?>\s*{title}", contracts), title

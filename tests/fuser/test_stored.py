@@ -1,4 +1,4 @@
-"""A tensor that is fused again, on a real object store."""
+"""A tensor is fused a second time, on a real object store."""
 
 import io
 

@@ -37,7 +37,7 @@ def exposure(
 
 
 def grey(picture: Radiograph, bits: int = 8) -> NDArray[Any]:
-    """Map an exposure to grey: bone bright, logarithmic, with some room at both ends of the scale."""
+    """Map an exposure to grey: bone bright, logarithmic, with some margin at both ends of the scale."""
     shown = -np.log(np.clip(picture.transmission, 0.01, 1.1))
     low, high = np.percentile(shown, (1, 99.9))
     levels = np.clip((shown - low) / (high - low) * 0.9 + 0.05, 0, 1) * (2**bits - 1)

@@ -1,4 +1,4 @@
-"""Images from HTTPS hosts: a real TLS server on this machine, with its own authority."""
+"""Images from HTTPS hosts: a real TLS server on this machine, with its own certificate authority."""
 
 import ssl
 import threading
@@ -54,7 +54,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Pat
 def host(authority: tuple[trustme.CA, Path]) -> Iterator[str]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority[0].issue_cert("localhost").configure_cert(context)
-    # Handshakes happen in the connection's own thread, which closes the socket whatever comes of them.
+    # Handshakes happen in the connection's own thread, which closes the socket whether they succeed or fail.
     server = QuietServer(("127.0.0.1", 0), Host)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever)
@@ -71,38 +71,38 @@ def fetcher(pem: Path | None, hosts: str = "localhost") -> Fetcher:
 
 
 @pytest.fixture(scope="module")
-def trusting(authority: tuple[trustme.CA, Path]) -> Iterator[Fetcher]:
-    with closing(fetcher(authority[1])) as trusting:
-        yield trusting
+def fetching(authority: tuple[trustme.CA, Path]) -> Iterator[Fetcher]:
+    with closing(fetcher(authority[1])) as fetching:
+        yield fetching
 
 
-def test_an_allowed_host_is_read(trusting: Fetcher, host: str) -> None:
-    assert trusting.fetch(f"{host}/image.png") == b"picture"
+def test_an_allowed_host_is_read(fetching: Fetcher, host: str) -> None:
+    assert fetching.fetch(f"{host}/image.png") == b"picture"
 
 
 @pytest.mark.parametrize(
     ("path", "reason"), [("/large", "file_too_large"), ("/redirect", "source_refused"), ("/gone", "source_refused")]
 )
-def test_permanent_failures_are_rejected(trusting: Fetcher, host: str, path: str, reason: str) -> None:
+def test_permanent_failures_are_rejected(fetching: Fetcher, host: str, path: str, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
-        trusting.fetch(host + path)
+        fetching.fetch(host + path)
     assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize("path", ["/busy", "/short"])
-def test_transient_failures_are_retried(trusting: Fetcher, host: str, path: str) -> None:
+def test_transient_failures_are_retried(fetching: Fetcher, host: str, path: str) -> None:
     with pytest.raises(Retriable):
-        trusting.fetch(host + path)
+        fetching.fetch(host + path)
 
 
-def test_a_host_that_is_down_is_retried(trusting: Fetcher) -> None:
+def test_a_host_that_is_down_is_retried(fetching: Fetcher) -> None:
     with pytest.raises(Retriable):
-        trusting.fetch("https://localhost:1/image.png")
+        fetching.fetch("https://localhost:1/image.png")
 
 
-def test_a_handshake_that_the_host_closes_is_retried(trusting: Fetcher) -> None:
+def test_a_handshake_that_the_host_closes_is_retried(fetching: Fetcher) -> None:
     with closing_the_handshake() as address, pytest.raises(Retriable):
-        trusting.fetch(f"{address}/image.png")
+        fetching.fetch(f"{address}/image.png")
 
 
 def test_an_unknown_authority_is_rejected(host: str) -> None:
@@ -114,9 +114,9 @@ def test_an_unknown_authority_is_rejected(host: str) -> None:
     "uri",
     ["https://evil.example/x", "https://localhost.evil.example/x", "https://evil.example@127.0.0.1/x", "s3://b/k"],
 )
-def test_only_allowed_sources_are_contacted(trusting: Fetcher, uri: str) -> None:
+def test_only_allowed_sources_are_contacted(fetching: Fetcher, uri: str) -> None:
     with pytest.raises(Rejected) as caught:
-        trusting.fetch(uri)
+        fetching.fetch(uri)
     assert caught.value.reason == "source_not_allowed"
 
 

@@ -1,4 +1,4 @@
-"""JPEG, PNG, BMP and TIFF: decoded by content, faithfully, or refused with the right reason."""
+"""JPEG, PNG, BMP and TIFF: decoded by content and exactly, or refused with the right reason."""
 
 import struct
 from typing import Any
@@ -41,7 +41,7 @@ def refusal(data: bytes, limits: Limits = LIMITS) -> str:
         (DEEP, ".tiff", (cv2.IMWRITE_TIFF_COMPRESSION, 1)),
     ],
 )
-def test_a_lossless_file_gives_its_pixels_back(image: NDArray[Any], extension: str, options: tuple[int, ...]) -> None:
+def test_a_lossless_file_keeps_its_pixels(image: NDArray[Any], extension: str, options: tuple[int, ...]) -> None:
     raster = decode(encoded(image, extension, *options), LIMITS)
     expected = DEEP if image.dtype == np.uint16 else BYTE
     assert raster.pixels.dtype == expected.dtype

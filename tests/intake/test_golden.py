@@ -19,7 +19,7 @@ ROUNDING = 2
 
 
 def drawn() -> NDArray[np.uint16]:
-    """A drawing, so that it depends on nothing that changes: body, head, spine, tail, a marker, a blade, a slope."""
+    """A fixed drawing that depends on nothing that may change: body, head, spine, tail, a marker, a blade, a slope."""
     picture = np.full((900, 700), 3000.0) + np.linspace(0, 900, 700)[None, :]
     for centre, axes, level in (((350, 430), (110, 230), 14000.0), ((430, 190), (55, 90), 26000.0)):
         layer = np.zeros_like(picture)

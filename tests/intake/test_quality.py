@@ -1,4 +1,4 @@
-"""Every rule has a limit that exists, a score that is measured, and a reason that the documentation explains."""
+"""Every rule has an existing limit, a measured score and a documented reason."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Intake's handler on a store in memory: what is stored, in which order, and what is announced."""
+"""Intake's handler on a store in memory: the stored objects, their order and the announcements."""
 
 import hashlib
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ BLANK = encoded(np.zeros((600, 600), np.uint8), ".png")
 
 
 class RecordingStore(MemoryStore):
-    """Writes down the keys of all puts; fails the put of a key that begins with `failing`."""
+    """Records the keys of all puts; fails the put of a key that begins with `failing`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From a file to a view: found, turned, framed, judged."""
+"""From a file to a view: finding the animal, rotation, framing and quality checks."""
 
 import cv2
 import numpy as np
@@ -40,9 +40,9 @@ def test_an_animal_at_any_angle_is_turned_upright(view: View, head_angle: float)
     assert found.view == view
     assert "orientation_uncertain" not in found.flags
     assert likeness(found, straight) > 0.85
-    wanted = -head_angle if view == "DV" else 90 - head_angle
+    expected = -head_angle if view == "DV" else 90 - head_angle
     turned = float(str(found.provenance["rotation_degrees"]))
-    assert abs((turned - wanted + 180) % 360 - 180) < 15
+    assert abs((turned - expected + 180) % 360 - 180) < 15
 
 
 @pytest.mark.parametrize("view", ["DV", "LAT"])

@@ -1,4 +1,4 @@
-"""What the tests of a module's own servers reach them by: each module says as `cli` which servers these are."""
+"""Clients for the servers of a test module. The module's fixture `cli` names these servers."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,5 +20,5 @@ def client(cli: Cli) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def repository(cli: Cli) -> ModelRepository:
-    """The repository that it serves."""
+    """The model repository that this Triton serves."""
     return ModelRepository(cli.settings.model_repository)

@@ -1,4 +1,4 @@
-"""Centres' submissions and IMPC's archive, with a real Kafka and a real object storage."""
+"""Centres' submissions and IMPC's archive, with a real Kafka and real object storage."""
 
 import csv
 import hashlib
@@ -49,8 +49,8 @@ def events(cli: Cli, specimens: set[str]) -> list[ImageEvent]:
     return [event for event in found if event.biological_sample_id in specimens]
 
 
-def outcomes(said: list[dict[str, Any]]) -> Counter[str]:
-    return Counter(one["outcome"] for one in said)
+def outcomes(report: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(one["outcome"] for one in report)
 
 
 def stored_labels(cli: Cli, out: Path) -> dict[str, dict[str, str]]:
@@ -73,14 +73,14 @@ def test_a_submission_is_pushed_once_accounted_for_and_completed(cli: Cli, tmp_p
     push = ("push", "--dcc", good, "--media", tmp_path / "scans")
     one, two = (str(specimen_id(None, None, "JAX", name)) for name in ("int-1", "int-2"))
 
-    said = cli.json(*push, bad, exit_code=1)
-    assert [(entry["file"], entry["reason"]) for entry in said if entry["outcome"] == "failed"] == [
+    report = cli.json(*push, bad, exit_code=1)
+    assert [(entry["file"], entry["reason"]) for entry in report if entry["outcome"] == "failed"] == [
         (str(bad), "not_xml"),
         ("late.png", "media_missing"),
     ]
-    assert "line 12" in said[0]["message"]
-    assert outcomes(said) == {"failed": 2, "kept": 1, "pushed": 3, "account": 2}
-    assert [entry["received"] for entry in said if entry["outcome"] == "account"] == [
+    assert "line 12" in report[0]["message"]
+    assert outcomes(report) == {"failed": 2, "kept": 1, "pushed": 3, "account": 2}
+    assert [entry["received"] for entry in report if entry["outcome"] == "account"] == [
         {"DV": 1, "LAT": 1, "other": 0},
         {"DV": 1, "LAT": 0, "other": 0},
     ]
@@ -106,7 +106,7 @@ def test_a_killed_backfill_continues_where_it_stopped(cli: Cli, tmp_path: Path) 
     images = [image_document(number) for number in range(260)]
     images[7] |= {"omero_id": -1}
     del images[8]["biological_sample_id"]
-    wanted = {str(one["omero_id"]) for number, one in enumerate(images) if number not in {7, 8}}
+    expected = {str(one["omero_id"]) for number, one in enumerate(images) if number not in {7, 8}}
     specimens = {str(one["biological_sample_id"]) for one in images if "biological_sample_id" in one}
     with serving(images, [observation_document(number) for number in range(260)]) as server:
         server.faults["/solr/impc_images/select"].extend([503, "half"])
@@ -115,12 +115,12 @@ def test_a_killed_backfill_continues_where_it_stopped(cli: Cli, tmp_path: Path) 
         backfill = ("backfill", "--solr", server.url, "--rate", "100", "--json")
         process = cli.process(*backfill)
         assert process.stdout is not None
-        said: Counter[str] = Counter()
-        while said["pushed"] < 220:
-            said[json.loads(process.stdout.readline())["outcome"]] += 1
+        report: Counter[str] = Counter()
+        while report["pushed"] < 220:
+            report[json.loads(process.stdout.readline())["outcome"]] += 1
         process.kill()
         process.communicate()
-        assert said == {"kept": 1, "left_out": 2, "pushed": 220}
+        assert report == {"kept": 1, "left_out": 2, "pushed": 220}
         before = sum(server.requests.values())
 
         resumed = outcomes([json.loads(line) for line in cli(*backfill).splitlines()])
@@ -128,9 +128,9 @@ def test_a_killed_backfill_continues_where_it_stopped(cli: Cli, tmp_path: Path) 
         assert resumed["pushed"] == 60 - resumed["done_before"]
         assert sum(server.requests.values()) < before + 100
         announced = events(cli, specimens)
-        assert {event.metadata["omero_id"] for event in announced} == wanted
-        assert len({event.event_id for event in announced}) == len(wanted)
-        assert len(announced) <= len(wanted) + 8
+        assert {event.metadata["omero_id"] for event in announced} == expected
+        assert len({event.event_id for event in announced}) == len(expected)
+        assert len(announced) <= len(expected) + 8
         store = ObjectStore(cli.settings)
         for event in announced[:5]:
             data = store.get(original_key(event.sha256 or ""))
@@ -140,7 +140,7 @@ def test_a_killed_backfill_continues_where_it_stopped(cli: Cli, tmp_path: Path) 
         kept = store.keys(PREFIX)
         downloads = {path: number for path, number in server.requests.items() if path.startswith("/media/")}
         third = outcomes([json.loads(line) for line in cli(*backfill).splitlines()])
-        assert third == {"done_before": len(wanted) + 1, "left_out": 2}
+        assert third == {"done_before": len(expected) + 1, "left_out": 2}
         assert {path: n for path, n in server.requests.items() if path.startswith("/media/")} == downloads
         assert store.keys(PREFIX) == kept
         assert len(events(cli, specimens)) == len(announced)

@@ -31,11 +31,11 @@ pytestmark = pytest.mark.integration
 
 CLONE = Path(__file__).resolve().parents[2]
 _INCOMPLETE = ("specimens", "--incomplete", "--limit", 10_000)
-"""Other tests of the session leave more incomplete specimens than are listed by default."""
+"""Other tests of this run leave more incomplete specimens than are listed by default."""
 
 
 class Cli:
-    """`xray` with the stack's variables; JSON answers parsed."""
+    """`xray` with the stack's variables; parses JSON output."""
 
     def __init__(self, stack: Stack, state: Path) -> None:
         self.stack = stack
@@ -80,7 +80,7 @@ def services(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 
 @pytest.fixture(scope="module")
 def called(cli: Cli, services: Processes, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A specimen that was pushed from files and called; it has a refused and a skipped image besides."""
+    """A specimen that was pushed from files and called; it also has a refused and a skipped image."""
     folder = write_mouse(tmp_path_factory.mktemp("scans"), "cli-1", seed=21)
     (folder / "broken_DV.png").write_bytes((folder / "0_DV.png").read_bytes()[:500])
     write_picture(folder / "m_skull_DV.png")
@@ -149,14 +149,14 @@ def test_a_call_is_listed_and_shown_with_its_lineage(cli: Cli, called: str) -> N
         assert part in page
 
 
-def test_an_unknown_specimen_is_said_so(cli: Cli) -> None:
+def test_an_unknown_specimen_is_reported(cli: Cli) -> None:
     cli("calls", "no-such-mouse", exit_code=1)
     cli("specimens", "no-such-mouse", exit_code=1)
 
 
 def test_specimens_are_counted_and_the_incomplete_ones_named(cli: Cli, called: str, tmp_path: Path) -> None:
     cli("push", write_picture(tmp_path / "half_DV.png"), "--centre", "TCP", "--specimen", "cli-half")
-    # Other tests of the session leave more incomplete specimens than are listed by default.
+    # Other tests of this run leave more incomplete specimens than are listed by default.
     command = ("specimens", "--incomplete", "--limit", 10_000)
     wait_until(lambda: any(one["biological_sample_id"] == "cli-half" for one in cli.json(*command)))
     states = cli.json("specimens", "--incomplete", "--older-than", "1h")
@@ -196,7 +196,7 @@ def test_a_rejection_is_shown_saved_and_replayed_byte_for_byte(cli: Cli, called:
     cli("rejections", "replay", exit_code=2)
 
 
-def test_status_is_well_and_names_who_waits(cli: Cli, called: str) -> None:
+def test_status_is_healthy_and_shows_waiting_records(cli: Cli, called: str) -> None:
     assert called
     wait_until(lambda: all(sum(one["lag"].values()) == 0 for one in cli.json("status")[0]["services"]))
     (document,) = cli.json("status")
@@ -235,7 +235,7 @@ def test_an_export_has_the_filters_of_the_list(cli: Cli, called: str, tmp_path: 
     assert {line.partition(",")[0] for line in file.read_text().splitlines()[1:]} == abnormal
 
 
-def test_statistics_say_when_the_next_window_closes(cli: Cli, services: Processes) -> None:
+def test_statistics_show_when_the_next_window_closes(cli: Cli, services: Processes) -> None:
     assert services.alive("monitor")
     assert "No window has closed yet; the current one closes at" in cli("statistics")
 
@@ -274,15 +274,15 @@ def test_follow_and_the_example_subscriber_print_new_calls(cli: Cli, services: P
     assert following.returncode == 130
 
 
-def test_push_says_what_it_leaves_out_and_why(cli: Cli, tmp_path: Path) -> None:
+def test_push_reports_what_it_skips_and_why(cli: Cli, tmp_path: Path) -> None:
     write_picture(tmp_path / "which.png")
     (tmp_path / "notes.txt").write_text("hello")
     manifest = tmp_path / "m.csv"
     manifest.write_text(
         f"file,biological_sample_id,parameter_stable_id,sha256\nwhich.png,cli-9,IMPC_XRY_034_001,{'0' * 64}\n"
     )
-    said = cli.json("push", tmp_path, "--centre", "JAX", "--specimen", "cli-9", exit_code=1)
-    assert {Path(one["file"]).name: one["reason"] for one in said} == {
+    report = cli.json("push", tmp_path, "--centre", "JAX", "--specimen", "cli-9", exit_code=1)
+    assert {Path(one["file"]).name: one["reason"] for one in report} == {
         "which.png": "parameter_unknown",
         "notes.txt": "not_an_image",
         "m.csv": "not_an_image",
@@ -291,7 +291,7 @@ def test_push_says_what_it_leaves_out_and_why(cli: Cli, tmp_path: Path) -> None:
     assert (only["outcome"], only["reason"]) == ("failed", "digest_mismatch")
 
 
-def test_a_killed_push_goes_on_where_it_stopped(cli: Cli, tmp_path: Path) -> None:
+def test_a_killed_push_continues_where_it_stopped(cli: Cli, tmp_path: Path) -> None:
     for number in range(150):
         write_picture(tmp_path / f"{number}_DV.png", grey=number % 256)
     push = ("push", tmp_path, "--centre", "JAX", "--specimen", "cli-killed", "--parallel", "2", "--json")
@@ -309,7 +309,7 @@ def test_a_killed_push_goes_on_where_it_stopped(cli: Cli, tmp_path: Path) -> Non
     assert {one["outcome"] for one in cli.json(*push[:-1], "--again")} == {"pushed"}
 
 
-def test_push_without_a_store_says_so(cli: Cli, tmp_path: Path) -> None:
+def test_push_without_a_store_reports_it(cli: Cli, tmp_path: Path) -> None:
     environment = os.environ | cli.environment | {"XRAY_S3_ENDPOINT": "http://127.0.0.1:1"}
     command = [sys.executable, "-m", "services.cli.main", "push", str(write_picture(tmp_path / "a_DV.png"))]
     answer = subprocess.run(

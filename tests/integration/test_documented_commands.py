@@ -1,4 +1,4 @@
-"""The commands of README.md and docs/quick-start.md, word for word, on a stack of their own.
+"""The commands of README.md and docs/quick-start.md, word for word, on their own stack.
 
 `xray stack down` is documented, so these commands cannot use the stack that the other tests share.
 """

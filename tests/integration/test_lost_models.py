@@ -1,4 +1,4 @@
-"""Versions that serve are lost while a classifier runs under load: it reloads or falls back, and no call is lost."""
+"""Serving versions are lost while a classifier runs under load: it reloads or falls back, and no call is lost."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -52,7 +52,7 @@ def services(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 
 @pytest.fixture(scope="module")
 def load(cli: Cli, services: Processes) -> Iterator[Load]:
-    """One load through all tests of this file."""
+    """One continuous load through all tests of this file."""
     with Load(cli.settings, tensor_keys(cli.settings, lit(3))) as running:
         yield running
 
@@ -66,11 +66,11 @@ def fallen_back(services: Processes) -> bool:
 
 
 def called_by(cli: Cli, activation: int) -> bool:
-    """Tell whether the newest call is of an activation."""
+    """Return whether the newest call was made by an activation."""
     return last(cli).activation == activation
 
 
-def test_a_deleted_version_falls_back_and_comes_back(
+def test_a_deleted_version_is_replaced_and_restored(
     cli: Cli, services: Processes, client: Any, repository: ModelRepository, load: Load
 ) -> None:
     promoted = promote(cli.settings, client, repository, {MODEL: SOUND}, why="a test", who="tests")
@@ -87,7 +87,7 @@ def test_a_deleted_version_falls_back_and_comes_back(
 
 
 def test_a_triton_without_any_model_is_given_them_back(cli: Cli, services: Processes, client: Any, load: Load) -> None:
-    """As after a restart that loaded nothing, which Triton does in this control mode."""
+    """As after a restart: in this control mode Triton then loads nothing."""
     newest = current(cli.settings)
     assert newest is not None
     reloads = exported(services, "classifier", "xray_model_reloads_total")
@@ -103,7 +103,7 @@ def test_a_triton_without_any_model_is_given_them_back(cli: Cli, services: Proce
 def test_a_graph_that_is_damaged_while_triton_restarts_falls_back(
     cli: Cli, services: Processes, repository: ModelRepository, load: Load
 ) -> None:
-    """The version before it is loaded from the same configuration; the damaged one must not keep it from that."""
+    """The previous version is loaded from the same configuration; the damaged one must not prevent that."""
     newest = current(cli.settings)
     assert newest is not None
     graph = repository.folder(MODEL, newest.versions[MODEL]) / "model.onnx"
@@ -123,7 +123,7 @@ def test_a_graph_that_is_damaged_while_triton_restarts_falls_back(
 def test_one_that_fails_on_real_specimens_only_falls_back(
     cli: Cli, services: Processes, client: Any, load: Load, harmed: int
 ) -> None:
-    """Neither its golden inputs nor a probe show it: it is admitted and promoted like any other."""
+    """Neither its golden inputs nor a probe reveal the damage, so it is admitted and promoted like any other."""
     before = current(cli.settings)
     assert before is not None
     repository = ModelRepository(cli.settings.model_repository)

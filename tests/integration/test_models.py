@@ -1,4 +1,4 @@
-"""Versions come, are refused, serve and go back, on the real Triton and the real Kafka, with calls under way."""
+"""Versions are admitted, refused, promoted and rolled back on the real Triton and Kafka while calls are made."""
 
 import shutil
 import time
@@ -48,7 +48,9 @@ def test_a_version_that_answers_wrongly_is_refused_and_nothing_changes(
         assert caught.value.reason == reason
         assert repository.served(MODEL) == [1]
         repository.remove(MODEL, version)
-    shutil.copytree(repository.folder(MODEL, 1), repository.folder(MODEL, 93))  # half an upload: no card yet
+    shutil.copytree(
+        repository.folder(MODEL, 1), repository.folder(MODEL, 93)
+    )  # an incomplete upload: the card is missing
     with pytest.raises(Rejected, match="card_missing"):
         admit(repository, client, MODEL, 93)
     repository.remove(MODEL, 93)
@@ -90,7 +92,7 @@ def test_under_load_promotions_and_rollbacks_lose_no_call(
     assert read(cli.settings, REJECTED.name, Rejection) == []
 
 
-def test_a_deleted_version_falls_back_and_comes_back(cli: Cli, client: Any, repository: ModelRepository) -> None:
+def test_a_deleted_version_is_replaced_and_restored(cli: Cli, client: Any, repository: ModelRepository) -> None:
     newest = current(cli.settings)
     assert newest is not None
     version = newest.versions[MODEL]

@@ -60,7 +60,7 @@ def test_images_become_calls_with_their_whole_lineage(system: Deployment) -> Non
         assert system.store.get(view["view_key"])
 
 
-def test_hostile_ids_stay_apart_and_safe(system: Deployment) -> None:
+def test_hostile_ids_stay_distinct_and_safe(system: Deployment) -> None:
     pictures = [picture for seed, name in enumerate(HOSTILE) for picture in mouse(name, seed=seed, images=1)]
     send(system, *pictures)
     system.wait_for(dict.fromkeys(HOSTILE, 2))
@@ -68,7 +68,7 @@ def test_hostile_ids_stay_apart_and_safe(system: Deployment) -> None:
     assert {safe_segment(name) for name in HOSTILE} <= prefixes
 
 
-def test_a_late_image_makes_a_new_call_that_supersedes(system: Deployment) -> None:
+def test_a_late_image_creates_a_new_call_that_supersedes_the_old_one(system: Deployment) -> None:
     first, second, late = [*mouse("late", seed=50, images=1), mouse("late", seed=51, images=1)[0]]
     send(system, first, second)
     before = system.wait_for({"late": 2})["late"]
@@ -115,7 +115,7 @@ def event(**change: Any) -> bytes:
     return json.dumps(valid | change).encode()
 
 
-def test_bad_input_gets_its_reason_and_the_good_goes_on(system: Deployment) -> None:
+def test_bad_input_gets_its_reason_and_good_input_is_still_called(system: Deployment) -> None:
     good = mouse("good", seed=90, images=1)
     events = system.upload(good)
     truncated = system.upload([Picture("bad", "JAX", DV, good[0].data[: len(good[0].data) // 2])])[0]

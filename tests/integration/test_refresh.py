@@ -44,7 +44,7 @@ def server() -> ForkServerContext:
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Iterator[Cli]:
-    """A stack of its own, on which tiny models serve as version 2 that few specimens were enough for."""
+    """A separate stack on which tiny models, trained on few specimens, serve as version 2."""
     stack = Stack(tmp_path_factory.mktemp("refresh"), tied=True)
     try:
         stack.up()
@@ -73,7 +73,7 @@ def arguments(dataset: Path, folder: Path, *more: str) -> list[str]:
     return ["--dataset", str(dataset), "--folder", str(folder), "--accelerator", "cpu", "--threads", "1", *more]
 
 
-def test_two_at_once_one_leaves_and_says_why(
+def test_of_two_at_once_one_exits_with_the_reason(
     cli: Cli, server: ForkServerContext, dataset: Dataset, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
@@ -111,7 +111,7 @@ def test_a_harmed_version_is_refused_with_triton_s_or_the_card_s_reason_and_with
     assert active(cli) == before
 
 
-def test_killed_at_every_step_what_serves_goes_on_and_the_last_run_promotes_once(
+def test_killed_at_every_step_current_models_keep_serving_and_the_last_run_promotes_once(
     cli: Cli, server: ForkServerContext, dataset: Dataset, tmp_path: Path
 ) -> None:
     before, log = active(cli), tmp_path / "log"
@@ -133,13 +133,13 @@ def test_killed_at_every_step_what_serves_goes_on_and_the_last_run_promotes_once
     assert active(cli) == after
 
 
-def test_the_improvement_that_was_promoted_is_to_be_seen(cli: Cli) -> None:
+def test_the_promoted_improvement_is_measurable(cli: Cli) -> None:
     newest = active(cli)
     assert newest.evaluation_key is not None
     decision = read_decision(ObjectStore(cli.settings), newest.evaluation_key)
     assert decision.outcome == "promote"
     assert all(one.difference >= 0 for one in decision.comparisons[:3])
-    assert decision.comparisons[2].lowest > 0  # level 3, of which the first version knew little
+    assert decision.comparisons[2].lowest > 0  # level 3, which the first version hardly learned
     (shown,) = cli.json("models", "show", "cae", newest.versions["cae"])
     assert (shown["decision"], shown["evaluation"]) == ("promote", newest.evaluation_key)
     assert shown["judged on"] == "120 specimens, 60 abnormal"

@@ -1,4 +1,4 @@
-"""Past specimens are called anew: by another version, after a rollback, after a kill, from their originals."""
+"""Past specimens are reprocessed: by another version, after a rollback, after a kill, from their originals."""
 
 import signal
 import time
@@ -46,7 +46,7 @@ def cli(system: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Cli:
 
 
 def promoted(system: Deployment, folder: Path, version: int) -> int:
-    """Bring a version and have it make the calls; returns the activation."""
+    """Add a version and promote it; returns the activation."""
     write_variant(folder, version, shifted(version / 10))
     repository = ModelRepository(system.settings.model_repository)
     add_version(ModelRepository(folder), repository, MODEL, version)
@@ -106,7 +106,7 @@ def test_a_new_version_calls_every_past_specimen_and_history_stays(
     assert (again["records"], again["total"]["up_to_date"]) == (0, 5)
 
 
-def test_killed_in_the_middle_it_goes_on_and_calls_each_once(system: Deployment, cli: Cli, tmp_path: Path) -> None:
+def test_killed_in_the_middle_it_continues_and_calls_each_once(system: Deployment, cli: Cli, tmp_path: Path) -> None:
     activation = promoted(system, tmp_path, 3)
     process = cli.process("reprocess", "--rate", "0.5")
     wait_until(lambda: calls_by(system, activation) > 0)
@@ -138,8 +138,8 @@ def test_a_live_specimen_keeps_its_newer_revision(system: Deployment, cli: Cli, 
     process = cli.process("reprocess", "--rate", "50", "--json")
     wait_until(lambda: calls_by(system, activation) == 4)
     system.services.start(["assembler"])
-    out, words = process.communicate(timeout=300)
-    assert process.returncode == 0, words
+    out, output = process.communicate(timeout=300)
+    assert process.returncode == 0, output
     assert '"outdated": 5' in out
     assert current(system)[live] == (GENERATION, 4, activation)
     assert newest_on_topic(system, live) == 4
@@ -147,8 +147,8 @@ def test_a_live_specimen_keeps_its_newer_revision(system: Deployment, cli: Cli, 
     announced(cli, 12)
 
 
-def test_from_the_originals_every_image_is_standardised_anew(system: Deployment, cli: Cli, tmp_path: Path) -> None:
-    """The past is made: what p2 has made is given to p1, in the ledger and in object storage."""
+def test_from_the_originals_every_image_is_standardised_again(system: Deployment, cli: Cli, tmp_path: Path) -> None:
+    """Create past data: relabel the output of p2 as that of p1, in the ledger and in object storage."""
     gone = announced_elsewhere(system, "recall-gone")
     make_past(system)
     system.store.delete(gone)
@@ -161,7 +161,7 @@ def test_from_the_originals_every_image_is_standardised_anew(system: Deployment,
     assert reprocessed(cli, "--from-originals")["without_result"] == []
     expected = {specimen: 2 for specimen in (*MICE, "recall-gone") if specimen != REFUSED} | {MICE[2]: 4}
     wait_until(lambda: {s: r for s, (g, r, _) in current(system).items() if g == GENERATION} == expected)
-    assert current(system)[REFUSED][0] == GENERATION - 1  # still called as it was: one of its originals is lost
+    assert current(system)[REFUSED][0] == GENERATION - 1  # its call is unchanged: one of its originals is lost
     (refused,) = cli.json("rejections", "list", "--specimen", REFUSED)
     assert refused["reason"] == "object_missing"
     announced(cli, 14)
@@ -184,7 +184,7 @@ def newest_on_topic(system: Deployment, specimen: str) -> int:
 
 
 def announced_elsewhere(system: Deployment, specimen: str) -> str:
-    """Send a mouse of which one picture lies under an address of its own and no digest was told; returns its key."""
+    """Send a mouse with one picture at a custom address and without a digest; returns its key."""
     pictures: list[Picture] = mouse(specimen, seed=90, images=1)
     key = f"incoming/{specimen}"
     system.store.put(key, pictures[0].data)

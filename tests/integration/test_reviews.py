@@ -53,8 +53,8 @@ class Curator:
     labels: Path
 
     def xray(self, *arguments: object, exit_code: int = 0) -> Result:
-        words = [str(one) for one in arguments]
-        answer = CliRunner().invoke(app, words, env=self.deployment.environment, catch_exceptions=False)
+        given = [str(one) for one in arguments]
+        answer = CliRunner().invoke(app, given, env=self.deployment.environment, catch_exceptions=False)
         assert answer.exit_code == exit_code, answer.output
         return answer
 
@@ -70,7 +70,7 @@ class Curator:
 
 @pytest.fixture(scope="module")
 def curator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Curator]:
-    """Five called mice, of which a label set knows three; the sink runs."""
+    """Five called mice, three of which are in a label set; the sink runs."""
     folder = tmp_path_factory.mktemp("reviews")
     labels = label_set(folder / "labels", {LEARNT[0]: SPINE, LEARNT[1]: NORMAL, JUDGED[0]: (0, *[None] * 13)})
     stack = Stack(folder / "stack", tied=True)
@@ -91,7 +91,7 @@ def curator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Curator]:
 
 
 def _call(deployment: Deployment, settings: ServiceSettings) -> None:
-    """Store tensors as the fuser does and publish calls as the classifier does; no model is asked."""
+    """Store tensors as the fuser does and publish calls as the classifier does; no model is involved."""
     messages = []
     for number, specimen in enumerate(EVERYONE):
         tensor = np.random.default_rng(number).integers(0, 255, size=(224, 224, 3), dtype=np.uint8)
@@ -111,7 +111,7 @@ def _label(dataset: Dataset, specimen: str, label: str) -> int:
     return int(dataset.labels[dataset.specimens.index(specimen), LABEL_ORDER.index(label)])
 
 
-def test_a_review_is_shown_beside_the_call_kept_and_traced(curator: Curator) -> None:
+def test_a_review_is_shown_with_the_call_stored_and_traced(curator: Curator) -> None:
     mouse_ = LEARNT[2]
     answer = curator.xray(
         "review", mouse_, "--abnormal", "spine,fusion", "--normal", "Ribs", "--who", "anna", "--note", "one block"
@@ -129,20 +129,20 @@ def test_a_review_is_shown_beside_the_call_kept_and_traced(curator: Curator) -> 
     assert "one block" in curator.xray("calls", mouse_).stdout
 
 
-def test_a_review_of_nothing_or_of_what_cannot_be_is_refused(curator: Curator) -> None:
+def test_an_empty_or_impossible_review_is_refused(curator: Curator) -> None:
     before = curator.reviews()
-    for words, reason in (
+    for given, reason in (
         (("review", "nobody", "--abnormal", "Spine"), "no_call"),
         (("review", LEARNT[0], "--abnormal", "Shape", "--normal", "Spine"), "field_invalid"),
         (("review", LEARNT[0], "--abnormal", "Spien"), "label_unknown"),
     ):
         with pytest.raises(Rejected) as refused:
-            curator.xray(*words)
+            curator.xray(*given)
         assert refused.value.reason == reason
     assert curator.reviews() == before
 
 
-def test_a_poisoned_line_costs_no_other_and_sending_again_adds_nothing(curator: Curator, tmp_path: Path) -> None:
+def test_an_invalid_line_affects_no_other_and_sending_again_adds_nothing(curator: Curator, tmp_path: Path) -> None:
     before = curator.reviews()
     file = tmp_path / "reviews.csv"
     file.write_text(
@@ -157,7 +157,7 @@ def test_a_poisoned_line_costs_no_other_and_sending_again_adds_nothing(curator: 
         assert f"{file}:3: field_invalid: not a valid Review" in answer.stderr
         assert "2 reviews sent, 1 lines rejected" in answer.stderr
     wait_until(lambda: curator.reviews() == before + 2)
-    # What is put on the topic past the command is refused by the sink, and stays in the ledger with its bytes.
+    # The sink refuses what is published without the command, and the ledger keeps its bytes.
     _publish(curator, LEARNT[0], b'{"biological_sample_id": "x", "verdicts": {"Tail": "odd"}, "who": "eve"}')
     wait_until(
         lambda: bool(curator.deployment.query("select 1 from rejection where source_topic = 'phenotype.reviews'"))
@@ -165,7 +165,7 @@ def test_a_poisoned_line_costs_no_other_and_sending_again_adds_nothing(curator: 
     assert curator.reviews() == before + 2
 
 
-def test_a_dataset_is_collected_the_same_again_and_anew_after_a_verdict(curator: Curator) -> None:
+def test_collecting_again_gives_the_same_dataset_and_a_new_one_after_a_verdict(curator: Curator) -> None:
     first = curator.collect("--grow-evaluation")
     assert set(first.specimens) == {*LEARNT, *JUDGED}
     assert first.description.left_out == {"no_label": 1}
@@ -180,7 +180,7 @@ def test_a_dataset_is_collected_the_same_again_and_anew_after_a_verdict(curator:
     curator.xray("review", LEARNT[0], "--abnormal", "Shape", "--who", "anna")
     curator.xray("review", *UNLABELLED, "--normal", "Abnormal", "--who", "anna")
     wait_until(lambda: curator.reviews() == 5)
-    # Tensors that were fetched once are not asked for again.
+    # Tensors are fetched only once.
     curator.deployment.store.put(_tensor_key(curator, LEARNT[0]), b"gone")
     second = curator.collect()
     assert second.digest != first.digest
@@ -202,14 +202,14 @@ def test_a_watching_refresh_counts_the_reviews_that_came_since(curator: Curator)
     assert not Schedule(schedule.every, len(moments) + 1).is_due(begun, now(), partial(reviews_since, settings))
 
 
-def test_a_dataset_and_its_evaluation_set_lie_in_object_storage(curator: Curator, tmp_path: Path) -> None:
+def test_a_dataset_and_its_evaluation_set_are_in_object_storage(curator: Curator, tmp_path: Path) -> None:
     dataset = curator.collect()
     store = curator.deployment.store
     for name in ("manifest.parquet", "dataset.json", "evaluation.parquet"):
         assert store.get(f"datasets/{dataset.digest}/{name}") == (dataset.folder / name).read_bytes()
     assert store.keys("datasets/evaluation/") == ["datasets/evaluation/000001.parquet"]
     assert not store.put_new("datasets/evaluation/000001.parquet", b"another")
-    # Elsewhere, with nothing but the servers, it is the same set; the spoiled tensor is told and costs no other.
+    # Another machine gets the same set from the servers alone; the damaged tensor is reported and affects no other.
     elsewhere = Curator(curator.deployment, tmp_path / "elsewhere", curator.labels).collect()
     assert elsewhere.description.left_out == {"tensor_differs": 1}
     assert elsewhere.description.evaluation.digest == dataset.description.evaluation.digest

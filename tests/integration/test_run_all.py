@@ -1,4 +1,4 @@
-"""`xray run all`: six services under one command."""
+"""`xray run all`: six services started by one command."""
 
 import os
 import signal
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.integration
 
 def test_all_services_run_are_started_again_and_stop_cleanly(stack: Stack, tmp_path: Path) -> None:
     list(prepare(settings_of(stack.environment())))
-    said = tmp_path / "said"
+    log_file = tmp_path / "log_file"
     command = [sys.executable, "-m", "services.cli.main", "run", "all", "--logs", str(tmp_path / "logs")]
-    with said.open("w") as output:
+    with log_file.open("w") as output:
         environment = os.environ | stack.environment() | {"XRAY_MONITOR_FOLDER": str(tmp_path / "tables")}
         process = subprocess.Popen(command, env=environment, stderr=output, start_new_session=True)
     try:
-        wait_for("All services are ready", said, process)
+        wait_for("All services are ready", log_file, process)
         child_of(process, "intake").kill()
-        wait_for("intake stopped unexpectedly and was restarted", said, process)
+        wait_for("intake stopped unexpectedly and was restarted", log_file, process)
         process.send_signal(signal.SIGINT)
         assert process.wait(40) == 0
     finally:
@@ -43,15 +43,15 @@ def test_a_service_whose_servers_are_gone_stops_soon(tmp_path: Path) -> None:
     servers.up()
     environment = os.environ | servers.environment()
     list(prepare(settings_of(servers.environment())))
-    said = tmp_path / "said"
-    with said.open("w") as output:
+    log_file = tmp_path / "log_file"
+    with log_file.open("w") as output:
         command = [sys.executable, "-m", "services.cli.main", "run", "fuser"]
         (port,) = choose(1)
         environment |= {"XRAY_HTTP_PORT": str(port)}
         process = subprocess.Popen(command, env=environment, stderr=output, start_new_session=True)
     try:
         while not ready(port):
-            assert process.poll() is None, said.read_text()
+            assert process.poll() is None, log_file.read_text()
             time.sleep(0.1)
         servers.down()
         servers.clear()
@@ -61,7 +61,7 @@ def test_a_service_whose_servers_are_gone_stops_soon(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    assert '"stopped"' in said.read_text()
+    assert '"stopped"' in log_file.read_text()
 
 
 def ready(port: int) -> bool:
@@ -72,11 +72,11 @@ def ready(port: int) -> bool:
         return False
 
 
-def wait_for(words: str, said: Path, process: subprocess.Popen[bytes]) -> None:
+def wait_for(text: str, log_file: Path, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
-    while words not in " ".join(said.read_text().split()):
-        assert process.poll() is None, said.read_text()
-        assert time.monotonic() < deadline, said.read_text()
+    while text not in " ".join(log_file.read_text().split()):
+        assert process.poll() is None, log_file.read_text()
+        assert time.monotonic() < deadline, log_file.read_text()
         time.sleep(0.1)
 
 

@@ -1,4 +1,4 @@
-"""A candidate in shadow on real servers: whatever it does, the same load gives the same calls."""
+"""A candidate in shadow on real servers: the same load gives the same calls, whatever it does."""
 
 import os
 import signal
@@ -65,7 +65,7 @@ def services(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 
 @pytest.fixture(scope="module")
 def tensors(cli: Cli) -> list[tuple[str, str]]:
-    """No black pixel: the poisoned version answers NaN to each."""
+    """Without a black pixel: the poisoned version returns NaN for each."""
     return tensor_keys(cli.settings, lit(SPECIMENS))
 
 
@@ -74,7 +74,7 @@ Run = Callable[[str], Called]
 
 @pytest.fixture(scope="module")
 def run(cli: Cli, services: Processes, tensors: list[tuple[str, str]]) -> Run:
-    """Send the load under specimens of a name, and return what was called, in the order of the tensors."""
+    """Send the load with specimen ids that start with a name; return the calls in the order of the tensors."""
 
     def called(name: str) -> Called:
         specimens = [f"{name}-{number}" for number in range(SPECIMENS)]
@@ -138,7 +138,7 @@ def test_a_candidate_that_works_changes_no_call_and_is_compared_on_its_share(
     assert any(one.differs for one in labels.values())
 
 
-def test_the_commands_show_it_and_hold_to_it(cli: Cli) -> None:
+def test_the_commands_show_and_enforce_it(cli: Cli) -> None:
     roles = {one["version"]: one["role"] for one in cli.json("models", "list") if one["model"] == MODEL}
     assert roles == {1: "active", GOOD: "shadow", POISONED: "waiting", SLOW: "waiting"}
     assert "Compared in shadow" in cli("models", "list")
@@ -159,7 +159,7 @@ def test_a_candidate_that_hangs_changes_no_call(
 ) -> None:
     stubs = stubs_of(repository, GOOD)
     assert stubs
-    for stub in stubs:  # never continued: Triton gives such a process up after a second
+    for stub in stubs:  # never continued: Triton abandons such a process after a second
         os.kill(stub, signal.SIGSTOP)
     assert run("hangs") == alone
     wait_until(lambda: failures(services, "INTERNAL") > 0, 60, "the candidate fails")
@@ -231,13 +231,13 @@ def test_a_record_that_pins_another_card_is_never_asked(
 
 def stubs_of(repository: ModelRepository, version: int) -> list[int]:
     """Return the process ids of Triton's stubs that run a version."""
-    wanted = str(repository.folder(MODEL, version)).encode()
+    folder_bytes = str(repository.folder(MODEL, version)).encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
         except OSError:
             continue
-        if b"triton_python_backend_stub" in command and wanted in command:
+        if b"triton_python_backend_stub" in command and folder_bytes in command:
             found.append(int(process.name))
     return found

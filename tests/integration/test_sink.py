@@ -1,4 +1,4 @@
-"""The sink on a real broker and a real database that goes away while it works."""
+"""The sink on a real broker and a real database that becomes unavailable while it works."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ WHOLE = (SPECIMENS, SPECIMENS, 2 * SPECIMENS, SPECIMENS, SPECIMENS, 0)
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Kafka and PostgreSQL; the sink needs no other."""
+    """Kafka and PostgreSQL, the only servers that the sink needs."""
     stack = Stack(tmp_path_factory.mktemp("sink"), tied=True)
     stack.up(["kafka", "postgres"])
     yield stack
@@ -49,7 +49,7 @@ def settings(servers: Stack) -> ServiceSettings:
 
 @contextmanager
 def running(settings: ServiceSettings) -> Iterator[BatchLoop[Event]]:
-    """A sink that runs in a thread until the end of the block."""
+    """A sink that runs in a thread until the block ends."""
     stop = threading.Event()
     sink = build(settings)
     with closing(KafkaTransport(settings, sink.stage, list(sink.topics.events))) as transport, closing(sink):

@@ -1,4 +1,4 @@
-"""The local stack with its real servers: started twice, killed, repaired, tied, interrupted."""
+"""The local stack with its real servers: started twice, killed, repaired, tied to a process, interrupted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ import sys, time
 from pathlib import Path
 from deploy.local.stack import Stack
 stack = Stack(Path(sys.argv[1]), tied=sys.argv[2] == "tied")
-stack.up(sys.argv[3:], progress=lambda *said: print(": ".join(said), flush=True))
+stack.up(sys.argv[3:], progress=lambda *messages: print(": ".join(messages), flush=True))
 print("all are up", flush=True)
 time.sleep(600)
 """
@@ -67,13 +67,13 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
 
 @pytest.mark.integration
 def test_up_again_leaves_working_servers_alone(own: Stack) -> None:
-    before, said = pids(own), []
+    before, messages = pids(own), []
     assert None not in before.values()
     began = time.monotonic()
-    own.up(progress=lambda server, words: said.append((server, words)))
+    own.up(progress=lambda server, text: messages.append((server, text)))
     assert time.monotonic() - began < 5
     assert pids(own) == before
-    assert sorted(said) == sorted((name, "already running") for name in SERVERS)
+    assert sorted(messages) == sorted((name, "already running") for name in SERVERS)
     assert {server.name: server.state for server in own.status()} == dict.fromkeys(SERVERS, "running")
 
 
@@ -87,7 +87,7 @@ def test_every_port_is_on_loopback_only(own: Stack) -> None:
 
 
 @pytest.mark.integration
-def test_the_environment_on_disk_is_the_one_of_the_stack(own: Stack) -> None:
+def test_the_environment_on_disk_is_that_of_the_stack(own: Stack) -> None:
     environment = own.environment()
     assert load_environment(own.folder.root) == environment
     assert sorted(environment) == [
@@ -205,11 +205,11 @@ def supervisor(folder: Path, tied: str, *servers: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=CLONE)
 
 
-def read_until(process: subprocess.Popen[str], words: str) -> None:
+def read_until(process: subprocess.Popen[str], text: str) -> None:
     for line in process.stdout or process.stderr or ():
-        if words in line:
+        if text in line:
             return
-    pytest.fail(f"it ended without saying {words!r}")
+    pytest.fail(f"it exited without printing {text!r}")
 
 
 def s3(environment: dict[str, str]) -> S3Client:

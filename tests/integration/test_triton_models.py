@@ -1,4 +1,4 @@
-"""Both models on the real Triton: what it answers is what ONNX Runtime computes."""
+"""Both models on the real Triton give the same output as ONNX Runtime."""
 
 import shutil
 from collections.abc import Iterator
@@ -78,7 +78,9 @@ def test_wrong_tensor_is_an_invalid_argument(client: Any, name: str, images: NDA
     _infer(client, name, IMAGES[:1])
 
 
-def test_graph_that_is_not_the_cards_answers_with_an_error_and_the_others_serve_on(stack: Stack, client: Any) -> None:
+def test_a_graph_that_does_not_match_its_card_returns_an_error_and_the_others_keep_serving(
+    stack: Stack, client: Any
+) -> None:
     served = Path(str(stack.servers["triton"].repository)) / "cae"  # type: ignore[attr-defined]
     torn = served / "2"
     shutil.copytree(served / "1", torn)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for this folder alone, because its tests restart it."""
+"""A real PostgreSQL for this folder only, because its tests restart it."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,7 +15,7 @@ from services.ledger.writer import Ledger
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack of which only PostgreSQL runs."""
+    """A stack in which only PostgreSQL runs."""
     servers = Stack(tmp_path_factory.mktemp("postgres"), tied=True)
     servers.up(["postgres"])
     yield servers

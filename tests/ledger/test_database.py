@@ -38,7 +38,7 @@ def test_wrong_access_is_fatal_and_names_the_setting(dsn: str, wrong: dict[str, 
 
 
 @pytest.mark.integration
-def test_a_connection_is_durable_in_utc_and_never_holds_locks_for_ever(dsn: str) -> None:
+def test_a_connection_is_durable_in_utc_and_never_holds_locks_forever(dsn: str) -> None:
     with connect(conninfo.make_conninfo(dsn, options="-c lock_timeout=7s"), "test") as connection:
         shown = {
             name: connection.execute(f"show {name}").fetchone()

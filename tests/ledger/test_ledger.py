@@ -227,7 +227,7 @@ def test_a_terminated_connection_is_replaced(ledger: Ledger, reader: Connection)
 
 
 def test_a_follower_never_misses_a_call_of_a_slower_writer(dsn: str, reader: Connection) -> None:
-    """The slow writer draws its numbers first and commits last; the quick one must wait before it draws any."""
+    """The slow writer takes its numbers first and commits last; the quick one must wait before it takes any."""
     batches = [[call(f"{writer}-{number}") for number in range(40)] for writer in range(4)]
     seen: list[int] = []
     writing = [threading.Thread(target=_write_each, args=(dsn, batch)) for batch in batches]

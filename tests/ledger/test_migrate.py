@@ -45,7 +45,7 @@ def test_an_applied_migration_must_not_change(empty_dsn: str, tmp_path: Path) ->
         migrate(empty_dsn, tmp_path)
 
 
-def test_later_migrations_follow_and_a_broken_one_leaves_nothing_behind(empty_dsn: str, tmp_path: Path) -> None:
+def test_later_migrations_follow_and_a_broken_one_changes_nothing(empty_dsn: str, tmp_path: Path) -> None:
     (tmp_path / "0001_first.sql").write_text("create table first ()")
     assert migrate(empty_dsn, tmp_path) == ["0001_first"]
     (tmp_path / "0002_second.sql").write_text("create table second ()")

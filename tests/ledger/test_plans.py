@@ -1,4 +1,4 @@
-"""The questions that are asked often stay cheap in a ledger of many specimens: no plan reads a whole table."""
+"""Frequent queries stay cheap in a ledger of many specimens: no plan reads a whole table."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

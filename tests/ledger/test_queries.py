@@ -45,7 +45,7 @@ def test_a_follower_sees_each_call_once_in_order_including_superseded_ones(ledge
     assert queries.calls_after(reader, newer[-1].sequence) == []
 
 
-def test_the_calls_of_a_specimen_come_with_the_current_one_first(ledger: Ledger, reader: Connection) -> None:
+def test_the_calls_of_a_specimen_start_with_the_current_one(ledger: Ledger, reader: Connection) -> None:
     later = [call("a", revision=2, generation=2), call("a", revision=4), call("a", revision=3, activation=9)]
     ledger.write(records([*reversed(later), call("b")]))
 
@@ -88,14 +88,16 @@ def test_a_set_is_complete_within_one_preprocessing_version_only(ledger: Ledger,
     assert (state.state, state.dv_views, state.lat_views) == ("incomplete", 0, 1)
 
 
-def test_a_call_whose_views_were_not_seen_still_makes_its_specimen_complete(ledger: Ledger, reader: Connection) -> None:
+def test_a_call_whose_views_are_not_recorded_still_makes_its_specimen_complete(
+    ledger: Ledger, reader: Connection
+) -> None:
     """As in a ledger that is rebuilt after the records on the topic of views have expired."""
     ledger.write(records([call("a"), image("b")]))
 
     assert [one.biological_sample_id for one in queries.incomplete_specimens(reader, timedelta(0))] == ["b"]
 
 
-def test_incomplete_specimens_come_by_age(ledger: Ledger, reader: Connection) -> None:
+def test_incomplete_specimens_are_sorted_by_age(ledger: Ledger, reader: Connection) -> None:
     young = now() - timedelta(minutes=30)
     ledger.write([record(image("young"), 0, young), record(image("old", centre="TCP"), 0, minutes(1))])
     ledger.write([record(image("older"), 0, minutes(0)), *records([view("done"), view("done", "LAT")])])
@@ -129,9 +131,9 @@ def test_rejections_can_be_counted_listed_and_read(ledger: Ledger, reader: Conne
     assert len(queries.rejections(reader, biological_sample_id="a")) == 2
     assert queries.rejections(reader, since=FAR) == []
 
-    opened = queries.find_rejection(reader, blank.rejection_id[:12])
-    assert opened == blank
-    assert opened.original_bytes() == b'\x00\xff{"not": "json"'
+    found = queries.find_rejection(reader, blank.rejection_id[:12])
+    assert found == blank
+    assert found.original_bytes() == b'\x00\xff{"not": "json"'
     assert queries.find_rejection(reader, "%") is None
     with pytest.raises(Rejected) as ambiguous:
         queries.find_rejection(reader, "")
@@ -160,15 +162,15 @@ def test_counts_by_centre_and_in_all(ledger: Ledger, reader: Connection) -> None
     assert queries.ledger_count(reader) == queries.LedgerCount(3, 3, 2, 2, 2, 2, minutes(5))
 
 
-def test_reviews_are_kept_once_and_come_with_the_newest_first(ledger: Ledger, reader: Connection) -> None:
-    said = [review("a", "anna", 2, Spine="abnormal"), review("a", "ben", 3, Spine="normal"), review("b", "anna", 1)]
-    ledger.write(records([call("a"), *said]))
-    ledger.write(records(said))
+def test_reviews_are_stored_once_and_listed_newest_first(ledger: Ledger, reader: Connection) -> None:
+    reviews = [review("a", "anna", 2, Spine="abnormal"), review("a", "ben", 3, Spine="normal"), review("b", "anna", 1)]
+    ledger.write(records([call("a"), *reviews]))
+    ledger.write(records(reviews))
 
-    assert [one.review for one in queries.reviews(reader)] == [said[1], said[0], said[2]]
-    assert [one.review for one in queries.reviews(reader, who="anna", limit=1)] == [said[0]]
+    assert [one.review for one in queries.reviews(reader)] == [reviews[1], reviews[0], reviews[2]]
+    assert [one.review for one in queries.reviews(reader, who="anna", limit=1)] == [reviews[0]]
     assert queries.reviews(reader, since=FAR) == []
     history = queries.specimen_history(reader, "a")
     assert history is not None
-    assert [one.review_id for one in history.reviews] == [said[1].review_id, said[0].review_id]
+    assert [one.review_id for one in history.reviews] == [reviews[1].review_id, reviews[0].review_id]
     assert set(queries.current_calls_of(reader, ["a", "b"])) == {"a"}

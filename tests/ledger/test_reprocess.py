@@ -30,7 +30,7 @@ def newer(event: ImageEvent, content: str) -> Event:
     return standardised(event, "DV", content, preprocessing_version="p2", preprocessing_generation=2)
 
 
-def test_specimens_come_page_by_page_in_the_order_of_their_ids(ledger: Ledger, reader: Connection) -> None:
+def test_specimens_are_returned_page_by_page_in_the_order_of_their_ids(ledger: Ledger, reader: Connection) -> None:
     write(ledger, *(image(name, name) for name in ("c", "B", "a", "é")), image("d", "d", centre="TCP"))
 
     def names(after: str | None, limit: int, selection: Selection = Selection()) -> list[str]:  # noqa: B008

@@ -55,7 +55,7 @@ def _killed_in_the_middle(postgres: Stack, dsn: str, write: Callable[[], object]
     assert failed == [Retriable]
 
 
-def test_a_kill_in_the_middle_of_a_batch_loses_nothing_and_doubles_nothing(postgres: Stack, dsn: str) -> None:
+def test_a_kill_in_the_middle_of_a_batch_loses_and_duplicates_nothing(postgres: Stack, dsn: str) -> None:
     before: list[Event] = [image("a"), rejection("a", 1)]
     batch = records([image("b"), view("b"), view("b", "LAT"), call("b"), rejection("b", 2), *before])
 
@@ -73,8 +73,8 @@ def test_a_kill_in_the_middle_of_a_batch_loses_nothing_and_doubles_nothing(postg
     assert (written.specimens, written.images, written.views, written.calls, written.rejections) == (2, 2, 2, 1, 2)
 
 
-def test_a_frozen_worker_does_not_hold_its_locks_for_ever(dsn: str, reader: Connection) -> None:
-    """As under SIGSTOP: the session stays open in a transaction and says nothing more."""
+def test_a_frozen_worker_does_not_hold_its_locks_forever(dsn: str, reader: Connection) -> None:
+    """As under SIGSTOP: the session stays open in a transaction and sends nothing more."""
     with closing(connect(dsn, "frozen")) as frozen, closing(Ledger(dsn)) as ledger:
         frozen.execute("set idle_in_transaction_session_timeout = '300ms'")
         frozen.execute("begin")

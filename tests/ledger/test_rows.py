@@ -103,9 +103,9 @@ def test_merged_updates_are_minima_in_any_order_and_grouping(sightings: list[Spe
 
 
 def test_a_review_is_one_row_with_an_id_derived_from_its_content() -> None:
-    said = review("1", Spine="abnormal", Ribs="unknown")
-    made = row_of(record(said))
+    event = review("1", Spine="abnormal", Ribs="unknown")
+    made = row_of(record(event))
 
     assert (made.table, made.specimen) == ("review", None)
-    assert made.row["review_id"] == said.review_id
+    assert made.row["review_id"] == event.review_id
     assert made.row["verdicts"].obj == {"Spine": "abnormal", "Ribs": "unknown"}

@@ -1,4 +1,4 @@
-"""The committed models: cards, graphs and configurations belong together."""
+"""The committed models: cards, graphs and configurations match."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _graph(card: ModelCard) -> bytes:
     return (REPOSITORY / card.model / str(card.version) / "model.onnx").read_bytes()
 
 
-def test_both_backbones_are_there() -> None:
+def test_both_backbones_are_committed() -> None:
     assert sorted(path.parent.name for path in REPOSITORY.glob("*/config.pbtxt")) == sorted(BACKBONES)
 
 

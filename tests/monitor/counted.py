@@ -41,12 +41,12 @@ class Sent:
 
 
 def window_start(hours_ago: float) -> datetime:
-    """The start of a window that closed long ago; such a one is published as soon as it is counted."""
+    """The start of a window that closed long ago, so it is published as soon as it is counted."""
     return datetime.fromtimestamp((time.time() - hours_ago * 3600) // LENGTH * LENGTH, UTC)
 
 
 def sendings(centre: str, start: datetime, count: int, contrast: float = 0.45, tag: str = "") -> list[Sent]:
-    """What `count` specimens with one image each leave on the topics; every tenth image is refused."""
+    """The events of `count` specimens with one image each; every tenth image is refused."""
     dice = random.Random(f"{centre} {start} {tag}")
     sent: list[Sent] = []
     for number in range(count):
@@ -90,7 +90,7 @@ class Counted:
         migrate(self.settings.postgres_dsn.get_secret_value())
 
     def send(self, sendings: Iterable[Sent], pause: float = 0.0) -> None:
-        """Publish, `pause` seconds apart, and wait for the broker's word."""
+        """Publish, `pause` seconds apart, and wait for the broker's acknowledgement."""
         producer: Any = KafkaProducer(
             bootstrap_servers=self.settings.kafka_bootstrap, delivery_timeout_ms=120_000, max_block_ms=120_000
         )
@@ -115,22 +115,24 @@ class Counted:
             }
 
     def wait_for(
-        self, wanted: Mapping[tuple[str, datetime], int], services: Processes, seconds: float = 90
+        self, expected: Mapping[tuple[str, datetime], int], services: Processes, seconds: float = 90
     ) -> dict[tuple[str, datetime], CentreStatistics]:
         """Wait until these windows are published with this many images and everything that belongs to them."""
         deadline = time.monotonic() + seconds
         while True:
             found = self.published()
-            short = {key: found[key].images if key in found else 0 for key in wanted}
-            if all(key in found and _whole(found[key], count) for key, count in wanted.items()):
+            short = {key: found[key].images if key in found else 0 for key in expected}
+            if all(key in found and _whole(found[key], count) for key, count in expected.items()):
                 return found
             if time.monotonic() > deadline:
-                raise AssertionError(f"wanted {wanted}, found {short}; the log ends:\n{services.log_tail('monitor')}")
+                raise AssertionError(
+                    f"expected {expected}, found {short}; the log ends:\n{services.log_tail('monitor')}"
+                )
             services.restart_crashed()
             time.sleep(0.5)
 
     def ledger(self, centre: str, start: datetime) -> dict[str, Any]:
-        """The same counts as the ledger has them."""
+        """The same counts from the ledger."""
         with psycopg.connect(self.settings.postgres_dsn.get_secret_value()) as connection:
             reasons = connection.execute(
                 "select reason, count(*) from rejection where centre = %(centre)s and source_timestamp >= %(start)s "
@@ -147,7 +149,7 @@ class Counted:
 
 
 def counts_of(window: CentreStatistics) -> dict[str, Any]:
-    """What is compared with the ledger."""
+    """The figures that are compared with the ledger."""
     return {
         "images": window.images,
         "accepted": window.accepted,
@@ -158,19 +160,19 @@ def counts_of(window: CentreStatistics) -> dict[str, Any]:
 
 
 def metric(services: Processes, name: str, **labels: str) -> float | None:
-    """The value of one of the monitor's metrics, None if it is not there."""
+    """The value of one of the monitor's metrics; None if it is missing."""
     with urllib.request.urlopen(f"http://127.0.0.1:{services.port('monitor')}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    wanted = {f'{label}="{value}"' for label, value in labels.items()}
+    expected = {f'{label}="{value}"' for label, value in labels.items()}
     for line in lines:
-        if line.startswith(name + "{") and wanted <= set(line[len(name) + 1 : line.rindex("}")].split(",")):
+        if line.startswith(name + "{") and expected <= set(line[len(name) + 1 : line.rindex("}")].split(",")):
             return float(line.rsplit(" ", 1)[1])
     return None
 
 
 @contextmanager
 def counted(folder: Path, **monitor: str) -> Iterator[Counted]:
-    """Bring up a broker and a database of one's own; take them down at the end."""
+    """Start a separate broker and database; stop them at the end."""
     stack = Stack(folder / "stack", tied=True)
     try:
         stack.up(["kafka", "postgres"])

@@ -26,7 +26,7 @@ def test_a_view_counts_with_the_bins_of_its_scores() -> None:
     assert observe(event, NOON).adds == ("accepted", "score:contrast:1", "score:touching:0", "score:animals:1")
 
 
-def test_a_call_counts_its_positive_labels_and_its_doubts() -> None:
+def test_a_call_counts_its_positive_and_uncertain_labels() -> None:
     adds = observe(call("a"), NOON).adds
     assert adds == ("calls", "positive:Abnormal", "positive:Spine", "uncertain", "disagreement")
     healthy = call("a", vector=(0,) * 13, abnormal=False, uncertain=(), disagreement=())
@@ -34,7 +34,7 @@ def test_a_call_counts_its_positive_labels_and_its_doubts() -> None:
 
 
 @pytest.mark.parametrize("centre", [None, "", " ", "a\x00b"])
-def test_a_rejection_without_a_readable_centre_is_counted_apart(centre: str | None) -> None:
+def test_a_rejection_without_a_readable_centre_is_counted_separately(centre: str | None) -> None:
     assert observe(rejection("a", centre=centre), NOON).centre == UNKNOWN_CENTRE
     assert observe(rejection("a"), NOON).centre == "JAX"
     assert observe(rejection("a"), NOON).adds == ("rejected:view_blank",)

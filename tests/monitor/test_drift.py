@@ -22,7 +22,7 @@ def drifted(one: CentreStatistics) -> set[str]:
     return {drift.measure for drift in one.drift if drift.drifted}
 
 
-def test_the_same_pictures_are_no_drift() -> None:
+def test_the_same_pictures_are_not_drift() -> None:
     found = judged(window(**contrasts(60, 40)), [window(**contrasts(120, 80)), window(**contrasts(61, 39))], RULE)
     assert found.reference_windows == 2
     assert {drift.measure: drift.count for drift in found.drift} == {"outcome": 100, "score.contrast": 100}
@@ -56,8 +56,8 @@ def test_few_observations_are_not_judged() -> None:
     assert judged(window(**many), [], RULE).drift == ()
 
 
-def test_a_small_but_certain_shift_is_no_drift() -> None:
-    """55 % against 50 % of 10,000 is beyond chance; nobody would change a detector's settings for it."""
+def test_a_small_but_certain_shift_is_not_drift() -> None:
+    """55 % against 50 % of 10,000 is statistically significant but too small to matter."""
     found = judged(window(**contrasts(5500, 4500)), [window(**contrasts(5000, 5000))], RULE)
     assert not drifted(found)
 

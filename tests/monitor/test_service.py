@@ -63,16 +63,16 @@ def test_a_clean_stop_costs_nothing_and_late_events_publish_again(system: Counte
     system.send(sendings("JAX", BEFORE[0], 20, tag="late"))
     services.start(["monitor"])
     services.wait_ready(400)
-    assert metric(services, "xray_centre_drifted_measures", centre="JAX") == 1  # known before anything comes
+    assert metric(services, "xray_centre_drifted_measures", centre="JAX") == 1  # exported before any event arrives
     found = system.wait_for({("JAX", BEFORE[0]): 80}, services)
     assert found["JAX", BEFORE[0]].interrupted
     assert metric(services, "xray_monitor_windows_published_total", occasion="again")
     assert metric(services, "xray_centre_drifted_measures", centre="JAX") == 1  # of the newest window, not of this one
 
 
-def test_what_is_too_late_ahead_or_unreadable_is_counted_apart(system: Counted, services: Processes) -> None:
+def test_late_early_and_unreadable_records_are_counted_separately(system: Counted, services: Processes) -> None:
     system.send(sendings("JAX", window_start(24 * 30), 1, tag="old")[:1])
-    # A refusal: Kafka itself takes no record that is more than an hour ahead.
+    # A rejection event, because Kafka itself refuses records that are more than an hour ahead.
     system.send(sendings("JAX", window_start(-24), 1, tag="ahead")[1:])
     deadline = time.monotonic() + 60
     for cause in ("too_late", "in_the_future"):

@@ -28,7 +28,7 @@ def test_the_index_is_symmetric_and_never_negative(one: dict[str, int], other: d
     assert stability_index(one, one) == 0
 
 
-def test_a_category_that_is_new_counts_and_one_that_is_empty_on_both_sides_does_not() -> None:
+def test_a_new_category_counts_and_one_empty_on_both_sides_does_not() -> None:
     assert stability_index({"a": 90, "b": 10}, {"a": 100}) > 0.1
     assert stability_index({"a": 9, "b": 1, "c": 0}, {"a": 5, "b": 5}) == stability_index(
         {"a": 9, "b": 1}, {"a": 5, "b": 5}

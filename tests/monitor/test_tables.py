@@ -34,7 +34,7 @@ def counted(events: list[Event], table: WindowTable) -> list[bool]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(EVENTS)))
-def test_an_event_counts_once_however_often_it_comes(repeated: list[Event]) -> None:
+def test_an_event_counts_once_however_often_it_arrives(repeated: list[Event]) -> None:
     table, once = WindowTable({}, 4), WindowTable({}, 4)
     assert all(counted(EVENTS, table))
     assert not any(counted(repeated, table))
@@ -45,7 +45,7 @@ def test_an_event_counts_once_however_often_it_comes(repeated: list[Event]) -> N
 
 
 def test_what_a_crash_cuts_off_is_never_counted_twice() -> None:
-    """The changelog is a prefix of the writes; then everything comes again."""
+    """The changelog is a prefix of the writes; then every event is redelivered."""
     writes: list[tuple[Any, Any]] = []
 
     class Written(dict[Any, Any]):

@@ -26,7 +26,7 @@ def test_a_window_closes_after_its_grace_and_expires_later() -> None:
     assert DAYS.expired(0, 15 * DAY)
 
 
-def test_clocks_that_are_wrong_are_told_from_late_events() -> None:
+def test_wrong_clocks_are_distinguished_from_late_events() -> None:
     now = 100.5 * DAY
     assert DAYS.judge(100 * DAY, now) == "counts"
     assert DAYS.judge(101 * DAY, now) == "counts"

@@ -1,4 +1,4 @@
-"""The supervisor of the services, with a small real service program in place of theirs."""
+"""The supervisor of the services, with a small real program instead of each service."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ server.serve_forever()
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a `services.cli.main` of our own first on the children's path."""
+    """Put another `services.cli.main` first on the children's path."""
     package = tmp_path / "path" / "services" / "cli"
     package.mkdir(parents=True)
     (package / "main.py").write_text(PROGRAM)
@@ -57,7 +57,7 @@ def test_starts_all_and_ends_them_cleanly(program: Path) -> None:
     assert (program / "sink.log").read_text() == "service sink hello\nended cleanly\n"
 
 
-def test_kill_is_abrupt_and_a_crashed_service_is_restarted(program: Path) -> None:
+def test_kill_is_abrupt_and_the_service_can_be_restarted(program: Path) -> None:
     with Processes(["intake"], {"GREETING": "hello"}, program) as processes:
         processes.wait_ready(20)
         first = processes.pid("intake")

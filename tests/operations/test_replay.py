@@ -4,7 +4,7 @@ from services.operations.replay import REPLAY_HEADER, record_of
 from tests.ledger.examples import rejection
 
 
-def test_a_record_is_sent_as_it_was_with_one_header_more() -> None:
+def test_a_record_is_sent_unchanged_with_one_additional_header() -> None:
     one = rejection()
     key, value, headers = record_of(one)
     assert (key, value) == (b"183808", b'\x00\xff{"not": "json"')

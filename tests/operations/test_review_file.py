@@ -17,7 +17,7 @@ def _file(folder: Path, text: str) -> Path:
     return path
 
 
-def test_lines_say_who_and_when_or_the_command_and_the_file_do(tmp_path: Path) -> None:
+def test_curator_and_time_come_from_the_line_or_the_command_and_the_file(tmp_path: Path) -> None:
     text = (
         "biological_sample_id,abnormal,normal,who,reviewed_at\n"
         '183808,"Spine,Fusion",Ribs,ben,2026-03-02T10:00:00+01:00\n'
@@ -27,12 +27,12 @@ def test_lines_say_who_and_when_or_the_command_and_the_file_do(tmp_path: Path) -
     assert isinstance(first, ReviewLine)
     assert isinstance(second, ReviewLine)
     assert (first.number, first.specimen, first.who) == (2, "183808", "ben")
-    assert first.said == {"abnormal": "Spine,Fusion", "normal": "Ribs", "unknown": ""}
+    assert first.verdict_labels == {"abnormal": "Spine,Fusion", "normal": "Ribs", "unknown": ""}
     assert first.reviewed_at == datetime(2026, 3, 2, 9, tzinfo=UTC)
     assert (second.who, second.reviewed_at) == ("anna", CHANGED)
 
 
-def test_a_bad_line_is_named_and_costs_no_other(tmp_path: Path) -> None:
+def test_a_bad_line_is_named_and_affects_no_other(tmp_path: Path) -> None:
     text = "biological_sample_id,abnormal,reviewed_at\n1,Spine,\n2,Spine,Fusion,today\n3,Spine,yesterday\n4,Spine,\n"
     lines = read_lines(_file(tmp_path, text), "anna")
     bad = [(line.number, line.error.reason) for line in lines if isinstance(line, BadReviewLine)]
@@ -45,7 +45,7 @@ def test_wrong_columns_are_named_before_anything_is_sent(tmp_path: Path) -> None
         read_lines(_file(tmp_path, "specimen,abnormal\n1,Spine\n"), "anna")
 
 
-def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match=r"cannot read the reviews in .*nowhere\.csv"):
         read_lines(tmp_path / "nowhere.csv", "anna")
     (tmp_path / "picture.csv").write_bytes(b"\xff\xd8\xff")

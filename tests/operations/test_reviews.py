@@ -10,8 +10,8 @@ from services.operations.reviews import compose, labels_in
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def _compose(said: dict[Verdict, str], at: datetime = NOON, *, who: str = "anna", note: str = "") -> Review:
-    return compose("183808", said, who=who, note=note, reviewed_at=at, call_id=None)
+def _compose(verdict_labels: dict[Verdict, str], at: datetime = NOON, *, who: str = "anna", note: str = "") -> Review:
+    return compose("183808", verdict_labels, who=who, note=note, reviewed_at=at, call_id=None)
 
 
 def test_labels_are_read_in_any_case_and_with_any_separator() -> None:
@@ -25,7 +25,7 @@ def test_verdicts_of_any_subset_of_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "reason", "words"),
+    ("verdict_labels", "reason", "message"),
     [
         ({"abnormal": "Spien"}, "label_unknown", "'Spien' is not a label; labels are Abnormal, Ribcage"),
         ({"abnormal": "Spine", "normal": "Spine"}, "label_twice", "Spine is given as abnormal and as normal"),
@@ -39,9 +39,11 @@ def test_verdicts_of_any_subset_of_labels() -> None:
         ({"abnormal": "Spine", "normal": "Abnormal"}, "field_invalid", "Spine cannot be abnormal while Abnormal is"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_reason(said: dict[Verdict, str], reason: str, words: str) -> None:
-    with pytest.raises(Rejected, match=words) as refused:
-        _compose(said)
+def test_impossible_reviews_are_refused_with_the_reason(
+    verdict_labels: dict[Verdict, str], reason: str, message: str
+) -> None:
+    with pytest.raises(Rejected, match=message) as refused:
+        _compose(verdict_labels)
     assert refused.value.reason == reason
 
 

@@ -1,4 +1,4 @@
-"""Dead servers: found quickly, named with their setting, and with the way to start a local stack."""
+"""Dead servers are found quickly; the message names their setting and explains how to start a local stack."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""The whole system on real servers of its own: what the end-to-end and the crash tests run against."""
+"""The whole system on its own real servers, for the end-to-end and crash tests."""
 
 import hashlib
 import time
@@ -25,7 +25,7 @@ from services.operations.provisioning import prepare
 
 @dataclass(frozen=True)
 class Picture:
-    """One image as a centre has it."""
+    """One image as a centre stores it."""
 
     specimen: str
     centre: str
@@ -39,14 +39,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Call:
-    """What must be the same however the system was disturbed."""
+    """The parts of a call that must be the same however the system was disturbed."""
 
     revision: int
     call_id: str
 
 
 class Deployment:
-    """Servers, services, and what a centre and a subscriber do with them."""
+    """Servers and services, with the actions of a centre and a subscriber."""
 
     def __init__(self, stack: Stack, logs: Path, environment: Mapping[str, str]) -> None:
         self.stack = stack
@@ -58,11 +58,11 @@ class Deployment:
         self.store = ObjectStore(self.settings)
 
     def upload(self, pictures: Iterable[Picture]) -> list[ImageEvent]:
-        """Put the files into the bucket; returns what is to be announced."""
+        """Put the files into the bucket; returns the events to announce."""
         return [self._upload(picture) for picture in pictures]
 
     def announce(self, events: Iterable[ImageEvent], pause: float = 0.0) -> None:
-        """Publish, `pause` seconds apart, and wait for the broker's word."""
+        """Publish, `pause` seconds apart, and wait for the broker's acknowledgement."""
         self.publish([(event.key.encode(), event.encode()) for event in events], pause)
 
     def publish(self, records: Iterable[tuple[bytes, bytes]], pause: float = 0.0) -> None:
@@ -87,7 +87,7 @@ class Deployment:
         return {specimen: Call(revision, call_id) for specimen, revision, call_id in rows}
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
-        """Ask the ledger."""
+        """Query the ledger."""
         dsn = self.settings.postgres_dsn.get_secret_value()
         with psycopg.connect(dsn, row_factory=tuple_row) as connection:
             return connection.execute(statement.encode()).fetchall()
@@ -98,7 +98,7 @@ class Deployment:
             connection.execute(statements.encode())
 
     def wait_for(self, revisions: Mapping[str, int], seconds: float = 120) -> dict[str, Call]:
-        """Wait until these specimens have a call of this revision; fails with what is missing."""
+        """Wait until these specimens have a call of this revision; on failure the message lists the missing ones."""
         deadline = time.monotonic() + seconds
         while True:
             calls = self._calls_if_up()
@@ -107,7 +107,7 @@ class Deployment:
                 return calls
             if time.monotonic() > deadline:
                 found = {specimen: calls[specimen].revision for specimen in missing if specimen in calls}
-                raise AssertionError(f"no call after {seconds} s: wanted {missing}, found {found}")
+                raise AssertionError(f"no call after {seconds} s: expected {missing}, found {found}")
             self.services.restart_crashed()
             time.sleep(0.2)
 
@@ -131,7 +131,7 @@ class Deployment:
 
 @contextmanager
 def deployed(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Deployment]:
-    """Bring up servers in `folder` and all services; take everything down at the end."""
+    """Start servers in `folder` and all services; stop everything at the end."""
     stack = Stack(folder / "stack", tied=True)
     try:
         stack.up()

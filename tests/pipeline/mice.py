@@ -1,6 +1,6 @@
-"""Pictures of simulated mice for the tests: small, clean, as centres send them, and such as intake accepts.
+"""Pictures of simulated mice for the tests: small and clean, in the form that centres send and intake accepts.
 
-These tests are about delivery; what intake should refuse is tested with intake. At 600 pixels it refuses some two
+These tests are about delivery; intake's own tests cover refusals. At 600 pixels it refuses some two
 pictures in a hundred, so the next mouse takes the place of one that it would.
 """
 

@@ -1,4 +1,4 @@
-"""What Triton is told to load when an admission fails, is interrupted or was killed; without a server."""
+"""The load requests to Triton when an admission fails, is interrupted or was killed; without a server."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.registry.variants import MODEL, shifted, write_variant
 
 @pytest.fixture
 def repository(tmp_path: Path) -> ModelRepository:
-    """Version 1 serves, 2 and 3 wait."""
+    """Version 1 serves; 2 and 3 wait for admission."""
     for version in (2, 3):
         write_variant(tmp_path / "new", version, shifted(version / 10))
     write_variant(tmp_path / "served", 1, shifted(0.0))
@@ -33,7 +33,7 @@ def repository(tmp_path: Path) -> ModelRepository:
 def loading(
     patch: pytest.MonkeyPatch, repository: ModelRepository, answer: Callable[[], None], *, where: object = module
 ) -> list[list[int]]:
-    """Have the first load answer so; returns what each load was asked for."""
+    """Make the first load answer this; returns the versions that each load requested."""
     asked: list[list[int]] = []
 
     def stand_in(_client: object, model: str) -> None:
@@ -55,7 +55,7 @@ def raising(error: BaseException) -> Callable[[], None]:
 @pytest.mark.parametrize(
     "error", [Rejected("load_failed", "no"), Retriable("away", server="triton"), KeyboardInterrupt()]
 )
-def test_a_version_that_was_not_proven_is_taken_out_again(
+def test_a_version_that_was_not_proven_is_removed_again(
     repository: ModelRepository, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     asked = loading(monkeypatch, repository, raising(error))
@@ -65,7 +65,9 @@ def test_a_version_that_was_not_proven_is_taken_out_again(
     assert repository.served(MODEL) == [1]
 
 
-def test_so_is_one_that_a_killed_attempt_left(repository: ModelRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_left_by_a_killed_attempt_is_removed_too(
+    repository: ModelRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repository.serve(MODEL, [1, 2])
     asked = loading(monkeypatch, repository, raising(Rejected("load_failed", "no")))
     with pytest.raises(Rejected):
@@ -92,7 +94,7 @@ def test_a_compiled_program_that_leads_elsewhere_is_refused(repository: ModelRep
         admit(repository, None, MODEL, 2)
 
 
-def test_what_is_needed_stays_whatever_is_found(repository: ModelRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_needed_versions_stay_in_every_case(repository: ModelRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     repository.serve(MODEL, [1, 2])
     loading(monkeypatch, repository, raising(Rejected("load_failed", "no")))
     with pytest.raises(Rejected):
@@ -100,7 +102,7 @@ def test_what_is_needed_stays_whatever_is_found(repository: ModelRepository, mon
     assert repository.served(MODEL) == [1, 2]
 
 
-def test_a_promotion_lets_go_what_nobody_needs(repository: ModelRepository) -> None:
+def test_a_promotion_unloads_versions_that_nobody_needs(repository: ModelRepository) -> None:
     repository.serve(MODEL, [1, 2, 3])
     _serve_only(repository, {MODEL: {1, 3}})
     assert repository.served(MODEL) == [1, 3]
@@ -119,7 +121,7 @@ def test_one_that_was_retired_while_triton_is_away_is_not_loaded_when_it_is_back
 
 
 class Answering:
-    """A Triton that lives and answers a load so."""
+    """A live Triton that answers a load with this."""
 
     def __init__(self, status: str) -> None:
         self._status = status
@@ -140,6 +142,6 @@ class Answering:
         ("INTERNAL", Rejected),
     ],
 )
-def test_a_busy_server_says_nothing_about_the_model(status: str, error: type[Exception]) -> None:
+def test_a_busy_server_proves_nothing_about_the_model(status: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         load(Answering(status), MODEL)

@@ -27,7 +27,7 @@ PLACE = "s3://xray/models"
 
 
 class FromBucket(TritonServer):
-    """Triton, told to serve from the bucket."""
+    """Triton, configured to serve from the bucket."""
 
     def prepare(self, task: Task) -> Launch:
         launch = super().prepare(task)
@@ -62,7 +62,7 @@ def settings(stack: Stack) -> Settings:
 
 @pytest.fixture
 def bucket(settings: Settings, tmp_path: Path) -> BucketRepository:
-    """Filled with the committed models, seen from a machine that has not seen it before."""
+    """Contains the committed models; opened on a machine that has no copy yet."""
     repository = BucketRepository(settings, PLACE, tmp_path / "copy")
     install_models(ModelRepository(REPOSITORY), repository)
     return repository
@@ -72,7 +72,9 @@ def elsewhere(settings: Settings, folder: Path) -> BucketRepository:
     return BucketRepository(settings, PLACE, folder)
 
 
-def test_what_one_machine_does_another_sees(bucket: BucketRepository, settings: Settings, tmp_path: Path) -> None:
+def test_a_change_on_one_machine_is_visible_on_another(
+    bucket: BucketRepository, settings: Settings, tmp_path: Path
+) -> None:
     other = elsewhere(settings, tmp_path / "other")
     assert other.models() == ["cae", "convnext"]
     write_variant(tmp_path / "new", 2, shifted(0.2))
@@ -104,7 +106,7 @@ def test_half_an_upload_is_refused_and_added_again(
 
 
 @pytest.mark.parametrize("place", ["s3://", "s3://xray", "s3:///models"])
-def test_a_place_that_is_none_is_refused(settings: Settings, place: str, tmp_path: Path) -> None:
+def test_an_invalid_location_is_refused(settings: Settings, place: str, tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="s3://bucket/prefix"):
         BucketRepository(settings, place, tmp_path)
 

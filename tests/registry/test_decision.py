@@ -23,23 +23,23 @@ def stored(data: bytes) -> Any:
     return Objects({decision_key("abc"): data})
 
 
-def test_a_comparison_says_in_words_what_it_found() -> None:
+def test_a_comparison_is_summarised_in_a_sentence() -> None:
     assert (BETTER.worse, WORSE.worse) == (False, True)
     assert BETTER.summary() == "AUC level 1: 0.950 against 0.900, +0.050, at least +0.020 (allowed above -0.010)"
 
 
-def test_a_decision_comes_back_as_it_was_written() -> None:
+def test_a_decision_is_read_back_unchanged() -> None:
     assert read_decision(stored(DECISION.model_dump_json().encode()), decision_key("abc")) == DECISION
 
 
 @pytest.mark.parametrize(("data", "reason"), [(b"{}", "decision_unreadable"), (b"no JSON", "decision_unreadable")])
-def test_what_is_no_decision_is_refused(data: bytes, reason: str) -> None:
+def test_an_object_that_is_not_a_decision_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(Rejected) as refusal:
         read_decision(stored(data), decision_key("abc"))
     assert refusal.value.reason == reason
 
 
-def test_a_refusal_says_why() -> None:
+def test_a_refusal_gives_the_reason() -> None:
     reason = Reason(reason="level_worse", words=WORSE.summary())
     words = DECISION.model_copy(update={"outcome": "refuse", "reasons": (reason,)}).summary()
     assert words.startswith("refuse: level_worse, AUC level 2, mean: 0.950")
@@ -53,7 +53,7 @@ def test_shown_are_the_gate_s_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decided(Settings(), "") == {}
 
 
-def test_a_store_that_is_away_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_store_is_reported_and_nothing_else_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     class Away:
         def get(self, key: str) -> bytes:
             raise Retriable(f"could not get {key}")

@@ -1,4 +1,4 @@
-"""What is refused by looking at a version's files, before Triton is asked for anything."""
+"""Versions that are refused because of their files, before any request to Triton."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def folder(written: Path, tmp_path: Path) -> Path:
     return tmp_path / "source" / MODEL / "2"
 
 
-def test_a_whole_version_is_taken(folder: Path) -> None:
+def test_a_complete_version_is_accepted(folder: Path) -> None:
     assert inspect(ModelRepository(folder.parents[1]), MODEL, 2).card.version == 2
 
 
@@ -73,7 +73,7 @@ def with_plan(folder: Path, **changes: str) -> None:
     (folder / "plan.json").write_text(json.dumps(record))
 
 
-def test_a_plan_that_is_its_record_s_is_taken(folder: Path) -> None:
+def test_a_plan_that_matches_its_record_is_accepted(folder: Path) -> None:
     with_plan(folder)
     inspect(ModelRepository(folder.parents[1]), MODEL, 2)
 
@@ -97,7 +97,7 @@ def test_a_plan_that_is_its_record_s_is_taken(folder: Path) -> None:
         (lambda folder: change_card(folder, version=3), "card_invalid"),
     ],
 )
-def test_harm_is_refused_with_its_reason(folder: Path, harm: Callable[[Path], None], reason: str) -> None:
+def test_damage_is_refused_with_its_reason(folder: Path, harm: Callable[[Path], None], reason: str) -> None:
     harm(folder)
     with pytest.raises(Rejected) as caught:
         inspect(ModelRepository(folder.parents[1]), MODEL, 2)

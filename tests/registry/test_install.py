@@ -1,4 +1,4 @@
-"""A place is filled with models once, whole, and what came to it since stays."""
+"""A repository is filled with models once and completely; later additions stay."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_an_empty_place_gets_every_model_whole(place: ModelRepository) -> None:
     assert {path.name for path in place.root.iterdir()} == {".lock", "cae", "convnext"}
 
 
-def test_what_was_added_since_stays(place: ModelRepository, tmp_path: Path) -> None:
+def test_later_additions_stay(place: ModelRepository, tmp_path: Path) -> None:
     install_models(ModelRepository(REPOSITORY), place)
     write_variant(tmp_path / "newer", 2, shifted(0.1))
     add_version(ModelRepository(tmp_path / "newer"), place, MODEL, 2)
@@ -49,7 +49,7 @@ def test_what_a_kill_left_unfinished_is_done_again(place: ModelRepository) -> No
     assert install_models(ModelRepository(REPOSITORY), place) == ["cae", "convnext"]
 
 
-def test_a_model_whose_files_are_not_its_cards_is_not_installed(place: ModelRepository, tmp_path: Path) -> None:
+def test_a_model_whose_files_do_not_match_its_card_is_not_installed(place: ModelRepository, tmp_path: Path) -> None:
     write_variant(tmp_path / "bad", 1, shifted(0.1))
     (tmp_path / "bad" / MODEL / "1" / "model.onnx").write_bytes(b"another graph")
     with pytest.raises(Rejected) as caught:
@@ -69,7 +69,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.mark.integration
-def test_a_place_in_object_storage_gets_its_bucket(
+def test_a_repository_in_object_storage_gets_its_bucket(
     servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -83,7 +83,7 @@ def test_a_place_in_object_storage_gets_its_bucket(
 
 
 @pytest.mark.integration
-def test_the_command_makes_the_bucket(servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_creates_the_bucket(servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("XRAY_MODEL_REPOSITORY", "s3://commanded/model_repository")
     monkeypatch.setenv("XRAY_S3_ENDPOINT", servers.s3_endpoint)
@@ -95,13 +95,13 @@ def test_the_command_makes_the_bucket(servers: Settings, tmp_path: Path, monkeyp
 
 
 @pytest.mark.integration
-def test_a_place_that_is_none_makes_no_bucket(servers: Settings) -> None:
+def test_an_invalid_location_creates_no_bucket(servers: Settings) -> None:
     with pytest.raises(Fatal, match="s3://bucket/prefix"):
         create_repository(servers.model_copy(update={"model_repository": "s3://lonely/"}))
     with pytest.raises(Fatal, match="does not exist"):
         ObjectStore(servers.model_copy(update={"s3_bucket": "lonely"})).check_bucket()
 
 
-def test_a_folder_must_be_there(tmp_path: Path) -> None:
+def test_a_folder_must_exist(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="no model repository"):
         create_repository(Settings(model_repository=str(tmp_path / "none")))

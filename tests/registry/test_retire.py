@@ -1,4 +1,4 @@
-"""What cannot be retired, before any server is asked."""
+"""Versions that cannot be retired, refused before any server is contacted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which specimens a candidate is asked about."""
+"""Which specimens are sent to a candidate."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ def test_a_larger_share_holds_the_smaller_one(specimen: str, one: float, other: 
 
 
 @given(specimen_ids)
-def test_all_is_all_and_none_is_none(specimen: str) -> None:
+def test_a_share_of_one_selects_all_and_zero_none(specimen: str) -> None:
     assert is_shadowed(specimen, 1.0)
     assert not is_shadowed(specimen, 0.0)
 

@@ -1,4 +1,4 @@
-"""A classifier under constant load, while versions come, go and fail."""
+"""A classifier under constant load while versions are added, removed and fail."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ E = TypeVar("E", bound=Event)
 
 @contextmanager
 def stack_of_its_own(folder: Path) -> Iterator[Cli]:
-    """Servers for tests that change what Triton serves, prepared."""
+    """Initialised servers for tests that change the models that Triton serves."""
     stack = Stack(folder / "stack", tied=True)
     try:
         stack.up()
@@ -95,7 +95,7 @@ def send_all(settings: Settings, specimens: Sequence[str], tensors: Sequence[tup
 
 
 class Load:
-    """A specimen each 0.2 s, `m0`, `m1`, … with the tensors given, until the block ends."""
+    """Send a specimen every 0.2 s (`m0`, `m1`, …) with these tensors until the block ends."""
 
     def __init__(self, settings: Settings, tensors: Sequence[tuple[str, str]]) -> None:
         self._settings, self._tensors = settings, tensors
@@ -125,7 +125,7 @@ def _send(producer: Any, specimen: str, tensor: tuple[str, str]) -> None:
 
 
 def read(settings: Settings, topic: str, event: type[E]) -> list[E]:
-    """Read a topic whole."""
+    """Read a whole topic."""
     with reader(settings, isolation_level="read_committed") as consumer:
         where: list[TopicPartition] = partitions_of(consumer, topic)
         ends = consumer.end_offsets(where)
@@ -151,7 +151,7 @@ def wait_for(settings: Settings, specimens: set[str], seconds: float = 60) -> di
 
 
 def exported(services: Processes, service: str, name: str, **labels: str) -> float:
-    """Return what a service exports now, 0 for a series that it does not have."""
+    """Return the value that a service exports now; 0 for a series that it does not have."""
     with urllib.request.urlopen(f"http://127.0.0.1:{services.port(service)}/metrics", timeout=10) as answer:
         families = text_string_to_metric_families(answer.read().decode())
     samples = [sample for family in families for sample in family.samples if sample.name == name]
@@ -159,7 +159,7 @@ def exported(services: Processes, service: str, name: str, **labels: str) -> flo
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until a function says yes."""
+    """Wait until a function returns true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

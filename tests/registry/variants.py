@@ -1,4 +1,4 @@
-"""Further versions of the committed autoencoder for the tests: another calibration constant, or some harm."""
+"""Variants of the committed autoencoder for the tests: with another calibration constant, or damaged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ Change = Callable[[onnx.ModelProto], None]
 
 
 def shifted(by: float) -> Change:
-    """Move every calibrated probability."""
+    """Shift every calibrated probability."""
     return lambda graph: _set(graph, "calibration.shift", lambda values: values + np.float32(by))
 
 
@@ -27,13 +27,13 @@ def not_numbers(graph: onnx.ModelProto) -> None:
 
 
 def reordered(graph: onnx.ModelProto) -> None:
-    """Calibrate each label as if it were another: the outputs come in another order of labels."""
+    """Calibrate each label as if it were another: the outputs have a different order of labels."""
     for name in ("calibration.scale", "calibration.shift"):
         _set(graph, name, lambda values: values[::-1].copy())
 
 
 def not_numbers_on_light(graph: onnx.ModelProto) -> None:
-    """Answer NaN for a specimen without a single black pixel, so that neither probe nor golden inputs show it."""
+    """Return NaN for a specimen without a single black pixel, so that neither probe nor golden inputs reveal it."""
     logarithm = [
         helper.make_node("Sub", ["harm.half", "harm.darkest"], ["harm.below"]),
         helper.make_node("Log", ["harm.below"], ["harm.wrong"]),
@@ -42,7 +42,7 @@ def not_numbers_on_light(graph: onnx.ModelProto) -> None:
 
 
 def failing_on_light(graph: onnx.ModelProto) -> None:
-    """Fail on such a specimen: look up what is beyond the end of a list."""
+    """Fail on such a specimen by reading beyond the end of a list."""
     looking_up = [
         helper.make_node("ReduceMin", ["harm.darkest"], ["harm.any"], keepdims=0),
         helper.make_node("Min", ["harm.any", "harm.one"], ["harm.light"]),
@@ -119,7 +119,7 @@ def committed_golden() -> Golden:
 
 
 def _harm(graph: onnx.ModelProto, nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]) -> None:
-    """Make every output depend on `harm.wrong` [n, 1, 1, 1], which `nodes` compute of `harm.darkest`, by 0 times it."""
+    """Add 0 times `harm.wrong` [n, 1, 1, 1] to every output; `nodes` compute it from `harm.darkest`."""
     outputs = sorted(one.name for one in graph.graph.output)
     for node in graph.graph.node:
         for names in (node.input, node.output):

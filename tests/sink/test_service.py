@@ -13,16 +13,16 @@ from tests.ledger.examples import call, image, records
 
 
 class LedgerDouble:
-    """Keeps what is written; rejects the events of one specimen, as PostgreSQL does for values it cannot store."""
+    """Keeps the written events; rejects the events of one specimen, as PostgreSQL does for values it cannot store."""
 
     def __init__(self, rejected: str = "bad") -> None:
         self.rejected = rejected
         self.failure: Exception | None = None
         self.written: list[Event] = []
-        self.diary: list[str] = []
+        self.calls: list[str] = []
 
     def check(self) -> None:
-        self.diary.append("check")
+        self.calls.append("check")
         if self.failure is not None:
             raise self.failure
 
@@ -34,19 +34,19 @@ class LedgerDouble:
         return results
 
     def close(self) -> None:
-        self.diary.append("close")
+        self.calls.append("close")
 
 
 class SamplerDouble(LedgerSampler):
-    def __init__(self, diary: list[str]) -> None:
+    def __init__(self, calls: list[str]) -> None:
         super().__init__("postgresql://nowhere")
-        self._diary = diary
+        self._calls = calls
 
     def start(self) -> None:
-        self._diary.append("sampler starts")
+        self._calls.append("sampler starts")
 
     def stop(self) -> None:
-        self._diary.append("sampler stops")
+        self._calls.append("sampler stops")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def ledger() -> LedgerDouble:
 
 @pytest.fixture
 def sink(ledger: LedgerDouble) -> Sink:
-    return Sink(ledger, SamplerDouble(ledger.diary))
+    return Sink(ledger, SamplerDouble(ledger.calls))
 
 
 def delays() -> float:
@@ -78,7 +78,7 @@ def test_the_delay_of_written_calls_only_is_observed(sink: Sink) -> None:
     assert delays() - before == 1
 
 
-def test_a_database_that_is_away_fails_the_batch(sink: Sink, ledger: LedgerDouble) -> None:
+def test_an_unreachable_database_fails_the_batch(sink: Sink, ledger: LedgerDouble) -> None:
     ledger.failure = Retriable("away", server="postgres")
     before = delays()
     with pytest.raises(Retriable):
@@ -89,11 +89,11 @@ def test_a_database_that_is_away_fails_the_batch(sink: Sink, ledger: LedgerDoubl
 def test_the_gauges_start_after_the_check_and_stop_before_the_connection(sink: Sink, ledger: LedgerDouble) -> None:
     sink.start()
     sink.close()
-    assert ledger.diary == ["check", "sampler starts", "sampler stops", "close"]
+    assert ledger.calls == ["check", "sampler starts", "sampler stops", "close"]
 
 
 def test_the_gauges_do_not_start_without_tables(sink: Sink, ledger: LedgerDouble) -> None:
     ledger.failure = Fatal("run `xray init`")
     with pytest.raises(Fatal):
         sink.start()
-    assert ledger.diary == ["check"]
+    assert ledger.calls == ["check"]

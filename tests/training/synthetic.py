@@ -1,4 +1,4 @@
-"""Tiny labelled sets for tests of the machinery: noise with a bright bar where a specimen is abnormal."""
+"""Tiny labelled sets for tests of training code: noise with a bright bar where a specimen is abnormal."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from training.datasets.store import Subset
 
 
 def tiny_subset(specimens: int, seed: int, side: int = 48) -> Subset:
-    """Half of the specimens are abnormal, most of them in the Spine; every label is there and is not."""
+    """Half of the specimens are abnormal, most of them in the Spine; every label occurs with both values."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, size=(specimens, len(LABEL_ORDER)), dtype=np.uint8)
     labels[:, 0] = np.arange(specimens) % 2

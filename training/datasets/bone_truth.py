@@ -26,7 +26,7 @@ SIDE: Final = 56
 _FINE: Final = 4 * SIDE
 """Pixels per side of the grid that is averaged to cells."""
 COARSER: Final = 2
-"""Factor by which the rays are coarser than the picture's: the truth needs no finer ones."""
+"""Factor by which the rays are coarser than the picture's: the truth needs no higher resolution."""
 LEAST_COVER: Final = 10
 """A cell of which less than 10/255 is bone does not count as bone."""
 _LIMBS: Final = ("humerus", "ulna", "radius", "femur", "tibia", "fibula")

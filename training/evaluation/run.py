@@ -18,7 +18,7 @@ from training.metrics.predictions import Abnormality, Numbers, PredictionOrigin,
 CONSENSUS: Final = "consensus"
 UNSEEN: Final = "unseen"
 BALANCED: Final = "balanced"
-"""Names of the two sets that are judged besides the test part; `balanced` is also a folder of prediction files."""
+"""Names of the two sets judged in addition to the test part; `balanced` is also a folder of prediction files."""
 _PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 

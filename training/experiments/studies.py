@@ -123,12 +123,12 @@ def load_bodies(run: TrainingRun, repository: Path) -> None:
         if not path_of(run.folder / name, FINAL).exists():
             write_final(run.folder / name, backbone)
         elif weights_digest(run.trained_backbone(name)) != weights_digest(backbone):
-            message = f"{run.folder} has trained a {name} of its own, not that of {repository}: name another --folder"
+            message = f"{run.folder} has its own trained {name}, not that of {repository}: name another --folder"
             raise Rejected("other_weights", message)
 
 
 def _newest(model: Path, name: str, size: str) -> nn.Module:
-    # A card outlives its version; a folder without a card is an incomplete version.
+    # A card remains after its version is deleted; a folder without a card is an incomplete version.
     cards = {version: card for version, card in read_cards(model / FILE).items() if (model / str(version)).is_dir()}
     if not cards:
         raise Rejected("no_models", f"{model} holds no version: name another repository, or train the bodies")

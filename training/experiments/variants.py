@@ -1,7 +1,7 @@
 """Ablation of the protocol: the contribution of each step beyond the paper, with heads retrained on the same body.
 
-The body is the one that serves. A variant that leaves out the trunk or the bone heads only hides their output from the
-heads. The ablation therefore measures what the heads read and how they are trained, not what the body learnt from it.
+The body is that of the active model. A variant that leaves out the trunk or the bone heads only hides their output from
+the heads. The ablation therefore measures what the heads read and how they are trained, not what the body learnt.
 Each result is stored as soon as it is known, and an interrupted study continues after the last one.
 """
 
@@ -76,7 +76,7 @@ class VariantResults:
 class Variant:
     """One way to train the heads.
 
-    `evidences` is the number of bone heads whose evidence they read, in the order of the features. `calibrated` tells
+    `evidences` is the number of bone heads whose evidence they read, in the order of the features. `calibrated` is
     whether Platt's scaling is fitted, `shortcut` whether there is a linear layer that bypasses the heads.
     """
 
@@ -103,7 +103,7 @@ def check_bone_heads(size: str) -> None:
 def variants_of(bone_heads: int) -> list[Variant]:
     """Return the variants of a backbone with 1 or 2 bone heads.
 
-    They start with the paper's protocol and add one step at a time up to what serves; alternatives that were tried
+    They start with the paper's protocol and add one step at a time up to the active model; alternatives that were tried
     follow.
     """
     plain = TrainingRules(conditional=False, balance="none", together=False)
@@ -112,7 +112,7 @@ def variants_of(bone_heads: int) -> list[Variant]:
         Variant("all levels at once", 0, replace(plain, together=True), shortcut=False),
         Variant("levels 2 and 3 from abnormal specimens", 0, replace(RULES, balance="none"), shortcut=False),
         Variant("rare labels weighted", 0, shortcut=False),
-        Variant("linear way past the heads", 0),
+        Variant("linear bypass of the heads", 0),
     ]
     whole_views = [Variant("bone heads on the whole views", 1)] if bone_heads > 1 else []
     alternatives = [

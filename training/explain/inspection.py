@@ -47,7 +47,7 @@ class InspectedModel:
 def inspect_models(
     models: Sequence[tuple[RunFolder, TrainedBackbone]], out: Path, on_progress: OnProgress
 ) -> list[InspectedModel]:
-    """Measure opened models, and write their pictures to the report's folder: one for each question.
+    """Measure opened models, and write their pictures to the report's folder, one per question.
 
     Heat maps have one file for each model. `maps.png`, `learning.png` and `reconstruction.png` show all models for
     which there is something to show.

@@ -36,7 +36,7 @@ def draw_rebuilt(path: Path, trained: TrainedBackbone, rebuilt: RebuiltSpecimen)
         Example(f"MSE {rebuilt.mse[row]:.5f}\nSSIM {rebuilt.ssim[row]:.3f}", original / 255, picture)
         for row, original, picture in zip(chosen.tolist(), originals, pictures, strict=True)
     ]
-    draw_examples(path, examples, f"Best, median and worst rebuilt test specimen, {trained.name}")
+    draw_examples(path, examples, f"Best, median and worst reconstruction of a test specimen, {trained.name}")
 
 
 BATCH: Final = 16

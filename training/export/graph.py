@@ -115,6 +115,6 @@ def check_parity(file: bytes, model: ServedBackbone, images: NDArray[np.uint8]) 
         for theirs, ours in zip(run_onnx(file, images), expected, strict=True)
     ]
     if max(differences) > PARITY:
-        msg = f"the exported graph differs from the network by {max(differences):.2e}, allowed is {PARITY}"
+        msg = f"the exported graph differs from the network by {max(differences):.2e}, the limit is {PARITY}"
         raise ParityError(msg)
     return max(differences)

@@ -74,7 +74,7 @@ def _within_limit(file: bytes, precision: EnginePrecision, golden: Golden) -> tu
         difference = golden.largest_difference(make_golden(changed, golden.images).outputs)
         if difference <= limit:
             return changed, kept, difference
-    message = f"in {precision} the graph differs by {difference:.2e} on golden inputs, allowed is {limit}: use fp32"
+    message = f"in {precision} the graph differs by {difference:.2e} on golden inputs, the limit is {limit}: use fp32"
     raise Rejected("precision_too_low", message, difference=difference, limit=limit)
 
 

@@ -24,11 +24,11 @@ to the label's prior odds (Menon et al., Long-tail learning via logit adjustment
 
 @dataclass(frozen=True)
 class TrainingRules:
-    """How the three levels are taught.
+    """How the three levels are trained.
 
-    `conditional`: normal specimens teach levels 2 and 3 nothing, as in the paper's evaluation. `together`: all levels
-    are trained at once. Otherwise they are trained one after the other, each on the frozen result of the previous ones
-    (the paper's way); only heads can be trained like that (`training.train.heads`).
+    `conditional`: levels 2 and 3 learn nothing from normal specimens, as in the paper's evaluation. `together`: all
+    levels are trained at once. Otherwise they are trained one after the other, each on the frozen result of the
+    previous ones (the paper's way); only heads can be trained like that (`training.train.heads`).
     """
 
     conditional: bool = True

@@ -76,7 +76,7 @@ class LevelMean:
 def draw_level_means(path: Path, means: Sequence[LevelMean]) -> None:
     """One row per model, one panel per level; ours with a 95 % interval, the paper's as an open diamond."""
     names = list(dict.fromkeys(item.name for item in means))
-    title = "Mean AUC of each level beside the paper's (other data: IMPC's images)"
+    title = "Mean AUC of each level next to the paper's (other data: IMPC's images)"
     with drawing(path, title, columns=3, size=(14, 2.6 + 0.42 * len(names))) as axes:
         lowest = min(CHANCE, *(item.low for item in means), *(item.auc for item in means)) - 0.03
         for axis, level in zip(axes, (1, 2, 3), strict=True):

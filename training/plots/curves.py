@@ -44,7 +44,7 @@ def _panel(axis: Axes, truth: Labels, probabilities: Numbers, shade: str) -> Non
         align="edge",
         color="#C9C9C9",
         zorder=0.5,
-        label="how often said\n(not to scale)",
+        label="frequency\n(not to scale)",
     )
     error = expected_calibration_error(truth, probabilities)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel="Probability, as served")
@@ -59,7 +59,7 @@ def draw_abstention(path: Path, curves: Sequence[tuple[str, Sequence[AbstentionP
             values = [point.accuracy for point in points], [point.auc for point in points]
             for axis, heights in zip(axes, values, strict=True):
                 axis.plot(shares, heights, color=colour(index), marker=MARKERS[index % len(MARKERS)], label=name)
-        axes[0].axhline(majority, color=GREY, linestyle="--", label="always the commoner class")
+        axes[0].axhline(majority, color=GREY, linestyle="--", label="always the majority class")
         axes[1].axhline(CHANCE, color=GREY, linestyle="--", label="chance")
         axes[0].set(ylabel="Accuracy among the called")
         axes[1].set(ylabel="AUC among the called")

@@ -1,4 +1,4 @@
-"""Pictures of a model's inside: heat maps over views, feature maps, and reconstructions next to their originals."""
+"""Pictures of a model's internals: heat maps over views, feature maps, and reconstructions next to their originals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ from training.refresh.start import StartingPoint
 
 
 def next_version(repository: ModelRepository, models: Iterable[str]) -> int:
-    """Return the number after the highest that any model has or had: a card outlives its version."""
+    """Return the number after the highest that any model has or had: cards remain after their versions are deleted."""
     known = [{*repository.versions(name), *read_cards(repository.folder(name) / FILE)} for name in models]
     return 1 + max(max(versions) for versions in known)
 
@@ -54,7 +54,7 @@ def export_candidate(
                 size=size,
                 origin=origins[name],
                 repository=folder,
-                # Without a program: `add_version` gives a version the one that the others in its repository run.
+                # Without a program: `add_version` adds the program of the repository's other versions.
                 target="onnxruntime",
             )
         except (ParityError, TensorRTRuleError) as error:

@@ -93,7 +93,7 @@ def _unfinished(context: RefreshContext, request: RefreshRequest) -> tuple[Refre
         journal = RefreshJournal(path.parent, context.store, run_file.inputs.run)
         if journal.has("end"):
             continue
-        context.report.message(f"run {run_file.inputs.run}: continues with the rules that it was begun with")
+        context.report.message(f"run {run_file.inputs.run}: continues with its original rules")
         run = _reopen(context, run_file, journal)
         if run is not None:
             return run, run_file.promote
@@ -154,7 +154,7 @@ def _begin(
     )
     journal = RefreshJournal(request.folder / inputs.run, context.store, inputs.run)
     if not journal.has("end"):
-        context.report.message(f"run {inputs.run}: begins on dataset {dataset.digest[:12]}")
+        context.report.message(f"run {inputs.run}: starts with dataset {dataset.digest[:12]}")
         _write(journal.folder, _RunFile(inputs=inputs, dataset=dataset.folder.resolve(), promote=request.promote))
     return RefreshRun(inputs, dataset, start, journal, context), request.promote
 

@@ -62,6 +62,8 @@ def _card(repository: ModelRepository, name: str, versions: Mapping[str, int], p
         raise Rejected("backbone_missing", f"the activation in force names and pins no {name}; run `xray init`")
     inspected = inspect(repository, name, versions[name])
     if inspected.pin != pins[name]:
-        message = f"{name} version {versions[name]} in {repository.root} is not the one that models.active pins"
-        raise Rejected("pin_differs", message, found=inspected.pin, wanted=pins[name])
+        message = (
+            f"{name} version {versions[name]} in {repository.root} does not match the version that models.active pins"
+        )
+        raise Rejected("pin_differs", message, found=inspected.pin, expected=pins[name])
     return inspected.card

@@ -36,8 +36,8 @@ class TrainingInputs:
 def train_further(start: StartingPoint, name: str, plan: BackbonePlan, inputs: TrainingInputs) -> nn.Module:
     """Train a backbone further from its serving version, or resume that in the folder, then its heads alone.
 
-    The heads keep their weights, too: a refresh may have few specimens, and new heads would lose what earlier specimens
-    taught. Raises Rejected: the reasons of `training.train.checks`, `other_training_run`, `training_failed`.
+    The heads keep their weights, too: a refresh may have few specimens, and new heads would lose what was learnt from
+    earlier specimens. Raises Rejected: the reasons of `training.train.checks`, `other_training_run`, `training_failed`.
     """
     backbone = start.backbone(name)
     torch.manual_seed(inputs.seed)

@@ -1,4 +1,4 @@
-"""The pictures of the report that show predictions: one file for each question, with all models in it."""
+"""The pictures of the report that show predictions: one file per question, with all models in it."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -201,7 +201,7 @@ class SpecimenData(pl.LightningDataModule):
             sampler=Draws(len(subset), self._batch, seed=seed, process=process, processes=processes),
             num_workers=self._workers,
             persistent_workers=self._workers > 0,
-            # A separate generator: otherwise the loader would draw from the one that dropout uses.
+            # A separate generator: otherwise the loader would use that of dropout.
             generator=torch.Generator(),
         )
 

@@ -77,7 +77,7 @@ def _check_same_run(folder: Path, found: dict[str, Any], run: dict[str, Any]) ->
     differing = sorted(name for name in run.keys() | found.keys() if run.get(name) != found.get(name))
     if differing:
         message = f"{folder} holds a training run of another {', '.join(differing)}: choose another folder or remove it"
-        raise Rejected("other_training_run", message, found=found, wanted=run)
+        raise Rejected("other_training_run", message, found=found, expected=run)
 
 
 def read_weights(folder: Path, name: str) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def _check_images(part: str, subset: Subset) -> None:
 def _check_labels(part: str, subset: Subset) -> None:
     expected, shape = (len(subset), len(LABEL_ORDER)), subset.labels.shape
     if shape != expected:
-        wanted = f"{list(expected)} (one row per specimen)"
-        message = f"{part} labels must be {wanted}, got {list(shape)}: write the manifest again"
+        shape_text = f"{list(expected)} (one row per specimen)"
+        message = f"{part} labels must be {shape_text}, got {list(shape)}: write the manifest again"
         raise Rejected("wrong_label_shape", message, part=part, shape=list(shape))
     wrong = np.argwhere(~np.isin(subset.labels, (0, 1, MISSING)))
     if len(wrong):

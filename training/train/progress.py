@@ -4,7 +4,7 @@ from typing import Final, Protocol
 
 
 class ProgressReporter(Protocol):
-    """Receives messages and progress. One that is used with several devices must be picklable."""
+    """Receives messages and progress. It must be picklable if several devices are used."""
 
     def message(self, text: str) -> None:
         """Receive one line about what was done or is done next."""

@@ -1,4 +1,4 @@
-"""*Centres*: does each centre send, what happens to its images, and have they drifted?"""
+"""*Centres*: does each centre send images, what happens to them, and have they drifted?"""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ _RECEIVED: Final = PanelRow(
     (
         lines("Images announced", "Per hour, by centre.", Unit.PER_HOUR,
               (f"sum by (centre) (rate(xray_centre_images_total{_ONLY}[$__rate_interval])) * 3600", "{{centre}}")),
-        bars("Images of seven days", "Outcomes of each centre's images, from the ledger.", Unit.COUNT,
+        bars("Images of the last seven days", "Outcomes of each centre's images, from the ledger.", Unit.COUNT,
              (f"sum by (centre, fate) (xray_ledger_images{_ONLY})", "{{centre}} {{fate}}")),
         lines("Oldest image in flight", "CallsLate fires at half an hour.", Unit.SECONDS,
               (f"max by (centre) (xray_ledger_oldest_in_flight_seconds{_ONLY})", "{{centre}}"), limit=1800),
@@ -64,7 +64,7 @@ _DRIFT: Final = PanelRow(
 CENTRES: Final = Screen(
     "xray-centres",
     "Centres",
-    "Does each centre send, what happens to its images, and have they drifted?",
+    "Does each centre send images, what happens to them, and have they drifted?",
     (_RECEIVED, _CALLS, _DRIFT),
     by_centre=True,
 )

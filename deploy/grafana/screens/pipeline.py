@@ -46,7 +46,7 @@ _FLOW: Final = PanelRow(
             ("histogram_quantile(0.95, sum by (le, stage) (rate(xray_record_delay_seconds_bucket[$__rate_interval])))",
              "{{stage}}"),
         ),
-        bars("Images of seven days", "Outcomes of all announced images.", Unit.COUNT,
+        bars("Images of the last seven days", "Outcomes of all announced images.", Unit.COUNT,
              ("sum by (fate) (xray_ledger_images)", "{{fate}}")),
     ),
 )  # fmt: skip

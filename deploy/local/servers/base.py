@@ -12,7 +12,7 @@ from deploy.local.task import Task
 
 
 class NotReady(Exception):
-    """The server's real operation does not work yet; the message says why."""
+    """The server's real operation does not work yet; the message gives the reason."""
 
 
 class Server(ABC):
@@ -60,7 +60,7 @@ class Server(ABC):
         """Prepare downloads, data folder and configuration, and return how to run the server.
 
         Raises:
-            StackError: something is missing; the message says what to do.
+            StackError: something is missing; the message gives a remedy.
         """
 
     @abstractmethod

@@ -58,7 +58,7 @@ def give_away(*paths: Path) -> None:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Tell whether every user may enter every folder above `path`."""
+    """Return whether every user may enter every folder above `path`."""
     return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.absolute().parents if parent.exists())
 
 

@@ -52,7 +52,7 @@ def _copy_files(source: Path, files: list[str], target: Path) -> None:
 
 
 def _has_more_cards(copy: Path, original: Path) -> bool:
-    """Tell whether these are configurations and the copy contains a card that the original lacks."""
+    """Return whether these are configurations and the copy contains a card that the original lacks."""
     if copy.name != _CONFIGURATION:
         return False
     ours, theirs = (set(_CARD.findall(path.read_text(encoding="utf-8"))) for path in (copy, original))

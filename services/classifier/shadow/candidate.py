@@ -26,7 +26,7 @@ class Candidate:
     def judge(self, calls: Sequence[PhenotypeCall], tensors: Sequence[Tensors]) -> list[ShadowCall]:
         """Return the candidate's comparison with each call on its tensor; raises as `Request.result` does.
 
-        A version that took part in a call is not asked again: the call holds its output.
+        No request is sent to a version that took part in a call, because the call contains its output.
         """
         started = time.monotonic()
         known = [[_known_output(call, backbone) for call in calls] for backbone in self._backbones]
@@ -79,8 +79,8 @@ def _backbone(client: Any, record: ModelActivation, model: str) -> ServedModel:
 
 
 def _known_output(call: PhenotypeCall, backbone: ServedModel) -> Probabilities | None:
-    wanted = (backbone.model, backbone.version)
-    return next((one.probabilities for one in call.models if (one.model, one.version) == wanted), None)
+    identity = (backbone.model, backbone.version)
+    return next((one.probabilities for one in call.models if (one.model, one.version) == identity), None)
 
 
 def _request(

@@ -56,6 +56,8 @@ class Review(Event):
     @cached_property
     def review_id(self) -> str:
         """Derived from the content, so that a review sent twice has the same identity."""
-        said: list[JsonValue] = [[label, self.verdicts[label]] for label in LABEL_ORDER if label in self.verdicts]
+        verdict_pairs: list[JsonValue] = [
+            [label, self.verdicts[label]] for label in LABEL_ORDER if label in self.verdicts
+        ]
         at = self.reviewed_at.timestamp()
-        return digest("review", self.biological_sample_id, self.who, said, self.note, at)
+        return digest("review", self.biological_sample_id, self.who, verdict_pairs, self.note, at)

@@ -36,14 +36,14 @@ def bootstrap_servers(settings: Settings) -> list[str]:
 
 
 def open_consumer(settings: Settings, **options: Any) -> Any:
-    """Return a KafkaConsumer that never commits by itself and creates no topic; `options` are kafka-python's."""
+    """Return a KafkaConsumer that never commits automatically and creates no topic; `options` are kafka-python's."""
     return _open(KafkaConsumer, settings, {"enable_auto_commit": False, "allow_auto_create_topics": False} | options)
 
 
 def open_producer(settings: Settings, **options: Any) -> Any:
     """Return an idempotent KafkaProducer (acks=all) that gives up on a dead broker after 30 s.
 
-    By then the batch loop must have its turn to keep its partitions. `options` are kafka-python's.
+    The batch loop must run again by then to keep its partitions. `options` are kafka-python's.
     """
     delivery = {
         "acks": "all",
@@ -66,7 +66,7 @@ def open_admin(settings: Settings) -> Any:
 
 @contextmanager
 def reader(settings: Settings, **options: Any) -> Iterator[Any]:
-    """Open a consumer without a group: it commits nothing of what it reads."""
+    """Open a consumer without a group: it never commits offsets."""
     with closing(open_consumer(settings, **options)) as consumer, translated("read topics"):
         yield consumer
 

@@ -2,7 +2,7 @@
 
 - Fatal: the broker refuses these credentials or rights, a topic is missing, or client and broker do not fit together.
   Waiting changes none of these.
-- Rejected: the one record is larger than its topic takes.
+- Rejected: this one record is larger than its topic allows.
 - Retriable: everything else. kafka-python marks as retriable only what an immediate second request may solve, so its
   own mark is too narrow: a broker that restarts also answers with errors that it does not mark.
 """
@@ -60,7 +60,7 @@ def pipeline_error(what: str, error: errors.KafkaError) -> PipelineError:
     if isinstance(error, _MISCONFIGURED):
         return Fatal(f"Kafka cannot {what}: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the version of the broker")
     if isinstance(error, _TOO_LARGE):
-        return Rejected("message_too_large", f"could not {what}: the record is larger than its topic takes: {error!r}")
+        return Rejected("message_too_large", f"could not {what}: the record is larger than its topic allows: {error!r}")
     return Retriable(f"Kafka away, could not {what}: {error!r}", server="kafka", kind=type(error).__name__)
 
 

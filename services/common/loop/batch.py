@@ -4,7 +4,7 @@ One step does, in this order:
 
 1. poll a batch;
 2. parse every record; a bad one becomes a rejection;
-3. let the handler do its work: all its effects are durable when it returns;
+3. call the handler, whose effects are all durable when it returns;
 4. publish the outcomes and rejections, and wait until the broker has acknowledged all of them;
 5. commit the offsets of the batch.
 
@@ -90,7 +90,7 @@ class BatchLoop(Generic[E]):
             except (StopRequestedError, PartitionsLostError):
                 continue
             self.last_beat = time.monotonic()
-            metrics.beat(self._stage, self._transport.assigned)
+            metrics.record_poll(self._stage, self._transport.assigned)
             if raw:
                 self._step(raw)
 

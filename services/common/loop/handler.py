@@ -97,7 +97,7 @@ class Handler(Protocol[E]):
         """Take note that the broker has stored every message of these outcomes."""
 
     def close(self) -> None:
-        """Release what `start` took."""
+        """Release what `start` acquired."""
 
 
 class PerRecordHandler(ABC, Generic[E]):

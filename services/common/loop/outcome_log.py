@@ -19,7 +19,7 @@ def log_outcomes(
     outcomes: Sequence[Outcome],
     fields: LogFields,
 ) -> None:
-    """Log the outcome of each record of a committed batch: `done`, `skipped` or `rejected`, and what it is about."""
+    """Log the outcome of each record of a committed batch: `done`, `skipped` or `rejected`, with its ids."""
     logs.write_many(_line(*one, fields) for one in zip(raw, parsed, outcomes, strict=True))
 
 

@@ -75,7 +75,7 @@ class KafkaTransport:
 
     @property
     def assigned(self) -> int:
-        """How many partitions this worker holds."""
+        """Number of partitions that this worker holds."""
         return len(self._consumer.assignment())
 
     def poll(self, timeout: float) -> list[RawRecord]:

@@ -13,13 +13,13 @@ from services.common.errors import Rejected, Retriable
 from services.common.metrics.definitions import (
     ASSIGNED,
     BATCH,
-    BEAT,
     BUILD,
     DELAY,
     DONE,
     LAG_RECORDS,
     LAG_SAMPLED,
     LAG_SECONDS,
+    LAST_POLL,
     READ_BYTES,
     READY,
     RECEIVED,
@@ -51,9 +51,9 @@ def started(stage: str, ready: Callable[[], bool]) -> None:
     READY.labels(stage).set_function(lambda: float(ready()))
 
 
-def beat(stage: str, assigned: int) -> None:
+def record_poll(stage: str, assigned: int) -> None:
     """Record that the loop polled."""
-    BEAT.labels(stage).set_to_current_time()
+    LAST_POLL.labels(stage).set_to_current_time()
     ASSIGNED.labels(stage).set(assigned)
 
 
@@ -61,7 +61,7 @@ def retried(stage: str, what: str, error: Retriable) -> None:
     """Count one failed attempt."""
     RETRIES.labels(stage, what).inc()
     SERVER_ERRORS.labels(stage, error.server, error.kind).inc()
-    BEAT.labels(stage).set_to_current_time()
+    LAST_POLL.labels(stage).set_to_current_time()
 
 
 def read_bytes(stage: str, source: str, count: int) -> None:

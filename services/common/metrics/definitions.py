@@ -61,6 +61,6 @@ LAG_SAMPLED: Final = Gauge(
     "xray_lag_sampled_timestamp_seconds", "When the two lags were last measured (every 10 s).", ["stage"]
 )
 ASSIGNED: Final = Gauge("xray_assigned_partitions", "Partitions assigned to this worker.", ["stage"])
-BEAT: Final = Gauge("xray_last_poll_timestamp_seconds", "When the loop last polled or retried.", ["stage"])
+LAST_POLL: Final = Gauge("xray_last_poll_timestamp_seconds", "When the loop last polled or retried.", ["stage"])
 READY: Final = Gauge("xray_ready", "1 while the service works, 0 while it starts or waits for a server.", ["stage"])
 BUILD: Final = Gauge("xray_build_info", "Always 1; the program's version as a label.", ["stage", "version"])

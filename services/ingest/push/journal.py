@@ -69,7 +69,7 @@ class UploadJournal(JsonLines):
         self._done = set() if again else set(_entries(path))
 
     def has(self, image: PushImage) -> bool:
-        """Tell whether the same source was pushed with the same values; raises Rejected if it cannot be read."""
+        """Return whether the same source was pushed with the same values; raises Rejected if it cannot be read."""
         return _fingerprint(image) in self._done
 
     def add(self, image: PushImage, event_id: str) -> None:

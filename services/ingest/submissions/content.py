@@ -36,7 +36,7 @@ def centre_name(code: str) -> str:
 
 
 def is_known_centre(name: str) -> bool:
-    """Tell whether `centre_name` returned a name, not an unknown code."""
+    """Return whether `centre_name` returned a name, not an unknown code."""
     return name in CENTRE_OF_ILAR_CODE.values()
 
 
@@ -62,7 +62,7 @@ _XRAY: Final = re.compile(r"[A-Z-]+_XRY_\d{3}")
 
 
 def is_xray(procedure: str | None) -> bool:
-    """Tell whether a stable id is that of an X-ray procedure: IMPC_XRY_001, or a centre's own or late-adult one."""
+    """Return whether a stable id is that of an X-ray procedure: IMPC_XRY_001, or a centre's own or late-adult one."""
     return procedure is not None and _XRAY.fullmatch(procedure) is not None
 
 

@@ -13,8 +13,8 @@ from services.ledger.database import Connection, mappings, sorted_errors
 
 _FETCHED: Final = 500
 """Calls per fetch from the server: about 3 MB."""
-# Follows the index call_rank, so that the first rows come at once, whatever the size of the ledger.
-_WANTED: Final[LiteralString] = """
+# Follows the index call_rank, so that the first rows arrive at once, whatever the size of the ledger.
+_SELECTED: Final[LiteralString] = """
     from (
         select *, lead(call_id) over (
             partition by biological_sample_id
@@ -54,13 +54,13 @@ def stored_calls(
     Both are of one snapshot; calls recorded meanwhile are not included. Raises Retriable when the database goes away,
     Fatal when the tables are missing.
     """
-    wanted = {"history": history, "centre": centre, "since": since, "abnormal_only": abnormal_only}
+    filters = {"history": history, "centre": centre, "since": since, "abnormal_only": abnormal_only}
     with sorted_errors("read the ledger"), connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
-        (number,) = connection.execute(f"select count(*) {_WANTED}", wanted).fetchone() or (0,)
+        (number,) = connection.execute(f"select count(*) {_SELECTED}", filters).fetchone() or (0,)
         with connection.cursor(name="export", row_factory=dict_row) as cursor:
             cursor.itersize = _FETCHED
-            cursor.execute(f"select * {_WANTED} {_ORDER}", wanted)
+            cursor.execute(f"select * {_SELECTED} {_ORDER}", filters)
             yield number, (_stored(row) for row in cursor)
 
 

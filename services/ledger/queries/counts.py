@@ -32,10 +32,10 @@ class CohortProgress:
 def cohort_progress(connection: Connection, specimens: Sequence[str]) -> CohortProgress:
     """Count the ledger's rows of these specimens."""
     query = """
-        with wanted as (select unnest(%(specimens)s::text[]) as biological_sample_id),
+        with selected as (select unnest(%(specimens)s::text[]) as biological_sample_id),
         views as (
             select biological_sample_id, count(*) as views, count(distinct view) = 2 as complete
-            from view join wanted using (biological_sample_id) group by 1
+            from view join selected using (biological_sample_id) group by 1
         ),
         images as (
             select image.kind = 'other'
@@ -44,14 +44,14 @@ def cohort_progress(connection: Connection, specimens: Sequence[str]) -> CohortP
                     where view.biological_sample_id = image.biological_sample_id and view.image_sha256 = image.sha256
                 ) as accepted,
                 exists (select from rejection where rejection.image_event_id = image.event_id) as refused
-            from image join wanted using (biological_sample_id)
+            from image join selected using (biological_sample_id)
         )
         select
             (select count(*) from images) as images,
             (select count(*) from images where accepted or refused) as settled,
             (select coalesce(sum(views), 0) from views)::bigint as views,
             (select count(*) from views where complete) as complete,
-            (select count(*) from current_call join wanted using (biological_sample_id)) as called,
+            (select count(*) from current_call join selected using (biological_sample_id)) as called,
             (select count(*) from current_call join views using (biological_sample_id)
                 where revision >= views.views) as current,
             (select count(*) from images where refused) as refused

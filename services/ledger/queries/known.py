@@ -6,7 +6,7 @@ from services.ledger.database import Connection, mappings
 
 
 def known_centres(connection: Connection) -> set[str]:
-    """Return every centre that announced an image or had a record rejected."""
+    """Return every centre that announced an image or has a rejected record."""
     query = "select centre from specimen union select centre from rejection where centre is not null"
     return {row["centre"] for row in mappings(connection, query)}
 

@@ -83,8 +83,8 @@ def rejections(
           and (%(since)s::timestamptz is null or recorded_at >= %(since)s)
         order by recorded_at desc, rejection_id limit %(limit)s
     """
-    wanted = {"reason": reason, "stage": stage, "centre": centre, "specimen": biological_sample_id}
-    return rows(connection, RejectionSummary, query, **wanted, since=since, limit=limit)
+    filters = {"reason": reason, "stage": stage, "centre": centre, "specimen": biological_sample_id}
+    return rows(connection, RejectionSummary, query, **filters, since=since, limit=limit)
 
 
 def find_rejection(connection: Connection, beginning: str) -> Rejection | None:

@@ -7,7 +7,7 @@ from services.operations.reprocess.source import STANDINGS, SpecimenStatus
 
 
 class ReprocessCounts:
-    """Told of every step; a command may extend it to show progress."""
+    """Receives every step; a command may extend it to show progress."""
 
     def __init__(self, specimens: int) -> None:
         """Expect this number of specimens."""
@@ -21,7 +21,7 @@ class ReprocessCounts:
         self.looked_at_count += 1
 
     def published(self, found: SpecimenStatus) -> None:
-        """Count the records of a specimen that the broker has, or in a dry run would get."""
+        """Count the records of a specimen that the broker has received, or in a dry run would receive."""
         self.records += len(found.publications)
 
     def held(self, waiting: int) -> None:

@@ -1,8 +1,8 @@
 """Reprocesses past specimens: finds what is outdated, publishes it, and waits until the ledger has the results.
 
-The ledger is the only memory: what it has is not reprocessed again. A run may be killed and started again; what was in
-flight then is processed twice, with the same ids. Live traffic comes first: a run publishes at a limited rate, and
-nothing while the service that reads its records has work waiting.
+The ledger is the only state: a result that it contains is not produced again. A run may be killed and started again;
+what was in flight then is processed twice, with the same ids. Live traffic comes first: a run publishes at a limited
+rate, and nothing while the service that reads its records has work waiting.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Publisher:
     def publish(self, found: SpecimenStatus, held: Callable[[int], None], overtaken: Callable[[], bool]) -> bool:
         """Return True once the broker has all records of a specimen, False when it was `overtaken` by a newer revision.
 
-        `overtaken` is asked last, since live traffic may have come first for a long time; meanwhile `held` is called
+        `overtaken` is called last, since live traffic may have delayed it for long; `held` is called meanwhile
         with the number of records that wait.
         """
         for number, publication in enumerate(found.publications):

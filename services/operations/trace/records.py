@@ -53,11 +53,11 @@ def find_records(settings: Settings, specimen: str, windows: Iterable[tuple[Topi
     found: list[TraceRecord] = []
     count, cut_short = 0, []
     with reader(settings) as consumer:
-        for topic, wanted in windows:
+        for topic, ranges in windows:
             numbers = partitions_of(consumer, topic.name)
             where = numbers[partition_of(specimen, len(numbers))]
             left = MOST_RECORDS
-            for one in _ranges(consumer, where, merged(wanted)):
+            for one in _ranges(consumer, where, merged(ranges)):
                 length = min(left, one.end - one.start)
                 if length < one.end - one.start:
                     cut_short.append(topic.name)

@@ -1,4 +1,4 @@
-"""A consumer that answers from memory, as kafka-python's does."""
+"""An in-memory consumer with the interface of kafka-python's."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from kafka import TopicPartition
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """The parts of a record that reading needs."""
+    """The fields of a record that reading needs."""
 
     topic: str
     partition: int

@@ -1,4 +1,4 @@
-"""Each of kafka-python's errors and what a caller should do about it."""
+"""Each error of kafka-python and how a caller should react to it."""
 
 import inspect
 

@@ -29,7 +29,7 @@ def test_a_known_position_is_returned_also_the_first() -> None:
     assert [position_of(MemoryConsumer(positions={WHERE: known}), WHERE) for known in (0, 7)] == [0, 7]
 
 
-def test_an_unknown_one_is_an_error_that_services_wait_out() -> None:
+def test_an_unknown_position_is_an_error_that_services_wait_out() -> None:
     with pytest.raises(KafkaError, match=r"position in xray\.images 3 in time"):
         position_of(MemoryConsumer(unknown=1), WHERE)
 
@@ -59,7 +59,7 @@ def test_only_the_records_of_the_range_are_read() -> None:
     assert [record.offset for record in read(consumer, ranges)] == [3, 4, 5]
 
 
-def test_everything_that_topics_hold_is_read_also_where_compaction_left_gaps() -> None:
+def test_all_records_of_topics_are_read_despite_gaps_from_compaction() -> None:
     consumer = MemoryConsumer(stored("a", 0, (2, 5, 9)) | stored("b", 0, (0,)) | stored("b", 1, ()))
     found = [(record.topic, record.offset) for record in read(consumer, ranges_of(consumer, ["a", "b"]))]
     assert sorted(found) == [("a", 2), ("a", 5), ("a", 9), ("b", 0)]

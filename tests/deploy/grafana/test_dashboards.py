@@ -68,5 +68,5 @@ def test_sources_name_containers_and_their_ports() -> None:
 
 
 def queried(path: Path) -> list[dict[str, Any]]:
-    """The panels with queries: all but the headings."""
+    """The panels with queries: all except the headings."""
     return [panel for panel in json.loads(path.read_text())["panels"] if panel["type"] != "row"]

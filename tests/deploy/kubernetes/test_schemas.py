@@ -1,4 +1,4 @@
-"""The manifests against Kubernetes' published schemas, and KEDA's; no cluster is asked."""
+"""The manifests against the published schemas of Kubernetes and KEDA, without a cluster."""
 
 import copy
 import json

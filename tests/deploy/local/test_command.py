@@ -1,4 +1,4 @@
-"""`xray stack`, as far as it works without servers; the rest is in tests/integration/test_stack.py."""
+"""The parts of `xray stack` that need no servers; the rest is in tests/integration/test_stack.py."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def stopped(folder: Path) -> Stack:
 
 
 @pytest.mark.usefixtures("stopped")
-def test_status_of_a_stopped_stack_fails_and_says_so() -> None:
+def test_status_of_a_stopped_stack_fails_with_a_message() -> None:
     result = CliRunner().invoke(app, ["status", "--json"])
     assert result.exit_code == 1
     assert {server["name"]: server["state"] for server in json.loads(result.stdout)} == dict.fromkeys(
@@ -63,16 +63,16 @@ def test_passwords_are_not_shown(stopped: Stack) -> None:
     assert not any(secret in shown for secret in secrets)
 
 
-def test_down_without_a_stack_is_no_error(folder: Path) -> None:
+def test_down_without_a_stack_is_not_an_error(folder: Path) -> None:
     assert CliRunner().invoke(app, ["down"]).exit_code == 0
     assert not folder.exists()
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("command", "text"),
     [("", "XRAY_STACK_FOLDER"), ("up", "--only"), ("down", "crash"), ("status", "--json"), ("logs", "--follow")],
 )
-def test_help_explains_itself(command: str, words: str) -> None:
+def test_help_explains_itself(command: str, text: str) -> None:
     result = CliRunner().invoke(app, [*command.split(), "--help"], env={**os.environ, "COLUMNS": "200"})
     assert result.exit_code == 0
-    assert words in result.stdout
+    assert text in result.stdout

@@ -1,4 +1,4 @@
-"""An error names the server, quotes its log, and says what to do."""
+"""An error names the server, quotes its log and gives a remedy."""
 
 from pathlib import Path
 

@@ -68,7 +68,7 @@ def test_environment_written_is_the_environment_loaded_and_private(folder: Stack
     assert stat.S_IMODE(folder.environment_file.stat().st_mode) == 0o600
 
 
-def test_without_a_stack_the_error_says_how_to_start_one(tmp_path: Path) -> None:
+def test_without_a_stack_the_error_explains_how_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"there is no stack in .*\nremedy: run `xray stack up` first"):
         load_environment(tmp_path)
     with pytest.raises(StackError, match="there is no stack"):

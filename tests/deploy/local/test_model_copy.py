@@ -31,7 +31,7 @@ def test_models_are_copied_with_links_resolved(source: Path, tmp_path: Path) -> 
     assert copied == ["convnext/1/model.py", "convnext/config.pbtxt"]
 
 
-def test_newer_files_come_over_and_what_the_stack_added_stays(source: Path, tmp_path: Path) -> None:
+def test_newer_files_are_copied_and_additions_of_the_stack_stay(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "copy"
     copy_models(source, target)
     (target / "convnext" / "2").mkdir()
@@ -63,5 +63,5 @@ def test_a_newer_configuration_does_not_take_the_card_of_an_added_version(source
     assert "new" in configurations[1].read_text(encoding="utf-8")
 
 
-def test_no_models_is_no_error(tmp_path: Path) -> None:
+def test_no_models_is_not_an_error(tmp_path: Path) -> None:
     assert copy_models(tmp_path / "missing", tmp_path / "copy") == []

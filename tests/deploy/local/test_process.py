@@ -1,4 +1,4 @@
-"""Real processes are started, recognised, stopped and killed with their children, and never confused with others."""
+"""Real processes are started, recognised, stopped and killed with their children, never confused with others."""
 
 import os
 import signal
@@ -72,7 +72,7 @@ def test_the_server_does_not_keep_the_lock(process: ServerProcess) -> None:
         assert process.pid() is not None
 
 
-def test_a_recycled_pid_is_never_taken_for_the_server_nor_killed(process: ServerProcess) -> None:
+def test_a_recycled_pid_is_never_mistaken_for_the_server_nor_killed(process: ServerProcess) -> None:
     with subprocess.Popen(["sleep", "60"]) as stranger:
         ticks = start_ticks(stranger.pid)
         assert ticks is not None
@@ -121,7 +121,7 @@ def test_kill_finds_the_orphans_of_a_server_that_died_before(process: ServerProc
     assert not alive(child)
 
 
-def test_the_same_program_in_another_folder_is_no_orphan(process: ServerProcess, tmp_path: Path) -> None:
+def test_the_same_program_in_another_folder_is_not_an_orphan(process: ServerProcess, tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"], cwd=tmp_path) as stranger:
         process.kill()
         assert stranger.poll() is None

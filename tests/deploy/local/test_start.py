@@ -61,16 +61,18 @@ def child(tmp_path: Path) -> Iterator[Child]:
 
 
 def run(server: Child, cancelled: threading.Event | None = None) -> tuple[bool, list[str]]:
-    said: list[str] = []
+    messages: list[str] = []
     with locked(server.folder.lock(server.name), 5, waiting=lambda: None) as lock:
-        task = Task(server.name, server.log, lock, cancelled or threading.Event(), lambda _, words: said.append(words))
-        return start(server, task), said
+        task = Task(
+            server.name, server.log, lock, cancelled or threading.Event(), lambda _, message: messages.append(message)
+        )
+        return start(server, task), messages
 
 
 def test_it_is_started_once_and_left_alone_when_it_works(child: Child) -> None:
-    started, said = run(child)
+    started, messages = run(child)
     assert started
-    assert said[-1].startswith("ready in ")
+    assert messages[-1].startswith("ready in ")
     pid = child.process.pid()
     assert run(child) == (False, ["already running"])
     assert child.process.pid() == pid
@@ -78,7 +80,7 @@ def test_it_is_started_once_and_left_alone_when_it_works(child: Child) -> None:
     assert child.process.pid() is None
 
 
-def test_one_that_dies_is_an_error_with_the_end_of_its_log(child: Child) -> None:
+def test_a_server_that_dies_is_an_error_with_the_end_of_its_log(child: Child) -> None:
     child.script = "import sys; print('no colour today'); sys.exit(4)"
     with pytest.raises(StackError) as caught:
         run(child)
@@ -106,9 +108,9 @@ def test_one_that_hangs_is_restarted(child: Child, monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     monkeypatch.setattr("deploy.local.start._HUNG_AFTER_S", 0.5)
     child.script = LISTEN
-    started, said = run(child)
+    started, messages = run(child)
     assert started
-    assert said[0] == "running but not working, restarting"
+    assert messages[0] == "running but not working, restarting"
     assert child.process.pid() not in {None, hung}
 
 

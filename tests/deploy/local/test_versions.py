@@ -16,14 +16,14 @@ PINNED = [
 ]
 
 
-@pytest.mark.parametrize(("file", "package", "wanted"), PINNED)
-def test_requirements_pin_what_the_versions_file_says(file: str, package: str, wanted: str) -> None:
+@pytest.mark.parametrize(("file", "package", "expected"), PINNED)
+def test_requirements_pin_the_versions_of_the_versions_file(file: str, package: str, expected: str) -> None:
     lines = (CLONE / "requirements" / file).read_text(encoding="utf-8")
     found = re.search(rf"^{package}==(\S+)", lines, re.MULTILINE)
     assert found is not None
-    assert f"{found.group(1)}.".startswith(f"{wanted}.")
+    assert f"{found.group(1)}.".startswith(f"{expected}.")
 
 
-@pytest.mark.parametrize(("package", "wanted"), [(package, wanted) for file, package, wanted in PINNED[:3]])
-def test_installed_packages_are_those(package: str, wanted: str) -> None:
-    assert f"{version(package)}.".startswith(f"{wanted}.")
+@pytest.mark.parametrize(("package", "expected"), [(package, expected) for file, package, expected in PINNED[:3]])
+def test_installed_packages_are_those(package: str, expected: str) -> None:
+    assert f"{version(package)}.".startswith(f"{expected}.")

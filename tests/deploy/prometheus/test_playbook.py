@@ -21,10 +21,10 @@ STANDS_FOR = {
         r"`docker compose run --rm --no-deps (\w+)`\s(?:stands\s)?for\s`(xray[ \w]*)`", PLAYBOOK.partition("\n## ")[0]
     )
 }
-"""The container that runs the commands that begin with these words."""
+"""The container that runs the commands with each of these prefixes."""
 BLOCKS = re.findall(r"```bash\n(.*?)```", PLAYBOOK, re.DOTALL)
-WORDS = {words for words in re.findall(r"`([^`\n]+)`", PLAYBOOK) if words.startswith(("xray ", "docker "))}
-INLINE = WORDS - set(STANDS_FOR)
+QUOTED = {words for words in re.findall(r"`([^`\n]+)`", PLAYBOOK) if words.startswith(("xray ", "docker "))}
+INLINE = QUOTED - set(STANDS_FOR)
 COMMANDS = sorted({*"".join(BLOCKS).splitlines(), *INLINE})
 COMPOSE_COMMANDS = {"ps", "logs", "up", "restart", "stop", "run"}
 PROGRAM = ["python", "-m", "services.cli.main"]
@@ -66,19 +66,19 @@ def test_misspelt_commands_do_not_parse(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if not line.startswith("xray ")])
-def test_other_commands_are_of_compose_and_name_its_containers(line: str) -> None:
+def test_other_commands_use_compose_and_name_its_containers(line: str) -> None:
     words = shlex.split(line)
     assert words[:2] == ["docker", "compose"]
     assert words[2] in COMPOSE_COMMANDS
     if words[2] == "run":
-        words, _, _ = taken_apart(words)
+        words, _, _ = split_docker_run(words)
     names = [word for word in words[3:] if not word.startswith("-") and not word.isdigit()]
     assert {name.partition("=")[0] for name in names} <= set(services())
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("docker compose run ")])
 def test_commands_in_containers_parse_and_write_only_into_mounted_folders(line: str) -> None:
-    words, folders, command = taken_apart(shlex.split(line))
+    words, folders, command = split_docker_run(shlex.split(line))
     if command:
         entry = services()[words[-1]].get("entrypoint", PROGRAM)
         context = parsed(shlex.join(["xray", *entry[len(PROGRAM) :], *command]))
@@ -102,7 +102,7 @@ def test_no_step_needs_a_file_that_a_container_cannot_see(line: str) -> None:
     assert not paths(parsed(line))
 
 
-def taken_apart(words: list[str]) -> tuple[list[str], list[Path], list[str]]:
+def split_docker_run(words: list[str]) -> tuple[list[str], list[Path], list[str]]:
     """`docker compose run` up to the container, its mounted folders, and the command in it."""
     folders, rest = [], words[3:]
     while rest[0].startswith("-"):
@@ -119,7 +119,7 @@ def paths(context: typer.Context) -> list[Path]:
 
 
 def parsed(line: str) -> typer.Context:
-    """Let Click read a command, options and all, without running it; return the arguments of the innermost."""
+    """Let Click parse a command with its options, without running it; return the arguments of the innermost command."""
     command: Any = get_command(app)
     words = shlex.split(line)
     context: typer.Context = command.make_context(words[0], words[1:])

@@ -1,4 +1,4 @@
-"""The alert rules, by Prometheus' own tools and against the services that they watch."""
+"""The alert rules, checked with Prometheus' own tools and compared with the services that they watch."""
 
 import re
 import subprocess
@@ -23,8 +23,8 @@ def promtool(*arguments: str | Path) -> str:
 
 
 def test_prometheus_accepts_its_configuration_and_finds_the_rules() -> None:
-    said = promtool("check", "config", "--lint-fatal", CLONE / "deploy" / "prometheus" / "prometheus.yml")
-    assert said.count("rules found") == len(RULES)
+    output = promtool("check", "config", "--lint-fatal", CLONE / "deploy" / "prometheus" / "prometheus.yml")
+    assert output.count("rules found") == len(RULES)
 
 
 def test_prometheus_accepts_the_relabelling_that_the_docs_give_for_kubernetes(tmp_path: Path) -> None:

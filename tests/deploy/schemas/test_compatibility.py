@@ -1,4 +1,4 @@
-"""What breaks within a schema version and what does not, property by property."""
+"""Which changes break a schema version and which do not, property by property."""
 
 import copy
 from collections.abc import Callable

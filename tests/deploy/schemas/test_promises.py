@@ -1,4 +1,4 @@
-"""Committed schemas are binding: the files, and their editions in git's history as far as the clone has it."""
+"""Committed schemas are binding: the files, and their versions in as much of git's history as the clone contains."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Documents in the format of IMPC's Solr."""
+"""Documents in the format of IMPC's Solr server."""
 
 import json
 from collections.abc import Iterator

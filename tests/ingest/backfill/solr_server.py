@@ -139,10 +139,10 @@ def _holds(document: Document, clause: re.Match[str]) -> bool:
     if clause["there"]:
         holds = value is not None
     else:
-        wanted = [clause["one"]] if clause["one"] else clause["any"].split(" OR ")
-        holds = any(_matches(str(value), one) for one in wanted)
+        pattern = [clause["one"]] if clause["one"] else clause["any"].split(" OR ")
+        holds = any(_matches(str(value), one) for one in pattern)
     return not holds if clause[1] else holds
 
 
-def _matches(value: str, wanted: str) -> bool:
-    return value == wanted.strip('"') if wanted.startswith('"') else fnmatchcase(value, wanted)
+def _matches(value: str, pattern: str) -> bool:
+    return value == pattern.strip('"') if pattern.startswith('"') else fnmatchcase(value, pattern)

@@ -1,4 +1,4 @@
-"""The command without Kafka and S3: the dry run, and wrong usage."""
+"""The command without Kafka and S3: dry runs and usage errors."""
 
 import json
 
@@ -17,9 +17,9 @@ def test_a_dry_run_counts_and_downloads_nothing() -> None:
         server.faults["/solr/impc_images/select"].extend([500, "cut"])
         command = ["backfill", "--dry-run", "--solr", server.url, "--rate", "100"]
         answer = CliRunner().invoke(app, [*command, "--json"], catch_exceptions=False)
-        words = CliRunner().invoke(app, [*command, "--view", "DV"], catch_exceptions=False)
+        text = CliRunner().invoke(app, [*command, "--view", "DV"], catch_exceptions=False)
         asked = set(server.requests)
-    assert answer.exit_code == words.exit_code == 0
+    assert answer.exit_code == text.exit_code == 0
     counted = json.loads(answer.stdout)
     assert {name: counted[name] for name in counted if name != "filters"} == {
         "images": 6,
@@ -28,7 +28,7 @@ def test_a_dry_run_counts_and_downloads_nothing() -> None:
         "observations": 9,
     }
     assert asked == {"/solr/impc_images/select", "/solr/experiment/select"}
-    assert "at least 30 ms" in words.stdout
+    assert "at least 30 ms" in text.stdout
 
 
 @pytest.mark.parametrize("option", [("--rate", "0"), ("--view", "top"), ("--only", "labels")])

@@ -39,7 +39,7 @@ def test_finished_cores_are_skipped_until_all_are_finished(tmp_path: Path) -> No
         assert cursors.position("experiment") == CursorState("AoE3", 200)
 
 
-def test_a_restart_that_is_killed_goes_on_without_the_option(tmp_path: Path) -> None:
+def test_a_killed_restart_continues_without_the_option(tmp_path: Path) -> None:
     path = tmp_path / "cursors.jsonl"
     cores = ["experiment", "impc_images"]
     with Cursors(path) as cursors:

@@ -1,4 +1,4 @@
-"""Where images are looked up, and where they never are."""
+"""Which paths are searched for images, and which never are."""
 
 from pathlib import Path
 

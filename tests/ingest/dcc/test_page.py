@@ -25,16 +25,16 @@ def test_the_example_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (tmp_path / "scans" / f"{name}.dcm").write_bytes(b"x")
     answer = CliRunner().invoke(app, ["push", "--dcc", "day.xml", "--dry-run"])
     assert answer.exit_code == 1
-    said = [line.rstrip() for line in (answer.stderr + answer.stdout).splitlines()]
-    assert [line for line in shown[1].splitlines() if line not in said] == []
+    output = [line.rstrip() for line in (answer.stderr + answer.stdout).splitlines()]
+    assert [line for line in shown[1].splitlines() if line not in output] == []
 
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_the_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    _, *words = [str(tmp_path) if word == "/data/xrays" else word for word in shlex.split(line)]
+    _, *arguments = [str(tmp_path) if word == "/data/xrays" else word for word in shlex.split(line)]
     group = get_command(app)
-    with group.make_context("xray", [words[0]], resilient_parsing=True) as context:
-        name, command, _ = group.resolve_command(context, words)  # type: ignore[attr-defined]
+    with group.make_context("xray", [arguments[0]], resilient_parsing=True) as context:
+        name, command, _ = group.resolve_command(context, arguments)  # type: ignore[attr-defined]
         assert command is not None
-        command.make_context(name, words[1:])
+        command.make_context(name, arguments[1:])

@@ -1,4 +1,4 @@
-"""`xray push` without servers: wrong usage, dry runs, manifests."""
+"""`xray push` without servers: usage errors, dry runs, manifests."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.ingest.submissions.submissions import experiment, medium, submission
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["scans"], "--centre"),
         (["--centre", "JAX"], "PATHS"),
@@ -32,15 +32,15 @@ from tests.ingest.submissions.submissions import experiment, medium, submission
         (["--manifest", "m.csv", "--centre", "JAX", "--specimen-from", "(?P<specimen>.)"], "--manifest"),
     ],
 )
-def test_wrong_usage(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_usage(arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.csv").write_text("file,biological_sample_id,parameter_stable_id\n", encoding="utf-8")
     answer = CliRunner().invoke(app, ["push", *arguments])
     assert answer.exit_code == 2
-    assert said in " ".join(answer.stderr.replace("│", " ").split())
+    assert message in " ".join(answer.stderr.replace("│", " ").split())
 
 
-def test_a_submission_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_submission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     answer = CliRunner().invoke(app, ["push", "--dcc", "--dry-run", "none.xml"])
     assert answer.exit_code == 1
@@ -61,7 +61,7 @@ def without_servers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_servers")
-def test_a_server_that_is_away_is_the_only_message(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_the_only_message(tmp_path: Path) -> None:
     write_picture(tmp_path / "7_DV.png")
     (tmp_path / "day.xml").write_text(submission(experiment("A-1", medium("IMPC_XRY_034_001", "7_DV.png"))))
     (tmp_path / "m.csv").write_text("file,biological_sample_id,parameter_stable_id\n7_DV.png,7,IMPC_XRY_034_001\n")

@@ -32,12 +32,12 @@ def test_the_parameter_that_a_text_states(text: str, parameter: str) -> None:
         "",
         "mouse7",
         "DV_and_LAT",  # two views
-        "skull",  # no view
+        "skull",  # not a view
         "forepaw and hind leg",
         "skull with forepaw",
-        "HAS_XRY_034_001",  # a legacy set: 034 is lateral there
+        "HAS_XRY_034_001",  # a legacy procedure, in which 034 is lateral
         "IMPC_XRY_034_001 IMPC_XRY_048_001",
-        "IMPC_XRY_008_001",  # an observation, no image
+        "IMPC_XRY_008_001",  # an observation, not an image
         "advanced flat plate",  # dv and lat inside other words
     ],
 )

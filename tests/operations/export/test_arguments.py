@@ -1,4 +1,4 @@
-"""Which command is meant, and wrong usage."""
+"""How arguments are parsed, and usage errors."""
 
 from pathlib import Path
 
@@ -26,17 +26,17 @@ def test_calls_lists_unless_another_command_is_named(arguments: list[str], usage
 
 
 @pytest.mark.parametrize(
-    ("file", "said"), [("calls.xlsx", "must end with .parquet or .csv"), ("no/such/calls.csv", "there is no folder")]
+    ("file", "message"), [("calls.xlsx", "must end with .parquet or .csv"), ("no/such/calls.csv", "there is no folder")]
 )
 def test_a_file_that_cannot_be_written_is_refused_before_anything_is_read(
-    file: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     answer = CliRunner().invoke(
         app, ["calls", "export", file], env={"XRAY_POSTGRES_DSN": "no database", "COLUMNS": "200"}
     )
     assert answer.exit_code == 2
-    assert said in answer.stderr
+    assert message in answer.stderr
 
 
 def test_every_label_has_its_parameters_and_terms() -> None:
@@ -50,6 +50,6 @@ def test_every_label_has_its_parameters_and_terms() -> None:
     assert {one for ids in level2 for one in ids} == in_call
 
 
-def test_limbs_and_skull_lend_no_terms_to_other() -> None:
+def test_limbs_and_skull_add_no_terms_to_other_labels() -> None:
     assert "MP:0005296" not in meanings()["Other"].mp_term_ids  # abnormal humerus morphology: Limbs
     assert "MP:0000149" in meanings()["Other"].mp_term_ids  # abnormal scapula morphology: Whole-body

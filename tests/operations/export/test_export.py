@@ -78,7 +78,7 @@ def test_a_row_of_parquet_holds_the_call(ledger: Ledger, export: Export, tmp_pat
     assert (row["announced_at"], row["produced_at"]) == (one.announced_at, one.produced_at)
 
 
-def test_rows_in_impcs_manner_name_the_terms_of_what_is_abnormal(
+def test_rows_in_the_format_of_impc_name_the_terms_of_abnormal_labels(
     ledger: Ledger, export: Export, tmp_path: Path
 ) -> None:
     write(ledger, call("m,1", vector=(0, 1, 1, *(0,) * 8, 1, 0)))
@@ -119,7 +119,7 @@ def test_an_empty_ledger_gives_an_empty_file(export: Export, tmp_path: Path, fil
     assert found == rows
 
 
-def test_what_fails_leaves_the_older_file_alone(ledger: Ledger, export: Export, tmp_path: Path) -> None:
+def test_a_failed_export_keeps_the_older_file(ledger: Ledger, export: Export, tmp_path: Path) -> None:
     write(ledger, call("m1"))
     export("calls.csv")
     before = (tmp_path / "calls.csv").read_bytes()
@@ -152,4 +152,4 @@ def test_memory_is_bounded_whatever_the_number_of_calls(ledger: Ledger, reader: 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 6000
-    assert peak < 12e6  # all of them at once would be some 50 MB
+    assert peak < 12e6  # all rows at once would be about 50 MB

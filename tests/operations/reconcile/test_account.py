@@ -1,4 +1,4 @@
-"""Both sides put together, by hand-made snapshots: what counts as in flight, and what as missing."""
+"""Which images count as in flight and which as missing, with hand-made snapshots."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from services.operations.reconcile.snapshot import Announcement, InFlight, Recor
 
 
 def snapshot(*announced: str, **more: Any) -> Snapshot:
-    """So many announcements at offsets 0, 1, ... of partition 0; every group has taken all of it."""
+    """Announcements at offsets 0, 1, ... of partition 0; every group has read all of them."""
     announcements = {
         name: Announcement(name, f"specimen {name}", "JAX", (0, offset)) for offset, name in enumerate(announced)
     }
@@ -27,13 +27,13 @@ def fate(event_id: str, word: Any, centre: str = "JAX", offset: int = 0) -> Imag
 
 
 def counted(topics: Snapshot, *fates: ImageFate, **more: Any) -> dict[str, int]:
-    """The total without zeros; the account must add up whatever is in it."""
+    """The total without zeros; asserts that the account adds up."""
     total = asdict(account(topics, LedgerSide(fates, more.pop("unreadable", ()), **more)).total)
     assert total["announced"] == sum(total[name] for name in COLUMNS if name != "announced")
     return {name: total[name] for name in COLUMNS if total[name]}
 
 
-def test_every_fate_has_its_column_and_centres_are_kept_apart() -> None:
+def test_every_fate_has_its_column_and_centres_are_kept_separate() -> None:
     fates = [
         fate("a", "called"),
         fate("b", "incomplete"),
@@ -82,7 +82,7 @@ def test_another_set_under_way_does_not_hide_a_missing_call(in_flight: InFlight)
     assert counted(snapshot("a", in_flight=in_flight), fate("a", "uncalled")) == {"announced": 1, "missing": 1}
 
 
-def test_an_announcement_that_the_sink_has_yet_to_read_is_in_flight_else_missing() -> None:
+def test_an_announcement_is_in_flight_until_the_sink_has_read_it_and_then_missing() -> None:
     assert counted(snapshot("a", "b", recorded={0: 1})) == {"announced": 2, "in_flight": 1, "missing": 1}
     assert counted(snapshot("a", "b"), refused={"a"}) == {"announced": 2, "rejected": 1, "missing": 1}
 

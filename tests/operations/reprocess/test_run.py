@@ -1,4 +1,4 @@
-"""The run itself, with small recorders for ledger, bucket and broker; the real ones are in tests/integration."""
+"""The run with small recorders for ledger, bucket and broker; tests/integration uses the real ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
@@ -51,7 +51,7 @@ def outdated(specimen: str) -> SpecimenStatus:
 
 
 class World:
-    """What is published is called, unless it is `deaf` to it; specimens in `grown` have a newer revision on its way."""
+    """Calls what is published, unless it is `deaf`; a newer revision of the specimens in `grown` is on its way."""
 
     def __init__(self, specimens: Sequence[str], *, deaf: Sequence[str] = (), grown: Sequence[str] = ()) -> None:
         self.outdated = set(specimens)
@@ -94,14 +94,14 @@ class Listed:
         return list(self._world.keys(prefix))
 
 
-def test_what_is_outdated_is_published_once_and_awaited() -> None:
+def test_outdated_specimens_are_published_once_and_awaited() -> None:
     world = World(["a", "b"])
     without_result, counts = world.run()
     assert (without_result, world.published, world.outdated) == ([], ["a", "b"], set())
     assert counts.to_json(dry_run=False)["records"] == 2
 
 
-def test_nothing_that_came_to_nothing_is_hidden() -> None:
+def test_specimens_without_a_result_are_reported() -> None:
     assert World(["a", "b"], deaf=["b"]).run()[0] == ["b"]
 
 
@@ -112,9 +112,9 @@ def test_the_limit_counts_specimens() -> None:
     assert counts.to_json(dry_run=False)["total"]["outdated"] == 2
 
 
-def test_a_specimen_with_a_newer_revision_on_its_way_is_left_to_it() -> None:
+def test_a_specimen_with_a_newer_revision_in_flight_is_not_published() -> None:
     world = World(["a", "b"], grown=["a"])
-    world.called_live = {"a"}  # its newer revision, by the versions that serve
+    world.called_live = {"a"}  # its newer revision, by the active versions
     assert world.run()[0] == []
     assert world.published == ["b"]
 
@@ -134,12 +134,12 @@ def test_a_specimen_whose_newer_revision_was_refused_is_reprocessed_last() -> No
         (call("a", generation=GENERATION + 1), "up_to_date"),
     ],
 )
-def test_a_specimen_stands_as_its_current_call_says(one: PhenotypeCall | None, standing: str) -> None:
+def test_the_standing_of_a_specimen_follows_its_current_call(one: PhenotypeCall | None, standing: str) -> None:
     assert standing_of(one, NEW) == standing
 
 
-def test_a_call_of_the_very_versions_is_up_to_date_whatever_its_activation() -> None:
-    """After a rollback the calls of before need no reprocessing."""
+def test_a_call_of_the_same_versions_is_up_to_date_whatever_its_activation() -> None:
+    """After a rollback, calls by the previous versions need no reprocessing."""
     assert standing_of(today("a", activation=1), OLD) == "up_to_date"
 
 

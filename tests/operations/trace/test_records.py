@@ -10,7 +10,7 @@ from tests.ledger.examples import NOON, minutes
 
 
 @pytest.mark.parametrize(("key", "hashed"), [("21", -973932308), ("foobar", -790332482), ("abc", 479470107)])
-def test_the_partition_is_the_one_that_kafkas_own_client_chooses(key: str, hashed: int) -> None:
+def test_the_partition_is_that_of_kafkas_own_client(key: str, hashed: int) -> None:
     """Hashes of Kafka's own test (UtilsTest.testMurmur2)."""
     for count in (1, 8, 24):
         assert partition_of(key, count) == (hashed & 0x7FFFFFFF) % count
@@ -26,7 +26,7 @@ moments = st.integers(0, 500).map(lambda number: NOON + timedelta(seconds=number
 
 
 @given(st.lists(st.tuples(moments, moments).map(lambda pair: (min(pair), max(pair)))), moments)
-def test_merged_windows_are_apart_and_hold_every_moment_of_the_given(windows: list[Window], moment: datetime) -> None:
+def test_merged_windows_are_disjoint_and_cover_every_given_moment(windows: list[Window], moment: datetime) -> None:
     result = merged(windows)
     assert all(before[1] < after[0] for before, after in pairwise(result))
     if any(start <= moment <= end for start, end in windows):

@@ -1,4 +1,4 @@
-"""The truth lies on the bones that the standardised view shows, and on the altered ones where an abnormality is."""
+"""The truth covers the bones that the standardised view shows, and the altered ones where there is an abnormality."""
 
 import cv2
 import numpy as np

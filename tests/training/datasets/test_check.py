@@ -61,16 +61,16 @@ FAULTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_damaged_set_is_refused_before_its_files_are_opened(fault: str, tmp_path: Path) -> None:
-    reason, spoil, words = FAULTS[fault]
+    reason, spoil, message = FAULTS[fault]
     _made(tmp_path)
     check_folder(tmp_path, RECIPE)
     spoil(tmp_path)
-    with pytest.raises(Rejected, match=words) as caught:
+    with pytest.raises(Rejected, match=message) as caught:
         check_folder(tmp_path, RECIPE)
     assert caught.value.reason == reason
 
 
-def test_tensor_that_is_not_the_lines_is_refused(tmp_path: Path) -> None:
+def test_a_tensor_that_does_not_match_its_line_is_refused(tmp_path: Path) -> None:
     store = _made(tmp_path)
     check_tensors(store)
     store.images[1] = 0

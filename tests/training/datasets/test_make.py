@@ -33,7 +33,7 @@ def test_training_set_is_made_once_and_the_same_every_time(tmp_path: Path) -> No
         assert {view for view, _, _ in entry.sources} == {"DV", "LAT"}
 
 
-def test_unseen_centres_share_none_with_training(tmp_path: Path) -> None:
+def test_unseen_centres_are_not_in_training(tmp_path: Path) -> None:
     recipe = Recipe(specimens=4, first_seed=9, unseen=True)
     unseen = make_training_set(tmp_path, recipe, lambda _done, _total: None)
     centres = {entry.centre for entry in unseen.entries()}

@@ -1,4 +1,4 @@
-"""The manifest says of every specimen where its tensor comes from and what is true of it."""
+"""The manifest gives the source of each specimen's tensor and its labels."""
 
 import dataclasses
 import hashlib
@@ -17,7 +17,7 @@ from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder
 
 RECIPE = Recipe(specimens=2, balanced=2, first_seed=12, picture_side=500)
-"""One that is abnormal, and one that is so only outside the thirteen labels and has no tensor."""
+"""An abnormal specimen, and one that is abnormal only outside the thirteen labels and has no tensor."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def path(store: SetFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written
 
 
-def test_the_file_says_which_set_it_describes(store: SetFolder, path: Path) -> None:
+def test_the_file_names_the_set_that_it_describes(store: SetFolder, path: Path) -> None:
     schema = pq.read_schema(path)
     assert schema.equals(SCHEMA)
     assert json.loads(schema.metadata[b"recipe"]) == RECIPE.as_dict()

@@ -59,7 +59,7 @@ def test_the_folder_holds_a_report_a_table_and_every_figure_that_the_report_show
     assert set(content) == shown | {"report.md", "auc.csv"}
 
 
-def test_the_report_has_ours_beside_the_papers_and_says_that_the_data_differ(report: Path) -> None:
+def test_the_report_shows_our_results_next_to_the_papers_and_states_that_the_data_differ(report: Path) -> None:
     text = (report / "report.md").read_text(encoding="utf-8")
     assert "**The data differ.**" in text
     assert "convnext, ours (3 seeds) | convnext, paper" in text
@@ -95,7 +95,7 @@ def test_an_earlier_reports_pictures_do_not_stay(files: list[Path], report: Path
     assert set(_content(tmp_path)) == set(_content(report)) | {"mine.png"}
 
 
-def test_stopped_before_its_end_it_leaves_an_earlier_report_as_it_was(
+def test_an_interrupted_run_keeps_an_earlier_report(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> str:
@@ -144,7 +144,7 @@ def test_a_label_without_positives_is_named(tmp_path: Path) -> None:
     assert (code, "Shape has no positive specimen" in output) == (1, True)
 
 
-def test_a_file_in_the_place_of_the_folder_is_said(files: list[Path], tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported(files: list[Path], tmp_path: Path) -> None:
     (tmp_path / "out").write_text("", encoding="utf-8")
     code, output = _run(files[3], "--out", tmp_path / "out")
     assert code == 1

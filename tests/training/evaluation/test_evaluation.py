@@ -90,7 +90,7 @@ def test_consensus_is_the_pooled_probability_against_the_pooled_threshold() -> N
     assert (result.labels[0].sensitivity, result.labels[0].specificity) == (1.0, 1.0)
 
 
-def test_consensus_weighs_backbones_by_what_they_told() -> None:
+def test_consensus_weighs_backbones_by_their_information() -> None:
     labels = np.zeros((4, 14), dtype=np.uint8)
     labels[2:, 0] = 1
     backbones = [_judged([0.2, 0.7, 0.5, 0.9], 0.4, labels, 3), _judged([0.6, 0.3, 0.1, 0.5], 0.8, labels)]
@@ -102,17 +102,17 @@ def test_consensus_weighs_backbones_by_what_they_told() -> None:
     assert together.thresholds == pytest.approx((threshold / (1 + threshold),) * 14)
 
 
-def test_weight_is_the_share_of_uncertainty_taken_away() -> None:
+def test_weight_is_the_share_of_uncertainty_removed() -> None:
     labels = np.zeros((400, 14), dtype=np.uint8)
     labels[::2, :13] = 1
-    told = np.where(labels == 1, 0.9, 0.1)
-    assert consensus_weight(told, labels) == pytest.approx(1 - np.log(0.9) / np.log(0.5), abs=1e-4)
+    informative = np.where(labels == 1, 0.9, 0.1)
+    assert consensus_weight(informative, labels) == pytest.approx(1 - np.log(0.9) / np.log(0.5), abs=1e-4)
     assert consensus_weight(labels.astype(np.float64), labels) == pytest.approx(1, abs=1e-4)
-    assert consensus_weight(1 - told, labels) == consensus_weight(np.full(labels.shape, 0.5), labels) == LEAST
+    assert consensus_weight(1 - informative, labels) == consensus_weight(np.full(labels.shape, 0.5), labels) == LEAST
     unknown = labels.copy()
     unknown[::3] = MISSING
-    assert consensus_weight(told, unknown) == pytest.approx(consensus_weight(told, labels), abs=0.01)
-    assert consensus_weight(told, np.full_like(labels, MISSING)) == LEAST
+    assert consensus_weight(informative, unknown) == pytest.approx(consensus_weight(informative, labels), abs=0.01)
+    assert consensus_weight(informative, np.full_like(labels, MISSING)) == LEAST
 
 
 def test_mask_scores_level_1_everywhere() -> None:

@@ -49,7 +49,7 @@ def _card(thresholds: tuple[float, ...]) -> ModelCard:
 
 def test_calls_are_those_that_the_classifier_publishes() -> None:
     random = np.random.default_rng(0)
-    served = limited(random.random((300, len(LABEL_ORDER))))  # as every backbone answers
+    served = limited(random.random((300, len(LABEL_ORDER))))  # as every backbone outputs it
     thresholds = tuple(random.random(len(LABEL_ORDER)).tolist())
     for row, called in zip(served, calls(served, thresholds), strict=True):
         output = Probabilities(level1=row[0], level2=tuple(row[1:4]), level3=tuple(row[4:]))
@@ -69,7 +69,7 @@ def test_errors_without_positives_are_unknown() -> None:
     assert found.specificity.value == 0
 
 
-def test_consistency_tells_probabilities_from_decisions() -> None:
+def test_consistency_distinguishes_probabilities_from_decisions() -> None:
     served = np.concatenate([
         _served(Abnormal=0.9, Spine=0.8, Shape=0.8),
         _served(Abnormal=0.9, Spine=0.3, Shape=0.4),
@@ -107,7 +107,7 @@ def test_confusion_by_hand_leaves_out_specimens_with_two_labels() -> None:
     assert np.isnan(found.shares[LEVEL3.index("Caudal")]).all()
 
 
-def test_centres_are_judged_apart_and_unseen_ones_marked() -> None:
+def test_centres_are_judged_separately_and_unseen_ones_marked() -> None:
     made = predictions(specimens=80)
     found = by_centre(made)
     assert [(group.name, group.in_training, group.specimens) for group in found] == [
@@ -131,7 +131,7 @@ def test_a_centre_without_both_classes_has_no_auc() -> None:
     assert [group.specimens for group in by_centre(replace(made, known=unknown))] == [10, 0, 10, 10]
 
 
-def test_severity_ranges_hold_equally_many_and_see_what_is_graver() -> None:
+def test_severity_ranges_have_equal_sizes_and_show_that_severe_cases_are_easier() -> None:
     made = predictions(specimens=400)
     abnormal = made.labels[:, 0] == 1
     severity = np.where(abnormal, np.linspace(0, 1, 400), np.nan)
@@ -148,7 +148,7 @@ def test_unknown_severity_gives_no_ranges() -> None:
     assert by_severity(replace(made, severity=np.full(40, np.nan))) == []
 
 
-def test_centre_alone_scores_what_its_prevalence_says() -> None:
+def test_the_centre_alone_scores_as_its_prevalence_predicts() -> None:
     made = predictions(specimens=4)
     labels = made.labels.copy()
     labels[:, 0] = (1, 0, 1, 0)
@@ -161,7 +161,7 @@ def test_centre_alone_scores_what_its_prevalence_says() -> None:
     assert math.isnan(centre_alone(replace(made, origin=changed, labels=labels), 1).value)
 
 
-def test_centres_that_training_saw_are_told_from_those_it_did_not_see() -> None:
+def test_centres_in_training_are_distinguished_from_others() -> None:
     made = predictions(1, specimens=400)
     unseen = np.array(made.centres) == "WTSI"
     given, served = made.given_abnormal.copy(), made.served.copy()

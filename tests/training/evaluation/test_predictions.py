@@ -37,7 +37,7 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
 
 
 def _complete(specimens: int) -> Predictions:
-    """Nothing about the specimens is unknown."""
+    """Every property of the specimens is known."""
     made = predictions(specimens=specimens)
     findings = tuple((Abnormality("kyphosis", 0.1 * (row + 1)),) * int(made.labels[row, 0]) for row in range(specimens))
     return replace(made, findings=findings, unseen=np.arange(specimens) % 2 == 1)
@@ -51,7 +51,7 @@ def test_specimens_are_sorted_when_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "place", "value", "reason", "words"),
+    ("name", "place", "value", "reason", "message"),
     [
         ("served", (2, SPINE), np.nan, "not_finite", "served of Spine in row 2 is not a finite number"),
         ("given_abnormal", (0, 0), np.inf, "not_finite", "given_abnormal of Abnormal in row 0"),
@@ -61,9 +61,9 @@ def test_specimens_are_sorted_when_read(tmp_path: Path) -> None:
         ("severity", 1, np.inf, "not_finite", "severity"),
     ],
 )
-def test_bad_values_are_refused(name: str, place: Any, value: float, reason: str, words: str) -> None:
+def test_bad_values_are_refused(name: str, place: Any, value: float, reason: str, message: str) -> None:
     made = predictions(specimens=10)
-    with pytest.raises(Rejected, match=words) as refusal:
+    with pytest.raises(Rejected, match=message) as refusal:
         replace(made, **{name: _changed(getattr(made, name), place, value)})
     assert refusal.value.reason == reason
 
@@ -134,7 +134,7 @@ def _refused(table: pa.Table, path: Path) -> Rejected:
     return refusal.value
 
 
-def test_files_that_are_no_predictions_are_refused(tmp_path: Path) -> None:
+def test_files_without_predictions_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     table = _table(path)
     assert _refused(table.replace_schema_metadata({}), path).reason == "invalid_origin"

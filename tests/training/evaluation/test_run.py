@@ -22,7 +22,7 @@ CONFIGURATION = replace(CONFIGURATIONS["small"], name="tiny", seed=7)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> SetFolder:
-    """The simulator's specimens with their true labels; pictures are left empty, nothing here looks at them."""
+    """The simulator's specimens with their true labels; pictures are left empty because nothing here reads them."""
     made = SetFolder(tmp_path_factory.mktemp("data"), Recipe(specimens=400, first_seed=FIRST_SEED, side=2))
     for index in reversed(range(made.recipe.specimens)):
         specimen = made.recipe.specimen(index)
@@ -40,7 +40,7 @@ def _judged(store: SetFolder, seed: int) -> EvaluatedBackbone:
     return EvaluatedBackbone(Calibration(), thresholds, given, given / 2, found, weight=seed / 3)
 
 
-def test_files_hold_each_backbone_and_the_consensus_that_is_called(store: SetFolder, tmp_path: Path) -> None:
+def test_files_contain_each_backbone_and_the_consensus_that_makes_the_calls(store: SetFolder, tmp_path: Path) -> None:
     judged = {"convnext": _judged(store, 2), "cae": _judged(store, 4)}
     paths = write_predictions(tmp_path, store, judged, CONFIGURATION)
     assert [path.name for path in paths] == [

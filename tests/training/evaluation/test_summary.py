@@ -78,7 +78,7 @@ def test_csv_has_the_columns_and_a_row_for_each_label_and_mean() -> None:
     assert all(0 <= float(row["auc_mean"]) <= 1 for row in rows)
 
 
-def test_groups_stand_by_configuration_then_input_then_model() -> None:
+def test_groups_are_ordered_by_configuration_then_input_then_model() -> None:
     origins = [origin("convnext", "LAT"), origin("cae", "DV"), origin("convnext"), origin("cae"), origin(config="full")]
     made = predictions(specimens=60)
     assert [one.name for one in group([replace(made, origin=one) for one in origins])] == [

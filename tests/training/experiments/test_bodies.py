@@ -25,13 +25,13 @@ def repository(tmp_path: Path) -> Path:
     return Path(shutil.copytree(REPOSITORY, tmp_path / "models", symlinks=True))
 
 
-def test_the_newest_whole_version_of_each_model_is_taken(run: TrainingRun, repository: Path) -> None:
+def test_the_newest_complete_version_of_each_model_is_used(run: TrainingRun, repository: Path) -> None:
     (repository / "cae" / "2").mkdir()
     load_bodies(run, repository)
     assert {path.parent.name for path in run.folder.glob("*/final.ckpt")} == set(BACKBONES)
 
 
-def test_weights_that_are_not_those_of_the_card_are_not_taken(run: TrainingRun, repository: Path) -> None:
+def test_weights_that_do_not_match_the_card_are_refused(run: TrainingRun, repository: Path) -> None:
     torch.manual_seed(1)
     (repository / "cae" / "1" / "weights.safetensors").write_bytes(
         weights_file(build_backbone("cae", "small"), "small")

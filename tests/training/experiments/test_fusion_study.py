@@ -35,7 +35,7 @@ def _fill(folder: Path) -> None:
         store.add(entry, SpecimenArrays(tensor, views, bones))
 
 
-def test_every_way_is_judged_on_the_same_test_specimens(tmp_path: Path) -> None:
+def test_every_method_is_judged_on_the_same_test_specimens(tmp_path: Path) -> None:
     _fill(tmp_path / "data")
     result = CliRunner().invoke(app, [str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--config", "tiny"])
     assert result.exit_code == 0, result.output
@@ -56,7 +56,7 @@ def test_a_folder_without_a_training_set_is_named(tmp_path: Path) -> None:
 
 
 def test_a_centre_that_is_left_out_is_not_learnt_from() -> None:
-    """The feature stands for the label at JAX, and for its contrary at BCM."""
+    """The feature equals the label at JAX and its opposite at BCM."""
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, size=(200, len(LABEL_ORDER)), dtype=np.uint8)
     centres = ("JAX", "BCM") * 100

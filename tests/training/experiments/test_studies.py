@@ -1,4 +1,4 @@
-"""The whole way of a study, on a training set that was made before: train, judge, predictions, report; then again."""
+"""A whole study on an existing training set: train, evaluate, predictions, report; then a second time."""
 
 import csv
 import hashlib
@@ -40,13 +40,13 @@ TINY = replace(
     specimens=SPECIMENS,
     balanced=BALANCED,
 )
-GOING_ON = replace(TINY, name="tiny-on", training_set="tiny", start="tiny")
-FINER = replace(GOING_ON, name="tiny-448", side=CONFIGURATIONS["small-448"].side)
+CONTINUED = replace(TINY, name="tiny-on", training_set="tiny", start="tiny")
+LARGER = replace(CONTINUED, name="tiny-448", side=CONFIGURATIONS["small-448"].side)
 TENSOR = replace(TINY, name="tiny-tensor", size="small-tensor", training_set="tiny")
 
 
 def _fill(folder: Path, recipe: Recipe) -> None:
-    """A set that is done: true labels, pictures of noise, and of most specimens none, because training them is slow."""
+    """A finished set: true labels, and pictures of noise. Most specimens have no pictures, because training is slow."""
     store = SetFolder(folder, recipe)
     random = np.random.default_rng(0)
     shapes = (224, 224, 3), (2, 448, 448), (2, len(CHANNELS), SIDE, SIDE)
@@ -56,23 +56,23 @@ def _fill(folder: Path, recipe: Recipe) -> None:
         labels = (specimen.level1, *specimen.call)
         part = recipe.part(index, specimen.biological_sample_id)
         seen = [(part, column, label) for column, label in enumerate(labels) if column == 0 or labels[0]]
-        wanted = not specimen.abnormal_elsewhere and any(counts[one] < 2 for one in seen)
+        usable = not specimen.abnormal_elsewhere and any(counts[one] < 2 for one in seen)
         pictures = SpecimenArrays(*(random.integers(0, 256, size=shape, dtype=np.uint8) for shape in shapes))
-        refused = "" if wanted else "blank"
-        digest = hashlib.sha256(pictures.tensor.tobytes()).hexdigest() if wanted else ""
+        refused = "" if usable else "blank"
+        digest = hashlib.sha256(pictures.tensor.tobytes()).hexdigest() if usable else ""
         entry = StoredSpecimen(index, specimen.biological_sample_id, specimen.centre, labels, digest, refused)
-        store.add(entry, pictures if wanted else None)
-        counts.update(seen if wanted else ())
+        store.add(entry, pictures if usable else None)
+        counts.update(seen if usable else ())
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of runs whose training sets are done."""
+    """A folder of runs whose training sets are finished."""
     folder = tmp_path_factory.mktemp("runs")
     _fill(folder / "tiny" / "data", training_recipe(TINY))
     _fill(folder / "tiny" / "data-unseen", unseen_recipe(TINY))
     with pytest.MonkeyPatch.context() as patch:
-        for one in (TINY, GOING_ON, FINER, TENSOR):
+        for one in (TINY, CONTINUED, LARGER, TENSOR):
             patch.setitem(CONFIGURATIONS, one.name, one)
             for spec in BACKBONES.values():
                 patch.setitem(spec.plans, one.name, replace(spec.plan("small"), epochs=1))
@@ -99,9 +99,9 @@ def _check_that_nothing_is_trained_over_taken_weights(folder: Path) -> None:
     assert (final.read_bytes(), (final.parent / "last.ckpt").exists()) == (taken, False)
     heads = CliRunner().invoke(app, _tiny(folder, "--heads-only", "--seeds", "1", "--input", "MV"))
     assert heads.exit_code == 0, heads.output
-    going_on = TrainingRun(GOING_ON, folder / "tiny-on" / "share-0.99", folder, share=0.99)
-    going_on.train("convnext", going_on.make_data())
-    assert (going_on.folder / "convnext" / "last.ckpt").exists()
+    continued = TrainingRun(CONTINUED, folder / "tiny-on" / "share-0.99", folder, share=0.99)
+    continued.train("convnext", continued.make_data())
+    assert (continued.folder / "convnext" / "last.ckpt").exists()
 
 
 def _files(run: Path) -> dict[str, int]:
@@ -203,7 +203,7 @@ def test_bodies_of_a_repository_are_judged_as_they_are_and_replace_no_others(run
     kept = (others / "final.ckpt").read_bytes()
     refused = CliRunner().invoke(app, _tiny(tmp_path, *command))
     assert refused.exit_code != 0
-    assert "has trained a cae of its own" in refused.output.replace("\n", " ")
+    assert "has its own trained cae" in refused.output.replace("\n", " ")
     assert (others / "final.ckpt").read_bytes() == kept
 
 
@@ -212,9 +212,9 @@ def test_finer_models_go_on_with_the_trained_ones_and_lie_apart(runs: Path) -> N
     assert done.exit_code == 0, done.output
     own = runs / "tiny-448"
     assert not (own / "data").exists()
-    finer, coarse = (load(run / "predictions-cae.parquet") for run in (own, runs / "tiny"))
-    assert (finer.origin.config, finer.specimens) == ("tiny-448", coarse.specimens)
-    assert not np.array_equal(finer.served, coarse.served)
+    larger, coarse = (load(run / "predictions-cae.parquet") for run in (own, runs / "tiny"))
+    assert (larger.origin.config, larger.specimens) == ("tiny-448", coarse.specimens)
+    assert not np.array_equal(larger.served, coarse.served)
     for name in BACKBONES:
         assert inspect(ModelRepository(own / "model_repository"), name, 1).card.tensor_side == 448
 
@@ -238,7 +238,7 @@ def test_models_to_go_on_with_that_were_not_trained_are_named(
     assert "not_trained" in refused.output
 
 
-def test_the_convnext_on_the_tensor_is_trained_on_the_specimens_of_another_and_lies_apart(runs: Path) -> None:
+def test_the_convnext_on_the_tensor_is_trained_on_the_specimens_of_another_and_stored_separately(runs: Path) -> None:
     before = _times(runs / "tiny" / "convnext")
     done = CliRunner().invoke(train, _tiny(runs, config="tiny-tensor"))
     assert done.exit_code == 0, done.output

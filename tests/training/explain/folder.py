@@ -1,4 +1,4 @@
-"""A small run folder as `xray train models` leaves it, of the autoencoder alone, untrained."""
+"""A small run folder as `xray train models` leaves it, with only an untrained autoencoder."""
 
 import json
 from dataclasses import asdict
@@ -74,7 +74,7 @@ def _training_set(folder: Path, names: tuple[str, ...], labels: Labels) -> None:
 
 
 def _predictions(names: tuple[str, ...], labels: Labels) -> Predictions:
-    """In another order than the training set's."""
+    """In a different order from the training set's."""
     order = np.random.default_rng(9).permutation(SPECIMENS)
     probabilities = np.random.default_rng(2).random(labels.shape)
     findings = tuple((Abnormality("kyphosis", 0.7),) if labels[row, 0] else () for row in order)

@@ -24,7 +24,7 @@ class Spots(nn.Module):
 
 
 class Views(nn.Module):
-    """Reads each view by itself, as the front end does; label 0 looks at the DV, label 1 at the LAT."""
+    """Reads each view separately, as the front end does; label 0 depends on the DV, label 1 on the LAT."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,14 +48,14 @@ def _layer(module: nn.Module, *, per_view: bool = False) -> ExplainedLayer:
     return ExplainedLayer("", "", module, per_view=per_view)
 
 
-def test_heat_lies_where_the_label_is_read_and_is_in_units_of_its_logit() -> None:
+def test_heat_is_where_the_label_is_read_and_in_units_of_its_logit() -> None:
     model = Spots()
     (first, second), output = grad_cam(
         model, [_layer(model.first), _layer(model.second)], _images()[:2], np.array([0, 1])
     )
     assert first.shape == (2, 1, 4, 4)
     assert second.shape == (2, 1, 2, 2)
-    # Of the second layer, the gradient of channel 0 is 1 everywhere: the heat is the map, and sums to the logit.
+    # In the second layer, the gradient of channel 0 is 1 everywhere: the heat is the map, and sums to the logit.
     assert second[0, 0] == pytest.approx(np.array([[200 / 255, 0], [0, 0]]))
     assert second[1, 0] == pytest.approx(np.array([[0, 0], [0, 100 / 255]]))
     assert second.sum(axis=(1, 2, 3)) == pytest.approx(output.logits[[0, 1], [0, 1]].detach().numpy())
@@ -82,7 +82,7 @@ def test_a_layer_that_sees_each_view_gives_a_map_for_each_and_may_be_frozen() ->
     assert heat[3, 1, :4, 4:].min() > 0
 
 
-def test_an_image_has_the_same_heat_whatever_lies_in_its_batch_and_no_hook_stays() -> None:
+def test_an_image_has_the_same_heat_in_any_batch_and_no_hook_stays() -> None:
     model = Views()
     layer = _layer(model.each, per_view=True)
     (together,), _ = grad_cam(model, [layer], _images(), np.array([0, 1, 1]))

@@ -50,7 +50,7 @@ def test_the_convnext_gives_a_map_for_each_view_and_one_for_both(convnext: Train
     assert all(np.isfinite(one.heat).all() and one.heat.min() >= 0 for one in maps)
 
 
-def test_the_autoencoders_code_gives_one_map_for_both_views_and_the_trunk_lies_in_both() -> None:
+def test_the_autoencoders_code_gives_one_map_for_both_views_and_the_trunk_is_in_both() -> None:
     cae = trained("cae")
     maps = heat_maps(cae.backbone, cae.test.images, np.array([1]), np.array([0]))
     assert {one.key: one.heat.shape[1] for one in maps} == {"grad-cam-code": 1, "grad-cam-trunk": 2, "bone-head": 2}
@@ -80,12 +80,12 @@ def test_sheets_show_the_surest_the_median_and_the_missed_specimen(convnext: Tra
     chosen = spread(convnext.predictions, 0)
     served = convnext.predictions.served[[1, 3, 5], 0]
     assert convnext.predictions.served[chosen, 0].tolist() == sorted(served.tolist(), reverse=True)
-    told: list[str] = []
+    messages: list[str] = []
     labels = convnext.predictions.labels.copy()
     labels[:, 3:] = 0
     some = replace(convnext, predictions=replace(convnext.predictions, labels=labels))
-    drawn = draw_sheets(some, tmp_path, told.append)
+    drawn = draw_sheets(some, tmp_path, messages.append)
     positive = [label for label, count in zip(LABEL_ORDER, labels.sum(axis=0), strict=True) if count]
     assert drawn == [tmp_path / f"heat-{label}.png" for label in positive]
-    assert told == [f"drawing the heat of {label}" for label in positive]
+    assert messages == [f"drawing the heat of {label}" for label in positive]
     assert set(tmp_path.iterdir()) == set(drawn)

@@ -62,7 +62,7 @@ def test_models_stay_closed_when_asked(run: Path, tmp_path: Path) -> None:
     assert "## Inside" not in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
-def test_weights_without_a_record_of_their_training_say_so() -> None:
+def test_weights_without_a_record_of_their_training_are_marked() -> None:
     taken = InspectedModel("cae", heat=(), reconstruction=None, centre=None, epochs=(), summary=None)
     assert "keeps no record of their epochs" in inside_section(taken)
 
@@ -98,7 +98,7 @@ def test_a_training_set_of_other_specimens_is_refused(run: Path) -> None:
         RunFolder(run, run / "cae").open("cae", predictions)
 
 
-def test_a_model_that_cannot_be_opened_is_said_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_opened_is_reported_before_anything_is_written(tmp_path: Path) -> None:
     run, out = make_run(tmp_path / "demo"), tmp_path / "report"
     shutil.rmtree(run / "data")
     out.mkdir()
@@ -112,11 +112,11 @@ def test_a_model_that_cannot_be_opened_is_said_before_anything_is_written(tmp_pa
 
 
 def test_a_run_that_went_on_with_another_is_opened_with_its_specimens_at_its_own_side(tmp_path: Path) -> None:
-    run, finer = make_run(tmp_path / "small"), tmp_path / "small-448"
-    shutil.copytree(run / "cae", finer / "cae")
+    run, larger = make_run(tmp_path / "small"), tmp_path / "small-448"
+    shutil.copytree(run / "cae", larger / "cae")
     predictions = load(run / "predictions-cae.parquet")
     described = predictions.origin.model_copy(update={"config": "small-448"})
-    trained = RunFolder(finer).open("cae", replace(predictions, origin=described))
+    trained = RunFolder(larger).open("cae", replace(predictions, origin=described))
     assert trained.test.images.shape[1:] == (448, 448, 3)
     # Pictures that are only read from disk: torch warns of them, and a warning fails the test.
     draw_maps(tmp_path / "maps.png", trained)

@@ -36,7 +36,7 @@ def test_even_heat_has_the_area_share_and_heat_on_all_bones_the_skeletons() -> N
     assert found.skeleton == pytest.approx([2 / 8])
 
 
-def test_finer_maps_are_averaged_and_one_map_lies_over_both_views() -> None:
+def test_larger_maps_are_averaged_and_one_map_covers_both_views() -> None:
     fine = np.zeros((1, 1, 8, 8), dtype=np.float32)
     fine[0, 0, 0, 0] = 4
     grid = on_grid(fine, 4)

@@ -12,7 +12,7 @@ from training.models.output import Output
 
 
 class Shifted(nn.Module):
-    """Rebuilds a bright picture wrongly by 0.1 and any other exactly."""
+    """Reconstructs a bright picture with an error of 0.1 and any other exactly."""
 
     def forward(self, image: Tensor) -> Output:
         bright = (image.amax(dim=(1, 2, 3), keepdim=True) > 0.5).float()

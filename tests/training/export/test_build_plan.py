@@ -1,4 +1,4 @@
-"""The job's own decisions and the order of its steps. No GPU is at hand: that TensorRT builds is not shown here."""
+"""The job's own decisions and the order of its steps. Without a GPU, that TensorRT builds is not tested here."""
 
 import gzip
 import hashlib
@@ -45,20 +45,20 @@ def _answer(**changed: list[float]) -> list[dict[str, Any]]:
 
 
 def test_engine_is_asked_for_with_types_of_the_graph_and_a_profile() -> None:
-    words = build_command("trtexec", Path("/models/cae/1"), Path("plan"), Path("layers"), REQUEST)
-    assert words[:3] == ["trtexec", "--onnx=/models/cae/1/model.onnx", "--saveEngine=plan"]
-    assert words[3:6] == [
+    command = build_command("trtexec", Path("/models/cae/1"), Path("plan"), Path("layers"), REQUEST)
+    assert command[:3] == ["trtexec", "--onnx=/models/cae/1/model.onnx", "--saveEngine=plan"]
+    assert command[3:6] == [
         "--minShapes=image:1x224x224x3",
         "--optShapes=image:8x224x224x3",
         "--maxShapes=image:32x224x224x3",
     ]
-    assert {"--stronglyTyped", "--noTF32", "--profilingVerbosity=detailed"} <= set(words)
-    assert "--fp16" not in words
+    assert {"--stronglyTyped", "--noTF32", "--profilingVerbosity=detailed"} <= set(command)
+    assert "--fp16" not in command
 
 
 def test_engine_is_run_on_the_golden_inputs() -> None:
-    words = run_command("trtexec", Path("plan"), Path("images"), Path("outputs"), REQUEST)
-    assert {"--shapes=image:8x224x224x3", "--loadInputs=image:images", "--exportOutput=outputs"} <= set(words)
+    command = run_command("trtexec", Path("plan"), Path("images"), Path("outputs"), REQUEST)
+    assert {"--shapes=image:8x224x224x3", "--loadInputs=image:images", "--exportOutput=outputs"} <= set(command)
 
 
 def test_precision_of_the_built_layers_is_asserted() -> None:
@@ -74,7 +74,7 @@ def test_precision_of_the_built_layers_is_asserted() -> None:
     assert_precision({"Layers": [_layer("CaskConvolution", "Half"), _layer("gemm", "Float")]}, "fp16", 1)
     with pytest.raises(PlanError, match="1 of 1 heavy layers"):
         assert_precision({"Layers": [_layer("gemm", "Float")]}, "fp16", 1)
-    # Without --profilingVerbosity=detailed the list holds names alone.
+    # Without --profilingVerbosity=detailed the list contains only names.
     with pytest.raises(PlanError, match="precision is unknown"):
         assert_precision({"Layers": ["conv + relu"]}, "fp16", 0)
 
@@ -114,19 +114,19 @@ def test_another_graph_than_asked_for_is_refused_before_building(tmp_path: Path)
         build(tmp_path, "trtexec")
 
 
-def test_a_build_that_fails_leaves_no_plan_and_says_why(tmp_path: Path) -> None:
+def test_a_build_that_fails_leaves_no_plan_and_gives_the_reason(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"graph")
     digest = hashlib.sha256(b"graph").hexdigest()
     (tmp_path / "plan_request.json").write_text(json.dumps({**REQUEST, "onnx_sha256": digest}))
     (tmp_path / "golden.json").write_text(json.dumps(GOLDEN))
-    with pytest.raises(PlanError, match="ended with 1"):
+    with pytest.raises(PlanError, match="exited with 1"):
         build(tmp_path, "false")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["golden.json", "model.onnx", "plan_request.json"]
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with one version to build, and programs on the PATH that answer for trtexec and nvidia-smi."""
+    """A repository with one version to build, and programs on the PATH that stand in for trtexec and nvidia-smi."""
     version = tmp_path / "repository" / "cae" / "1"
     version.mkdir(parents=True)
     (version / "model.onnx").write_bytes(b"graph")
@@ -158,7 +158,7 @@ def test_a_plan_that_is_proved_is_recorded_and_stays(repository: Path, capsys: p
     assert not list(version.glob(".*")), "scratch folders are left"
 
 
-def test_a_plan_of_another_gpu_is_built_anew(
+def test_a_plan_of_another_gpu_is_built_again(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert build_plan.main([str(repository)]) == 0
@@ -168,7 +168,7 @@ def test_a_plan_of_another_gpu_is_built_anew(
     assert json.loads((repository / "cae" / "1" / "plan.json").read_text())["gpu"] == "L40S, 9.0, 570.0"
 
 
-def test_a_plan_that_no_longer_agrees_is_taken_away(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_that_no_longer_agrees_is_removed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert build_plan.main([str(repository)]) == 0
     monkeypatch.setenv("WRONG_BY", "0.3")
     assert build_plan.main([str(repository)]) == 1

@@ -70,8 +70,8 @@ def test_tensors_of_another_side_are_exported_too() -> None:
     file = export_onnx(model, 448)
     dimensions = onnx.load_from_string(file).graph.input[0].type.tensor_type.shape.dim
     assert [dimension.dim_value for dimension in dimensions[1:]] == [448, 448, 3]
-    finer = np.random.default_rng(1).integers(0, 256, size=(2, 448, 448, 3), dtype=np.uint8)
-    assert check_parity(file, model, finer) <= PARITY
+    larger = np.random.default_rng(1).integers(0, 256, size=(2, 448, 448, 3), dtype=np.uint8)
+    assert check_parity(file, model, larger) <= PARITY
 
 
 def test_same_network_gives_the_same_file() -> None:

@@ -43,7 +43,7 @@ def repository(graph: bytes, golden: Golden, tmp_path_factory: pytest.TempPathFa
     card = ModelCard(
         model="cae", version=3, architecture="test", preprocessing_version="p1", tensor_side=224,
         labels=LABEL_ORDER, thresholds=(0.5,) * 14, uncertain_half_width=0.05, calibration_digest="0" * 64,
-        training_digest="1" * 64, onnx_sha256=sha256(graph), description="words", golden_sha256=golden.digest(),
+        training_digest="1" * 64, onnx_sha256=sha256(graph), description="text", golden_sha256=golden.digest(),
         limits=("not for people",), metrics={"AUC level 1": 0.9}, code_commit="abc",
     )  # fmt: skip
     write_version(card, graph, golden, repository=folder)
@@ -69,11 +69,11 @@ def test_damaged_golden_inputs_are_refused(tmp_path: Path, golden: Golden) -> No
 
 
 def test_card_is_written_to_be_read(repository: Path) -> None:
-    words = (repository / "cae" / "3" / "card.md").read_text()
-    assert "# cae, version 3" in words
-    assert "- not for people" in words
-    assert "| AUC level 1 | 0.9 |" in words
-    assert "commit `abc`" in words
+    text = (repository / "cae" / "3" / "card.md").read_text()
+    assert "# cae, version 3" in text
+    assert "- not for people" in text
+    assert "| AUC level 1 | 0.9 |" in text
+    assert "commit `abc`" in text
 
 
 def test_triton_onnxruntime_backend_gets_the_same_contract(repository: Path, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_exported_graph_keeps_tensorrt_rules_also_in_half_precision(graph: bytes
 
 
 @pytest.mark.parametrize(
-    ("operator", "kind", "opset", "words"),
+    ("operator", "kind", "opset", "text"),
     [
         ("Transpose", TensorProto.UINT8, 18, "cast first"),
         ("Transpose", TensorProto.UINT8, 18, "between operators is uint8"),
@@ -176,7 +176,7 @@ def test_exported_graph_keeps_tensorrt_rules_also_in_half_precision(graph: bytes
         ("Conv", TensorProto.FLOAT, 18, "reads weight, which must be a constant"),
     ],
 )
-def test_what_tensorrt_refuses_is_found_without_it(operator: str, kind: int, opset: int, words: str) -> None:
+def test_what_tensorrt_refuses_is_found_without_it(operator: str, kind: int, opset: int, text: str) -> None:
     read = ["image", "weight"] if operator == "Conv" else ["image"]
     nodes = [helper.make_node(operator, read, ["middle"]), helper.make_node("Identity", ["middle"], ["level1"])]
     graph = helper.make_graph(
@@ -186,7 +186,7 @@ def test_what_tensorrt_refuses_is_found_without_it(operator: str, kind: int, ops
         [helper.make_tensor_value_info("level1", kind, None)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
-    with pytest.raises(TensorRTRuleError, match=words):
+    with pytest.raises(TensorRTRuleError, match=text):
         check_tensorrt_rules(model.SerializeToString())
 
 

@@ -26,7 +26,7 @@ def test_weights_come_back_in_half_precision(name: str, tmp_path: Path) -> None:
         torch.testing.assert_close(again(image).logits, backbone(image).logits, atol=0.02, rtol=0.02)
 
 
-def test_a_version_without_weights_says_so(tmp_path: Path) -> None:
+def test_a_version_without_weights_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="cannot be trained further") as refusal:
         read_backbone(tmp_path, "cae", "small")
     assert refusal.value.reason == "no_weights"

@@ -1,7 +1,7 @@
 """A stand-in for trtexec and nvidia-smi, to test the order of the job's steps: it builds no engine.
 
-Its "engine" is the text in the environment's GPU; it loads one of the same GPU only, as TensorRT does, and answers the
-golden outputs with WRONG_BY added to each.
+Its "engine" is the text in the environment's GPU; it loads only an engine of the same GPU, as TensorRT does, and
+returns the golden outputs with WRONG_BY added to each.
 """
 
 import json
@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 
-def main(words: list[str]) -> int:
-    given = dict(word.removeprefix("--").partition("=")[::2] for word in words)
+def main(arguments: list[str]) -> int:
+    given = dict(word.removeprefix("--").partition("=")[::2] for word in arguments)
     if "query-gpu" in given:
         sys.stdout.write(f"{os.environ['GPU']}, 9.0, 570.0\n")
     elif "saveEngine" in given:

@@ -1,4 +1,4 @@
-"""Records for tests, and the short way through curation."""
+"""Records for tests, and a shortcut through curation."""
 
 from collections.abc import Iterable
 

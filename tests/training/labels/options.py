@@ -1,7 +1,7 @@
-"""What each of the 53 observations may say, written down from IMPReSS procedure IMPC_XRY_001 and the paper's classes.
+"""The possible values of each of the 53 observations, from IMPReSS procedure IMPC_XRY_001 and the paper's classes.
 
-One row: number, a value that is abnormal, one that is normal, one that is missing, class of level 2, of level 3.
-Lengths of the tibia stand beside wild types of 17.5 to 18.5 mm.
+Columns: number, an abnormal value, a normal value, a missing value, class of level 2, class of level 3.
+Tibia lengths are judged against wild types of 17.5 to 18.5 mm.
 """
 
 from typing import Final

@@ -44,10 +44,10 @@ def test_items_or_a_refusal(content: bytes) -> None:
         path = Path(folder) / "source"
         path.write_bytes(content)
         items: list[Item] = []
-        words = str(path)
+        text = str(path)
         try:
             items.extend(read(path))
         except Rejected as refusal:
-            words = refusal.message
-        assert str(path) in words
+            text = refusal.message
+        assert str(path) in text
         assert labels_csv(curate(items)).encode()

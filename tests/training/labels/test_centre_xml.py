@@ -1,4 +1,4 @@
-"""The centres' submissions, honest ones."""
+"""The centres' submissions, without hostile ones."""
 
 from pathlib import Path
 
@@ -120,7 +120,7 @@ def test_a_status_code_inside_a_parameter_is_a_status_too(tmp_path: Path) -> Non
     assert items_of(tmp_path, text)[2] == items_of(tmp_path, SUBMISSION)[2]
 
 
-def test_a_status_beside_a_value_means_missing(tmp_path: Path) -> None:
+def test_a_status_next_to_a_value_means_missing(tmp_path: Path) -> None:
     text = SUBMISSION.replace(
         "<value>13</value>", "<value>13</value><parameterStatus>IMPC_PARAMSC_010</parameterStatus>"
     )
@@ -150,7 +150,7 @@ def test_a_term_that_is_no_option_is_not_guessed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason", "words"),
+    ("text", "reason", "message"),
     [
         (SUBMISSION.replace("centreProcedureSet", "centreSpecimenSet"), "not_a_submission", ":2: the root is"),
         (SUBMISSION[:700], "not_xml", "not well-formed"),
@@ -158,11 +158,11 @@ def test_a_term_that_is_no_option_is_not_guessed(tmp_path: Path) -> None:
         ("<html><body>504 Gateway Time-out</body></html>", "not_a_submission", "the root is <html>"),
     ],
 )
-def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, text: str, reason: str, words: str) -> None:
+def test_errors_name_file_and_line(tmp_path: Path, text: str, reason: str, message: str) -> None:
     with pytest.raises(Rejected) as refusal:
         items_of(tmp_path, text)
     assert refusal.value.reason == reason
-    assert words in refusal.value.message
+    assert message in refusal.value.message
     assert "submission.xml" in refusal.value.message
 
 

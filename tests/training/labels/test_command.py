@@ -1,4 +1,4 @@
-"""The command as a person runs it."""
+"""The command as a user runs it."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_all_kinds_of_sources_in_any_order_make_one_set(tmp_path: Path) -> None:
         assert (tmp_path / "labels" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
-def test_an_error_names_file_line_and_mend_and_writes_nothing(tmp_path: Path) -> None:
+def test_an_error_names_file_line_and_remedy_and_writes_nothing(tmp_path: Path) -> None:
     source = written(tmp_path / "broken.jsonl", '{"parameter_stable_id": "a"}\n{"cut')
     done = run(source, "--out", tmp_path / "labels")
     assert done.returncode == 1
@@ -78,7 +78,7 @@ def test_misuse_is_explained(tmp_path: Path, missing: str) -> None:
     assert {"file": "does not exist", "out": "--out", "empty folder": "no files in"}[missing] in done.stderr
 
 
-def test_an_out_that_is_a_file_is_said(tmp_path: Path) -> None:
+def test_an_output_folder_that_is_a_file_is_reported(tmp_path: Path) -> None:
     source = written(tmp_path / "a.csv", HEADER + "1,JAX,IMPC_XRY_056_001,yes\n")
     done = run(source, "--out", source)
     assert done.returncode == 1
@@ -105,10 +105,10 @@ def test_control_c_leaves_the_earlier_set_as_it_was(tmp_path: Path) -> None:
         with pipe.open("w", encoding="utf-8"):
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=20)
     finally:
         process.kill()
         process.wait()
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

@@ -1,4 +1,4 @@
-"""Records of one specimen that disagree are reported, not merged in silence."""
+"""Records of one specimen that disagree are reported, not silently merged."""
 
 from tests.training.labels.making import curate, record
 from training.labels.curation import Exclusion, LabelSet, SpecimenLabels
@@ -42,7 +42,7 @@ def test_a_missing_value_contradicts_nothing() -> None:
     assert (only(found).level1, found.conflicts) == (1, ())
 
 
-def test_an_unreadable_value_beside_a_normal_one_is_not_normal() -> None:
+def test_an_unreadable_value_next_to_a_normal_one_is_not_normal() -> None:
     assert only(curate([record("056", "no"), record("056", "slightly")])).exclusion is Exclusion.UNREADABLE
 
 
@@ -63,7 +63,7 @@ def test_one_id_as_wild_type_and_as_mutant_is_an_identity_conflict() -> None:
     assert only(found).exclusion is Exclusion.IDENTITY
 
 
-def test_a_source_that_does_not_say_contradicts_nothing() -> None:
+def test_a_source_without_a_value_contradicts_nothing() -> None:
     found = curate([record("056", "no"), record("057", "no", centre=None, strain=None, group=None)])
     assert (only(found).level1, only(found).centre) == (0, "JAX")
 

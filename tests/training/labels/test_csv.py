@@ -64,7 +64,7 @@ def test_a_row_of_another_length_is_skipped_and_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"specimen_id,value\n1,no\n", ":1: no column parameter_stable_id; the header has specimen_id, value"),
         (b"parameter_stable_id,value\nIMPC_XRY_056_001,no\n", "no column one of biological_sample_id"),
@@ -74,10 +74,10 @@ def test_a_row_of_another_length_is_skipped_and_named(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, content: bytes, words: str) -> None:
+def test_errors_explain_the_fault(tmp_path: Path, content: bytes, message: str) -> None:
     path = written(tmp_path, content)
     with pytest.raises(Rejected) as refusal:
         list(read(path))
     assert refusal.value.reason == "not_csv"
     assert str(path) in refusal.value.message
-    assert words in refusal.value.message
+    assert message in refusal.value.message

@@ -1,4 +1,4 @@
-"""Submissions made to harm: refused, and fast."""
+"""Hostile submissions are refused quickly."""
 
 import time
 import tracemalloc
@@ -27,7 +27,7 @@ FORBIDDEN = {
 
 @contextmanager
 def frugal(seconds: float, megabytes: float) -> Iterator[None]:
-    """Fail when the block takes too much of the processor's time or of Python's memory."""
+    """Fail if the block uses too much processor time or Python memory."""
     tracemalloc.start()
     started = time.process_time()  # others may be using the machine
     try:

@@ -52,7 +52,7 @@ def test_missing(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_a_late_adult_copy_says_the_same(row: Row) -> None:
+def test_a_late_adult_copy_has_the_same_meaning(row: Row) -> None:
     number, abnormal, _, _, level2, level3 = row
     labels = labels_of([record(f"HRWLLA_XRY_{number}_001", abnormal), *(TIBIAS if number == "033" else [])])
     assert labels.abnormal == (f"IMPC_XRY_{number}_001",)
@@ -112,6 +112,6 @@ def test_what_is_no_option_is_reported_and_not_guessed(number: str, value: str) 
     assert found.tallies.unreadable == {("JAX", f"IMPC_XRY_{number}_001", value): 1}
 
 
-def test_a_specimen_with_an_abnormal_observation_keeps_its_labels_beside_an_unreadable_value() -> None:
+def test_a_specimen_with_an_abnormal_observation_keeps_its_labels_despite_an_unreadable_value() -> None:
     labels = labels_of([record("001", "maybe"), record("056", "yes")])
     assert (labels.level1, labels.exclusion) == (1, None)

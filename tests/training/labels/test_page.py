@@ -1,4 +1,4 @@
-"""The sample of docs/labels.md is what the command makes of it."""
+"""The example in docs/labels.md shows the command's real output."""
 
 from pathlib import Path
 

@@ -60,7 +60,7 @@ def test_an_animal_of_another_procedure_is_no_specimen_of_this_set() -> None:
     assert curate([record("IMPC_BWT_008_001", "23.1")]).specimens == ()
 
 
-def test_a_normal_value_beside_missing_ones_makes_a_normal_specimen() -> None:
+def test_a_normal_value_among_missing_ones_makes_a_normal_specimen() -> None:
     labels = labels_of(
         [record("001", "imageOnly"), record("056", "no"), record("057", None, missing="IMPC_PARAMSC_001")]
     )

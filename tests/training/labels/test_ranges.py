@@ -78,8 +78,10 @@ def test_a_wild_type_scored_at_two_ages_counts_once_or_contradicts_itself(late: 
 
 
 def test_wild_types_that_disagree_with_themselves_make_no_range() -> None:
-    doubtful = [record("008", value, str(number), group="control") for number in range(130) for value in ("13", "12")]
-    found = curate(doubtful)
+    inconsistent = [
+        record("008", value, str(number), group="control") for number in range(130) for value in ("13", "12")
+    ]
+    found = curate(inconsistent)
     assert (found.ranges, found.too_few) == ({}, {})
 
 

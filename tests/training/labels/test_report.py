@@ -117,7 +117,7 @@ def test_another_label_is_another_version() -> None:
     assert digest(labels_csv(first)) != digest(labels_csv(second))
 
 
-def test_writing_twice_gives_the_same_bytes_and_leaves_nothing_beside(tmp_path: Path) -> None:
+def test_writing_twice_gives_the_same_bytes_and_leaves_no_other_files(tmp_path: Path) -> None:
     report_of(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     report_of(tmp_path)

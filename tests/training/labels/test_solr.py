@@ -129,7 +129,7 @@ def test_status_codes(tmp_path: Path, status: str | None, value: str | None, rea
 
 
 @pytest.mark.parametrize(
-    ("content", "reason", "words"),
+    ("content", "reason", "message"),
     [
         (b'{"response": {"docs": [', "not_json", ":1: not JSON"),
         (b'{"parameter_stable_id": "a"}\n{"cut', "not_json", ":2: not JSON"),
@@ -142,14 +142,14 @@ def test_status_codes(tmp_path: Path, status: str | None, value: str | None, rea
         (b"", "empty_source", "empty"),
     ],
 )
-def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, content: bytes, reason: str, words: str) -> None:
+def test_errors_name_file_and_line(tmp_path: Path, content: bytes, reason: str, message: str) -> None:
     path = tmp_path / "experiment.json"
     path.write_bytes(content)
     with pytest.raises(Rejected) as refusal:
         list(read(path))
     assert refusal.value.reason == reason
     assert str(path) in refusal.value.message
-    assert words in refusal.value.message
+    assert message in refusal.value.message
 
 
 def test_an_endless_line_is_refused(tmp_path: Path) -> None:

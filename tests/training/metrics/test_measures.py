@@ -121,24 +121,24 @@ def test_average_precision_by_hand() -> None:
 
 
 def test_reliability_by_hand() -> None:
-    truth, said = _binary(0, 1, 1, 1), np.array([0.1, 0.3, 0.9, 0.7])
-    low, high = reliability(truth, said, bins=2)
+    truth, predicted = _binary(0, 1, 1, 1), np.array([0.1, 0.3, 0.9, 0.7])
+    low, high = reliability(truth, predicted, bins=2)
     assert (low.probability, low.positives.value, low.specimens) == pytest.approx((0.2, 0.5, 2))
     assert (high.probability, high.positives.value, high.specimens) == pytest.approx((0.8, 1, 2))
-    assert expected_calibration_error(truth, said, bins=2) == pytest.approx((0.3 + 0.2) / 2)
+    assert expected_calibration_error(truth, predicted, bins=2) == pytest.approx((0.3 + 0.2) / 2)
 
 
 def test_bins_of_unequal_size_weigh_by_their_specimens() -> None:
-    truth, said = _binary(0, 0, 1), np.array([0.2, 0.2, 0.5])
-    assert expected_calibration_error(truth, said, bins=2) == pytest.approx((2 * 0.2 + 1 * 0.5) / 3)
+    truth, predicted = _binary(0, 0, 1), np.array([0.2, 0.2, 0.5])
+    assert expected_calibration_error(truth, predicted, bins=2) == pytest.approx((2 * 0.2 + 1 * 0.5) / 3)
 
 
 def test_perfect_calibration_has_almost_no_error_and_shifted_probabilities_their_shift() -> None:
     random = np.random.default_rng(0)
-    said = random.uniform(0, 0.7, 200_000)
-    truth = (random.random(len(said)) < said).astype(np.uint8)
-    assert expected_calibration_error(truth, said) < 0.005
-    assert expected_calibration_error(truth, said + 0.2) == pytest.approx(0.2, abs=0.005)
+    predicted = random.uniform(0, 0.7, 200_000)
+    truth = (random.random(len(predicted)) < predicted).astype(np.uint8)
+    assert expected_calibration_error(truth, predicted) < 0.005
+    assert expected_calibration_error(truth, predicted + 0.2) == pytest.approx(0.2, abs=0.005)
 
 
 def test_calibration_of_nothing_is_unknown() -> None:
@@ -147,8 +147,8 @@ def test_calibration_of_nothing_is_unknown() -> None:
 
 def test_abstention_calls_the_specimens_farthest_from_the_threshold_first() -> None:
     truth = np.tile(_binary(0, 0, 0, 0, 1, 1, 1, 1, 0, 1), 2)
-    said = np.tile([0.0, 0.05, 0.1, 0.15, 1.0, 0.95, 0.9, 0.85, 0.6, 0.45], 2)
-    points = {point.share: point for point in abstention(truth, said, threshold=0.5)}
+    predicted = np.tile([0.0, 0.05, 0.1, 0.15, 1.0, 0.95, 0.9, 0.85, 0.6, 0.45], 2)
+    points = {point.share: point for point in abstention(truth, predicted, threshold=0.5)}
     assert points[1.0].accuracy == pytest.approx(0.8)
     assert points[0.9].accuracy == pytest.approx(8 / 9)
     assert points[0.8].accuracy == 1
@@ -157,7 +157,7 @@ def test_abstention_calls_the_specimens_farthest_from_the_threshold_first() -> N
 
 
 def test_abstention_gives_no_auc_where_few_of_a_class_are_left() -> None:
-    truth, said = np.repeat(_binary(0, 1), (5, 45)), np.linspace(0.3, 1, 50)
-    found = {point.share: point.auc for point in abstention(truth, said, threshold=0.3)}
+    truth, predicted = np.repeat(_binary(0, 1), (5, 45)), np.linspace(0.3, 1, 50)
+    found = {point.share: point.auc for point in abstention(truth, predicted, threshold=0.3)}
     assert found[1.0] == 1
     assert math.isnan(found[0.95])

@@ -107,7 +107,7 @@ def test_seed_gives_the_same_weights() -> None:
 
 @pytest.mark.parametrize("size", ["small", "small-tensor", "full"])
 @pytest.mark.parametrize("name", BACKBONES)
-def test_architecture_is_said_in_words(name: str, size: str) -> None:
+def test_architecture_is_described(name: str, size: str) -> None:
     assert len(architecture(name, size)) > 20
 
 

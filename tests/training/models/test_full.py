@@ -1,4 +1,4 @@
-"""The paper's size, a few steps. ImageNet weights of a ConvNeXt need the network, so it starts from nothing here."""
+"""A few steps at the paper's size. A ConvNeXt starts from random weights here, since ImageNet's need the network."""
 
 import resource
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ from training.models.trunk import CELL, COLUMNS, ROWS, cell_centres, normalise_c
 
 
 def body(length: int, middle: tuple[int, int], *, lying: bool, side: int = 224) -> Tensor:
-    """A bright body with a head end that is darker; head up, or left if it lies."""
+    """A bright body with a darker head end; head up, or to the left if `lying`."""
     picture = np.zeros((side, side), dtype=np.float32)
     axes = (length // 2, length // 6) if lying else (length // 6, length // 2)
     cv2.ellipse(picture, middle, axes, 0, 0, 360, 0.6, -1)
@@ -32,7 +32,7 @@ def test_both_views_have_the_head_up_and_fill_the_window() -> None:
         assert 0.8 * ROWS < (window.sum(dim=1) > 1).sum() <= ROWS
 
 
-def test_the_back_of_a_lateral_view_lies_left() -> None:
+def test_the_back_of_a_lateral_view_is_on_the_left() -> None:
     lateral = body(100, (110, 120), lying=True)
     lateral[:120] *= 0.5
     window = windows(torch.stack([body(100, (110, 110), lying=False), lateral])[None])[1, 0]

@@ -1,4 +1,4 @@
-"""Predictions of models that see a known part of the truth."""
+"""Predictions of models that depend on a known part of the truth."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ def labels_of(specimens: int, seed: int) -> Labels:
 
 
 def flipped(labels: Labels, share: float = 1.0) -> Labels:
-    """Level 1 of a share of `labels_of`'s specimens the other way round; those that turn abnormal get labels."""
+    """Flip level 1 of a share of `labels_of`'s specimens; those that become abnormal get labels."""
     others = np.roll(labels_of(len(labels), seed=4), 1, axis=0)
     chosen = np.random.default_rng(3).uniform(size=len(labels)) < share
     changed = labels.copy()

@@ -1,7 +1,7 @@
 """The job as a separate process that is killed, or whose files are damaged, at a step.
 
-The processes are forked from one that has imported everything and run nothing: torch takes longer to import than these
-refreshes take.
+The processes are forked from one that has only imported the modules, because importing torch takes longer than these
+refreshes.
 """
 
 import multiprocessing
@@ -26,7 +26,7 @@ SECONDS: Final = 800
 
 
 def context() -> ForkServerContext:
-    """Return what starts the processes."""
+    """Return the server that forks the processes."""
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload([__name__])
     return server
@@ -59,7 +59,7 @@ def refresh(
 
 def _main(environment: dict[str, str], arguments: list[str], log: Path, kill_at: str, harm: str) -> None:
     os.environ.update(environment)
-    torch.set_num_threads(1)  # more wait for each other where another process has a processor
+    torch.set_num_threads(1)  # more threads wait for each other while another process uses a processor
     allow_tiny()
     _killed_at(kill_at)
     if harm:

@@ -15,7 +15,7 @@ def reasons_of(active: ModelPrediction, candidate: ModelPrediction, rules: GateR
     return [one.reason for one in judge_candidate(LABELS, active, candidate, rules or GateRules()).reasons]
 
 
-def test_a_better_candidate_passes_and_its_figures_say_by_how_much() -> None:
+def test_a_better_candidate_passes_and_its_figures_show_by_how_much() -> None:
     verdict = judge_candidate(LABELS, WEAK, STRONG, GateRules())
     assert verdict.reasons == ()
     assert (verdict.specimens, verdict.abnormal) == (400, 200)
@@ -42,7 +42,7 @@ def test_a_higher_threshold_loses_sensitivity_alone() -> None:
 
 
 def test_the_same_model_passes_since_the_bootstrap_is_paired() -> None:
-    """Unpaired, its own noise would look like a loss of several hundredths."""
+    """In an unpaired comparison, noise alone would look like a loss of several hundredths."""
     verdict = judge_candidate(LABELS, WEAK, WEAK, GateRules())
     assert verdict.reasons == ()
     assert {one.lowest for one in verdict.comparisons} == {0.0}

@@ -1,4 +1,4 @@
-"""The job's own logic: what is done once, what is done again, what is never done. Servers are small recorders here."""
+"""The job's own logic: which steps run once, again or never. Small recorders replace the servers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class Killed(BaseException):
 
 @dataclass
 class World:
-    """What the servers hold, and what was done to them."""
+    """The state of the servers, and the actions on them."""
 
     folder: Path
     dataset: Dataset
@@ -102,7 +102,9 @@ def world(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> 
         return StartingPoint(activation, versions, pins, dict.fromkeys(BACKBONES, CARD), {}, SIZE)
 
     def active(_start: StartingPoint, subset: Subset, _threads: int) -> ModelPrediction:
-        return prediction_of(dataset.labels[subset.rows], made.strength)  # it knows the truth, whatever the labels say
+        return prediction_of(
+            dataset.labels[subset.rows], made.strength
+        )  # it depends on the truth, whatever the labels are
 
     def train_further(_start: StartingPoint, name: str, _plan: BackbonePlan, _inputs: TrainingInputs) -> nn.Module:
         made.done.append(f"train {name}")
@@ -153,7 +155,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: str, *, before: bool) -> None
     monkeypatch.setattr(RefreshJournal, "write", write)
 
 
-def test_killed_around_every_record_the_next_run_goes_on_and_promotes_once(world: World) -> None:
+def test_killed_around_every_record_the_next_run_continues_and_promotes_once(world: World) -> None:
     for step in STEPS:
         for before in (True, False):
             with pytest.MonkeyPatch.context() as patch:
@@ -166,7 +168,7 @@ def test_killed_around_every_record_the_next_run_goes_on_and_promotes_once(world
     outcome = world.refresh()
     assert (outcome.ending, outcome.new) == ("promoted", False)
     assert world.done.count("promote") == 1
-    # A step whose record was written is not done again.
+    # A step whose record was written is not repeated.
     assert {name: world.done.count(name) for name in ("train cae", "admit")} == {"train cae": 2, "admit": 2}
     decision = read_decision(world.objects, decision_key(outcome.decision.run))  # type: ignore[arg-type]
     assert decision == outcome.decision

@@ -46,7 +46,7 @@ def test_a_file_that_changed_is_brought_back(tmp_path: Path) -> None:
     assert file.read_bytes() == b"weights"
 
 
-def test_a_damaged_object_is_not_taken(tmp_path: Path) -> None:
+def test_a_damaged_object_is_not_accepted(tmp_path: Path) -> None:
     objects, file = Objects(), tmp_path / "cae.safetensors"
     file.write_bytes(b"weights")
     record = journal(tmp_path, objects).write("cae", {}, (file,))

@@ -13,7 +13,7 @@ def test_true_labels_contradict_nothing() -> None:
 
 
 @pytest.mark.parametrize("share", [0.35, 1.0])
-def test_flipped_labels_contradict_and_the_words_say_what_to_look_for(share: float) -> None:
+def test_flipped_labels_contradict_and_the_message_explains_what_to_look_for(share: float) -> None:
     found = find_contradictions("training", flipped(LABELS, share), SERVED, EXPECTED)
     assert {one.reason for one in found} == {"labels_contradict_model"}
     assert "with the training labels the models that serve have AUC level 1" in found[0].words

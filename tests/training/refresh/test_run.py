@@ -89,9 +89,9 @@ def test_flipped_labels_are_refused_by_what_serves_and_if_trusted_by_the_gate(
 ) -> None:
     wrong = poisoned(dataset, tmp_path / "poisoned")
     assert reasons_of(run_on(wrong, served, tmp_path / "a", GateRules()).decide()) == {"labels_contradict_model"}
-    trusting = run_on(wrong, served, tmp_path / "b", GateRules(trust_labels=True)).decide()
-    assert reasons_of(trusting) >= {"level_worse"}
-    assert trusting.comparisons[0].difference < -0.5
+    accepting = run_on(wrong, served, tmp_path / "b", GateRules(trust_labels=True)).decide()
+    assert reasons_of(accepting) >= {"level_worse"}
+    assert accepting.comparisons[0].difference < -0.5
     assert ModelRepository(served).versions("cae") == [1]
 
 

@@ -42,7 +42,7 @@ _PLAN: Final = BackbonePlan(epochs=2, patience=2, batch=10, learning_rate=1e-3, 
 _AUTOENCODER: Final = AutoencoderSize(widths=(4, 8), grid=7, bone_width=0, dense=64, dropout=0.0)
 _PATCH: Final = 32
 _SHARE: Final = 0.8
-"""Of the specimens with a part's label that have one of its kinds."""
+"""Share of the specimens with a part's label that also have one of its kinds."""
 _FAINT: Final = 14
 """Grey levels of a patch, in noise of 40."""
 
@@ -74,7 +74,7 @@ def allow_tiny() -> None:
 
 
 def specimens(count: int, seed: int) -> tuple[Images, Labels]:
-    """Noise; each label that a specimen has brightens a patch of its own. No label is there without a parent."""
+    """Noise; each label of a specimen brightens its own patch. No label occurs without its parent."""
     random = np.random.default_rng(seed)
     labels = labels_of(count, seed)
     for label, parents in PARENTS.items():
@@ -127,14 +127,14 @@ def make_dataset(folder: Path) -> Dataset:
 
 
 def poisoned(dataset: Dataset, folder: Path) -> Dataset:
-    """The specimens to learn from with flipped labels; the evaluation set's are as they were."""
+    """The training specimens with flipped labels; those of the evaluation set are unchanged."""
     learnt = np.array(dataset.parts) != "test"
     labels = np.where(learnt[:, None], flipped(dataset.labels), dataset.labels)
     return write_dataset(folder, dataset.images, labels, dataset.parts)
 
 
 def write_first_version(repository: Path, name: str, version: int, dataset: Dataset) -> None:
-    """Export a version for which the first few training specimens were enough: a refresh gets all of them."""
+    """Export a version that was trained on the first few specimens only; a refresh gets all of them."""
     train, validation = dataset.subset("train"), dataset.subset("validation")
     few = replace(train, rows=train.rows[:FIRST], labels=train.labels[:FIRST], centres=train.centres[:FIRST])
     torch.manual_seed(1)

@@ -1,4 +1,4 @@
-"""Each abnormality alters the picture where it says, and the truth as the table says."""
+"""Each abnormality alters the picture at its own site, and the truth according to the table."""
 
 import numpy as np
 import pytest
@@ -20,11 +20,11 @@ from training.simulation.specimen import SimulatedSpecimen, make_specimen, norma
 SEED = 4
 LEAST_MOVED = 0.4
 """Cubic millimetres of bone within the picture's plane, in every view that the table of observations names."""
-COUNTED = ("vertebra_count",)  # one vertebra more or less has no degree
+COUNTED = ("vertebra_count",)  # an extra or missing vertebra has no degree
 
 
 def projected(specimen: SimulatedSpecimen, view: str) -> Thickness:
-    """Bone thickness in a fixed pose and place, so that only the abnormality can differ."""
+    """Bone thickness in a fixed pose and position, so that only the abnormality can differ."""
     rng = np.random.default_rng(0)
     pose = draw_pose(view, rng)
     usual = build_mouse(make_specimen(SEED, abnormal=False).plan(), pose, SEED)

@@ -1,4 +1,4 @@
-"""Every centre's files decode back, and the cohort says what each is."""
+"""Every centre's files can be decoded, and the cohort describes each."""
 
 import io
 from collections import Counter
@@ -132,7 +132,7 @@ def test_a_simple_cohort_is_one_clean_pair_each() -> None:
         assert submission.call_expected
 
 
-def test_a_cohort_holds_every_trouble_and_says_so() -> None:
+def test_a_cohort_contains_and_describes_every_defect() -> None:
     submissions = list(cohort(21, 5, side=SIDE))
     images = [image for submission in submissions for image in submission.images]
     seen = Counter(image.expected for image in images)

@@ -1,4 +1,4 @@
-"""The table of observations says what is drawn, and the page what the table says."""
+"""The table of observations matches what is drawn, and the page matches the table."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Radiographs: determinism, orientation, troubles and truth."""
+"""Radiographs: determinism, orientation, defects and truth."""
 
 import cv2
 import numpy as np
@@ -66,7 +66,7 @@ def test_turning_by_minus_the_head_angle_puts_the_head_up_and_the_tail_on_the_le
 
 
 def tail_offset(head_up: np.ndarray) -> float:
-    """How far right of the body's middle the lowest part, the tail, lies (pixels; negative is left)."""
+    """How far right of the body's middle the lowest part, the tail, is (pixels; negative is left)."""
     rows = np.flatnonzero(head_up.any(axis=1))
     lowest = head_up[int(rows[0] + 0.85 * len(rows)) :]
     body = head_up[rows[0] : rows[0] + len(rows) // 3]
@@ -87,7 +87,7 @@ def test_the_head_of_a_plain_lateral_faces_left_with_its_back_up() -> None:
 
 
 @pytest.mark.parametrize("centre", STYLES)
-def test_the_whole_animal_lies_inside_the_exposed_field(centre: str) -> None:
+def test_the_whole_animal_is_inside_the_exposed_field(centre: str) -> None:
     for radiograph in render_pair(make_specimen(11, centre=centre), 2, side=SIDE):
         animal, field = radiograph.animal, radiograph.collimated
         assert animal is not None
@@ -132,7 +132,7 @@ def test_altered_bones_are_boxed() -> None:
 @pytest.mark.parametrize(
     ("view", "trouble", "reason"), [("AP", None, "unknown_view"), ("DV", "dim", "unknown_trouble")]
 )
-def test_unknown_words_are_refused(view: str, trouble: str | None, reason: str) -> None:
+def test_unknown_values_are_refused(view: str, trouble: str | None, reason: str) -> None:
     with pytest.raises(Rejected) as refusal:
         render(make_specimen(0), view, 0, trouble=trouble)
     assert refusal.value.reason == reason

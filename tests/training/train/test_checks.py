@@ -35,9 +35,9 @@ FAULTS: dict[str, tuple[Callable[[Subset], Subset], str]] = {
 
 @pytest.mark.parametrize("reason", FAULTS)
 def test_fault_is_named_with_its_part_before_the_first_step(reason: str) -> None:
-    spoil, words = FAULTS[reason]
+    spoil, message = FAULTS[reason]
     parts = {"train": tiny_subset(24, seed=1), "validation": spoil(tiny_subset(12, seed=2))}
-    with pytest.raises(Rejected, match=words) as caught:
+    with pytest.raises(Rejected, match=message) as caught:
         check_subsets(parts)
     assert caught.value.reason == reason
     assert "validation" in caught.value.message

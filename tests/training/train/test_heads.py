@@ -16,7 +16,7 @@ def made(name: str, seed: int) -> torch.nn.Module:
 
 
 def learnable(specimens: int, width: int, seed: int) -> Features:
-    """Features of which forty tell an abnormal specimen, weakly."""
+    """Features of which forty are weakly related to abnormality."""
     random = np.random.default_rng(seed)
     labels = np.zeros((specimens, 14), dtype=np.uint8)
     labels[::2, 0] = 1
@@ -55,7 +55,7 @@ def test_only_the_heads_change_and_they_learn() -> None:
 
 @pytest.mark.parametrize("together", [True, False])
 def test_level_after_level_learns_nothing_of_the_levels_below(together: bool) -> None:
-    """Levels 1 and 2 taught with other truths of level 3: only taught together do they notice."""
+    """Train levels 1 and 2 with other truths of level 3: only joint training is affected."""
     logits = []
     for shift in (0, 1):
         backbone = made("convnext", 1)
@@ -71,7 +71,7 @@ def test_level_after_level_learns_nothing_of_the_levels_below(together: bool) ->
 
 
 @pytest.mark.parametrize("specimens", [129, 257])
-def test_one_specimen_more_than_fills_the_batches_is_no_batch_of_its_own(specimens: int) -> None:
+def test_one_specimen_more_than_fills_the_batches_is_not_a_separate_batch(specimens: int) -> None:
     """Batch normalisation refuses a batch of one."""
     backbone = made("convnext", 1)
     width = backbone.get_submodule("standardise")[0].num_features  # type: ignore[index]

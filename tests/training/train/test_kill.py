@@ -35,8 +35,8 @@ tiny_fit(backbone).run(Path(sys.argv[1]), ignore)
 def test_resumed_run_equals_an_uninterrupted_one(number: signal.Signals, tmp_path: Path) -> None:
     undisturbed = tiny_backbone()
     expected = tiny_fit(undisturbed).run(tmp_path / "undisturbed", ignore)
-    words = [sys.executable, "-c", _PROGRAM, str(tmp_path / "killed"), str(STEPS + 2), str(int(number))]
-    killed = subprocess.run(words, cwd=_ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", _PROGRAM, str(tmp_path / "killed"), str(STEPS + 2), str(int(number))]
+    killed = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     assert killed.returncode != 0, killed.stderr
     resumed = tiny_backbone()
     seen: list[int] = []

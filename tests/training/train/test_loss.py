@@ -61,7 +61,7 @@ def test_asymmetric_loss_forgets_easy_negatives_and_keeps_positives() -> None:
     torch.testing.assert_close(positive, label_losses(logits, torch.ones(1, 2), torch.full((2,), 0.1), "none"))
 
 
-def test_adjusted_logits_need_not_say_how_rare_a_label_is() -> None:
+def test_adjusted_logits_do_not_depend_on_how_rare_a_label_is() -> None:
     share = torch.tensor([0.05])
     logit = torch.zeros(1, 1, requires_grad=True)
     truth = torch.zeros(20, 1)
@@ -109,11 +109,11 @@ def test_learns_where_bones_and_altered_bones_lie() -> None:
     loss = HierarchicalLoss(labels, 0.0)
     without = loss(Output(torch.zeros(2, 14)), torch.zeros(2, 14), IMAGE, None)
     for wrong in (torch.zeros_like(right), right.flip(1), right.flip(3)):
-        told = [
+        losses = [
             loss(Output(torch.zeros(2, 14), None, maps), torch.zeros(2, 14), IMAGE, bones) for maps in (right, wrong)
         ]
-        torch.testing.assert_close(told[0], without)
-        assert told[1] > told[0] + 0.5
+        torch.testing.assert_close(losses[0], without)
+        assert losses[1] > losses[0] + 0.5
 
 
 def test_bone_truth_is_compared_at_the_backbones_resolution() -> None:

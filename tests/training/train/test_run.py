@@ -17,7 +17,7 @@ def seeds(recipe: Recipe) -> range:
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=lambda one: one.name)
-def test_mice_of_unseen_centres_are_none_of_the_training_set(configuration: Configuration) -> None:
+def test_mice_of_unseen_centres_are_not_in_the_training_set(configuration: Configuration) -> None:
     assert not set(seeds(training_recipe(configuration))) & set(seeds(unseen_recipe(configuration)))
     fewer = replace(configuration, specimens=60, balanced=20)
     learnt, unseen = specimens(training_recipe(fewer)), specimens(unseen_recipe(fewer))

@@ -1,4 +1,4 @@
-"""The network learns, repeats itself, and leaves as the ONNX model that intake runs."""
+"""The network learns, is reproducible, and is exported as the ONNX model that intake runs."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_the_same_seed_gives_the_same_weights(drawn: Samples) -> None:
         assert torch.equal(weights, other.state_dict()[name]), name
 
 
-def test_augmentation_keeps_range_shape_and_view_and_mends_labels(drawn: Samples) -> None:
+def test_augmentation_keeps_range_shape_and_view_and_updates_labels(drawn: Samples) -> None:
     batch = to_batch(drawn, np.arange(len(drawn.view)))
     changed = augmented(batch, torch.Generator().manual_seed(1))
     assert changed.pictures.shape == batch.pictures.shape

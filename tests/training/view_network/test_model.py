@@ -15,7 +15,7 @@ from training.view_network.train import score
 UNSEEN = collect([sample for seed in range(700_000, 700_020) for sample in specimen_samples(seed)])
 
 
-def test_it_is_right_about_unseen_simulated_mice() -> None:
+def test_it_is_accurate_on_unseen_simulated_mice() -> None:
     figures = score(MODEL, UNSEEN)
     assert figures["view_right"] > 0.93
     assert figures["up_right"] > 0.95

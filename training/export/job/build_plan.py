@@ -152,13 +152,13 @@ def prove(version: Path, plan: Path, trtexec: str, request: dict[str, Any]) -> f
         _run(run_command(trtexec, plan, images, outputs, request))
         difference = largest_difference(_read(outputs), _read(version / "golden.json"))
     if difference > request["largest_difference"]:
-        msg = f"the engine differs from ONNX Runtime by {difference:.2e}, allowed is {request['largest_difference']}"
+        msg = f"the engine differs from ONNX Runtime by {difference:.2e}, the limit is {request['largest_difference']}"
         raise PlanError(msg)
     return difference
 
 
 def proved_again(version: Path, trtexec: str) -> bool:
-    """Return whether the existing plan serves on this GPU; one that does not is removed."""
+    """Return whether the existing plan works on this GPU; a plan that does not is removed."""
     plan, record = version / PLAN_FILE, version / RECORD_FILE
     if not (plan.exists() and record.exists()):
         return False
@@ -171,11 +171,11 @@ def proved_again(version: Path, trtexec: str) -> bool:
     return True
 
 
-def main(words: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Build every plan that is missing or does not serve here; returns 1 if one cannot be built."""
     parser = argparse.ArgumentParser(description="Build the TensorRT plans of a model repository.")
     parser.add_argument("repository", type=Path, help="as written by xray train export --target tensorrt")
-    repository = parser.parse_args(words).repository
+    repository = parser.parse_args(arguments).repository
     try:
         for request in sorted(repository.glob(f"*/*/{REQUEST_FILE}")):
             version, trtexec = request.parent, find_trtexec()
@@ -197,7 +197,7 @@ def _read(path: Path) -> Any:
 def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments, no shell
     if done.returncode != 0:
-        msg = f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}"
+        msg = f"{' '.join(command)} exited with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}"
         raise PlanError(msg)
     return done.stdout + done.stderr
 

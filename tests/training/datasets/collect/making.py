@@ -20,7 +20,7 @@ SPINE = tuple(int(label in ("Abnormal", "Spine", "Shape")) for label in LABEL_OR
 
 
 def named(part: Part, number: int, prefix: str = "mouse") -> list[str]:
-    """The first so many names that belong to a part."""
+    """The first `number` names that belong to a part."""
     names = (f"{prefix}-{index}" for index in range(10_000))
     return [name for name in names if part_of(name) == part][:number]
 
@@ -40,19 +40,19 @@ def simulated_set(folder: Path, labels: dict[str, tuple[int, ...]], seed: int = 
 
 
 def label_set(folder: Path, rows: dict[str, tuple[int | None, ...] | str]) -> Path:
-    """`labels.csv` of specimens with 14 labels each, or the reason for which one is left out."""
+    """`labels.csv` of specimens with 14 labels each, or the reason why one is left out."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [",".join(COLUMNS)]
-    for specimen, said in rows.items():
-        labels = ("",) * 14 if isinstance(said, str) else tuple("" if one is None else str(one) for one in said)
-        excluded = said if isinstance(said, str) else ""
+    for specimen, values in rows.items():
+        labels = ("",) * 14 if isinstance(values, str) else tuple("" if one is None else str(one) for one in values)
+        excluded = values if isinstance(values, str) else ""
         lines.append(",".join((specimen, "JAX", "C57BL/6N", "", excluded, *labels, "")))
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 
 
 def reviewed(specimen: str, who: str, hour: int, **verdicts: str) -> ReviewRecord:
-    """A review so many hours after noon; `Whole_body` stands for Whole-body."""
+    """A review, `hour` hours after noon; `Whole_body` stands for Whole-body."""
     named_verdicts = {label.replace("_", "-"): verdict for label, verdict in verdicts.items()}
     at = NOON + timedelta(hours=hour)
     values = {"biological_sample_id": specimen, "verdicts": named_verdicts, "who": who, "reviewed_at": at}

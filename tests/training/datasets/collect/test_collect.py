@@ -58,7 +58,7 @@ def test_a_label_set_overrules_what_was_simulated_label_by_label(tmp_path: Path)
     source = simulated_set(tmp_path / "set", FIRST)
     dataset = _collect(tmp_path / "out", source, labels=curated, grow=True)
     row = dataset.specimens.index(TRAIN[0])
-    # The simulated word on Ribcage stands where the label set has none.
+    # The simulated value of Ribcage is used where the label set has none.
     assert dataset.labels[row].tolist()[:4] == [1, 0, 1, 0]
     assert dataset.description.conflicts == {"sets disagree": 2}
 
@@ -94,7 +94,7 @@ def test_models_are_judged_on_all_of_the_evaluation_set_or_not_at_all(tmp_path: 
         _collect(tmp_path / "out", simulated_set(tmp_path / "smaller", smaller))
 
 
-def test_what_nothing_can_be_learnt_from_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_unusable_specimens_are_left_out_and_counted(tmp_path: Path) -> None:
     more = named("train", 6)[4:]
     source = simulated_set(tmp_path / "set", {**FIRST, more[0]: (1, *[0] * 13), more[1]: NORMAL})
     curated = label_set(tmp_path / "labels", {more[1]: "identity_conflict", "nobody": SPINE})
@@ -105,7 +105,7 @@ def test_what_nothing_can_be_learnt_from_is_left_out_and_counted(tmp_path: Path)
     assert f"| identity_conflict | 1 | the id stands for several mice | {more[1]} |" in report
 
 
-def test_a_changed_tensor_costs_its_specimen_and_no_other(tmp_path: Path) -> None:
+def test_a_changed_tensor_excludes_only_its_specimen(tmp_path: Path) -> None:
     source = simulated_set(tmp_path / "set", FIRST)
     images = np.load(source / "images.npy", mmap_mode="r+")
     images[0, 0, 0, 0] ^= 1
@@ -128,7 +128,7 @@ def test_what_a_killed_run_left_is_removed_and_made_again(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_dataset_that_is_not_whole_is_not_read(tmp_path: Path, name: str) -> None:
+def test_an_incomplete_dataset_is_not_read(tmp_path: Path, name: str) -> None:
     folder = _collect(tmp_path / "out", simulated_set(tmp_path / "set", FIRST), grow=True).folder
     content = (folder / name).read_bytes()
     (folder / name).unlink()

@@ -1,4 +1,4 @@
-"""A collect that is killed at any point: the same command goes on and gives the same dataset."""
+"""A collection that is killed at any point: the same command continues and gives the same dataset."""
 
 import multiprocessing
 import os
@@ -40,7 +40,7 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_the_same_command_goes_on(tmp_path: Path, source: Path, point: tuple[str, int]) -> None:
+def test_the_same_command_continues(tmp_path: Path, source: Path, point: tuple[str, int]) -> None:
     whole, out = _collected(tmp_path / "whole", source), tmp_path / "out"
     _killed(out, source, point)
     assert not list(out.glob(f"{whole.digest}*")), "nothing unfinished may look like a dataset"

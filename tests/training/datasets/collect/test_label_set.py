@@ -17,7 +17,7 @@ def test_labels_missing_ones_and_exclusions_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "message"),
     [
         (lambda text: text.replace("level1", "level2"), ":1: the columns are not those"),
         (lambda text: text.replace("1,JAX,C57BL/6N,,,0", "1,JAX,C57BL/6N,,,2"), ":2: a label is '2'"),
@@ -25,11 +25,11 @@ def test_labels_missing_ones_and_exclusions_are_read(tmp_path: Path) -> None:
         (lambda text: text + "3,JAX,,,someday" + "," * 15 + "\n", ":4: excluded is 'someday'"),
     ],
 )
-def test_a_damaged_line_is_named(tmp_path: Path, spoil: object, words: str) -> None:
+def test_a_damaged_line_is_named(tmp_path: Path, spoil: object, message: str) -> None:
     file = label_set(tmp_path, {"1": NORMAL, "2": NORMAL}) / "labels.csv"
     assert callable(spoil)
     file.write_text(spoil(file.read_text(encoding="utf-8")), encoding="utf-8")
-    with pytest.raises(Rejected, match=words) as refused:
+    with pytest.raises(Rejected, match=message) as refused:
         read_label_set(file)
     assert refused.value.reason == "label_set_invalid"
 

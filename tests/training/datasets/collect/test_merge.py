@@ -26,7 +26,7 @@ def _source(merged: Labelled, label: str) -> str | None:
     return merged.sources[LABEL_ORDER.index(label)]
 
 
-def test_a_label_set_alone_stands_and_what_it_does_not_know_stays_missing() -> None:
+def test_a_label_set_alone_counts_and_its_unknown_labels_stay_missing() -> None:
     curated = (1, None, 1, *NORMAL[3:9], None, *NORMAL[10:])
     merged = _merged(curated)
     assert merged.labels == curated
@@ -35,16 +35,16 @@ def test_a_label_set_alone_stands_and_what_it_does_not_know_stays_missing() -> N
 
 
 def test_the_newest_verdict_wins_in_any_order_of_arrival() -> None:
-    said = [
+    reviews_given = [
         reviewed("1", "anna", 1, Spine="abnormal"),
         reviewed("1", "ben", 3, Spine="normal"),
         reviewed("1", "anna", 2, Ribcage="abnormal", Ribs="abnormal"),
     ]
-    found = {_merged(NORMAL, *order) for order in itertools.permutations(said)}
+    found = {_merged(NORMAL, *order) for order in itertools.permutations(reviews_given)}
     assert len(found) == 1
     (merged,) = found
     assert (_value(merged, "Spine"), _value(merged, "Ribcage"), _value(merged, "Ribs")) == (0, 1, 1)
-    assert merged.reviews == tuple(sorted({said[1].review_id, said[2].review_id}))
+    assert merged.reviews == tuple(sorted({reviews_given[1].review_id, reviews_given[2].review_id}))
 
 
 def test_curators_who_disagree_are_listed_and_one_who_changed_his_mind_is_not() -> None:
@@ -74,13 +74,13 @@ def test_of_two_possible_parents_none_is_guessed() -> None:
     assert [_value(sure, label) for label in ("Spine", "Ribcage")] == [1, 0]
 
 
-def test_a_part_that_is_normal_now_takes_its_findings_with_it() -> None:
+def test_a_part_that_becomes_normal_loses_its_findings() -> None:
     merged = _merged(SPINE, reviewed("1", "anna", 1, Spine="normal", Ribs="abnormal"))
     found = [_value(merged, label) for label in ("Abnormal", "Spine", "Shape", "Ribs", "Ribcage")]
     assert found == [1, 0, None, 1, 1]
 
 
-def test_an_animal_that_is_normal_now_has_no_findings_left() -> None:
+def test_an_animal_that_becomes_normal_has_no_findings() -> None:
     merged = _merged(SPINE, reviewed("1", "anna", 1, Abnormal="normal"))
     assert [_value(merged, label) for label in ("Abnormal", "Spine", "Shape", "Ribs")] == [0, None, None, 0]
 
@@ -107,14 +107,16 @@ def test_abnormal_elsewhere_needs_all_thirteen_known() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), coherent_verdicts), max_size=6))
-def test_whatever_was_said_the_labels_can_be_true_of_one_animal(said: list[tuple[str, int, dict[str, str]]]) -> None:
+def test_merged_labels_are_always_consistent(reviews_given: list[tuple[str, int, dict[str, str]]]) -> None:
     records = [
         reviewed("1", who, hour, **{label.replace("-", "_"): verdict for label, verdict in verdicts.items()})
-        for who, hour, verdicts in said
+        for who, hour, verdicts in reviews_given
     ]
     merged = _merged(SPINE, *records)
     values = dict(zip(LABEL_ORDER, merged.labels, strict=True))
-    abnormal, normal = ([label for label, value in values.items() if value == wanted] for wanted in (1, 0))
+    abnormal, normal = (
+        [label for label, value in values.items() if value == value_of_interest] for value_of_interest in (1, 0)
+    )
     assert contradiction(abnormal, normal) is None
     assert merged == _merged(SPINE, *reversed(records))
     for value, source in zip(merged.labels, merged.sources, strict=True):
