@@ -1,4 +1,6 @@
-"""Values that several commands take: durations and times, who gives a command, and names the ledger must know."""
+"""Values that several commands take: settings, durations and times, who gives a command, names the ledger must know."""
+
+from __future__ import annotations
 
 import getpass
 import os
@@ -6,13 +8,26 @@ import re
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from services.common.settings import Settings
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _MOST_LISTED: Final = 20
+
+
+def settings_for(*servers: str) -> Settings:
+    """Return the settings; raises Retriable unless these servers answer."""
+    from services.common.settings import Settings, load
+    from services.operations.servers import require
+
+    settings = load(Settings)
+    require(settings, *servers)
+    return settings
 
 
 def user() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from services.cli.groups import DefaultCommandGroup
-from services.cli.options import SinceOption, user
+from services.cli.options import SinceOption, settings_for, user
 from services.cli.output import JsonOption, console, errors, moment, print_json, short, table
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def list_(
     from services.ledger.database import ledger
     from services.ledger.queries import reviews
 
-    with ledger(_settings("postgres")) as connection:
+    with ledger(settings_for("postgres")) as connection:
         found = reviews(connection, biological_sample_id=specimen, who=who, since=since, limit=limit)
     if as_json:
         for one in found:
@@ -107,16 +107,6 @@ def list_(
         return
     columns = ("reviewed (UTC)", "specimen", "who", "verdict~", "note~", "review")
     console().print(table(f"{len(found)} reviews", columns, map(_row, found)))
-
-
-def _settings(*servers: str) -> Settings:
-    """Return the settings; raises Retriable unless these servers answer."""
-    from services.common.settings import Settings, load
-    from services.operations.servers import require
-
-    settings = load(Settings)
-    require(settings, *servers)
-    return settings
 
 
 def _row(one: ReviewRecord) -> tuple[object, ...]:
@@ -138,7 +128,7 @@ def _give_one(specimen: str, verdicts: Sequence[str], who: str, note: str, *, as
     from services.common.events.base import now
     from services.operations.reviews import VERDICTS, ReviewLine, prepare, publish
 
-    settings = _settings("kafka", "postgres")
+    settings = settings_for("kafka", "postgres")
     line = ReviewLine(0, specimen, dict(zip(VERDICTS, verdicts, strict=True)), who, note, now())
     good, bad = prepare(settings, [line])
     if bad:
@@ -156,7 +146,7 @@ def _give_many(file: Path, who: str, *, as_json: bool) -> None:
     from services.operations.reviews import prepare, read_lines
 
     lines = read_lines(file, who)
-    settings = _settings("kafka", "postgres")
+    settings = settings_for("kafka", "postgres")
     good, bad = prepare(settings, lines)
     _publish(settings, good)
     for line in bad:

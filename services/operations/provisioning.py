@@ -14,6 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from services.common.errors import Fatal
 from services.common.events import ModelActivation
 from services.common.events.base import now
+from services.common.events.summary import describe_versions
 from services.common.kafka.clients import administrator
 from services.common.settings import Settings
 from services.common.store import ObjectStore
@@ -75,7 +76,7 @@ def ensure_activation(settings: Settings) -> ProvisioningStep:
     """
     before = current(settings)
     if before is not None and set(before.cards) >= set(before.versions):
-        return ProvisioningStep(f"activation {before.activation}", "unchanged", _listing(before.versions))
+        return ProvisioningStep(f"activation {before.activation}", "unchanged", describe_versions(before.versions))
     published: list[ModelActivation] = []
 
     def next_activation(newest: ModelActivation | None) -> ModelActivation | None:
@@ -96,7 +97,9 @@ def ensure_activation(settings: Settings) -> ProvisioningStep:
 
     publish(settings, next_activation)
     outcome: Outcome = "created" if before is None else "updated"
-    return ProvisioningStep(f"activation {published[-1].activation}", outcome, _listing(published[-1].versions))
+    return ProvisioningStep(
+        f"activation {published[-1].activation}", outcome, describe_versions(published[-1].versions)
+    )
 
 
 def served_versions(settings: Settings, client: Any) -> dict[str, int]:
@@ -106,10 +109,6 @@ def served_versions(settings: Settings, client: Any) -> dict[str, int]:
         msg = f"Triton at {settings.triton_grpc} has no model loaded; load model_repository/ first"
         raise Fatal(msg)
     return versions
-
-
-def _listing(versions: dict[str, int]) -> str:
-    return ", ".join(f"{model} {version}" for model, version in sorted(versions.items()))
 
 
 def _options(topic: Topic, settings: Settings) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from training.datasets.store import Subset
 from training.models.front_end import INPUT_MEAN, INPUT_SCALE, fold_batch_norm, load_imagenet
 from training.models.heads import mean_and_deviation
 
-FEATURES: Final = 480
 BATCH: Final = 32
 _BLOCK_3: Final = 2
 

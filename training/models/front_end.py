@@ -30,8 +30,6 @@ def fold_batch_norm(parent: nn.Module) -> None:
 
 
 MAP_CHANNELS: Final = 240
-MAP_STRIDE: Final = 8
-"""Pixels of a view per cell of its map, along each side."""
 INPUT_MEAN: Final = 127 / 255
 INPUT_SCALE: Final = 128 / 255
 """The published weights expect (grey level - 127) / 128 in every colour channel."""

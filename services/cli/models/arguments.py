@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,6 @@ from services.cli.output import print_json
 
 if TYPE_CHECKING:
     from services.common.events import ModelActivation
-    from services.common.settings import Settings
 
 Why = Annotated[str, typer.Option(help="The reason, in a sentence; it is kept in the record.")]
 Who = Annotated[str | None, typer.Option(help="Who decided it.  [default: your user name]")]
@@ -31,24 +29,11 @@ def model_versions(arguments: list[str]) -> dict[str, int]:
     return versions
 
 
-def settings_for(*servers: str) -> Settings:
-    """Return the settings; raises Retriable unless these servers answer."""
-    from services.common.settings import Settings, load
-    from services.operations.servers import require
-
-    settings = load(Settings)
-    require(settings, *servers)
-    return settings
-
-
-def listing(versions: Mapping[str, int]) -> str:
-    """Write versions for people: `cae 2, convnext 2`."""
-    return ", ".join(f"{model} {version}" for model, version in sorted(versions.items()))
-
-
 def print_record(record: ModelActivation, title: str, *, as_json: bool) -> None:
     """Print a record that was published, as JSON or as `title` with its versions."""
     if as_json:
         print_json(record)
         return
-    typer.echo(f"{title}: {listing(record.versions)}")
+    from services.common.events.summary import describe_versions
+
+    typer.echo(f"{title}: {describe_versions(record.versions)}")

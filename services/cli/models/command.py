@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.models.arguments import Model, Versions, Who, Why, model_versions, print_record, settings_for
+from services.cli.models.arguments import Model, Versions, Who, Why, model_versions, print_record
 from services.cli.models.shadowing import retire_, shadow_, shadowed_before
-from services.cli.options import user
+from services.cli.options import settings_for, user
 from services.cli.output import FullOption, JsonOption, console, facts, print_json, short, table
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from services.cli.models.arguments import listing
 from services.cli.output import Sheet, errors, moment, seconds, table
 from services.common.errors import PipelineError
+from services.common.events.summary import describe_versions
 from services.common.settings import Settings
 from services.ledger.database import ledger
 from services.ledger.queries import ShadowLabel, ShadowSummary, shadow_labels, shadow_summaries
@@ -56,8 +56,8 @@ def label_table(comparison: ShadowComparison) -> Sheet:
     """Return one row per label."""
     one = comparison.summary
     title = (
-        f"{listing(one.versions)} in shadow: {one.specimens} specimens, inference in {seconds(one.seconds_p50)} (p50), "
-        f"{seconds(one.seconds_p99)} (p99)"
+        f"{describe_versions(one.versions)} in shadow: {one.specimens} specimens, "
+        f"inference in {seconds(one.seconds_p50)} (p50), {seconds(one.seconds_p99)} (p99)"
     )
     return table(title, ("label", "positive calls#", "positive in shadow#", "differing#"), _lines(comparison))
 
@@ -65,7 +65,14 @@ def label_table(comparison: ShadowComparison) -> Sheet:
 def _line(one: ShadowSummary) -> tuple[object, ...]:
     latency = (seconds(one.seconds_p50), seconds(one.seconds_p99))
     differing = _of(one.differing, one.specimens)
-    return (listing(one.versions), one.specimens, differing, *latency, moment(one.first_at), moment(one.last_at))
+    return (
+        describe_versions(one.versions),
+        one.specimens,
+        differing,
+        *latency,
+        moment(one.first_at),
+        moment(one.last_at),
+    )
 
 
 def _lines(comparison: ShadowComparison) -> Iterator[tuple[object, ...]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.cli.models.arguments import listing
 from services.cli.output import moment
 from services.common.errors import PipelineError, Rejected
+from services.common.events.summary import describe_versions
 from services.common.model_card import ModelCard, card_pin
 from services.common.settings import Settings
 from services.common.store import ObjectStore
@@ -32,7 +32,7 @@ def decided(settings: Settings, key: str) -> dict[str, Any]:
     except PipelineError as error:
         return {"decision": f"{key} could not be read: {error}"}
     facts = {"decision": decision.outcome, "decided": moment(decision.decided_at), "decision key": key}
-    facts |= {"compared with": listing(decision.active)}
+    facts |= {"compared with": describe_versions(decision.active)}
     facts |= {"judged on": f"{decision.specimens} specimens, {decision.abnormal} abnormal"}
     facts |= {f"gate, {one.name}": one.summary().partition(": ")[2] for one in decision.comparisons}
     if decision.reasons:

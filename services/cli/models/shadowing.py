@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.models.arguments import Model, Who, model_versions, print_record, settings_for
-from services.cli.options import user
+from services.cli.models.arguments import Model, Who, model_versions, print_record
+from services.cli.options import settings_for, user
 from services.cli.output import JsonOption, print_json
 
 if TYPE_CHECKING:

@@ -1,4 +1,6 @@
-"""Calls and reviews as short text."""
+"""Calls, reviews and model versions as short text."""
+
+from collections.abc import Mapping
 
 from services.common.events import PhenotypeCall, Review
 
@@ -21,3 +23,8 @@ def describe_review(review: Review) -> str:
         "withdrawn": review.labels("unknown"),
     }
     return "; ".join(f"{verdict} {', '.join(labels)}" for verdict, labels in verdicts.items() if labels)
+
+
+def describe_versions(versions: Mapping[str, int]) -> str:
+    """Return model versions by name, for example `cae 2, convnext 2`."""
+    return ", ".join(f"{model} {version}" for model, version in sorted(versions.items()))

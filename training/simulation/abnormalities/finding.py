@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.anatomy.plan import BodyPlan
+from training.simulation.anatomy.plan import SIDES, BodyPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +36,8 @@ Alter = Callable[[BodyPlan, float, np.random.Generator], Alteration]
 def parameter_id(number: str) -> str:
     """The stable id of an observation number: 019 is IMPC_XRY_019_001."""
     return f"IMPC_XRY_{number}_001"
+
+
+def random_sides(rng: np.random.Generator) -> tuple[str, ...]:
+    """Draw which sides an abnormality affects: both, the left or the right one, each as often."""
+    return (SIDES, ("L",), ("R",))[int(rng.integers(0, 3))]

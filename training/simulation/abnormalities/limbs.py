@@ -4,20 +4,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.simulation.abnormalities.finding import Alter, Alteration
+from training.simulation.abnormalities.finding import Alter, Alteration, random_sides
 from training.simulation.anatomy.plan import SIDES, BodyPlan
 
 DigitChange = Callable[[list[float]], list[float]]
 
 
-def _sides(rng: np.random.Generator) -> tuple[str, ...]:
-    return (SIDES, ("L",), ("R",))[int(rng.integers(0, 3))]
-
-
 def joints(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Swollen joints with spurs: knees, ankles, elbows or wrists, one kind or two."""
     names = rng.choice(["femur", "tibia", "humerus", "radius"], size=1 + int(severity > 0.6), replace=False)
-    parts = [f"{name} {side}" for name in names.tolist() for side in _sides(rng)]
+    parts = [f"{name} {side}" for name in names.tolist() for side in random_sides(rng)]
     for part in parts:
         plan.bones[part].swelling = 0.5 + severity
     return Alteration(("027",), tuple(parts))
@@ -25,7 +21,7 @@ def joints(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alterat
 
 def pelvis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A short, flared and turned pelvis on one or both sides."""
-    sides = _sides(rng)
+    sides = random_sides(rng)
     for side in sides:
         bone = plan.bones[f"ilium {side}"]
         bone.length *= 1.0 - 0.14 - 0.26 * severity
@@ -36,7 +32,7 @@ def pelvis(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alterat
 
 def scapula(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A small, narrow or raised scapula."""
-    sides = _sides(rng)
+    sides = random_sides(rng)
     for side in sides:
         bone = plan.bones[f"scapula {side}"]
         bone.length *= 0.86 - 0.4 * severity
@@ -47,7 +43,7 @@ def scapula(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Altera
 
 def clavicle(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """A clavicle that is short or absent."""
-    sides = _sides(rng)
+    sides = random_sides(rng)
     for side in sides:
         bone = plan.bones[f"clavicle {side}"]
         bone.length = 0.0 if severity > 0.75 else bone.length * (0.75 - 0.5 * severity)
@@ -58,7 +54,7 @@ def long_bone(name: str, observations: tuple[str, ...], shortening: float, bow: 
     """The abnormality of one long bone: shorter and bowed on one or both sides."""
 
     def alter(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
-        sides = _sides(rng)
+        sides = random_sides(rng)
         for side in sides:
             bone = plan.bones[f"{name} {side}"]
             bone.length *= 1.0 - shortening * (0.35 + 0.65 * severity)
@@ -120,7 +116,7 @@ def _digits(
     plan: BodyPlan, severity: float, rng: np.random.Generator, observation: str, change: DigitChange
 ) -> Alteration:
     limb = str(rng.choice(["fore", "hind"]))
-    parts = [f"{limb}paw {side}" for side in _sides(rng)]
+    parts = [f"{limb}paw {side}" for side in random_sides(rng)]
     if severity > 0.8:
         parts += [f"{'hind' if limb == 'fore' else 'fore'}paw {side}" for side in SIDES]
     for part in parts:

@@ -4,19 +4,15 @@ from typing import Final
 
 import numpy as np
 
-from training.simulation.abnormalities.finding import Alteration
+from training.simulation.abnormalities.finding import Alteration, random_sides
 from training.simulation.anatomy.plan import SIDES, BodyPlan, new_rib
 
 COUNT: Final = {"R": "008", "L": "009"}
 
 
-def _sides(rng: np.random.Generator) -> tuple[str, ...]:
-    return (SIDES, ("L",), ("R",))[int(rng.integers(0, 3))]
-
-
 def rib_number(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """An extra rib on the first lumbar vertebra, or one to three of the last ribs missing."""
-    sides = _sides(rng)
+    sides = random_sides(rng)
     levels = max(rib.level for rib in plan.ribs)
     if rng.random() < 0.4:
         extra = [new_rib(side, min(levels + 1, 14)) for side in sides]
@@ -33,7 +29,7 @@ def rib_number(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alt
 
 def missing_cranial_rib(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """The first rib (and the second when severe) absent on one or both sides."""
-    sides = _sides(rng)
+    sides = random_sides(rng)
     gone = 1 + int(severity > 0.7)
     plan.ribs = [rib for rib in plan.ribs if not (rib.side in sides and rib.level < gone)]
     near = tuple(f"rib {side}{gone + 1}" for side in sides)
@@ -55,7 +51,7 @@ def rib_fusion(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alt
 
 def wavy_ribs(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Several ribs wavy, kinked and thickened."""
-    sides, first = _sides(rng), int(rng.integers(2, 8))
+    sides, first = random_sides(rng), int(rng.integers(2, 8))
     parts = []
     for rib in plan.ribs:
         if rib.side in sides and first <= rib.level < first + 5:
