@@ -53,7 +53,7 @@ class Channel:
         cleanup = self.topic.config["cleanup.policy"]
         retention = self.topic.config.get("retention.ms")
         kept = "the newest record of each key stays" if "compact" in cleanup else "every record stays"
-        return kept if retention is None else f"{kept}, for {_days(int(retention) // DAY_MS)}"
+        return kept if retention in {None, "-1"} else f"{kept}, for {_days(int(retention) // DAY_MS)}"
 
 
 def _days(number: int) -> str:
