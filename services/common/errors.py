@@ -17,7 +17,8 @@ class PipelineError(Exception):
 class Retriable(PipelineError):
     """A server or network is away; the same call may succeed later.
 
-    `server` (kafka, objects, triton, postgres or https) and `kind`, the client's name for the error, are metric labels.
+    `server` (kafka, objects, triton, postgres, https or machine) and `kind`, the client's name for the error, are
+    metric labels.
     """
 
     def __init__(self, message: str, *, server: str = "other", kind: str = "other") -> None:

@@ -1,5 +1,6 @@
 """The order of effects, with a transport and a handler that record every call."""
 
+import errno
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -12,7 +13,6 @@ from services.common.events import Event, ImageEvent, ModelActivation, Rejection
 from services.common.events.base import now
 from services.common.identity import image_event_id, log_fields
 from services.common.loop import BatchLoop, Done, Message, Outcome, Record, ServiceTopics
-from services.common.loop.batch import INTERNAL_ERRORS_BEFORE_STOP
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
 from services.common.topics import ACTIVE_MODELS, IMAGES, REJECTED
 
@@ -211,17 +211,46 @@ def test_an_unknown_failure_costs_only_its_own_record() -> None:
     assert recorder.committed == {(IMAGES.name, 0): 4}
 
 
-def test_a_program_that_fails_on_everything_stops_without_committing() -> None:
-    recorder = Recorder([[image(offset) for offset in range(INTERNAL_ERRORS_BEFORE_STOP)]])
+def test_a_program_that_fails_on_everything_rejects_everything_and_goes_on() -> None:
+    """Who may write to a topic could otherwise stop the service with a few records that trigger the same bug."""
+    recorder = Recorder([[image(offset) for offset in range(40)], [image(40)]])
 
     def fail(record: Record[Event]) -> Outcome:
-        raise ZeroDivisionError
+        if record.offset < 40:
+            raise ZeroDivisionError
+        return done(41)
 
     recorder.work = fail
-    with pytest.raises(Fatal, match="ZeroDivisionError"):
-        recorder.run()
-    assert recorder.committed == {}
-    assert recorder.published == []
+    recorder.run()
+    assert [rejection.reason for rejection in recorder.rejections] == ["internal_error"] * 40
+    assert recorder.committed == {(IMAGES.name, 0): 41}
+    assert recorder.published[-1].topic is ACTIVE_MODELS
+
+
+@pytest.mark.parametrize(
+    "shortage",
+    [
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EMFILE, "Too many open files"),
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_a_shortage_of_this_machine_is_no_fault_of_the_record(shortage: Exception) -> None:
+    recorder = Recorder([[image(1), image(2)]])
+    shortages = [shortage] * 4
+
+    def fail_at_first(record: Record[Event]) -> Outcome:
+        if shortages:
+            raise shortages.pop()
+        return done(record.offset)
+
+    recorder.work = fail_at_first
+    recorder.run()
+    assert recorder.rejections == []
+    assert recorder.calls.count("hold") == 2  # each attempt fails on both records together and then on the first alone
+    assert recorder.committed == {(IMAGES.name, 0): 3}
 
 
 def test_fatal_ends_the_loop_at_once() -> None:

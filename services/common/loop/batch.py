@@ -13,7 +13,6 @@ After a crash between any two of these the batch is handled again; effects are d
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Generic, Protocol, TypeVar
@@ -21,9 +20,10 @@ from typing import Final, Generic, Protocol, TypeVar
 import structlog
 
 from services.common import metrics
-from services.common.errors import Fatal, PipelineError, Rejected, Retriable
+from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Event, parse_event
 from services.common.loop.dead_letter import rejection_of
+from services.common.loop.faults import unexpected
 from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record
 from services.common.loop.outcome_log import LogFields, log_outcomes
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
@@ -34,8 +34,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 POLL_SECONDS: Final = 0.5
-INTERNAL_ERRORS_BEFORE_STOP: Final = 5
-"""If this many records in a row fail for an unknown reason, the program is broken, not the records."""
 
 
 class Transport(Protocol):
@@ -76,7 +74,6 @@ class BatchLoop(Generic[E]):
         self._transport = transport
         self._stop = stop
         self._log_fields, self._image_event_id = log_fields, image_event_id
-        self._internal_errors = 0
         self.retrying: str | None = None
         """What the loop waits for at present, for the readiness check."""
         self.last_beat = time.monotonic()
@@ -130,28 +127,17 @@ class BatchLoop(Generic[E]):
         return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers, event)
 
     def _handle(self, records: Sequence[Record[E]]) -> list[Outcome]:
-        """Handle all together; after an unknown error, one by one, so that one bad record costs only itself."""
+        """Handle all together; after an unexpected error, one by one, so that one bad record costs only itself."""
         if not records:
             return []
         try:
-            outcomes = self._handler.handle(records)
-        except PipelineError:
+            return self._handler.handle(records)
+        except (Retriable, Fatal):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a record triggers must not stop the others
             if len(records) > 1:
                 return [outcome for record in records for outcome in self._handle([record])]
-            return [self._internal_error(error)]
-        self._internal_errors = 0
-        return outcomes
-
-    def _internal_error(self, error: Exception) -> Rejected:
-        self._internal_errors += 1
-        log.error("internal error", error=repr(error), traceback=traceback.format_exc())
-        if self._internal_errors >= INTERNAL_ERRORS_BEFORE_STOP:
-            msg = f"{self._internal_errors} records in a row failed for an unknown reason, the last with {error!r}"
-            raise Fatal(msg) from error
-        lines = [line for line in traceback.format_exception(error) if line]
-        return Rejected("internal_error", f"{type(error).__name__}: {error}", traceback="".join(lines)[-4000:])
+            return [unexpected(error)]
 
     def _messages(
         self, raw: Sequence[RawRecord], parsed: Sequence[Record[E] | Outcome], outcomes: Sequence[Outcome]

@@ -8,8 +8,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar, cast
 
-from services.common.errors import Rejected
+from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Event
+from services.common.loop.faults import unexpected
 from services.common.topics import Topic
 
 E = TypeVar("E", bound=Event)
@@ -108,6 +109,8 @@ class PerRecordHandler(ABC, Generic[E]):
     def __init__(self, workers: int) -> None:
         """Keep `workers` threads for the life of the service."""
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="worker")
+        self._finished: list[tuple[Record[E], Outcome]] = []
+        """Outcomes of a batch of which another record waits for a server; the loop hands in the same records again."""
 
     @abstractmethod
     def start(self) -> None:
@@ -118,10 +121,20 @@ class PerRecordHandler(ABC, Generic[E]):
         """Handle one record; raises Rejected for a bad one."""
 
     def handle(self, records: Sequence[Record[E]]) -> list[Outcome]:
-        """Handle all records; if one fails, the others finish first."""
-        futures = [self._pool.submit(self._outcome, record) for record in records]
-        wait(futures)
-        return [future.result() for future in futures]
+        """Handle all records at the same time; an unexpected error on one of them is its rejection.
+
+        Raises Retriable or Fatal once the other records have finished. When the loop then repeats the batch, only the
+        records without an outcome are handled again.
+        """
+        finished = {id(record): outcome for record, outcome in self._finished}
+        futures = {id(one): self._pool.submit(self._outcome, one) for one in records if id(one) not in finished}
+        wait(futures.values())
+        errors = [error for future in futures.values() if (error := future.exception()) is not None]
+        finished |= {one: future.result() for one, future in futures.items() if future.exception() is None}
+        self._finished = [(one, finished[id(one)]) for one in records if id(one) in finished] if errors else []
+        for error in errors:
+            raise error
+        return [finished[id(record)] for record in records]
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
         """Remember nothing between batches."""
@@ -133,5 +146,7 @@ class PerRecordHandler(ABC, Generic[E]):
     def _outcome(self, record: Record[E]) -> Outcome:
         try:
             return self.handle_one(record)
-        except Rejected as rejected:
-            return rejected
+        except (Retriable, Fatal):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a record triggers must not stop the others
+            return unexpected(error)

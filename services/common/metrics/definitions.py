@@ -37,8 +37,8 @@ RETRIES: Final = Counter(
 )
 SERVER_ERRORS: Final = Counter(
     "xray_server_errors_total",
-    "The same failed attempts by server (`kafka`, `objects`, `triton`, `postgres`, `https`, rarely `other`) and the "
-    "client's name for the error.",
+    "The same failed attempts by server (`kafka`, `objects`, `triton`, `postgres`, `https`, `machine` for the worker's "
+    "own disk, memory or file handles, rarely `other`) and the client's name for the error.",
     ["stage", "server", "kind"],
 )
 READ_BYTES: Final = Counter(
