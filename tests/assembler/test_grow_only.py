@@ -64,7 +64,7 @@ class Trouble:
     meanwhile: bool
 
 
-images = st.builds(Image, st.sampled_from(["0", "1"]), st.sampled_from(["DV", "LAT"]), st.sampled_from(["a", "b", "c"]))
+images = st.builds(Image, st.sampled_from(["1", "2"]), st.sampled_from(["DV", "LAT"]), st.sampled_from(["a", "b", "c"]))
 owners = st.lists(st.integers(0, WORKERS - 1), min_size=PARTITIONS, max_size=PARTITIONS)
 batches = st.builds(Batch, st.integers(0, WORKERS - 1), st.integers(1, 4), st.integers(0, 4))
 troubles = st.builds(

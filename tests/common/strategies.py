@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from services.common.events import (
     CentreStatistics,
@@ -21,10 +22,22 @@ from services.common.events import (
     TensorReady,
     ViewReady,
 )
+from services.common.events.base import SpecimenId
 from services.common.labels import LABEL_ORDER, contradiction
 
 text = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
-specimen_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=512).filter(str.strip)
+
+
+def is_specimen_id(text: str) -> bool:
+    """Whether an event accepts the text as an id: not blank, and no placeholder."""
+    try:
+        TypeAdapter(SpecimenId).validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+specimen_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=512).filter(is_specimen_id)
 centres = st.sampled_from(["JAX", "WTSI", "MRC Harwell", "TCP", "UC Davis", "BCM", "ICS", "CCP-IMG"])
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
