@@ -80,7 +80,7 @@ def ensure_activation(settings: Settings) -> ProvisioningStep:
     published: list[ModelActivation] = []
 
     def next_activation(newest: ModelActivation | None) -> ModelActivation | None:
-        with closing(connect(settings.triton_grpc)) as client:
+        with closing(connect(settings)) as client:
             versions = served_versions(settings, client) if newest is None else newest.versions
             cards = {model: ServedModel(client, model, version).pin for model, version in sorted(versions.items())}
         published.append(
