@@ -26,6 +26,7 @@ from services.common import metrics as common_metrics
 from services.common.errors import Fatal, Retriable
 from services.common.events import CentreStatistics
 from services.common.kafka.clients import bootstrap_servers
+from services.common.kafka.security import tls_context
 from services.common.process import EXIT_FATAL
 from services.common.topics import STATISTICS
 from services.common.topology import MONITOR
@@ -164,7 +165,10 @@ class Monitor:
         except Fatal as fatal:
             _exit(EXIT_FATAL, str(fatal))
         except _REFUSED as error:
-            _exit(EXIT_FATAL, f"Kafka refused: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the access rights")
+            _exit(
+                EXIT_FATAL,
+                f"Kafka refused: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the access rights (`xray access`)",
+            )
         except (Retriable, KafkaError, TimeoutError) as error:
             self.waiting = f"Kafka away: {error!r}"
             log.warning("could not close windows, will try again", why=self.waiting)
@@ -224,6 +228,7 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
     return faust.App(
         name,
         broker=[f"kafka://{address}" for address in bootstrap_servers(settings)],
+        broker_credentials=credentials(settings),
         store="rocksdb://",
         datadir=folder,
         autodiscover=False,
@@ -240,3 +245,16 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=True,
     )
+
+
+def credentials(settings: MonitorSettings) -> Any:
+    """Return what Faust's client presents to the broker; None for an open one."""
+    context = tls_context(settings)
+    if settings.kafka_security.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.kafka_username,
+            password=settings.kafka_password.get_secret_value(),
+            ssl_context=context,
+            mechanism=settings.kafka_mechanism,
+        )
+    return context

@@ -81,7 +81,7 @@ def ensure_activation(settings: Settings) -> ProvisioningStep:
     def first(newest: ModelActivation | None) -> ModelActivation | None:
         if newest is not None:  # written by somebody else meanwhile
             return None
-        with closing(connect(settings.triton_grpc)) as client:
+        with closing(connect(settings)) as client:
             versions = served_versions(settings, client)
             cards = {model: ServedModel(client, model, version).pin for model, version in sorted(versions.items())}
         published.append(

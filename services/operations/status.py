@@ -163,13 +163,13 @@ def _triton(settings: Settings) -> None:
 
 def _triton_without_kafka(settings: Settings) -> None:
     """Try the newest loaded versions: without Kafka it is unknown which ones make the calls."""
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         versions = {model: max(ready) for model, ready in ready_versions(client).items()}
     _infer(settings, versions)
 
 
 def _infer(settings: Settings, versions: dict[str, int]) -> None:
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         for model, version in versions.items():
             ServedModel(client, model, version, seconds=_DEADLINE_SECONDS).probe()
 

@@ -56,7 +56,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Iterator[
         for name in BACKBONES:
             write_first_version(exported, name, 2, dataset)
             add_version(ModelRepository(exported), repository, name, 2)
-        with closing(connect(command.settings.triton_grpc)) as client:
+        with closing(connect(command.settings)) as client:
             promote(command.settings, client, repository, dict.fromkeys(BACKBONES, 2), why="a test", who="tests")
         yield command
     finally:

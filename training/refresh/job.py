@@ -183,7 +183,7 @@ def _end(run: RefreshRun, decision: PromotionDecision, promoting: bool) -> Refre
 
 def _withdraw(run: RefreshRun, decision: PromotionDecision) -> None:
     if decision.candidate:
-        with closing(connect(run.context.settings.triton_grpc)) as client:
+        with closing(connect(run.context.settings)) as client:
             withdraw_versions(run.context.repository, client, decision.candidate)
 
 
@@ -196,7 +196,7 @@ def _promote(run: RefreshRun, decision: PromotionDecision) -> tuple[Ending, int 
     context.lease.confirm()
     run.journal.write("promote", {"following": run.inputs.activation})
     try:
-        with closing(connect(context.settings.triton_grpc)) as client:
+        with closing(connect(context.settings)) as client:
             record = promote(
                 context.settings,
                 client,

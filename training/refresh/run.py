@@ -192,7 +192,7 @@ class RefreshRun:
         if self.journal.read("admit") is not None:
             return
         self.context.lease.confirm()
-        with closing(connect(self.context.settings.triton_grpc)) as client:
+        with closing(connect(self.context.settings)) as client:
             admit_all(self.context.settings, client, self.context.repository, self.versions())
         self.journal.write("admit", {})
 
