@@ -171,6 +171,15 @@ def test_specimens_are_counted_and_the_incomplete_ones_named(cli: Cli, called: s
     assert "did you mean JAX" in cli.errors("calls", "--centre", "Jax", exit_code=2)
 
 
+def test_a_new_centre_is_confirmed_once(cli: Cli, services: Processes, tmp_path: Path) -> None:
+    assert services.alive("sink")
+    push = ("push", write_picture(tmp_path / "new_DV.png"), "--specimen", "cli-new", "--centre", "Harwel")
+    assert "did you mean MRC Harwell" in cli.errors(*push, exit_code=2)
+    assert [one["outcome"] for one in cli.json(*push, "--new-centre")] == ["pushed"]
+    wait_until(lambda: "Harwel" in {one["centre"] for one in cli.json("specimens")})
+    assert [one["outcome"] for one in cli.json(*push)] == ["done_before"]
+
+
 def test_a_rejection_is_shown_saved_and_replayed_byte_for_byte(cli: Cli, called: str, tmp_path: Path) -> None:
     (one,) = cli.json("rejections", "list", "--specimen", called)
     assert one["stage"] == "intake"

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from services.cli.options import NewCentreOption, require_centres
 from services.cli.output import JsonOption
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -17,7 +18,7 @@ Upload image files to object storage and announce each on the topic xray.images.
 The specimen comes from the manifest, else from --specimen, --specimen-from or the DICOM header. The view comes from
 the manifest, else from --parameter, the DICOM header or the file name, such as mouse7_DV.png or
 183808_skull_lateral.jpg. PNG and JPEG files have no header. A file whose specimen or view is not certain is named and
-not pushed; the exit code is then 1.
+not pushed; the exit code is then 1. A centre that neither IMPC nor the ledger knows needs --new-centre.
 
 The manifest is a CSV file (comma or semicolon) with the columns file, biological_sample_id and parameter_stable_id,
 and optionally increment, acquired_at (ISO 8601) and sha256. `file` is relative to the manifest. --write-manifest
@@ -94,6 +95,7 @@ def push(
     *,
     paths: _Paths = None,
     centre: _Centre = None,
+    new_centre: NewCentreOption = False,
     dcc: _Dcc = False,
     media: _Media = None,
     manifest: _Manifest = None,
@@ -107,25 +109,17 @@ def push(
     as_json: JsonOption = False,
 ) -> None:
     """Check the usage, then push; `_HELP` is the help text."""
-    if specimen is not None and specimen_from is not None:
-        raise typer.BadParameter("give either --specimen or --specimen-from", param_hint="--specimen-from")
+    by_option = (specimen, specimen_from, parameter)
     if dcc:
-        _refuse(
-            "--dcc",
-            "a submission names centre, specimens and parameters; leave out --centre, --specimen, ...",
-            (centre, specimen, specimen_from, parameter, manifest, write_manifest),
-        )
-        _require(paths, "name the submissions (XML files)")
+        _check_dcc(paths, (centre, new_centre or None, *by_option, manifest, write_manifest))
     elif write_manifest is not None:
         _refuse("--write-manifest", "give either --manifest or --write-manifest", (manifest,))
         _require(paths, "name files or folders")
-    elif centre is None:
-        raise typer.BadParameter("name the centre that the images come from", param_hint="--centre")
-    elif manifest is None:
-        _require(paths, "name files or folders, or give a --manifest")
     else:
-        message = "the manifest names specimen and parameter of every file"
-        _refuse("--manifest", message, (specimen, specimen_from, parameter))
+        _check_images(paths, centre, manifest, by_option)
+        require_centres(filter(None, [centre]), new=new_centre)
+    if specimen is not None and specimen_from is not None:
+        raise typer.BadParameter("give either --specimen or --specimen-from", param_hint="--specimen-from")
 
     from services.cli.push.actions import Push
     from services.ingest.push.plan import PushDefaults
@@ -140,6 +134,23 @@ def push(
         done = action.images(given, manifest)
     if not done:
         raise typer.Exit(1)
+
+
+def _check_dcc(paths: Sequence[Path] | None, others: Iterable[object]) -> None:
+    message = "a submission names centre, specimens and parameters; leave out --centre, --specimen, ..."
+    _refuse("--dcc", message, others)
+    _require(paths, "name the submissions (XML files)")
+
+
+def _check_images(
+    paths: Sequence[Path] | None, centre: str | None, manifest: Path | None, by_option: Iterable[object]
+) -> None:
+    if centre is None:
+        raise typer.BadParameter("name the centre that the images come from", param_hint="--centre")
+    if manifest is None:
+        _require(paths, "name files or folders, or give a --manifest")
+    else:
+        _refuse("--manifest", "the manifest names specimen and parameter of every file", by_option)
 
 
 def _refuse(option: str, message: str, others: Iterable[object]) -> None:
