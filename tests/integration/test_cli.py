@@ -180,6 +180,33 @@ def test_a_new_centre_is_confirmed_once(cli: Cli, services: Processes, tmp_path:
     assert [one["outcome"] for one in cli.json(*push)] == ["done_before"]
 
 
+def test_push_waits_for_the_outcome_of_every_image(cli: Cli, services: Processes, tmp_path: Path) -> None:
+    folder = write_mouse(tmp_path, "cli-wait", seed=23)
+    write_picture(folder / "small_LAT.png")
+    write_picture(folder / "skull_DV.png", grey=50)
+    push = ("push", folder, "--centre", "JAX", "--specimen", "cli-wait", "--wait")
+    report = cli.json(*push, exit_code=1)
+    found = {(Path(one["file"]).name, one["outcome"]): one for one in report if one["outcome"] != "pushed"}
+    assert set(found) == {
+        ("0_DV.png", "called"),
+        ("1_LAT.png", "called"),
+        ("small_LAT.png", "rejected"),
+        ("skull_DV.png", "close_up"),
+    }
+    rejected = found["small_LAT.png", "rejected"]
+    assert rejected["reason"] == "image_too_small"
+    assert "8x8" in rejected["message"]
+    assert "images that were pushed before are not followed" in cli.errors(*push)
+    alone = cli("push", folder / "0_DV.png", "--centre", "JAX", "--specimen", "cli-alone", "--wait")
+    assert alone == f"waiting for view {folder / '0_DV.png'}: the LAT view is missing\n"
+    services.stop(["intake"])
+    try:
+        late = ("push", folder / "0_DV.png", "--centre", "JAX", "--specimen", "cli-late", "--wait", "--patience", "1")
+        assert [one["outcome"] for one in cli.json(*late, exit_code=4)] == ["pushed", "at_intake"]
+    finally:
+        services.start(["intake"])
+
+
 def test_a_rejection_is_shown_saved_and_replayed_byte_for_byte(cli: Cli, called: str, tmp_path: Path) -> None:
     (one,) = cli.json("rejections", "list", "--specimen", called)
     assert one["stage"] == "intake"

@@ -28,6 +28,9 @@ With --dcc the files are submissions in the XML format of IMPC's data coordinati
 parameters and images. Their observations are stored for training, and a table compares the images received with those
 expected of each X-ray procedure. See docs/centres.md.
 
+--wait prints the outcome of each pushed image: called, rejected with the reason, or waiting for the other view. The
+exit code is 1 if any was rejected, and 4 if no news came for --patience seconds although outcomes are missing.
+
 A run after an interruption continues where the last one stopped. Announcing an image twice does no harm.
 
 Examples:
@@ -37,6 +40,7 @@ Examples:
     xray push scans/ --write-manifest scans/manifest.csv
     xray push --manifest scans/manifest.csv --centre "UC Davis"
     xray push mouse7_DV.png mouse7_LAT.png --centre TCP --specimen 183808
+    xray push scans/ --centre JAX --wait
     xray push --dcc 2024-05-02.experiment.xml --media /data/xrays --dry-run
 
 Then look at the result:
@@ -90,6 +94,12 @@ _Again = Annotated[bool, typer.Option("--again", help="Also push images that wer
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be pushed, with specimen and view.")]
 
 
+_Wait = Annotated[
+    bool, typer.Option("--wait", help="Follow the pushed images, and print what became of each; see above.")
+]
+_Patience = Annotated[float, typer.Option(min=1, help="With --wait: give up after this many seconds without news.")]
+
+
 @app.command(help=_HELP)
 def push(
     *,
@@ -106,10 +116,14 @@ def push(
     parallel: _Parallel = 8,
     again: _Again = False,
     dry_run: _DryRun = False,
+    wait: _Wait = False,
+    patience: _Patience = 120,
     as_json: JsonOption = False,
 ) -> None:
     """Check the usage, then push; `_HELP` is the help text."""
     by_option = (specimen, specimen_from, parameter)
+    if wait and (dry_run or write_manifest is not None):
+        raise typer.BadParameter("nothing is pushed; leave out --dry-run and --write-manifest", param_hint="--wait")
     if dcc:
         _check_dcc(paths, (centre, new_centre or None, *by_option, manifest, write_manifest))
     elif write_manifest is not None:
@@ -121,19 +135,19 @@ def push(
     if specimen is not None and specimen_from is not None:
         raise typer.BadParameter("give either --specimen or --specimen-from", param_hint="--specimen-from")
 
-    from services.cli.push.actions import Push
+    from services.cli.push.actions import Push, PushOptions
     from services.ingest.push.plan import PushDefaults
 
     given = PushDefaults(centre or "", specimen, parameter, specimen_from)
-    action = Push(paths or (), parallel, again=again, dry_run=dry_run, as_json=as_json)
+    options = PushOptions(parallel, again, dry_run=dry_run, patience=patience if wait else None, as_json=as_json)
+    action = Push(paths or (), options)
     if dcc:
-        done = action.submissions(media)
+        action.submissions(media)
     elif write_manifest is not None:
-        done = action.write_manifest(write_manifest, given)
+        action.write_manifest(write_manifest, given)
     else:
-        done = action.images(given, manifest)
-    if not done:
-        raise typer.Exit(1)
+        action.images(given, manifest)
+    raise typer.Exit(action.exit_code)
 
 
 def _check_dcc(paths: Sequence[Path] | None, others: Iterable[object]) -> None:
