@@ -17,14 +17,17 @@ from typer.testing import CliRunner
 
 from deploy.local.stack import Stack
 from services.cli.main import app
+from services.common.errors import Rejected
 from services.common.kafka.clients import administrator
 from services.common.settings import settings_of
 from services.common.topics import CALLS, IMAGES, VIEWS, Topic
 from services.common.topology import SERVICES
+from services.ingest.submissions import specimen_id
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
 from services.operations.replay import REPLAY_HEADER
 from tests.ingest.push.files import write_picture
+from tests.ingest.submissions.submissions import experiment, medium, submission
 from tests.pipeline.mice import mouse
 
 pytestmark = pytest.mark.integration
@@ -205,6 +208,29 @@ def test_push_waits_for_the_outcome_of_every_image(cli: Cli, services: Processes
         assert [one["outcome"] for one in cli.json(*late, exit_code=4)] == ["pushed", "at_intake"]
     finally:
         services.start(["intake"])
+
+
+def test_the_centres_own_id_finds_its_specimen(cli: Cli, services: Processes, tmp_path: Path) -> None:
+    assert services.alive("sink")
+    write_mouse(tmp_path, "cli-own", seed=24)
+    media = (medium(f"IMPC_XRY_{code}_001", name) for code, name in (("034", "0_DV.png"), ("048", "1_LAT.png")))
+    xml = tmp_path / "day.xml"
+    xml.write_text(submission(experiment("cli-A-17", *media)), encoding="utf-8")
+    specimen = specimen_id(None, None, "JAX", "cli-A-17") or ""
+    report = cli.json("push", "--dcc", xml, "--wait")
+    assert [one["outcome"] for one in report if "event_id" in one and "specimen" in one] == ["called", "called"]
+    wait_until(lambda: specimen in {one["biological_sample_id"] for one in cli.json("calls")})
+    event = next(one["event_id"] for one in report if one["outcome"] == "called")
+    for name in ("cli-A-17", specimen[:8], event[:12]):
+        (shown,) = cli.json("calls", name)
+        assert shown["state"]["biological_sample_id"] == specimen
+        (traced,) = cli.json("trace", name)
+        assert traced["biological_sample_id"] == specimen
+    cli("review", "cli-A-17", "--normal", "Spine", "--who", "ann")
+    wait_until(lambda: len(cli.json("review", "list", "cli-A-17")) == 1)
+    assert cli.json("review", "list", specimen)[0]["biological_sample_id"] == specimen
+    with pytest.raises(Rejected, match="only the beginning of an id"):
+        cli("review", "cli-A-1", "--normal", "Spine")
 
 
 def test_a_rejection_is_shown_saved_and_replayed_byte_for_byte(cli: Cli, called: str, tmp_path: Path) -> None:
