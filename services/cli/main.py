@@ -41,7 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=keep_indented(_HELP),
     epilog="Every command has its own --help with examples. Exit codes: 0 success, 1 something failed, "
-    "2 misconfigured or wrong usage, 3 a server is unreachable, 130 interrupted. XRAY_DEBUG=1 shows tracebacks.",
+    "2 misconfigured or wrong usage, 3 a server is unreachable, 4 outcomes are missing (push --wait), 130 interrupted. "
+    "XRAY_DEBUG=1 shows tracebacks.",
 )
 
 

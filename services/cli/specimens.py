@@ -35,7 +35,7 @@ _COLUMNS: Final = (
 def specimens(
     *,
     specimen: Annotated[
-        str | None, typer.Argument(metavar="SPECIMEN", help="biological_sample_id: show its state.")
+        str | None, typer.Argument(metavar="SPECIMEN", help="Show this specimen; takes the same ids as `xray trace`.")
     ] = None,
     incomplete: Annotated[bool, typer.Option("--incomplete", help="List those that lack a DV or a LAT view.")] = False,
     older_than: Annotated[
@@ -78,9 +78,9 @@ def specimens(
 
 def _show_one(connection: Connection, specimen: str, *, full: bool, as_json: bool) -> None:
     from services.cli.calls.lineage import images, rejections, views, waiting_at_intake
-    from services.ledger.queries import specimen_history
+    from services.ledger.queries import specimen_history, specimen_named
 
-    history = specimen_history(connection, specimen)
+    history = specimen_history(connection, specimen_named(connection, specimen))
     if history is None:
         typer.echo(f"xray: specimen {specimen!r} is unknown", err=True)
         raise typer.Exit(1)

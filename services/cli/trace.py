@@ -52,7 +52,8 @@ def trace(
         str,
         typer.Argument(
             metavar="ID",
-            help="Specimen, image event, SHA-256 of an image, call, review or rejection; digests by their beginning.",
+            help="Specimen, the centre's own id of it, image event, SHA-256 of an image, call, review or rejection; "
+            "also the beginning of one.",
         ),
     ],
     *,

@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from services.common.labels import LABEL_ORDER
+from services.ingest.centres import DEMO_PREFIX
 
 ACCEPTED: Final = "accepted"
 SKIPPED: Final = "skipped"
@@ -13,8 +14,6 @@ SENT_TWICE: Final = "duplicate"
 WRONG_VIEW: Final = "wrong_view"
 GOOD: Final = frozenset({ACCEPTED, SENT_TWICE, WRONG_VIEW})
 """Files that intake should accept. A file sent as the wrong view is stored as the view it shows, and flagged."""
-CENTRE_PREFIX: Final = "Demo "
-"""Simulated mice are announced under `Demo <centre>`, so they never enter the statistics of a real centre."""
 
 
 class DemoPicture(BaseModel):
@@ -45,7 +44,7 @@ class DemoSubmission(BaseModel):
     @property
     def announced_centre(self) -> str:
         """Name of the centre in the announced events."""
-        return f"{CENTRE_PREFIX}{self.centre}"
+        return f"{DEMO_PREFIX}{self.centre}"
 
     def true_labels(self) -> str:
         """Return the true labels as text."""

@@ -27,7 +27,8 @@ app = typer.Typer(cls=CallsGroup, add_completion=False)
 def calls(
     *,
     specimen: Annotated[
-        str | None, typer.Argument(metavar="SPECIMEN", help="biological_sample_id: show its call and its lineage.")
+        str | None,
+        typer.Argument(metavar="SPECIMEN", help="Show its call and its lineage; takes the same ids as `xray trace`."),
     ] = None,
     centre: Centre = None,
     since: SinceOption = None,

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 
 from services.cli.output import facts, moment, seconds, short, table
-from services.common.events import PhenotypeCall
+from services.common.events import PhenotypeCall, Rejection
 from services.common.events.summary import describe_call, describe_review
 from services.ledger.queries import CallRecord, ImageRecord, RejectionSummary, SpecimenHistory
 
@@ -67,7 +67,7 @@ def rejections(history: SpecimenHistory) -> RenderableType:
     return table("Rejections (xray rejections show ID)", columns, rows)
 
 
-def explained(one: RejectionSummary) -> str:
+def explained(one: Rejection | RejectionSummary) -> str:
     """Return the message of a rejection, followed by the measured values and limits that it does not contain."""
     measured = [
         f"{name} {_number(value)}"

@@ -19,7 +19,7 @@ from services.common.kafka.reading import partitions_of
 from services.common.settings import Settings
 from services.common.topics import CALLS
 from services.ledger.database import ledger
-from services.ledger.queries import CallRecord, current_calls, known_centres, specimen_history
+from services.ledger.queries import CallRecord, current_calls, known_centres, specimen_history, specimen_named
 from services.operations.servers import require
 
 _POLL_MS: Final = 500
@@ -46,7 +46,7 @@ def show_one(settings: Settings, specimen: str, *, full: bool, as_json: bool) ->
     """Print a specimen's call and lineage; exit code 1 if it is unknown or has no call."""
     require(settings, "postgres")
     with ledger(settings) as connection:
-        history = specimen_history(connection, specimen)
+        history = specimen_history(connection, specimen_named(connection, specimen))
     if history is None:
         typer.echo(f"xray: specimen {specimen!r} is unknown", err=True)
         raise typer.Exit(1)
