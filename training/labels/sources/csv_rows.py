@@ -29,7 +29,7 @@ def read_csv(file: BinaryIO, path: Path) -> Iterator[Item]:
             rows = csv.reader(text, delimiter=delimiter, strict=True)
             for row in rows:
                 line = rows.line_num + 1
-                yield from _items(columns, row, SourceLocation(path.name, line))
+                yield from _row_items(columns, row, SourceLocation(path.name, line))
     except UnicodeDecodeError as error:
         message = f"{path}:{line}: not UTF-8 after this line; a source must be XML, JSON, or CSV in UTF-8"
         raise Rejected("not_csv", message) from error
@@ -45,7 +45,7 @@ def _check(columns: list[str], path: Path) -> None:
             raise Rejected("not_csv", f"{path}:1: no column {needed}; the header has {found}")
 
 
-def _items(columns: list[str], row: list[str], location: SourceLocation) -> Iterator[Item]:
+def _row_items(columns: list[str], row: list[str], location: SourceLocation) -> Iterator[Item]:
     if not row:
         return
     if len(row) != len(columns):
