@@ -24,8 +24,7 @@ from services.common.settings import ServiceSettings
 from services.common.topics import IMAGES
 from services.common.topology import PIPELINE
 from services.demo.cohort import CohortRequest, rendering
-from services.demo.progress import DemoProgress
-from services.demo.sending import DemoResult, SendOptions, send
+from services.demo.sending import DemoProgress, DemoResult, SendOptions, send
 from tests.pipeline.deployment import Deployment, deployed
 from tests.pipeline.mice import mouse
 
