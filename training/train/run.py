@@ -14,8 +14,7 @@ from training.datasets.inputs import Input
 from training.datasets.make import make_training_set, refusals
 from training.datasets.manifest import write_manifest
 from training.datasets.recipe import Part, Recipe
-from training.datasets.resolution import at_side
-from training.datasets.store import SetFolder, Subset
+from training.datasets.store import SetFolder, Subset, at_side
 from training.evaluation.evaluate import EvaluatedBackbone, consensus, judge, judge_consensus
 from training.evaluation.report import TrainingReport, as_markdown
 from training.evaluation.run import BALANCED, UNSEEN, whole, write_predictions
