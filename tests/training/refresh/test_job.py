@@ -24,14 +24,12 @@ from training.datasets.store import Subset
 from training.models.registry import BACKBONES, build_backbone
 from training.models.spec import BackbonePlan
 from training.refresh import job, label_check, run
-from training.refresh.gate import ModelPrediction
+from training.refresh.gate import ModelPrediction, candidate_prediction
+from training.refresh.inputs import GateRules
 from training.refresh.job import RefreshOutcome, RefreshRequest, refresh
 from training.refresh.journal import Record, RefreshJournal
-from training.refresh.predictions import candidate_prediction
-from training.refresh.rules import GateRules
 from training.refresh.run import RefreshContext
-from training.refresh.start import StartingPoint
-from training.refresh.train import TrainingInputs
+from training.refresh.start import StartingPoint, TrainingInputs
 from training.train.hardware import Hardware
 
 STEPS = ("labels", "convnext", "cae", "judge", "number", "export", "admit", "decide", "promote", "end")

@@ -4,8 +4,8 @@ import pytest
 
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.settings import Settings
-from training.refresh import watch as module
-from training.refresh.watch import Schedule, watch
+from training.refresh import schedule as module
+from training.refresh.schedule import Schedule, watch
 
 LAST = datetime(2026, 5, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
