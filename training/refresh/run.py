@@ -36,7 +36,7 @@ from training.refresh.schedule import Lease
 from training.refresh.start import StartingPoint, TrainingInputs, read_weights, train_further, write_weights
 from training.train.configuration import REFRESHES
 from training.train.hardware import Hardware
-from training.train.progress import SILENT, ProgressReporter
+from training.train.loop import SILENT, ProgressReporter
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ from training.models.spec import BackbonePlan
 from training.train.checkpoint import Epoch
 from training.train.hardware import Hardware
 from training.train.heads import features_of, fit_heads
-from training.train.loop import BackboneTraining
-from training.train.progress import ProgressReporter
+from training.train.loop import BackboneTraining, ProgressReporter
 
 
 @dataclass(frozen=True)

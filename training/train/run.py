@@ -25,8 +25,7 @@ from training.train.checkpoint import FINAL, LAST, Epoch, path_of, read_weights,
 from training.train.configuration import Configuration
 from training.train.hardware import Hardware
 from training.train.heads import Features, features_of, fit_heads
-from training.train.loop import BackboneTraining
-from training.train.progress import SILENT, ProgressReporter
+from training.train.loop import SILENT, BackboneTraining, ProgressReporter
 
 UNSEEN_SPECIMENS: Final = 400
 """Number of specimens simulated at centres that no training set has, to measure how well the models transfer."""

@@ -62,7 +62,7 @@ def train(
     target = repository or (REPOSITORY if serves else own / REPOSITORY.name)
     with reporting(CONTINUES) as report:
         from training.evaluation.report import as_markdown, update_page
-        from training.export.run import train_and_export
+        from training.export.version import train_and_export
         from training.train.hardware import Hardware, prepare_process
         from training.train.run import TrainingRun
 

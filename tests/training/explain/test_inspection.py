@@ -16,7 +16,7 @@ from training.explain.features import draw_maps
 from training.explain.inspection import InspectedModel
 from training.explain.run_folder import RunFolder
 from training.plots.style import drawing
-from training.report.page import inside_section
+from training.report.folder import inside_section
 from training.train.history import best_epoch, recorded_epochs
 
 

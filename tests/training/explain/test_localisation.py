@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from training.explain.localisation import on_grid, shares, summarise
+from training.explain.heat_maps import on_grid, shares, summarise
 
 
 def _cover(*cells: tuple[int, int, int]) -> np.ndarray:

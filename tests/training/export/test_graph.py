@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from training.export.graph import OUTPUTS, PARITY, ParityError, check_parity, export_onnx, run_onnx, sha256
-from training.models.calibration import Calibration
-from training.models.output import ServedBackbone
+from training.models.output import Calibration, ServedBackbone
 from training.models.registry import BACKBONES, build_backbone
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(5, 224, 224, 3), dtype=np.uint8)

@@ -20,8 +20,7 @@ from training.export.precision import PrecisionError, assert_precision, with_pre
 from training.export.repository import read_cards, write_version
 from training.export.retarget import retarget
 from training.export.tensorrt_rules import TensorRTRuleError, check_tensorrt_rules
-from training.models.calibration import Calibration
-from training.models.output import ServedBackbone
+from training.models.output import Calibration, ServedBackbone
 from training.models.registry import build_backbone
 
 

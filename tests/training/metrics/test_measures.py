@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from training.metrics.decisions import abstention
+from training.metrics.decisions import abstention, expected_calibration_error, reliability
 from training.metrics.ranking import (
     auc_or_nan,
     auc_with_interval,
@@ -16,7 +16,6 @@ from training.metrics.ranking import (
     resample,
     resampled_auc,
 )
-from training.metrics.reliability import expected_calibration_error, reliability
 
 
 def _binary(*values: int) -> np.ndarray:

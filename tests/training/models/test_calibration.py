@@ -1,7 +1,7 @@
 import torch
 from torch.nn import functional
 
-from training.models.calibration import SMALLEST_SCALE, Calibration
+from training.models.output import SMALLEST_SCALE, Calibration
 
 
 def _fitted(logits: torch.Tensor, labels: torch.Tensor) -> Calibration:

@@ -13,10 +13,9 @@ from services.common.errors import Fatal
 from tests.training.synthetic import tiny_subset
 from training.export.graph import PARITY, check_parity, export_onnx
 from training.export.tensorrt_rules import check_tensorrt_rules
-from training.models.bridge import ImageBridge
-from training.models.calibration import Calibration
 from training.models.convnext import CONVNEXT, ConvNeXtDriven, make_convnext
-from training.models.output import ServedBackbone
+from training.models.front_end import ImageBridge
+from training.models.output import Calibration, ServedBackbone
 from training.train.hardware import Hardware
 from training.train.loop import BackboneTraining
 

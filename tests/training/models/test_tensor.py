@@ -14,9 +14,8 @@ from training.export.graph import PARITY, check_parity, export_onnx
 from training.export.tensorrt_rules import check_tensorrt_rules
 from training.export.weights import weights_file
 from training.models.autoencoder import AUTOENCODER
-from training.models.calibration import Calibration
 from training.models.convnext import CONVNEXT, ConvNeXtDriven
-from training.models.output import ServedBackbone
+from training.models.output import Calibration, ServedBackbone
 from training.models.registry import architecture, build_backbone
 from training.train.configuration import CONFIGURATIONS
 from training.train.module import parameter_groups
