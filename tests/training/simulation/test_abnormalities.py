@@ -14,8 +14,7 @@ from training.simulation.centres import UNSEEN_CENTRES
 from training.simulation.imaging.projection import Thickness, extent, picture_axes, thicknesses
 from training.simulation.imaging.rays import Grid
 from training.simulation.observations import SHOWN
-from training.simulation.prevalence import PUBLIC, Prevalence
-from training.simulation.specimen import SimulatedSpecimen, make_specimen, normal_counts
+from training.simulation.specimen import PUBLIC, Prevalence, SimulatedSpecimen, make_specimen, normal_counts
 
 SEED = 4
 LEAST_MOVED = 0.4
