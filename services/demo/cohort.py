@@ -1,6 +1,7 @@
-"""The demo's cohort as files on disk: the images, the true labels, and the expected outcome of each file.
+"""The demo's cohort: the files of its submissions, and their rendering.
 
-The rendered cohort. It is rendered once and kept until the simulator changes.
+A submission consists of the images, the true labels, and the expected outcome of each file. The cohort is rendered once
+and kept until the simulator changes.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""One run of the demo on servers and services that already run.
+"""One run of the demo: on servers and services that already run, or on the local stack.
 
-One run of the demo on the local stack, whose servers are afterwards running or stopped as before.
+The servers of the local stack are afterwards running or stopped as before.
 """
 
 import time

@@ -1,7 +1,4 @@
-"""Progress of a demo run. This base class shows nothing; `services.cli.demo` shows it on a terminal.
-
-Send a cohort in two waves, wait until the ledger holds every outcome, and collect the result.
-"""
+"""Send a cohort in two waves, wait until the ledger holds every outcome, and collect the result."""
 
 import secrets
 import time

@@ -1,8 +1,7 @@
-"""The windows published so far on `centre.statistics`: the reference of later ones, and what needs no publishing.
+"""Which windows are due, and their statistics in order of time.
 
-Which windows are due, and their statistics in order of time.
-
-`Recount` counts the records of the topics again: the same counts as the app's, without its table.
+`StatisticsHistory` reads the windows published so far: they are the reference of later ones, and show what needs no
+publishing. `Recount` counts the records of the topics again: the same counts as the app's, without its table.
 """
 
 from collections import Counter

@@ -1,12 +1,11 @@
-"""The monitor's Faust table: counters and identities of the windows that still take events.
+"""The monitor's Faust table, and the agent's work on it: each record is counted into its window.
 
-One table holds both, so that its changelog keeps the order in which they were written. An identity is written before
-the counters that it changes: a crash between the two loses a count, but never counts an event twice.
+The table holds the counters and the identities of the windows that still take events. One table holds both, so that its
+changelog keeps the order in which they were written. An identity is written before the counters that it changes: a
+crash between the two loses a count, but never counts an event twice.
 
 Windows are part of the key. Faust's own windows are not used: after a restart they forget what has to expire, they
 close by the worker's clock even if records wait in the topics, and they give a callback no window.
-
-Adds a record to the counters of its window: the work of the monitor's agent.
 """
 
 import time

@@ -1,10 +1,8 @@
 """A training set on disk: memory-mapped arrays, and `specimens.jsonl` with one line for each finished specimen.
 
-`images.npy` holds the tensors as served, `views.npy` the mean views from which they were fused (for tensors of another
-side), `bones.npy` the bone truth. A specimen's line is written after its arrays, so a set that was stopped at any point
-can be continued.
-
-Tensors at the full resolution of the stored views, computed once from a set's mean views and kept next to them.
+`images.npy` holds the tensors as served, `views.npy` the mean views from which they were fused, `bones.npy` the bone
+truth. Tensors at the full resolution of the stored views are computed once from the mean views and kept next to them. A
+specimen's line is written after its arrays, so a set that was stopped at any point can be continued.
 """
 
 from __future__ import annotations

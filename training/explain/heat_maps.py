@@ -1,6 +1,6 @@
-"""How much of the heat falls on the altered bones, compared with what chance would give.
+"""Heat over a whole test set: its share on altered bones by label and kind, and one sheet of examples per label.
 
-Heat over a whole test set: its share on altered bones by label and kind, and one sheet of examples per label.
+The share is compared with what chance would give.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Export of one trained backbone as one version in Triton's repository.
-
-A complete training run with export: data, training, evaluation and a version of each model.
-"""
+"""Export of one trained backbone as one version in Triton's repository, and of all backbones of a training run."""
 
 import shutil
 import subprocess

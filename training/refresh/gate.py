@@ -2,8 +2,6 @@
 
 It compares the served output, the pooled probabilities of all backbones. Every bootstrap sample is used for both models
 (paired), so that specimens that are hard for both do not influence the result. docs/refresh.md describes the rules.
-
-Predictions of the versions that serve, and of the candidate, for the same specimens.
 """
 
 import math

@@ -1,6 +1,6 @@
-"""The rules of the gate. Imports neither torch nor scikit-learn, so that the command can show the defaults quickly.
+"""The inputs of a refresh run, with the rules of the gate. The run's name is their digest, so equal inputs are one run.
 
-The inputs of a refresh run. The run's name is their digest, so equal inputs are the same run.
+Imports neither torch nor scikit-learn, so that the command can show the default rules quickly.
 """
 
 from typing import Final

@@ -1,8 +1,7 @@
-"""One refresh at a time: a lease that is freed when its holder dies (see services/ledger/locks.py).
+"""When a refresh runs: after an interval or a number of new reviews, and only one at a time.
 
-The database that the labels come from holds it.
-
-When the next refresh is due: after an interval, or after a number of new reviews.
+A lease in the database that the labels come from allows one refresh. It is freed when its holder dies (see
+services/ledger/locks.py).
 """
 
 import os

@@ -1,6 +1,7 @@
-"""The starting point of a refresh: the versions that make the calls, checked against the record that pins them.
+"""The starting point of a refresh, and the training that continues from it.
 
-Trains a backbone further from the version that serves; its weights are stored in 32 bits, as plain numbers.
+It starts from the versions that make the calls, checked against the record that pins them. A trained backbone's weights
+are stored in 32 bits, as plain numbers.
 """
 
 import copy

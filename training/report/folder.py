@@ -1,6 +1,6 @@
-"""The text of `report.md`: the templates `report.md.j2`, `run.md.j2` and `inside.md.j2`, filled with tables.
+"""Writes a report folder: figures, table and page of an evaluation, complete or not at all.
 
-Writes a report folder: figures, table and page of an evaluation, complete or not at all.
+The page `report.md` is the templates `report.md.j2`, `run.md.j2` and `inside.md.j2`, filled with tables.
 """
 
 import re

@@ -1,8 +1,7 @@
-"""Converts detected intensity to the grey values that a centre stores.
+"""Encodes a radiograph as the file that a centre would send: grey values, then DICOM or a picture.
 
-Encodes a radiograph as the file that a centre would send.
-
-DICOM files as centres send them: real tags, several transfer syntaxes, deterministic bytes.
+Detected intensity becomes the grey values that the centre stores. DICOM files have real tags, several transfer syntaxes
+and deterministic bytes.
 """
 
 import datetime as dt

@@ -1,8 +1,7 @@
-"""How many specimens are abnormal, and which findings occur together.
+"""A simulated specimen: its identity, its findings, and the true labels.
 
-A simulated specimen: its identity, its findings, and the true labels.
-
-Counts of vertebrae, ribs and digits are compared with the normal range at the end, because two findings may cancel out.
+`Prevalence` sets how many specimens are abnormal, and which findings occur together. Counts of vertebrae, ribs and
+digits are compared with the normal range at the end, because two findings may cancel out.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""How long computations report what they do; the commands decide how it is shown.
+"""Training of one backbone with PyTorch Lightning: deterministic by seed, one checkpoint per epoch, early stopping.
 
-Training of one backbone with PyTorch Lightning: deterministic by seed, one checkpoint per epoch, early stopping.
+`ProgressReporter` is how long computations report what they do; the commands decide how it is shown.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""`report.md` of a dataset: its contents, what was left out and why, and where statements disagree.
+"""Writes a dataset, completely or not at all; the same rows give the same bytes.
 
-Writes a dataset, completely or not at all; the same rows give the same bytes.
+`report.md` describes its contents, what was left out and why, and where statements disagree.
 """
 
 import shutil

@@ -1,6 +1,7 @@
-"""All data sent about one specimen, stored so that the order of records does not matter.
+"""All data sent about each specimen, and the reference ranges that follow from the wild types among them.
 
-The reference ranges of all centres and strains, estimated after all records have been read.
+Everything is stored so that the order of records does not matter. Ranges are estimated per centre and strain after all
+records have been read.
 """
 
 from collections import defaultdict

@@ -1,8 +1,7 @@
-"""The report as a page for people: the template `report.md.j2`, filled with tables.
+"""Writes a label set to a folder: `labels.csv`, `report.json` and `report.md`.
 
-Writes a label set to a folder: `labels.csv`, `report.json` and `report.md`.
-
-`labels.csv` is canonical: its SHA-256 is the version of the label set.
+`labels.csv` is canonical: its SHA-256 is the version of the label set. `report.md` is the template `report.md.j2`,
+filled with tables.
 """
 
 import csv

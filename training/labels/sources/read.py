@@ -1,6 +1,7 @@
-"""CSV with the names of Solr's fields as columns (as from Solr with wt=csv), or hand-made with a column `value`.
+"""Reads any source. Its content, not its name, determines the format; observations may come from object storage.
 
-Reads any source. Its content, not its name, determines the format; observations may come from object storage.
+The columns of a CSV file are the names of Solr's fields, as from Solr with wt=csv; a hand-made file may have a column
+`value`.
 """
 
 import csv

@@ -1,6 +1,6 @@
-"""Abnormalities of girdles, long bones, joints and digits.
+"""Abnormalities of girdles, long bones, joints and digits, and of the skull and teeth.
 
-Abnormalities of the skull and teeth (level 2 Skull: outside the 1x13 call).
+Those of the skull and teeth are outside the 1x13 call (level 2 Skull).
 """
 
 from collections.abc import Callable

@@ -2,8 +2,6 @@
 
 Within a group only the thickest solid counts along a ray, so a chain of overlapping ellipsoids looks like one body.
 Groups are added up.
-
-Soft tissue of the trunk, tail, head and ears, and the organs in chest and belly.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,4 @@
-"""The settings of one exposure, drawn from a centre's style.
-
-One simulated exposure and its truth.
-"""
+"""One simulated exposure: its settings, drawn from a centre's style, and its truth."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
