@@ -22,10 +22,9 @@ from botocore.exceptions import ClientError
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from deploy.local.errors import StackError
-from deploy.local.folder import CLONE
 from deploy.local.servers.kafka import Kafka
 from deploy.local.stack import Stack
-from services.common.environment import read_environment
+from services.common.environment import CLONE, read_environment
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

