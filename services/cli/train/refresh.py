@@ -110,8 +110,7 @@ def command(
         if watching:
             schedule = Schedule(duration(every), after_labels)
             watch(schedule, settings, lambda: _print(once(), as_json=as_json), report.message)
-        outcome = once()
-        _print(outcome, as_json=as_json)
+        _print(outcome := once(), as_json=as_json)
     if outcome.ending in {"refused", "overtaken"}:
         raise typer.Exit(FAILED)
 

@@ -61,14 +61,14 @@ def test_margins_are_what_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "words"),
+    ("rules", "message"),
     [(GateRules(least_specimens=401), "400 evaluation specimens"), (GateRules(least_abnormal=201), "200 abnormal")],
 )
-def test_too_few_specimens_decide_nothing(rules: GateRules, words: str) -> None:
+def test_too_few_specimens_decide_nothing(rules: GateRules, message: str) -> None:
     verdict = judge_candidate(LABELS, WEAK, STRONG, rules)
     (reason,) = verdict.reasons
     assert reason.reason == "evaluation_too_small"
-    assert words in reason.words
+    assert message in reason.words
     assert verdict.comparisons == ()
 
 

@@ -100,9 +100,7 @@ def world(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> 
         return StartingPoint(activation, versions, pins, dict.fromkeys(BACKBONES, CARD), {}, SIZE)
 
     def active(_start: StartingPoint, subset: Subset, _threads: int) -> ModelPrediction:
-        return prediction_of(
-            dataset.labels[subset.rows], made.strength
-        )  # it depends on the truth, whatever the labels are
+        return prediction_of(dataset.labels[subset.rows], made.strength)  # from the truth, whatever the labels are
 
     def train_further(_start: StartingPoint, name: str, _plan: BackbonePlan, _inputs: TrainingInputs) -> nn.Module:
         made.done.append(f"train {name}")

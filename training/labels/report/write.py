@@ -22,6 +22,8 @@ LISTED: Final = 30
 """Rows shown of tables with more than twice as many; `report.json` has all."""
 
 Rows = Iterable[Sequence[object]]
+Table = tuple[str, Sequence[str], Rows]
+"""Title, header and rows."""
 
 
 def as_markdown(report: LabelReport) -> str:
@@ -35,8 +37,14 @@ def as_markdown(report: LabelReport) -> str:
     return render(__package__, "report.md.j2", report=report, sections=sections)
 
 
-def _tables(report: LabelReport) -> Iterator[tuple[str, Sequence[str], Rows]]:
-    """Title, header and rows of every table."""
+def _tables(report: LabelReport) -> Iterator[Table]:
+    yield from _tables_of_specimens(report)
+    yield from _tables_of_values(report)
+    yield from _tables_of_ranges(report)
+    yield from _tables_of_sources(report)
+
+
+def _tables_of_specimens(report: LabelReport) -> Iterator[Table]:
     yield "Left out", ("reason", "specimens"), report.excluded.items()
     yield (
         "Centres",
@@ -59,6 +67,9 @@ def _tables(report: LabelReport) -> Iterator[tuple[str, Sequence[str], Rows]]:
         ("label", "abnormal", "scored"),
         ((name, counts.abnormal, counts.scored) for name, counts in report.labels.items()),
     )
+
+
+def _tables_of_values(report: LabelReport) -> Iterator[Table]:
     states = ("normal", "abnormal", "missing", "unreadable", "conflict", "not sent")
     yield "Observations", ("parameter", "name", *states, "scored %"), _observations(report)
     yield "Why values are missing", ("reason", "observations"), report.missing_reasons.items()
@@ -72,6 +83,9 @@ def _tables(report: LabelReport) -> Iterator[tuple[str, Sequence[str], Rows]]:
         ("kind", "centre", "specimen", "parameter", "sent"),
         ((one.kind, one.centre, one.specimen_id, one.parameter, "; ".join(one.sent)) for one in report.conflicts),
     )
+
+
+def _tables_of_ranges(report: LabelReport) -> Iterator[Table]:
     yield (
         "Reference ranges",
         ("centre", "strain", "parameter", "normal", "wild types"),
@@ -85,6 +99,9 @@ def _tables(report: LabelReport) -> Iterator[tuple[str, Sequence[str], Rows]]:
         ("centre", "strain", "parameter", "wild types"),
         ((one.centre, one.strain, one.parameter, one.wild_types) for one in report.too_few_wild_types),
     )
+
+
+def _tables_of_sources(report: LabelReport) -> Iterator[Table]:
     yield (
         "Records ignored",
         ("reason", "records", "parameters"),
