@@ -163,6 +163,5 @@ def _program_digest() -> str:
     simulator = importlib.util.find_spec("training.simulation")
     if simulator is None or simulator.origin is None:
         raise Fatal("the simulator (training/simulation) is missing; run this in a clone of the repository")
-    here = [Path(__file__).with_name(name) for name in ("cohort.py", "submissions.py")]
-    files = [*sorted(Path(simulator.origin).parent.rglob("*.py")), *here]
+    files = [*sorted(Path(simulator.origin).parent.rglob("*.py")), Path(__file__)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

@@ -55,7 +55,7 @@ def test_a_folder_without_a_training_set_is_named(tmp_path: Path) -> None:
     assert "holds no training set" in result.output
 
 
-def test_a_centre_that_is_left_out_is_not_learnt_from() -> None:
+def test_a_centre_left_out_is_not_used_in_training() -> None:
     """The feature equals the label at JAX and its opposite at BCM."""
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, size=(200, len(LABEL_ORDER)), dtype=np.uint8)
@@ -67,7 +67,7 @@ def test_a_centre_that_is_left_out_is_not_learnt_from() -> None:
     assert roc_auc_score(labels[:, 0], logits[:, 0]) < 0.1
 
 
-def test_regressions_find_what_can_be_found_among_the_abnormal() -> None:
+def test_regressions_separate_a_label_among_the_abnormal() -> None:
     random = np.random.default_rng(0)
     features = random.normal(size=(400, 6)).astype(np.float32)
     labels = np.zeros((400, len(LABEL_ORDER)), dtype=np.uint8)

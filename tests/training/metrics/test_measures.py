@@ -127,7 +127,7 @@ def test_reliability_by_hand() -> None:
     assert expected_calibration_error(truth, predicted, bins=2) == pytest.approx((0.3 + 0.2) / 2)
 
 
-def test_bins_of_unequal_size_weigh_by_their_specimens() -> None:
+def test_bins_of_unequal_size_are_weighted_by_their_specimens() -> None:
     truth, predicted = _binary(0, 0, 1), np.array([0.2, 0.2, 0.5])
     assert expected_calibration_error(truth, predicted, bins=2) == pytest.approx((2 * 0.2 + 1 * 0.5) / 3)
 

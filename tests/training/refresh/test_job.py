@@ -179,7 +179,7 @@ def test_the_same_inputs_are_decided_once_also_after_a_rollback(world: World) ->
     assert world.newest().versions == dict.fromkeys(BACKBONES, 1)
 
 
-def test_held_back_it_is_proven_and_not_promoted(world: World) -> None:
+def test_a_candidate_held_back_is_proven_but_not_promoted(world: World) -> None:
     outcome = world.refresh(promote=False)
     assert (outcome.ending, outcome.activation, outcome.decision.outcome) == ("held", None, "promote")
     assert world.done[-1] == "admit"
@@ -231,7 +231,7 @@ def test_a_candidate_whose_weights_are_not_numbers_is_refused(world: World, monk
     assert world.done == []
 
 
-def test_another_activation_meanwhile_ends_a_stopped_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_activation_ends_a_run_that_was_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, "judge", before=True)
         with pytest.raises(Killed):
@@ -242,7 +242,7 @@ def test_another_activation_meanwhile_ends_a_stopped_run(world: World, monkeypat
     assert outcome.ending == "promoted"
 
 
-def test_a_candidate_that_was_retired_meanwhile_ends_its_run_and_blocks_no_other(world: World) -> None:
+def test_a_candidate_retired_during_its_run_ends_the_run_and_blocks_no_other(world: World) -> None:
     def missing(*_arguments: object, **_options: object) -> ModelActivation:
         raise Rejected("version_missing", "somebody has retired it")
 
@@ -255,7 +255,7 @@ def test_a_candidate_that_was_retired_meanwhile_ends_its_run_and_blocks_no_other
     assert world.refresh().ending == "promoted"
 
 
-def test_what_was_rolled_back_after_a_kill_is_not_promoted_again(world: World) -> None:
+def test_versions_rolled_back_after_a_kill_are_not_promoted_again(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, "end", before=True)
         with pytest.raises(Killed):
