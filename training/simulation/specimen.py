@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from training.labels import abnormal_elsewhere, call_vector
+from services.common.observations import abnormal_elsewhere, call_vector
 from training.labels.curation.ranges import ANATOMICAL
 from training.simulation.abnormalities.catalogue import GROUP, WEIGHTS, apply, choose_kinds
 from training.simulation.abnormalities.finding import Finding, parameter_id

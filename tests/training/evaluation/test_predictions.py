@@ -61,9 +61,7 @@ def test_specimens_are_sorted_when_read(tmp_path: Path) -> None:
         ("severity", 1, np.inf, "not_finite", "severity"),
     ],
 )
-def test_values_out_of_range_are_refused(
-    name: str, place: Any, value: float, reason: str, message: str
-) -> None:
+def test_values_out_of_range_are_refused(name: str, place: Any, value: float, reason: str, message: str) -> None:
     made = predictions(specimens=10)
     with pytest.raises(Rejected, match=message) as refusal:
         replace(made, **{name: _changed(getattr(made, name), place, value)})

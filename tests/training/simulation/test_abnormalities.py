@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.common.labels import CALL_LABELS
-from training.labels import by_parameter
+from services.common.observations import by_parameter
 from training.labels.curation.ranges import ANATOMICAL
 from training.simulation.abnormalities.catalogue import CATALOGUE, GROUP
 from training.simulation.anatomy.mouse import build_mouse

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.labels import by_parameter
+from services.common.observations import by_parameter
 from training.simulation.observations import PAGE, SHOWN, drawn_by, with_table
 
 
