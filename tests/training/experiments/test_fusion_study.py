@@ -2,10 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
-from services.cli.train.combine import app
+from services.cli.train.experiments import combine
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
 from training.datasets.bone_truth import CHANNELS, SIDE
@@ -13,6 +14,9 @@ from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen, Subset
 from training.evaluation.parquet import load
 from training.experiments.view_fusion import METHODS, LabelRegressions, leave_centre_out_logits
+
+app = typer.Typer()
+app.command()(combine)
 
 SPECIMENS = 150
 TENSOR_SIDE = 32

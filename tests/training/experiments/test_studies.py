@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from services.cli.train import experiments
 from services.cli.train.models import app as train
-from services.cli.train.study import app
-from services.cli.train.variants import app as variants
 from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository
 from training.datasets.bone_truth import CHANNELS, SIDE
@@ -31,6 +31,10 @@ from training.train.configuration import CONFIGURATIONS
 from training.train.run import TrainingRun, training_recipe, unseen_recipe
 
 pytestmark = pytest.mark.integration
+
+app, variants = typer.Typer(), typer.Typer()
+app.command()(experiments.study)
+variants.command()(experiments.variants)
 
 SPECIMENS = 900
 BALANCED = 500
