@@ -24,7 +24,6 @@ from deploy.local.start import start, stop
 from deploy.local.status import ServerStatus, status_of
 from deploy.local.task import Cancelled, Progress, Task, silent
 from deploy.local.watchdog import Watchdog
-from services.common.environment import read_environment
 
 _OTHER_COMMAND_S = 300.0
 _POLL_S = 0.1
@@ -162,18 +161,6 @@ class Stack:
         except TimeoutError as error:
             message = "another command has been starting or stopping it for 5 minutes"
             raise StackError(name, message, "stop that command, then try again") from error
-
-
-def load_environment(folder: Path) -> dict[str, str]:
-    """Return the variables that the stack's last `up` wrote, by which services and commands find the servers.
-
-    Raises:
-        StackError: there was no `up` in this folder yet.
-    """
-    values = read_environment(folder)
-    if not values:
-        raise _no_stack(folder)
-    return values
 
 
 def _no_stack(folder: Path) -> StackError:

@@ -31,12 +31,10 @@ from services.common.process import EXIT_FATAL
 from services.common.topics import STATISTICS
 from services.common.topology import MONITOR
 from services.monitor import metrics
-from services.monitor.closing import due
+from services.monitor.closing import StatisticsHistory, due
 from services.monitor.cluster import TABLE, Cluster, app_name
-from services.monitor.counter import StatisticsCounter
-from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
-from services.monitor.tables import Window, WindowTable
+from services.monitor.tables import StatisticsCounter, Window, WindowTable
 
 
 class Progress:

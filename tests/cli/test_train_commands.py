@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from services.cli import main
 from services.cli.train import refresh
 from services.cli.train.progress import ConsoleReporter, reporting
-from training.refresh.rules import GateRules
+from training.refresh.inputs import GateRules
 
-_MODULES = ("models", "study", "variants", "combine", "export", "refresh", "labels", "collect", "evaluate")
+_MODULES = ("models", "experiments", "refresh", "labels", "collect", "evaluate")
 _HEAVY = ("torch", "pytorch_lightning", "sklearn", "timm", "matplotlib", "numpy", "onnx")
 _IMPORT = f"""
 import importlib, sys

@@ -15,7 +15,7 @@ def test_every_variable_has_one_default_and_the_example_gives_it() -> None:
 
 
 def test_every_variable_has_an_explanation() -> None:
-    unexplained = [name for name, (_, words) in explained_variables().items() if not words and "_PORT" not in name]
+    unexplained = [name for name, (_, text) in explained_variables().items() if not text and "_PORT" not in name]
     images = {name for name in unexplained if name.endswith("_IMAGE")}  # explained by their section
     assert set(unexplained) - images - {"XRAY_S3_SECRET_KEY"} == set()
 

@@ -25,7 +25,7 @@ from tests.training.refresh.process import context, refresh
 from tests.training.refresh.tiny import allow_tiny, make_dataset, poisoned, write_first_version
 from training.datasets.collect.dataset import Dataset
 from training.models.registry import BACKBONES
-from training.refresh.lease import leased
+from training.refresh.schedule import leased
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

@@ -35,7 +35,7 @@ from tests.pipeline.deployment import Deployment
 from tests.training.datasets.collect.making import NORMAL, SPINE, label_set, named
 from training.datasets.collect.dataset import Dataset
 from training.datasets.missing import MISSING
-from training.refresh.watch import Schedule, reviews_since
+from training.refresh.schedule import Schedule, reviews_since
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

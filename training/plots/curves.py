@@ -10,10 +10,9 @@ from sklearn.metrics import roc_curve
 
 from services.common.labels import LABEL_ORDER
 from training.datasets.missing import Labels
-from training.metrics.decisions import AbstentionPoint
+from training.metrics.decisions import AbstentionPoint, expected_calibration_error, reliability
 from training.metrics.predictions import Numbers, Predictions
 from training.metrics.ranking import LEVEL_COLUMNS, LEVELS, auc_or_nan
-from training.metrics.reliability import expected_calibration_error, reliability
 from training.plots.style import CHANCE, GREY, MARKERS, colour, drawing, line_styles
 from training.train.checkpoint import Epoch
 from training.train.history import best_epoch

@@ -21,10 +21,9 @@ from services.registry.promote import promote
 from services.registry.triton_client import connect
 from training.datasets.collect.dataset import Dataset
 from training.models.registry import BACKBONES, find_backbone
-from training.refresh.inputs import Inputs
+from training.refresh.inputs import GateRules, Inputs
 from training.refresh.install import withdraw_versions
 from training.refresh.journal import RefreshJournal
-from training.refresh.rules import GateRules
 from training.refresh.run import RefreshContext, RefreshRun
 from training.refresh.start import active_activation, start_from
 from training.train.configuration import REFRESHES

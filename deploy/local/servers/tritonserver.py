@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from deploy.local.folder import CLONE
 from deploy.local.process import Launch
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.servers.triton_environment import triton_environment
 from deploy.local.task import Task
 from deploy.local.versions import TRITON
+from services.common.environment import CLONE
 from services.common.ports import LOOPBACK
 
 _CONFIGURATION = "config.pbtxt"

@@ -11,9 +11,8 @@ from services.cli.output import JsonOption, console, errors, print_json
 from services.common.environment import stack_folder, work_folder
 
 if TYPE_CHECKING:
-    from services.demo.progress import DemoProgress
     from services.demo.run import DemoOptions
-    from services.demo.sending import DemoResult
+    from services.demo.sending import DemoProgress, DemoResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -81,7 +80,7 @@ def _run(options: DemoOptions, progress: DemoProgress, *, running: bool, keep: b
 
         return run_on_running(options, load(Settings), progress)
     # Containers have no local stack, so it is imported only when it is used.
-    from services.demo.local import run_on_local_stack
+    from services.demo.run import run_on_local_stack
 
     return run_on_local_stack(options, stack_folder(), progress, keep=keep)
 

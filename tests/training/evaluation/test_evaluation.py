@@ -19,7 +19,7 @@ from training.evaluation.evaluate import (
 from training.evaluation.report import BEGIN, END, TrainingReport, as_markdown, update_page
 from training.metrics.figures import figures
 from training.metrics.ranking import auc
-from training.models.calibration import Calibration
+from training.models.output import Calibration
 
 
 def _labels(count: int) -> np.ndarray:

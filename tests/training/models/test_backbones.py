@@ -61,7 +61,7 @@ def test_front_end_reads_each_view_by_itself() -> None:
     assert not torch.equal(maps[:, MAP_CHANNELS:], changed[:, MAP_CHANNELS:])
 
 
-def test_frozen_blocks_get_no_gradient_and_keep_still_in_training() -> None:
+def test_frozen_blocks_get_no_gradient_and_stay_unchanged_in_training() -> None:
     backbone = ConvNeXtDriven(CONVNEXT.size("small")).train()
     front_end = backbone.front_end
     assert front_end is not None

@@ -60,7 +60,7 @@ def test_stopped_and_started_again_gives_the_same_weights(
     assert weights_digest(again) == weights_digest(undisturbed)
 
 
-def test_ends_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+def test_training_stops_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     backbone = tiny_backbone()
     for layer in backbone.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -107,7 +107,7 @@ def test_figures_and_learning_rate_are_on_the_tensorboard(tmp_path: Path) -> Non
 
 
 @pytest.mark.integration
-def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+def test_two_processes_train_the_same_model_as_one(tmp_path: Path) -> None:
     alone, shared = tiny_backbone(), tiny_backbone()
     plan = replace(PLAN, epochs=2)
     one = tiny_fit(alone, plan, Hardware("cpu")).run(tmp_path / "one", ignore)

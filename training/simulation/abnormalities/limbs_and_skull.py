@@ -1,4 +1,7 @@
-"""Abnormalities of girdles, long bones, joints and digits."""
+"""Abnormalities of girdles, long bones, joints and digits, and of the skull and teeth.
+
+Those of the skull and teeth are outside the 1x13 call (level 2 Skull).
+"""
 
 from collections.abc import Callable
 
@@ -6,6 +9,7 @@ import numpy as np
 
 from training.simulation.abnormalities.finding import Alter, Alteration, random_sides
 from training.simulation.anatomy.plan import SIDES, BodyPlan
+from training.simulation.anatomy.skull import CRANIUM, MANDIBLE, SNOUT, TEETH, ZYGOMA
 
 DigitChange = Callable[[list[float]], list[float]]
 
@@ -122,3 +126,38 @@ def _digits(
     for part in parts:
         plan.paws[part].digits = change(plan.paws[part].digits)
     return Alteration((observation,), tuple(parts))
+
+
+def domed_skull(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
+    """A short, high and broad brain case."""
+    plan.skull.height *= 1.12 + 0.28 * severity
+    plan.skull.width *= 1.04 + 0.1 * severity
+    plan.skull.length *= 0.96 - float(rng.uniform(0.06, 0.1)) * severity
+    return Alteration(("001",), (CRANIUM,))
+
+
+def crooked_snout(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
+    """Snout bent to one side, or short."""
+    if rng.random() < 0.6:
+        plan.skull.snout_yaw = float(rng.choice([-1.0, 1.0])) * (7.0 + 16.0 * severity)
+    else:
+        plan.skull.snout *= 0.85 - 0.25 * severity
+    return Alteration(("003",), (SNOUT, TEETH))
+
+
+def short_mandible(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
+    """Lower jaw too short, so that the incisors do not meet."""
+    plan.skull.mandible *= 0.88 - float(rng.uniform(0.2, 0.26)) * severity
+    return Alteration(("004",), (MANDIBLE, TEETH))
+
+
+def overgrown_teeth(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
+    """Incisors that grow past each other."""
+    plan.skull.incisor = 1.5 + 1.1 * severity + float(rng.uniform(0.0, 0.2))
+    return Alteration(("005",), (TEETH,))
+
+
+def thin_zygoma(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
+    """Zygomatic arches flat and thin."""
+    plan.skull.zygoma = 0.86 - float(rng.uniform(0.24, 0.32)) * severity
+    return Alteration(("002",), (ZYGOMA,))

@@ -1,9 +1,12 @@
-"""`xray train study`: the paper's protocol, several seeds and each input, for the tables of `xray train evaluate`.
+"""The experiments: `xray train study`, `xray train variants` and `xray train combine`.
 
     xray train study --config small
     xray train evaluate training/runs/small training/runs/small/study/* --data training/runs/small/data --out evaluation
+    xray train variants --config small --bodies model_repository --out docs/results/variants.csv
+    xray train combine RUN/data --out FOLDER
 
-It exports nothing. Interrupted at any point, the same command continues.
+None exports a model. An interrupted `study` or `variants` continues where it stopped, `combine` starts again.
+See docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -40,10 +43,7 @@ BodiesOption = Annotated[
     ),
 ]
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def study(
     *,
     config: Annotated[str, typer.Option(help="Configuration to train; its training set is made once.")] = "small",
@@ -89,5 +89,57 @@ def _study_heads(run: TrainingRun, seeds: range, inputs: Sequence[Input], bodies
         study_centres(run, data)
 
 
-if __name__ == "__main__":
-    app()
+def variants(
+    *,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="CSV to write.")],
+    config: Annotated[str, typer.Option(help="Configuration whose bodies and training set are used.")] = "small",
+    folder: RunsOption = RUNS,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds per variant.")] = 5,
+    bodies: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Use the bodies in this model repository instead of training them."),
+    ] = None,
+    threads: ThreadsOption = 2,
+) -> None:
+    """Train the heads by each variant of the protocol and write the contribution of each step."""
+    configuration = find_configuration(config)
+    with reporting("stopped; the same command continues after the last variant and seed") as report:
+        from training.experiments.studies import load_bodies, train_bodies
+        from training.experiments.variants import check_bone_heads, study_variants, write_table
+        from training.train.hardware import prepare_process
+        from training.train.run import TrainingRun
+
+        prepare_process(threads)
+        check_bone_heads(configuration.size)
+        run = TrainingRun(configuration, folder / config, folder, report=report)
+        data = run.make_data()
+        if bodies is None:
+            train_bodies(run, data)
+        else:
+            load_bodies(run, bodies)
+        results, specimens = study_variants(run, data, range(1, seeds + 1))
+        write_table(out, results, specimens)
+
+
+def combine(
+    data: Annotated[Path, typer.Argument(metavar="DATA", exists=True, file_okay=False, help="A training set.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; created if missing.")],
+    config: Annotated[
+        str, typer.Option(metavar="NAME", help="Runs with the same NAME share a table of the report.")
+    ] = "small",
+) -> None:
+    """Evaluate the paper's other methods of fusing the views on a training set.
+
+    DATA is the training set of a run (RUN/data). For each method (averaging, min-max
+    projection, principal components, gradients, and the bare channels) the fused
+    images go through the frozen front end and one logistic regression per label.
+    FOLDER receives predictions-NAME.parquet for each, for xray train evaluate.
+
+    Example: xray train combine training/runs/small/data --out training/runs/combined
+    """
+    with reporting("stopped; the same command starts again.") as report:
+        from training.experiments.fusion_study import study_fusion
+
+        for path in study_fusion(data, out, config, report.progress):
+            report.message(f"wrote {path}")

@@ -4,8 +4,8 @@ import pytest
 
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.settings import Settings
-from training.refresh import watch as module
-from training.refresh.watch import Schedule, watch
+from training.refresh import schedule as module
+from training.refresh.schedule import Schedule, watch
 
 LAST = datetime(2026, 5, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -25,7 +25,7 @@ def counted(reviews: int) -> object:
         (200, WEEK, 0, True),
     ],
 )
-def test_due_after_a_time_or_after_so_many_reviews(
+def test_a_refresh_is_due_after_an_interval_or_a_number_of_reviews(
     after: int | None, later: timedelta, reviews: int, due: bool
 ) -> None:
     schedule = Schedule(WEEK, after)
@@ -36,7 +36,7 @@ def test_the_first_one_is_due_at_once() -> None:
     assert Schedule(WEEK, None).is_due(None, LAST, lambda _since: 0)
 
 
-def test_a_refusal_or_a_server_that_is_away_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_or_an_unreachable_server_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = iter([Retriable("PostgreSQL away"), Rejected("refresh_running", "by another"), Fatal("no bucket")])
 
     def once() -> None:
