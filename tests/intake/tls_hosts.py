@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -22,6 +23,23 @@ def of_unknown_authority() -> Iterator[str]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     with _answering(lambda connection: context.wrap_socket(connection, server_side=True)) as address:
+        yield address
+
+
+@contextmanager
+def trickling(authority: trustme.CA) -> Iterator[str]:
+    """The address of a host that sends one byte of its answer every 50 ms, without end."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    def answer(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secured:
+            secured.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                secured.sendall(b"x")
+                time.sleep(0.05)
+
+    with _answering(answer) as address:
         yield address
 
 
