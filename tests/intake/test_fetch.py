@@ -1,10 +1,7 @@
 """Images from HTTPS hosts: a real TLS server on this machine, with its own certificate authority."""
 
-import ssl
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,34 +13,11 @@ from services.common.sources.uri import parse_image_uri
 from services.common.store import ObjectStore
 from services.intake.fetch import Fetcher
 from services.intake.settings import IntakeSettings
-from tests.intake.tls_hosts import closing_the_handshake, trickling
+from tests.intake.tls_hosts import closing_the_handshake, serving_files, trickling
 
 LIMIT = 10_000
 BODIES = {"/image.png": b"picture", "/large": b"x" * (LIMIT + 1), "/short": b"half"}
 SECRET = "?X-Amz-Signature=planted-secret"
-
-
-class Host(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        if path in BODIES:
-            body = BODIES[path]
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body) * (2 if path == "/short" else 1)))
-            self.end_headers()
-            self.wfile.write(body)
-            return
-        status = {"/redirect": 302, "/gone": 410, "/busy": 503, "/many": 429}[path]
-        self.send_response(status)
-        self.send_header("Location", "https://localhost/image.png")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class's name
-
-
-class QuietServer(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +30,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Pat
 
 @pytest.fixture(scope="module")
 def host(authority: tuple[trustme.CA, Path]) -> Iterator[str]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority[0].issue_cert("localhost").configure_cert(context)
-    # Handshakes happen in the connection's own thread, which closes the socket whether they succeed or fail.
-    server = QuietServer(("127.0.0.1", 0), Host)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"https://localhost:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving_files(authority[0], BODIES) as address:
+        yield address
 
 
 def fetcher(pem: Path | None, *hosts: str) -> Fetcher:
