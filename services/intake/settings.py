@@ -85,6 +85,16 @@ class IntakeSettings(ServiceSettings):
             https_origin(name)
         return text
 
+    @field_validator("private_hosts")
+    @classmethod
+    def _private_hosts_have_no_port(cls, text: str) -> str:
+        for name in listed(text):
+            if ":" in name:
+                msg = "write names without port"
+                raise ValueError(msg)
+            https_origin(name)
+        return text
+
     def allowed_hosts(self) -> AllowedHosts:
         """Return the hosts from which images may be fetched by HTTPS."""
         return AllowedHosts(frozenset(map(https_origin, listed(self.https_hosts))), listed(self.private_hosts))

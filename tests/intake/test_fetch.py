@@ -143,8 +143,24 @@ def test_nothing_is_allowed_by_default() -> None:
     assert refusal(fetcher(None), "https://localhost/x").reason == "source_not_allowed"
 
 
-@pytest.mark.parametrize("hosts", ["https://a.example", "a.example:0", "a.example, b c"])
-def test_a_wrong_list_of_hosts_stops_the_start(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
-    monkeypatch.setenv("XRAY_HTTPS_HOSTS", hosts)
-    with pytest.raises(Fatal, match="XRAY_HTTPS_HOSTS"):
+@pytest.mark.parametrize(
+    ("setting", "hosts"),
+    [
+        ("XRAY_HTTPS_HOSTS", "https://a.example"),
+        ("XRAY_HTTPS_HOSTS", "a.example:0"),
+        ("XRAY_HTTPS_HOSTS", "a.example, b c"),
+        ("XRAY_PRIVATE_HOSTS", "a.example:8443"),
+        ("XRAY_PRIVATE_HOSTS", "10.0.0.0/8"),
+    ],
+)
+def test_a_wrong_list_of_hosts_stops_the_start(monkeypatch: pytest.MonkeyPatch, setting: str, hosts: str) -> None:
+    monkeypatch.setenv(setting, hosts)
+    with pytest.raises(Fatal, match=setting):
         load(IntakeSettings)
+
+
+def test_a_file_without_certificates_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("")
+    for name in ("empty.pem", "none.pem"):
+        with pytest.raises(Fatal, match="XRAY_HTTPS_CA_FILE"):
+            fetcher(tmp_path / name)

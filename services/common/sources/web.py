@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead
 from typing import Final
 
-from services.common.errors import Rejected, SourceUnavailable
+from services.common.errors import Fatal, Rejected, SourceUnavailable
 from services.common.sources.hosts import AllowedHosts, Resolve, resolve
 from services.common.sources.uri import WebUri
 
@@ -55,11 +55,18 @@ class WebClient:
         headers: Mapping[str, str] | None = None,
         resolve: Resolve = resolve,
     ) -> None:
-        """Trust the authorities in `ca_file` (PEM), or else the system's; connect only at a request."""
+        """Trust the authorities in `ca_file` (PEM), or else the system's; connect only at a request.
+
+        Raises Fatal if that file cannot be used.
+        """
         self._hosts, self._resolve = hosts, resolve
         self._seconds, self._silence = seconds, silence_seconds or seconds
         self._headers = {"Accept-Encoding": "identity", **(headers or {})}
-        self._tls = ssl.create_default_context(cafile=ca_file or None)
+        try:
+            self._tls = ssl.create_default_context(cafile=ca_file or None)
+        except OSError as error:
+            msg = f"XRAY_HTTPS_CA_FILE: no certificates can be read from {ca_file}: {error}"
+            raise Fatal(msg) from error
 
     def get(self, uri: WebUri, limit: int) -> WebAnswer:
         """Return the answer to GET, with a body of at most `limit` bytes.
