@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
-from urllib.parse import urlsplit
 
 import typer
 
@@ -16,6 +14,8 @@ from services.cli.output import JsonOption
 
 if TYPE_CHECKING:
     from services.common.events import ImageKind
+    from services.common.sources.hosts import AllowedHosts
+    from services.ingest.backfill.client import BackfillClient, RateLimiter
     from services.ingest.backfill.query import SolrQuery
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -78,7 +78,11 @@ _Restart = Annotated[
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count; needs neither Kafka nor S3.")]
 _Solr = Annotated[str, typer.Option(help="Address of Solr, without the name of a core.")]
 _ImageHost = Annotated[
-    list[str] | None, typer.Option(help="Another host to download images from, besides Solr's; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        help="Another host (or host:port) to download images from, besides Solr's; http://host allows plain HTTP. May "
+        "be repeated."
+    ),
 ]
 _UniqueKey = Annotated[str, typer.Option(help="The uniqueKey of the cores, by which pages are sorted.")]
 
@@ -115,19 +119,31 @@ def backfill(
         unique_key,
     )
     if dry_run:
-        _count(query, rate, as_json=as_json)
+        _count(query, image_host or (), rate, as_json=as_json)
     elif not _import(query, image_host or (), only, rate, parallel, restart=restart, as_json=as_json):
         raise typer.Exit(1)
 
 
-def _count(query: SolrQuery, rate: float, *, as_json: bool) -> None:
+def _client(query: SolrQuery, image_hosts: Iterable[str], limiter: RateLimiter) -> tuple[BackfillClient, AllowedHosts]:
+    """Return a client, and the hosts that it may contact: Solr's own and those of images."""
+    from services.common.settings import load
+    from services.ingest.backfill.client import BackfillClient
+    from services.ingest.backfill.documents import allowed_hosts, solr_address
+    from services.intake.settings import IntakeSettings
+
+    sources = load(IntakeSettings)
+    hosts = allowed_hosts(solr_address(query.url), image_hosts, sources.allowed_hosts().private)
+    return BackfillClient(limiter, hosts, ca_file=sources.https_ca_file), hosts
+
+
+def _count(query: SolrQuery, image_hosts: Iterable[str], rate: float, *, as_json: bool) -> None:
     from services.cli.backfill.report import print_count
-    from services.ingest.backfill.client import BackfillClient, RateLimiter
+    from services.ingest.backfill.client import RateLimiter
     from services.ingest.backfill.run import count_documents
     from services.ingest.backfill.solr import Solr
 
-    with closing(BackfillClient(RateLimiter(rate, threading.Event()))) as client:
-        print_count(count_documents(Solr(query, client)), query, rate, as_json=as_json)
+    client, _ = _client(query, image_hosts, RateLimiter(rate, threading.Event()))
+    print_count(count_documents(Solr(query, client)), query, rate, as_json=as_json)
 
 
 def _import(
@@ -143,9 +159,9 @@ def _import(
     """Import, and return whether every image that should have been pushed was."""
     from services.cli.backfill.report import BackfillReport
     from services.common.settings import Settings, load
-    from services.ingest.backfill.client import BackfillClient, RateLimiter
+    from services.ingest.backfill.client import RateLimiter
     from services.ingest.backfill.cursor import Cursors
-    from services.ingest.backfill.documents import ImageDownloads
+    from services.ingest.backfill.documents import ImageDownloads, solr_address
     from services.ingest.backfill.query import IMAGES, OBSERVATIONS
     from services.ingest.backfill.run import Backfill
     from services.ingest.backfill.solr import Solr
@@ -154,12 +170,9 @@ def _import(
     from services.intake.settings import Limits
 
     report = BackfillReport(as_json=as_json)
-    with (
-        connect(load(Settings), parallel) as connection,
-        closing(BackfillClient(RateLimiter(rate, connection.uploader.stop))) as client,
-    ):
-        hosts = frozenset({urlsplit(query.url).hostname or "", *image_hosts})
-        images = ImageDownloads(client, query.url, hosts, load(Limits).most_bytes)
+    with connect(load(Settings), parallel) as connection:
+        client, hosts = _client(query, image_hosts, RateLimiter(rate, connection.uploader.stop))
+        images = ImageDownloads(client, solr_address(query.url), hosts, load(Limits).most_bytes)
         path = default_folder() / f"backfill-{connection.cluster}-{query.fingerprint()}.jsonl"
         with Cursors(path, restart=restart) as cursors, report:
             parts = {Part.OBSERVATIONS: OBSERVATIONS, Part.IMAGES: IMAGES}
