@@ -70,8 +70,16 @@ from services.ledger.queries.specimens import (
     specimen_history,
     specimen_state,
 )
+from services.ledger.queries.withdrawals import (
+    AnnouncedView,
+    WithdrawalRecord,
+    announced_views,
+    call_withdrawals,
+    withdrawals,
+)
 
 __all__ = [
+    "AnnouncedView",
     "CallRecord",
     "CentreCount",
     "CohortProgress",
@@ -95,6 +103,9 @@ __all__ = [
     "StoredCall",
     "StoredImage",
     "UnreadableRecord",
+    "WithdrawalRecord",
+    "announced_views",
+    "call_withdrawals",
     "calls_after",
     "calls_of",
     "centre_counts",
@@ -128,4 +139,5 @@ __all__ = [
     "specimens_after",
     "stored_calls",
     "unreadable_records",
+    "withdrawals",
 ]
