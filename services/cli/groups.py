@@ -48,6 +48,9 @@ COMMANDS: Final = {
     ),
     "calls": LazyCommand("services.cli.calls.command:app", "List, follow, show and export phenotype calls.", _DATA),
     "specimens": LazyCommand("services.cli.specimens:app", "Show one specimen's state; list incomplete ones.", _DATA),
+    "withdraw": LazyCommand(
+        "services.cli.withdraw:app", "Take an image, or all of a specimen, out of what is called.", _DATA
+    ),
     "review": LazyCommand("services.cli.review:app", "Correct or confirm a call, label by label.", _DATA),
     "rejections": LazyCommand("services.cli.rejections:app", "List, show and replay rejected records.", _DATA),
     "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and first activation.", _OPERATE),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from services.common.errors import Rejected
-from services.common.events import CentreStatistics, parse_event
+from services.common.events import CallWithdrawal, CentreStatistics, parse_event
 from services.common.kafka.reading import TopicFollower
 from services.common.settings import Settings
 from services.common.topics import STATISTICS
@@ -83,8 +83,10 @@ class Recount:
     def add(self, topic: str, timestamp: float, value: bytes | None) -> None:
         """Count a record of a topic that the monitor reads; `timestamp` is Unix time. Unreadable ones are left out."""
         try:
-            event = parse_event(MONITOR.events[topic], value)
+            event = MONITOR.parse(topic, value)
         except Rejected:
+            return
+        if isinstance(event, CallWithdrawal):
             return
         observation = observe(event, datetime.fromtimestamp(max(0.0, timestamp), UTC))
         start = self._windows.start_of(observation.moment)

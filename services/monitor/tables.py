@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from services.common.errors import Rejected
-from services.common.events import parse_event
+from services.common.events import CallWithdrawal
 from services.common.metrics.definitions import DONE, RECEIVED, SKIPPED
 from services.common.topology import MONITOR
 from services.monitor import metrics
@@ -104,9 +104,11 @@ class StatisticsCounter:
     def _count(self, topic: str, partition: int, timestamp: float, value: bytes | None) -> str | None:
         """Return why the record was left out, or None."""
         try:
-            event = parse_event(MONITOR.events[topic], value)
+            event = MONITOR.parse(topic, value)
         except Rejected:
             return "refused_by_another_service"
+        if isinstance(event, CallWithdrawal):
+            return "call_withdrawn"
         observation = observe(event, datetime.fromtimestamp(max(0.0, timestamp), UTC))
         start = self._windows.start_of(observation.moment)
         verdict = self._windows.judge(start, time.time())

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from services.common.events import (
+    CallWithdrawal,
     CentreStatistics,
     Drift,
     ImageEvent,
+    ImageWithdrawal,
     ModelActivation,
     ModelOutput,
     PhenotypeCall,
@@ -131,6 +133,22 @@ calls = st.builds(
     tensor_key=text,
     tensor_sha256=digests,
 )
+call_withdrawals = st.builds(
+    CallWithdrawal,
+    **{name: one for name, one in _set.items() if name != "views"},
+    call_id=digests,
+    reason=st.sampled_from(["images_withdrawn", "too_many_views", "centres_conflict", "view_conflict"]),
+)
+image_withdrawals = st.builds(
+    ImageWithdrawal,
+    biological_sample_id=specimen_ids,
+    centre=centres,
+    image_sha256=digests,
+    view=st.none() | views,
+    reason=text,
+    who=text.filter(str.strip),
+    withdrawn_at=moments,
+)
 coherent_verdicts = st.dictionaries(
     st.sampled_from(LABEL_ORDER), st.sampled_from(["abnormal", "normal", "unknown"]), min_size=1
 ).filter(
@@ -227,6 +245,8 @@ every_event = st.one_of(
     specimen_events,
     tensor_events,
     calls,
+    call_withdrawals,
+    image_withdrawals,
     shadow_calls,
     reviews,
     rejections,

@@ -67,7 +67,9 @@ def test_wrong_fields_have_a_reason_and_are_named(change: dict[str, Any], reason
     assert set(change) & set(fields)
 
 
-@pytest.mark.parametrize("text", ["183808", "0a", "10", "NA12", "test 1", "unknown-3", "m", "ü", "M-00442.1/2"])
+@pytest.mark.parametrize(
+    "text", ["183808", "0a", "10", "NA12", "test 1", "unknown-3", "m", "ü", "M-00442.1/2", "0-0", "0.1", "🐭"]
+)
 def test_ids_that_only_look_like_placeholders_are_accepted(text: str) -> None:
     assert parse_event(ImageEvent, json.dumps(VALID | {"biological_sample_id": text}).encode()).key == text
 

@@ -208,7 +208,7 @@ def test_lag_is_measured_in_records_and_in_seconds_until_the_group_commits(syste
         before = gauge.measure()[IMAGES.name]
         pass_over(system, "lag-test")
         assert gauge.measure() == {IMAGES.name: Lag(0, 0)}
-        system.announce(system.upload(mouse("account-lag", seed=64, images=1)))
+        system.announce(system.upload(mouse("account-lag", seed=63, images=2)[2:]))
         after = gauge.measure()[IMAGES.name]
     assert before.records > after.records == 2
     assert before.seconds > 2 > after.seconds >= 0

@@ -84,7 +84,7 @@ def refused(outcome: Outcome) -> Rejected:
 def test_an_image_becomes_a_stored_view_and_its_announcement(store: RecordingStore, intake: Intake) -> None:
     one = record("s3://centre/dv.png", sha256=digest(DV))
     event = published(intake.handle([one])[0])
-    assert (event.view, event.view_key) == ("DV", view_key(VERSION, "m", "DV", digest(DV)))
+    assert (event.view, event.view_key) == ("DV", view_key(VERSION, "m", "JAX", "DV", digest(DV)))
     assert event.view_sha256 == digest(store.objects[event.view_key])
     assert store.content_types[event.view_key] == "image/png"
     expected = standardise(DV, "DV", LIMITS)

@@ -201,7 +201,7 @@ def make_past(system: Deployment) -> None:
     older = f"preprocessing_version = 'p0', preprocessing_generation = {GENERATION - 1}"
     system.execute(f"update view set {older}; update image_view set {older}")
     system.execute(f"update call set {older}, call_id = encode(sha256(call_id::bytea), 'hex')")
-    for key in system.store.keys(f"views/{VERSION}/") + system.store.keys(f"tensors/{VERSION}-"):
+    for key in system.store.keys("views/") + system.store.keys(f"tensors/{VERSION}-"):
         system.store.delete(key)
     system.services.stop(["assembler"])  # it remembers the sets of views that it has published
     system.services.start(["assembler"])

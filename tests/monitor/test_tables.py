@@ -69,7 +69,7 @@ def test_expired_windows_are_forgotten_in_their_partition_alone() -> None:
     table = WindowTable(content, 2)
     for partition in (0, 1):
         for start in (START - 3600, START):
-            table.add(partition, start, observe(image(f"{partition}"), NOON))
+            table.add(partition, start, observe(image(f"m{partition}"), NOON))
     table.forget(0, START)
     assert sorted(set(table.windows())) == [(START - 3600, "JAX"), (START, "JAX")]
     assert table.counters((START - 3600, "JAX")) == Counter(images=1)

@@ -12,7 +12,7 @@ from services.cli.calls.lineage import described
 from services.cli.options import require_known
 from services.cli.output import console, moment, print_json, table
 from services.common.errors import Rejected
-from services.common.events import PhenotypeCall, parse_event
+from services.common.events import CallWithdrawal, PhenotypeCall
 from services.common.events.summary import describe_call
 from services.common.kafka.clients import reader
 from services.common.kafka.reading import partitions_of
@@ -64,18 +64,21 @@ def follow(settings: Settings, centre: str | None, *, abnormal: bool, as_json: b
     """Print the calls that are published from now on, as any subscriber of the topic sees them, until interrupted."""
     require(settings, "kafka")
     for call in _new_calls(settings):
-        if centre not in {None, call.centre} or (abnormal and not call.abnormal):
+        if centre not in {None, call.centre} or (abnormal and isinstance(call, PhenotypeCall) and not call.abnormal):
             continue
         if as_json:
             print_json(call)
             continue
         where = f"[dim]{moment(call.produced_at)}[/]  {escape(call.biological_sample_id)}  {escape(call.centre)}"
-        what = f"[bold]{escape(describe_call(call))}[/]  P(abnormal) {call.consensus.level1:.2f}"
+        if isinstance(call, PhenotypeCall):
+            what = f"[bold]{escape(describe_call(call))}[/]  P(abnormal) {call.consensus.level1:.2f}"
+        else:
+            what = f"[bold]no call any more[/]  {escape(call.reason)}"
         console().print(f"{where}  {what}", soft_wrap=True)
 
 
-def _new_calls(settings: Settings) -> Iterator[PhenotypeCall]:
-    """Yield new calls; records of another schema are skipped. Raises Fatal when the topic does not exist."""
+def _new_calls(settings: Settings) -> Iterator[PhenotypeCall | CallWithdrawal]:
+    """Yield new and lost calls; records of another schema are skipped. Raises Fatal when the topic does not exist."""
     with reader(settings) as consumer:
         consumer.assign(partitions_of(consumer, CALLS.name))
         consumer.seek_to_end()
@@ -83,9 +86,11 @@ def _new_calls(settings: Settings) -> Iterator[PhenotypeCall]:
             for records in consumer.poll(timeout_ms=_POLL_MS).values():
                 for record in records:
                     try:
-                        yield parse_event(PhenotypeCall, record.value)
+                        event = CALLS.parse(record.value)
                     except Rejected:
                         continue
+                    if isinstance(event, PhenotypeCall | CallWithdrawal):
+                        yield event
 
 
 def _cells(record: CallRecord) -> tuple[object, ...]:
@@ -96,7 +101,7 @@ def _cells(record: CallRecord) -> tuple[object, ...]:
         describe_call(call),
         f"{call.consensus.level1:.2f}",
         ", ".join(call.uncertain),
-        call.revision,
+        len(call.views),
         moment(record.recorded_at),
     )
 

@@ -12,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from services.common.errors import Rejected
 
 SCHEMA_VERSION: Final = 1
+_LONGEST_CENTRE: Final = 80
+"""Bytes in UTF-8. The name is part of the keys in object storage, where a byte takes up to three characters."""
 _WORST_FIRST: Final = (
     "schema_version_unsupported",
     "id_empty",
@@ -21,9 +23,9 @@ _WORST_FIRST: Final = (
     "field_invalid",
 )
 PLACEHOLDER_IDS: Final = frozenset(
-    ("n/a", "na", "nan", "nil", "none", "null", "tba", "tbc", "tbd", "test", "undefined", "unknown")
+    (".", "n/a", "na", "nan", "nil", "none", "null", "tba", "tbc", "tbd", "test", "undefined", "unknown")
 )
-"""Texts that stand for a missing id, in lower case. So do all texts without a letter or digit, and those of zeros."""
+"""Texts that stand for a missing id, in lower case. So do texts of zeros or of `-_?*#` only."""
 
 
 def _printable(text: str) -> str:
@@ -43,9 +45,16 @@ def _not_blank(text: str) -> str:
 def _not_placeholder(text: str) -> str:
     """Refuse an id that many animals would share: their pictures would become one specimen."""
     bare = text.strip().casefold()
-    if bare in PLACEHOLDER_IDS or not any(character.isalnum() and character != "0" for character in bare):
+    if bare in PLACEHOLDER_IDS or set(bare) <= {"0"} or set(bare) <= set("-_?*#"):
         kind = "id_placeholder"
         raise PydanticCustomError(kind, "stands for a missing id; give the biological_sample_id of the animal")
+    return text
+
+
+def _short_in_bytes(text: str) -> str:
+    if len(text.encode()) > _LONGEST_CENTRE:
+        msg = f"must be at most {_LONGEST_CENTRE} bytes in UTF-8"
+        raise ValueError(msg)
     return text
 
 
@@ -71,6 +80,7 @@ Centre = Annotated[
     ),
     AfterValidator(_printable),
     AfterValidator(_not_blank),
+    AfterValidator(_short_in_bytes),
 ]
 Person = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable), AfterValidator(_not_blank)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -94,7 +104,12 @@ PreprocessingGeneration = Annotated[
     ),
 ]
 Revision = Annotated[
-    int, Field(ge=2, description="Number of views in the set. Sets only grow, so a higher revision is newer.")
+    int,
+    Field(
+        ge=2,
+        description="Number of views and withdrawals that were stored for the specimen. It only grows, so a higher "
+        "revision is newer.",
+    ),
 ]
 TensorKey = Annotated[
     Text, Field(description="Key of the fused tensor (.npy, uint8 [side, side, 3]) in object storage.")

@@ -68,8 +68,16 @@ from services.ledger.queries.specimens import (
     specimen_history,
     specimen_state,
 )
+from services.ledger.queries.withdrawals import (
+    AnnouncedView,
+    WithdrawalRecord,
+    announced_views,
+    call_withdrawals,
+    withdrawals,
+)
 
 __all__ = [
+    "AnnouncedView",
     "CallRecord",
     "CentreCount",
     "CohortProgress",
@@ -93,6 +101,9 @@ __all__ = [
     "StoredCall",
     "StoredImage",
     "UnreadableRecord",
+    "WithdrawalRecord",
+    "announced_views",
+    "call_withdrawals",
     "calls_after",
     "calls_of",
     "centre_counts",
@@ -127,4 +138,5 @@ __all__ = [
     "specimens_after",
     "stored_calls",
     "unreadable_records",
+    "withdrawals",
 ]

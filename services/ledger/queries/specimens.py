@@ -5,26 +5,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from services.common.events import ImageEvent, ViewReady
+from services.common.events import CallWithdrawal, ImageEvent, ViewReady
 from services.ledger.database import Connection, mappings, rows
 from services.ledger.queries.calls import CallRecord, calls_of
 from services.ledger.queries.rejections import RejectionSummary, rejections
 from services.ledger.queries.reviews import ReviewRecord, reviews
+from services.ledger.queries.withdrawals import WithdrawalRecord, call_withdrawals, withdrawals
 
 
 @dataclass(frozen=True)
 class SpecimenState:
     """The state of a specimen.
 
-    `state` is `incomplete` (no DV and LAT of one preprocessing version yet), `complete` (both, no call recorded) or
-    `called`. `since` is the time of its announcement, of the completing image's announcement or of the current call.
+    `state` is `incomplete` (no DV and LAT of one preprocessing version yet), `complete` (both, no call recorded),
+    `called` or `withdrawn` (it has lost its call, see `call_withdrawal`). `since` is the time of its announcement, of
+    the completing image's announcement, of the current call or of the loss.
     `images` counts announced images, `skipped` those of other parameters (skull, paw, hip). The views are those of the
     newest preprocessing generation. `rejected` counts rejections that name the specimen.
     """
 
     biological_sample_id: str
     centre: str
-    state: Literal["incomplete", "complete", "called"]
+    state: Literal["incomplete", "complete", "called", "withdrawn"]
     since: datetime
     announced_at: datetime
     complete_since: datetime | None
@@ -53,7 +55,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class SpecimenHistory:
-    """All rows of one specimen; `state` is None when only rejections or reviews name it."""
+    """All rows of one specimen; `state` is None when only rejections, reviews or withdrawals name it."""
 
     state: SpecimenState | None
     images: tuple[ImageRecord, ...]
@@ -61,6 +63,8 @@ class SpecimenHistory:
     calls: tuple[CallRecord, ...]
     rejections: tuple[RejectionSummary, ...]
     reviews: tuple[ReviewRecord, ...] = ()
+    withdrawals: tuple[WithdrawalRecord, ...] = ()
+    call_withdrawals: tuple[CallWithdrawal, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,11 @@ def specimen_history(
         tuple(calls_of(connection, biological_sample_id)),
         tuple(rejections(connection, biological_sample_id=biological_sample_id, limit=most_rejections)),
         tuple(reviews(connection, biological_sample_id=biological_sample_id)),
+        tuple(withdrawals(connection, biological_sample_id)),
+        tuple(call_withdrawals(connection, biological_sample_id)),
     )
-    return history if history.state or history.rejections or history.reviews else None
+    known = history.state or history.rejections or history.reviews or history.withdrawals
+    return history if known else None
 
 
 def _images(connection: Connection, biological_sample_id: str) -> tuple[ImageRecord, ...]:
