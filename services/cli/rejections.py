@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from services.cli.options import SinceOption, require_known
+from services.cli.options import SinceOption, require_known, settings_for
 from services.cli.output import JsonOption, console, facts, moment, print_json, short, table
 
 if TYPE_CHECKING:
@@ -55,14 +55,10 @@ def list_(
         xray rejections list --counts --centre TCP
         xray rejections list --reason digest_mismatch --since 1d
     """
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.ledger.queries import rejection_counts, rejections
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         _require_known(connection, reason, centre)
         if counts:
             _print_counts(rejection_counts(connection, centre=centre, since=since), as_json=as_json)
@@ -91,14 +87,10 @@ def show(
         xray rejections show 3f9a1c
         xray rejections show 3f9a1c --save record.json
     """
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.operations.replay import find
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         one = find(connection, rejection)
     if save is not None:
         save.write_bytes(one.original_bytes() or b"")
@@ -135,17 +127,14 @@ def replay_(
         xray rejections replay 3f9a1c 77b0de
         xray rejections replay --reason object_missing --dry-run
     """
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.operations.replay import choose, replay
-    from services.operations.servers import require
 
     filters = {"reason": reason, "stage": stage, "centre": centre, "biological_sample_id": specimen}
     if not ids and not any(filters.values()):
         message = "give ids of rejections, or --reason, --stage, --centre or --specimen"
         raise typer.BadParameter(message, param_hint="ID")
-    settings = load(Settings)
-    require(settings, "kafka", "postgres")
+    settings = settings_for("kafka", "postgres")
     count = 0
     with ledger(settings) as connection:
         _require_known(connection, reason, centre)

@@ -57,9 +57,7 @@ def give(
 
     --file reads a CSV file with the column biological_sample_id and, as needed, abnormal, normal, unknown (labels
     separated by blanks), who, note and reviewed_at. Bad lines are listed and the others are sent; the exit code is
-    then 1. Sending a file twice adds nothing.
-
-    `xray review list` shows past reviews.
+    then 1. Sending a file twice adds nothing. `xray review list` shows past reviews.
 
     Examples:
 
@@ -73,11 +71,11 @@ def give(
     verdicts = (abnormal, normal, unknown)
     if file is None:
         _give_one(specimen or "", verdicts, who or user(), note, as_json=as_json)
-    elif any((*verdicts, note)):
+        return
+    if any((*verdicts, note)):
         message = "the file contains the verdicts and notes; omit --abnormal, --normal, --unknown and --note"
         raise typer.BadParameter(message, param_hint="--file")
-    else:
-        _give_many(file, who or user(), as_json=as_json)
+    _give_many(file, who or user(), as_json=as_json)
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.cli.options import duration, require_known
+from services.cli.options import duration, require_known, settings_for
 from services.cli.output import FullOption, JsonOption, console, moment, print_json, table
 
 if TYPE_CHECKING:
@@ -58,14 +58,10 @@ def specimens(
         xray specimens 183808
         xray specimens --incomplete --older-than 1h --centre JAX
     """
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.ledger.queries import known_centres
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         if centre is not None:
             require_known(centre, known_centres(connection), "centre", "--centre")
         if specimen is not None:

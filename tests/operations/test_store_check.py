@@ -29,10 +29,10 @@ def test_a_sound_store_passes_and_is_left_empty() -> None:
 class LateListing(MemoryStore):
     """Lists what was there one write ago."""
 
-    def keys(self, prefix: str) -> list[str]:
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
         with self._lock:
             newest = next(reversed(self.objects), None)
-        return [key for key in super().keys(prefix) if key != newest]
+        return [key for key in super().keys(prefix, limit) if key != newest]
 
 
 class RemembersAbsence(MemoryStore):
@@ -42,13 +42,13 @@ class RemembersAbsence(MemoryStore):
         super().__init__()
         self.absent: set[str] = set()
 
-    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes:
+    def get(self, key: str, limit: int | None = None) -> bytes:
         if key in self.absent:
             self.absent.discard(key)
             return super().get(f"{key}.absent")
         if key not in self.objects:
             self.absent.add(key)
-        return super().get(key, bucket, limit)
+        return super().get(key, limit)
 
 
 class IgnoresConditions(MemoryStore):

@@ -122,18 +122,16 @@ def push(
 ) -> None:
     """Check the usage, then push; `_HELP` is the help text."""
     by_option = (specimen, specimen_from, parameter)
-    if wait and (dry_run or write_manifest is not None):
-        raise typer.BadParameter("nothing is pushed; leave out --dry-run and --write-manifest", param_hint="--wait")
+    if wait:
+        _refuse("--wait", "nothing is pushed with --dry-run or --write-manifest", (dry_run or None, write_manifest))
     if dcc:
         _check_dcc(paths, (centre, new_centre or None, *by_option, manifest, write_manifest))
     elif write_manifest is not None:
         _refuse("--write-manifest", "give either --manifest or --write-manifest", (manifest,))
         _require(paths, "name files or folders")
     else:
-        _check_images(paths, centre, manifest, by_option)
-        require_centres(filter(None, [centre]), new=new_centre)
-    if specimen is not None and specimen_from is not None:
-        raise typer.BadParameter("give either --specimen or --specimen-from", param_hint="--specimen-from")
+        _check_images(paths, centre, manifest, by_option, new_centre=new_centre)
+    _check_specimen(specimen, specimen_from)
 
     from services.cli.push.actions import Push, PushOptions
     from services.ingest.push.plan import PushDefaults
@@ -150,6 +148,11 @@ def push(
     raise typer.Exit(action.exit_code)
 
 
+def _check_specimen(specimen: str | None, specimen_from: re.Pattern[str] | None) -> None:
+    if specimen is not None and specimen_from is not None:
+        raise typer.BadParameter("give either --specimen or --specimen-from", param_hint="--specimen-from")
+
+
 def _check_dcc(paths: Sequence[Path] | None, others: Iterable[object]) -> None:
     message = "a submission names centre, specimens and parameters; leave out --centre, --specimen, ..."
     _refuse("--dcc", message, others)
@@ -157,7 +160,12 @@ def _check_dcc(paths: Sequence[Path] | None, others: Iterable[object]) -> None:
 
 
 def _check_images(
-    paths: Sequence[Path] | None, centre: str | None, manifest: Path | None, by_option: Iterable[object]
+    paths: Sequence[Path] | None,
+    centre: str | None,
+    manifest: Path | None,
+    by_option: Iterable[object],
+    *,
+    new_centre: bool,
 ) -> None:
     if centre is None:
         raise typer.BadParameter("name the centre that the images come from", param_hint="--centre")
@@ -165,6 +173,7 @@ def _check_images(
         _require(paths, "name files or folders, or give a --manifest")
     else:
         _refuse("--manifest", "the manifest names specimen and parameter of every file", by_option)
+    require_centres([centre], new=new_centre)
 
 
 def _refuse(option: str, message: str, others: Iterable[object]) -> None:

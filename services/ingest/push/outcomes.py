@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from services.assembler.members import MOST_OBJECTS, read_set
 from services.common.errors import Rejected
 from services.common.events import Event, PhenotypeCall, Rejection, SpecimenReady, TensorReady, ViewReady, image_kind
 from services.common.events.base import View, parse_event
 from services.common.events.summary import describe_call
 from services.common.kafka.clients import reader
 from services.common.kafka.reading import partitions_of
-from services.common.keys import parse_view_key, specimen_prefix
+from services.common.keys import specimen_prefix
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import CALLS, REJECTED, SPECIMENS, TENSORS, VIEWS
@@ -164,8 +165,8 @@ def outcome_follower(settings: Settings, store: ObjectStore) -> Iterator[Outcome
     """
 
     def stored_views(view: ViewReady) -> frozenset[View]:
-        prefix = specimen_prefix(view.preprocessing_version, view.biological_sample_id)
-        return frozenset(one.view for one in map(parse_view_key, store.keys(prefix)) if one is not None)
+        keys = store.keys(specimen_prefix(view.biological_sample_id), MOST_OBJECTS)
+        return frozenset(one.view for one in read_set(keys, view.preprocessing_version).views)
 
     with reader(settings) as consumer:
         partitions = [where for topic in _FOLLOWED for where in partitions_of(consumer, topic)]

@@ -22,6 +22,8 @@ from tests.ingest.submissions.submissions import experiment, medium, submission
         (["--dcc", "a.xml", "--centre", "JAX"], "--dcc"),
         (["--dcc", "a.xml", "--manifest", "m.csv"], "--dcc"),
         (["--dcc", "a.xml", "--new-centre"], "--dcc"),
+        (["scans", "--centre", "JAX", "--wait", "--dry-run"], "--wait"),
+        (["scans", "--write-manifest", "new.csv", "--wait"], "--wait"),
         (["--dcc", "a.xml", "--media", "nowhere"], "--media"),
         (["--dcc", "a.xml", "--specimen-from", "(?P<specimen>.)"], "--dcc"),
         (["--dcc", "a.xml", "--write-manifest", "new.csv"], "--dcc"),
