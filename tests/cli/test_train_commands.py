@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from services.cli import main
 from services.cli.train import refresh
 from services.cli.train.progress import ConsoleReporter, reporting
-from training.refresh.inputs import GateRules
+from training.refresh.journal import GateRules
 
 _MODULES = ("models", "experiments", "refresh", "labels", "collect", "evaluate")
 _HEAVY = ("torch", "pytorch_lightning", "sklearn", "timm", "matplotlib", "numpy", "onnx")

@@ -21,7 +21,7 @@ from training.metrics.ranking import LEVEL_COLUMNS, RESAMPLES
 from training.report import tables
 from training.report.figures import draw_all, has_inputs
 from training.report.findings import Findings, RunFindings, find
-from training.train.history import best_epoch
+from training.train.checkpoint import best_epoch
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from training.explain.inspection import InspectedModel
 from training.explain.run_folder import RunFolder
 from training.plots.style import drawing
 from training.report.folder import inside_section
-from training.train.history import best_epoch, recorded_epochs
+from training.train.checkpoint import best_epoch, recorded_epochs
 
 
 @pytest.fixture(scope="module")
