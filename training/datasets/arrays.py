@@ -1,8 +1,7 @@
-"""Missing labels: their value in label arrays, and which labels count.
+"""What the arrays of a dataset mean: missing labels, and the views that a model reads.
 
-Simulated mice have every label. For real mice not all are scored, and a curator may withdraw one.
-
-The views that a model reads: both, or one of them (the paper's tables compare the three).
+Simulated mice have every label. For real mice not all are scored, and a curator may withdraw one. A model reads both
+views or one of them (the paper's tables compare the three).
 """
 
 from typing import Final, Literal, get_args

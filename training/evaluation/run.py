@@ -1,6 +1,6 @@
-"""The figures of a training run, as JSON for programs and as a table for people.
+"""The evaluation of a training run: its prediction files, and its figures as JSON and as a table.
 
-Prediction files of a training run's models, and of their consensus, on its test specimens.
+There is one prediction file for each model and one for their consensus, on the run's test specimens.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,10 +1,8 @@
-"""Half precision in the ONNX graph itself.
+"""Write the models of a repository for another target: other configurations for the same cards and golden inputs.
 
-TensorRT 11 no longer has builder flags for FP16, and a build that falls back silently ships an FP32 engine. With the
-types in the graph and a strongly typed network, the engine either has the graph's precision or the build fails.
-Source: TensorRT developer guide, "Strongly typed networks".
-
-Write the models of a repository for another target: other configurations for the same cards and golden inputs.
+Half precision is in the ONNX graph itself. TensorRT 11 no longer has builder flags for FP16, and a build that falls
+back silently ships an FP32 engine. With the types in the graph and a strongly typed network, the engine either has the
+graph's precision or the build fails. Source: TensorRT developer guide, "Strongly typed networks".
 """
 
 import json

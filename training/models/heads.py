@@ -1,14 +1,14 @@
-"""Heads for the three levels (paper section 4, "Hierarchical classification"), and consistent probabilities.
+"""Heads for the three levels with consistent probabilities, and heads that find bones in feature maps.
 
-The probabilities are computed inside the served graph:
+The probabilities are computed inside the served graph (paper section 4, "Hierarchical classification"):
 
-P(level 2)  = P(abnormal) * P(level 2 | abnormal)
-P(level 3)  = min(P(abnormal) * P(level 3 | abnormal), max over its possible parents of P(level 2))
+    P(level 2)  = P(abnormal) * P(level 2 | abnormal)
+    P(level 3)  = min(P(abnormal) * P(level 3 | abnormal), max over its possible parents of P(level 2))
 
 No label is therefore more probable than the specimen being abnormal, and no kind of abnormality more probable than the
 most probable body part that can have it.
 
-Heads that find bones and altered bones in feature maps, and the evidence for each label in their output.
+Bone heads find bones and altered bones; their output gives evidence for each label.
 """
 
 from itertools import chain

@@ -1,11 +1,8 @@
-"""The inputs of a refresh run, with the rules of the gate. The run's name is their digest, so equal inputs are one run.
+"""The record of a refresh run: its inputs, with the rules of the gate, and its finished steps.
 
-Imports neither torch nor scikit-learn, so that the command can show the default rules quickly.
-
-The finished steps of a run: one record per step, written to its folder and object storage after the step's effects.
-
-A run that was killed continues after its last record. So does one whose folder was lost: the records, and the files
-whose digests they contain, are restored from object storage.
+The run's name is the digest of the inputs, so equal inputs are the same run. One record per step is written to its
+folder and object storage after the step's effects. A run that was killed continues after its last record. So does one
+whose folder was lost: the records, and the files whose digests they contain, are restored from object storage.
 """
 
 import hashlib

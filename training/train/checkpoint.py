@@ -1,6 +1,4 @@
-"""The epochs of a training run: collected while it trains, kept in its checkpoints, reported to the caller.
-
-The checkpoints of a training run.
+"""The checkpoints of a training run, and its epochs, which are stored in them and reported to the caller.
 
 `last.ckpt` is the state to resume from, `best.ckpt` has the weights of the best epoch, and `final.ckpt` those with the
 retrained heads. A `final.ckpt` without a `last.ckpt` comes from a model repository (`training.experiments.studies`).
@@ -21,7 +19,6 @@ from torch import nn
 from services.common.atomic import atomic
 from services.common.errors import Fatal, Rejected
 from training.metrics.ranking import LEVELS
-
 
 LAST: Final = "last"
 BEST: Final = "best"

@@ -1,10 +1,9 @@
-"""The loss of all levels, and of the other outputs of a backbone.
+"""The Lightning module: a backbone with its loss, its optimiser and its validation figures.
 
-Decision: the paper trains level after level and freezes the earlier ones. Here one loss trains all levels. Behind
-frozen level-1 features (32 numbers chosen to separate abnormal from normal), levels 2 and 3 cannot see how abnormal
-specimens differ from each other (`training.experiments.variants` compares the two).
-
-The Lightning module: a backbone with its loss, its optimiser and its validation figures.
+The loss covers all levels and the other outputs of a backbone. Decision: the paper trains level after level and freezes
+the earlier ones. Here one loss trains all levels. Behind frozen level-1 features (32 numbers chosen to separate
+abnormal from normal), levels 2 and 3 cannot see how abnormal specimens differ from each other
+(`training.experiments.variants` compares the two).
 """
 
 import math

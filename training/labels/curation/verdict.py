@@ -1,8 +1,7 @@
-"""Maps parameter stable ids to the 53 observations, and Mammalian Phenotype (MP) terms of free ontology to labels.
+"""Judges one value: to which observation it belongs, and whether it is normal, abnormal, missing or unreadable.
 
-An observation is identified by the full id, never by its number alone.
-
-Judges one value: normal, abnormal, missing or unreadable. Nothing is guessed.
+Parameter stable ids are mapped to the 53 observations by the full id, never by its number alone. Mammalian Phenotype
+(MP) terms of free ontology are mapped to labels. Nothing is guessed.
 """
 
 import re

@@ -1,9 +1,8 @@
-"""Documents of IMPC's Solr core `experiment`: a response as saved from the server, or one document per line.
+"""Reads any source. Its content, not its name, determines the format; observations may come from object storage.
 
-Reads any source. Its content, not its name, determines the format; observations may come from object storage.
-
-The columns of a CSV file are the names of Solr's fields, as from Solr with wt=csv; a hand-made file may have a column
-`value`.
+Formats: documents of IMPC's Solr core `experiment` (a response as saved from the server, or one document per line), a
+centre's XML submission, and CSV. The columns of a CSV file are the names of Solr's fields, as from Solr with wt=csv; a
+hand-made file may have a column `value`.
 """
 
 import csv
