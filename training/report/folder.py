@@ -130,11 +130,6 @@ def _centre_text(found: CentreFromFeatures) -> dict[str, str]:
     }
 
 
-def inside_section(model: InspectedModel) -> str:
-    """The section about one model."""
-    return render(__package__, "inside.md.j2", model=inside_text(model))
-
-
 REPORT: Final = "report.md"
 _PICTURE: Final = re.compile(r"\]\(([a-z0-9.-]+\.png)\)")
 
