@@ -21,8 +21,8 @@ from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
 from services.fuser.fuse import fuse
+from training.datasets.arrays import Input, select_bone_views, select_views
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.inputs import Input, select_bone_views, select_views
 from training.datasets.recipe import Part, Recipe
 
 Images = NDArray[np.uint8]
@@ -73,7 +73,7 @@ class Subset:
     """Specimens of one part.
 
     `rows` [n] index `images` (uint8 [all, side, side, 3]) and `bones` (uint8 [all, 2, channels, 56, 56]; None for real
-    mice, for which they are unknown). `labels` are uint8 [n, 14] of 0, 1 and `training.datasets.missing.MISSING`,
+    mice, for which they are unknown). `labels` are uint8 [n, 14] of 0, 1 and `training.datasets.arrays.MISSING`,
     `centres` [n]. `input` names the views that `pictures` returns.
     """
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from services.common.hierarchy import consensus as consensus_of
 from services.common.hierarchy import pooled
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import known, scored
+from training.datasets.arrays import known, scored
 from training.datasets.store import Subset
 from training.metrics.figures import BackboneMetrics, figures
 from training.metrics.predictions import Numbers

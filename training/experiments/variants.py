@@ -26,7 +26,7 @@ from training.experiments.studies import features_by_part
 from training.metrics.decisions import expected_calibration_error
 from training.metrics.figures import level_means
 from training.metrics.ranking import LEVELS
-from training.models.bones import EVIDENCE
+from training.models.heads import EVIDENCE
 from training.models.registry import BACKBONES, find_backbone
 from training.models.spec import RULES, TrainingRules
 from training.train.heads import Features, fit_heads, logits_of

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABEL_ORDER
+from training.datasets.arrays import Mask
 from training.datasets.bone_truth import SIDE, altered_cells, bone_cells
-from training.datasets.missing import Mask
 from training.datasets.store import Images, Subset
 from training.explain.heat import Heat, Rows, heat_maps
 from training.explain.run_folder import TrainedBackbone

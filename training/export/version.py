@@ -11,7 +11,7 @@ from services.common.model_card import ModelCard
 from services.common.preprocessing import VERSION
 from training.datasets.store import Subset
 from training.evaluation.evaluate import EvaluatedBackbone
-from training.evaluation.report import TrainingReport
+from training.evaluation.run import TrainingReport
 from training.export.graph import GOLDEN_SPECIMENS, check_parity, export_onnx, make_golden, sha256
 from training.export.repository import write_version
 from training.export.targets import Target

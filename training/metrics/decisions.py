@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.labels import LABEL_ORDER, parents_of
-from training.datasets.missing import Labels, Mask
+from training.datasets.arrays import Labels, Mask
 from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS, Estimate, auc_or_nan, proportion
 

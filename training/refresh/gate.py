@@ -17,13 +17,13 @@ from services.common.hierarchy import consensus as consensus_of
 from services.common.hierarchy import pooled
 from services.registry.decision import Comparison, Reason
 from services.registry.inspect import GRAPH
-from training.datasets.missing import Labels, known, scored
+from training.datasets.arrays import Labels, known, scored
 from training.datasets.store import Subset
 from training.evaluation.evaluate import EvaluatedBackbone, consensus
 from training.export.graph import run_onnx_batches
 from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS, Counts, auc_or_nan, resample, resampled_auc
-from training.refresh.inputs import GateRules
+from training.refresh.journal import GateRules
 from training.refresh.start import StartingPoint
 
 Rows = NDArray[np.intp]
@@ -73,7 +73,7 @@ class _Pair:
 def judge_candidate(
     labels: Labels, active: ModelPrediction, candidate: ModelPrediction, rules: GateRules, seed: int = 0
 ) -> GateResult:
-    """Compare both predictions on specimens with labels uint8 [n, 14] (`training.datasets.missing`)."""
+    """Compare both predictions on specimens with labels uint8 [n, 14] (`training.datasets.arrays`)."""
     rows = known(labels[:, 0])
     specimens, abnormal = int(rows.sum()), int((labels[:, 0] == 1).sum())
     small = _too_small(specimens, abnormal, rules) or _single_class(labels, active)

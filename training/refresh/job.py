@@ -21,9 +21,8 @@ from services.registry.promote import promote
 from services.registry.triton_client import connect
 from training.datasets.collect.dataset import Dataset
 from training.models.registry import BACKBONES, find_backbone
-from training.refresh.inputs import GateRules, Inputs
 from training.refresh.install import withdraw_versions
-from training.refresh.journal import RefreshJournal
+from training.refresh.journal import GateRules, Inputs, RefreshJournal
 from training.refresh.run import RefreshContext, RefreshRun
 from training.refresh.start import active_activation, start_from
 from training.train.configuration import REFRESHES

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from services.common.model_card import ModelCard
 from services.registry.decision import Reason
+from training.datasets.arrays import Labels
 from training.datasets.collect.dataset import Dataset
-from training.datasets.missing import Labels
 from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS
 from training.refresh.gate import LEVEL_NAMES, active_prediction, level_auc, sample_specimens

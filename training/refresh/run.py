@@ -28,9 +28,8 @@ from training.datasets.collect.dataset import Dataset
 from training.evaluation.evaluate import EvaluatedBackbone, judge
 from training.models.registry import BACKBONES, find_backbone
 from training.refresh.gate import GateResult, active_prediction, candidate_prediction, judge_candidate
-from training.refresh.inputs import Inputs
 from training.refresh.install import export_candidate, install_versions, next_version, origin_of
-from training.refresh.journal import RefreshJournal
+from training.refresh.journal import Inputs, RefreshJournal
 from training.refresh.label_check import check_labels
 from training.refresh.schedule import Lease
 from training.refresh.start import StartingPoint, TrainingInputs, read_weights, train_further, write_weights

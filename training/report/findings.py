@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import Mask
+from training.datasets.arrays import Mask
 from training.evaluation.summary import AucRow, Group, auc_rows, group
 from training.metrics.decisions import (
     AbstentionPoint,

@@ -21,7 +21,7 @@ from training.metrics.ranking import LEVEL_COLUMNS, RESAMPLES
 from training.report import tables
 from training.report.figures import draw_all, has_inputs
 from training.report.findings import Findings, RunFindings, find
-from training.train.history import best_epoch
+from training.train.checkpoint import best_epoch
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,6 @@ def _centre_text(found: CentreFromFeatures) -> dict[str, str]:
         "centres": str(found.centres),
         "chance": share(found.chance),
     }
-
-
-def inside_section(model: InspectedModel) -> str:
-    """The section about one model."""
-    return render(__package__, "inside.md.j2", model=inside_text(model))
 
 
 REPORT: Final = "report.md"

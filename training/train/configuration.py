@@ -13,7 +13,7 @@ from services.common.environment import work_folder
 from services.common.preprocessing import TENSOR_SIDE, VIEW_SIDE
 
 if TYPE_CHECKING:
-    from training.datasets.inputs import Input
+    from training.datasets.arrays import Input
 
 RUNS: Final = work_folder() / "training" / "runs"
 """Default folder of all runs and training sets."""

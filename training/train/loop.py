@@ -21,10 +21,21 @@ from torch import nn
 from training.datasets.store import Subset
 from training.models.spec import BackbonePlan
 from training.train.batches import SpecimenData, steps_per_epoch
-from training.train.checkpoint import BEST, LAST, AtomicCheckpoints, Epoch, path_of, read_history, read_weights
+from training.train.checkpoint import (
+    BEST,
+    LAST,
+    AtomicCheckpoints,
+    Epoch,
+    EpochHistory,
+    OnEpoch,
+    OnProgress,
+    StepProgress,
+    path_of,
+    read_history,
+    read_weights,
+)
 from training.train.checks import check_subsets
 from training.train.hardware import Hardware
-from training.train.history import EpochHistory, OnEpoch, OnProgress, StepProgress
 from training.train.module import BackboneModule
 
 

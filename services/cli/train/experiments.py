@@ -22,7 +22,7 @@ from services.cli.train.progress import reporting
 from training.train.configuration import RUNS
 
 if TYPE_CHECKING:
-    from training.datasets.inputs import Input
+    from training.datasets.arrays import Input
     from training.train.run import TrainingRun
 
 InputsOption = Annotated[
@@ -57,7 +57,7 @@ def study(
     """Train all backbones for every seed on DV alone, on LAT alone and on both views."""
     configuration = find_configuration(config)
     with reporting(CONTINUES) as report:
-        from training.datasets.inputs import INPUTS
+        from training.datasets.arrays import INPUTS
         from training.experiments.studies import study_whole
         from training.train.hardware import prepare_process
         from training.train.run import TrainingRun

@@ -62,7 +62,7 @@ def train(
     serves = share == 1 and configuration.serves
     target = repository or (REPOSITORY if serves else own / REPOSITORY.name)
     with reporting(CONTINUES) as report:
-        from training.evaluation.report import as_markdown, update_page
+        from training.evaluation.run import as_markdown, update_page
         from training.export.version import train_and_export
         from training.train.hardware import Hardware, prepare_process
         from training.train.run import TrainingRun

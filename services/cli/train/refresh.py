@@ -88,7 +88,7 @@ def command(
 ) -> None:
     """Refresh once, or whenever it is due; a test compares the default margins and counts with `GateRules`."""
     from services.common.settings import Settings, load
-    from training.refresh.inputs import GateRules
+    from training.refresh.journal import GateRules
 
     settings = load(Settings)
     rules = GateRules(

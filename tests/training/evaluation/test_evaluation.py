@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import MISSING, scored
+from training.datasets.arrays import MISSING, scored
 from training.datasets.store import Subset
 from training.evaluation.evaluate import (
     DEFAULT,
@@ -16,7 +16,7 @@ from training.evaluation.evaluate import (
     judge_consensus,
     matthews,
 )
-from training.evaluation.report import BEGIN, END, TrainingReport, as_markdown, update_page
+from training.evaluation.run import BEGIN, END, TrainingReport, as_markdown, update_page
 from training.metrics.figures import figures
 from training.metrics.ranking import auc
 from training.models.output import Calibration

@@ -15,9 +15,10 @@ from training.evaluation.parquet import load
 from training.explain.features import draw_maps
 from training.explain.inspection import InspectedModel
 from training.explain.run_folder import RunFolder
+from training.markdown import render
 from training.plots.style import drawing
-from training.report.folder import inside_section
-from training.train.history import best_epoch, recorded_epochs
+from training.report.folder import inside_text
+from training.train.checkpoint import best_epoch, recorded_epochs
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_models_stay_closed_when_asked(run: Path, tmp_path: Path) -> None:
 
 def test_weights_without_a_record_of_their_training_are_marked() -> None:
     taken = InspectedModel("cae", heat=(), reconstruction=None, centre=None, epochs=(), summary=None)
-    assert "keeps no record of their epochs" in inside_section(taken)
+    assert "keeps no record of their epochs" in render("training.report", "inside.md.j2", model=inside_text(taken))
 
 
 def test_pictures_preserve_rare_colours(tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from services.common.model_card import ModelCard
 from services.registry.golden import Golden, read_golden
 from services.registry.repository import read_configuration
 from training.export.graph import GOLDEN_SPECIMENS, export_onnx, make_golden, run_onnx, sha256
-from training.export.precision import PrecisionError, assert_precision, with_precision
 from training.export.repository import read_cards, write_version
-from training.export.retarget import retarget
+from training.export.retarget import PrecisionError, assert_precision, retarget, with_precision
 from training.export.tensorrt_rules import TensorRTRuleError, check_tensorrt_rules
 from training.models.output import Calibration, ServedBackbone
 from training.models.registry import build_backbone

@@ -3,9 +3,9 @@ import pytest
 
 from services.common.errors import Rejected
 from tests.training.refresh.predictions import labels_of, prediction_of
-from training.datasets.missing import MISSING
+from training.datasets.arrays import MISSING
 from training.refresh.gate import SENSITIVITY, ModelPrediction, judge_candidate
-from training.refresh.inputs import GateRules
+from training.refresh.journal import GateRules
 
 LABELS = labels_of(400, seed=1)
 WEAK, STRONG = prediction_of(LABELS, 0.2), prediction_of(LABELS, 0.4)

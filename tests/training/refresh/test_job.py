@@ -25,9 +25,8 @@ from training.models.registry import BACKBONES, build_backbone
 from training.models.spec import BackbonePlan
 from training.refresh import job, label_check, run
 from training.refresh.gate import ModelPrediction, candidate_prediction
-from training.refresh.inputs import GateRules
 from training.refresh.job import RefreshOutcome, RefreshRequest, refresh
-from training.refresh.journal import Record, RefreshJournal
+from training.refresh.journal import GateRules, Record, RefreshJournal
 from training.refresh.run import RefreshContext
 from training.refresh.start import StartingPoint, TrainingInputs
 from training.train.hardware import Hardware

@@ -15,8 +15,7 @@ from tests.training.refresh.tiny import SIZE, allow_tiny, make_dataset, poisoned
 from training.datasets.collect.dataset import Dataset
 from training.models.registry import BACKBONES
 from training.refresh import run as module
-from training.refresh.inputs import GateRules, Inputs
-from training.refresh.journal import RefreshJournal
+from training.refresh.journal import GateRules, Inputs, RefreshJournal
 from training.refresh.run import RefreshContext, RefreshRun
 from training.refresh.start import start_from
 from training.train.hardware import Hardware

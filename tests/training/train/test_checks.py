@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from tests.training.synthetic import tiny_subset
-from training.datasets.missing import MISSING
+from training.datasets.arrays import MISSING
 from training.datasets.store import Subset
 from training.train.checks import check_subsets
 

@@ -11,9 +11,8 @@ from tests.training.synthetic import tiny_subset
 from tests.training.train.tiny import PLAN, ignore, tiny_backbone, tiny_fit
 from training.evaluation.evaluate import predict
 from training.models.spec import TrainingRules
-from training.train.checkpoint import Epoch
+from training.train.checkpoint import Epoch, OnEpoch
 from training.train.hardware import Hardware
-from training.train.history import OnEpoch
 from training.train.loop import TENSORBOARD, weights_digest
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from training.datasets.arrays import MISSING
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.missing import MISSING
 from training.models.output import Output
 from training.models.spec import Balance, TrainingRules
-from training.train.loss import WEIGHT_LIMITS, HierarchicalLoss, label_losses
+from training.train.module import WEIGHT_LIMITS, HierarchicalLoss, label_losses
 
 IMAGE = torch.zeros(2, 3, 4, 4)
 

@@ -11,10 +11,9 @@ from sys import intern
 from typing import Final
 
 from services.common.observations import observation
-from training.labels.curation.parameter import resolve
 from training.labels.curation.ranges import ANATOMICAL, Range, estimate
 from training.labels.curation.specimen import RangeKey
-from training.labels.curation.verdict import is_measured, number
+from training.labels.curation.verdict import is_measured, number, resolve
 from training.labels.sources.record import ObservationRecord
 
 
