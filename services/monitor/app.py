@@ -29,7 +29,7 @@ from services.common.kafka.clients import bootstrap_servers
 from services.common.process import EXIT_FATAL
 from services.common.topics import STATISTICS
 from services.common.topology import MONITOR
-from services.monitor import metrics
+from services.monitor import client, metrics
 from services.monitor.closing import due
 from services.monitor.cluster import TABLE, Cluster, app_name
 from services.monitor.counter import StatisticsCounter
@@ -221,7 +221,7 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
     folder: Path = settings.monitor_folder.expanduser() / cluster.id / name
     folder.mkdir(parents=True, exist_ok=True)
     timeout = settings.session_timeout_ms / 1000
-    return faust.App(
+    app = faust.App(
         name,
         broker=[f"kafka://{address}" for address in bootstrap_servers(settings)],
         store="rocksdb://",
@@ -239,4 +239,7 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
         producer_acks=-1,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=True,
+        broker_max_poll_records=client.BUFFERED_RECORDS,
+        stream_buffer_maxsize=client.BUFFERED_RECORDS,
     )
+    return client.install(app)
