@@ -41,6 +41,7 @@ class Clients:
         self.sent: list[bytes] = []
         self.answer: Callable[[bytes], Future] = lambda value: Future()
         self.closed = 0
+        self.committed_within_ms = 0
 
     def send(self, topic: str, key: bytes, value: bytes) -> Future:
         self.sent.append(value)
@@ -54,6 +55,9 @@ class Clients:
     def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
         time.sleep(timeout_ms / 1000)
         return {}
+
+    def commit(self, offsets: Any, timeout_ms: int) -> None:
+        self.committed_within_ms = timeout_ms
 
     def close(self, **_: Any) -> None:
         self.closed += 1
@@ -104,6 +108,11 @@ def test_publishing_ends_soon_after_a_stop(clients: Clients) -> None:
     with pytest.raises(StopRequestedError):
         connected(stop).publish([Message(IMAGES, event)])
     assert 0.25 < time.monotonic() - started < 5
+
+
+def test_a_commit_waits_less_than_a_stop_may_take(clients: Clients) -> None:
+    connected().commit({(IMAGES.name, 0): 5})
+    assert 0 < clients.committed_within_ms <= 10_000
 
 
 def test_holding_ends_with_a_stop(clients: Clients) -> None:

@@ -6,38 +6,35 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 
 from deploy.local.stack import Stack
+from services.common.errors import Rejected
 from services.common.events import ImageEvent, Rejection
 from services.common.events.rejection import rejection_id
-from services.common.kafka.clients import reader
+from services.common.kafka.clients import administrator, publisher, reader
 from services.common.kafka.reading import identity_of, partitions_of, ranges_of, read
+from services.common.loop.dead_letter import rejection_of
+from services.common.loop.transport import RawRecord
 from services.common.settings import Settings, settings_of
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES, REJECTED
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
+from services.operations.replay import REPLAY_HEADER, replay
+from tests.common.kafka.written import NotUtf8
 
 pytestmark = pytest.mark.integration
 
 BOMB_BYTES = 100_000_000
 INTAKE_MIB = 400
 """An intake that has decoded nothing takes 230 MiB; a whole bomb would take three times its size more."""
-
-
-class NotUtf8(str):
-    """A header name that a producer encodes to bytes that are not UTF-8."""
-
-    __slots__ = ()
-
-    def encode(self, *_: Any) -> bytes:
-        return b"nam\xff"
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +168,26 @@ def test_records_of_an_aborted_transaction_are_not_read(settings: Settings, inta
     assert "aborted" not in {one.biological_sample_id for one in wait_for(settings, {"committed"})}
 
 
+def test_a_record_that_its_rejection_leaves_out_is_replayed_byte_for_byte(settings: Settings) -> None:
+    value = os.urandom(10 * 1024 * 1024)
+    with publisher(settings) as producer:
+        options = {"key": b"k", "headers": [("trace", b"1")], "partition": 1}
+        sent = producer.send(REJECTED.name, value=value, **options).get(timeout=60)
+    raw = RawRecord(REJECTED.name, 1, sent.offset, datetime.now(UTC), b"k", value, (("trace", b"1"),), "id")
+    rejection = rejection_of("sink", raw, Rejected("json_invalid", "not JSON"), None)
+    assert rejection.original is None
+    assert list(replay(settings, [rejection])) == [rejection]
+    with reader(settings) as consumer:
+        found = [one for one in read(consumer, ranges_of(consumer, [REJECTED.name])) if one.value == value]
+    assert [one.key for one in found] == [b"k", b"k"]
+    again = next(one for one in found if (one.partition, one.offset) != (1, sent.offset))
+    assert again.headers == [("trace", b"1"), (REPLAY_HEADER, rejection.rejection_id.encode())]
+    with administrator(settings) as admin:
+        admin.delete_records({TopicPartition(REJECTED.name, 1): sent.offset + 1})
+    with pytest.raises(Rejected, match="no longer holds it"):
+        list(replay(settings, [rejection]))
+
+
 def test_the_id_of_a_rejection_comes_from_the_id_of_the_topic(settings: Settings, intake: Processes) -> None:
     found = rejected(settings)
     assert len({one.rejection_id for one in found}) == len({(one.source_partition, one.source_offset) for one in found})
@@ -197,6 +214,7 @@ def test_a_broker_that_never_answers_delays_no_stop(servers: Stack, settings: Se
     finally:
         os.kill(broker, signal.SIGCONT)
     assert intake.exit_code("intake") == 0
-    assert seconds < 25
+    assert seconds < 25, f"stopped after {seconds:.1f} s"
+    print(f"stopped after {seconds:.1f} s")  # noqa: T201
     intake.start(["intake"])
     wait_for(settings, {f"flood-{number}" for number in range(400)})

@@ -50,6 +50,15 @@ def _varint(value: int) -> bytes:
     return bytes(written)
 
 
+class NotUtf8(str):
+    """A header name that kafka-python's producer encodes to bytes that are not UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, *_: Any) -> bytes:
+        return b"nam\xff"
+
+
 def values(*contents: bytes) -> list[Written]:
     return [(b"key", content, [("trace", b"1")]) for content in contents]
 
