@@ -75,7 +75,7 @@ def announcement(name: str) -> bytes:
 def rejected(settings: Settings) -> list[Rejection]:
     with reader(settings) as consumer:
         records = read(consumer, ranges_of(consumer, [REJECTED.name]))
-        return [Rejection.model_validate_json(record.value) for record in records]
+        return [Rejection.model_validate_json(record.value) for record in records if record.value.startswith(b"{")]
 
 
 def wait_for(settings: Settings, names: set[str], seconds: float = 30) -> list[Rejection]:
@@ -169,7 +169,7 @@ def test_records_of_an_aborted_transaction_are_not_read(settings: Settings, inta
 
 
 def test_a_record_that_its_rejection_leaves_out_is_replayed_byte_for_byte(settings: Settings) -> None:
-    value = os.urandom(10 * 1024 * 1024)
+    value = b"not JSON" + os.urandom(10 * 1024 * 1024)
     with publisher(settings) as producer:
         options = {"key": b"k", "headers": [("trace", b"1")], "partition": 1}
         sent = producer.send(REJECTED.name, value=value, **options).get(timeout=60)
@@ -215,6 +215,5 @@ def test_a_broker_that_never_answers_delays_no_stop(servers: Stack, settings: Se
         os.kill(broker, signal.SIGCONT)
     assert intake.exit_code("intake") == 0
     assert seconds < 25, f"stopped after {seconds:.1f} s"
-    print(f"stopped after {seconds:.1f} s")  # noqa: T201
     intake.start(["intake"])
     wait_for(settings, {f"flood-{number}" for number in range(400)})
