@@ -112,15 +112,18 @@ def test_no_record_of_another_producer_stops_the_monitor(system: Counted, servic
         value = image(f"other-{number}", centre=centre).encode()
         producer.send(IMAGES.name, value=value, partition=0, timestamp_ms=at, **options).get(timeout=30)
 
+    def abort(number: int) -> None:
+        with closing(KafkaProducer(bootstrap_servers=address, transactional_id="aborted")) as producer:
+            producer.init_transactions()
+            producer.begin_transaction()
+            announce(producer, number, "Aborted")
+            producer.abort_transaction()
+
     before = metric(services, "xray_records_skipped_total", cause="refused_by_another_service") or 0
     for number, codec in enumerate(("zstd", "lz4", "gzip")):
         with closing(KafkaProducer(bootstrap_servers=address, compression_type=codec)) as producer:
             announce(producer, number, "Codecs")
-    with closing(KafkaProducer(bootstrap_servers=address, transactional_id="aborted")) as producer:
-        producer.init_transactions()
-        producer.begin_transaction()
-        announce(producer, 10, "Aborted")
-        producer.abort_transaction()
+    abort(10)
     with closing(KafkaProducer(bootstrap_servers=address)) as producer:
         announce(producer, 11, "Headers", headers=[(NotUtf8("name"), b"1")])
         announce(producer, 12, "Last")
@@ -132,3 +135,8 @@ def test_no_record_of_another_producer_stops_the_monitor(system: Counted, servic
     assert metric(services, "xray_centre_images_total", centre="Aborted") is None
     assert metric(services, "xray_centre_images_total", centre="Headers") is None
     assert metric(services, "xray_records_skipped_total", cause="refused_by_another_service") == before + 1
+
+    start = window_start(0.1)
+    system.send(sendings("After", start, 10))
+    abort(13)  # the end of this partition, which must not look like a backlog
+    system.wait_for({("After", start): 10}, services)
