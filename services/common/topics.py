@@ -26,6 +26,8 @@ _EVENT_BYTES: Final = 1024 * 1024
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """A rejection contains the whole rejected record in base64, so its topic allows more than Kafka's usual 1 MiB."""
 
+_REPLICAS_FOR_TWO_IN_SYNC: Final = 3
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -53,6 +55,20 @@ class Topic:
     def partitions(self, specimen_partitions: int) -> int:
         """Return the partition count, given that of all specimen-keyed topics."""
         return specimen_partitions if self.specimen_keyed else 1
+
+    def configuration(self, replication: int) -> dict[str, str]:
+        """Return the topic's configuration for this many replicas.
+
+        A record has the broker's time, because retention goes by it: a producer's clock would decide what is kept. Of
+        three or more replicas, two must have a record before it is acknowledged.
+        """
+        durable = {"min.insync.replicas": "2"} if replication >= _REPLICAS_FOR_TWO_IN_SYNC else {}
+        return self.config | {"message.timestamp.type": "LogAppendTime"} | durable
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Most bytes of a record."""
+        return int(self.config.get("max.message.bytes", _EVENT_BYTES))
 
 
 def _status(value: bytes | None) -> object:

@@ -22,11 +22,12 @@ import structlog
 from services.common import metrics
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Event
+from services.common.kafka.batches import readable
 from services.common.loop.dead_letter import rejection_of
 from services.common.loop.faults import unexpected
 from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record, messages_of
 from services.common.loop.outcome_log import LogFields, log_outcomes
-from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
+from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord, StopRequestedError
 from services.common.retry import retry
 from services.common.topics import REJECTED
 
@@ -47,10 +48,6 @@ class Transport(Protocol):
     def hold(self, seconds: float, partitions: Sequence[tuple[str, int]]) -> None: ...  # noqa: D102
     def release(self) -> None: ...  # noqa: D102
     def rewind(self, offsets: Offsets) -> None: ...  # noqa: D102
-
-
-class StopRequestedError(Exception):
-    """The process was asked to stop while it waited for a server that is away."""
 
 
 class BatchLoop(Generic[E]):
@@ -121,7 +118,7 @@ class BatchLoop(Generic[E]):
         """Read the event; an unreadable record is rejected, unless another service does that."""
         topics = self._handler.topics
         try:
-            event = topics.parse(raw.topic, raw.value)
+            event = topics.parse(raw.topic, readable(raw.value, raw.offset))
         except Rejected as rejected:
             return Done(skipped="refused_by_another_service") if topics.observes(raw.topic) else rejected
         return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers, event)

@@ -13,6 +13,7 @@ class StoredRecord:
     topic: str
     partition: int
     offset: int
+    value: bytes | None = None
 
 
 @dataclass
