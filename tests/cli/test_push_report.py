@@ -41,7 +41,7 @@ def test_the_exit_code_follows_the_outcomes(states: tuple[State, ...], exit_code
 
 def test_each_outcome_is_a_line_and_the_counts_are_the_last(capsys: pytest.CaptureFixture[str]) -> None:
     report = reported("called", "rejected")
-    report.outcomes(map(outcome, ("called", "rejected")))
+    report.outcomes([outcome("called"), outcome("rejected")])
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         "called called.png: what happened",
