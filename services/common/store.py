@@ -47,6 +47,7 @@ class ObjectStore:
             aws_access_key_id=settings.s3_access_key,
             aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
             region_name=settings.s3_region,
+            verify=settings.s3_ca_file or None,
             config=Config(
                 connect_timeout=3,
                 read_timeout=20,
