@@ -77,11 +77,20 @@ class RefusalAwareClient(KafkaNetClient):  # type: ignore[misc]
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
-    """Records why a broker refused a connection, so that `get_connection` raises it."""
+    """Records why a broker refused a connection, so that `get_connection` raises it, and leaves nothing running."""
 
     def __init__(self, net: Any, **configs: Any) -> None:
         super().__init__(net, **configs)
         self._refused_since: dict[Any, float] = {}
+
+    def bootstrap(self, *arguments: Any, **options: Any) -> None:
+        """Find the brokers; without success also end the client's thread, which the library would leave running."""
+        try:
+            super().bootstrap(*arguments, **options)
+        except BaseException:
+            self.close()
+            self._net.close()
+            raise
 
     async def _build_transport(self, node: Any, **options: Any) -> Any:
         transport = await super()._build_transport(node, **options)

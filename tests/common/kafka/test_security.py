@@ -1,6 +1,7 @@
 """Credentials for Kafka: which combinations are accepted, and what a client does when a broker refuses."""
 
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 import trustme
 from kafka import errors
 
-from services.common.errors import Fatal
+from services.common.errors import Fatal, Retriable
 from services.common.kafka import security
+from services.common.kafka.clients import open_admin, open_consumer, open_producer
 from services.common.kafka.errors import pipeline_error
 from services.common.kafka.security import refusal, security_options, tls_context
 from services.common.settings import Settings, load, settings_of
@@ -111,6 +113,23 @@ def test_a_refused_connection_is_fatal_and_names_the_settings(error: errors.Kafk
 )
 def test_a_lost_connection_is_no_refusal(error: Exception | None) -> None:
     assert refusal(error) is None
+
+
+def test_a_producer_without_any_right_to_write_is_refused_not_away() -> None:
+    """kafka-python reports the refusal of a producer id as a plain KafkaError."""
+    message = "Unexpected error in InitProducerIdResponse: [Error 31] ClusterAuthorizationFailedError"
+    assert isinstance(pipeline_error("publish", errors.KafkaError(message)), Fatal)
+    assert isinstance(pipeline_error("publish", errors.KafkaError("something else")), Retriable)
+
+
+@pytest.mark.parametrize("client", [open_admin, open_consumer, open_producer])
+def test_a_failed_attempt_to_connect_leaves_no_thread(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service tries again while the broker is away, for hours if need be."""
+    monkeypatch.setattr("services.common.kafka.clients._CONNECT_MS", 100)
+    before = set(threading.enumerate())
+    with pytest.raises(Retriable):
+        client(Settings(kafka_bootstrap="127.0.0.1:1"))
+    assert set(threading.enumerate()) == before
 
 
 class Manager:
