@@ -17,7 +17,7 @@ from typing import Final
 
 from services.intake.decoder.protocol import Ready
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_NO_NEW_PRIVS: Final = 38
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 _LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 """BPF instructions."""
@@ -61,12 +61,6 @@ _SYSTEM_CALLS: Final = {
     "exit_group": (231, 94),
 }
 """What a decoder needs after it has loaded its libraries: numbers on x86-64 and on ARM64."""
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the thread that started it ends; elsewhere the end of input does."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def confine(memory_bytes: int) -> Ready:

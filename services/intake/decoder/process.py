@@ -1,6 +1,7 @@
 """Decodes in child processes: one image at a time per child, warm and reused, with limits on time and memory.
 
 A child that goes over a limit or crashes is lost, and costs its image only: the next image is decoded by a new child.
+Children die with the thread that started them, and otherwise at the end of their input.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import structlog
 
 from services.common import metrics
 from services.common.errors import Rejected, Retriable
+from services.common.tied import tied
 from services.intake.decoder.protocol import (
     EXIT_NO_MEMORY,
     BrokenReplyError,
@@ -92,7 +94,7 @@ class _Child:
         self.cpu_seconds = 0.0
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this program's own module
-                [sys.executable, "-P", "-m", _WORKER, limits.model_dump_json()],
+                tied([sys.executable, "-P", "-m", _WORKER, limits.model_dump_json()]),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd="/",
