@@ -1,8 +1,9 @@
 """Reads Kafka's record batches so that one bad record costs only itself, and no batch takes much memory.
 
-Any producer decides what its batches contain: the codec, the inflated size, the names of headers. kafka-python 3.0 and aiokafka 0.14 raise when they cannot read a batch. kafka-python then loops for ever within
-`poll`, and aiokafka reads the same batch again and again. `Batches` has the interface of the class `MemoryRecords` of
-both, and never raises: whatever it cannot read is a record whose value is an `Unreadable`.
+Any producer decides what its batches contain: the codec, the inflated size, the names of headers. kafka-python 3.0 and
+aiokafka 0.14 raise when they cannot read a batch, and kafka-python then loops for ever within `poll`. `Batches` has the
+interface of the class `MemoryRecords` of both, and never raises: whatever it cannot read is a record whose value is an
+`Unreadable`.
 """
 
 from __future__ import annotations
