@@ -137,14 +137,14 @@ class Manager:
 
     note = security._Manager.note
 
-    def __init__(self, *, bootstrapped: bool) -> None:
-        self.bootstrapped = bootstrapped
+    def __init__(self) -> None:
+        self._was_connected = False
         self._auth_failures: dict[str, Exception] = {}
         self._refused_since: dict[str, float] = {}
 
 
 def test_a_refusal_at_the_start_is_raised_at_once() -> None:
-    manager: Any = Manager(bootstrapped=False)
+    manager: Any = Manager()
     manager.note("bootstrap-0", errors.SaslAuthenticationFailedError())
     assert isinstance(manager._auth_failures["bootstrap-0"], errors.SaslAuthenticationFailedError)
 
@@ -152,7 +152,8 @@ def test_a_refusal_at_the_start_is_raised_at_once() -> None:
 def test_a_connected_client_tries_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("services.common.kafka.security.time.monotonic", lambda: now[0])
-    manager: Any = Manager(bootstrapped=True)
+    manager: Any = Manager()
+    manager.note(1, None)
     manager.note(1, errors.SaslAuthenticationFailedError())
     assert not manager._auth_failures
     manager.note(1, None)
