@@ -46,7 +46,10 @@ def _section(channel: Channel) -> Iterator[str]:
     name = file_name(event)
     yield from ("", f"### {channel.topic.name}", "")
     yield f"{event.__name__}, [`{name}`](../deploy/schemas/json/{name}). {schema['description']}"
-    yield from ("", f"**Duplicates.** {channel.duplicates}", "", f"**Reading.** {channel.reading}", "")
+    yield from ("", f"**Duplicates.** {channel.duplicates}", "", f"**Reading.** {channel.reading}")
+    if channel.topic.delay_seconds:
+        return
+    yield ""
     yield from ("| field | type | required | description |", "| --- | --- | --- | --- |")
     for owner, model in models(schema):
         prefix = "" if owner == schema["title"] else f"{owner}."

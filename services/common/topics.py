@@ -25,13 +25,17 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic; `specimen_keyed` topics all have the same partition count, so one animal stays in one order."""
+    """One topic; `specimen_keyed` topics all have the same partition count, so one animal stays in one order.
+
+    A retry topic has `delay_seconds`: its reader takes a record up only this long after the broker has stored it.
+    """
 
     name: str
     event: type[Event]
     purpose: str
     specimen_keyed: bool = True
     config: dict[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0
 
     def partitions(self, specimen_partitions: int) -> int:
         """Return the partition count, given that of all specimen-keyed topics."""
@@ -43,6 +47,20 @@ def _deleted_after(days: int) -> dict[str, str]:
 
 
 IMAGES: Final = Topic("xray.images", ImageEvent, "a centre announces an image", config=_deleted_after(3650))
+_RETRY_DELAYS: Final = {"1m": 60.0, "10m": 600.0, "1h": 3600.0}
+IMAGE_RETRIES: Final = tuple(
+    Topic(
+        f"xray.images.retry.{name}",
+        ImageEvent,
+        f"an image whose source did not answer, to be tried again after {name}",
+        # The broker's clock, so that due times never decrease; and room for the header that intake adds.
+        config=_deleted_after(90)
+        | {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(2 * _EVENT_BYTES)},
+        delay_seconds=seconds,
+    )
+    for name, seconds in _RETRY_DELAYS.items()
+)
+"""Only intake writes and reads them."""
 VIEWS: Final = Topic("xray.views", ViewReady, "a standardised view is stored", config=_deleted_after(90))
 SPECIMENS: Final = Topic("xray.specimens", SpecimenReady, "a revision of a specimen's views", config=_deleted_after(90))
 TENSORS: Final = Topic("xray.tensors", TensorReady, "a fused tensor is stored", config=_deleted_after(90))
@@ -82,4 +100,16 @@ ACTIVE_MODELS: Final = Topic(
     specimen_keyed=False,
     config={"cleanup.policy": "compact"},
 )
-TOPICS: Final = (IMAGES, VIEWS, SPECIMENS, TENSORS, CALLS, SHADOW, REVIEWS, REJECTED, STATISTICS, ACTIVE_MODELS)
+TOPICS: Final = (
+    IMAGES,
+    *IMAGE_RETRIES,
+    VIEWS,
+    SPECIMENS,
+    TENSORS,
+    CALLS,
+    SHADOW,
+    REVIEWS,
+    REJECTED,
+    STATISTICS,
+    ACTIVE_MODELS,
+)

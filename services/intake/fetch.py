@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
 
-from services.common.errors import Rejected, Retriable
+from services.common.errors import Rejected, SourceUnavailable
 from services.common.store import ServiceStore
 from services.intake.settings import IntakeSettings
 
@@ -35,7 +35,8 @@ class Fetcher:
     def fetch(self, uri: str) -> bytes:
         """Return the bytes at `uri` (`s3://bucket/key` or `https://host/path`).
 
-        Raises Rejected (`source_not_allowed`, `object_missing`, `file_too_large`, `source_refused`) or Retriable.
+        Raises Rejected (`source_not_allowed`, `object_missing`, `file_too_large`, `source_refused`), SourceUnavailable
+        when an HTTPS host does not answer, or Retriable.
         """
         parts = urlsplit(uri)
         if parts.scheme == "s3":
@@ -59,7 +60,7 @@ class Fetcher:
         if host not in self._hosts:
             raise Rejected("source_not_allowed", f"host {host!r} is not allowed (XRAY_HTTPS_HOSTS)")
         try:
-            return self._download(uri)
+            return self._download(uri, host)
         except MaxRetryError as error:
             raise Rejected("source_refused", f"{uri}: {error}") from error
         except (LocationValueError, UnicodeError) as error:
@@ -68,14 +69,16 @@ class Fetcher:
             if distrusts_certificate(error):
                 raise Rejected("source_refused", f"the certificate of {host} is not trusted: {error}") from error
             msg = f"could not fetch {uri}: {error}"
-            raise Retriable(msg, server="https", kind=type(error).__name__) from error
+            source = f"https://{host}"
+            raise SourceUnavailable(msg, source=source, server="https", kind=type(error).__name__) from error
 
-    def _download(self, uri: str) -> bytes:
+    def _download(self, uri: str, host: str) -> bytes:
         answer = self._http.request("GET", uri, preload_content=False, redirect=False, decode_content=False)
         try:
             if answer.status in _TRANSIENT:
                 msg = f"{uri} answered {answer.status}"
-                raise Retriable(msg, server="https", kind=str(answer.status))
+                source = f"https://{host}"
+                raise SourceUnavailable(msg, source=source, server="https", kind=str(answer.status))
             if answer.status != 200:
                 raise Rejected("source_refused", f"{uri} answered {answer.status}", status=answer.status)
             return self._body(uri, answer)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
 
 import cv2
 
 from services.common import metrics, topology
-from services.common.errors import Rejected
+from services.common.errors import Rejected, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady, image_kind
 from services.common.events.base import now
 from services.common.events.image import declared_view
@@ -22,23 +21,19 @@ from services.common.settings import load
 from services.common.store import ObjectStore, ServiceStore
 from services.common.topics import VIEWS
 from services.intake.fetch import Fetcher
+from services.intake.parking import RetryPlan
 from services.intake.settings import IntakeSettings, Limits
+from services.intake.sources import GuardedReader, ImageReader
 from services.intake.standardise import StandardView, encode_view, standardise
-
-
-class ImageReader(Protocol):
-    """Where images come from; `services.intake.fetch.Fetcher` implements it and documents what each method raises."""
-
-    def own(self, key: str) -> str: ...  # noqa: D102
-    def fetch(self, uri: str) -> bytes: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
 
 
 def build(settings: IntakeSettings) -> Intake:
     """Return the intake that these settings and the XRAY_LIMIT_ variables describe; it connects at its first use."""
     limits = load(Limits)
     store = ObjectStore(settings, connections=settings.workers)
-    return Intake(store, Fetcher(store, settings, limits.most_bytes), limits, workers=settings.workers)
+    reader = GuardedReader(Fetcher(store, settings, limits.most_bytes))
+    plan = RetryPlan(Intake.topics.retries, timedelta(hours=settings.source_retry_hours))
+    return Intake(store, reader, limits, plan, workers=settings.workers)
 
 
 class Intake(PerRecordHandler[ImageEvent]):
@@ -52,13 +47,17 @@ class Intake(PerRecordHandler[ImageEvent]):
         store: ServiceStore,
         source: ImageReader,
         limits: Limits,
+        plan: RetryPlan,
         *,
         workers: int,
         now: Callable[[], datetime] = now,
     ) -> None:
-        """Fetch from `source`, store in `store`, with `workers` threads; `now` is the clock of the published events."""
+        """Fetch from `source`, store in `store`, with `workers` threads; `now` is the clock of the published events.
+
+        `plan` decides what happens to a record whose source does not answer.
+        """
         super().__init__(workers)
-        self._store, self._source, self._limits, self._now = store, source, limits, now
+        self._store, self._source, self._limits, self._plan, self._now = store, source, limits, plan, now
 
     def start(self) -> None:
         """Check the bucket; this service has its own threads, and OpenCV's would only compete with them."""
@@ -71,7 +70,13 @@ class Intake(PerRecordHandler[ImageEvent]):
         self._source.close()
 
     def handle_one(self, record: Record[ImageEvent]) -> Done:
-        """Standardise one image; raises Rejected if it cannot be used."""
+        """Standardise one image, or set its record aside; raises Rejected if it cannot be used."""
+        try:
+            return self._standardised(record)
+        except SourceUnavailable as error:
+            return self._plan.outcome(record, error)
+
+    def _standardised(self, record: Record[ImageEvent]) -> Done:
         event = record.event
         kind = image_kind(event.parameter_stable_id)
         if kind == "other":

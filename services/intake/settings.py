@@ -70,6 +70,8 @@ class IntakeSettings(ServiceSettings):
     """PEM file of the authorities that sign those hosts' certificates; by default those of the system."""
     source_buckets: str = ""
     """Buckets other than XRAY_S3_BUCKET from which images may be read, comma-separated."""
+    source_retry_hours: float = Field(default=24, ge=0, le=24 * 90)
+    """Hours for which an image is tried again whose host or bucket does not answer; then: `source_unavailable`."""
 
     def https_host_names(self) -> set[str]:
         """Return the allowed hosts in lower case."""

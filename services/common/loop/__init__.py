@@ -2,5 +2,16 @@
 
 from services.common.loop.batch import BatchLoop
 from services.common.loop.handler import Done, Handler, Message, Outcome, PerRecordHandler, Record, ServiceTopics
+from services.common.loop.retries import RetryState
 
-__all__ = ["BatchLoop", "Done", "Handler", "Message", "Outcome", "PerRecordHandler", "Record", "ServiceTopics"]
+__all__ = [
+    "BatchLoop",
+    "Done",
+    "Handler",
+    "Message",
+    "Outcome",
+    "PerRecordHandler",
+    "Record",
+    "RetryState",
+    "ServiceTopics",
+]

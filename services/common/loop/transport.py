@@ -14,6 +14,7 @@ from services.common import metrics
 from services.common.errors import Rejected, Retriable
 from services.common.kafka.clients import open_consumer, open_producer
 from services.common.kafka.errors import missing_topics, translated
+from services.common.loop.delays import DelayedPartitions, resume
 from services.common.loop.handler import Message
 from services.common.settings import ServiceSettings
 from services.common.topics import MAX_MESSAGE_BYTES
@@ -46,8 +47,10 @@ class KafkaTransport:
     Offsets are never committed automatically. Not thread-safe.
     """
 
-    def __init__(self, settings: ServiceSettings, group: str, topics: Sequence[str]) -> None:
-        """Connect; raises Retriable when no broker answers."""
+    def __init__(
+        self, settings: ServiceSettings, group: str, topics: Sequence[str], delays: Mapping[str, float] | None = None
+    ) -> None:
+        """Connect; raises Retriable when no broker answers. `delays` are the seconds of each retry topic."""
         self._stage = group
         self._batch_size = settings.batch_size
         self._topics = list(topics)
@@ -63,6 +66,7 @@ class KafkaTransport:
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             fetch_max_bytes=2 * MAX_MESSAGE_BYTES,
         )
+        self._delays = DelayedPartitions(self._consumer, delays or {})
 
     def subscribe(self, needed: Iterable[str]) -> None:
         """Join the group; raises Fatal when a topic in `needed` does not exist."""
@@ -79,10 +83,11 @@ class KafkaTransport:
         return len(self._consumer.assignment())
 
     def poll(self, timeout: float) -> list[RawRecord]:
-        """Return up to a batch of records, in order within each partition; `timeout` in seconds."""
+        """Return up to a batch of records that are due, in order within each partition; `timeout` in seconds."""
         with translated("poll"):
+            self._delays.resume_due()
             polled = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=self._batch_size)
-        return [_raw(record) for records in polled.values() for record in records]
+            return [_raw(one) for where, records in polled.items() for one in self._delays.due(where, records)]
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Send all messages and return once the broker has acknowledged all of them.
@@ -90,15 +95,18 @@ class KafkaTransport:
         Raises Retriable when it does not, also for a message that is too large: nothing is dropped, and the broker's
         limit can be raised.
         """
-        encoded = [(message.topic.name, message.event.key.encode(), message.event.encode()) for message in messages]
+        encoded = [(one.topic.name, one.key, one.value, list(one.headers)) for one in messages]
         try:
             with translated("publish"):
-                futures = [self._producer.send(topic, key=key, value=value) for topic, key, value in encoded]
+                futures = [
+                    self._producer.send(topic, key=key, value=value, headers=headers)
+                    for topic, key, value, headers in encoded
+                ]
                 for future in futures:
                     future.get(timeout=_ACKNOWLEDGED_SECONDS)
         except Rejected as error:
             raise Retriable(error.message, server="kafka", kind=error.reason) from error
-        metrics.written_bytes(self._stage, "kafka", sum(len(value) for _, _, value in encoded))
+        metrics.written_bytes(self._stage, "kafka", sum(len(value or b"") for _, _, value, _ in encoded))
 
     def commit(self, offsets: Offsets) -> None:
         """Commit the next offset of each partition; raises PartitionsLostError when the group has moved on."""
@@ -128,12 +136,14 @@ class KafkaTransport:
                 return
 
     def release(self) -> None:
-        """Fetch again after `hold`."""
-        self._consumer.resume(*self._consumer.paused())
+        """Fetch again after `hold`, except from retry topics whose next record is not due."""
+        resume(self._consumer, *(self._consumer.paused() - self._delays.waiting))
 
     def rewind(self, offsets: Offsets) -> None:
         """Deliver again from these offsets, for partitions that this worker still holds."""
         self._rewind({TopicPartition(*where): offset for where, offset in offsets.items()})
+        for where in offsets:
+            self._delays.fetch_again(TopicPartition(*where))
 
     def close(self) -> None:
         """Leave the group without committing and close both clients."""

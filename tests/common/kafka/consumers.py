@@ -66,7 +66,7 @@ class MemoryConsumer:
     def paused(self) -> set[TopicPartition]:
         return set(self.stopped)
 
-    def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[StoredRecord]]:
+    def poll(self, timeout_ms: int, max_records: int | None = None) -> dict[TopicPartition, list[StoredRecord]]:
         """Return a few records of each partition that is not paused."""
         polled = {}
         for where in self.assignment() - self.stopped:
