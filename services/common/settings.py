@@ -19,9 +19,9 @@ class Settings(BaseSettings):
     s3_endpoint: str = "http://127.0.0.1:8333"
     """URL of the S3 service."""
     s3_access_key: str = ""
-    """S3 access key."""
+    """S3 access key; without it, boto3's default chain (AWS_ACCESS_KEY_ID, profile, role) gives the credentials."""
     s3_secret_key: SecretStr = SecretStr("")
-    """S3 secret key."""
+    """S3 secret key of XRAY_S3_ACCESS_KEY."""
     s3_region: str = "us-east-1"
     """S3 region; most S3 services other than AWS ignore it."""
     s3_bucket: str = "xray"

@@ -18,6 +18,7 @@ from services.common.loop import Done, Message, PerRecordHandler, Record, Servic
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import original_of
 from services.common.settings import load
+from services.common.sources.uri import WebUri
 from services.common.store import ObjectStore, ServiceStore
 from services.common.topics import VIEWS
 from services.intake.fetch import Fetcher
@@ -64,11 +65,6 @@ class Intake(PerRecordHandler[ImageEvent]):
         cv2.setNumThreads(1)
         self._store.check_bucket()
 
-    def close(self) -> None:
-        """Stop the threads and close the connections."""
-        super().close()
-        self._source.close()
-
     def handle_one(self, record: Record[ImageEvent]) -> Done:
         """Standardise one image, or set its record aside; raises Rejected if it cannot be used."""
         try:
@@ -82,10 +78,10 @@ class Intake(PerRecordHandler[ImageEvent]):
         if kind == "other":
             return Done(skipped="not_a_whole_body_parameter")
         reprocessed = original_of(record.headers)
-        uri = event.image_uri if reprocessed is None else self._source.own(original_key(reprocessed))
+        uri = event.location if reprocessed is None else self._source.own(original_key(reprocessed))
         with metrics.step(self.stage, "fetch"):
             data = self._source.fetch(uri)
-        metrics.read_bytes(self.stage, "https" if uri.startswith("https") else "objects", len(data))
+        metrics.read_bytes(self.stage, "https" if isinstance(uri, WebUri) else "objects", len(data))
         sha256 = hashlib.sha256(data).hexdigest()
         announced = event.sha256 or reprocessed
         if announced is not None and announced != sha256:
@@ -112,7 +108,7 @@ class Intake(PerRecordHandler[ImageEvent]):
             centre=event.centre,
             parameter_stable_id=event.parameter_stable_id,
             image_event_id=event.event_id,
-            image_uri=event.image_uri,
+            image_uri=event.shown_uri,
             image_sha256=sha256,
             view=view.view,
             view_key=key,

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 from services.common.errors import SourceUnavailable
+from services.common.sources.uri import ImageUri
 
 FIRST_PAUSE_SECONDS: Final = 30.0
 LONGEST_PAUSE_SECONDS: Final = 240.0
@@ -29,9 +29,8 @@ _LONGEST_ERROR: Final = 300
 class ImageReader(Protocol):
     """Where images come from; `services.intake.fetch.Fetcher` implements it and documents what each method raises."""
 
-    def own(self, key: str) -> str: ...  # noqa: D102
-    def fetch(self, uri: str) -> bytes: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
+    def own(self, key: str) -> ImageUri: ...  # noqa: D102
+    def fetch(self, uri: ImageUri) -> bytes: ...  # noqa: D102
 
 
 class SourcePaused(SourceUnavailable):
@@ -63,22 +62,18 @@ class GuardedReader:
         self._lock = threading.Lock()
         self._sources: dict[str, _Source] = {}
 
-    def own(self, key: str) -> str:
+    def own(self, key: str) -> ImageUri:
         """Return the address of the object `key` in the pipeline's own bucket."""
         return self._reader.own(key)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._reader.close()
-
-    def fetch(self, uri: str) -> bytes:
+    def fetch(self, uri: ImageUri) -> bytes:
         """Return the bytes at `uri`.
 
         Raises SourcePaused or SourceBusy instead of an attempt, and whatever the other reader raises.
         """
-        if uri.startswith(self._reader.own("")):
+        if uri.origin == self._reader.own("").origin:
             return self._reader.fetch(uri)
-        with self._attempt(source_of(uri)):
+        with self._attempt(uri.origin):
             return self._reader.fetch(uri)
 
     @contextmanager
@@ -157,16 +152,6 @@ class _Source:
         self._refused += 1
         owed = self._refused * self._slowest - self._left_at(present)
         return owed * PERIOD_SECONDS / SHARE_SECONDS
-
-
-def source_of(uri: str) -> str:
-    """Return the host or bucket of an address, however the address spells it; "" if it has none."""
-    try:
-        parts = urlsplit(uri)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return ""
-    return f"{parts.scheme}://{parts.netloc if parts.scheme == 's3' else parts.hostname or ''}{port}"
 
 
 def _kind(source: str) -> str:

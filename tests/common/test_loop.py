@@ -22,7 +22,7 @@ def image(offset: int, partition: int = 0, value: bytes | None = None, specimen:
         biological_sample_id=specimen,
         centre="JAX",
         parameter_stable_id="IMPC_XRY_034_001",
-        image_uri=f"s3://b/{offset}",
+        image_uri=f"s3://bucket/{offset}",
     )
     return RawRecord(
         IMAGES.name,

@@ -16,6 +16,7 @@ from services.common.loop import Done, Outcome, Record
 from services.common.loop.retries import retry_state
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import reprocess_headers
+from services.common.sources.uri import S3Uri
 from services.common.topics import IMAGE_RETRIES, IMAGES, VIEWS
 from services.intake.fetch import Fetcher
 from services.intake.parking import RetryPlan
@@ -172,8 +173,8 @@ def test_a_damaged_original_is_not_reprocessed(store: RecordingStore, intake: In
 
 def test_a_record_whose_source_is_away_is_set_aside_and_the_others_go_on(store: RecordingStore, intake: Intake) -> None:
     class Away(MemoryStore):
-        def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes:
-            raise SourceUnavailable("no answer", source=f"s3://{bucket}", server="objects")
+        def get_source(self, uri: S3Uri, limit: int) -> bytes:
+            raise SourceUnavailable("no answer", source=uri.origin, server="objects")
 
     intake._source = Fetcher(Away(), IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
     one = record("s3://centre/dv.png", headers=(("trace", b"1"),))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
-from urllib.parse import urlsplit
 
 import typer
 
@@ -76,7 +74,11 @@ _Restart = Annotated[
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count; needs neither Kafka nor S3.")]
 _Solr = Annotated[str, typer.Option(help="Address of Solr, without the name of a core.")]
 _ImageHost = Annotated[
-    list[str] | None, typer.Option(help="Another host to download images from, besides Solr's; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        help="Another host (or host:port) to download images from, besides Solr's; http://host allows plain HTTP. May "
+        "be repeated."
+    ),
 ]
 _UniqueKey = Annotated[str, typer.Option(help="The uniqueKey of the cores, by which pages are sorted.")]
 
@@ -103,13 +105,13 @@ def backfill(
     from services.common.settings import Settings, load
     from services.ingest.backfill.client import BackfillClient, RateLimiter
     from services.ingest.backfill.cursor import Cursors
-    from services.ingest.backfill.documents import ImageDownloads
+    from services.ingest.backfill.documents import ImageDownloads, allowed_hosts, solr_address
     from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
     from services.ingest.backfill.run import Backfill, count_documents
     from services.ingest.backfill.solr import Solr
     from services.ingest.push.journal import default_folder
     from services.ingest.push.upload import connect
-    from services.intake.settings import Limits
+    from services.intake.settings import IntakeSettings, Limits
 
     query = SolrQuery(
         solr.rstrip("/"),
@@ -119,17 +121,17 @@ def backfill(
         _values(view or [View.DV, View.LAT]),
         unique_key,
     )
+    sources, address = load(IntakeSettings), solr_address(query.url)
+    hosts = allowed_hosts(address, image_host or (), sources.allowed_hosts().private)
     if dry_run:
-        with closing(BackfillClient(RateLimiter(rate, threading.Event()))) as client:
-            print_count(count_documents(Solr(query, client)), query, rate, as_json=as_json)
+        client = BackfillClient(RateLimiter(rate, threading.Event()), hosts, ca_file=sources.https_ca_file)
+        print_count(count_documents(Solr(query, client)), query, rate, as_json=as_json)
         return
     report = BackfillReport(as_json=as_json)
-    with (
-        connect(load(Settings), parallel) as connection,
-        closing(BackfillClient(RateLimiter(rate, connection.uploader.stop))) as client,
-    ):
-        hosts = frozenset({urlsplit(query.url).hostname or "", *(image_host or ())})
-        images = ImageDownloads(client, query.url, hosts, load(Limits).most_bytes)
+    with connect(load(Settings), parallel) as connection:
+        limiter = RateLimiter(rate, connection.uploader.stop)
+        client = BackfillClient(limiter, hosts, ca_file=sources.https_ca_file)
+        images = ImageDownloads(client, address, hosts, load(Limits).most_bytes)
         path = default_folder() / f"backfill-{connection.cluster}-{query.fingerprint()}.jsonl"
         with Cursors(path, restart=restart) as cursors, report:
             parts = {Part.OBSERVATIONS: OBSERVATIONS, Part.IMAGES: IMAGES}

@@ -90,7 +90,7 @@ def _image(image: ImageRecord, history: SpecimenHistory, waiting: Collection[str
         outcome = "skipped"
     else:
         outcome = "waiting at intake" if event.event_id in waiting else _outcome(image, history) or ""
-    which = short(event.sha256) or event.image_uri
+    which = short(event.sha256) or event.shown_uri
     file = event.metadata.get("file_name", "")
     return event.parameter_stable_id, image.kind, which, moment(image.announced_at), outcome, file
 
