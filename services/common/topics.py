@@ -68,8 +68,8 @@ CALLS: Final = Topic(
     "phenotype.calls",
     PhenotypeCall,
     "a phenotype call of one revision",
-    # Deletion after ten years bounds the topic; until then compaction keeps the newest call of each animal.
-    config=_deleted_after(3650) | {"cleanup.policy": "compact,delete"},
+    # Never compacted: compaction keeps the record that came last, which need not be the current call.
+    config=_deleted_after(3650),
 )
 REVIEWS: Final = Topic(
     "phenotype.reviews",
@@ -98,7 +98,8 @@ ACTIVE_MODELS: Final = Topic(
     ModelActivation,
     "which model versions serve",
     specimen_keyed=False,
-    config={"cleanup.policy": "compact"},
+    # Every record stays: a record is sound only if it follows from the one before it (services/registry).
+    config={"cleanup.policy": "delete", "retention.ms": "-1"},
 )
 TOPICS: Final = (
     IMAGES,

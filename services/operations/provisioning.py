@@ -71,35 +71,29 @@ def ensure_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[
 def ensure_activation(settings: Settings) -> ProvisioningStep:
     """Publish activation 1 of the newest versions that Triton has loaded, unless there is an activation.
 
-    An activation that pins no model cards is followed by one of the same versions that does. Raises Retriable when
-    Kafka or Triton is unreachable, Fatal when Triton has no model loaded.
+    Raises Retriable when Kafka or Triton is unreachable, Fatal when Triton has no model loaded.
     """
     before = current(settings)
-    if before is not None and set(before.cards) >= set(before.versions):
+    if before is not None:
         return ProvisioningStep(f"activation {before.activation}", "unchanged", describe_versions(before.versions))
     published: list[ModelActivation] = []
 
-    def next_activation(newest: ModelActivation | None) -> ModelActivation | None:
+    def first(newest: ModelActivation | None) -> ModelActivation | None:
+        if newest is not None:  # written by somebody else meanwhile
+            return None
         with closing(connect(settings.triton_grpc)) as client:
-            versions = served_versions(settings, client) if newest is None else newest.versions
+            versions = served_versions(settings, client)
             cards = {model: ServedModel(client, model, version).pin for model, version in sorted(versions.items())}
         published.append(
             ModelActivation(
-                activation=1 if newest is None else newest.activation + 1,
-                versions=versions,
-                cards=cards,
-                why="first set-up" if newest is None else "the same versions, pinned",
-                who="xray init",
-                produced_at=now(),
+                activation=1, versions=versions, cards=cards, why="first set-up", who="xray init", produced_at=now()
             )
         )
         return published[-1]
 
-    publish(settings, next_activation)
-    outcome: Outcome = "created" if before is None else "updated"
-    return ProvisioningStep(
-        f"activation {published[-1].activation}", outcome, describe_versions(published[-1].versions)
-    )
+    if not publish(settings, first):
+        return ensure_activation(settings)
+    return ProvisioningStep("activation 1", "created", describe_versions(published[-1].versions))
 
 
 def served_versions(settings: Settings, client: Any) -> dict[str, int]:
