@@ -91,6 +91,8 @@ def show(
         xray rejections show 3f9a1c
         xray rejections show 3f9a1c --save record.json
     """
+    from services.common.errors import Rejected
+    from services.common.events.rejection import UNREADABLE
     from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.operations.replay import find
@@ -101,6 +103,8 @@ def show(
     with ledger(settings) as connection:
         one = find(connection, rejection)
     if save is not None:
+        if one.original_bytes() is None and (one.left_out or one.reason == UNREADABLE):
+            raise Rejected("original_absent", _absent(one))
         save.write_bytes(one.original_bytes() or b"")
         typer.echo(f"{len(one.original_bytes() or b'')} bytes written to {save}", err=True)
     if as_json:
@@ -128,7 +132,8 @@ def replay_(
 
     A cause may be a limit, an object that arrived late, or a bug. Each record goes to the topic it came from with its
     original bytes, key and headers, and a header xray-replay-of with the id of the rejection. Replaying twice does no
-    harm; a record that is still bad is rejected again.
+    harm; a record that is still bad is rejected again. A record that is too large for its rejection is read from its
+    topic, for as long as the topic holds it. Records that cannot be sent again are named at the end.
 
     Examples:
 
@@ -210,10 +215,20 @@ def _described(one: Rejection) -> Iterator[RenderableType]:
     )
     original = one.original_bytes()
     if original is None:
-        yield "The record had no value."
+        yield _absent(one)
     else:
         yield f"The record, {len(original)} bytes (--save FILE writes it):"
         yield _preview(original)
+
+
+def _absent(one: Rejection) -> str:
+    from services.common.events.rejection import UNREADABLE
+
+    if one.reason == UNREADABLE:
+        return "The record could not be read, so it cannot be sent again by a replay; its sender must send it again."
+    if one.left_out is not None:
+        return "The record is too large for its rejection. A replay reads it from its topic."
+    return "The record had no value."
 
 
 def _preview(original: bytes) -> RenderableType:

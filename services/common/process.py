@@ -64,7 +64,9 @@ class _Runner(Generic[E]):
         topics = self._handler.topics
         names = [topic.name for topic in topics.inputs]
         try:
-            transport = self._retry(lambda: KafkaTransport(self._settings, topics.name, names, topics.delays))
+            transport = self._retry(
+                lambda: KafkaTransport(self._settings, topics.name, names, self._stop, topics.delays)
+            )
             with closing(transport), closing(self._handler):
                 self._retry(self._handler.start)
                 self._retry(lambda: transport.subscribe(topics.required))

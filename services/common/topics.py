@@ -22,6 +22,8 @@ _EVENT_BYTES: Final = 1024 * 1024
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """A rejection contains the whole rejected record in base64, so its topic allows more than Kafka's usual 1 MiB."""
 
+_REPLICAS_FOR_TWO_IN_SYNC: Final = 3
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -41,6 +43,20 @@ class Topic:
         """Return the partition count, given that of all specimen-keyed topics."""
         return specimen_partitions if self.specimen_keyed else 1
 
+    def configuration(self, replication: int) -> dict[str, str]:
+        """Return the topic's configuration for this many replicas.
+
+        A record has the broker's time, because retention goes by it: a producer's clock would decide what is kept. Of
+        three or more replicas, two must have a record before it is acknowledged.
+        """
+        durable = {"min.insync.replicas": "2"} if replication >= _REPLICAS_FOR_TWO_IN_SYNC else {}
+        return self.config | {"message.timestamp.type": "LogAppendTime"} | durable
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Most bytes of a record."""
+        return int(self.config.get("max.message.bytes", _EVENT_BYTES))
+
 
 def _deleted_after(days: int) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS), "max.message.bytes": str(_EVENT_BYTES)}
@@ -53,9 +69,8 @@ IMAGE_RETRIES: Final = tuple(
         f"xray.images.retry.{name}",
         ImageEvent,
         f"an image whose source did not answer, to be tried again after {name}",
-        # The broker's clock, so that due times never decrease; and room for the header that intake adds.
-        config=_deleted_after(90)
-        | {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(2 * _EVENT_BYTES)},
+        # Room for the header that intake adds to the largest record.
+        config=_deleted_after(90) | {"max.message.bytes": str(2 * _EVENT_BYTES)},
         delay_seconds=seconds,
     )
     for name, seconds in _RETRY_DELAYS.items()

@@ -49,6 +49,7 @@ class RetryPlan:
 def _state(record: Record[ImageEvent], error: SourceUnavailable, present: datetime) -> RetryState:
     before = record.retry or RetryState(
         topic=record.topic,
+        topic_id=record.topic_id,
         partition=record.partition,
         offset=record.offset,
         timestamp=record.timestamp,

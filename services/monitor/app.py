@@ -29,13 +29,15 @@ from services.common.kafka.clients import bootstrap_servers
 from services.common.process import EXIT_FATAL
 from services.common.topics import STATISTICS
 from services.common.topology import MONITOR
-from services.monitor import metrics
+from services.monitor import client, metrics
 from services.monitor.closing import due
 from services.monitor.cluster import TABLE, Cluster, app_name
 from services.monitor.counter import StatisticsCounter
 from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
 from services.monitor.tables import Window, WindowTable
+
+_SETTLED_SECONDS: Final = 5.0
 
 
 class Progress:
@@ -45,10 +47,12 @@ class Progress:
         """Follow an app that reads `partitions` partitions of each topic."""
         self._app, self._wanted = app, partitions * len(MONITOR.inputs)
         self._read: dict[tuple[str, int], tuple[int, float]] = {}
+        self._noted_at: dict[tuple[str, int], float] = {}
 
     def note(self, message: Any) -> None:
         """Take note of a record that was counted."""
         self._read[message.topic, message.partition] = (message.offset + 1, message.timestamp)
+        self._noted_at[message.topic, message.partition] = time.monotonic()
 
     def hindrance(self) -> str | None:
         """Return why windows cannot be closed at present, or None."""
@@ -70,10 +74,17 @@ class Progress:
         return min([present, *(self._read.get((where.topic, where.partition), (0, 0.0))[1] for where in behind)])
 
     async def _next(self, where: Any) -> int:
-        noted = self._read.get((where.topic, where.partition))
-        if noted is not None:
-            return noted[0]
-        return int(await self._app.consumer.position(where) or 0)
+        """Return the offset up to which everything is counted.
+
+        Faust does not see the end of a transaction, nor the records of an aborted one. So what it has fetched counts as
+        read once no record has come out of it for some seconds.
+        """
+        key = (where.topic, where.partition)
+        fetched = int(await self._app.consumer.position(where) or 0)
+        if key not in self._read:
+            return fetched
+        settled = time.monotonic() - self._noted_at[key] > _SETTLED_SECONDS
+        return max(fetched, self._read[key][0]) if settled else self._read[key][0]
 
     def assigned(self) -> list[Any]:
         """Return the partitions of the source topics that this worker holds."""
@@ -221,7 +232,7 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
     folder: Path = settings.monitor_folder.expanduser() / cluster.id / name
     folder.mkdir(parents=True, exist_ok=True)
     timeout = settings.session_timeout_ms / 1000
-    return faust.App(
+    app = faust.App(
         name,
         broker=[f"kafka://{address}" for address in bootstrap_servers(settings)],
         store="rocksdb://",
@@ -239,4 +250,7 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
         producer_acks=-1,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=True,
+        broker_max_poll_records=client.BUFFERED_RECORDS,
+        stream_buffer_maxsize=client.BUFFERED_RECORDS,
     )
+    return client.install(app)

@@ -24,7 +24,6 @@ class AppendedRecord(StoredRecord):
 
     timestamp: int = 0
     key: bytes | None = None
-    value: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
@@ -54,7 +53,7 @@ class World:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(transport_module, "open_consumer", lambda *_, **__: self.consumer)
             patch.setattr(transport_module, "open_producer", lambda *_, **__: None)
-            self.transport = KafkaTransport(ServiceSettings(), "test", ["live", "retry"], {"retry": DELAY})
+            self.transport = KafkaTransport(ServiceSettings(), "test", ["live", "retry"], delays={"retry": DELAY})
         self.transport._delays = DelayedPartitions(
             self.consumer, {"retry": DELAY}, now=self.clock.now, monotonic=self.clock.monotonic
         )
@@ -62,7 +61,7 @@ class World:
     def append(self, where: TopicPartition, at: float | None = None) -> None:
         records = self.consumer.stored[where]
         timestamp = round((self.clock.present if at is None else at) * 1000)
-        records.append(AppendedRecord(where.topic, where.partition, len(records), timestamp))
+        records.append(AppendedRecord(where.topic, where.partition, len(records), timestamp=timestamp))
 
     def poll(self) -> list[tuple[str, int]]:
         return [(one.topic, one.offset) for one in self.transport.poll(0)]

@@ -12,6 +12,7 @@ from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Event, ImageEvent, ModelActivation, Rejection
 from services.common.events.base import now
 from services.common.identity import image_event_id, log_fields
+from services.common.kafka.batches import Unreadable
 from services.common.loop import BatchLoop, Done, Message, Outcome, Record, ServiceTopics
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
 from services.common.topics import ACTIVE_MODELS, IMAGES, REJECTED
@@ -161,6 +162,17 @@ def test_a_bad_record_becomes_a_rejection_and_the_others_go_on(value: bytes, rea
     assert (rejection.reason, rejection.stage, rejection.source_offset) == (reason, "test", 2)
     assert (rejection.original_bytes() or b"") == value
     assert recorder.committed == {(IMAGES.name, 0): 4}
+
+
+def test_a_record_that_cannot_be_read_is_rejected_by_position() -> None:
+    recorder = Recorder([[image(1), image(4, value=Unreadable(2, "no codec")), image(5)]])
+    recorder.run()
+    assert [message.topic for message in recorder.published] == [ACTIVE_MODELS, REJECTED, ACTIVE_MODELS]
+    rejection = recorder.rejections[0]
+    assert (rejection.reason, rejection.source_offset) == ("record_unreadable", 2)
+    assert rejection.details == {"first_offset": 2, "last_offset": 4}
+    assert rejection.original is None
+    assert recorder.committed == {(IMAGES.name, 0): 6}
 
 
 def test_what_another_service_refuses_is_only_counted() -> None:

@@ -18,7 +18,9 @@ from services.operations.replay import REPLAY_HEADER, record_of
 from tests.common.test_loop import Recorder, image
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-STATE = RetryState(topic=IMAGES.name, partition=3, offset=1207, timestamp=NOON, since=NOON, attempts=2, error="503")
+STATE = RetryState(
+    topic=IMAGES.name, topic_id="first", partition=3, offset=1207, timestamp=NOON, since=NOON, attempts=2, error="503"
+)
 ORIGINAL = (("trace", b"\xff1"), ("xray-recall", b"p2"))
 
 
@@ -46,6 +48,7 @@ def test_the_handler_sees_the_announcement_and_what_has_happened_since() -> None
     (record,) = seen
     assert (record.topic, record.partition, record.offset) == (IMAGES.name, 3, 1207)
     assert (record.timestamp, record.headers, record.retry) == (NOON, ORIGINAL, STATE)
+    assert record.topic_id == "first"
     assert one.committed == {(IMAGE_RETRIES[0].name, 0): 8}
 
 
@@ -54,7 +57,7 @@ def test_a_rejection_points_to_the_announcement_and_a_replay_repeats_it() -> Non
     one.work = lambda _: Rejected("source_unavailable", "too old")
     one.run()
     (rejection,) = one.rejections
-    assert rejection.rejection_id == rejection_id("test", IMAGES.name, 3, 1207)
+    assert rejection.rejection_id == rejection_id("test", "first", IMAGES.name, 3, 1207)
     assert (rejection.source_topic, rejection.source_partition, rejection.source_offset) == (IMAGES.name, 3, 1207)
     assert rejection.source_timestamp == NOON
     key, value, headers = record_of(rejection)

@@ -27,7 +27,7 @@ class World:
         self.now = NOON
         self.plan = RetryPlan(IMAGE_RETRIES, timedelta(hours=hours), lambda: self.now)
         event = image("m")
-        self.record = Record(IMAGES.name, 3, 1207, NOON, b"m", event.encode(), HEADERS, event)
+        self.record = Record(IMAGES.name, 3, 1207, NOON, b"m", event.encode(), HEADERS, event, None, "first")
 
     def park(self, error: SourceUnavailable) -> float:
         """Set the record aside and take it up again after the delay; returns the delay."""
@@ -36,7 +36,8 @@ class World:
         state, headers = retry_state(message.headers)
         assert headers == HEADERS
         assert state is not None
-        assert (state.topic, state.partition, state.offset, state.timestamp) == (IMAGES.name, 3, 1207, NOON)
+        assert (state.topic, state.topic_id, state.partition, state.offset) == (IMAGES.name, "first", 3, 1207)
+        assert state.timestamp == NOON
         self.record = Record(
             state.topic, state.partition, state.offset, NOON, b"m", message.value, headers, image("m"), state
         )

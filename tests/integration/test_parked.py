@@ -121,7 +121,10 @@ def running(settings: IntakeSettings) -> Iterator[None]:
     intake = Intake(store, fast, Limits(), RetryPlan(retries, timedelta(hours=1)), workers=settings.workers)
     intake.topics = replace(INTAKE, inputs=(IMAGES, *retries))
     names, stop = [topic.name for topic in intake.topics.inputs], threading.Event()
-    with closing(KafkaTransport(settings, intake.stage, names, intake.topics.delays)) as transport, closing(intake):
+    with (
+        closing(KafkaTransport(settings, intake.stage, names, stop, intake.topics.delays)) as transport,
+        closing(intake),
+    ):
         intake.start()
         transport.subscribe(intake.topics.required)
         loop = BatchLoop(intake, transport, stop, log_fields=log_fields, image_event_id=image_event_id)
@@ -181,7 +184,9 @@ def test_every_record_of_a_retry_topic_comes_after_its_delay_and_other_topics_do
     live = 0
     with (
         publisher(settings) as producer,
-        closing(KafkaTransport(group, "test", [*retries, VIEWS.name], dict.fromkeys(retries, delay))) as transport,
+        closing(
+            KafkaTransport(group, "test", [*retries, VIEWS.name], delays=dict.fromkeys(retries, delay))
+        ) as transport,
     ):
         transport.subscribe(retries)
         wait(30, lambda: transport.poll(0.1) == [] and transport.assigned > 0)

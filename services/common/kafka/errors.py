@@ -36,7 +36,8 @@ _MISCONFIGURED: Final = (
     errors.UnsupportedCompressionTypeError,
 )
 _MISSING_TOPIC: Final = (errors.UnknownTopicOrPartitionError, errors.InvalidTopicError)
-_TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+"""Errors about a record that is larger than its topic allows."""
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def pipeline_error(what: str, error: errors.KafkaError) -> PipelineError:
         return Fatal(f"could not {what}: a topic does not exist ({error!r}); run `xray init`")
     if isinstance(error, _MISCONFIGURED):
         return Fatal(f"Kafka cannot {what}: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the version of the broker")
-    if isinstance(error, _TOO_LARGE):
+    if isinstance(error, TOO_LARGE):
         return Rejected("message_too_large", f"could not {what}: the record is larger than its topic allows: {error!r}")
     return Retriable(f"Kafka away, could not {what}: {error!r}", server="kafka", kind=type(error).__name__)
 

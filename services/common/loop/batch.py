@@ -23,12 +23,13 @@ import structlog
 from services.common import metrics
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Event, parse_event
+from services.common.kafka.batches import readable
 from services.common.loop.dead_letter import rejection_of
 from services.common.loop.faults import unexpected
 from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record
 from services.common.loop.outcome_log import LogFields, log_outcomes
 from services.common.loop.retries import RetryState, retry_state
-from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
+from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord, StopRequestedError
 from services.common.retry import retry
 from services.common.topics import REJECTED
 
@@ -49,10 +50,6 @@ class Transport(Protocol):
     def hold(self, seconds: float, partitions: Sequence[tuple[str, int]]) -> None: ...  # noqa: D102
     def release(self) -> None: ...  # noqa: D102
     def rewind(self, offsets: Offsets) -> None: ...  # noqa: D102
-
-
-class StopRequestedError(Exception):
-    """The process was asked to stop while it waited for a server that is away."""
 
 
 class BatchLoop(Generic[E]):
@@ -128,19 +125,18 @@ class BatchLoop(Generic[E]):
         state, headers = retry_state(raw.headers)
         if state is None or state.topic not in topics.events:
             return raw, None
-        first = replace(raw, topic=state.topic, partition=state.partition, offset=state.offset)
+        first = replace(raw, topic=state.topic, topic_id=state.topic_id, partition=state.partition, offset=state.offset)
         return replace(first, timestamp=state.timestamp, headers=headers), state
 
     def _parse(self, raw: RawRecord, state: RetryState | None) -> Record[E] | Outcome:
         """Read the event; an unreadable record is rejected, unless another service does that."""
         topics = self._handler.topics
         try:
-            event = parse_event(topics.events[raw.topic], raw.value)
+            event = parse_event(topics.events[raw.topic], readable(raw.value, raw.offset))
         except Rejected as rejected:
             return Done(skipped="refused_by_another_service") if topics.observes(raw.topic) else rejected
-        return Record(
-            raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers, event, state
-        )
+        position = (raw.topic, raw.partition, raw.offset, raw.timestamp)
+        return Record(*position, raw.key, raw.value, raw.headers, event, state, raw.topic_id)
 
     def _handle(self, records: Sequence[Record[E]]) -> list[Outcome]:
         """Handle all together; after an unexpected error, one by one, so that one bad record costs only itself."""

@@ -7,19 +7,6 @@ from typing import Any
 from kafka import TopicPartition
 
 
-def resume(consumer: Any, *partitions: TopicPartition) -> None:
-    """Fetch again from paused partitions.
-
-    kafka-python 3.0.12 keeps the records of a paused partition that it has decoded but not returned. It takes them up
-    again only while it has no decoded records of any other partition, and until then it fetches nothing from this one:
-    such a partition can stay silent for ever. What it keeps can be fetched again from the partition's position.
-    """
-    kept = getattr(getattr(consumer, "_fetcher", None), "_paused_partition_records", {})
-    for where in partitions:
-        kept.pop(where, None)
-    consumer.resume(*partitions)
-
-
 class DelayedPartitions:
     """Pauses a partition of a retry topic whose next record is not due yet. Not thread-safe.
 
@@ -53,7 +40,7 @@ class DelayedPartitions:
     def fetch_again(self, where: TopicPartition) -> None:
         """Forget that this partition waits: it was moved to other records."""
         if self._due_at.pop(where, None) is not None and where in self._consumer.assignment():
-            resume(self._consumer, where)
+            self._consumer.resume(where)
 
     def due(self, where: TopicPartition, records: Sequence[Any]) -> Sequence[Any]:
         """Return the first of these records, as far as they are due; put the others back until they are."""

@@ -76,6 +76,7 @@ class Record(Generic[E_co]):
     headers: tuple[tuple[str, bytes], ...]
     event: E_co
     retry: RetryState | None = None
+    topic_id: str = ""
 
 
 @dataclass(frozen=True)

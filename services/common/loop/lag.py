@@ -53,6 +53,7 @@ class LagGauge:
             client_id=f"{group}-lag",
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=_PEEK_BYTES,
+            max_poll_records=1,
             fetch_max_wait_ms=100,
         )
 

@@ -27,6 +27,7 @@ class RetryState(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     topic: str
+    topic_id: str = ""
     partition: Annotated[int, Field(ge=0)]
     offset: Annotated[int, Field(ge=0)]
     timestamp: Moment
