@@ -12,6 +12,7 @@ import resource
 import signal
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -85,7 +86,8 @@ def _limit(kind: int, most: int) -> None:
 
 def _prefer_as_victim() -> None:
     """When memory runs out, the kernel is to kill this process, not the service."""
-    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _restrict_system_calls() -> bool:
