@@ -288,7 +288,8 @@ class DecoderPool:
         """Decode a file of unknown origin in a child process.
 
         Raises Rejected with one of the reasons of `services.intake.decode.decode`, `decoder_limit` (details: limit,
-        allowed, measured for a time) or `decoder_crashed`; Retriable when no child can be started or intake is asked to stop.
+        allowed and, for a time, measured) or `decoder_crashed`; Retriable when no child can be started or intake is
+        asked to stop.
         """
         process = self._idle.get()
         try:
