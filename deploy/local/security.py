@@ -26,8 +26,10 @@ _SECRETS: Final = ("postgres", "seaweedfs", "triton_control")
 
 OBJECT_RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
     ADMIN: ("Admin", "Read", "Write", "List", "Tagging"),
-    "intake": (f"Read:{BUCKET}/originals/*", f"Write:{BUCKET}/views/*", f"List:{BUCKET}"),
-    "assembler": (f"Read:{BUCKET}/views/*", f"List:{BUCKET}"),
+    "intake": (
+        f"Read:{BUCKET}/originals/*", f"Write:{BUCKET}/originals/*", f"Write:{BUCKET}/views/*", f"List:{BUCKET}",
+    ),
+    "assembler": (f"Write:{BUCKET}/views/*", f"List:{BUCKET}"),
     "fuser": (
         f"Read:{BUCKET}/views/*", f"Read:{BUCKET}/tensors/*", f"Write:{BUCKET}/tensors/*", f"List:{BUCKET}",
     ),
