@@ -56,6 +56,8 @@ def test_any_bytes_give_an_event_or_a_reason(value: bytes) -> None:
         ({"image_uri": "s3://bucket"}, "field_invalid"),
         ({"sha256": "abc"}, "field_invalid"),
         ({"acquired_at": "yesterday"}, "field_invalid"),
+        ({"acquired_at": "0001-01-01T00:00:00+14:00"}, "field_invalid"),
+        ({"acquired_at": "9999-12-31T23:59:59-14:00"}, "field_invalid"),
     ],
 )
 def test_wrong_fields_have_a_reason_and_are_named(change: dict[str, Any], reason: str) -> None:

@@ -147,16 +147,21 @@ class Batch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no ty
                 raise ValueError(self._why)
             pieces = inflated(self.attributes & _CODEC_MASK, bytes(memoryview(self._buffer)[self._pos :]))
             stream = _Stream(pieces)
-            for _ in range(self.records_count):
-                record = self._next(stream, expected)
+            for following in reversed(range(self.records_count)):
+                if expected > self.last_offset:
+                    return  # more records than offsets: the next offset is the next batch's
+                record = self._next(stream, expected, self.last_offset - following)
                 expected = record.offset + 1
                 yield record
         except Exception as error:  # noqa: BLE001 - whatever a codec raises must not stop the partition
             if expected <= self.last_offset:
                 yield self._unreadable(expected, self.last_offset, str(error) or repr(error))
 
-    def _next(self, stream: _Stream, expected: int) -> DefaultRecord:
-        """Return the next record; raises ValueError when the rest of the batch cannot be read."""
+    def _next(self, stream: _Stream, expected: int, latest: int) -> DefaultRecord:
+        """Return the next record, whose offset is at most `latest`, so that the records after it have theirs.
+
+        Raises ValueError when the rest of the batch cannot be read.
+        """
         length = stream.varint()
         if length < 0:
             msg = "a record of its batch has a negative length"
@@ -167,7 +172,7 @@ class Batch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no ty
         try:
             delta, at = decode_varint(body, 1)
             relative, at = decode_varint(body, at)
-            offset = max(expected, min(self.base_offset + relative, self.last_offset))
+            offset = max(expected, min(self.base_offset + relative, latest))
             if length > self._record_bytes:
                 msg = f"it has {length} bytes; at most {self._record_bytes} are read"
                 raise ValueError(msg)

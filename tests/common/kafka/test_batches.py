@@ -145,6 +145,20 @@ def test_whatever_is_broken_no_offset_is_reported_twice(data: st.DataObject, cod
     assert records(broken + batch(values(b"next"), base=105))[-1].value == b"next"
 
 
+def test_a_record_that_claims_a_later_offset_costs_no_record_of_the_next_batch() -> None:
+    """The consumer would take the next batch's first record for one that it has had already."""
+    data = bytearray(batch(values(b"a", b"b", b"c"), base=100))
+    data[HEADER + 3] = 4  # the first record claims the offset of the third
+    broken = sealed(bytes(data[:HEADER]), bytes(data[HEADER:]), base=100, codec=0)
+    assert [offset for offset, _ in seen(broken + batch(values(b"next"), base=103))] == [100, 101, 102, 103]
+
+
+def test_more_records_than_offsets_cost_no_record_of_the_next_batch() -> None:
+    data = batch(values(b"a", b"b", b"c"), base=100)
+    broken = sealed(data[:HEADER], data[HEADER:], base=100, codec=0, delta=1)
+    assert [offset for offset, _ in seen(broken + batch(values(b"next"), base=102))] == [100, 101, 102]
+
+
 def test_the_reason_names_the_offsets() -> None:
     assert readable(b"value", 5) == b"value"
     assert readable(None, 5) is None
