@@ -191,7 +191,7 @@ SHADOWED: Final = ShadowCall(
 )
 _REFUSED: Final = IMAGES[0].model_copy(update={"biological_sample_id": "183810"})
 REFUSAL: Final = Rejection(
-    rejection_id=rejection_id("intake", "xray.images", 3, 1207),
+    rejection_id=rejection_id("intake", "7f3c2b0e-6c1d-4f5e-9a55-2f0c8d1b7e10", "xray.images", 3, 1207),
     stage="intake",
     reason="digest_mismatch",
     words="the file's SHA-256 is not the announced one",

@@ -30,7 +30,7 @@ def build(settings: ServiceSettings) -> Classifier:
     """Return the classifier that these settings describe; it connects at its start."""
 
     def triton() -> Any:
-        return connect(settings.triton_grpc)
+        return connect(settings)
 
     store = ObjectStore(settings, connections=settings.workers + 1)
     return Classifier(

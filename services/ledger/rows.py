@@ -104,7 +104,7 @@ def _image(event: ImageEvent, record: Record[Event]) -> Row:
         "announced_at": record.timestamp,
         "kafka_partition": record.partition,
         "kafka_offset": record.offset,
-    } | _columns(event, "metadata")
+    } | _columns(event.model_copy(update={"image_uri": event.shown_uri}), "metadata")
 
 
 def _view(event: ViewReady) -> Row:

@@ -52,12 +52,18 @@ json_values = st.recursive(
     max_leaves=6,
 )
 
+
+def is_key(text: str) -> bool:
+    """Whether an announcement may name an object by this text."""
+    return "\\" not in text and not {".", ".."} & set(text.split("/"))
+
+
 image_events = st.builds(
     ImageEvent,
     biological_sample_id=specimen_ids,
     centre=centres,
     parameter_stable_id=st.sampled_from(["IMPC_XRY_034_001", "IMPC_XRY_048_001", "IMPC_XRY_051_001"]),
-    image_uri=text.map(lambda key: f"s3://bucket/{key}"),
+    image_uri=text.filter(is_key).map(lambda key: f"s3://bucket/{key}"),
     sha256=st.none() | digests,
     increment=st.none() | text,
     acquired_at=st.none() | moments,

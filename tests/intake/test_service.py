@@ -3,31 +3,48 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from services.common.errors import Fatal, Rejected, Retriable
+from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady
 from services.common.keys import original_key, view_key
 from services.common.loop import Done, Outcome, Record
+from services.common.loop.retries import retry_state
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import reprocess_headers
-from services.common.topics import IMAGES, VIEWS
+from services.common.sources.uri import S3Uri
+from services.common.topics import IMAGE_RETRIES, IMAGES, VIEWS
+from services.intake.decode import decode
+from services.intake.decoder.process import DecoderPool
 from services.intake.fetch import Fetcher
-from services.intake.service import Intake
+from services.intake.parking import RetryPlan
+from services.intake.raster import Raster
+from services.intake.service import Intake, build
 from services.intake.settings import IntakeSettings
 from services.intake.standardise import decode_view, standardise
 from tests.common.memory_store import MemoryStore
 from tests.intake.files import LIMITS, encoded, exposure, grey
+from tests.intake.hostile import dicom_with_empty_items
 from tests.ledger.examples import NOON
 
 CLOCK = datetime(2026, 5, 1, tzinfo=UTC)
 DV = encoded(grey(exposure("DV")), ".png")
 LAT = encoded(grey(exposure("LAT")), ".png")
 BLANK = encoded(np.zeros((600, 600), np.uint8), ".png")
+
+
+class InProcessDecoder:
+    """Decodes in this process: the images of these tests are known."""
+
+    def start(self) -> None: ...
+    def interrupt(self) -> None: ...
+    def close(self) -> None: ...
+    def decode(self, data: bytes) -> Raster:
+        return decode(data, LIMITS)
 
 
 class RecordingStore(MemoryStore):
@@ -54,7 +71,8 @@ def store() -> RecordingStore:
 @pytest.fixture
 def intake(store: RecordingStore) -> Iterator[Intake]:
     fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
-    with closing(Intake(store, fetcher, LIMITS, workers=2, now=lambda: CLOCK)) as intake:
+    plan = RetryPlan(IMAGE_RETRIES, timedelta(hours=24), now=lambda: CLOCK)
+    with closing(Intake(store, fetcher, InProcessDecoder(), LIMITS, plan, workers=2, now=lambda: CLOCK)) as intake:
         yield intake
 
 
@@ -148,6 +166,28 @@ def test_a_bad_image_costs_only_itself_and_its_original_is_kept(store: Recording
     assert sum(key.startswith("views/") for key in store.objects) == 1
 
 
+def test_a_hostile_image_costs_only_itself(store: RecordingStore) -> None:
+    """Its decoder process is killed at a limit; the images next to it and after it are decoded."""
+    limits = LIMITS.model_copy(update={"decoder_cpu_seconds": 1.0, "most_dicom_elements": 10**8})
+    store.other_buckets["centre"]["hostile.dcm"] = dicom_with_empty_items(8_000_000)
+    fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
+    names = ["hostile.dcm", "dv.png", "dv.png", "lat.png"]
+    decoder, plan = DecoderPool("intake", limits, 2), RetryPlan(IMAGE_RETRIES, timedelta(hours=24))
+    with closing(Intake(store, fetcher, decoder, limits, plan, workers=2)) as intake:
+        intake.start()
+        outcomes = intake.handle([record(f"s3://centre/{name}") for name in names])
+    assert refused(outcomes[0]).reason == "decoder_limit"
+    assert [published(outcome).image_sha256 for outcome in outcomes[1:]] == [digest(DV), digest(DV), digest(LAT)]
+
+
+def test_a_batch_that_could_outlast_the_group_s_patience_is_misconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRAY_LIMIT_DECODER_SECONDS", "20")
+    with pytest.raises(Fatal, match="XRAY_BATCH_SIZE"):
+        build(IntakeSettings(batch_size=32, workers=2))
+    with closing(build(IntakeSettings(batch_size=32, workers=4))):
+        pass
+
+
 def test_an_unknown_parameter_is_rejected(intake: Intake) -> None:
     assert refused(intake.handle([record("s3://centre/dv.png", "IMPC_EYE_001_001")])[0]).reason == "parameter_unknown"
 
@@ -165,6 +205,31 @@ def test_a_damaged_original_is_not_reprocessed(store: RecordingStore, intake: In
     store.objects[original_key(digest(LAT))] = DV
     headers = tuple(reprocess_headers(VERSION, digest(LAT)))
     assert refused(intake.handle([record("s3://centre/gone.png", headers=headers)])[0]).reason == "digest_mismatch"
+
+
+def test_a_record_whose_source_is_away_is_set_aside_and_the_others_go_on(store: RecordingStore, intake: Intake) -> None:
+    class Away(MemoryStore):
+        def get_source(self, uri: S3Uri, limit: int) -> bytes:
+            raise SourceUnavailable("no answer", source=uri.origin, server="objects")
+
+    intake._source = Fetcher(Away(), IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
+    one = record("s3://centre/dv.png", headers=(("trace", b"1"),))
+    outcome = intake.handle([one])[0]
+    assert isinstance(outcome, Done)
+    (message,) = outcome.messages
+    assert (message.topic, message.key, message.value) == (IMAGE_RETRIES[0], one.key, one.value)
+    state, headers = retry_state(message.headers)
+    assert headers == one.headers
+    assert state is not None
+    assert (state.topic, state.attempts, state.since, state.error) == (IMAGES.name, 1, CLOCK, "no answer")
+    assert store.objects == {}
+
+
+def test_a_fault_of_our_own_store_holds_the_record(store: RecordingStore, intake: Intake) -> None:
+    store.failing = "views/"
+    with pytest.raises(Retriable) as caught:
+        intake.handle([record("s3://centre/dv.png")])
+    assert not isinstance(caught.value, SourceUnavailable)
 
 
 def test_a_missing_bucket_stops_the_start(store: RecordingStore, intake: Intake) -> None:

@@ -161,7 +161,7 @@ def shadow_call(specimen: str, *, candidate: int = 4, **fields: Any) -> ShadowCa
 
 def rejection(specimen: str | None = "183808", offset: int = 0, **fields: Any) -> Rejection:
     values: dict[str, Any] = {
-        "rejection_id": rejection_id("intake", "xray.images", 0, offset),
+        "rejection_id": rejection_id("intake", "7f3c2b0e-6c1d-4f5e-9a55-2f0c8d1b7e10", "xray.images", 0, offset),
         "stage": "intake",
         "reason": "view_blank",
         "words": "the picture is blank",

@@ -44,7 +44,7 @@ def test_an_event_counts_once_however_often_it_arrives(repeated: list[Event]) ->
         assert once.counters(window)["images"] == 3
 
 
-def test_what_a_crash_cuts_off_is_never_counted_twice() -> None:
+def test_records_cut_off_by_a_crash_are_never_counted_twice() -> None:
     """The changelog is a prefix of the writes; then every event is redelivered."""
     writes: list[tuple[Any, Any]] = []
 

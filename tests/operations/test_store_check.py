@@ -42,13 +42,13 @@ class RemembersAbsence(MemoryStore):
         super().__init__()
         self.absent: set[str] = set()
 
-    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes:
+    def get(self, key: str, limit: int | None = None) -> bytes:
         if key in self.absent:
             self.absent.discard(key)
             return super().get(f"{key}.absent")
         if key not in self.objects:
             self.absent.add(key)
-        return super().get(key, bucket, limit)
+        return super().get(key, limit)
 
 
 class IgnoresConditions(MemoryStore):

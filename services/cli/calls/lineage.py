@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 
 from services.cli.output import facts, moment, seconds, short, table
-from services.common.events import CallWithdrawal, PhenotypeCall
+from services.common.events import CallWithdrawal, PhenotypeCall, Rejection
 from services.common.events.summary import describe_call, describe_review
 from services.ledger.queries import CallRecord, ImageRecord, RejectionSummary, SpecimenHistory
 
@@ -81,7 +81,7 @@ def rejections(history: SpecimenHistory) -> RenderableType:
     return table("Rejections (xray rejections show ID)", columns, rows)
 
 
-def explained(one: RejectionSummary) -> str:
+def explained(one: Rejection | RejectionSummary) -> str:
     """Return the message of a rejection, followed by the measured values and limits that it does not contain."""
     measured = [
         f"{name} {_number(value)}"
@@ -104,8 +104,8 @@ def _image(image: ImageRecord, history: SpecimenHistory, waiting: Collection[str
         outcome = "skipped"
     else:
         outcome = "waiting at intake" if event.event_id in waiting else _outcome(image, history) or ""
-    which = short(event.sha256) or event.image_uri
-    file = event.metadata.get("file_name", "")
+    which = short(event.sha256) or event.shown_uri
+    file = event.metadata.get("file_name") or event.shown_uri.rpartition("/")[2]
     return event.parameter_stable_id, image.kind, which, moment(image.announced_at), outcome, file
 
 

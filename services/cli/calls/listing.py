@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from services.cli.calls.lineage import described
-from services.cli.options import require_known
+from services.cli.options import require_known, settings_for
 from services.cli.output import console, moment, print_json, table
 from services.common.errors import Rejected
 from services.common.events import CallWithdrawal, PhenotypeCall
@@ -19,19 +19,15 @@ from services.common.kafka.reading import partitions_of
 from services.common.settings import Settings
 from services.common.topics import CALLS
 from services.ledger.database import ledger
-from services.ledger.queries import CallRecord, current_calls, known_centres, specimen_history
-from services.operations.servers import require
+from services.ledger.queries import CallRecord, current_calls, known_centres, specimen_history, specimen_named
 
 _POLL_MS: Final = 500
 _COLUMNS: Final = ("specimen", "centre", "call~", "P(abnormal)#", "uncertain~", "images#", "recorded (UTC)")
 
 
-def list_current(
-    settings: Settings, centre: str | None, since: datetime | None, *, abnormal: bool, limit: int, as_json: bool
-) -> None:
+def list_current(centre: str | None, since: datetime | None, *, abnormal: bool, limit: int, as_json: bool) -> None:
     """Print current calls that match; raises typer.BadParameter for a centre that the ledger has never seen."""
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         if centre is not None:
             require_known(centre, known_centres(connection), "centre", "--centre")
         found = current_calls(connection, centre=centre, since=since, abnormal_only=abnormal, limit=limit)
@@ -42,11 +38,10 @@ def list_current(
         console().print(table(f"{len(found)} current calls", _COLUMNS, map(_cells, found)))
 
 
-def show_one(settings: Settings, specimen: str, *, full: bool, as_json: bool) -> None:
+def show_one(specimen: str, *, full: bool, as_json: bool) -> None:
     """Print a specimen's call and lineage; exit code 1 if it is unknown or has no call."""
-    require(settings, "postgres")
-    with ledger(settings) as connection:
-        history = specimen_history(connection, specimen)
+    with ledger(settings_for("postgres")) as connection:
+        history = specimen_history(connection, specimen_named(connection, specimen))
     if history is None:
         typer.echo(f"xray: specimen {specimen!r} is unknown", err=True)
         raise typer.Exit(1)
@@ -60,10 +55,9 @@ def show_one(settings: Settings, specimen: str, *, full: bool, as_json: bool) ->
         raise typer.Exit(1)
 
 
-def follow(settings: Settings, centre: str | None, *, abnormal: bool, as_json: bool) -> None:
+def follow(centre: str | None, *, abnormal: bool, as_json: bool) -> None:
     """Print the calls that are published from now on, as any subscriber of the topic sees them, until interrupted."""
-    require(settings, "kafka")
-    for call in _new_calls(settings):
+    for call in _new_calls(settings_for("kafka")):
         if centre not in {None, call.centre} or (abnormal and isinstance(call, PhenotypeCall) and not call.abnormal):
             continue
         if as_json:

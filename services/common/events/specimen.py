@@ -65,7 +65,10 @@ class ViewReady(Event):
         description="IMPReSS parameter that the image was submitted under, for example IMPC_XRY_034_001."
     )
     image_event_id: Sha256 = Field(description="Identity of the announcement: a digest of its content.")
-    image_uri: Text = Field(description="Location of the image: s3://bucket/key, or https:// on an allow-listed host.")
+    image_uri: Text = Field(
+        description="Location of the image as announced. A query, which may hold credentials, is replaced by a part of "
+        "its SHA-256."
+    )
     image_sha256: ImageDigest
     view: DetectedView
     view_key: ViewKey

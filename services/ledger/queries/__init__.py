@@ -33,6 +33,7 @@ from services.ledger.queries.fates import (
     refused_images,
     unreadable_records,
 )
+from services.ledger.queries.identify import IdentifiedSpecimen, IdKind, find_specimen, specimen_named
 from services.ledger.queries.known import images_at_intake, known_centres, known_reasons
 from services.ledger.queries.rejections import (
     RejectionCount,
@@ -58,13 +59,10 @@ from services.ledger.queries.shadow import (
     shadowed_specimens,
 )
 from services.ledger.queries.specimens import (
-    IdentifiedSpecimen,
-    IdKind,
     ImageRecord,
     IncompleteCount,
     SpecimenHistory,
     SpecimenState,
-    find_specimen,
     incomplete_counts,
     incomplete_specimens,
     specimen_history,
@@ -135,6 +133,7 @@ __all__ = [
     "shadow_summaries",
     "shadowed_specimens",
     "specimen_history",
+    "specimen_named",
     "specimen_state",
     "specimens_after",
     "stored_calls",

@@ -74,7 +74,7 @@ def _announced(history: SpecimenHistory) -> Iterator[TraceStep]:
 
 def _image(event: ImageEvent, at: datetime, where: str) -> TraceStep:
     picture = f", picture {event.sha256[:12]}" if event.sha256 else ""
-    name = event.metadata.get("file_name", event.image_uri)
+    name = event.metadata.get("file_name", event.shown_uri)
     return TraceStep(at, "centre", f"announced {event.parameter_stable_id}{picture}: {name}", event.event_id, where)
 
 
