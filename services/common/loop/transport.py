@@ -227,7 +227,7 @@ class KafkaTransport:
 
 
 def _smaller(message: Message, error: Exception) -> Message:
-    """Return the smallest form of a rejection; raises `error` for any other event, and for one that is smallest."""
+    """Return the smallest form of a rejection; raises `error` for any other event and if nothing can be left out."""
     event = message.event
     if not isinstance(event, Rejection) or event.is_smallest:
         raise error
