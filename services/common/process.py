@@ -15,7 +15,7 @@ from services.common import http, logs, metrics
 from services.common.errors import Fatal, Retriable
 from services.common.identity import image_event_id, log_fields
 from services.common.loop.batch import BatchLoop
-from services.common.loop.handler import E, Handler
+from services.common.loop.handler import E, Handler, Interruptible
 from services.common.loop.lag import lag_exported
 from services.common.loop.transport import KafkaTransport
 from services.common.retry import retry
@@ -33,11 +33,12 @@ EXIT_FATAL: Final = 2
 def run_service(handler: Handler[E], settings: ServiceSettings) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code: 0 after a clean stop, 2 when misconfigured or broken.
 
-    On a signal the current batch is finished, published and committed, and the process leaves the group.
+    On a signal the current batch is finished, published and committed, or given back if it is Interruptible and takes
+    too long, and the process leaves the group.
     """
     stage = handler.topics.name
     logs.configure(stage, settings.log_level)
-    stop = _stop_on_signal()
+    stop = _stop_on_signal(handler)
     runner = _Runner(handler, settings, stop)
     metrics.started(stage, lambda: runner.not_ready() is None)
     try:
@@ -103,12 +104,14 @@ class _StoppedWhileStartingError(Exception):
     """A signal arrived while the process waited for a server."""
 
 
-def _stop_on_signal() -> threading.Event:
+def _stop_on_signal(handler: Handler[E]) -> threading.Event:
     stop = threading.Event()
 
     def ask(number: int, _frame: FrameType | None) -> None:
         log.info("stopping", signal=signal.Signals(number).name)
         stop.set()
+        if isinstance(handler, Interruptible):
+            handler.interrupt()
 
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)

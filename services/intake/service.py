@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 import cv2
 
 from services.common import metrics, topology
-from services.common.errors import Rejected, SourceUnavailable
+from services.common.errors import Fatal, Rejected, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady, image_kind
 from services.common.events.base import now
 from services.common.events.image import declared_view
@@ -21,20 +23,50 @@ from services.common.settings import load
 from services.common.sources.uri import WebUri
 from services.common.store import ObjectStore, ServiceStore
 from services.common.topics import VIEWS
+from services.intake.decoder.process import DecoderPool
 from services.intake.fetch import Fetcher
 from services.intake.parking import RetryPlan
+from services.intake.raster import Raster
 from services.intake.settings import IntakeSettings, Limits
 from services.intake.sources import GuardedReader, ImageReader
-from services.intake.standardise import StandardView, encode_view, standardise
+from services.intake.standardise import StandardView, encode_view, standardise_raster
+
+_LONGEST_BATCH_SECONDS: Final = 270.0
+"""Less than Kafka's max.poll.interval.ms and than SILENT_SECONDS of services/common/process.py, both 300 s."""
+
+
+class ImageDecoder(Protocol):
+    """What decodes images; `services.intake.decoder.process.DecoderPool` implements it and documents each method."""
+
+    def start(self) -> None: ...  # noqa: D102
+    def decode(self, data: bytes) -> Raster: ...  # noqa: D102
+    def interrupt(self) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
 
 
 def build(settings: IntakeSettings) -> Intake:
     """Return the intake that these settings and the XRAY_LIMIT_ variables describe; it connects at its first use."""
     limits = load(Limits)
     store = ObjectStore(settings, connections=settings.workers)
+    _check_batch(settings, limits)
+    decoder = DecoderPool(topology.INTAKE.name, limits, settings.workers)
     reader = GuardedReader(Fetcher(store, settings, limits.most_bytes))
     plan = RetryPlan(Intake.topics.retries, timedelta(hours=settings.source_retry_hours))
-    return Intake(store, reader, limits, plan, workers=settings.workers)
+    return Intake(store, reader, decoder, limits, plan, workers=settings.workers)
+
+
+def _check_batch(settings: IntakeSettings, limits: Limits) -> None:
+    """A batch of the slowest images must be done before the loop counts as hanging and the group gives it to another.
+
+    Otherwise the batch would be handled again and again.
+    """
+    seconds = math.ceil(settings.batch_size / settings.workers) * limits.decoder_seconds
+    if seconds > _LONGEST_BATCH_SECONDS:
+        msg = (
+            f"a batch of {settings.batch_size} images may take {seconds:g} s, more than {_LONGEST_BATCH_SECONDS:g} s: "
+            "lower XRAY_BATCH_SIZE or XRAY_LIMIT_DECODER_SECONDS, or raise XRAY_WORKERS"
+        )
+        raise Fatal(msg)
 
 
 class Intake(PerRecordHandler[ImageEvent]):
@@ -47,23 +79,36 @@ class Intake(PerRecordHandler[ImageEvent]):
         self,
         store: ServiceStore,
         source: ImageReader,
+        decoder: ImageDecoder,
         limits: Limits,
         plan: RetryPlan,
         *,
         workers: int,
         now: Callable[[], datetime] = now,
     ) -> None:
-        """Fetch from `source`, store in `store`, with `workers` threads; `now` is the clock of the published events.
+        """Fetch from `source`, decode with `decoder`, store in `store`, with `workers` threads.
 
-        `plan` decides what happens to a record whose source does not answer.
+        `plan` decides what happens to a record whose source does not answer; `now` is the clock of the published
+        events.
         """
         super().__init__(workers)
-        self._store, self._source, self._limits, self._plan, self._now = store, source, limits, plan, now
+        self._store, self._source, self._decoder, self._limits = store, source, decoder, limits
+        self._plan, self._now = plan, now
 
     def start(self) -> None:
         """Check the bucket; this service has its own threads, and OpenCV's would only compete with them."""
         cv2.setNumThreads(1)
         self._store.check_bucket()
+        self._decoder.start()
+
+    def interrupt(self) -> None:
+        """Give up images that take long to decode."""
+        self._decoder.interrupt()
+
+    def close(self) -> None:
+        """Stop the threads and the decoder processes."""
+        super().close()
+        self._decoder.close()
 
     def handle_one(self, record: Record[ImageEvent]) -> Done:
         """Standardise one image, or set its record aside; raises Rejected if it cannot be used."""
@@ -89,8 +134,10 @@ class Intake(PerRecordHandler[ImageEvent]):
         original = original_key(sha256)
         if uri != self._source.own(original):
             self._put(original, data)
+        with metrics.step(self.stage, "decode"):
+            raster = self._decoder.decode(data)
         with metrics.step(self.stage, "standardise"):
-            view = standardise(data, declared_view(kind), self._limits)
+            view = standardise_raster(raster, declared_view(kind), self._limits)
         return Done((Message(VIEWS, self._stored(record, event, sha256, view)),))
 
     def _put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:

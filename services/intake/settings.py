@@ -27,8 +27,17 @@ class Limits(BaseSettings):
     """Most pixels of one frame: `image_too_many_pixels`."""
     most_frames: int = Field(default=4, ge=1)
     """Most frames or pages of one file, of which the first is used: `too_many_frames`."""
+    most_dicom_elements: int = Field(default=50_000, ge=100)
+    """Most elements, items and fragments of a DICOM file: `dicom_too_complex`."""
     least_side: int = Field(default=96, ge=32)
     """Fewest pixels of the shorter side: `image_too_small`."""
+    decoder_seconds: float = Field(default=15.0, gt=0, le=300)
+    """Most time for decoding one image, in seconds: `decoder_limit`."""
+    decoder_cpu_seconds: float = Field(default=10.0, gt=0, le=300)
+    """Most processor time for decoding one image, in seconds: `decoder_limit`."""
+    decoder_memory_mb: int = Field(default=1024, ge=64)
+    """Most memory of a decoder process in MB, in addition to the 100 MB of its libraries; not enforced on macOS:
+    `decoder_limit`."""
     least_stored_range: float = Field(default=0.003, ge=0, le=1)
     """Least `stored_range`: `blank`."""
     least_outline: float = Field(default=1.0, ge=0)

@@ -48,12 +48,16 @@ class StandardView:
 
 
 def standardise(data: bytes, declared: View | None, limits: Limits) -> StandardView:
-    """Standardise one file; raises Rejected with a reason code of docs/intake.md.
+    """Standardise one file of known origin; raises Rejected with a reason code of docs/intake.md.
 
     `declared` is the view that the image's parameter declares, None when unknown. The same bytes always give the same
-    view.
+    view. Intake decodes in a child process (`services.intake.decoder`) and standardises the raster.
     """
-    raster = decode(data, limits)
+    return standardise_raster(decode(data, limits), declared, limits)
+
+
+def standardise_raster(raster: Raster, declared: View | None, limits: Limits) -> StandardView:
+    """Standardise a decoded image; see `standardise`."""
     found = find(raster)
     trunk = find_trunk(found.animal.mask)
     scores = measure(raster, found, trunk)

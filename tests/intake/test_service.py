@@ -18,19 +18,34 @@ from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import reprocess_headers
 from services.common.sources.uri import S3Uri
 from services.common.topics import IMAGE_RETRIES, IMAGES, VIEWS
+from services.intake.decode import decode
+from services.intake.decoder.process import DecoderPool
 from services.intake.fetch import Fetcher
 from services.intake.parking import RetryPlan
-from services.intake.service import Intake
+from services.intake.raster import Raster
+from services.intake.service import Intake, build
 from services.intake.settings import IntakeSettings
 from services.intake.standardise import decode_view, standardise
 from tests.common.memory_store import MemoryStore
 from tests.intake.files import LIMITS, encoded, exposure, grey
+from tests.intake.hostile import dicom_with_empty_items
 from tests.ledger.examples import NOON
 
 CLOCK = datetime(2026, 5, 1, tzinfo=UTC)
 DV = encoded(grey(exposure("DV")), ".png")
 LAT = encoded(grey(exposure("LAT")), ".png")
+PLAN = RetryPlan(IMAGE_RETRIES, timedelta(hours=24), now=lambda: CLOCK)
 BLANK = encoded(np.zeros((600, 600), np.uint8), ".png")
+
+
+class InProcessDecoder:
+    """Decodes in this process: the images of these tests are known."""
+
+    def start(self) -> None: ...
+    def interrupt(self) -> None: ...
+    def close(self) -> None: ...
+    def decode(self, data: bytes) -> Raster:
+        return decode(data, LIMITS)
 
 
 class RecordingStore(MemoryStore):
@@ -57,8 +72,7 @@ def store() -> RecordingStore:
 @pytest.fixture
 def intake(store: RecordingStore) -> Iterator[Intake]:
     fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
-    plan = RetryPlan(IMAGE_RETRIES, timedelta(hours=24), now=lambda: CLOCK)
-    with closing(Intake(store, fetcher, LIMITS, plan, workers=2, now=lambda: CLOCK)) as intake:
+    with closing(Intake(store, fetcher, InProcessDecoder(), LIMITS, PLAN, workers=2, now=lambda: CLOCK)) as intake:
         yield intake
 
 
@@ -150,6 +164,27 @@ def test_a_bad_image_costs_only_itself_and_its_original_is_kept(store: Recording
     assert published(outcomes[3]).image_sha256 == digest(DV)
     assert {original_key(digest(data)) for data in (BLANK, b"no picture", DV)} <= set(store.objects)
     assert sum(key.startswith("views/") for key in store.objects) == 1
+
+
+def test_a_hostile_image_costs_only_itself(store: RecordingStore) -> None:
+    """Its decoder process is killed at a limit; the images next to it and after it are decoded."""
+    limits = LIMITS.model_copy(update={"decoder_cpu_seconds": 1.0, "most_dicom_elements": 10**8})
+    store.other_buckets["centre"]["hostile.dcm"] = dicom_with_empty_items(8_000_000)
+    fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
+    names = ["hostile.dcm", "dv.png", "dv.png", "lat.png"]
+    with closing(Intake(store, fetcher, DecoderPool("intake", limits, 2), limits, PLAN, workers=2)) as intake:
+        intake.start()
+        outcomes = intake.handle([record(f"s3://centre/{name}") for name in names])
+    assert refused(outcomes[0]).reason == "decoder_limit"
+    assert [published(outcome).image_sha256 for outcome in outcomes[1:]] == [digest(DV), digest(DV), digest(LAT)]
+
+
+def test_a_batch_that_could_outlast_the_group_s_patience_is_misconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRAY_LIMIT_DECODER_SECONDS", "20")
+    with pytest.raises(Fatal, match="XRAY_BATCH_SIZE"):
+        build(IntakeSettings(batch_size=32, workers=2))
+    with closing(build(IntakeSettings(batch_size=32, workers=4))):
+        pass
 
 
 def test_an_unknown_parameter_is_rejected(intake: Intake) -> None:

@@ -25,6 +25,7 @@ from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore
 from services.common.topics import IMAGE_RETRIES, IMAGES, VIEWS
 from services.common.topology import INTAKE
+from services.intake.decoder.process import DecoderPool
 from services.intake.fetch import Fetcher
 from services.intake.parking import RetryPlan
 from services.intake.service import Intake
@@ -118,7 +119,8 @@ def running(settings: IntakeSettings) -> Iterator[None]:
     retries = tuple(replace(one, delay_seconds=seconds) for one, seconds in zip(IMAGE_RETRIES, DELAYS, strict=True))
     store = ObjectStore(settings)
     fast = GuardedReader(Fetcher(store, settings, Limits().most_bytes), lambda: FASTER * time.monotonic())
-    intake = Intake(store, fast, Limits(), RetryPlan(retries, timedelta(hours=1)), workers=settings.workers)
+    decoder, plan = DecoderPool(INTAKE.name, Limits(), settings.workers), RetryPlan(retries, timedelta(hours=1))
+    intake = Intake(store, fast, decoder, Limits(), plan, workers=settings.workers)
     intake.topics = replace(INTAKE, inputs=(IMAGES, *retries))
     names, stop = [topic.name for topic in intake.topics.inputs], threading.Event()
     with (

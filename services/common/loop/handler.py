@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
 from services.common.events import Event
@@ -133,6 +133,14 @@ class Handler(Protocol[E]):
 
     def close(self) -> None:
         """Release what `start` acquired."""
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A handler whose batch may take longer than a process may take to stop."""
+
+    def interrupt(self) -> None:
+        """Let a running `handle` raise Retriable within ten seconds unless it is done; called by a signal handler."""
 
 
 class PerRecordHandler(ABC, Generic[E]):

@@ -14,6 +14,7 @@ from services.common.metrics.definitions import (
     ASSIGNED,
     BATCH,
     BUILD,
+    DECODERS_LOST,
     DELAY,
     DONE,
     LAG_RECORDS,
@@ -73,6 +74,11 @@ def read_bytes(stage: str, source: str, count: int) -> None:
 def written_bytes(stage: str, target: str, count: int) -> None:
     """Count bytes written to `kafka` or `objects`."""
     WRITTEN_BYTES.labels(stage, target).inc(count)
+
+
+def decoder_lost(stage: str, cause: str) -> None:
+    """Count a decoder process that must be replaced."""
+    DECODERS_LOST.labels(stage, cause).inc()
 
 
 def lag(stage: str, topic: str, records: int, seconds: float) -> None:

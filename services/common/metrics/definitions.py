@@ -53,6 +53,12 @@ READ_BYTES: Final = Counter(
 WRITTEN_BYTES: Final = Counter(
     "xray_written_bytes_total", "Bytes written, by target: `kafka` (values), `objects`.", ["stage", "target"]
 )
+DECODERS_LOST: Final = Counter(
+    "xray_decoders_lost_total",
+    "Decoder processes of intake that were lost and replaced, by cause: `crashed`, `killed` (from outside), or the "
+    "limit that was exceeded: `seconds`, `cpu_seconds`, `memory_mb`.",
+    ["stage", "cause"],
+)
 LAG_RECORDS: Final = Gauge(
     "xray_lag_records",
     "Records after the committed offsets of the whole group; every worker reports the same value: use the max. On a "

@@ -1,5 +1,7 @@
 """Decodes the bytes of a file to one grey frame. The bytes decide the format, never a name or a declared type."""
 
+from typing import Final
+
 from services.common.errors import Rejected
 from services.intake.decode.bitmap import decode_bmp, decode_png
 from services.intake.decode.dicom import decode_dicom
@@ -19,12 +21,32 @@ _DECODERS = {
 }
 
 
+DECODE_REASONS: Final = frozenset(
+    {
+        "bits_unsupported",
+        "blank",
+        "dicom_too_complex",
+        "dicom_without_picture",
+        "format_unsupported",
+        "image_corrupt",
+        "image_empty",
+        "image_too_many_bytes",
+        "image_too_many_pixels",
+        "image_too_small",
+        "image_truncated",
+        "photometric_unsupported",
+        "too_many_frames",
+        "transfer_syntax_unsupported",
+    }
+)
+"""The reasons with which `decode` rejects a file."""
+
+
 def decode(data: bytes, limits: Limits) -> Raster:
     """Decode the first frame of a file.
 
-    Raises Rejected with one of the reasons `image_empty`, `image_too_many_bytes`, `format_unsupported`,
-    `image_too_many_pixels`, `image_too_small`, `too_many_frames`, `bits_unsupported`, `photometric_unsupported`,
-    `transfer_syntax_unsupported`, `dicom_without_picture`, `image_truncated` or `image_corrupt`.
+    Raises Rejected with one of DECODE_REASONS, or MemoryError. A file of unknown origin belongs in
+    `services.intake.decoder`, which decodes in a process with limits on time and memory.
     """
     if not data:
         raise Rejected("image_empty", "the file is empty")

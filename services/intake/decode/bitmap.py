@@ -18,6 +18,8 @@ from services.intake.settings import Limits
 
 _UNCOMPRESSED: Final = frozenset({0, 3})
 """BI_RGB and BI_BITFIELDS."""
+_MOST_CHUNKS: Final = 100_000
+"""The largest file in chunks of 1 kB has fewer; common writers use 8 kB and more."""
 _CHUNKS_OF_PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 """Colour profiles, texts (which may inflate without bound) and animation frames are removed."""
 
@@ -65,8 +67,8 @@ def _size(data: bytes) -> tuple[int, int]:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    position, kind = len(PNG_SIGNATURE), b""
-    while kind != b"IEND":
+    position = len(PNG_SIGNATURE)
+    for _ in range(_MOST_CHUNKS):
         if position + 12 > len(data):
             raise truncated(f"the PNG has no end chunk: the file ends after {len(data)} bytes")
         length, kind = struct.unpack(">I4s", data[position : position + 8])
@@ -77,4 +79,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != checksum:
             raise corrupt(f"the checksum of a PNG chunk is wrong (at byte {position})")
         yield kind, data[position:end]
+        if kind == b"IEND":
+            return
         position = end
+    raise corrupt(f"the PNG has more than {_MOST_CHUNKS} chunks")

@@ -74,9 +74,9 @@ _COLOUR: Final = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_R
 def decode_dicom(data: bytes, limits: Limits) -> Raster:
     """Decode the first frame of a DICOM file; raises Rejected (see `decode`)."""
     with quiet_pydicom():
-        dataset = read_dicom(data, limits.most_bytes)
+        dataset = read_dicom(data, limits)
         photometric = _checked_header(dataset, limits)
-        stored = stored_frame(dataset)
+        stored = stored_frame(dataset, limits)
         if stored.shape != (dataset.Rows, dataset.Columns):
             raise corrupt(
                 f"the frame has {list(stored.shape)} pixels, the header declares {[dataset.Rows, dataset.Columns]}"
@@ -106,6 +106,7 @@ def _checked_header(dataset: FileDataset, limits: Limits) -> str:
     photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
     allocated, stored = int(dataset.get("BitsAllocated", 0)), int(dataset.get("BitsStored", 0))
     if photometric not in _GREY | _COLOUR:
+        photometric = photometric[:16]
         raise Rejected(
             "photometric_unsupported",
             f"the photometric interpretation is {photometric}, supported are MONOCHROME1, MONOCHROME2, RGB and YBR",

@@ -1,6 +1,5 @@
 """Decodes the stored values of a DICOM file's first frame with the codec of its transfer syntax."""
 
-import re
 import struct
 from typing import Any, Final
 
@@ -27,10 +26,13 @@ from pydicom.uid import (
 )
 
 from services.common.errors import Rejected
+from services.intake.decode.dicom_file import too_complex
 from services.intake.decode.errors import corrupt, truncated
 from services.intake.decode.grey import to_grey
 from services.intake.decode.jpeg import JpegHeader, read_jpeg_header, without_end
+from services.intake.decode.wavelet import WaveletHeader, read_wavelet_header
 from services.intake.raster import Grey
+from services.intake.settings import Limits
 
 _JPEG: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
 _WAVELET: Final = frozenset({*JPEG2000TransferSyntaxes, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL})
@@ -38,29 +40,51 @@ _CODESTREAM_END: Final = b"\xff\xd9"
 _FURTHER_DATA: Final = b"\x5a\xa6\x31\xc7" * 16
 _PADDING: Final = b"\x00\xff"
 """What encoders append to make a frame's length even."""
-_SIZ: Final = re.compile(rb"\xff\x4f\xff\x51....(.{16})", re.DOTALL)
-"""Start of a JPEG 2000 codestream: SOC, SIZ with length and capabilities, then Xsiz, Ysiz, XOsiz, YOsiz."""
+_SYNTAXES: Final = _JPEG | _WAVELET | frozenset({*JPEGLSTransferSyntaxes, RLELossless})
+"""The compressed transfer syntaxes that have a decoder."""
+_ITEM: Final = struct.Struct("<HHI")
+_ITEM_TAG: Final = (0xFFFE, 0xE000)
+_MOST_TABLE_BYTES: Final = 1 << 16
+"""Most bytes of the Basic Offset Table, which has four per frame."""
 
 
-def stored_frame(dataset: FileDataset) -> Grey:
+def stored_frame(dataset: FileDataset, limits: Limits) -> Grey:
     """Return the first frame as stored, uint8 or uint16 [rows, columns]; colour is reduced to luma.
 
-    Raises Rejected `transfer_syntax_unsupported`, `image_truncated` or `image_corrupt`; codecs' own errors are not
-    caught.
+    Raises Rejected `transfer_syntax_unsupported`, `image_truncated`, `image_corrupt` or `dicom_too_complex` (too many
+    fragments); codecs' own errors are not caught.
     """
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    if syntax.is_compressed and not syntax.is_deflated:
+        if syntax not in _SYNTAXES:
+            name = syntax[:64]  # the most that a UID may have
+            raise Rejected(
+                "transfer_syntax_unsupported", f"no decoder for transfer syntax {name}", transfer_syntax=name
+            )
+        _check_fragments(dataset.PixelData, limits.most_dicom_elements)
     if syntax in _JPEG:
         return _jpeg_frame(_compressed_frame(dataset), dataset)
     if syntax in _WAVELET:
-        _check_wavelet_size(_compressed_frame(dataset), dataset)
+        _check_wavelet(read_wavelet_header(_compressed_frame(dataset)), dataset)
     elif syntax in JPEGLSTransferSyntaxes:
         _check_jpeg_size(read_jpeg_header(_compressed_frame(dataset)), dataset)
-    elif syntax != RLELossless and (syntax.is_compressed and not syntax.is_deflated):
-        raise Rejected(
-            "transfer_syntax_unsupported", f"no decoder for transfer syntax {syntax}", transfer_syntax=syntax
-        )
     frame, properties = get_decoder(syntax).as_array(dataset, raw=True, index=0)
     return _unsigned_grey(frame, str(properties["photometric_interpretation"]))
+
+
+def _check_fragments(pixel_data: bytes, most: int) -> None:
+    """Count the fragments, of which pydicom makes a list, and check the table in front of them."""
+    position = 0
+    for number in range(most + 2):
+        if position + _ITEM.size > len(pixel_data):
+            return
+        group, element, length = _ITEM.unpack_from(pixel_data, position)
+        if (group, element) != _ITEM_TAG:
+            return
+        if number == 0 and length > _MOST_TABLE_BYTES:
+            raise too_complex("bytes in the table of frames", _MOST_TABLE_BYTES)
+        position += _ITEM.size + length
+    raise too_complex("fragments", most)
 
 
 def _compressed_frame(dataset: FileDataset) -> bytes:
@@ -107,12 +131,11 @@ def _check_declared(rows: int, columns: int, dataset: FileDataset) -> None:
         )
 
 
-def _check_wavelet_size(frame: bytes, dataset: FileDataset) -> None:
-    found = _SIZ.search(frame, 0, 4096)
-    if found is None:
-        raise corrupt("the frame is not a JPEG 2000 codestream")
-    right, bottom, left, top = struct.unpack(">IIII", found[1])
-    _check_declared(bottom - top, right - left, dataset)
+def _check_wavelet(header: WaveletHeader, dataset: FileDataset) -> None:
+    _check_declared(header.rows, header.columns, dataset)
+    samples = int(dataset.get("SamplesPerPixel", 1))
+    if header.components != samples:
+        raise corrupt(f"the compressed frame has {header.components} components, the header declares {samples}")
 
 
 def _unsigned_grey(frame: NDArray[Any], photometric: str) -> Grey:

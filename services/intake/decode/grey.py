@@ -48,14 +48,11 @@ _OPAQUE = 0.5
 
 
 def decode_with_opencv(data: bytes, name: str, limits: Limits, facts: dict[str, JsonValue]) -> Raster:
-    """Decode a checked file; raises Rejected `image_corrupt` or `bits_unsupported`.
+    """Decode a checked file; raises Rejected `image_corrupt` or `bits_unsupported`, or OpenCV's own error.
 
     EXIF rotation is ignored: the view is oriented by the animal itself.
     """
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise corrupt(f"the {name} cannot be decoded") from error
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise corrupt(f"the {name} cannot be decoded")
     check_size(image.shape[1], image.shape[0], 1, limits)

@@ -17,6 +17,8 @@ _START_OF_SCAN: Final = 0xDA
 _END_OF_IMAGE: Final = 0xD9
 _SEQUENTIAL: Final = frozenset({0xC0, 0xC1})
 _PROGRESSIVE: Final = 0xC2
+_MOST_SEGMENTS: Final = 10_000
+_FILL: Final = re.compile(rb"\xff+(?=\xff)")
 _MOST_SCANS: Final = 64
 """A progressive file has about ten; each scan costs a pass over all pixels."""
 # In entropy-coded data an FF is stuffed with 00, repeated, or starts a restart marker (JPEG-LS stuffs with a bit: any
@@ -80,7 +82,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     """
     frame: tuple[int, int, int, int] | None = None
     position, scans, end = 2, 0, 0
-    while True:
+    for _ in range(_MOST_SEGMENTS):
         marker, position = _marker(data, position)
         if marker == _END_OF_IMAGE:
             break
@@ -94,14 +96,16 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         if marker == _START_OF_SCAN:
             scans += 1
             position = end = _end_of_scan(data, position)
+    else:
+        raise corrupt(f"the JPEG has more than {_MOST_SEGMENTS} segments")
     if frame is None or not 0 < scans <= _MOST_SCANS:
         raise corrupt(f"the JPEG must have a frame header and 1 to {_MOST_SCANS} scans, it has {scans} scans")
     return JpegHeader(*frame, scans, end)
 
 
 def _marker(data: bytes, position: int) -> tuple[int, int]:
-    while data[position : position + 2] == b"\xff\xff":
-        position += 1
+    if fill := _FILL.match(data, position):
+        position = fill.end()
     if position + 2 > len(data):
         raise truncated(f"the JPEG has no end-of-image marker: the file ends after {len(data)} bytes")
     if data[position] != 0xFF:

@@ -11,11 +11,18 @@ from services.intake.raster import Raster
 from services.intake.settings import Limits
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLE_FORMAT = 256, 257, 258, 259, 339
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
 _OFFSETS_AND_COUNTS: Final = ((273, 279), (324, 325))
 """Tags of strips, tags of tiles."""
+_NEEDED: Final = frozenset(
+    {_WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLE_FORMAT, _TILE_WIDTH, _TILE_LENGTH, 273, 279, 324, 325}
+)
+"""The values of all other tags are skipped: thousands of entries may name the same million values."""
 _NUMBERS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
 """Field types BYTE, SHORT, LONG, LONG8."""
 _MOST_ENTRIES: Final = 4096
+_MOST_SAMPLES: Final = 5
+"""OpenCV accepts at most four samples per pixel."""
 _MOST_SEGMENTS: Final = 1_000_000
 
 Tags = dict[int, tuple[int, ...]]
@@ -45,7 +52,8 @@ def decode_tiff(data: bytes, limits: Limits) -> Raster:
     if not {_WIDTH, _LENGTH} <= tags.keys():
         raise corrupt("the TIFF directory has no image size")
     check_size(tags[_WIDTH][0], tags[_LENGTH][0], pages, limits)
-    bits = set(tags.get(_BITS, (1,)))
+    _check_tile(tags, limits)
+    bits = set(tags.get(_BITS, (1,))[:_MOST_SAMPLES])
     if not (bits <= {8} or bits <= {16}) or set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
         raise Rejected(
             "bits_unsupported",
@@ -66,24 +74,44 @@ def _directories(data: bytes, layout: _Layout, start: int, limits: Limits) -> tu
             raise corrupt(f"the TIFF directory has {entries} entries, the limit is {_MOST_ENTRIES}")
         position += struct.calcsize(layout.count)
         if first is None:
-            found = (_entry(data, layout, position + number * layout.entry) for number in range(entries))
-            first = {tag: values for tag, values in found if values}
+            first = _tags(data, layout, position, entries)
         (position,) = struct.unpack_from(layout.word, data, position + entries * layout.entry)
         pages += 1
     return first or {}, pages
 
 
-def _entry(data: bytes, layout: _Layout, position: int) -> tuple[int, tuple[int, ...]]:
-    tag, kind = struct.unpack_from(layout.order + "HH", data, position)
+def _tags(data: bytes, layout: _Layout, position: int, entries: int) -> Tags:
+    """Read one directory. A tag may occur once: of duplicates, libtiff and this reader might use different ones."""
+    tags: Tags = {}
+    seen: set[int] = set()
+    for start in range(position, position + entries * layout.entry, layout.entry):
+        (tag,) = struct.unpack_from(layout.order + "H", data, start)
+        if tag in seen:
+            raise corrupt(f"the TIFF directory has more than one tag {tag}")
+        seen.add(tag)
+        if tag in _NEEDED and (values := _values(data, layout, start)):
+            tags[tag] = values
+    return tags
+
+
+def _values(data: bytes, layout: _Layout, position: int) -> tuple[int, ...]:
+    (kind,) = struct.unpack_from(layout.order + "H", data, position + 2)
     (count,) = struct.unpack_from(layout.word, data, position + 4)
     letter = _NUMBERS.get(kind)
     if letter is None or not 0 < count <= _MOST_SEGMENTS:
-        return tag, ()
+        return ()
     values = f"{layout.order}{count}{letter}"
     offset = position + 4 + layout.inline
     if struct.calcsize(values) > layout.inline:
         (offset,) = struct.unpack_from(layout.word, data, offset)
-    return tag, struct.unpack_from(values, data, offset)
+    return struct.unpack_from(values, data, offset)
+
+
+def _check_tile(tags: Tags, limits: Limits) -> None:
+    """A decoder allocates a whole tile, however small the image is."""
+    columns, rows = tags.get(_TILE_WIDTH, (1,))[0], tags.get(_TILE_LENGTH, (1,))[0]
+    if columns * rows > limits.most_pixels:
+        raise corrupt(f"the TIFF has tiles of {columns}x{rows} pixels, the limit is {limits.most_pixels}")
 
 
 def _check_segments(tags: Tags, size: int) -> None:
