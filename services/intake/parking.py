@@ -7,6 +7,7 @@ from typing import Final
 from services.common.errors import Rejected, SourceUnavailable
 from services.common.events import ImageEvent
 from services.common.events.base import now
+from services.common.kafka.batches import RECORD_HEADERS
 from services.common.loop import Done, Message, Record, RetryState
 from services.common.loop.retries import LONGEST_ERROR
 from services.common.topics import Topic
@@ -38,8 +39,8 @@ class RetryPlan:
         busy = isinstance(error, SourceBusy)
         if not busy and age >= self._limit.total_seconds():
             raise _rejected(state, error, f"for {age / 3600:.1f} h")
-        if _size(record) > LARGEST_BYTES:
-            raise _rejected(state, error, f"and the record is larger than {LARGEST_BYTES} bytes, too large to wait")
+        if not _can_wait(record):
+            raise _rejected(state, error, "and the record is too large to wait")
         wait = error.wait_seconds if isinstance(error, SourceBusy) else age
         topic = max((one for one in self._topics if one.delay_seconds <= wait), key=_delay, default=self._topics[0])
         message = Message(topic, record.event, state.added_to(record.headers), record)
@@ -72,9 +73,11 @@ def _rejected(state: RetryState, error: SourceUnavailable, why: str) -> Rejected
     )
 
 
-def _size(record: Record[ImageEvent]) -> int:
+def _can_wait(record: Record[ImageEvent]) -> bool:
+    """Whether the record can be read from a retry topic with one more header."""
     headers = sum(len(name.encode()) + len(value) for name, value in record.headers)
-    return len(record.key or b"") + len(record.value or b"") + headers
+    size = len(record.key or b"") + len(record.value or b"") + headers
+    return size <= LARGEST_BYTES and len(record.headers) < RECORD_HEADERS
 
 
 def _delay(topic: Topic) -> float:

@@ -88,7 +88,7 @@ class Intake(PerRecordHandler[ImageEvent]):
     ) -> None:
         """Fetch from `source`, decode with `decoder`, store in `store`, with `workers` threads.
 
-        `plan` decides what happens to a record whose source does not answer. `now` is the clock of the published
+        `plan` decides what happens to a record whose source does not answer; `now` is the clock of the published
         events.
         """
         super().__init__(workers)

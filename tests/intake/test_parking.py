@@ -1,12 +1,14 @@
 """How long a record waits for its source, and what happens when its time is over."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from services.common.errors import Rejected, SourceUnavailable
 from services.common.events import ImageEvent
+from services.common.kafka.batches import RECORD_HEADERS
 from services.common.loop import Done, Record
 from services.common.loop.retries import retry_state
 from services.common.topics import IMAGE_RETRIES, IMAGES
@@ -100,6 +102,14 @@ def test_a_record_that_is_too_large_to_wait_is_rejected_at_once() -> None:
     event = image("m", metadata={"note": "x" * LARGEST_BYTES})
     with pytest.raises(Rejected, match="too large to wait"):
         world.plan.outcome(record(event), FAILED)
+
+
+def test_a_record_with_as_many_headers_as_can_be_read_is_rejected_at_once() -> None:
+    world = World()
+    most = tuple((f"h{number}", b"") for number in range(RECORD_HEADERS))
+    with pytest.raises(Rejected, match="too large to wait"):
+        world.plan.outcome(replace(world.record, headers=most), FAILED)
+    assert parked(world.plan.outcome(replace(world.record, headers=most[1:]), FAILED))
 
 
 def test_a_fast_clock_at_another_worker_does_no_harm() -> None:

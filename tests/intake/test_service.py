@@ -34,6 +34,7 @@ from tests.ledger.examples import NOON
 CLOCK = datetime(2026, 5, 1, tzinfo=UTC)
 DV = encoded(grey(exposure("DV")), ".png")
 LAT = encoded(grey(exposure("LAT")), ".png")
+PLAN = RetryPlan(IMAGE_RETRIES, timedelta(hours=24), now=lambda: CLOCK)
 BLANK = encoded(np.zeros((600, 600), np.uint8), ".png")
 
 
@@ -71,8 +72,7 @@ def store() -> RecordingStore:
 @pytest.fixture
 def intake(store: RecordingStore) -> Iterator[Intake]:
     fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
-    plan = RetryPlan(IMAGE_RETRIES, timedelta(hours=24), now=lambda: CLOCK)
-    with closing(Intake(store, fetcher, InProcessDecoder(), LIMITS, plan, workers=2, now=lambda: CLOCK)) as intake:
+    with closing(Intake(store, fetcher, InProcessDecoder(), LIMITS, PLAN, workers=2, now=lambda: CLOCK)) as intake:
         yield intake
 
 
@@ -172,8 +172,7 @@ def test_a_hostile_image_costs_only_itself(store: RecordingStore) -> None:
     store.other_buckets["centre"]["hostile.dcm"] = dicom_with_empty_items(8_000_000)
     fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
     names = ["hostile.dcm", "dv.png", "dv.png", "lat.png"]
-    decoder, plan = DecoderPool("intake", limits, 2), RetryPlan(IMAGE_RETRIES, timedelta(hours=24))
-    with closing(Intake(store, fetcher, decoder, limits, plan, workers=2)) as intake:
+    with closing(Intake(store, fetcher, DecoderPool("intake", limits, 2), limits, PLAN, workers=2)) as intake:
         intake.start()
         outcomes = intake.handle([record(f"s3://centre/{name}") for name in names])
     assert refused(outcomes[0]).reason == "decoder_limit"

@@ -179,27 +179,28 @@ def test_every_record_of_a_retry_topic_comes_after_its_delay_and_other_topics_do
     settings: IntakeSettings,
 ) -> None:
     """More records than fit into one poll in each partition: kafka-python then has decoded records that it keeps."""
-    delay, retries = 3.0, [topic.name for topic in IMAGE_RETRIES]
-    group = settings.model_copy(update={"group_prefix": "delays-"})
+    own = [replace(topic, name=f"delays.{topic.name}") for topic in (*IMAGE_RETRIES, VIEWS)]
+    ensure_topics(settings, own)
+    delay, live_topic, retries = 3.0, own[-1].name, [topic.name for topic in own[:-1]]
     expected = {(topic, partition): list(range(100)) for topic in retries for partition in range(settings.partitions)}
     found: dict[tuple[str, int], list[int]] = {where: [] for where in expected}
     live = 0
     with (
         publisher(settings) as producer,
         closing(
-            KafkaTransport(group, "test", [*retries, VIEWS.name], delays=dict.fromkeys(retries, delay))
+            KafkaTransport(settings, "delays", [*retries, live_topic], delays=dict.fromkeys(retries, delay))
         ) as transport,
     ):
         transport.subscribe(retries)
         wait(30, lambda: transport.poll(0.1) == [] and transport.assigned > 0)
-        for topic, partition in [*list(expected) * 100, *[(VIEWS.name, 0)] * 100]:
+        for topic, partition in [*list(expected) * 100, *[(live_topic, 0)] * 100]:
             producer.send(topic, value=b"x", partition=partition)
         producer.flush()
         deadline = time.monotonic() + 30
         while found != expected:
             assert time.monotonic() < deadline
             for record in transport.poll(0.1):
-                if record.topic == VIEWS.name:
+                if record.topic == live_topic:
                     live += 1
                     continue
                 assert time.time() >= record.timestamp.timestamp() + delay
