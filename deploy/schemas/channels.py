@@ -88,6 +88,14 @@ CHANNELS: Final = (
         reading=_INNER,
     ),
     Channel(
+        topics.WITHDRAWN,
+        _SPECIMEN,
+        duplicates="A repeated withdrawal changes nothing: what it withdraws is withdrawn for ever.",
+        reading="Centres and operators write it. " + _ANY_GROUP,
+        writers=("phenotyping centres (any Kafka producer)",),
+        received=True,
+    ),
+    Channel(
         topics.SPECIMENS,
         _SPECIMEN,
         duplicates="A set of views has one `revision`; a lower revision that arrives later is older.",
@@ -103,7 +111,8 @@ CHANNELS: Final = (
         topics.CALLS,
         _SPECIMEN,
         duplicates="The same call has the same `call_id`. The current call of a specimen is the one with the highest "
-        "(`preprocessing_generation`, `revision`, `activation`, `call_id`), whatever the order of arrival.",
+        "(`preprocessing_generation`, `revision`, `activation`, `call_id`), whatever the order of arrival. A record "
+        "with `status` `withdrawn` (CallWithdrawal) ranks in the same way: while it ranks highest, there is no call.",
         reading="Superseded calls stay on the topic: rank them as above. Use one group for each database that is fed; "
         "start at `earliest`, turn automatic commits off, and commit after you stored what you read. The group can "
         "have at most as many members as there are partitions; all calls of an animal are on one partition.",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from services.cli.options import SinceOption, require_known
-from services.cli.output import JsonOption, console, facts, moment, print_json, short, table
+from services.cli.options import SinceOption, require_known, settings_for
+from services.cli.output import JsonOption, console, facts, moment, print_json, short, table, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -55,14 +55,10 @@ def list_(
         xray rejections list --counts --centre TCP
         xray rejections list --reason digest_mismatch --since 1d
     """
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.ledger.queries import rejection_counts, rejections
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         _require_known(connection, reason, centre)
         if counts:
             _print_counts(rejection_counts(connection, centre=centre, since=since), as_json=as_json)
@@ -93,14 +89,10 @@ def show(
     """
     from services.common.errors import Rejected
     from services.common.events.rejection import UNREADABLE
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.operations.replay import find
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         one = find(connection, rejection)
     if save is not None:
         if one.original_bytes() is None and (one.left_out or one.reason == UNREADABLE):
@@ -140,17 +132,14 @@ def replay_(
         xray rejections replay 3f9a1c 77b0de
         xray rejections replay --reason object_missing --dry-run
     """
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.operations.replay import choose, replay
-    from services.operations.servers import require
 
     filters = {"reason": reason, "stage": stage, "centre": centre, "biological_sample_id": specimen}
     if not ids and not any(filters.values()):
         message = "give ids of rejections, or --reason, --stage, --centre or --specimen"
         raise typer.BadParameter(message, param_hint="ID")
-    settings = load(Settings)
-    require(settings, "kafka", "postgres")
+    settings = settings_for("kafka", "postgres")
     count = 0
     with ledger(settings) as connection:
         _require_known(connection, reason, centre)
@@ -193,7 +182,8 @@ def _print_replayed(one: Rejection, *, dry_run: bool, as_json: bool) -> None:
         sent: dict[str, Any] = {"rejection_id": one.rejection_id, "topic": one.source_topic, "reason": one.reason}
         print_json(sent | {"sent": not dry_run})
     else:
-        typer.echo(f"{short(one.rejection_id)}  {one.source_topic}  {one.reason}  {one.biological_sample_id or ''}")
+        specimen = visible(one.biological_sample_id or "")
+        typer.echo(f"{short(one.rejection_id)}  {one.source_topic}  {one.reason}  {specimen}")
 
 
 def _described(one: Rejection) -> Iterator[RenderableType]:

@@ -19,10 +19,10 @@ def status(*, as_json: JsonOption = False) -> None:
     """Show the health of every server, the topics with their end offsets, and the workers and lag of every service.
 
     Each server is asked for a real operation: S3 stores an object, Triton infers with every active model version. A
-    dead server is shown within four seconds, one that hangs within ten. `lag` is the number of records that wait for a
-    service, and `waiting in` shows in which topic. Images whose host or bucket does not answer are listed separately,
-    with the time of the next attempt. Exit code 1 when a server fails or a topic is missing; a service without workers
-    only gets a remark.
+    server that is dead or sends nothing is shown within four seconds, one that hangs in the operation within ten.
+    `lag` is the number of records that wait for a service, and `waiting in` shows in which topic. Images whose host or
+    bucket does not answer are listed separately, with the time of the next attempt. Exit code 1 when a server fails or
+    a topic is missing; a service without workers only gets a remark.
 
     Examples:
 

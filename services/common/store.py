@@ -32,7 +32,7 @@ class ServiceStore(Protocol):
     def put_new(self, key: str, data: bytes) -> bool: ...  # noqa: D102
     def get(self, key: str, limit: int | None = None) -> bytes: ...  # noqa: D102
     def get_source(self, uri: S3Uri, limit: int) -> bytes: ...  # noqa: D102
-    def keys(self, prefix: str) -> list[str]: ...  # noqa: D102
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]: ...  # noqa: D102
     def check_bucket(self) -> None: ...  # noqa: D102
 
 
@@ -60,6 +60,7 @@ class ObjectStore:
                 aws_access_key_id=key or None,
                 aws_secret_access_key=secret if key else None,
                 region_name=settings.s3_region,
+                verify=settings.s3_ca_file or None,
                 config=Config(
                     connect_timeout=3,
                     read_timeout=20,
@@ -129,14 +130,16 @@ class ObjectStore:
             return False
         return True
 
-    def keys(self, prefix: str) -> list[str]:
-        """List all keys below `prefix`, in byte order."""
-        return list(self.etags(prefix))
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
+        """List the keys below `prefix`, in byte order: all, or the first `limit`."""
+        return list(self.etags(prefix, limit))
 
-    def etags(self, prefix: str) -> dict[str, str]:
-        """List all keys below `prefix` with their ETags: a different ETag means different bytes."""
+    def etags(self, prefix: str, limit: int | None = None) -> dict[str, str]:
+        """List the keys below `prefix` with their ETags: a different ETag means different bytes."""
         with translated(f"list {prefix}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix, PaginationConfig={} if limit is None else {"MaxItems": limit}
+            )
             return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
     def delete(self, key: str) -> None:

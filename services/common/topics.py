@@ -1,12 +1,15 @@
 """Every topic: its name, event, partitions and retention. `xray init` creates them; no service creates any."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.common.events import (
+    CallWithdrawal,
     CentreStatistics,
     Event,
     ImageEvent,
+    ImageWithdrawal,
     ModelActivation,
     PhenotypeCall,
     Rejection,
@@ -15,6 +18,7 @@ from services.common.events import (
     SpecimenReady,
     TensorReady,
     ViewReady,
+    parse_event,
 )
 
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -38,6 +42,19 @@ class Topic:
     specimen_keyed: bool = True
     config: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0
+    withdrawal: type[CallWithdrawal] | None = None
+    """The second event of a topic on which calls are prepared or published; its `status` is `withdrawn`."""
+
+    @property
+    def events(self) -> tuple[type[Event], ...]:
+        """The events on the topic."""
+        return (self.event,) if self.withdrawal is None else (self.event, self.withdrawal)
+
+    def parse(self, value: bytes | None) -> Event:
+        """Parse one value of this topic; raises Rejected as `parse_event` does."""
+        if self.withdrawal is not None and _status(value) == "withdrawn":
+            return parse_event(self.withdrawal, value)
+        return parse_event(self.event, value)
 
     def partitions(self, specimen_partitions: int) -> int:
         """Return the partition count, given that of all specimen-keyed topics."""
@@ -56,6 +73,16 @@ class Topic:
     def max_message_bytes(self) -> int:
         """Most bytes of a record."""
         return int(self.config.get("max.message.bytes", _EVENT_BYTES))
+
+
+def _status(value: bytes | None) -> object:
+    if value is None or b'"withdrawn"' not in value:
+        return None
+    try:
+        fields = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return fields.get("status") if isinstance(fields, dict) else None
 
 
 def _deleted_after(days: int) -> dict[str, str]:
@@ -77,14 +104,30 @@ IMAGE_RETRIES: Final = tuple(
 )
 """Only intake writes and reads them."""
 VIEWS: Final = Topic("xray.views", ViewReady, "a standardised view is stored", config=_deleted_after(90))
-SPECIMENS: Final = Topic("xray.specimens", SpecimenReady, "a revision of a specimen's views", config=_deleted_after(90))
-TENSORS: Final = Topic("xray.tensors", TensorReady, "a fused tensor is stored", config=_deleted_after(90))
+WITHDRAWN: Final = Topic(
+    "xray.withdrawn", ImageWithdrawal, "a picture is taken out of its specimen", config=_deleted_after(3650)
+)
+SPECIMENS: Final = Topic(
+    "xray.specimens",
+    SpecimenReady,
+    "a revision of a specimen's views",
+    config=_deleted_after(90),
+    withdrawal=CallWithdrawal,
+)
+TENSORS: Final = Topic(
+    "xray.tensors",
+    TensorReady,
+    "a fused tensor is stored",
+    config=_deleted_after(90),
+    withdrawal=CallWithdrawal,
+)
 CALLS: Final = Topic(
     "phenotype.calls",
     PhenotypeCall,
     "a phenotype call of one revision",
     # Never compacted: compaction keeps the record that came last, which need not be the current call.
     config=_deleted_after(3650),
+    withdrawal=CallWithdrawal,
 )
 REVIEWS: Final = Topic(
     "phenotype.reviews",
@@ -120,6 +163,7 @@ TOPICS: Final = (
     IMAGES,
     *IMAGE_RETRIES,
     VIEWS,
+    WITHDRAWN,
     SPECIMENS,
     TENSORS,
     CALLS,

@@ -7,7 +7,15 @@ name of its consumer group.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.common.events import Event, ImageEvent, SpecimenReady, TensorReady, ViewReady
+from services.common.events import (
+    CallWithdrawal,
+    Event,
+    ImageEvent,
+    ImageWithdrawal,
+    SpecimenReady,
+    TensorReady,
+    ViewReady,
+)
 from services.common.loop import ServiceTopics
 from services.common.topics import (
     ACTIVE_MODELS,
@@ -22,17 +30,21 @@ from services.common.topics import (
     TENSORS,
     TOPICS,
     VIEWS,
+    WITHDRAWN,
     Topic,
 )
 
 INTAKE: Final = ServiceTopics[ImageEvent]("intake", (IMAGES, *IMAGE_RETRIES), (VIEWS, *IMAGE_RETRIES, REJECTED))
-ASSEMBLER: Final = ServiceTopics[ViewReady]("assembler", (VIEWS,), (SPECIMENS, REJECTED))
-FUSER: Final = ServiceTopics[SpecimenReady]("fuser", (SPECIMENS,), (TENSORS, REJECTED))
-CLASSIFIER: Final = ServiceTopics[TensorReady](
+ASSEMBLER: Final = ServiceTopics[ViewReady | ImageWithdrawal]("assembler", (VIEWS, WITHDRAWN), (SPECIMENS, REJECTED))
+FUSER: Final = ServiceTopics[SpecimenReady | CallWithdrawal]("fuser", (SPECIMENS,), (TENSORS, REJECTED))
+CLASSIFIER: Final = ServiceTopics[TensorReady | CallWithdrawal](
     "classifier", (TENSORS,), (CALLS, SHADOW, REJECTED), followed=(ACTIVE_MODELS,)
 )
 SINK: Final = ServiceTopics[Event](
-    "sink", (IMAGES, VIEWS, CALLS, SHADOW, REVIEWS, REJECTED), (REJECTED,), observed=(IMAGES, VIEWS)
+    "sink",
+    (IMAGES, VIEWS, WITHDRAWN, CALLS, SHADOW, REVIEWS, REJECTED),
+    (REJECTED,),
+    observed=(IMAGES, VIEWS, WITHDRAWN),
 )
 MONITOR: Final = ServiceTopics[Event](
     "monitor",
@@ -75,6 +87,7 @@ COMMANDS: Final = (
     CommandTopics("xray reconcile --announce-again", (IMAGES,)),
     CommandTopics("xray rejections replay", _REPLAYED),
     CommandTopics("xray review", (REVIEWS,)),
+    CommandTopics("xray withdraw", (WITHDRAWN,)),
     CommandTopics("xray statistics --recompute", (STATISTICS,)),
     CommandTopics("xray init", (ACTIVE_MODELS,)),
     CommandTopics("xray models", (ACTIVE_MODELS,)),

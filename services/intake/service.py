@@ -88,7 +88,7 @@ class Intake(PerRecordHandler[ImageEvent]):
     ) -> None:
         """Fetch from `source`, decode with `decoder`, store in `store`, with `workers` threads.
 
-        `plan` decides what happens to a record whose source does not answer; `now` is the clock of the published
+        `plan` decides what happens to a record whose source does not answer. `now` is the clock of the published
         events.
         """
         super().__init__(workers)
@@ -148,7 +148,7 @@ class Intake(PerRecordHandler[ImageEvent]):
     def _stored(self, record: Record[ImageEvent], event: ImageEvent, sha256: str, view: StandardView) -> ViewReady:
         """Store the view, then return its announcement: the assembler lists what is stored."""
         png = encode_view(view.pixels)
-        key = view_key(VERSION, event.biological_sample_id, view.view, sha256)
+        key = view_key(VERSION, event.biological_sample_id, event.centre, view.view, sha256)
         self._put(key, png, "image/png")
         return ViewReady(
             biological_sample_id=event.biological_sample_id,

@@ -26,16 +26,15 @@ from services.common import metrics as common_metrics
 from services.common.errors import Fatal, Retriable
 from services.common.events import CentreStatistics
 from services.common.kafka.clients import bootstrap_servers
+from services.common.kafka.security import tls_context
 from services.common.process import EXIT_FATAL
 from services.common.topics import STATISTICS
 from services.common.topology import MONITOR
 from services.monitor import client, metrics
-from services.monitor.closing import due
+from services.monitor.closing import StatisticsHistory, due
 from services.monitor.cluster import TABLE, Cluster, app_name
-from services.monitor.counter import StatisticsCounter
-from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
-from services.monitor.tables import Window, WindowTable
+from services.monitor.tables import StatisticsCounter, Window, WindowTable
 
 _SETTLED_SECONDS: Final = 5.0
 
@@ -175,7 +174,10 @@ class Monitor:
         except Fatal as fatal:
             _exit(EXIT_FATAL, str(fatal))
         except _REFUSED as error:
-            _exit(EXIT_FATAL, f"Kafka refused: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the access rights")
+            _exit(
+                EXIT_FATAL,
+                f"Kafka refused: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the access rights (`xray access`)",
+            )
         except (Retriable, KafkaError, TimeoutError) as error:
             self.waiting = f"Kafka away: {error!r}"
             log.warning("could not close windows, will try again", why=self.waiting)
@@ -235,6 +237,7 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
     app = faust.App(
         name,
         broker=[f"kafka://{address}" for address in bootstrap_servers(settings)],
+        broker_credentials=credentials(settings),
         store="rocksdb://",
         datadir=folder,
         autodiscover=False,
@@ -254,3 +257,16 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
         stream_buffer_maxsize=client.BUFFERED_RECORDS,
     )
     return client.install(app)
+
+
+def credentials(settings: MonitorSettings) -> Any:
+    """Return what Faust's client presents to the broker; None for an open one."""
+    context = tls_context(settings)
+    if settings.kafka_security.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.kafka_username,
+            password=settings.kafka_password.get_secret_value(),
+            ssl_context=context,
+            mechanism=settings.kafka_mechanism,
+        )
+    return context

@@ -83,7 +83,7 @@ def ensure_activation(settings: Settings) -> ProvisioningStep:
     def first(newest: ModelActivation | None) -> ModelActivation | None:
         if newest is not None:  # written by somebody else meanwhile
             return None
-        with closing(connect(settings.triton_grpc)) as client:
+        with closing(connect(settings)) as client:
             versions = served_versions(settings, client)
             cards = {model: ServedModel(client, model, version).pin for model, version in sorted(versions.items())}
         published.append(
@@ -145,6 +145,9 @@ def _update_policies(admin: Any, topics: Sequence[Topic], replicas: Mapping[str,
     if not topics:
         return {}
     found = admin.describe_configs([_resource(topic) for topic in topics], config_filter="all")["topic"]
+    if hidden := [topic.name for topic in topics if not found.get(topic.name)]:
+        msg = f"these credentials may not read the configuration of {', '.join(hidden)}; use those of a super user"
+        raise Fatal(msg)
     steps: dict[str, ProvisioningStep] = {}
     for topic in topics:
         wanted = topic.configuration(replicas[topic.name])

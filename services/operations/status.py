@@ -1,12 +1,13 @@
 """State of the system now: topics, workers and lag of every service, parked records, and health of every server.
 
-Every server is checked by a real operation, because a port that accepts connections proves little. All checks run at
-the same time. A dead server is reported within four seconds, one that accepts connections but hangs within ten.
+Every server is checked by a real operation, because an open port proves little. All checks run at the same time. A
+server that is dead or silent is reported within four seconds, one that answers but does not finish the operation within
+ten.
 """
 
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from services.common.topics import TOPICS
 from services.common.topology import TOPOLOGY
 from services.ledger.database import ledger
 from services.ledger.migrate import check_migrated
-from services.operations.servers import SERVERS, TITLES, in_background, unreachable
+from services.operations.servers import SERVERS, TITLES, UnavailableServer, in_background, problem_of
 from services.registry.active_models import ActiveModels
 from services.registry.triton_client import ServedModel, connect, ready_versions
 
@@ -44,6 +45,7 @@ _DID: Final = {
 }
 _NAMES: Final = {"objects": "s3"}
 Offsets = dict[TopicPartition, int]
+Probes = Mapping[str, Future[UnavailableServer | None]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class ParkedRecords:
 class ServerHealth:
     """One server: the operation that was tried, how many seconds it took, and the problem, if any.
 
-    `reachable` is False if no connection to it was made.
+    `reachable` is False if it did not accept a connection.
     """
 
     name: str
@@ -106,22 +108,18 @@ class SystemStatus:
 def system_status(settings: ServiceSettings) -> SystemStatus:
     """Check everything at the same time; never raises for a server that fails, and returns within ten seconds."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
-    problems = {one.name: one.problem for one in unreachable(settings)}
-    checks: dict[str, Callable[[Settings], None]] = {
-        "kafka": _kafka,
-        "objects": _store,
-        "triton": _triton_without_kafka if "kafka" in problems else _triton,
-        "postgres": _postgres,
+    probes: Probes = {
+        name: in_background(lambda name=name: problem_of(name, settings))  # type: ignore[misc]
+        for name in SERVERS
     }
     attempts = {
-        name: in_background(lambda check=check: _timed(check, settings))  # type: ignore[misc]
-        for name, check in checks.items()
-        if name not in problems
+        name: in_background(lambda name=name: _checked(name, settings, probes))  # type: ignore[misc]
+        for name in SERVERS
     }
-    offsets = None if "kafka" in problems else in_background(lambda: _patient_offsets(settings))
-    servers = [_health(name, problems.get(name), attempts.get(name), deadline) for name in SERVERS]
+    offsets = in_background(lambda: ([], [], []) if probes["kafka"].result() else _patient_offsets(settings))
+    servers = [_health(name, attempt, deadline) for name, attempt in attempts.items()]
     try:
-        known = ([], [], []) if offsets is None else offsets.result(max(0.0, deadline - time.monotonic()))
+        known = offsets.result(max(0.0, deadline - time.monotonic()))
     except (PipelineError, TimeoutError) as error:
         problem = str(error) or f"no answer within {_DEADLINE_SECONDS:.0f} s"
         servers.append(ServerHealth("kafka", "read offsets", _DEADLINE_SECONDS, problem))
@@ -129,28 +127,30 @@ def system_status(settings: ServiceSettings) -> SystemStatus:
     return SystemStatus(servers, *known)
 
 
-def _health(
-    name: str, problem: str | None, attempt: Future[tuple[float, str | None]] | None, deadline: float
-) -> ServerHealth:
-    shown = _NAMES.get(name, name)
-    if attempt is None:
-        return ServerHealth(shown, _DID[name], 0.0, problem, reachable=False)
+def _health(name: str, attempt: Future[ServerHealth], deadline: float) -> ServerHealth:
     try:
-        seconds, problem = attempt.result(max(0.0, deadline - time.monotonic()))
+        return attempt.result(max(0.0, deadline - time.monotonic()))
     except TimeoutError:
         problem = f"{TITLES[name]} gave no answer within {_DEADLINE_SECONDS:.0f} s ({SERVERS[name]})"
-        return ServerHealth(shown, _DID[name], _DEADLINE_SECONDS, problem)
-    return ServerHealth(shown, _DID[name], seconds, problem)
+        return ServerHealth(_NAMES.get(name, name), _DID[name], _DEADLINE_SECONDS, problem)
 
 
-def _timed(check: Callable[[Settings], None], settings: Settings) -> tuple[float, str | None]:
-    started = time.perf_counter()
+def _checked(name: str, settings: Settings, probes: Probes) -> ServerHealth:
+    """Try the operation of a server that answers at all."""
+    shown, started = _NAMES.get(name, name), time.perf_counter()
+    unavailable = probes[name].result()
+    if unavailable is not None:
+        took = round(time.perf_counter() - started, 3)
+        return ServerHealth(shown, _DID[name], took, unavailable.problem, reachable=unavailable.connected)
+    check = _CHECKS[name]
+    if name == "triton" and probes["kafka"].result() is not None:
+        check = _triton_without_kafka
+    started, problem = time.perf_counter(), None
     try:
         check(settings)
-        problem = None
     except PipelineError as error:
         problem = str(error)
-    return round(time.perf_counter() - started, 3), problem
+    return ServerHealth(shown, _DID[name], round(time.perf_counter() - started, 3), problem)
 
 
 def _kafka(settings: Settings) -> None:
@@ -176,13 +176,13 @@ def _triton(settings: Settings) -> None:
 
 def _triton_without_kafka(settings: Settings) -> None:
     """Try the newest loaded versions: without Kafka it is unknown which ones make the calls."""
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         versions = {model: max(ready) for model, ready in ready_versions(client).items()}
     _infer(settings, versions)
 
 
 def _infer(settings: Settings, versions: dict[str, int]) -> None:
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         for model, version in versions.items():
             ServedModel(client, model, version, seconds=_DEADLINE_SECONDS).probe()
 
@@ -190,6 +190,14 @@ def _infer(settings: Settings, versions: dict[str, int]) -> None:
 def _postgres(settings: Settings) -> None:
     with ledger(settings) as connection:
         check_migrated(connection)
+
+
+_CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
+    "kafka": _kafka,
+    "objects": _store,
+    "triton": _triton,
+    "postgres": _postgres,
+}
 
 
 def _patient_offsets(

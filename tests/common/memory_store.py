@@ -72,9 +72,9 @@ class MemoryStore:
         self._require("head", key)
         return key in self.objects
 
-    def keys(self, prefix: str) -> list[str]:
-        """List all keys under a prefix, in byte order."""
-        return list(self.etags(prefix))
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
+        """List the keys under a prefix, in byte order: all, or the first `limit`."""
+        return list(self.etags(prefix))[:limit]
 
     def etags(self, prefix: str) -> dict[str, str]:
         """List all keys under a prefix with the MD5 of their objects."""

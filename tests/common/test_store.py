@@ -99,6 +99,7 @@ def test_a_listing_holds_every_acknowledged_put_in_byte_order(store: Store) -> N
     for name in names:
         store.put(name, name.encode())
     assert store.keys("views/m/") == ["views/m/B", "views/m/a", "views/m/a/deep", "views/m/b"]
+    assert store.keys("views/m/", limit=3) == ["views/m/B", "views/m/a", "views/m/a/deep"]
     assert store.keys("views/n/") == []
     store.delete("views/m/a")
     assert store.keys("views/m/") == ["views/m/B", "views/m/a/deep", "views/m/b"]

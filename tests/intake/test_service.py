@@ -34,7 +34,6 @@ from tests.ledger.examples import NOON
 CLOCK = datetime(2026, 5, 1, tzinfo=UTC)
 DV = encoded(grey(exposure("DV")), ".png")
 LAT = encoded(grey(exposure("LAT")), ".png")
-PLAN = RetryPlan(IMAGE_RETRIES, timedelta(hours=24), now=lambda: CLOCK)
 BLANK = encoded(np.zeros((600, 600), np.uint8), ".png")
 
 
@@ -72,7 +71,8 @@ def store() -> RecordingStore:
 @pytest.fixture
 def intake(store: RecordingStore) -> Iterator[Intake]:
     fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
-    with closing(Intake(store, fetcher, InProcessDecoder(), LIMITS, PLAN, workers=2, now=lambda: CLOCK)) as intake:
+    plan = RetryPlan(IMAGE_RETRIES, timedelta(hours=24), now=lambda: CLOCK)
+    with closing(Intake(store, fetcher, InProcessDecoder(), LIMITS, plan, workers=2, now=lambda: CLOCK)) as intake:
         yield intake
 
 
@@ -102,7 +102,7 @@ def refused(outcome: Outcome) -> Rejected:
 def test_an_image_becomes_a_stored_view_and_its_announcement(store: RecordingStore, intake: Intake) -> None:
     one = record("s3://centre/dv.png", sha256=digest(DV))
     event = published(intake.handle([one])[0])
-    assert (event.view, event.view_key) == ("DV", view_key(VERSION, "m", "DV", digest(DV)))
+    assert (event.view, event.view_key) == ("DV", view_key(VERSION, "m", "JAX", "DV", digest(DV)))
     assert event.view_sha256 == digest(store.objects[event.view_key])
     assert store.content_types[event.view_key] == "image/png"
     expected = standardise(DV, "DV", LIMITS)
@@ -172,7 +172,8 @@ def test_a_hostile_image_costs_only_itself(store: RecordingStore) -> None:
     store.other_buckets["centre"]["hostile.dcm"] = dicom_with_empty_items(8_000_000)
     fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
     names = ["hostile.dcm", "dv.png", "dv.png", "lat.png"]
-    with closing(Intake(store, fetcher, DecoderPool("intake", limits, 2), limits, PLAN, workers=2)) as intake:
+    decoder, plan = DecoderPool("intake", limits, 2), RetryPlan(IMAGE_RETRIES, timedelta(hours=24))
+    with closing(Intake(store, fetcher, decoder, limits, plan, workers=2)) as intake:
         intake.start()
         outcomes = intake.handle([record(f"s3://centre/{name}") for name in names])
     assert refused(outcomes[0]).reason == "decoder_limit"

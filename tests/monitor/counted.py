@@ -20,7 +20,7 @@ from services.common.kafka.clients import administrator
 from services.common.settings import Settings, settings_of
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
 from services.ledger.migrate import migrate
-from services.monitor.history import StatisticsHistory
+from services.monitor.closing import StatisticsHistory
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
 from tests.ledger.examples import call, image, rejection, view

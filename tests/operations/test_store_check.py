@@ -29,10 +29,10 @@ def test_a_sound_store_passes_and_is_left_empty() -> None:
 class LateListing(MemoryStore):
     """Lists what was there one write ago."""
 
-    def keys(self, prefix: str) -> list[str]:
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
         with self._lock:
             newest = next(reversed(self.objects), None)
-        return [key for key in super().keys(prefix) if key != newest]
+        return [key for key in super().keys(prefix, limit) if key != newest]
 
 
 class RemembersAbsence(MemoryStore):

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from services.cli.options import NewCentreOption, require_centres
 from services.cli.output import JsonOption
 
 if TYPE_CHECKING:
     from services.common.events import ImageKind
+    from services.common.sources.hosts import AllowedHosts
+    from services.ingest.backfill.client import BackfillClient, RateLimiter
+    from services.ingest.backfill.query import SolrQuery
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -87,6 +91,7 @@ _UniqueKey = Annotated[str, typer.Option(help="The uniqueKey of the cores, by wh
 def backfill(
     *,
     centre: _Centre = None,
+    new_centre: NewCentreOption = False,
     gene: _Gene = None,
     procedure: _Procedure = None,
     view: _View = None,
@@ -101,17 +106,9 @@ def backfill(
     as_json: JsonOption = False,
 ) -> None:
     """Build the query, then count or import; `_HELP` is the help text."""
-    from services.cli.backfill.report import BackfillReport, print_count
-    from services.common.settings import Settings, load
-    from services.ingest.backfill.client import BackfillClient, RateLimiter
-    from services.ingest.backfill.cursor import Cursors
-    from services.ingest.backfill.documents import ImageDownloads, allowed_hosts, solr_address
-    from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
-    from services.ingest.backfill.run import Backfill, count_documents
-    from services.ingest.backfill.solr import Solr
-    from services.ingest.push.journal import default_folder
-    from services.ingest.push.upload import connect
-    from services.intake.settings import IntakeSettings, Limits
+    require_centres(centre or (), new=new_centre)
+
+    from services.ingest.backfill.query import SolrQuery
 
     query = SolrQuery(
         solr.rstrip("/"),
@@ -121,24 +118,67 @@ def backfill(
         _values(view or [View.DV, View.LAT]),
         unique_key,
     )
-    sources, address = load(IntakeSettings), solr_address(query.url)
-    hosts = allowed_hosts(address, image_host or (), sources.allowed_hosts().private)
     if dry_run:
-        client = BackfillClient(RateLimiter(rate, threading.Event()), hosts, ca_file=sources.https_ca_file)
-        print_count(count_documents(Solr(query, client)), query, rate, as_json=as_json)
-        return
+        _count(query, image_host or (), rate, as_json=as_json)
+    elif not _import(query, image_host or (), only, rate, parallel, restart=restart, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def _client(query: SolrQuery, image_hosts: Iterable[str], limiter: RateLimiter) -> tuple[BackfillClient, AllowedHosts]:
+    """Return a client, and the hosts that it may contact: Solr's own and those of images."""
+    from services.common.settings import load
+    from services.ingest.backfill.client import BackfillClient
+    from services.ingest.backfill.documents import allowed_hosts, solr_address
+    from services.intake.settings import IntakeSettings
+
+    sources = load(IntakeSettings)
+    hosts = allowed_hosts(solr_address(query.url), image_hosts, sources.allowed_hosts().private)
+    return BackfillClient(limiter, hosts, ca_file=sources.https_ca_file), hosts
+
+
+def _count(query: SolrQuery, image_hosts: Iterable[str], rate: float, *, as_json: bool) -> None:
+    from services.cli.backfill.report import print_count
+    from services.ingest.backfill.client import RateLimiter
+    from services.ingest.backfill.run import count_documents
+    from services.ingest.backfill.solr import Solr
+
+    client, _ = _client(query, image_hosts, RateLimiter(rate, threading.Event()))
+    print_count(count_documents(Solr(query, client)), query, rate, as_json=as_json)
+
+
+def _import(
+    query: SolrQuery,
+    image_hosts: Iterable[str],
+    only: Part | None,
+    rate: float,
+    parallel: int,
+    *,
+    restart: bool,
+    as_json: bool,
+) -> bool:
+    """Import, and return whether every image that should have been pushed was."""
+    from services.cli.backfill.report import BackfillReport
+    from services.common.settings import Settings, load
+    from services.ingest.backfill.client import RateLimiter
+    from services.ingest.backfill.cursor import Cursors
+    from services.ingest.backfill.documents import ImageDownloads, solr_address
+    from services.ingest.backfill.query import IMAGES, OBSERVATIONS
+    from services.ingest.backfill.run import Backfill
+    from services.ingest.backfill.solr import Solr
+    from services.ingest.push.journal import default_folder
+    from services.ingest.push.upload import connect
+    from services.intake.settings import Limits
+
     report = BackfillReport(as_json=as_json)
     with connect(load(Settings), parallel) as connection:
-        limiter = RateLimiter(rate, connection.uploader.stop)
-        client = BackfillClient(limiter, hosts, ca_file=sources.https_ca_file)
-        images = ImageDownloads(client, address, hosts, load(Limits).most_bytes)
+        client, hosts = _client(query, image_hosts, RateLimiter(rate, connection.uploader.stop))
+        images = ImageDownloads(client, solr_address(query.url), hosts, load(Limits).most_bytes)
         path = default_folder() / f"backfill-{connection.cluster}-{query.fingerprint()}.jsonl"
         with Cursors(path, restart=restart) as cursors, report:
             parts = {Part.OBSERVATIONS: OBSERVATIONS, Part.IMAGES: IMAGES}
             cores = [core for part, core in parts.items() if only in {None, part}]
             Backfill(Solr(query, client), images, connection, cursors, report, parallel).run(cores)
-    if report.failed:
-        raise typer.Exit(1)
+    return not report.failed
 
 
 def _distinct(values: Iterable[str] | None) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 `open_consumer`, `open_producer` and `open_admin` return a client that the caller closes. `reader`, `publisher` and
 `administrator` are the same as context managers, which also translate the errors of the block.
 
-All of them raise Retriable when no broker answers, and Fatal when XRAY_KAFKA_BOOTSTRAP or the access rights are wrong.
+All of them raise Retriable when no broker answers, and Fatal when XRAY_KAFKA_BOOTSTRAP, the credentials or the access
+rights are wrong.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from services.common.errors import Fatal
 from services.common.kafka.errors import translated
 from services.common.kafka.fetching import bound
+from services.common.kafka.security import security_options
 from services.common.settings import Settings
 from services.common.topics import MAX_MESSAGE_BYTES
 
@@ -99,11 +101,8 @@ def _open(client: Any, settings: Settings, options: dict[str, Any]) -> Any:
 
 
 def _connection(settings: Settings) -> dict[str, Any]:
-    """Return the options with which every client connects.
-
-    Settings for TLS and SASL belong here, and in `services/monitor/app.py` for Faust, which has its own client.
-    """
-    return {
+    """Return the options with which every client connects; `services/monitor/app.py` has those of Faust's client."""
+    return security_options(settings) | {
         "bootstrap_servers": bootstrap_servers(settings),
         "bootstrap_timeout_ms": _CONNECT_MS,
         "reconnect_backoff_max_ms": _RECONNECT_MS,

@@ -22,11 +22,11 @@ import structlog
 
 from services.common import metrics
 from services.common.errors import Fatal, Rejected, Retriable
-from services.common.events import Event, parse_event
+from services.common.events import Event
 from services.common.kafka.batches import readable
 from services.common.loop.dead_letter import rejection_of
 from services.common.loop.faults import unexpected
-from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record
+from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record, messages_of
 from services.common.loop.outcome_log import LogFields, log_outcomes
 from services.common.loop.retries import RetryState, retry_state
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord, StopRequestedError
@@ -132,7 +132,7 @@ class BatchLoop(Generic[E]):
         """Read the event; an unreadable record is rejected, unless another service does that."""
         topics = self._handler.topics
         try:
-            event = parse_event(topics.events[raw.topic], readable(raw.value, raw.offset))
+            event = topics.parse(raw.topic, readable(raw.value, raw.offset))
         except Rejected as rejected:
             return Done(skipped="refused_by_another_service") if topics.observes(raw.topic) else rejected
         position = (raw.topic, raw.partition, raw.offset, raw.timestamp)
@@ -155,9 +155,8 @@ class BatchLoop(Generic[E]):
         self, raw: Sequence[RawRecord], parsed: Sequence[Record[E] | Outcome], outcomes: Sequence[Outcome]
     ) -> Iterator[Message]:
         for record, read, outcome in zip(raw, parsed, outcomes, strict=True):
-            if isinstance(outcome, Done):
-                yield from outcome.messages
-            else:
+            yield from messages_of(outcome)
+            if isinstance(outcome, Rejected):
                 image = self._image_event_id(read.event) if isinstance(read, Record) else None
                 yield Message(REJECTED, rejection_of(self._stage, record, outcome, image))
 

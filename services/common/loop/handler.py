@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
 from services.common.events import Event
@@ -36,8 +36,16 @@ class ServiceTopics(Generic[E]):
 
     @cached_property
     def events(self) -> Mapping[str, type[E]]:
-        """The event of each input by the topic's name."""
+        """The main event of each input by the topic's name."""
         return {topic.name: cast("type[E]", topic.event) for topic in self.inputs}
+
+    @cached_property
+    def _inputs(self) -> Mapping[str, Topic]:
+        return {topic.name: topic for topic in self.inputs}
+
+    def parse(self, topic: str, value: bytes | None) -> E:
+        """Parse one value of an input; raises Rejected as `parse_event` does."""
+        return cast(E, self._inputs[topic].parse(value))
 
     @property
     def retries(self) -> tuple[Topic, ...]:
@@ -111,7 +119,21 @@ class Done:
     parked: SourceUnavailable | None = None
 
 
+class Held(Rejected):
+    """A record was rejected, and the consequence for its specimen is published with the rejection."""
+
+    def __init__(self, reason: str, message: str, messages: tuple[Message, ...], **details: Any) -> None:
+        """Keep the messages to publish."""
+        super().__init__(reason, message, **details)
+        self.messages = messages
+
+
 Outcome = Done | Rejected
+
+
+def messages_of(outcome: Outcome) -> tuple[Message, ...]:
+    """Return what an outcome publishes, apart from its own rejection."""
+    return outcome.messages if isinstance(outcome, Done | Held) else ()
 
 
 class Handler(Protocol[E]):

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services import __version__
 from services.common.errors import Rejected, Retriable
@@ -38,6 +38,33 @@ if TYPE_CHECKING:
 
     from services.common.loop.handler import Outcome
     from services.common.loop.transport import RawRecord
+
+
+OTHER: Final = "(other)"
+_MOST_CENTRES: Final = 200
+"""There are about twenty. Every further name is a mistake or malice, and takes memory here and in Prometheus."""
+_MOST_REASONS: Final = 200
+
+
+class BoundedLabel:
+    """Values of a metric's label that come from outside: the first `most` keep their names, the others share one."""
+
+    def __init__(self, most: int) -> None:
+        """Start without any value."""
+        self._most = most
+        self._known: set[str] = set()
+
+    def __call__(self, value: str) -> str:
+        """Return the label for a value: the value, or `(other)`."""
+        if value not in self._known:
+            if len(self._known) >= self._most:
+                return OTHER
+            self._known.add(value)
+        return value
+
+
+centre_label: Final = BoundedLabel(_MOST_CENTRES)
+reason_label: Final = BoundedLabel(_MOST_REASONS)
 
 
 @contextmanager

@@ -17,10 +17,11 @@ from pydantic import JsonValue
 
 from services.common.errors import Rejected
 from services.common.sources.uri import ImageUri, parse_image_uri, shown
+from services.ingest.centres import CENTRE_OF_ILAR_CODE, IMPC_CENTRES
 from services.ingest.dcc.content import ASSOCIATIONS, DccSubmission, NamedImage, SubmittedAnimal
 from services.ingest.push.image import ImageSource, LocalFile, PushImage, SkippedFile, checked
 from services.ingest.submissions import MAXIMUM_SIZE, Experiment, Medium, missing_reason, read_experiments, specimen_id
-from services.ingest.submissions.content import CENTRE_OF_ILAR_CODE, is_known_centre, is_xray, kind_of
+from services.ingest.submissions.content import is_xray, kind_of
 
 _FETCHED: Final = frozenset({"s3", "https"})
 _ON_DISK: Final = frozenset({"", "file"})
@@ -157,7 +158,7 @@ class _Planner:
         if not ids or None in ids.values():
             message = "an experiment needs a specimenID and its centre a centreID"
             self.submission.unclear.append((experiment.line, "no_specimen", message))
-        elif not is_known_centre(centre):
+        elif centre not in IMPC_CENTRES:
             # The whole file: its observations would be stored under specimen ids that belong to no centre.
             message = f"{centre!r} is not a known centreID; known are {', '.join(CENTRE_OF_ILAR_CODE)}"
             raise Rejected("centre_unknown", f"{self.submission.path}:{experiment.line}: {message}")

@@ -68,11 +68,13 @@ class _SpuriousError(Exception):
 
 @dataclass(frozen=True)
 class _End:
-    """How a child ended: its signal or exit code, its processor time and its peak of resident memory."""
+    """How a child ended: its signal or exit code, and its processor time.
+
+    Its peak of memory is not known: Linux hands the parent's peak to a new program.
+    """
 
     status: int
     cpu_seconds: float
-    peak_mb: float
 
     @property
     def signal(self) -> int:
@@ -134,8 +136,7 @@ class _Child:
             os.kill(self.pid, signal.SIGKILL)
             _, status, usage = os.wait4(self.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
-        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return _End(status, usage.ru_utime + usage.ru_stime - self.cpu_seconds, peak / _MEGABYTE)
+        return _End(status, usage.ru_utime + usage.ru_stime - self.cpu_seconds)
 
 
 def _environment(limits: Limits) -> dict[str, str]:
@@ -230,7 +231,7 @@ class DecoderProcess:
         if end.signal == signal.SIGPROF:
             return self._over("cpu_seconds", end, end.cpu_seconds)
         if not end.signal and os.waitstatus_to_exitcode(end.status) == EXIT_NO_MEMORY:
-            return self._over("memory_mb", end, end.peak_mb)
+            return self._over("memory_mb", end)
         killed = end.signal == signal.SIGKILL
         self._count("killed" if killed else "crashed", end)
         rejected = Rejected(
@@ -240,15 +241,15 @@ class DecoderProcess:
         )
         return _SpuriousError(rejected) if killed else rejected
 
-    def _over(self, limit: str, end: _End, measured: float) -> Exception:
+    def _over(self, limit: str, end: _End, measured: float | None = None) -> Exception:
         self._count(limit, end)
         allowed = float(getattr(self._limits, f"decoder_{limit}"))
         rejected = Rejected(
             "decoder_limit",
             f"decoding the image takes more than {limit.replace('_', ' ')} {allowed:g}",
             limit=limit,
-            measured=round(measured, 2),
             allowed=allowed,
+            **({} if measured is None else {"measured": round(measured, 2)}),
         )
         # Decoding does not sleep. When its time is over before its processor time, the machine is busy or stood still.
         return _SpuriousError(rejected) if limit == "seconds" else rejected
@@ -261,7 +262,6 @@ class DecoderProcess:
             cause=cause,
             ended_with=end.description,
             cpu_seconds=round(end.cpu_seconds, 2),
-            peak_mb=round(end.peak_mb),
         )
 
 
@@ -288,7 +288,8 @@ class DecoderPool:
         """Decode a file of unknown origin in a child process.
 
         Raises Rejected with one of the reasons of `services.intake.decode.decode`, `decoder_limit` (details: limit,
-        measured, allowed) or `decoder_crashed`; Retriable when no child can be started or intake is asked to stop.
+        allowed and, for a time, measured) or `decoder_crashed`; Retriable when no child can be started or intake is
+        asked to stop.
         """
         process = self._idle.get()
         try:

@@ -131,7 +131,7 @@ def test_too_much_memory_ends_the_child() -> None:
         rejected = refusal(SLOW, pool)
         assert rejected.reason == "decoder_limit"
         assert (rejected.details["limit"], rejected.details["allowed"]) == ("memory_mb", 64.0)
-        assert rejected.details["measured"] < 300
+        assert "measured" not in rejected.details, "a child's peak of memory is not known"
         pool.decode(GOOD)
 
 
