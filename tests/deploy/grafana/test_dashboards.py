@@ -12,6 +12,7 @@ from deploy.grafana.__main__ import FOLDER, SOURCE, generated
 from deploy.grafana.screen import COLUMNS
 from deploy.grafana.screens import SCREENS
 from tests.deploy.compose_file import CLONE, services
+from tests.deploy.dockerfile import stages
 
 PROVISIONING = CLONE / "deploy" / "grafana" / "provisioning"
 
@@ -51,10 +52,10 @@ def test_series_are_named_by_labels_that_their_query_keeps(screen: Any) -> None:
 
 
 def test_grafana_is_provisioned_with_sources_and_dashboards() -> None:
-    volumes = services()["grafana"]["volumes"]
+    copies = stages()["grafana"].copies
     (provider,) = yaml.safe_load((PROVISIONING / "dashboards" / "files.yml").read_text())["providers"]
-    assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in volumes
-    assert "./deploy/grafana/provisioning:/etc/grafana/provisioning:ro" in volumes
+    assert copies["deploy/grafana/dashboards"] == provider["options"]["path"]
+    assert copies["deploy/grafana/provisioning"] == "/etc/grafana/provisioning"
     home = services()["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert (FOLDER / Path(home).name).is_file()
 
