@@ -40,6 +40,16 @@ def test_panels_have_a_description_and_fit_the_grid(path: Path) -> None:
         assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= COLUMNS
 
 
+@pytest.mark.parametrize("path", generated(), ids=lambda path: path.stem)
+def test_a_panel_turns_red_only_at_a_limit_of_its_own(path: Path) -> None:
+    """Without thresholds, Grafana uses its own: red from 80."""
+    (screen,) = [screen for screen in SCREENS if screen.title.lower() == path.stem]
+    for panel, described in zip(queried(path), screen.panels(), strict=True):
+        steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        assert [step["value"] for step in steps] == [None, *([described.limit] if described.limit is not None else [])]
+        assert [step["color"] for step in steps] == ["green", "red"][: len(steps)]
+
+
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.title)
 def test_series_are_named_by_labels_that_their_query_keeps(screen: Any) -> None:
     for panel in screen.panels():
