@@ -28,14 +28,12 @@ CLONE: Final = Path(__file__).resolve().parents[2]
 PROJECT: Final = "xray-trial"
 PORTS: Final = ("KAFKA", "S3", "TRITON_GRPC", "POSTGRES", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")
 """Ports of docker-compose.yml that are published, as `<name>_PORT`."""
-CHOSEN: Final = {"TRITON_TARGET": "triton-wheel"}
-"""NVIDIA's own image is 15 GB."""
 _WORK: Final = CLONE / ".cache" / "containers"
 _LOG: Final = _WORK / "trial.log"
 _STEP_SECONDS: Final = 1800.0
 _SCRAPED_SECONDS: Final = 90.0
-_TARGETS: Final = len(SERVICES) + 4
-"""The services, Triton, SeaweedFS, Alertmanager and Prometheus itself."""
+_TARGETS: Final = len(SERVICES) + 6
+"""The services, Triton, SeaweedFS, Kafka, PostgreSQL, Alertmanager and Prometheus itself."""
 
 
 class TrialError(Exception):
@@ -49,7 +47,7 @@ class ComposeProject:
         """Write the file of variables; nothing starts before `up`. Raises TrialError if Docker Compose is missing."""
         self._ports = dict(zip(PORTS, ports.choose(len(PORTS)), strict=True))
         addresses = {f"{name}_PORT": str(port) for name, port in self._ports.items()}
-        values = CHOSEN | addresses | {"DEMO_SPECIMENS": str(specimens)}
+        values = addresses | {"DEMO_SPECIMENS": str(specimens)}
         self._variables = _WORK / "trial.env"
         self._variables.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
         self.compose("version")

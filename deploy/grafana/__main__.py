@@ -56,8 +56,7 @@ def _panel(panel: Panel) -> AnyPanel:
     built = _BUILDERS[panel.kind](panel)
     built.title(panel.title).description(panel.explains).datasource(SOURCE).unit(panel.unit)
     built.span(panel.width).height(_GLANCE_HEIGHT if panel.kind is PanelKind.NUMBERS else _HEIGHT)
-    if panel.limit is not None:
-        built.thresholds(_thresholds(panel.limit))
+    built.thresholds(_thresholds(panel.limit))
     for number, query in enumerate(panel.queries):
         built.with_target(_target(query, panel.kind, chr(ord("A") + number)))
     return built
@@ -114,8 +113,11 @@ def _target(query: PanelQuery, kind: PanelKind, name: str) -> prometheus.Dataque
     return target.range()
 
 
-def _thresholds(limit: float) -> dashboard.ThresholdsConfig:
-    steps = [model.Threshold(value=None, color="green"), model.Threshold(value=limit, color="red")]
+def _thresholds(limit: float | None) -> dashboard.ThresholdsConfig:
+    """Return the thresholds of a panel. Without any, Grafana colours everything from 80 red."""
+    steps = [model.Threshold(value=None, color="green")]
+    if limit is not None:
+        steps.append(model.Threshold(value=limit, color="red"))
     return dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
 
 

@@ -36,6 +36,18 @@ def services() -> dict[str, dict[str, Any]]:
     return found
 
 
+def builders(image: str) -> list[str]:
+    """The services that build an image."""
+    return [name for name, service in services().items() if service["image"] == image and "build" in service]
+
+
+def target_of(name: str) -> str:
+    """The stage of the Dockerfile from which the image of a container is built."""
+    (builder,) = builders(services()[name]["image"])
+    target: str = services()[builder]["build"]["target"]
+    return target
+
+
 def used_variables() -> dict[str, set[str | None]]:
     """The defaults that the file gives to each variable that it uses; None for a use without a default."""
     text = "\n".join(line for line in COMPOSE.read_text().splitlines() if not line.lstrip().startswith("#"))

@@ -9,13 +9,14 @@ from services.common.settings import ServiceSettings, Settings
 from services.common.topology import PIPELINE, SERVICES
 from services.intake.settings import IntakeSettings
 from services.monitor.settings import MonitorSettings
-from tests.deploy.compose_file import CLONE, SERVERS, compose, services
+from tests.deploy.compose_file import CLONE, SERVERS, compose, services, target_of
 from tests.deploy.dockerfile import stages
 
 OURS = (*SERVICES, "init", "install-models", "models", "refresh", "demo")
-OBSERVERS = ("prometheus", "alertmanager", "grafana")
+OBSERVERS = ("prometheus", "alertmanager", "grafana", "kafka-exporter", "postgres-exporter")
 LASTING = (*SERVICES, *SERVERS, *OBSERVERS, "triton-gpu")
 PLANS = ("plan-requests", "plans")
+OTHER_SETUP = ("guard", "training-image")
 SETTINGS: dict[str, type[BaseSettings]] = {
     **dict.fromkeys(SERVICES, ServiceSettings),
     "intake": IntakeSettings,
@@ -25,7 +26,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
 
 
 def test_it_has_every_service_and_nothing_unknown() -> None:
-    assert set(services()) == {*OURS, *LASTING, *PLANS}
+    assert set(services()) == {*OURS, *LASTING, *PLANS, *OTHER_SETUP}
     assert all(services()[name]["command"] == ["run", name] for name in SERVICES)
 
 
@@ -123,13 +124,13 @@ def test_the_served_models_are_in_a_volume_that_triton_cannot_write() -> None:
     """It is filled before Triton starts, by the user who owns it, and changed by `models`."""
     install, models, triton = services()["install-models"], services()["models"], services()["triton"]
     assert install["command"] == ["models", "install", "/source"]
-    assert install["volumes"] == ["./model_repository:/source:ro", "models:/models"]
+    assert install["volumes"] == ["./model_repository:/source:ro,z", "models:/models"]
     assert triton["depends_on"] == {"install-models": {"condition": "service_completed_successfully"}}
     assert (triton["volumes"], models["volumes"]) == (["models:/models:ro"], ["models:/models"])
     assert "--model-repository=/models" in triton["command"]
+    assert target_of("install-models") == target_of("models") == "services"
     for one in (install, models):
         assert one["environment"]["XRAY_MODEL_REPOSITORY"] == "/models"
-        assert one["build"]["target"] == "services"
         assert "user" not in one
     assert any("install -d -o 10001 -g 10001" in run and "/models" in run for run in stages()["services"].runs)
     assert models["profiles"] == ["models"]

@@ -14,8 +14,9 @@ from tests.deploy.dockerfile import stages
 
 def test_every_target_of_the_compose_file_is_a_stage() -> None:
     targets = {service["build"]["target"] for service in services().values() if "build" in service}
-    assert targets == {"services", "demo", "training", "triton"}
-    assert {*targets, "triton-wheel"} <= set(stages())
+    observers = {"prometheus", "alertmanager", "grafana"}
+    assert targets == {"services", "demo", "training", "triton", "triton-wheel", *observers}
+    assert targets <= set(stages())
 
 
 def test_the_largest_base_is_last() -> None:

@@ -6,6 +6,7 @@ import yaml
 
 from services.common.topology import SERVICES
 from tests.deploy.compose_file import CLONE, services
+from tests.deploy.dockerfile import stages
 
 
 def test_every_service_is_scraped_where_it_listens() -> None:
@@ -19,15 +20,18 @@ def test_servers_are_scraped_where_they_listen() -> None:
     assert targets == {
         "triton": ["triton:8002"],
         "seaweedfs": ["seaweedfs:9327"],
+        "kafka": ["kafka-exporter:9308"],
+        "postgres": ["postgres-exporter:9187"],
         "prometheus": ["localhost:9090"],
         "alertmanager": ["alertmanager:9093"],
     }
     assert {"-metricsPort=9327", "-metricsIp=0.0.0.0"} <= set(services()["seaweedfs"]["command"])
 
 
-def test_prometheus_reads_the_file_that_is_mounted() -> None:
+def test_prometheus_reads_the_file_that_its_image_contains() -> None:
     prometheus = services()["prometheus"]
-    assert "./deploy/prometheus:/etc/prometheus:ro" in prometheus["volumes"]
+    assert stages()["prometheus"].copies["deploy/prometheus/prometheus.yml"] == "/etc/prometheus/"
+    assert stages()["prometheus"].copies["deploy/prometheus/rules"] == "/etc/prometheus/rules"
     assert "--config.file=/etc/prometheus/prometheus.yml" in prometheus["command"]
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from deploy.containers import trial
 from services.common.topology import SERVICES
-from tests.deploy.compose_file import CLONE, compose_with, explained_variables, services
+from tests.deploy.compose_file import CLONE, explained_variables, services
 from tests.deploy.dockerfile import stages
 
 FOLDER = CLONE / "deploy" / "containers"
@@ -18,13 +18,13 @@ SCRIPTS = [path for path in sorted(FOLDER.rglob("*")) if path.is_file() and path
 
 
 def test_every_variable_that_it_sets_exists() -> None:
-    names = {*trial.CHOSEN, "DEMO_SPECIMENS", *(f"{name}_PORT" for name in trial.PORTS)}
+    names = {"DEMO_SPECIMENS", *(f"{name}_PORT" for name in trial.PORTS)}
     assert names <= set(explained_variables())
     assert {name for name in explained_variables() if name.endswith("_PORT")} <= names
 
 
 def test_it_builds_a_triton_image_that_exists() -> None:
-    target = compose_with(trial.CHOSEN)["services"]["triton"]["build"]["target"]
+    target = services()["triton"]["build"]["target"]
     assert target == "triton-wheel"
     assert target in stages()
 

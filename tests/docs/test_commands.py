@@ -49,6 +49,7 @@ HELP_ONLY: Final = {
     "stack up": "starts servers",
     "stack logs": "follows until it is interrupted",
     "stack status": "exits with 1 because no server runs",
+    "doctor compose": "exits with 1 without a container engine",
     "demo": "starts servers",
     "init": "waits for Kafka",
     "run": "runs until it is interrupted",

@@ -12,6 +12,7 @@ from deploy.grafana.__main__ import FOLDER, SOURCE, generated
 from deploy.grafana.screen import COLUMNS
 from deploy.grafana.screens import SCREENS
 from tests.deploy.compose_file import CLONE, services
+from tests.deploy.dockerfile import stages
 
 PROVISIONING = CLONE / "deploy" / "grafana" / "provisioning"
 
@@ -39,6 +40,16 @@ def test_panels_have_a_description_and_fit_the_grid(path: Path) -> None:
         assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= COLUMNS
 
 
+@pytest.mark.parametrize("path", generated(), ids=lambda path: path.stem)
+def test_a_panel_turns_red_only_at_a_limit_of_its_own(path: Path) -> None:
+    """Without thresholds, Grafana uses its own: red from 80."""
+    (screen,) = [screen for screen in SCREENS if screen.title.lower() == path.stem]
+    for panel, described in zip(queried(path), screen.panels(), strict=True):
+        steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        assert [step["value"] for step in steps] == [None, *([described.limit] if described.limit is not None else [])]
+        assert [step["color"] for step in steps] == ["green", "red"][: len(steps)]
+
+
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.title)
 def test_series_are_named_by_labels_that_their_query_keeps(screen: Any) -> None:
     for panel in screen.panels():
@@ -51,10 +62,10 @@ def test_series_are_named_by_labels_that_their_query_keeps(screen: Any) -> None:
 
 
 def test_grafana_is_provisioned_with_sources_and_dashboards() -> None:
-    volumes = services()["grafana"]["volumes"]
+    copies = stages()["grafana"].copies
     (provider,) = yaml.safe_load((PROVISIONING / "dashboards" / "files.yml").read_text())["providers"]
-    assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in volumes
-    assert "./deploy/grafana/provisioning:/etc/grafana/provisioning:ro" in volumes
+    assert copies["deploy/grafana/dashboards"] == provider["options"]["path"]
+    assert copies["deploy/grafana/provisioning"] == "/etc/grafana/provisioning"
     home = services()["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert (FOLDER / Path(home).name).is_file()
 

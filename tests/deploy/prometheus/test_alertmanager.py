@@ -10,6 +10,7 @@ import yaml
 
 from deploy.prometheus.server import program
 from tests.deploy.compose_file import CLONE, services
+from tests.deploy.dockerfile import stages
 from tests.deploy.prometheus.alerts import alerts
 
 START = CLONE / "deploy" / "alertmanager" / "start"
@@ -82,6 +83,6 @@ def test_the_container_writes_where_its_server_reads() -> None:
     shell, script, file, _ = container["entrypoint"]
     assert (shell, script) == ("/bin/sh", "/etc/alertmanager/start")
     assert f"--config.file={file}" in container["command"]
-    assert "./deploy/alertmanager:/etc/alertmanager:ro" in container["volumes"]
+    assert stages()["alertmanager"].copies == {"deploy/alertmanager": "/etc/alertmanager"}
     script_variables = set(re.findall(r"ALERT_[A-Z_]+", START.read_text()))
     assert script_variables - {"ALERT_"} == set(container["environment"])
