@@ -135,7 +135,7 @@ class Stack:
         self.folder.create()
         self._make_secure()
         for server in self.servers.values():
-            self.folder.choose_ports(server.name, server.port_names)
+            self.folder.choose_ports(server.name, server.needed_ports)
         self._write_environment()
         if self._tied:
             Watchdog(self.folder).watch(os.getpid())

@@ -26,6 +26,7 @@ class Server(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
+    secure_port_names: ClassVar[tuple[str, ...]] = ()
     programs: ClassVar[frozenset[str]]
     ready_within_s: ClassVar[float] = 90.0
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
@@ -46,6 +47,11 @@ class Server(ABC):
     def log(self) -> Path:
         """Its log file."""
         return self.folder.log(self.name)
+
+    @property
+    def needed_ports(self) -> tuple[str, ...]:
+        """Names of the ports on which it listens; a secure stack may have more."""
+        return self.port_names + (self.secure_port_names if self.security.enabled else ())
 
     @property
     def ports(self) -> dict[str, int]:

@@ -131,7 +131,8 @@ class Kafka(Server):
 
     name = "kafka"
     title = f"Apache Kafka {KAFKA}"
-    port_names = ("broker", "controller", "broker_certificates")
+    port_names = ("broker", "controller")
+    secure_port_names = ("broker_certificates",)
     programs = frozenset({"java"})
 
     def prepare(self, task: Task) -> Launch:
