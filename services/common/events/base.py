@@ -29,8 +29,8 @@ PLACEHOLDER_IDS: Final = frozenset(
 
 
 def _printable(text: str) -> str:
-    if any(unicodedata.category(character) == "Cc" for character in text):
-        msg = "control characters are not allowed"
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        msg = "control characters and lone surrogates are not allowed"
         raise ValueError(msg)
     return text
 

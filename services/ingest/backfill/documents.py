@@ -139,8 +139,8 @@ class ImageDownloads:
 
 def _metadata(text: Mapping[str, str], uri: WebUri, associations: object) -> dict[str, str]:
     metadata = {name: text[name] for name in _METADATA if text.get(name)} | {"uri": str(uri)}
-    names = [str(one) for one in associations] if isinstance(associations, list) else []
-    return metadata | ({"parameter_associations": ",".join(dict.fromkeys(names))[:1000]} if names else {})
+    names = [_text(one) for one in associations] if isinstance(associations, list) else []
+    return metadata | ({"parameter_associations": ",".join(dict.fromkeys(filter(None, names)))[:1000]} if names else {})
 
 
 def _text(value: object) -> str:
