@@ -21,8 +21,8 @@ def tracked(folder: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Names of the files in a wheel that is built from the tracked files, without network access."""
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of a wheel that is built from the tracked files, without network access."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     metadata = {"pyproject.toml", "README.md", "LICENSE"}
@@ -34,7 +34,24 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     assert answer.returncode == 0, answer.stderr
     (path,) = folder.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
-        return set(archive.namelist())
+        archive.extractall(folder / "installed")
+    return folder / "installed"
+
+
+@pytest.fixture(scope="module")
+def wheel(installed: Path) -> set[str]:
+    """Names of the files in the wheel."""
+    return {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
+
+
+def run_installed(installed: Path, folder: Path, program: str) -> list[str]:
+    """Run a program in a folder with the installed package instead of the clone; return the lines that it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(installed), "XDG_CACHE_HOME": str(folder / "cache")}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.splitlines()
 
 
 @pytest.mark.parametrize("folder", INSTALLED)
@@ -79,3 +96,42 @@ main()
     install = "make setup" if clone else f"pip install '{PROJECT['name']}[serving]'"
     assert f"run `{install}`" in answer.stderr
     assert any(one.startswith("typer") for one in PROJECT["optional-dependencies"]["serving"])
+
+
+def test_an_installed_xray_keeps_its_files_outside_the_package(installed: Path, tmp_path: Path) -> None:
+    program = """
+from deploy.local.folder import CACHE
+from services.common.environment import stack_folder
+from training.export.targets import REPOSITORY
+from training.train.configuration import RUNS
+print(CACHE, stack_folder(), REPOSITORY, RUNS, sep="\\n")
+"""
+    expected = ["cache/xray/stack", ".stack", "model_repository", "training/runs"]
+    assert run_installed(installed, tmp_path, program) == [str(tmp_path / one) for one in expected]
+
+
+def test_errors_of_an_installed_stack_name_the_command_that_installs_what_is_missing(
+    installed: Path, tmp_path: Path
+) -> None:
+    program = f"""
+import importlib.util, os
+from pathlib import Path
+from deploy.local.errors import StackError
+from deploy.local.folder import check_clone
+from deploy.local.servers import kafka, postgres, seaweedfs
+
+os.environ["PATH"] = {str(tmp_path)!r}
+os.environ.pop("JAVA_HOME", None)
+importlib.util.find_spec = lambda name: None
+seaweedfs.sysconfig.get_path = lambda name: {str(tmp_path)!r}
+for action in (kafka.find_java, postgres._package, seaweedfs._weed, lambda: check_clone("triton")):
+    try:
+        action()
+    except StackError as error:
+        print(error.remedy)
+"""
+    *remedies, triton = run_installed(installed, tmp_path, program)
+    assert len(remedies) == 3
+    assert all(f"run `pip install '{PROJECT['name']}[stack]'`" in remedy for remedy in remedies), remedies
+    assert "in a clone of the repository" in triton
+    assert {"platformdirs", "psutil"} <= set(PROJECT["optional-dependencies"]["stack"])

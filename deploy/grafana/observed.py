@@ -12,10 +12,8 @@ from deploy.local.stack import Stack
 from deploy.prometheus.server import Prometheus, Series, Target, scraping
 from services.common.settings import settings_of
 from services.common.topology import SERVICES
-from services.demo.cohort import CohortRequest, rendering
-from services.demo.progress import DemoProgress
-from services.demo.sending import SendOptions, send
-from services.demo.submissions import DemoSubmission
+from services.demo.cohort import CohortRequest, DemoSubmission, rendering
+from services.demo.sending import DemoProgress, SendOptions, send
 from services.operations.processes import Processes
 from services.operations.provisioning import prepare
 

@@ -30,7 +30,7 @@ def _topic(topic: Topic, partitions: int, replication: int) -> dict[str, Any]:
             "topicName": topic.name,
             "partitions": topic.partitions(partitions),
             "replicas": replication,
-            "config": dict(topic.config),
+            "config": topic.configuration(replication),
         },
     }
 

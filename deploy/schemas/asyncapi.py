@@ -6,6 +6,7 @@ from deploy.schemas.channels import DELIVERY, Channel, channel_of
 from deploy.schemas.examples import examples_of
 from deploy.schemas.json_schema import Schema, json_schema, models
 from services import __version__
+from services.common.events import Event
 from services.common.settings import Settings
 from services.common.topics import TOPICS
 
@@ -35,7 +36,13 @@ def document() -> dict[str, Any]:
         "channels": {channel.topic.name: _channel(channel) for channel in channels},
         "operations": {_operation_name(channel): _operation(channel) for channel in channels},
         "components": {
-            "messages": {channel.topic.event.__name__: _message(channel) for channel in channels},
+            # A retry topic has the event of another topic, whose description counts.
+            "messages": {
+                event.__name__: _message(one, event)
+                for one in channels
+                if not one.topic.delay_seconds
+                for event in one.topic.events
+            },
             "schemas": _schemas(channels),
         },
     }
@@ -56,11 +63,8 @@ def _server() -> dict[str, Any]:
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
-    topic, name = channel.topic, channel.topic.event.__name__
-    configuration: dict[str, Any] = {
-        setting: value.split(",") if setting == "cleanup.policy" else int(value)
-        for setting, value in topic.config.items()
-    }
+    topic = channel.topic
+    configuration = {setting: _configured(setting, value) for setting, value in topic.config.items()}
     return {
         "address": topic.name,
         "title": topic.name,
@@ -75,7 +79,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
             )
         ),
         "servers": [{"$ref": "#/servers/kafka"}],
-        "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+        "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"} for event in topic.events},
         "bindings": {
             "kafka": {
                 "topic": topic.name,
@@ -87,8 +91,15 @@ def _channel(channel: Channel) -> dict[str, Any]:
     }
 
 
+def _configured(setting: str, value: str) -> Any:
+    if setting == "cleanup.policy":
+        return value.split(",")
+    return int(value) if value.isdecimal() else value
+
+
 def _operation_name(channel: Channel) -> str:
-    return f"{'receive' if channel.received else 'send'}{channel.topic.event.__name__}"
+    event, delay = channel.topic.event.__name__, channel.topic.delay_seconds
+    return f"{'receive' if channel.received else 'send'}{event}{f'After{delay:.0f}Seconds' if delay else ''}"
 
 
 def _operation(channel: Channel) -> dict[str, Any]:
@@ -97,12 +108,11 @@ def _operation(channel: Channel) -> dict[str, Any]:
         "action": "receive" if channel.received else "send",
         "channel": {"$ref": f"#/channels/{name}"},
         "summary": channel.topic.purpose,
-        "messages": [{"$ref": f"#/channels/{name}/messages/{channel.topic.event.__name__}"}],
+        "messages": [{"$ref": f"#/channels/{name}/messages/{event.__name__}"} for event in channel.topic.events],
     }
 
 
-def _message(channel: Channel) -> dict[str, Any]:
-    event = channel.topic.event
+def _message(channel: Channel, event: type[Event]) -> dict[str, Any]:
     return {
         "name": event.__name__,
         "title": event.__name__,
@@ -123,8 +133,9 @@ def _schemas(channels: list[Channel]) -> dict[str, Schema]:
     """Return all models by name. A model that several events share, such as SpecimenView, occurs once."""
     found: dict[str, Schema] = {}
     for channel in channels:
-        for name, model in models(json_schema(channel.topic.event)):
-            found[name] = _draft_7({key: part for key, part in model.items() if key not in _STANDALONE})
+        for event in channel.topic.events:
+            for name, model in models(json_schema(event)):
+                found[name] = _draft_7({key: part for key, part in model.items() if key not in _STANDALONE})
     return found
 
 

@@ -16,7 +16,6 @@ _INNER: Final = (
     "Connects two services; public for those who want to see how a call was produced. "
     "Use your own consumer group: a member of the service's group would take records away from the service."
 )
-_LATEST: Final = "Compacted: read it from the beginning, without a group, and keep the last record of each key."
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Channel:
         cleanup = self.topic.config["cleanup.policy"]
         retention = self.topic.config.get("retention.ms")
         kept = "the newest record of each key stays" if "compact" in cleanup else "every record stays"
-        return kept if retention is None else f"{kept}, for {_days(int(retention) // DAY_MS)}"
+        return kept if retention in {None, "-1"} else f"{kept}, for {_days(int(retention) // DAY_MS)}"
 
 
 def _days(number: int) -> str:
@@ -70,11 +69,31 @@ CHANNELS: Final = (
         writers=("phenotyping centres (any Kafka producer)",),
         received=True,
     ),
+    *(
+        Channel(
+            topic,
+            _SPECIMEN,
+            duplicates="As on `xray.images`.",
+            reading="Internal to intake, which sets records aside here and takes them up again after the delay. Key "
+            "and value are those of the announcement. The header `xray-retry` (JSON) has its `topic`, `partition`, "
+            "`offset` and `timestamp`, the time of the first failure (`since`), the number of `attempts` and the last "
+            "`error`.",
+        )
+        for topic in topics.IMAGE_RETRIES
+    ),
     Channel(
         topics.VIEWS,
         _SPECIMEN,
         duplicates="The same image gives the same `view_key` and `view_sha256`.",
         reading=_INNER,
+    ),
+    Channel(
+        topics.WITHDRAWN,
+        _SPECIMEN,
+        duplicates="A repeated withdrawal changes nothing: what it withdraws is withdrawn for ever.",
+        reading="Centres and operators write it. " + _ANY_GROUP,
+        writers=("phenotyping centres (any Kafka producer)",),
+        received=True,
     ),
     Channel(
         topics.SPECIMENS,
@@ -92,10 +111,11 @@ CHANNELS: Final = (
         topics.CALLS,
         _SPECIMEN,
         duplicates="The same call has the same `call_id`. The current call of a specimen is the one with the highest "
-        "(`preprocessing_generation`, `revision`, `activation`, `call_id`), whatever the order of arrival.",
-        reading="Use one group for each database that is fed; start at `earliest`, turn automatic commits off, and "
-        "commit after you stored what you read. The group can have at most as many members as there are partitions; "
-        "all calls of an animal are on one partition.",
+        "(`preprocessing_generation`, `revision`, `activation`, `call_id`), whatever the order of arrival. A record "
+        "with `status` `withdrawn` (CallWithdrawal) ranks in the same way: while it ranks highest, there is no call.",
+        reading="Superseded calls stay on the topic: rank them as above. Use one group for each database that is fed; "
+        "start at `earliest`, turn automatic commits off, and commit after you stored what you read. The group can "
+        "have at most as many members as there are partitions; all calls of an animal are on one partition.",
         readers=("every subscriber",),
     ),
     Channel(
@@ -130,9 +150,12 @@ CHANNELS: Final = (
     Channel(
         topics.ACTIVE_MODELS,
         "name",
-        duplicates="`activation` counts up per `name`; of the records named `phenotype`, the highest one is in force.",
-        reading=_LATEST
-        + " Read committed records only: a record that was overtaken while it was written does not count.",
+        duplicates="`activation` rises by one per `name`. A record counts only if it follows from the last one that "
+        "counts: it has the next number, pins a card of each version, and is a promotion that names the set before it "
+        "as the first of `earlier`, or a rollback to the first of `earlier`. Of the records named `phenotype`, the "
+        "last one that counts is in force.",
+        reading="Read it from the beginning, and committed records only: a record that was overtaken while it was "
+        "written does not count.",
     ),
 )
 DELIVERY: Final = (

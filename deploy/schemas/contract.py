@@ -69,7 +69,7 @@ def files() -> dict[Path, str]:
 
 def schemas() -> dict[str, Schema]:
     """Return the JSON Schema of each event, generated from the code, by file name."""
-    return {file_name(topic.event): json_schema(topic.event) for topic in TOPICS}
+    return {file_name(event): json_schema(event) for topic in TOPICS for event in topic.events}
 
 
 def drift() -> list[str]:
@@ -110,7 +110,7 @@ def _counts(name: str, kind: ChangeKind) -> bool:
 
 
 def _received() -> set[str]:
-    return {file_name(topic.event) for topic in TOPICS if channel_of(topic).received}
+    return {file_name(event) for topic in TOPICS if channel_of(topic).received for event in topic.events}
 
 
 def _read(path: Path) -> Schema | None:

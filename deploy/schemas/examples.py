@@ -10,10 +10,12 @@ from typing import Final
 
 from services.common import keys
 from services.common.events import (
+    CallWithdrawal,
     CentreStatistics,
     Drift,
     Event,
     ImageEvent,
+    ImageWithdrawal,
     ModelActivation,
     ModelOutput,
     PhenotypeCall,
@@ -78,7 +80,7 @@ def _view(image: ImageEvent, view: View) -> ViewReady:
         image_uri=image.image_uri,
         image_sha256=digest_of_image,
         view=view,
-        view_key=keys.view_key(VERSION, SPECIMEN, view, digest_of_image),
+        view_key=keys.view_key(VERSION, SPECIMEN, CENTRE, view, digest_of_image),
         view_sha256=_sha256(f"view of {digest_of_image}"),
         original_key=keys.original_key(digest_of_image),
         preprocessing_version=VERSION,
@@ -148,6 +150,26 @@ CALL: Final = PhenotypeCall(
     models=tuple(_output(*one) for one in ACTIVATION.versions.items()),
     produced_at=_after(4),
 )
+WITHDRAWAL: Final = ImageWithdrawal(
+    biological_sample_id=SPECIMEN,
+    centre=CENTRE,
+    image_sha256=VIEWS[1].image_sha256,
+    view="LAT",
+    reason="blurred; a new image follows",
+    who="A. Technician",
+    withdrawn_at=_after(3600),
+)
+LOST: Final = CallWithdrawal(
+    call_id=digest("withdrawn", SPECIMEN, GENERATION, len(_MEMBERS) + 1, "images_withdrawn"),
+    biological_sample_id=SPECIMEN,
+    centre=CENTRE,
+    revision=len(_MEMBERS) + 1,
+    preprocessing_version=VERSION,
+    preprocessing_generation=GENERATION,
+    reason="images_withdrawn",
+    announced_at=_after(3601),
+    produced_at=_after(3602),
+)
 REVIEW: Final = Review(
     biological_sample_id=SPECIMEN,
     call_id=CALL.call_id,
@@ -169,7 +191,7 @@ SHADOWED: Final = ShadowCall(
 )
 _REFUSED: Final = IMAGES[0].model_copy(update={"biological_sample_id": "183810"})
 REFUSAL: Final = Rejection(
-    rejection_id=rejection_id("intake", "xray.images", 3, 1207),
+    rejection_id=rejection_id("intake", "7f3c2b0e-6c1d-4f5e-9a55-2f0c8d1b7e10", "xray.images", 3, 1207),
     stage="intake",
     reason="digest_mismatch",
     words="the file's SHA-256 is not the announced one",
@@ -208,6 +230,8 @@ _EXAMPLES: Final[dict[type[Event], tuple[Event, ...]]] = {
     SpecimenReady: (READY,),
     TensorReady: (TENSOR,),
     PhenotypeCall: (CALL,),
+    CallWithdrawal: (LOST,),
+    ImageWithdrawal: (WITHDRAWAL,),
     Review: (REVIEW,),
     ShadowCall: (SHADOWED,),
     Rejection: (REFUSAL,),

@@ -17,7 +17,7 @@ from services.common.keys import original_key
 from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import IMAGES
-from services.demo.submissions import DemoPicture, DemoSubmission
+from services.demo.cohort import DemoPicture, DemoSubmission
 from services.ledger.database import Connection
 from services.ledger.queries import calls_of, cohort_progress
 from services.operations.processes import Processes

@@ -16,10 +16,9 @@ from services.common.settings import Settings, settings_of
 from services.common.store import ObjectStore
 from services.common.tied import tied
 from services.common.topology import PIPELINE
-from services.demo.cohort import CohortRequest, rendering
-from services.demo.local import local_servers
+from services.demo.cohort import CohortRequest, DemoSubmission, rendering
 from services.demo.outcome import quantile
-from services.demo.submissions import DemoSubmission
+from services.demo.run import local_servers
 from services.ledger.database import Connection, ledger
 from services.operations.processes import Processes
 from services.operations.provisioning import prepare

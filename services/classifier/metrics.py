@@ -42,6 +42,10 @@ ACTIVATION: Final = Gauge(
 FALLEN_BACK: Final = Gauge(
     "xray_model_fallback", "1 while the newest activation's versions cannot serve: earlier ones serve instead, or none."
 )
+IGNORED: Final = Gauge(
+    "xray_activations_ignored",
+    "Records on `models.active` that cannot be read or do not follow from the one before; the last sound set serves.",
+)
 RELOADS: Final = Counter(
     "xray_model_reloads_total",
     "Number of times that a version which should serve was lost and loaded again.",

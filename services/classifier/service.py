@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from services.classifier.serving import ActiveModelSet, ServingSet, read_tensor
 from services.classifier.shadow.shadowing import Shadowing
 from services.common import metrics, topology
 from services.common.errors import Rejected, Retriable
-from services.common.events import PhenotypeCall, Probabilities, TensorReady
+from services.common.events import CallWithdrawal, PhenotypeCall, Probabilities, TensorReady
 from services.common.events.base import digest, now
 from services.common.kafka.clients import open_producer
 from services.common.loop import Done, Message, Outcome, Record, ServiceTopics
@@ -30,7 +30,7 @@ def build(settings: ServiceSettings) -> Classifier:
     """Return the classifier that these settings describe; it connects at its start."""
 
     def triton() -> Any:
-        return connect(settings.triton_grpc)
+        return connect(settings)
 
     store = ObjectStore(settings, connections=settings.workers + 1)
     return Classifier(
@@ -44,7 +44,7 @@ def build(settings: ServiceSettings) -> Classifier:
 class Classifier:
     """Handler of `xray.tensors`. One activation makes all calls of a batch; versions never mix."""
 
-    topics: ServiceTopics[TensorReady] = topology.CLASSIFIER
+    topics: ServiceTopics[TensorReady | CallWithdrawal] = topology.CLASSIFIER
     stage: str = topology.CLASSIFIER.name
 
     def __init__(
@@ -69,27 +69,20 @@ class Classifier:
         self._models.current()
         self._shadowing.start()
 
-    def handle(self, records: Sequence[Record[TensorReady]]) -> list[Outcome]:
-        """Call the newest revision of each specimen in the batch."""
+    def handle(self, records: Sequence[Record[TensorReady | CallWithdrawal]]) -> list[Outcome]:
+        """Call the newest revision of each specimen in the batch, or publish that it has no call."""
         serving = self._models.current()
         self._shadowing.follow(self._models.shadow)
         outcomes: list[Outcome] = [Done(skipped="superseded")] * len(records)
-        chosen = sorted(newest_revisions(records))
-        tensors = [self._pool.submit(self._read, records[index].event) for index in chosen]
-        with metrics.step(self.stage, "read"):
-            wait(tensors)
-        readable: list[tuple[int, Tensors]] = []
-        for index, future in zip(chosen, tensors, strict=True):
-            tensor = future.result()
-            if isinstance(tensor, Rejected):
-                outcomes[index] = tensor
-            else:
-                readable.append((index, tensor))
-        with metrics.step(self.stage, "infer"):
-            answers = self._infer(serving, [tensor for _, tensor in readable])
-        for (index, _), answer in zip(readable, answers, strict=True):
+        announced: dict[int, TensorReady] = {}
+        for index in sorted(newest_revisions(records)):
             event = records[index].event
-            outcomes[index] = answer if isinstance(answer, Rejected) else self._call(event, answer, serving)
+            if isinstance(event, CallWithdrawal):
+                outcomes[index] = Done((Message(CALLS, event),))
+            else:
+                announced[index] = event
+        for index, outcome in zip(announced, self._outcomes(list(announced.values()), serving), strict=True):
+            outcomes[index] = outcome
         return outcomes
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
@@ -105,6 +98,16 @@ class Classifier:
         self._pool.shutdown()
         self._models.close()
         self._shadowing.close()
+
+    def _outcomes(self, events: Sequence[TensorReady], serving: ServingSet) -> Iterator[Outcome]:
+        """Read and call each tensor, and return the outcomes in the same order."""
+        with metrics.step(self.stage, "read"):
+            tensors = list(self._pool.map(self._read, events))
+        with metrics.step(self.stage, "infer"):
+            answers = iter(self._infer(serving, [tensor for tensor in tensors if not isinstance(tensor, Rejected)]))
+        for event, tensor in zip(events, tensors, strict=True):
+            answer = tensor if isinstance(tensor, Rejected) else next(answers)
+            yield answer if isinstance(answer, Rejected) else self._call(event, answer, serving)
 
     def _read(self, event: TensorReady) -> Tensors | Rejected:
         try:
@@ -157,14 +160,23 @@ class Classifier:
 
 
 def call_id(event: TensorReady, activation: int, cards: Sequence[str]) -> str:
-    """Return the identity of a call: this specimen's tensor, these models, this activation.
+    """Return the identity of a call: this specimen's tensor at this revision, these models, this activation.
 
-    It contains the specimen, because two animals may be sent with the same pictures. It contains the whole cards,
-    because thresholds and calibration determine the call as much as weights do. It contains the activation, because
-    activations rank calls: after a rollback the earlier versions call again, and that call must supersede the one
-    that the rollback withdraws.
+    It contains the specimen, because two animals may be sent with the same pictures. It contains the revision, because
+    the same tensor returns when a picture is added and withdrawn again, and that call must supersede the one between.
+    It contains the whole cards, because thresholds and calibration determine the call as much as weights do. It
+    contains the activation, because activations rank calls: after a rollback the earlier versions call again, and that
+    call must supersede the one that the rollback withdraws.
     """
-    return digest("call", event.biological_sample_id, event.tensor_key, event.tensor_sha256, activation, list(cards))
+    return digest(
+        "call",
+        event.biological_sample_id,
+        event.revision,
+        event.tensor_key,
+        event.tensor_sha256,
+        activation,
+        list(cards),
+    )
 
 
 def _answers(requests: Sequence[Request], count: int) -> list[list[Probabilities] | Rejected]:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import structlog
 
-from services.classifier.metrics import FALLEN_BACK, RELOADS, show_models
+from services.classifier.metrics import FALLEN_BACK, IGNORED, RELOADS, show_models
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 from services.common.events import ModelActivation
 from services.common.events.model import EarlierSet
@@ -53,8 +53,11 @@ def read_tensor(data: bytes, key: str, sha256: str) -> Tensors:
 class ActivationSource(Protocol):
     """Where activations come from; `services.registry.active_models.ActiveModels` implements it.
 
-    `shadow` is the newest record of a candidate in shadow, as of the last `refresh`.
+    `shadow` is the newest record of a candidate in shadow and `ignored` the number of records that are not sound, as of
+    the last `refresh`.
     """
+
+    ignored: int
 
     @property
     def shadow(self) -> ModelActivation | None: ...  # noqa: D102
@@ -95,6 +98,7 @@ class ActiveModelSet:
         Raises Retriable while Triton or Kafka is away or no version works, Fatal when no version fits this program.
         """
         newest = self._active.refresh()
+        IGNORED.set(self._active.ignored)
         serving = self._serving
         if serving is None or self._uncertain or serving.newest != newest.activation or self._is_due(serving):
             serving = self._choose(newest)

@@ -48,9 +48,14 @@ COMMANDS: Final = {
     ),
     "calls": LazyCommand("services.cli.calls.command:app", "List, follow, show and export phenotype calls.", _DATA),
     "specimens": LazyCommand("services.cli.specimens:app", "Show one specimen's state; list incomplete ones.", _DATA),
+    "withdraw": LazyCommand(
+        "services.cli.withdraw:app", "Take an image, or all of a specimen, out of what is called.", _DATA
+    ),
     "review": LazyCommand("services.cli.review:app", "Correct or confirm a call, label by label.", _DATA),
     "rejections": LazyCommand("services.cli.rejections:app", "List, show and replay rejected records.", _DATA),
     "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and first activation.", _OPERATE),
+    "access": LazyCommand("services.cli.access:app", "Grant the services and others their rights on Kafka.", _OPERATE),
+    "check": LazyCommand("services.cli.check:app", "Prove that a server is fit for this system.", _OPERATE),
     "run": LazyCommand("services.cli.run:run", "Run one service, or all, in the foreground.", _OPERATE),
     "status": LazyCommand("services.cli.status:app", "Show the health of servers, topics and services.", _OPERATE),
     "statistics": LazyCommand("services.cli.statistics:app", "Show each centre's windows and drift.", _OPERATE),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from services.cli.options import settings_for
 from services.cli.output import JsonOption, console, print_json
 
 if TYPE_CHECKING:
@@ -29,12 +30,9 @@ def init(as_json: JsonOption = False) -> None:
     """
     from dataclasses import asdict
 
-    from services.common.settings import Settings, load
     from services.operations.provisioning import prepare
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "kafka", "objects", "postgres")  # Triton is needed for the first activation only
+    settings = settings_for("kafka", "objects", "postgres")  # Triton is needed for the first activation only
     for step in prepare(settings):
         if as_json:
             print_json(asdict(step))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Final
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-_MOST_LISTED: Final = 20
+_MOST_LISTED: Final = 60
 
 
 def settings_for(*servers: str) -> Settings:
@@ -60,16 +60,52 @@ def moment_or_age(text: str) -> datetime:
     return moment if moment.tzinfo else moment.astimezone()
 
 
-def require_known(value: str | None, known: Collection[str], what: str, option: str) -> None:
-    """Raise typer.BadParameter (exit code 2) for a value that is not known, with those that are close to it."""
+def require_known(value: str | None, known: Collection[str], what: str, option: str, remedy: str = "") -> None:
+    """Raise typer.BadParameter (exit code 2) for a value that is not known, with those that are close to it.
+
+    `remedy` follows the suggestions.
+    """
     if value is None or value in known:
         return
     by_lower_case = {one.casefold(): one for one in known}
     close = [by_lower_case[one] for one in get_close_matches(value.casefold(), by_lower_case, n=5, cutoff=0.5)]
-    listed = sorted(known)[:_MOST_LISTED]
-    advice = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(listed) or 'none yet'}"
-    message = f"{what} {value!r} is unknown; {advice}"
+    listed = ", ".join(sorted(known)[:_MOST_LISTED]) + (", ..." if len(known) > _MOST_LISTED else "")
+    advice = f"did you mean {' or '.join(close)}?" if close else f"known are {listed or 'none yet'}"
+    message = f"{what} {value!r} is unknown; {advice}{remedy}"
     raise typer.BadParameter(message, param_hint=option)
+
+
+NewCentreOption = Annotated[
+    bool, typer.Option("--new-centre", help="Accept a --centre that neither IMPC nor the ledger knows yet.")
+]
+
+
+def require_centres(names: Iterable[str], *, new: bool) -> None:
+    """Raise typer.BadParameter for a centre that neither IMPC nor the ledger knows, unless it is confirmed as new.
+
+    Centres of the demo need no confirmation. The ledger is asked only for a name that IMPC does not have.
+    """
+    from services.ingest.centres import IMPC_CENTRES, is_accepted
+
+    others = [name for name in names if not is_accepted(name)]
+    if new or not others:
+        return
+    known = IMPC_CENTRES | _centres_of_the_ledger()
+    for name in others:
+        require_known(name, known, "centre", "--centre", " (--new-centre confirms a new one)")
+
+
+def _centres_of_the_ledger() -> set[str]:
+    """Return the centres that the ledger knows; none if it cannot be asked, because a push does not need it."""
+    from services.common.errors import PipelineError
+    from services.ledger.database import ledger
+    from services.ledger.queries import known_centres
+
+    try:
+        with ledger(settings_for("postgres")) as connection:
+            return known_centres(connection)
+    except PipelineError:
+        return set()
 
 
 SinceOption = Annotated[

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from services.cli.options import SinceOption, require_known
-from services.cli.output import JsonOption, console, facts, moment, print_json, short, table
+from services.cli.options import SinceOption, require_known, settings_for
+from services.cli.output import JsonOption, console, facts, moment, print_json, short, table, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -55,14 +55,10 @@ def list_(
         xray rejections list --counts --centre TCP
         xray rejections list --reason digest_mismatch --since 1d
     """
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.ledger.queries import rejection_counts, rejections
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         _require_known(connection, reason, centre)
         if counts:
             _print_counts(rejection_counts(connection, centre=centre, since=since), as_json=as_json)
@@ -91,16 +87,16 @@ def show(
         xray rejections show 3f9a1c
         xray rejections show 3f9a1c --save record.json
     """
-    from services.common.settings import Settings, load
+    from services.common.errors import Rejected
+    from services.common.events.rejection import UNREADABLE
     from services.ledger.database import ledger
     from services.operations.replay import find
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         one = find(connection, rejection)
     if save is not None:
+        if one.original_bytes() is None and (one.left_out or one.reason == UNREADABLE):
+            raise Rejected("original_absent", _absent(one))
         save.write_bytes(one.original_bytes() or b"")
         typer.echo(f"{len(one.original_bytes() or b'')} bytes written to {save}", err=True)
     if as_json:
@@ -128,24 +124,22 @@ def replay_(
 
     A cause may be a limit, an object that arrived late, or a bug. Each record goes to the topic it came from with its
     original bytes, key and headers, and a header xray-replay-of with the id of the rejection. Replaying twice does no
-    harm; a record that is still bad is rejected again.
+    harm; a record that is still bad is rejected again. A record that is too large for its rejection is read from its
+    topic, for as long as the topic holds it. Records that cannot be sent again are named at the end.
 
     Examples:
 
         xray rejections replay 3f9a1c 77b0de
         xray rejections replay --reason object_missing --dry-run
     """
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.operations.replay import choose, replay
-    from services.operations.servers import require
 
     filters = {"reason": reason, "stage": stage, "centre": centre, "biological_sample_id": specimen}
     if not ids and not any(filters.values()):
         message = "give ids of rejections, or --reason, --stage, --centre or --specimen"
         raise typer.BadParameter(message, param_hint="ID")
-    settings = load(Settings)
-    require(settings, "kafka", "postgres")
+    settings = settings_for("kafka", "postgres")
     count = 0
     with ledger(settings) as connection:
         _require_known(connection, reason, centre)
@@ -188,7 +182,8 @@ def _print_replayed(one: Rejection, *, dry_run: bool, as_json: bool) -> None:
         sent: dict[str, Any] = {"rejection_id": one.rejection_id, "topic": one.source_topic, "reason": one.reason}
         print_json(sent | {"sent": not dry_run})
     else:
-        typer.echo(f"{short(one.rejection_id)}  {one.source_topic}  {one.reason}  {one.biological_sample_id or ''}")
+        specimen = visible(one.biological_sample_id or "")
+        typer.echo(f"{short(one.rejection_id)}  {one.source_topic}  {one.reason}  {specimen}")
 
 
 def _described(one: Rejection) -> Iterator[RenderableType]:
@@ -210,10 +205,20 @@ def _described(one: Rejection) -> Iterator[RenderableType]:
     )
     original = one.original_bytes()
     if original is None:
-        yield "The record had no value."
+        yield _absent(one)
     else:
         yield f"The record, {len(original)} bytes (--save FILE writes it):"
         yield _preview(original)
+
+
+def _absent(one: Rejection) -> str:
+    from services.common.events.rejection import UNREADABLE
+
+    if one.reason == UNREADABLE:
+        return "The record could not be read, so it cannot be sent again by a replay; its sender must send it again."
+    if one.left_out is not None:
+        return "The record is too large for its rejection. A replay reads it from its topic."
+    return "The record had no value."
 
 
 def _preview(original: bytes) -> RenderableType:

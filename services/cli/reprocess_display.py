@@ -1,16 +1,11 @@
 """Progress of `xray reprocess`: a bar on a terminal, elsewhere a line every 30 seconds."""
 
-import time
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from services.cli.output import errors
+from services.cli.progress import LongProgress
 from services.operations.reprocess.progress import ReprocessCounts
 from services.operations.reprocess.source import SpecimenStatus
-
-_LINE_SECONDS: Final = 30.0
 
 
 class ReprocessDisplay(ReprocessCounts):
@@ -19,11 +14,7 @@ class ReprocessDisplay(ReprocessCounts):
     def __init__(self, specimens: int) -> None:
         """Expect this number of specimens; nothing is shown before it is entered."""
         super().__init__(specimens)
-        self._last_line = time.monotonic()
-        columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
-        self._progress = Progress(
-            TextColumn("{task.description}"), *columns, console=errors(), disable=not errors().is_terminal
-        )
+        self._progress = LongProgress()
         self._task = self._progress.add_task("specimens checked", total=specimens)
 
     def __enter__(self) -> Self:
@@ -43,12 +34,12 @@ class ReprocessDisplay(ReprocessCounts):
         """Count a specimen and move the bar."""
         super().looked_at(found)
         self._progress.update(self._task, advance=1)
-        self._line(self._state())
+        self._progress.line(self._state())
 
     def held(self, waiting: int) -> None:
         """Show that live traffic comes first."""
         self._progress.update(self._task, description=f"waiting for {waiting} live records")
-        self._line(f"waiting for {waiting} live records; {self._state()}")
+        self._progress.line(f"waiting for {waiting} live records; {self._state()}")
 
     def settled(self) -> None:
         """Count a specimen whose new call or views are in the ledger, and show the count."""
@@ -57,8 +48,3 @@ class ReprocessDisplay(ReprocessCounts):
 
     def _state(self) -> str:
         return f"{self.looked_at_count} of {self.specimens} specimens checked, {self.records} records published"
-
-    def _line(self, text: str) -> None:
-        if self._progress.disable and time.monotonic() - self._last_line > _LINE_SECONDS:
-            self._last_line = time.monotonic()
-            self._progress.console.print(text)

@@ -14,6 +14,7 @@ from services.cli.output import JsonOption, console, errors, moment, print_json,
 
 if TYPE_CHECKING:
     from services.common.settings import Settings
+    from services.ledger.database import Connection
     from services.ledger.queries import ReviewRecord
     from services.operations.reviews import Reviewed
 
@@ -34,7 +35,8 @@ app = typer.Typer(cls=ReviewGroup, add_completion=False)
 def give(
     *,
     specimen: Annotated[
-        str | None, typer.Argument(metavar="SPECIMEN", help="biological_sample_id of an animal that has a call.")
+        str | None,
+        typer.Argument(metavar="SPECIMEN", help="An animal that has a call; takes the same ids as `xray trace`."),
     ] = None,
     abnormal: Labels = "",
     normal: Labels = "",
@@ -55,9 +57,7 @@ def give(
 
     --file reads a CSV file with the column biological_sample_id and, as needed, abnormal, normal, unknown (labels
     separated by blanks), who, note and reviewed_at. Bad lines are listed and the others are sent; the exit code is
-    then 1. Sending a file twice adds nothing.
-
-    `xray review list` shows past reviews.
+    then 1. Sending a file twice adds nothing. `xray review list` shows past reviews.
 
     Examples:
 
@@ -71,11 +71,11 @@ def give(
     verdicts = (abnormal, normal, unknown)
     if file is None:
         _give_one(specimen or "", verdicts, who or user(), note, as_json=as_json)
-    elif any((*verdicts, note)):
+        return
+    if any((*verdicts, note)):
         message = "the file contains the verdicts and notes; omit --abnormal, --normal, --unknown and --note"
         raise typer.BadParameter(message, param_hint="--file")
-    else:
-        _give_many(file, who or user(), as_json=as_json)
+    _give_many(file, who or user(), as_json=as_json)
 
 
 @app.command("list")
@@ -95,10 +95,11 @@ def list_(
         xray review list 183808 --json
     """
     from services.ledger.database import ledger
-    from services.ledger.queries import reviews
+    from services.ledger.queries import reviews, specimen_named
 
     with ledger(settings_for("postgres")) as connection:
-        found = reviews(connection, biological_sample_id=specimen, who=who, since=since, limit=limit)
+        named = None if specimen is None else specimen_named(connection, specimen)
+        found = reviews(connection, biological_sample_id=named, who=who, since=since, limit=limit)
     if as_json:
         for one in found:
             print_json(
@@ -126,9 +127,12 @@ def _row(one: ReviewRecord) -> tuple[object, ...]:
 
 def _give_one(specimen: str, verdicts: Sequence[str], who: str, note: str, *, as_json: bool) -> None:
     from services.common.events.base import now
+    from services.ledger.database import ledger
     from services.operations.reviews import VERDICTS, ReviewLine, prepare, publish
 
     settings = settings_for("kafka", "postgres")
+    with ledger(settings) as connection:
+        specimen = _reviewed(connection, specimen)
     line = ReviewLine(0, specimen, dict(zip(VERDICTS, verdicts, strict=True)), who, note, now())
     good, bad = prepare(settings, [line])
     if bad:
@@ -140,6 +144,23 @@ def _give_one(specimen: str, verdicts: Sequence[str], who: str, note: str, *, as
         return
     columns = ("label", "verdict", "call#", "probability#", "remark")
     console().print(table(f"{one.review.biological_sample_id}, by {one.review.who}", columns, _compared(one)))
+
+
+def _reviewed(connection: Connection, text: str) -> str:
+    """Return the specimen to review; the beginning of an id could be the whole id of another animal.
+
+    Raises Rejected `id_ambiguous` or `id_incomplete`.
+    """
+    from services.common.errors import Rejected
+    from services.ledger.queries import find_specimen
+
+    found = find_specimen(connection, text)
+    if found is None or found.biological_sample_id is None:
+        return text
+    if found.kind == "beginning":
+        message = f"{text!r} is only the beginning of an id; to review {found.biological_sample_id}, give its whole id"
+        raise Rejected("id_incomplete", message)
+    return found.biological_sample_id
 
 
 def _give_many(file: Path, who: str, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.cli.options import duration, require_known
+from services.cli.options import duration, require_known, settings_for
 from services.cli.output import FullOption, JsonOption, console, moment, print_json, table
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _COLUMNS: Final = (
 def specimens(
     *,
     specimen: Annotated[
-        str | None, typer.Argument(metavar="SPECIMEN", help="biological_sample_id: show its state.")
+        str | None, typer.Argument(metavar="SPECIMEN", help="Show this specimen; takes the same ids as `xray trace`.")
     ] = None,
     incomplete: Annotated[bool, typer.Option("--incomplete", help="List those that lack a DV or a LAT view.")] = False,
     older_than: Annotated[
@@ -58,14 +58,10 @@ def specimens(
         xray specimens 183808
         xray specimens --incomplete --older-than 1h --centre JAX
     """
-    from services.common.settings import Settings, load
     from services.ledger.database import ledger
     from services.ledger.queries import known_centres
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         if centre is not None:
             require_known(centre, known_centres(connection), "centre", "--centre")
         if specimen is not None:
@@ -77,10 +73,10 @@ def specimens(
 
 
 def _show_one(connection: Connection, specimen: str, *, full: bool, as_json: bool) -> None:
-    from services.cli.calls.lineage import images, rejections, views, waiting_at_intake
-    from services.ledger.queries import specimen_history
+    from services.cli.calls.lineage import images, rejections, views, waiting_at_intake, withdrawals
+    from services.ledger.queries import specimen_history, specimen_named
 
-    history = specimen_history(connection, specimen)
+    history = specimen_history(connection, specimen_named(connection, specimen))
     if history is None:
         typer.echo(f"xray: specimen {specimen!r} is unknown", err=True)
         raise typer.Exit(1)
@@ -94,6 +90,8 @@ def _show_one(connection: Connection, specimen: str, *, full: bool, as_json: boo
         console().print(images(history))
     if history.views:
         console().print(views(history, full=full))
+    if history.withdrawals:
+        console().print(withdrawals(history))
     if history.rejections:
         console().print(rejections(history))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from services.cli.options import settings_for
 from services.cli.output import FullOption, JsonOption, Sheet, console, facts, print_json, seconds, short, table
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def trace(
         str,
         typer.Argument(
             metavar="ID",
-            help="Specimen, image event, SHA-256 of an image, call, review or rejection; digests by their beginning.",
+            help="Specimen, the centre's own id of it, image event, SHA-256 of an image, call, review or rejection; "
+            "also the beginning of one.",
         ),
     ],
     *,
@@ -71,11 +73,8 @@ def trace(
         xray trace 5d41402abc4b
         xray trace 183808 --json | jq -r '.timeline[] | [.at, .stage, .what] | @tsv'
     """
-    from services.common.settings import Settings, load
-    from services.operations.servers import require
 
-    settings = load(Settings)
-    require(settings, "postgres", "kafka")
+    settings = settings_for("postgres", "kafka")
     result = _trace(settings, wanted)
     if result is None:
         _show_announced(settings, wanted, full=full, as_json=as_json)

@@ -2,6 +2,7 @@
 
 PipelineError
 ├── Retriable   a server (broker, store, Triton, database) is away and may return: wait and retry, drop nothing
+│   └── SourceUnavailable   only the host or bucket that this record's image is on is away: other records can go on
 ├── Rejected    this one input is bad: write a dead letter with a reason code, then continue
 └── Fatal       this process is misconfigured: log it and exit with a non-zero code
 """
@@ -16,7 +17,8 @@ class PipelineError(Exception):
 class Retriable(PipelineError):
     """A server or network is away; the same call may succeed later.
 
-    `server` (kafka, objects, triton, postgres or https) and `kind`, the client's name for the error, are metric labels.
+    `server` (kafka, objects, triton, postgres, https or machine) and `kind`, the client's name for the error, are
+    metric labels.
     """
 
     def __init__(self, message: str, *, server: str = "other", kind: str = "other") -> None:
@@ -24,6 +26,22 @@ class Retriable(PipelineError):
         super().__init__(message)
         self.server = server
         self.kind = kind
+
+
+class SourceUnavailable(Retriable):
+    """The source of one record's image does not answer; the same record may succeed later.
+
+    `source` identifies what is away: `https://host`, `https://host:port` or `s3://bucket`, in printable ASCII of at
+    most 280 characters, without path, query or credentials. It may be logged, stored and compared, but is not a metric
+    label, because events choose it. Raised only for hosts that are allowed and for buckets other than our own, so
+    whoever catches it may set this record aside and continue with records of other sources. A fault of our own store
+    or any other server of this system is a plain Retriable: no record can go on without it.
+    """
+
+    def __init__(self, message: str, *, source: str, server: str = "other", kind: str = "other") -> None:
+        """Keep the source separate from the message, so that records can be grouped by it."""
+        super().__init__(message, server=server, kind=kind)
+        self.source = source
 
 
 class Fatal(PipelineError):

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from services.common.events import SpecimenReady, TensorReady
+from services.common.events import CallWithdrawal, SpecimenReady, TensorReady
 from services.common.loop import Record
 
 
-def newest_revisions(records: Sequence[Record[SpecimenReady | TensorReady]]) -> set[int]:
+def newest_revisions(records: Sequence[Record[SpecimenReady | TensorReady | CallWithdrawal]]) -> set[int]:
     """Return the indices of the records that hold the newest revision of their specimen in this batch.
 
-    Sets of views only grow, so an older revision is a subset of the newer one and its result would be replaced at once.
+    What is stored of a specimen only grows, so the result of an older revision would be replaced at once.
     """
     newest: dict[tuple[str, int], tuple[int, int]] = {}
     for index, record in enumerate(records):

@@ -1,12 +1,15 @@
 """Every topic: its name, event, partitions and retention. `xray init` creates them; no service creates any."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.common.events import (
+    CallWithdrawal,
     CentreStatistics,
     Event,
     ImageEvent,
+    ImageWithdrawal,
     ModelActivation,
     PhenotypeCall,
     Rejection,
@@ -15,6 +18,7 @@ from services.common.events import (
     SpecimenReady,
     TensorReady,
     ViewReady,
+    parse_event,
 )
 
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -22,20 +26,63 @@ _EVENT_BYTES: Final = 1024 * 1024
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """A rejection contains the whole rejected record in base64, so its topic allows more than Kafka's usual 1 MiB."""
 
+_REPLICAS_FOR_TWO_IN_SYNC: Final = 3
+
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic; `specimen_keyed` topics all have the same partition count, so one animal stays in one order."""
+    """One topic; `specimen_keyed` topics all have the same partition count, so one animal stays in one order.
+
+    A retry topic has `delay_seconds`: its reader takes a record up only this long after the broker has stored it.
+    """
 
     name: str
     event: type[Event]
     purpose: str
     specimen_keyed: bool = True
     config: dict[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0
+    withdrawal: type[CallWithdrawal] | None = None
+    """The second event of a topic on which calls are prepared or published; its `status` is `withdrawn`."""
+
+    @property
+    def events(self) -> tuple[type[Event], ...]:
+        """The events on the topic."""
+        return (self.event,) if self.withdrawal is None else (self.event, self.withdrawal)
+
+    def parse(self, value: bytes | None) -> Event:
+        """Parse one value of this topic; raises Rejected as `parse_event` does."""
+        if self.withdrawal is not None and _status(value) == "withdrawn":
+            return parse_event(self.withdrawal, value)
+        return parse_event(self.event, value)
 
     def partitions(self, specimen_partitions: int) -> int:
         """Return the partition count, given that of all specimen-keyed topics."""
         return specimen_partitions if self.specimen_keyed else 1
+
+    def configuration(self, replication: int) -> dict[str, str]:
+        """Return the topic's configuration for this many replicas.
+
+        A record has the broker's time, because retention goes by it: a producer's clock would decide what is kept. Of
+        three or more replicas, two must have a record before it is acknowledged.
+        """
+        durable = {"min.insync.replicas": "2"} if replication >= _REPLICAS_FOR_TWO_IN_SYNC else {}
+        return self.config | {"message.timestamp.type": "LogAppendTime"} | durable
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Most bytes of a record."""
+        return int(self.config.get("max.message.bytes", _EVENT_BYTES))
+
+
+def _status(value: bytes | None) -> object:
+    if value is None or b'"withdrawn"' not in value:
+        return None
+    try:
+        fields = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return fields.get("status") if isinstance(fields, dict) else None
 
 
 def _deleted_after(days: int) -> dict[str, str]:
@@ -43,15 +90,44 @@ def _deleted_after(days: int) -> dict[str, str]:
 
 
 IMAGES: Final = Topic("xray.images", ImageEvent, "a centre announces an image", config=_deleted_after(3650))
+_RETRY_DELAYS: Final = {"1m": 60.0, "10m": 600.0, "1h": 3600.0}
+IMAGE_RETRIES: Final = tuple(
+    Topic(
+        f"xray.images.retry.{name}",
+        ImageEvent,
+        f"an image whose source did not answer, to be tried again after {name}",
+        # Room for the header that intake adds to the largest record.
+        config=_deleted_after(90) | {"max.message.bytes": str(2 * _EVENT_BYTES)},
+        delay_seconds=seconds,
+    )
+    for name, seconds in _RETRY_DELAYS.items()
+)
+"""Only intake writes and reads them."""
 VIEWS: Final = Topic("xray.views", ViewReady, "a standardised view is stored", config=_deleted_after(90))
-SPECIMENS: Final = Topic("xray.specimens", SpecimenReady, "a revision of a specimen's views", config=_deleted_after(90))
-TENSORS: Final = Topic("xray.tensors", TensorReady, "a fused tensor is stored", config=_deleted_after(90))
+WITHDRAWN: Final = Topic(
+    "xray.withdrawn", ImageWithdrawal, "a picture is taken out of its specimen", config=_deleted_after(3650)
+)
+SPECIMENS: Final = Topic(
+    "xray.specimens",
+    SpecimenReady,
+    "a revision of a specimen's views",
+    config=_deleted_after(90),
+    withdrawal=CallWithdrawal,
+)
+TENSORS: Final = Topic(
+    "xray.tensors",
+    TensorReady,
+    "a fused tensor is stored",
+    config=_deleted_after(90),
+    withdrawal=CallWithdrawal,
+)
 CALLS: Final = Topic(
     "phenotype.calls",
     PhenotypeCall,
     "a phenotype call of one revision",
-    # Deletion after ten years bounds the topic; until then compaction keeps the newest call of each animal.
-    config=_deleted_after(3650) | {"cleanup.policy": "compact,delete"},
+    # Never compacted: compaction keeps the record that came last, which need not be the current call.
+    config=_deleted_after(3650),
+    withdrawal=CallWithdrawal,
 )
 REVIEWS: Final = Topic(
     "phenotype.reviews",
@@ -80,6 +156,20 @@ ACTIVE_MODELS: Final = Topic(
     ModelActivation,
     "which model versions serve",
     specimen_keyed=False,
-    config={"cleanup.policy": "compact"},
+    # Every record stays: a record is sound only if it follows from the one before it (services/registry).
+    config={"cleanup.policy": "delete", "retention.ms": "-1"},
 )
-TOPICS: Final = (IMAGES, VIEWS, SPECIMENS, TENSORS, CALLS, SHADOW, REVIEWS, REJECTED, STATISTICS, ACTIVE_MODELS)
+TOPICS: Final = (
+    IMAGES,
+    *IMAGE_RETRIES,
+    VIEWS,
+    WITHDRAWN,
+    SPECIMENS,
+    TENSORS,
+    CALLS,
+    SHADOW,
+    REVIEWS,
+    REJECTED,
+    STATISTICS,
+    ACTIVE_MODELS,
+)

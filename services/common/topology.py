@@ -7,11 +7,20 @@ name of its consumer group.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.common.events import Event, ImageEvent, SpecimenReady, TensorReady, ViewReady
+from services.common.events import (
+    CallWithdrawal,
+    Event,
+    ImageEvent,
+    ImageWithdrawal,
+    SpecimenReady,
+    TensorReady,
+    ViewReady,
+)
 from services.common.loop import ServiceTopics
 from services.common.topics import (
     ACTIVE_MODELS,
     CALLS,
+    IMAGE_RETRIES,
     IMAGES,
     REJECTED,
     REVIEWS,
@@ -21,17 +30,21 @@ from services.common.topics import (
     TENSORS,
     TOPICS,
     VIEWS,
+    WITHDRAWN,
     Topic,
 )
 
-INTAKE: Final = ServiceTopics[ImageEvent]("intake", (IMAGES,), (VIEWS, REJECTED))
-ASSEMBLER: Final = ServiceTopics[ViewReady]("assembler", (VIEWS,), (SPECIMENS, REJECTED))
-FUSER: Final = ServiceTopics[SpecimenReady]("fuser", (SPECIMENS,), (TENSORS, REJECTED))
-CLASSIFIER: Final = ServiceTopics[TensorReady](
+INTAKE: Final = ServiceTopics[ImageEvent]("intake", (IMAGES, *IMAGE_RETRIES), (VIEWS, *IMAGE_RETRIES, REJECTED))
+ASSEMBLER: Final = ServiceTopics[ViewReady | ImageWithdrawal]("assembler", (VIEWS, WITHDRAWN), (SPECIMENS, REJECTED))
+FUSER: Final = ServiceTopics[SpecimenReady | CallWithdrawal]("fuser", (SPECIMENS,), (TENSORS, REJECTED))
+CLASSIFIER: Final = ServiceTopics[TensorReady | CallWithdrawal](
     "classifier", (TENSORS,), (CALLS, SHADOW, REJECTED), followed=(ACTIVE_MODELS,)
 )
 SINK: Final = ServiceTopics[Event](
-    "sink", (IMAGES, VIEWS, CALLS, SHADOW, REVIEWS, REJECTED), (REJECTED,), observed=(IMAGES, VIEWS)
+    "sink",
+    (IMAGES, VIEWS, WITHDRAWN, CALLS, SHADOW, REVIEWS, REJECTED),
+    (REJECTED,),
+    observed=(IMAGES, VIEWS, WITHDRAWN),
 )
 MONITOR: Final = ServiceTopics[Event](
     "monitor",
@@ -58,9 +71,14 @@ class CommandTopics:
 
 
 _REPLAYED: Final = tuple(
-    topic for topic in TOPICS if any(topic in one.inputs and topic not in one.observed for one in TOPOLOGY)
+    topic
+    for topic in TOPICS
+    if not topic.delay_seconds and any(topic in one.inputs and topic not in one.observed for one in TOPOLOGY)
 )
-"""Topics whose records some service rejects: a replay returns a record to the topic on which it was rejected."""
+"""Topics whose records some service rejects: a replay returns a record to the topic on which it was rejected.
+
+A record on a retry topic is rejected in the name of its announcement.
+"""
 COMMANDS: Final = (
     CommandTopics("xray push", (IMAGES,)),
     CommandTopics("xray backfill", (IMAGES,)),
@@ -69,6 +87,7 @@ COMMANDS: Final = (
     CommandTopics("xray reconcile --announce-again", (IMAGES,)),
     CommandTopics("xray rejections replay", _REPLAYED),
     CommandTopics("xray review", (REVIEWS,)),
+    CommandTopics("xray withdraw", (WITHDRAWN,)),
     CommandTopics("xray statistics --recompute", (STATISTICS,)),
     CommandTopics("xray init", (ACTIVE_MODELS,)),
     CommandTopics("xray models", (ACTIVE_MODELS,)),

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from services.common.events import ImageEvent, PhenotypeCall
 from services.common.labels import LABEL_ORDER
-from services.demo.submissions import ACCEPTED, GOOD, SENT_TWICE, SKIPPED, DemoPicture, DemoSubmission
+from services.demo.cohort import ACCEPTED, GOOD, SENT_TWICE, SKIPPED, DemoPicture, DemoSubmission
 from services.ledger.database import Connection
 from services.ledger.queries import SpecimenHistory, specimen_history
 

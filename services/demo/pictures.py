@@ -14,8 +14,8 @@ from services.common.events import PhenotypeCall
 from services.common.events.summary import describe_call
 from services.common.keys import original_key
 from services.common.store import ObjectStore
+from services.demo.cohort import ACCEPTED, SKIPPED
 from services.demo.outcome import DemoOutcome, DemoSpecimen
-from services.demo.submissions import ACCEPTED, SKIPPED
 from services.intake.decode import decode
 from services.intake.settings import Limits
 

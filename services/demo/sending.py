@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,15 +12,43 @@ from services.common.errors import Retriable
 from services.common.kafka.clients import publisher
 from services.common.settings import Settings
 from services.common.store import ObjectStore
+from services.demo.cohort import DemoSubmission
 from services.demo.outcome import DemoOutcome, read_outcome
 from services.demo.pictures import write_contact_sheet, write_rejected
-from services.demo.progress import DemoProgress
-from services.demo.submissions import DemoSubmission
 from services.ingest.push.image import LocalFile, PushImage
 from services.ingest.push.journal import UploadJournal
 from services.ingest.push.upload import Uploader
 from services.ledger.database import Connection, ledger
 from services.ledger.queries import CohortProgress, cohort_progress
+
+
+class DemoProgress:
+    """Receives messages and counts while the demo runs, and measures how long each part takes.
+
+    `seconds` maps the name of each finished part to its wall time.
+    """
+
+    def __init__(self) -> None:
+        """Start with no part."""
+        self.seconds: dict[str, float] = {}
+
+    def say(self, message: str) -> None:
+        """Show one line."""
+
+    def server(self, name: str, message: str) -> None:
+        """Show what a server of the local stack is doing."""
+
+    def bar(self, name: str, done: int, of: int) -> None:
+        """Set a progress bar."""
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Announce a part of the run and measure its time."""
+        self.say(name)
+        started = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - started
+
 
 _POLL_SECONDS: Final = 0.25
 _UPLOADS: Final = 8

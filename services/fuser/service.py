@@ -16,11 +16,12 @@ import numpy as np
 
 from services.common import metrics, topology
 from services.common.errors import Rejected
-from services.common.events import SpecimenReady, SpecimenView, TensorReady
+from services.common.events import CallWithdrawal, SpecimenReady, SpecimenView, TensorReady
 from services.common.events.base import now
+from services.common.events.specimen import MOST_VIEWS, most_of_a_side
 from services.common.keys import tensor_key, view_key
 from services.common.loop import Done, Message, Outcome, PerRecordHandler, Record, ServiceTopics
-from services.common.preprocessing import TENSOR_SIDE, VERSION
+from services.common.preprocessing import TENSOR_SIDE, VERSION, VIEW_SIDE
 from services.common.revisions import newest_revisions
 from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore, ServiceStore
@@ -70,10 +71,10 @@ def build(settings: ServiceSettings) -> Fuser:
     return Fuser(ObjectStore(settings, connections=settings.workers), workers=settings.workers)
 
 
-class Fuser(PerRecordHandler[SpecimenReady]):
+class Fuser(PerRecordHandler[SpecimenReady | CallWithdrawal]):
     """Handler of `xray.specimens`."""
 
-    topics: ServiceTopics[SpecimenReady] = topology.FUSER
+    topics: ServiceTopics[SpecimenReady | CallWithdrawal] = topology.FUSER
     stage: str = topology.FUSER.name
 
     def __init__(self, store: ServiceStore, *, workers: int, now: Callable[[], datetime] = now) -> None:
@@ -86,15 +87,17 @@ class Fuser(PerRecordHandler[SpecimenReady]):
         cv2.setNumThreads(1)
         self._store.check_bucket()
 
-    def handle(self, records: Sequence[Record[SpecimenReady]]) -> list[Outcome]:
+    def handle(self, records: Sequence[Record[SpecimenReady | CallWithdrawal]]) -> list[Outcome]:
         """Fuse only the newest revision of each specimen in the batch."""
         newest = newest_revisions(records)
         fused = iter(super().handle([records[index] for index in sorted(newest)]))
         return [next(fused) if index in newest else Done(skipped="superseded") for index in range(len(records))]
 
-    def handle_one(self, record: Record[SpecimenReady]) -> Done:
-        """Fuse one revision; raises Rejected for an incomplete set and for views of another version or specimen."""
+    def handle_one(self, record: Record[SpecimenReady | CallWithdrawal]) -> Done:
+        """Fuse one revision; raises Rejected for an incomplete or too large set and for unusable views."""
         event = record.event
+        if isinstance(event, CallWithdrawal):
+            return Done((Message(TENSORS, event),))  # it stays behind the sets that it supersedes
         _check(event)
         with metrics.step(self.stage, "read"):
             images = {kind: [self._read(view) for view in event.views if view.view == kind] for kind in ("DV", "LAT")}
@@ -122,10 +125,21 @@ class Fuser(PerRecordHandler[SpecimenReady]):
     def _read(self, view: SpecimenView) -> Image:
         png = self._store.get(view.view_key)
         metrics.read_bytes(self.stage, "objects", len(png))
+        return _decoded(view.view_key, png)
+
+
+def _decoded(key: str, png: bytes) -> Image:
+    """Return a stored view, uint8 [448, 448]; raises Rejected(`view_unreadable`) for anything else."""
+    try:
         pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
-        if pixels is None:
-            raise Rejected("view_unreadable", f"{view.view_key} is not an image")
-        return np.asarray(pixels, dtype=np.uint8)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise Rejected("view_unreadable", f"{key} is not an image")
+    if pixels.shape != (VIEW_SIDE, VIEW_SIDE) or pixels.dtype != np.uint8:
+        found = f"{pixels.dtype} {list(pixels.shape)}"
+        raise Rejected("view_unreadable", f"{key} is {found}, not uint8 [{VIEW_SIDE}, {VIEW_SIDE}]")
+    return np.asarray(pixels, dtype=np.uint8)
 
 
 def _check(event: SpecimenReady) -> None:
@@ -134,11 +148,15 @@ def _check(event: SpecimenReady) -> None:
             "preprocessing_version_unknown",
             f"the views are of preprocessing version {event.preprocessing_version}, this fuser handles {VERSION}",
         )
+    if (views := most_of_a_side(event.views)) > MOST_VIEWS:
+        message = f"{views} views of one side; a specimen has at most {MOST_VIEWS}"
+        raise Rejected("too_many_views", message, views=views, limit=MOST_VIEWS)
     for view in event.views:
-        expected = view_key(VERSION, event.biological_sample_id, view.view, view.image_sha256)
+        expected = view_key(VERSION, event.biological_sample_id, event.centre, view.view, view.image_sha256)
         if view.view_key != expected:
             raise Rejected(
-                "view_key_foreign", f"{view.view_key} is not the key of a view of specimen {event.biological_sample_id}"
+                "view_key_foreign",
+                f"{view.view_key} is not the key of a view of specimen {event.biological_sample_id} by {event.centre}",
             )
     if {view.view for view in event.views} != {"DV", "LAT"}:
         raise Rejected("specimen_incomplete", "a specimen needs at least one DV and one LAT view")

@@ -3,10 +3,11 @@
 docs/intake.md lists the limits with their reason codes; docs/settings.md is generated from the texts below.
 """
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.common.settings import ServiceSettings
+from services.common.sources.hosts import AllowedHosts, https_origin, listed
 
 
 class Limits(BaseSettings):
@@ -74,15 +75,40 @@ class IntakeSettings(ServiceSettings):
     workers: int = Field(default=2, ge=1, le=64)
     """Threads that handle the images of a batch; each needs about 40 MB for an image of 1,500x1,500 pixels."""
     https_hosts: str = ""
-    """Host names from which images may be fetched by HTTPS, comma-separated; none by default."""
+    """Hosts from which images may be fetched by HTTPS, comma-separated; none by default. Port 443 only, unless given
+    as `host:port`."""
+    private_hosts: str = ""
+    """Allowed hosts whose addresses may be private (10.x.x.x, loopback, ...), comma-separated names without port; all
+    others must have public addresses."""
     https_ca_file: str = ""
     """PEM file of the authorities that sign those hosts' certificates; by default those of the system."""
+    https_seconds: float = Field(default=30, ge=1, le=600)
+    """Longest time of one fetch by HTTPS in seconds, from the name to the last byte."""
     source_buckets: str = ""
     """Buckets other than XRAY_S3_BUCKET from which images may be read, comma-separated."""
+    source_retry_hours: float = Field(default=24, ge=0, le=24 * 90)
+    """Hours for which an image is tried again whose host or bucket does not answer; then: `source_unavailable`."""
 
-    def https_host_names(self) -> set[str]:
-        """Return the allowed hosts in lower case."""
-        return {name.strip().lower() for name in self.https_hosts.split(",") if name.strip()}
+    @field_validator("https_hosts")
+    @classmethod
+    def _hosts_are_hosts(cls, text: str) -> str:
+        for name in listed(text):
+            https_origin(name)
+        return text
+
+    @field_validator("private_hosts")
+    @classmethod
+    def _private_hosts_have_no_port(cls, text: str) -> str:
+        for name in listed(text):
+            if ":" in name:
+                msg = "write names without port"
+                raise ValueError(msg)
+            https_origin(name)
+        return text
+
+    def allowed_hosts(self) -> AllowedHosts:
+        """Return the hosts from which images may be fetched by HTTPS."""
+        return AllowedHosts(frozenset(map(https_origin, listed(self.https_hosts))), listed(self.private_hosts))
 
     def source_bucket_names(self) -> set[str]:
         """Return the additional buckets."""

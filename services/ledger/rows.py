@@ -11,8 +11,10 @@ from psycopg.types.json import Json, Jsonb
 
 from services.common.errors import Rejected
 from services.common.events import (
+    CallWithdrawal,
     Event,
     ImageEvent,
+    ImageWithdrawal,
     PhenotypeCall,
     Rejection,
     Review,
@@ -22,10 +24,12 @@ from services.common.events import (
 )
 from services.common.loop import Record
 
-Table = Literal["image", "view", "image_view", "call", "shadow_call", "review", "rejection"]
+Table = Literal[
+    "image", "view", "image_view", "call", "call_withdrawal", "withdrawal", "shadow_call", "review", "rejection"
+]
 Row = Mapping[str, Any]
 
-_SCHEMA_VERSION: Final = {"schema_version"}
+_NOT_STORED: Final = {"schema_version", "status"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class LedgerRow:
     specimen: SpecimenUpdate | None = None
 
 
-def row_of(record: Record[Event]) -> LedgerRow:
+def row_of(record: Record[Event]) -> LedgerRow:  # noqa: PLR0911 - one per event
     """Return the row for a record.
 
     Raises Rejected(`original_invalid`) for a rejection whose original bytes are not base64.
@@ -63,6 +67,10 @@ def row_of(record: Record[Event]) -> LedgerRow:
         case PhenotypeCall():
             update = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
             return LedgerRow("call", _columns(event, "consensus", "models", "views"), update)
+        case CallWithdrawal():
+            return LedgerRow("call_withdrawal", _columns(event))
+        case ImageWithdrawal():
+            return LedgerRow("withdrawal", _columns(event) | {"withdrawal_id": event.withdrawal_id})
         case Review():
             return LedgerRow("review", _columns(event, "verdicts") | {"review_id": event.review_id})
         case ShadowCall():
@@ -85,7 +93,7 @@ def storable(value: Any) -> Any:
 
 
 def _columns(event: Event, *jsonb: str) -> dict[str, Any]:
-    dumped: dict[str, Any] = storable(event.model_dump(exclude=_SCHEMA_VERSION))
+    dumped: dict[str, Any] = storable(event.model_dump(exclude=_NOT_STORED))
     return {name: Jsonb(value) if name in jsonb else value for name, value in dumped.items()}
 
 
@@ -96,7 +104,7 @@ def _image(event: ImageEvent, record: Record[Event]) -> Row:
         "announced_at": record.timestamp,
         "kafka_partition": record.partition,
         "kafka_offset": record.offset,
-    } | _columns(event, "metadata")
+    } | _columns(event.model_copy(update={"image_uri": event.shown_uri}), "metadata")
 
 
 def _view(event: ViewReady) -> Row:

@@ -24,6 +24,8 @@ _KEYS: Final[dict[Table, tuple[str, ...]]] = {
     "view": ("biological_sample_id", "preprocessing_version", "view", "image_sha256"),
     "image_view": ("image_event_id", "preprocessing_version"),
     "call": ("call_id",),
+    "call_withdrawal": ("call_id",),
+    "withdrawal": ("withdrawal_id",),
     "review": ("review_id",),
     "shadow_call": ("shadow_id",),
     "rejection": ("rejection_id",),

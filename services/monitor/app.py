@@ -26,16 +26,17 @@ from services.common import metrics as common_metrics
 from services.common.errors import Fatal, Retriable
 from services.common.events import CentreStatistics
 from services.common.kafka.clients import bootstrap_servers
+from services.common.kafka.security import tls_context
 from services.common.process import EXIT_FATAL
 from services.common.topics import STATISTICS
 from services.common.topology import MONITOR
-from services.monitor import metrics
-from services.monitor.closing import due
+from services.monitor import client, metrics
+from services.monitor.closing import StatisticsHistory, due
 from services.monitor.cluster import TABLE, Cluster, app_name
-from services.monitor.counter import StatisticsCounter
-from services.monitor.history import StatisticsHistory
 from services.monitor.settings import MonitorSettings
-from services.monitor.tables import Window, WindowTable
+from services.monitor.tables import StatisticsCounter, Window, WindowTable
+
+_SETTLED_SECONDS: Final = 5.0
 
 
 class Progress:
@@ -45,10 +46,12 @@ class Progress:
         """Follow an app that reads `partitions` partitions of each topic."""
         self._app, self._wanted = app, partitions * len(MONITOR.inputs)
         self._read: dict[tuple[str, int], tuple[int, float]] = {}
+        self._noted_at: dict[tuple[str, int], float] = {}
 
     def note(self, message: Any) -> None:
         """Take note of a record that was counted."""
         self._read[message.topic, message.partition] = (message.offset + 1, message.timestamp)
+        self._noted_at[message.topic, message.partition] = time.monotonic()
 
     def hindrance(self) -> str | None:
         """Return why windows cannot be closed at present, or None."""
@@ -70,10 +73,17 @@ class Progress:
         return min([present, *(self._read.get((where.topic, where.partition), (0, 0.0))[1] for where in behind)])
 
     async def _next(self, where: Any) -> int:
-        noted = self._read.get((where.topic, where.partition))
-        if noted is not None:
-            return noted[0]
-        return int(await self._app.consumer.position(where) or 0)
+        """Return the offset up to which everything is counted.
+
+        Faust does not see the end of a transaction, nor the records of an aborted one. So what it has fetched counts as
+        read once no record has come out of it for some seconds.
+        """
+        key = (where.topic, where.partition)
+        fetched = int(await self._app.consumer.position(where) or 0)
+        if key not in self._read:
+            return fetched
+        settled = time.monotonic() - self._noted_at[key] > _SETTLED_SECONDS
+        return max(fetched, self._read[key][0]) if settled else self._read[key][0]
 
     def assigned(self) -> list[Any]:
         """Return the partitions of the source topics that this worker holds."""
@@ -164,7 +174,10 @@ class Monitor:
         except Fatal as fatal:
             _exit(EXIT_FATAL, str(fatal))
         except _REFUSED as error:
-            _exit(EXIT_FATAL, f"Kafka refused: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the access rights")
+            _exit(
+                EXIT_FATAL,
+                f"Kafka refused: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the access rights (`xray access`)",
+            )
         except (Retriable, KafkaError, TimeoutError) as error:
             self.waiting = f"Kafka away: {error!r}"
             log.warning("could not close windows, will try again", why=self.waiting)
@@ -221,9 +234,10 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
     folder: Path = settings.monitor_folder.expanduser() / cluster.id / name
     folder.mkdir(parents=True, exist_ok=True)
     timeout = settings.session_timeout_ms / 1000
-    return faust.App(
+    app = faust.App(
         name,
         broker=[f"kafka://{address}" for address in bootstrap_servers(settings)],
+        broker_credentials=credentials(settings),
         store="rocksdb://",
         datadir=folder,
         autodiscover=False,
@@ -239,4 +253,20 @@ def _app(settings: MonitorSettings, cluster: Cluster) -> Any:
         producer_acks=-1,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=True,
+        broker_max_poll_records=client.BUFFERED_RECORDS,
+        stream_buffer_maxsize=client.BUFFERED_RECORDS,
     )
+    return client.install(app)
+
+
+def credentials(settings: MonitorSettings) -> Any:
+    """Return what Faust's client presents to the broker; None for an open one."""
+    context = tls_context(settings)
+    if settings.kafka_security.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.kafka_username,
+            password=settings.kafka_password.get_secret_value(),
+            ssl_context=context,
+            mechanism=settings.kafka_mechanism,
+        )
+    return context

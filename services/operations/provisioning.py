@@ -4,7 +4,7 @@ Topics get the partition counts and policies that `services.common.topics` defin
 versions that make the calls.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -60,8 +60,10 @@ def ensure_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[
         if missing:
             admin.create_topics({topic.name: _options(topic, settings) for topic in missing}, wait_for_metadata=True)
         found = [topic for topic in topics if topic.name in existing]
-        _check_partitions(admin, found, settings)
-        steps = _update_policies(admin, found)
+        described = {one["name"]: one["partitions"] for one in _describe(admin, found)}
+        _check_partitions({name: len(partitions) for name, partitions in described.items()}, found, settings)
+        replicas = {name: len(partitions[0]["replica_nodes"]) for name, partitions in described.items()}
+        steps = _update_policies(admin, found, replicas)
     steps |= {
         topic.name: ProvisioningStep(f"topic {topic.name}", "created", _described(topic, settings)) for topic in missing
     }
@@ -71,35 +73,29 @@ def ensure_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[
 def ensure_activation(settings: Settings) -> ProvisioningStep:
     """Publish activation 1 of the newest versions that Triton has loaded, unless there is an activation.
 
-    An activation that pins no model cards is followed by one of the same versions that does. Raises Retriable when
-    Kafka or Triton is unreachable, Fatal when Triton has no model loaded.
+    Raises Retriable when Kafka or Triton is unreachable, Fatal when Triton has no model loaded.
     """
     before = current(settings)
-    if before is not None and set(before.cards) >= set(before.versions):
+    if before is not None:
         return ProvisioningStep(f"activation {before.activation}", "unchanged", describe_versions(before.versions))
     published: list[ModelActivation] = []
 
-    def next_activation(newest: ModelActivation | None) -> ModelActivation | None:
-        with closing(connect(settings.triton_grpc)) as client:
-            versions = served_versions(settings, client) if newest is None else newest.versions
+    def first(newest: ModelActivation | None) -> ModelActivation | None:
+        if newest is not None:  # written by somebody else meanwhile
+            return None
+        with closing(connect(settings)) as client:
+            versions = served_versions(settings, client)
             cards = {model: ServedModel(client, model, version).pin for model, version in sorted(versions.items())}
         published.append(
             ModelActivation(
-                activation=1 if newest is None else newest.activation + 1,
-                versions=versions,
-                cards=cards,
-                why="first set-up" if newest is None else "the same versions, pinned",
-                who="xray init",
-                produced_at=now(),
+                activation=1, versions=versions, cards=cards, why="first set-up", who="xray init", produced_at=now()
             )
         )
         return published[-1]
 
-    publish(settings, next_activation)
-    outcome: Outcome = "created" if before is None else "updated"
-    return ProvisioningStep(
-        f"activation {published[-1].activation}", outcome, describe_versions(published[-1].versions)
-    )
+    if not publish(settings, first):
+        return ensure_activation(settings)
+    return ProvisioningStep("activation 1", "created", describe_versions(published[-1].versions))
 
 
 def served_versions(settings: Settings, client: Any) -> dict[str, int]:
@@ -115,7 +111,7 @@ def _options(topic: Topic, settings: Settings) -> dict[str, Any]:
     return {
         "num_partitions": topic.partitions(settings.partitions),
         "replication_factor": settings.replication,
-        "configs": topic.config,
+        "configs": topic.configuration(settings.replication),
     }
 
 
@@ -123,10 +119,12 @@ def _described(topic: Topic, settings: Settings) -> str:
     return f"{topic.partitions(settings.partitions)} partitions, {topic.config['cleanup.policy']}"
 
 
-def _check_partitions(admin: Any, topics: Sequence[Topic], settings: Settings) -> None:
-    if not topics:
-        return
-    counts = {one["name"]: len(one["partitions"]) for one in admin.describe_topics([topic.name for topic in topics])}
+def _describe(admin: Any, topics: Sequence[Topic]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = admin.describe_topics([topic.name for topic in topics]) if topics else []
+    return found
+
+
+def _check_partitions(counts: Mapping[str, int], topics: Sequence[Topic], settings: Settings) -> None:
     wrong = {
         topic.name: (counts[topic.name], topic.partitions(settings.partitions))
         for topic in topics
@@ -143,14 +141,18 @@ def _check_partitions(admin: Any, topics: Sequence[Topic], settings: Settings) -
         raise Fatal(msg)
 
 
-def _update_policies(admin: Any, topics: Sequence[Topic]) -> dict[str, ProvisioningStep]:
+def _update_policies(admin: Any, topics: Sequence[Topic], replicas: Mapping[str, int]) -> dict[str, ProvisioningStep]:
     if not topics:
         return {}
     found = admin.describe_configs([_resource(topic) for topic in topics], config_filter="all")["topic"]
+    if hidden := [topic.name for topic in topics if not found.get(topic.name)]:
+        msg = f"these credentials may not read the configuration of {', '.join(hidden)}; use those of a super user"
+        raise Fatal(msg)
     steps: dict[str, ProvisioningStep] = {}
     for topic in topics:
-        before = {name: found[topic.name][name]["value"] for name in topic.config}
-        changes = {name: value for name, value in topic.config.items() if before[name] != value}
+        wanted = topic.configuration(replicas[topic.name])
+        before = {name: found[topic.name][name]["value"] for name in wanted}
+        changes = {name: value for name, value in wanted.items() if before[name] != value}
         if changes:
             _alter(admin, topic, changes)
         detail = ", ".join(f"{name}: {before[name]} -> {value}" for name, value in changes.items())

@@ -1,14 +1,19 @@
 """Rejected records: the reason codes, finding one by its id, and sending records again byte for byte."""
 
 import base64
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from kafka import TopicPartition
+
 from services.common.errors import Rejected
 from services.common.events import Rejection
-from services.common.kafka.clients import publisher
+from services.common.events.rejection import UNREADABLE
+from services.common.kafka.clients import publisher, reader
+from services.common.kafka.reading import OffsetRange, ranges_of, read
 from services.common.settings import Settings
-from services.common.topics import TOPICS
+from services.common.topics import MAX_MESSAGE_BYTES, TOPICS
 from services.ledger.database import Connection
 from services.ledger.queries import find_rejection, rejections
 
@@ -20,6 +25,7 @@ REASONS: Final = frozenset(
         "bits_unsupported",
         "blank",
         "body_angle",
+        "centres_conflict",
         "cut_off",
         "decoder_crashed",
         "decoder_limit",
@@ -31,6 +37,7 @@ REASONS: Final = frozenset(
         "file_too_large",
         "format_unsupported",
         "id_empty",
+        "id_placeholder",
         "id_too_long",
         "image_corrupt",
         "image_empty",
@@ -50,20 +57,24 @@ REASONS: Final = frozenset(
         "parameter_unknown",
         "photometric_unsupported",
         "preprocessing_version_unknown",
+        "record_unreadable",
         "schema_version_unsupported",
         "several_animals",
         "sharp_steps",
         "source_not_allowed",
         "source_refused",
+        "source_unavailable",
         "specimen_incomplete",
         "tensor_digest_mismatch",
         "tensor_refused",
         "tensor_shape_wrong",
         "tensor_unreadable",
         "too_many_frames",
+        "too_many_views",
         "transfer_syntax_unsupported",
         "under_exposed",
         "value_missing",
+        "view_conflict",
         "view_corrupt",
         "view_key_foreign",
         "view_unknown",
@@ -71,6 +82,9 @@ REASONS: Final = frozenset(
     }
 )
 """Every reason code with which a service rejects a record (docs/intake.md, docs/delivery.md)."""
+SentRecord = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+"""Key, value and headers."""
+_LISTED: Final = 5
 _ACKNOWLEDGED_SECONDS: Final = 60
 _KNOWN: Final = frozenset(topic.name for topic in TOPICS)
 
@@ -97,25 +111,68 @@ def replay(settings: Settings, rejected: Iterable[Rejection]) -> Iterator[Reject
     """Send each record to the topic it came from and yield it once the broker has acknowledged it.
 
     Value, key and headers are the original ones, plus REPLAY_HEADER, so the record goes to the same partition and is
-    handled like a new one. Raises Rejected(`topic_unknown`) for a source topic that is not ours.
+    handled like a new one. What a rejection does not contain is read from where the record was rejected. After all
+    others are sent, raises Rejected for those that cannot be: `topic_unknown` for a source topic that is not ours,
+    `record_unreadable` for a record that could not be read, `original_gone` for one that its topic no longer holds.
     """
+    refused: list[Rejected] = []
     with publisher(settings) as producer:
         for rejection in rejected:
-            if rejection.source_topic not in _KNOWN:
-                raise Rejected("topic_unknown", f"{rejection.source_topic} is not a topic of this system")
-            _send(producer, rejection)
+            try:
+                record = _record(settings, rejection)
+            except Rejected as error:
+                refused.append(error)
+                continue
+            _send(producer, rejection, record)
             yield rejection
+    if refused:
+        listing = "; ".join(error.message for error in refused[:_LISTED])
+        others = f"; and {len(refused) - _LISTED} more" if len(refused) > _LISTED else ""
+        raise Rejected(refused[0].reason, f"{len(refused)} records were not sent again: {listing}{others}")
 
 
-def record_of(rejection: Rejection) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
-    """Return key, value and headers of the record to send."""
+def record_of(rejection: Rejection) -> SentRecord:
+    """Return key, value and headers of the record to send, for a rejection that contains them."""
     key = None if rejection.original_key is None else base64.b64decode(rejection.original_key)
-    headers = [(name, base64.b64decode(value)) for name, value in rejection.headers if name != REPLAY_HEADER]
-    return key, rejection.original_bytes(), [*headers, (REPLAY_HEADER, rejection.rejection_id.encode())]
+    headers = [(name, base64.b64decode(value)) for name, value in rejection.headers]
+    return key, rejection.original_bytes(), _marked(headers, rejection)
 
 
-def _send(producer: Any, rejection: Rejection) -> None:
-    key, value, headers = record_of(rejection)
+def _record(settings: Settings, rejection: Rejection) -> SentRecord:
+    if rejection.source_topic not in _KNOWN:
+        raise Rejected("topic_unknown", f"{rejection.source_topic} is not a topic of this system")
+    if rejection.reason == UNREADABLE:
+        message = f"{_where(rejection)} could not be read, so its sender must send it again"
+        raise Rejected(UNREADABLE, message)
+    return record_of(rejection) if rejection.left_out is None else _from_its_topic(settings, rejection)
+
+
+def _from_its_topic(settings: Settings, rejection: Rejection) -> SentRecord:
+    """Read the record from the position at which it was rejected; raises Rejected(`original_gone`)."""
+    where = TopicPartition(rejection.source_topic, rejection.source_partition)
+    offset = rejection.source_offset
+    with reader(settings, max_partition_fetch_bytes=MAX_MESSAGE_BYTES) as consumer:
+        held = ranges_of(consumer, [where.topic]).get(where)
+        if held is not None and held.start <= offset < held.end:
+            for record in read(consumer, {where: OffsetRange(offset, offset + 1)}):
+                if hashlib.sha256(record.value or b"").hexdigest() == rejection.left_out:
+                    headers = [(name, value or b"") for name, value in record.headers]
+                    return record.key, record.value, _marked(headers, rejection)
+    message = f"{_where(rejection)} is too large for its rejection, and its topic no longer holds it"
+    raise Rejected("original_gone", message)
+
+
+def _where(rejection: Rejection) -> str:
+    return f"the record at {rejection.source_topic}/{rejection.source_partition} offset {rejection.source_offset}"
+
+
+def _marked(headers: list[tuple[str, bytes]], rejection: Rejection) -> list[tuple[str, bytes]]:
+    kept = [(name, value) for name, value in headers if name != REPLAY_HEADER]
+    return [*kept, (REPLAY_HEADER, rejection.rejection_id.encode())]
+
+
+def _send(producer: Any, rejection: Rejection, record: SentRecord) -> None:
+    key, value, headers = record
     # A record without a key goes to the partition that it was rejected on.
     partition = rejection.source_partition if key is None else None
     future = producer.send(rejection.source_topic, key=key, value=value, headers=headers, partition=partition)

@@ -1,10 +1,13 @@
-"""Whether the servers answer at all: one TCP connection to each, before a command does its work.
+"""Whether the servers answer at all: one connection and one greeting to each, before a command does its work.
 
-A dead server is reported within three seconds by its name, address and setting, whatever time-outs its client has.
+A server that is dead, or that accepts connections but sends nothing, is reported within three seconds by its name,
+address and setting, whatever time-outs its client has.
 """
 
 import os
 import socket
+import struct
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -28,7 +31,17 @@ SERVERS: Final[Mapping[str, str]] = {
 }
 """The setting that holds the address of each server; the names are those of `Retriable.server`."""
 TITLES: Final[Mapping[str, str]] = {"kafka": "Kafka", "objects": "S3", "triton": "Triton", "postgres": "PostgreSQL"}
-CONNECT_SECONDS: Final = 3.0
+ANSWER_SECONDS: Final = 3.0
+_GREETINGS: Final[Mapping[str, bytes]] = {
+    "kafka": struct.pack(">ihhih", 10, 18, 0, 0, -1),  # ApiVersions, version 0, without a client id
+    "objects": b"HEAD / HTTP/1.0\r\n\r\n",
+    "triton": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000"),  # an empty SETTINGS frame
+    "postgres": struct.pack(">ii", 8, 80877103),  # SSLRequest
+}
+"""What a client of each server may send first, without credentials.
+
+Whatever comes back counts as an answer, also an end of the connection: a server behind TLS ends it.
+"""
 _STANDARD_PORTS: Final = {"http": 80, "https": 443}
 _POSTGRES_PORT: Final = 5432
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -38,33 +51,36 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class UnreachableServer:
-    """A server to which no connection was made, and why."""
+class UnavailableServer:
+    """A server that does not answer, and why; `connected` is True if it accepted a connection."""
 
     name: str
     problem: str
+    connected: bool
 
 
 def require(settings: Settings, *names: str) -> None:
-    """Raise Retriable unless a TCP connection to each of these servers is made within three seconds."""
-    found = unreachable(settings, names)
+    """Raise Retriable unless each of these servers answers within three seconds."""
+    found = unavailable(settings, names)
     if found:
-        raise Retriable("; ".join(one.problem for one in found), server=found[0].name, kind="unreachable")
+        kind = "silent" if found[0].connected else "unreachable"
+        raise Retriable("; ".join(one.problem for one in found), server=found[0].name, kind=kind)
 
 
-def unreachable(settings: Settings, names: Sequence[str] = tuple(SERVERS)) -> list[UnreachableServer]:
-    """Return those of these servers that no connection is made to within three seconds, all tried at the same time."""
-    attempts = {name: in_background(lambda name=name: _problem(name, settings)) for name in names}  # type: ignore[misc]
-    result = []
-    for name, attempt in attempts.items():
-        try:
-            # The attempt has its own time-out; looking up a name has none.
-            problem = attempt.result(timeout=CONNECT_SECONDS + 1)
-        except TimeoutError:
-            problem = _sentence(name, settings, "no answer")
-        if problem is not None:
-            result.append(UnreachableServer(name, problem))
-    return result
+def unavailable(settings: Settings, names: Sequence[str] = tuple(SERVERS)) -> list[UnavailableServer]:
+    """Return those of these servers that do not answer within three seconds, all tried at the same time."""
+    attempts = [in_background(lambda name=name: problem_of(name, settings)) for name in names]  # type: ignore[misc]
+    return [problem for attempt in attempts if (problem := attempt.result()) is not None]
+
+
+def problem_of(name: str, settings: Settings) -> UnavailableServer | None:
+    """Return why none of a server's addresses answers, None if one does; takes four seconds at most."""
+    attempt = in_background(lambda: _problem(name, settings))
+    try:
+        # The attempt has its own time-out; looking up a name has none.
+        return attempt.result(timeout=ANSWER_SECONDS + 1)
+    except TimeoutError:
+        return _unreachable(name, settings, "no answer")
 
 
 def in_background(action: Callable[[], T]) -> Future[T]:
@@ -143,20 +159,44 @@ def _host_and_port(text: str) -> Address:
     return host.strip("[]/"), int(port)
 
 
-def _problem(name: str, settings: Settings) -> str | None:
-    """Return why none of a server's addresses accepts a connection, None if one does."""
+def _problem(name: str, settings: Settings) -> UnavailableServer | None:
     tried = addresses(settings, name)
-    reason = ""
+    problem = None
     for address in tried:
+        deadline = time.monotonic() + ANSWER_SECONDS / len(tried)
         try:
-            socket.create_connection(address, timeout=CONNECT_SECONDS / len(tried)).close()
+            connection = socket.create_connection(address, timeout=ANSWER_SECONDS / len(tried))
         except OSError as error:
-            reason = error.strerror or str(error)
-        else:
-            return None
-    return _sentence(name, settings, reason) if tried else None
+            problem = problem or _unreachable(name, settings, error.strerror or str(error))
+            continue
+        with connection:
+            if _answers(connection, _GREETINGS[name], deadline):
+                return None
+        problem = UnavailableServer(name, _silent(name, settings), connected=True)
+    return problem
 
 
-def _sentence(name: str, settings: Settings, reason: str) -> str:
-    where = ", ".join(f"{host}:{port}" for host, port in addresses(settings, name))
-    return f"{TITLES[name]} is unreachable at {where} ({SERVERS[name]}): {reason}"
+def _answers(connection: socket.socket, greeting: bytes, deadline: float) -> bool:
+    connection.settimeout(max(0.1, deadline - time.monotonic()))
+    try:
+        connection.sendall(greeting)
+        connection.recv(1)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True  # it ended the connection
+    return True
+
+
+def _silent(name: str, settings: Settings) -> str:
+    reason = f"it accepts connections, but sent nothing for {ANSWER_SECONDS:.0f} s"
+    return f"{TITLES[name]} does not answer at {_where(name, settings)} ({SERVERS[name]}): {reason}"
+
+
+def _unreachable(name: str, settings: Settings, reason: str) -> UnavailableServer:
+    problem = f"{TITLES[name]} is unreachable at {_where(name, settings)} ({SERVERS[name]}): {reason}"
+    return UnavailableServer(name, problem, connected=False)
+
+
+def _where(name: str, settings: Settings) -> str:
+    return ", ".join(f"{host}:{port}" for host, port in addresses(settings, name))

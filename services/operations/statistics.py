@@ -11,8 +11,7 @@ from services.common.kafka.clients import publisher, reader
 from services.common.kafka.reading import ranges_of, read
 from services.common.topics import STATISTICS
 from services.common.topology import MONITOR
-from services.monitor.closing import Recount, due
-from services.monitor.history import StatisticsHistory
+from services.monitor.closing import Recount, StatisticsHistory, due
 from services.monitor.settings import MonitorSettings
 
 ALL_WINDOWS = 1_000_000

@@ -1,23 +1,27 @@
-"""State of the system now: topics, workers and lag of every service, and health of every server.
+"""State of the system now: topics, workers and lag of every service, parked records, and health of every server.
 
-Every server is checked by a real operation, because a port that accepts connections proves little. All checks run at
-the same time. A dead server is reported within four seconds, one that accepts connections but hangs within ten.
+Every server is checked by a real operation, because an open port proves little. All checks run at the same time. A
+server that is dead or silent is reported within four seconds, one that answers but does not finish the operation within
+ten.
 """
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 
 from services.common.errors import PipelineError, Retriable
+from services.common.events.base import now
 from services.common.kafka.clients import administrator
 from services.common.loop import ServiceTopics
+from services.common.loop.lag import Lag, LagGauge
 from services.common.retry import retry
 from services.common.settings import ServiceSettings, Settings
 from services.common.store import ObjectStore
@@ -25,7 +29,7 @@ from services.common.topics import TOPICS
 from services.common.topology import TOPOLOGY
 from services.ledger.database import ledger
 from services.ledger.migrate import check_migrated
-from services.operations.servers import SERVERS, TITLES, in_background, unreachable
+from services.operations.servers import SERVERS, TITLES, UnavailableServer, in_background, problem_of
 from services.registry.active_models import ActiveModels
 from services.registry.triton_client import ServedModel, connect, ready_versions
 
@@ -41,6 +45,7 @@ _DID: Final = {
 }
 _NAMES: Final = {"objects": "s3"}
 Offsets = dict[TopicPartition, int]
+Probes = Mapping[str, Future[UnavailableServer | None]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class TopicState:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """One service: the number of its workers, and the records that wait for it in each topic it reads."""
+    """One service: the number of its workers, and the records that wait for it in each topic but retry topics."""
 
     name: str
     workers: int
@@ -63,10 +68,19 @@ class ServiceState:
 
 
 @dataclass(frozen=True)
+class ParkedRecords:
+    """The records of one retry topic, which wait for their source; the first is due at `due_at`, None without any."""
+
+    topic: str
+    records: int
+    due_at: datetime | None
+
+
+@dataclass(frozen=True)
 class ServerHealth:
     """One server: the operation that was tried, how many seconds it took, and the problem, if any.
 
-    `reachable` is False if no connection to it was made.
+    `reachable` is False if it did not accept a connection.
     """
 
     name: str
@@ -78,11 +92,12 @@ class ServerHealth:
 
 @dataclass(frozen=True)
 class SystemStatus:
-    """The servers, and what Kafka reports of topics and services; both are empty if Kafka does not answer."""
+    """The servers, and what Kafka reports of topics, services and parked records: nothing if it does not answer."""
 
     servers: list[ServerHealth]
     topics: list[TopicState]
     services: list[ServiceState]
+    parked: list[ParkedRecords]
 
     @property
     def nothing_reachable(self) -> bool:
@@ -93,51 +108,49 @@ class SystemStatus:
 def system_status(settings: ServiceSettings) -> SystemStatus:
     """Check everything at the same time; never raises for a server that fails, and returns within ten seconds."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
-    problems = {one.name: one.problem for one in unreachable(settings)}
-    checks: dict[str, Callable[[Settings], None]] = {
-        "kafka": _kafka,
-        "objects": _store,
-        "triton": _triton_without_kafka if "kafka" in problems else _triton,
-        "postgres": _postgres,
+    probes: Probes = {
+        name: in_background(lambda name=name: problem_of(name, settings))  # type: ignore[misc]
+        for name in SERVERS
     }
     attempts = {
-        name: in_background(lambda check=check: _timed(check, settings))  # type: ignore[misc]
-        for name, check in checks.items()
-        if name not in problems
+        name: in_background(lambda name=name: _checked(name, settings, probes))  # type: ignore[misc]
+        for name in SERVERS
     }
-    offsets = None if "kafka" in problems else in_background(lambda: _patient_offsets(settings))
-    servers = [_health(name, problems.get(name), attempts.get(name), deadline) for name in SERVERS]
+    offsets = in_background(lambda: ([], [], []) if probes["kafka"].result() else _patient_offsets(settings))
+    servers = [_health(name, attempt, deadline) for name, attempt in attempts.items()]
     try:
-        topics, services = ([], []) if offsets is None else offsets.result(max(0.0, deadline - time.monotonic()))
+        known = offsets.result(max(0.0, deadline - time.monotonic()))
     except (PipelineError, TimeoutError) as error:
         problem = str(error) or f"no answer within {_DEADLINE_SECONDS:.0f} s"
         servers.append(ServerHealth("kafka", "read offsets", _DEADLINE_SECONDS, problem))
-        topics, services = [], []
-    return SystemStatus(servers, topics, services)
+        known = ([], [], [])
+    return SystemStatus(servers, *known)
 
 
-def _health(
-    name: str, problem: str | None, attempt: Future[tuple[float, str | None]] | None, deadline: float
-) -> ServerHealth:
-    shown = _NAMES.get(name, name)
-    if attempt is None:
-        return ServerHealth(shown, _DID[name], 0.0, problem, reachable=False)
+def _health(name: str, attempt: Future[ServerHealth], deadline: float) -> ServerHealth:
     try:
-        seconds, problem = attempt.result(max(0.0, deadline - time.monotonic()))
+        return attempt.result(max(0.0, deadline - time.monotonic()))
     except TimeoutError:
         problem = f"{TITLES[name]} gave no answer within {_DEADLINE_SECONDS:.0f} s ({SERVERS[name]})"
-        return ServerHealth(shown, _DID[name], _DEADLINE_SECONDS, problem)
-    return ServerHealth(shown, _DID[name], seconds, problem)
+        return ServerHealth(_NAMES.get(name, name), _DID[name], _DEADLINE_SECONDS, problem)
 
 
-def _timed(check: Callable[[Settings], None], settings: Settings) -> tuple[float, str | None]:
-    started = time.perf_counter()
+def _checked(name: str, settings: Settings, probes: Probes) -> ServerHealth:
+    """Try the operation of a server that answers at all."""
+    shown, started = _NAMES.get(name, name), time.perf_counter()
+    unavailable = probes[name].result()
+    if unavailable is not None:
+        took = round(time.perf_counter() - started, 3)
+        return ServerHealth(shown, _DID[name], took, unavailable.problem, reachable=unavailable.connected)
+    check = _CHECKS[name]
+    if name == "triton" and probes["kafka"].result() is not None:
+        check = _triton_without_kafka
+    started, problem = time.perf_counter(), None
     try:
         check(settings)
-        problem = None
     except PipelineError as error:
         problem = str(error)
-    return round(time.perf_counter() - started, 3), problem
+    return ServerHealth(shown, _DID[name], round(time.perf_counter() - started, 3), problem)
 
 
 def _kafka(settings: Settings) -> None:
@@ -163,13 +176,13 @@ def _triton(settings: Settings) -> None:
 
 def _triton_without_kafka(settings: Settings) -> None:
     """Try the newest loaded versions: without Kafka it is unknown which ones make the calls."""
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         versions = {model: max(ready) for model, ready in ready_versions(client).items()}
     _infer(settings, versions)
 
 
 def _infer(settings: Settings, versions: dict[str, int]) -> None:
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         for model, version in versions.items():
             ServedModel(client, model, version, seconds=_DEADLINE_SECONDS).probe()
 
@@ -179,9 +192,37 @@ def _postgres(settings: Settings) -> None:
         check_migrated(connection)
 
 
-def _patient_offsets(settings: ServiceSettings) -> tuple[list[TopicState], list[ServiceState]]:
+_CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
+    "kafka": _kafka,
+    "objects": _store,
+    "triton": _triton,
+    "postgres": _postgres,
+}
+
+
+def _patient_offsets(
+    settings: ServiceSettings,
+) -> tuple[list[TopicState], list[ServiceState], list[ParkedRecords]]:
     """Ask the broker a few times: a new one needs a moment to find the coordinators of the groups."""
-    return retry(lambda: topics_and_services(settings), time.sleep, attempts=_TRIES)
+    topics, services = retry(lambda: topics_and_services(settings), time.sleep, attempts=_TRIES)
+    existing = {topic.name for topic in topics if not topic.missing}
+    return topics, services, retry(lambda: parked_records(settings, existing), time.sleep, attempts=_TRIES)
+
+
+def parked_records(settings: ServiceSettings, existing: Collection[str]) -> list[ParkedRecords]:
+    """Return what waits on those retry topics that exist; raises Retriable when the broker is unreachable."""
+    found: list[ParkedRecords] = []
+    for service in TOPOLOGY:
+        topics = [topic.name for topic in service.retries if topic.name in existing]
+        if topics:
+            with closing(LagGauge(settings, service.name, topics, service.delays)) as gauge:
+                lags = gauge.measure()
+            found += [_parked(topic, lags[topic]) for topic in topics]
+    return found
+
+
+def _parked(topic: str, lag: Lag) -> ParkedRecords:
+    return ParkedRecords(topic, lag.records, now() - timedelta(seconds=lag.seconds) if lag.records else None)
 
 
 def topics_and_services(settings: ServiceSettings) -> tuple[list[TopicState], list[ServiceState]]:
@@ -213,7 +254,8 @@ def _topic(name: str, ends: Offsets) -> TopicState:
 def _service(admin: Any, service: ServiceTopics[Any], prefix: str, beginnings: Offsets, ends: Offsets) -> ServiceState:
     group = prefix + service.name
     committed = {where: found.offset for where, found in admin.list_group_offsets(group).get(group, {}).items()}
-    lag = {topic: _lag(topic, committed, beginnings, ends) for topic in service.events}
+    live = [topic.name for topic in service.inputs if topic not in service.retries]
+    lag = {topic: _lag(topic, committed, beginnings, ends) for topic in live}
     described = admin.describe_groups([group]).get(group, {})
     return ServiceState(service.name, len(described.get("members") or ()), lag)
 

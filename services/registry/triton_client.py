@@ -5,6 +5,7 @@ Triton's model control: loads models and lists the loaded ones.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,8 +21,11 @@ from services.common.events import Probabilities
 from services.common.labels import LEVEL2, LEVEL3
 from services.common.model_card import ModelCard, card_parameter, card_pin
 from services.common.preprocessing import TENSOR_SIDE, VERSION
+from services.common.settings import TRITON_CONTROL_HEADER, Settings
 
 LOAD_SECONDS: Final = 120.0
+_RESTRICTED: Final = "restricted"
+"""Part of Triton's answer to a call that needs the control key; its status, UNAVAILABLE, says that it is away."""
 _TRANSIENT: Final = frozenset({"StatusCode.DEADLINE_EXCEEDED", "StatusCode.UNAVAILABLE", "StatusCode.CANCELLED"})
 """The server is busy or stopping: this proves nothing about the model."""
 
@@ -34,6 +38,7 @@ def load(client: Any, model: str) -> None:
     try:
         client.load_model(model, client_timeout=LOAD_SECONDS)
     except InferenceServerException as error:
+        _require_control(error)
         require_live(client, error)
         if error.status() in _TRANSIENT:
             kind = str(error.status()).removeprefix("StatusCode.")
@@ -47,6 +52,7 @@ def restart(client: Any, model: str) -> None:
     try:
         client.unload_model(model, client_timeout=LOAD_SECONDS)
     except InferenceServerException as error:
+        _require_control(error)
         require_live(client, error)
     load(client, model)
 
@@ -56,6 +62,7 @@ def ready_versions(client: Any) -> dict[str, set[int]]:
     try:
         index = client.get_model_repository_index(client_timeout=10, as_json=True)
     except InferenceServerException as error:
+        _require_control(error)
         msg = f"Triton away, could not list its models (XRAY_TRITON_GRPC): {error.message()}"
         raise Retriable(msg, server="triton") from error
     ready: dict[str, set[int]] = {}
@@ -63,6 +70,13 @@ def ready_versions(client: Any) -> dict[str, set[int]]:
         if model.get("state") == "READY":
             ready.setdefault(model["name"], set()).add(int(model["version"]))
     return ready
+
+
+def _require_control(error: InferenceServerException) -> None:
+    """Raise Fatal if Triton asks for the key of model control, or for another one."""
+    if _RESTRICTED in (error.message() or ""):
+        msg = f"Triton refuses to control models (XRAY_TRITON_CONTROL_KEY): {error.message()}"
+        raise Fatal(msg) from error
 
 
 def require_live(client: Any, cause: Exception) -> None:
@@ -87,9 +101,31 @@ _CHANNEL: Final = [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.initial_recon
 Tensors = NDArray[np.uint8]
 
 
-def connect(address: str) -> Any:
-    """Return a gRPC client for `host:port`; connects at the first call."""
-    return grpc.InferenceServerClient(address, channel_args=_CHANNEL)
+def connect(settings: Settings) -> Any:
+    """Return a gRPC client of the configured Triton; connects at the first call.
+
+    Raises Fatal for a certificate that cannot be read.
+    """
+    authority = settings.triton_ca_file or None
+    if authority is not None and not os.access(authority, os.R_OK):
+        msg = f"cannot read the certificate of Triton's authority: XRAY_TRITON_CA_FILE is {authority}"
+        raise Fatal(msg)
+    client = grpc.InferenceServerClient(
+        settings.triton_grpc, ssl=authority is not None, root_certificates=authority, channel_args=_CHANNEL
+    )
+    if key := settings.triton_control_key.get_secret_value():
+        client.register_plugin(_ControlKey(key))
+    return client
+
+
+class _ControlKey(grpc.InferenceServerClientPlugin):  # type: ignore[misc]  # tritonclient is not typed
+    """Adds the key that Triton's `--grpc-restricted-protocol` asks for."""
+
+    def __init__(self, key: str) -> None:
+        self._header = {f"triton-grpc-protocol-{TRITON_CONTROL_HEADER}": key}
+
+    def __call__(self, request: Any) -> None:
+        request.headers = {**(request.headers or {}), **self._header}
 
 
 class ServedModel:

@@ -15,20 +15,22 @@ from typing import Literal, cast
 
 from services.assembler.service import Assembler
 from services.common.errors import Retriable
-from services.common.events import SpecimenReady, ViewReady
+from services.common.events import CallWithdrawal, Event, ImageWithdrawal, SpecimenReady, ViewReady
 from services.common.events.base import View
 from services.common.identity import image_event_id, log_fields
-from services.common.keys import specimen_prefix, view_key
+from services.common.keys import specimen_prefix, view_key, withdrawal_key
 from services.common.loop import BatchLoop, Message
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
-from services.common.topics import VIEWS
+from services.common.preprocessing import GENERATION, VERSION
+from services.common.topics import REJECTED, VIEWS, WITHDRAWN, Topic
 from tests.common.memory_store import MemoryStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-VERSION = "p1"
 PARTITIONS = 2
+SLOTS = 2 * PARTITIONS
+"""The partitions of `xray.views`, then those of `xray.withdrawn`."""
 
-Effect = Literal["put", "announce", "list", "publish", "commit"]
+Effect = Literal["put", "announce", "withdraw", "list", "publish", "commit"]
 Kind = Literal[
     "crash before",
     "crash after",
@@ -90,6 +92,7 @@ class Image:
     specimen: str
     view: View
     name: str
+    centre: str = "JAX"
 
     @property
     def sha256(self) -> str:
@@ -97,38 +100,44 @@ class Image:
 
     @property
     def key(self) -> str:
-        return view_key(VERSION, self.specimen, self.view, self.sha256)
+        return view_key(VERSION, self.specimen, self.centre, self.view, self.sha256)
+
+    @property
+    def withdrawn_key(self) -> str:
+        return withdrawal_key(self.specimen, self.centre, self.view, self.sha256)
 
 
 class Cluster:
-    """The store, the topics `xray.views` and `xray.specimens`, and the consumer group of the assemblers."""
+    """The store, the topics that the assemblers read, `xray.specimens`, and their consumer group."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.stored: list[str] = []
-        """Keys of the views in the order in which they were first stored."""
-        self.views: list[list[RawRecord]] = [[] for _ in range(PARTITIONS)]
-        self.stored_before: list[list[int]] = [[] for _ in range(PARTITIONS)]
-        """For each record of `views`: how many views were stored when it was announced."""
-        self.published: list[SpecimenReady] = []
-        self.committed = [0] * PARTITIONS
-        self.owner = [0] * PARTITIONS
+        """Keys of the views and withdrawals in the order in which they were first stored."""
+        self.records: list[list[RawRecord]] = [[] for _ in range(SLOTS)]
+        self.stored_before: list[list[int]] = [[] for _ in range(SLOTS)]
+        """For each record: how many objects were stored when it was announced."""
+        self.published: list[SpecimenReady | CallWithdrawal] = []
+        self.committed = [0] * SLOTS
+        self.owner = [0] * SLOTS
         self.generation = 0
 
     def put(self, image: Image) -> None:
         """Store a view, as intake does before it announces it."""
-        self.store.put(image.key, b"view")
-        if image.key not in self.stored:
-            self.stored.append(image.key)
+        self.put_key(image.key, b"view")
+
+    def put_key(self, key: str, data: bytes) -> None:
+        """Store an object."""
+        self.store.put(key, data)
+        if key not in self.stored:
+            self.stored.append(key)
 
     def announce(self, image: Image) -> None:
         """Append to `xray.views`."""
-        partition = int(image.specimen) % PARTITIONS
-        offset = len(self.views[partition])
-        moment = START + timedelta(seconds=sum(map(len, self.views)))
+        moment = self._moment()
         event = ViewReady(
             biological_sample_id=image.specimen,
-            centre="JAX",
+            centre=image.centre,
             parameter_stable_id="IMPC_XRY_034_001",
             image_event_id=image.sha256,
             image_uri="s3://images/x",
@@ -138,15 +147,37 @@ class Cluster:
             view_sha256=image.sha256,
             original_key="originals/x",
             preprocessing_version=VERSION,
-            preprocessing_generation=1,
+            preprocessing_generation=GENERATION,
             scores={},
             provenance={},
             announced_at=moment,
             produced_at=moment,
         )
-        record = RawRecord(VIEWS.name, partition, offset, moment, event.key.encode(), event.encode(), ())
-        self.views[partition].append(record)
-        self.stored_before[partition].append(len(self.stored))
+        self._append(VIEWS, event)
+
+    def withdraw(self, image: Image, *, both_sides: bool) -> None:
+        """Append to `xray.withdrawn`."""
+        event = ImageWithdrawal(
+            biological_sample_id=image.specimen,
+            centre=image.centre,
+            image_sha256=image.sha256,
+            view=None if both_sides else image.view,
+            reason="blurred",
+            who="anna",
+            withdrawn_at=self._moment(),
+        )
+        self._append(WITHDRAWN, event)
+
+    def _moment(self) -> datetime:
+        return START + timedelta(seconds=sum(map(len, self.records)))
+
+    def _append(self, topic: Topic, event: Event) -> None:
+        partition = int(event.key) % PARTITIONS
+        slot = slot_of(topic.name, partition)
+        offset = len(self.records[slot])
+        record = RawRecord(topic.name, partition, offset, self._moment(), event.key.encode(), event.encode(), ())
+        self.records[slot].append(record)
+        self.stored_before[slot].append(len(self.stored))
 
     def assign(self, owner: Sequence[int]) -> None:
         """Rebalance the group, even where the owners stay the same."""
@@ -155,26 +186,41 @@ class Cluster:
 
     @property
     def lag(self) -> int:
-        return sum(map(len, self.views)) - sum(self.committed)
+        return sum(map(len, self.records)) - sum(self.committed)
+
+
+def slot_of(topic: str, partition: int) -> int:
+    return partition + (PARTITIONS if topic == WITHDRAWN.name else 0)
 
 
 class ListingStore(MemoryStore):
-    """What one worker sees of the store: listings may be as old as the newest announcement that it has read."""
+    """What one worker sees of the store.
+
+    Listings may be as old as the newest announcement that it has read, or its own last withdrawal.
+    """
 
     def __init__(self, cluster: Cluster, worker: Worker) -> None:
         super().__init__()
         self._cluster, self._worker = cluster, worker
 
-    def keys(self, prefix: str) -> list[str]:
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
         found: list[str] = []
 
         def listing() -> None:
             stored = self._cluster.stored
             seen = max(self._worker.must_see.get(prefix, 0), len(stored) - self._worker.staleness)
-            found[:] = sorted(key for key in stored[:seen] if key.startswith(prefix))
+            found[:] = sorted(key for key in stored[:seen] if key.startswith(prefix))[:limit]
 
         self._worker.faults.at("list", listing)
         return found
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        def storing() -> None:
+            self._cluster.put_key(key, data)
+            prefix = "/".join(key.split("/")[:2]) + "/"
+            self._worker.must_see[prefix] = len(self._cluster.stored)
+
+        self._worker.faults.at("withdraw", storing)
 
 
 class Worker:
@@ -184,7 +230,7 @@ class Worker:
         self._cluster, self._number, self._make = cluster, number, make
         self.staleness = 0
         self.must_see: dict[str, int] = {}
-        """For each prefix: how many views were stored when the newest announcement in hand was made."""
+        """For each prefix: how many objects were stored when the newest announcement in hand was made."""
         self.faults = no_faults()
         self._handler: Assembler | None = None
         self._generation = -1
@@ -222,23 +268,26 @@ class Worker:
             return []
         if self._generation != self._cluster.generation:
             self._generation = self._cluster.generation
-            mine = [partition for partition in range(PARTITIONS) if self._cluster.owner[partition] == self._number]
-            self._positions = {partition: self._cluster.committed[partition] for partition in mine}
+            mine = [slot for slot in range(SLOTS) if self._cluster.owner[slot] == self._number]
+            self._positions = {slot: self._cluster.committed[slot] for slot in mine}
         batch: list[RawRecord] = []
-        for partition, position in self._positions.items():
-            batch += self._cluster.views[partition][position : position + self._batch_size - len(batch)]
+        for slot, position in self._positions.items():
+            batch += self._cluster.records[slot][position : position + self._batch_size - len(batch)]
         self.must_see = {}
         for record in batch:
-            self._positions[record.partition] = record.offset + 1
-            prefix = specimen_prefix(VERSION, (record.key or b"").decode())
-            announced = self._cluster.stored_before[record.partition][record.offset]
+            slot = slot_of(record.topic, record.partition)
+            self._positions[slot] = record.offset + 1
+            prefix = specimen_prefix((record.key or b"").decode())
+            announced = self._cluster.stored_before[slot][record.offset]
             self.must_see[prefix] = max(announced, self.must_see.get(prefix, 0))
         return batch
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Append to `xray.specimens`, one message after the other: a crash may publish a part of a batch."""
         for message in messages:
-            event = cast(SpecimenReady, message.event)
+            if message.topic is REJECTED:
+                continue
+            event = cast(SpecimenReady | CallWithdrawal, message.event)
             self.faults.at("publish", lambda event=event: self._cluster.published.append(event))  # type: ignore[misc]
 
     def commit(self, offsets: Offsets) -> None:
@@ -247,14 +296,14 @@ class Worker:
         def committing() -> None:
             if self._generation != self._cluster.generation:
                 raise PartitionsLostError
-            for (_, partition), offset in offsets.items():
-                self._cluster.committed[partition] = offset
+            for (topic, partition), offset in offsets.items():
+                self._cluster.committed[slot_of(topic, partition)] = offset
 
         self.faults.at("commit", committing)
 
     def hold(self, seconds: float, partitions: Sequence[tuple[str, int]]) -> None:
         """Detect a rebalance that moved a partition of the batch."""
-        if any(self._cluster.owner[partition] != self._number for _, partition in partitions):
+        if any(self._cluster.owner[slot_of(topic, partition)] != self._number for topic, partition in partitions):
             raise PartitionsLostError
 
     def release(self) -> None:
@@ -262,6 +311,7 @@ class Worker:
 
     def rewind(self, offsets: Offsets) -> None:
         """Read again from these offsets."""
-        for (_, partition), offset in offsets.items():
-            if partition in self._positions:
-                self._positions[partition] = offset
+        for (topic, partition), offset in offsets.items():
+            slot = slot_of(topic, partition)
+            if slot in self._positions:
+                self._positions[slot] = offset

@@ -106,8 +106,9 @@ def test_the_call_id_distinguishes_specimens_models_and_activations() -> None:
         call_id(event, 2, ["a", "b"]),
         call_id(event, 1, ["a", "c"]),
         call_id(event.model_copy(update={"biological_sample_id": "n"}), 1, ["a", "b"]),
+        call_id(event.model_copy(update={"revision": 3}), 1, ["a", "b"]),
         call_id(event.model_copy(update={"tensor_sha256": "2" * 64}), 1, ["a", "b"]),
     }
-    assert len(ids) == 5
+    assert len(ids) == 6
     later = event.model_copy(update={"produced_at": now(), "centre": "WTSI"})
     assert call_id(event, 1, ["a", "b"]) == call_id(later, 1, ["a", "b"])

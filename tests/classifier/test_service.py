@@ -16,9 +16,9 @@ from services.classifier.service import Classifier
 from services.classifier.serving import FAILURES, ActiveModelSet
 from services.classifier.shadow.shadowing import Shadowing
 from services.common.errors import Fatal, Rejected, Retriable
-from services.common.events import PhenotypeCall, TensorReady
+from services.common.events import CallWithdrawal, PhenotypeCall, TensorReady
 from services.common.events.model import SHADOW_SET
-from services.common.loop import Done, Outcome, Record
+from services.common.loop import Done, Message, Outcome, Record
 from services.common.topics import CALLS, TENSORS
 from services.fuser.service import npy
 from services.registry.triton_client import REQUEST_TENSORS, Tensors
@@ -26,7 +26,7 @@ from tests.classifier.test_contract import ready
 from tests.classifier.test_decide import output
 from tests.classifier.triton import MODELS, QUIET, Activations, Rows, TritonDouble, activation, always, brightness
 from tests.common.memory_store import MemoryStore
-from tests.ledger.examples import NOON
+from tests.ledger.examples import NOON, call_withdrawal
 
 CLOCK = datetime(2026, 5, 1, tzinfo=UTC)
 NEWEST, EARLIER = 2, 1
@@ -51,7 +51,7 @@ class Bench:
         known = {"biological_sample_id": specimen, "tensor_key": key, "revision": revision}
         return ready(data, **(known | change))
 
-    def handle(self, *events: TensorReady) -> list[Outcome]:
+    def handle(self, *events: TensorReady | CallWithdrawal) -> list[Outcome]:
         records = [
             Record[Any](TENSORS.name, 0, offset, NOON, event.key.encode(), event.encode(), (), event)
             for offset, event in enumerate(events)
@@ -87,7 +87,7 @@ def versions(call: PhenotypeCall) -> dict[str, int]:
 
 def test_every_specimen_gets_its_own_output_of_both_models(bench: Bench) -> None:
     bench.triton.answers = {(model, 2): brightness for model in MODELS}
-    greys = {str(number): 20 * number for number in range(REQUEST_TENSORS + 3)}
+    greys = {f"m{number}": 20 * number for number in range(REQUEST_TENSORS + 3)}
     events = [bench.tensor(name, grey) for name, grey in greys.items()]
     for event, outcome in zip(events, bench.handle(*events), strict=True):
         call = called(outcome)
@@ -100,6 +100,21 @@ def test_every_specimen_gets_its_own_output_of_both_models(bench: Bench) -> None
         assert (call.activation, versions(call)) == (NEWEST, {"cae": 2, "convnext": 2})
     requests = [one for one in bench.triton.asked if one[2] > 1]
     assert sorted(requests) == [("cae", 2, 3), ("cae", 2, 8), ("convnext", 2, 3), ("convnext", 2, 8)]
+
+
+def test_the_loss_of_a_call_is_published_in_its_place(bench: Bench) -> None:
+    older, lost = bench.tensor("m", 200, revision=2), call_withdrawal("m", revision=3)
+    other = bench.tensor("n", 200)
+    first, second, third = bench.handle(older, lost, other)
+    assert first == Done(skipped="superseded")
+    assert second == Done((Message(CALLS, lost),))
+    assert called(third).biological_sample_id == "n"
+
+
+def test_the_same_tensor_at_a_higher_revision_is_another_call(bench: Bench) -> None:
+    before = bench.tensor("m", 200, revision=2)
+    after = before.model_copy(update={"revision": 4})
+    assert bench.call(before).call_id != bench.call(after).call_id
 
 
 def test_a_repeated_batch_gives_the_same_calls(bench: Bench) -> None:
@@ -143,7 +158,7 @@ def test_what_triton_calls_invalid_is_rejected_with_its_request_only(bench: Benc
         return always(QUIET)(batch)
 
     bench.triton.answers = {("convnext", 2): picky}
-    events = [bench.tensor(str(number), 255 if number == 0 else 9) for number in range(REQUEST_TENSORS + 1)]
+    events = [bench.tensor(f"m{number}", 255 if number == 0 else 9) for number in range(REQUEST_TENSORS + 1)]
     outcomes = bench.handle(*events)
     assert {refused(outcome).reason for outcome in outcomes[:REQUEST_TENSORS]} == {"tensor_refused"}
     assert called(outcomes[REQUEST_TENSORS]).activation == NEWEST

@@ -151,7 +151,7 @@ def test_a_full_queue_drops_and_counts_at_once(one: Shadowing) -> None:
     one.follow(record(cae=2))
     before, started = outcome("dropped"), time.monotonic()
     for number in range(QUEUE_CALLS + 7):
-        one.offer(quiet_call(str(number)))
+        one.offer(quiet_call(f"m{number}"))
     assert outcome("dropped") - before == 7
     assert time.monotonic() - started < DEADLINE_SECONDS
 

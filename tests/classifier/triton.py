@@ -176,6 +176,7 @@ class Activations:
         self.newest = newest
         self.shadow: ModelActivation | None = None
         self.closed = False
+        self.ignored = 0
 
     def refresh(self) -> ModelActivation:
         return self.newest

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from services.cli import main
 from services.cli.train import refresh
 from services.cli.train.progress import ConsoleReporter, reporting
-from training.refresh.rules import GateRules
+from training.refresh.journal import GateRules
 
-_MODULES = ("models", "study", "variants", "combine", "export", "refresh", "labels", "collect", "evaluate")
+_MODULES = ("models", "experiments", "refresh", "labels", "collect", "evaluate")
 _HEAVY = ("torch", "pytorch_lightning", "sklearn", "timm", "matplotlib", "numpy", "onnx")
 _IMPORT = f"""
 import importlib, sys
@@ -59,7 +59,7 @@ def test_a_reporter_can_be_sent_to_another_process(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "epoch [1]\n"
 
 
-def test_a_wrong_setting_is_a_misconfiguration(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_exits_with_the_code_for_misconfiguration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XRAY_PARTITIONS", "abc")
     monkeypatch.setattr("sys.argv", ["xray", "train", "refresh"])
     with pytest.raises(SystemExit) as caught:

@@ -7,6 +7,7 @@ import hashlib
 import threading
 
 from services.common.errors import Fatal, Rejected, Retriable
+from services.common.sources.uri import S3Uri
 
 
 class MemoryStore:
@@ -43,19 +44,27 @@ class MemoryStore:
             self.objects[key], self.content_types[key] = bytes(data), "application/octet-stream"
             return True
 
-    def get(self, key: str, bucket: str | None = None, limit: int | None = None) -> bytes:
+    def get(self, key: str, limit: int | None = None) -> bytes:
         """Read an object; Rejected as ObjectStore raises it."""
         self._require("get", key)
-        objects = self.objects if bucket in {None, self.bucket} else self.other_buckets.get(bucket or "")
+        return self._read(self.objects, key, key, limit)
+
+    def get_source(self, uri: S3Uri, limit: int) -> bytes:
+        """Read an object of this or another bucket; Rejected as ObjectStore raises it."""
+        self._require("get", uri.key)
+        objects = self.objects if uri.bucket == self.bucket else self.other_buckets.get(uri.bucket)
         if objects is None:
-            msg = f"could not get {key}: NoSuchBucket; check XRAY_S3_ENDPOINT, XRAY_S3_BUCKET and the S3 keys"
-            raise Fatal(msg)
+            message = f"could not get {uri}: the object store answered NoSuchBucket"
+            raise Rejected("source_refused", message, code="NoSuchBucket")
+        return self._read(objects, uri.key, str(uri), limit)
+
+    def _read(self, objects: dict[str, bytes], key: str, name: str, limit: int | None) -> bytes:
         with self._lock:
             data = objects.get(key)
         if data is None:
-            raise Rejected("object_missing", f"could not get {key}: no such object")
+            raise Rejected("object_missing", f"could not get {name}: no such object")
         if limit is not None and len(data) > limit:
-            raise Rejected("file_too_large", f"{key} has {len(data)} bytes, the limit is {limit}", bytes=len(data))
+            raise Rejected("file_too_large", f"{name} has {len(data)} bytes, the limit is {limit}", bytes=len(data))
         return data
 
     def exists(self, key: str) -> bool:
@@ -63,9 +72,9 @@ class MemoryStore:
         self._require("head", key)
         return key in self.objects
 
-    def keys(self, prefix: str) -> list[str]:
-        """List all keys under a prefix, in byte order."""
-        return list(self.etags(prefix))
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
+        """List the keys under a prefix, in byte order: all, or the first `limit`."""
+        return list(self.etags(prefix))[:limit]
 
     def etags(self, prefix: str) -> dict[str, str]:
         """List all keys under a prefix with the MD5 of their objects."""

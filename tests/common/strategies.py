@@ -3,11 +3,14 @@
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from services.common.events import (
+    CallWithdrawal,
     CentreStatistics,
     Drift,
     ImageEvent,
+    ImageWithdrawal,
     ModelActivation,
     ModelOutput,
     PhenotypeCall,
@@ -21,10 +24,22 @@ from services.common.events import (
     TensorReady,
     ViewReady,
 )
+from services.common.events.base import SpecimenId
 from services.common.labels import LABEL_ORDER, contradiction
 
 text = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
-specimen_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=512).filter(str.strip)
+
+
+def is_specimen_id(text: str) -> bool:
+    """Whether an event accepts the text as an id: not blank, and no placeholder."""
+    try:
+        TypeAdapter(SpecimenId).validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+specimen_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=512).filter(is_specimen_id)
 centres = st.sampled_from(["JAX", "WTSI", "MRC Harwell", "TCP", "UC Davis", "BCM", "ICS", "CCP-IMG"])
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -37,12 +52,18 @@ json_values = st.recursive(
     max_leaves=6,
 )
 
+
+def is_key(text: str) -> bool:
+    """Whether an announcement may name an object by this text."""
+    return "\\" not in text and not {".", ".."} & set(text.split("/"))
+
+
 image_events = st.builds(
     ImageEvent,
     biological_sample_id=specimen_ids,
     centre=centres,
     parameter_stable_id=st.sampled_from(["IMPC_XRY_034_001", "IMPC_XRY_048_001", "IMPC_XRY_051_001"]),
-    image_uri=text.map(lambda key: f"s3://bucket/{key}"),
+    image_uri=text.filter(is_key).map(lambda key: f"s3://bucket/{key}"),
     sha256=st.none() | digests,
     increment=st.none() | text,
     acquired_at=st.none() | moments,
@@ -111,6 +132,22 @@ calls = st.builds(
     disagreement=st.lists(text, max_size=3).map(tuple),
     tensor_key=text,
     tensor_sha256=digests,
+)
+call_withdrawals = st.builds(
+    CallWithdrawal,
+    **{name: one for name, one in _set.items() if name != "views"},
+    call_id=digests,
+    reason=st.sampled_from(["images_withdrawn", "too_many_views", "centres_conflict", "view_conflict"]),
+)
+image_withdrawals = st.builds(
+    ImageWithdrawal,
+    biological_sample_id=specimen_ids,
+    centre=centres,
+    image_sha256=digests,
+    view=st.none() | views,
+    reason=text,
+    who=text.filter(str.strip),
+    withdrawn_at=moments,
 )
 coherent_verdicts = st.dictionaries(
     st.sampled_from(LABEL_ORDER), st.sampled_from(["abnormal", "normal", "unknown"]), min_size=1
@@ -208,6 +245,8 @@ every_event = st.one_of(
     specimen_events,
     tensor_events,
     calls,
+    call_withdrawals,
+    image_withdrawals,
     shadow_calls,
     reviews,
     rejections,

@@ -16,6 +16,7 @@ VALID: dict[str, Any] = {
     "parameter_stable_id": "IMPC_XRY_034_001",
     "image_uri": "s3://xray/originals/a.dcm",
 }
+PLACEHOLDERS = ("NA", "N/A", "nan", " Unknown ", "TEST", "None", "null", "0", "000", "-", "--", "?", ".", "n/a\u00a0")
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -44,6 +45,7 @@ def test_any_bytes_give_an_event_or_a_reason(value: bytes) -> None:
     [
         ({"biological_sample_id": ""}, "id_empty"),
         ({"biological_sample_id": "  "}, "id_empty"),
+        *(({"biological_sample_id": text}, "id_placeholder") for text in PLACEHOLDERS),
         ({"biological_sample_id": "x" * 10_000}, "id_too_long"),
         ({"biological_sample_id": "a\x00b"}, "field_invalid"),
         ({"biological_sample_id": 183808}, "field_invalid"),
@@ -63,6 +65,13 @@ def test_wrong_fields_have_a_reason_and_are_named(change: dict[str, Any], reason
     fields = caught.value.details["fields"]
     assert isinstance(fields, dict)
     assert set(change) & set(fields)
+
+
+@pytest.mark.parametrize(
+    "text", ["183808", "0a", "10", "NA12", "test 1", "unknown-3", "m", "ü", "M-00442.1/2", "0-0", "0.1", "🐭"]
+)
+def test_ids_that_only_look_like_placeholders_are_accepted(text: str) -> None:
+    assert parse_event(ImageEvent, json.dumps(VALID | {"biological_sample_id": text}).encode()).key == text
 
 
 @pytest.mark.parametrize("missing", sorted(VALID))

@@ -3,10 +3,32 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from services.common.events import SpecimenView
-from services.common.keys import parse_view_key, safe_segment, tensor_key, view_key
+from services.common.events.base import Centre
+from services.common.keys import (
+    StoredView,
+    StoredWithdrawal,
+    parse_specimen_key,
+    safe_segment,
+    specimen_prefix,
+    tensor_key,
+    view_key,
+    withdrawal_key,
+)
 from tests.common.strategies import digests, specimen_ids
+
+
+def is_centre(name: str) -> bool:
+    try:
+        TypeAdapter(Centre).validate_python(name)
+    except (ValidationError, UnicodeEncodeError):
+        return False
+    return True
+
+
+centre_names = st.text(min_size=1, max_size=64).filter(is_centre)
 
 HOSTILE = [
     "a/b",
@@ -42,18 +64,37 @@ def test_different_ids_never_share_a_segment(ids: list[str]) -> None:
     assert len({safe_segment(text) for text in ids}) == len(ids)
 
 
-@given(specimen_ids, digests)
-def test_a_view_key_can_be_read_back(specimen: str, sha256: str) -> None:
-    key = view_key("p1", specimen, "LAT", sha256)
-    assert parse_view_key(key) == SpecimenView(view="LAT", image_sha256=sha256, view_key=key)
-    assert len(key) < 400
+@given(specimen_ids, centre_names, digests)
+def test_the_keys_of_a_specimen_can_be_read_back(specimen: str, centre: str, sha256: str) -> None:
+    key = view_key("p1", specimen, centre, "LAT", sha256)
+    assert parse_specimen_key(key) == StoredView("p1", centre, "LAT", sha256, key)
+    withdrawn = withdrawal_key(specimen, centre, "DV", sha256)
+    assert parse_specimen_key(withdrawn) == StoredWithdrawal(centre, "DV", sha256)
+    assert key.startswith(specimen_prefix(specimen))
+    assert withdrawn.startswith(specimen_prefix(specimen))
+    assert max(len(key), len(withdrawn)) < 520
+    assert max(map(len, key.split("/"))) < 255
+
+
+@pytest.mark.parametrize("centre", ["withdrawn", "DV", "a/b", "..", "p1"])
+def test_no_centre_is_taken_for_a_withdrawal(centre: str) -> None:
+    key = view_key("p1", "x", centre, "DV", "0" * 64)
+    assert parse_specimen_key(key) == StoredView("p1", centre, "DV", "0" * 64, key)
 
 
 @pytest.mark.parametrize(
-    "key", ["views/p1/x/DV/short.png", "views/p1/x/PAW/" + "0" * 64 + ".png", "views/p1/x/DV/" + "0" * 64]
+    "key",
+    [
+        "views/x/p1/JAX/DV/short.png",
+        "views/x/p1/JAX/PAW/" + "0" * 64 + ".png",
+        "views/x/p1/JAX/DV/" + "0" * 64,
+        "views/x/withdrawn/JAX/DV/" + "0" * 64 + ".png",
+        "views/x/p1/.FF/DV/" + "0" * 64 + ".png",
+        "views/p1/x/DV/" + "0" * 64 + ".png",
+    ],
 )
-def test_foreign_objects_under_the_prefix_are_not_views(key: str) -> None:
-    assert parse_view_key(key) is None
+def test_foreign_objects_under_the_prefix_are_not_read(key: str) -> None:
+    assert parse_specimen_key(key) is None
 
 
 @given(st.lists(digests, min_size=2, max_size=5, unique=True))

@@ -1,5 +1,6 @@
 """The order of effects, with a transport and a handler that record every call."""
 
+import errno
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -11,8 +12,8 @@ from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Event, ImageEvent, ModelActivation, Rejection
 from services.common.events.base import now
 from services.common.identity import image_event_id, log_fields
+from services.common.kafka.batches import Unreadable
 from services.common.loop import BatchLoop, Done, Message, Outcome, Record, ServiceTopics
-from services.common.loop.batch import INTERNAL_ERRORS_BEFORE_STOP
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
 from services.common.topics import ACTIVE_MODELS, IMAGES, REJECTED
 
@@ -22,7 +23,7 @@ def image(offset: int, partition: int = 0, value: bytes | None = None, specimen:
         biological_sample_id=specimen,
         centre="JAX",
         parameter_stable_id="IMPC_XRY_034_001",
-        image_uri=f"s3://b/{offset}",
+        image_uri=f"s3://bucket/{offset}",
     )
     return RawRecord(
         IMAGES.name,
@@ -163,6 +164,17 @@ def test_a_bad_record_becomes_a_rejection_and_the_others_go_on(value: bytes, rea
     assert recorder.committed == {(IMAGES.name, 0): 4}
 
 
+def test_a_record_that_cannot_be_read_is_rejected_by_position() -> None:
+    recorder = Recorder([[image(1), image(4, value=Unreadable(2, "no codec")), image(5)]])
+    recorder.run()
+    assert [message.topic for message in recorder.published] == [ACTIVE_MODELS, REJECTED, ACTIVE_MODELS]
+    rejection = recorder.rejections[0]
+    assert (rejection.reason, rejection.source_offset) == ("record_unreadable", 2)
+    assert rejection.details == {"first_offset": 2, "last_offset": 4}
+    assert rejection.original is None
+    assert recorder.committed == {(IMAGES.name, 0): 6}
+
+
 def test_what_another_service_refuses_is_only_counted() -> None:
     recorder = Recorder([[image(1), image(2, value=b"not json")]])
     recorder.topics = replace(recorder.topics, observed=(IMAGES,))
@@ -211,17 +223,46 @@ def test_an_unknown_failure_costs_only_its_own_record() -> None:
     assert recorder.committed == {(IMAGES.name, 0): 4}
 
 
-def test_a_program_that_fails_on_everything_stops_without_committing() -> None:
-    recorder = Recorder([[image(offset) for offset in range(INTERNAL_ERRORS_BEFORE_STOP)]])
+def test_a_program_that_fails_on_everything_rejects_everything_and_goes_on() -> None:
+    """Who may write to a topic could otherwise stop the service with a few records that trigger the same bug."""
+    recorder = Recorder([[image(offset) for offset in range(40)], [image(40)]])
 
     def fail(record: Record[Event]) -> Outcome:
-        raise ZeroDivisionError
+        if record.offset < 40:
+            raise ZeroDivisionError
+        return done(41)
 
     recorder.work = fail
-    with pytest.raises(Fatal, match="ZeroDivisionError"):
-        recorder.run()
-    assert recorder.committed == {}
-    assert recorder.published == []
+    recorder.run()
+    assert [rejection.reason for rejection in recorder.rejections] == ["internal_error"] * 40
+    assert recorder.committed == {(IMAGES.name, 0): 41}
+    assert recorder.published[-1].topic is ACTIVE_MODELS
+
+
+@pytest.mark.parametrize(
+    "shortage",
+    [
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EMFILE, "Too many open files"),
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_a_shortage_of_this_machine_is_no_fault_of_the_record(shortage: Exception) -> None:
+    recorder = Recorder([[image(1), image(2)]])
+    shortages = [shortage] * 4
+
+    def fail_at_first(record: Record[Event]) -> Outcome:
+        if shortages:
+            raise shortages.pop()
+        return done(record.offset)
+
+    recorder.work = fail_at_first
+    recorder.run()
+    assert recorder.rejections == []
+    assert recorder.calls.count("hold") == 2  # each attempt fails on both records together and then on the first alone
+    assert recorder.committed == {(IMAGES.name, 0): 3}
 
 
 def test_fatal_ends_the_loop_at_once() -> None:

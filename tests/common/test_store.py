@@ -8,6 +8,7 @@ import pytest
 from deploy.local.stack import Stack
 from services.common.errors import Fatal, Rejected
 from services.common.settings import settings_of
+from services.common.sources.uri import S3Uri
 from services.common.store import ObjectStore
 from tests.common.memory_store import MemoryStore
 
@@ -51,7 +52,7 @@ def test_the_last_put_replaces_the_object(store: Store) -> None:
     store.put("a/b", b"one")
     store.put("a/b", b"two", "image/png")
     assert store.get("a/b") == b"two"
-    assert store.get("a/b", bucket=store.bucket) == b"two"
+    assert store.get_source(S3Uri(store.bucket, "a/b"), 10) == b"two"
 
 
 def test_put_new_never_replaces(store: Store) -> None:
@@ -77,11 +78,28 @@ def test_a_large_object_is_rejected_with_its_size_and_the_limit(store: Store) ->
     assert caught.value.details == {"bytes": 10}
 
 
+def test_an_object_that_somebody_else_named_is_read_or_refused(bucket: Bucket, store: Store) -> None:
+    store.put("a b+%20/ü🐁#?", b"one")
+    assert store.get_source(S3Uri(store.bucket, "a b+%20/ü🐁#?"), 10) == b"one"
+    for uri, reason in (
+        (S3Uri(store.bucket, "none"), "object_missing"),
+        (S3Uri("no-such-bucket", "a"), "source_refused"),
+    ):
+        with pytest.raises(Rejected) as caught:
+            store.get_source(uri, 10)
+        assert caught.value.reason == reason
+    with pytest.raises(Rejected, match="has 3 bytes, the limit is 2"):
+        store.get_source(S3Uri(store.bucket, "a b+%20/ü🐁#?"), 2)
+    with pytest.raises(Fatal, match=r"does not exist|NoSuchBucket"):
+        bucket(f"test-{uuid.uuid4().hex}").get_source(S3Uri("no-such-bucket", "a"), 10)
+
+
 def test_a_listing_holds_every_acknowledged_put_in_byte_order(store: Store) -> None:
     names = ["views/m/b", "views/m/B", "views/m/a", "views/m2/c", "views/m/a/deep"]
     for name in names:
         store.put(name, name.encode())
     assert store.keys("views/m/") == ["views/m/B", "views/m/a", "views/m/a/deep", "views/m/b"]
+    assert store.keys("views/m/", limit=3) == ["views/m/B", "views/m/a", "views/m/a/deep"]
     assert store.keys("views/n/") == []
     store.delete("views/m/a")
     assert store.keys("views/m/") == ["views/m/B", "views/m/a/deep", "views/m/b"]

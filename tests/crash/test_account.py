@@ -18,14 +18,13 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.metrics_page import SECTIONS, names_of
+from deploy.pages import SECTIONS, metrics_of
 from services.common.loop.lag import Lag, LagGauge
 from services.common.settings import ServiceSettings
 from services.common.topics import IMAGES
 from services.common.topology import PIPELINE
 from services.demo.cohort import CohortRequest, rendering
-from services.demo.progress import DemoProgress
-from services.demo.sending import DemoResult, SendOptions, send
+from services.demo.sending import DemoProgress, DemoResult, SendOptions, send
 from tests.pipeline.deployment import Deployment, deployed
 from tests.pipeline.mice import mouse
 
@@ -175,7 +174,11 @@ def test_every_documented_metric_is_exported_and_no_other(system: Deployment) ->
     exported = {name: scraped(system, name) for name in PIPELINE}
     for name in PIPELINE:
         documented = {
-            metric for title, module in SECTIONS if title in {"Every service", name} for metric in names_of(module)
+            one.name
+            for title, module in SECTIONS
+            if title in {"Every service", name}
+            for metric in metrics_of(module)
+            for one in metric.describe()
         }
         assert exported[name].keys() == documented, name
         assert empty(exported[name]) <= QUIET, name
@@ -205,7 +208,7 @@ def test_lag_is_measured_in_records_and_in_seconds_until_the_group_commits(syste
         before = gauge.measure()[IMAGES.name]
         pass_over(system, "lag-test")
         assert gauge.measure() == {IMAGES.name: Lag(0, 0)}
-        system.announce(system.upload(mouse("account-lag", seed=64, images=1)))
+        system.announce(system.upload(mouse("account-lag", seed=63, images=2)[2:]))
         after = gauge.measure()[IMAGES.name]
     assert before.records > after.records == 2
     assert before.seconds > 2 > after.seconds >= 0

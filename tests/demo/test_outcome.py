@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from services.demo.cohort import DemoPicture, DemoSubmission
 from services.demo.outcome import DemoOutcome, DemoSpecimen
-from services.demo.submissions import DemoPicture, DemoSubmission
 from services.ledger.queries import CallRecord, ImageRecord, RejectionSummary, SpecimenHistory
 from tests.ledger.examples import NOON, call, image, sha256, view
 

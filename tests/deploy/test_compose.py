@@ -144,6 +144,13 @@ def test_messages_as_large_as_the_topics_allow_pass_the_broker() -> None:
     assert services()["kafka"]["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
+def test_an_open_transaction_holds_readers_back_for_a_minute_at_most() -> None:
+    from deploy.local.servers import kafka
+
+    assert int(services()["kafka"]["environment"]["KAFKA_TRANSACTION_MAX_TIMEOUT_MS"]) <= 60_000
+    assert "\ntransaction.max.timeout.ms=60000\n" in kafka._PROPERTIES
+
+
 def test_named_volumes_are_declared_and_used() -> None:
     sources = {mount.split(":")[0] for service in services().values() for mount in service.get("volumes", [])}
     named = {source for source in sources if not source.startswith(".")}

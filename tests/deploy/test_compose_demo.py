@@ -46,6 +46,6 @@ def entry_point() -> list[str]:
     text = DOCKERFILE.read_text().split(" AS demo\n")[1]
     found = re.search(r"^ENTRYPOINT (\[.*\])$", text, re.MULTILINE)
     assert found is not None
-    words: list[str] = json.loads(found[1])
-    assert words[0] == "python"
-    return words
+    arguments: list[str] = json.loads(found[1])
+    assert arguments[0] == "python"
+    return arguments

@@ -77,8 +77,8 @@ def test_uv_has_the_version_of_the_makefile() -> None:
 
 
 def test_tritons_packages_fit_its_python_backend() -> None:
-    """The backend of 2.51 is compiled against NumPy 1; in NVIDIA's image it runs Python 3.10."""
-    packages = (CLONE / "deploy" / "containers" / "triton-24.10.txt").read_text()
+    """The backend is compiled against NumPy 1; in NVIDIA's image it runs Python 3.12."""
+    packages = (CLONE / "deploy" / "containers" / "triton-25.07.txt").read_text()
     assert re.search(r"^numpy==1\.", packages, re.MULTILINE)
     assert re.search(r"^onnxruntime==1\.", packages, re.MULTILINE)
 

@@ -18,7 +18,7 @@ def test_it_installs_versions_in_the_volume_that_triton_reads() -> None:
     assert f"models:{place}:ro" in services()["triton"]["volumes"]
 
 
-def test_its_runs_outlive_it() -> None:
+def test_the_runs_of_the_container_are_in_a_volume() -> None:
     command = services()["refresh"]["command"]
     folder = command[command.index("--folder") + 1]
     assert f"runs:{folder}" in services()["refresh"]["volumes"]

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.containers import triton_health
 from deploy.local.stack import Stack
+from services.common.settings import settings_of
 from services.registry.repository import ModelRepository
 from services.registry.triton_client import connect, load
 from tests.deploy.compose_file import CLONE
@@ -41,7 +42,7 @@ def test_a_damaged_version_next_to_a_good_one_causes_no_restart(triton: Stack, t
     brought(repository, tmp_path, 2)
     graph = repository.folder(MODEL, 2) / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-100])
-    with closing(connect(triton.environment()["XRAY_TRITON_GRPC"])) as client:
+    with closing(connect(settings_of(triton.environment()))) as client:
         for versions in ([1, 2], [1]):  # loaded next to it, then unloaded
             repository.serve(MODEL, versions)
             load(client, MODEL)

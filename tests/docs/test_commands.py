@@ -71,6 +71,7 @@ HELP_ONLY: Final = {
 NOWHERE: Final = {
     "XRAY_KAFKA_BOOTSTRAP": "127.0.0.1:9",
     "XRAY_S3_ENDPOINT": "http://127.0.0.1:9",
+    "XRAY_S3_ACCESS_KEY": "nobody",
     "XRAY_TRITON_GRPC": "127.0.0.1:9",
     "XRAY_POSTGRES_DSN": "postgresql://xray@127.0.0.1:9/xray",
 }

@@ -10,19 +10,21 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from services.common.errors import Fatal, Rejected, Retriable
-from services.common.events import SpecimenReady, SpecimenView, TensorReady
+from services.common.events import CallWithdrawal, SpecimenReady, SpecimenView, TensorReady
 from services.common.events.base import View
+from services.common.events.specimen import MOST_VIEWS
 from services.common.keys import tensor_key, view_key
-from services.common.loop import Done, Outcome, Record
+from services.common.loop import Done, Message, Outcome, Record
 from services.common.preprocessing import GENERATION, TENSOR_SIDE, VERSION
 from services.common.topics import SPECIMENS, TENSORS
 from services.fuser.fuse import Image, fuse
 from services.fuser.service import Fuser, npy
 from tests.common.memory_store import MemoryStore
 from tests.fuser.pictures import bone
-from tests.ledger.examples import NOON, sha256
+from tests.ledger.examples import NOON, call_withdrawal, sha256
 
 CLOCK = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -43,7 +45,7 @@ def stored(store: MemoryStore, specimen: str, which: View, seed: int) -> Specime
     done, png = cv2.imencode(".png", bone(seed))
     assert done
     digest = sha256(f"{which} {seed}")
-    key = view_key(VERSION, specimen, which, digest)
+    key = view_key(VERSION, specimen, "JAX", which, digest)
     store.put(key, bytes(png))
     return SpecimenView(view=which, image_sha256=digest, view_key=key)
 
@@ -62,7 +64,7 @@ def ready(specimen: str, *views: SpecimenView, **change: Any) -> SpecimenReady:
     return SpecimenReady.model_validate(valid | change)
 
 
-def records(*events: SpecimenReady) -> list[Record[Any]]:
+def records(*events: SpecimenReady | CallWithdrawal) -> list[Record[Any]]:
     return [
         Record(SPECIMENS.name, 0, offset, NOON, event.key.encode(), event.encode(), (), event)
         for offset, event in enumerate(events)
@@ -135,6 +137,54 @@ def test_a_bad_set_does_not_stop_the_others(store: MemoryStore, fuser: Fuser) ->
     ]
     assert published(outcomes[5]).biological_sample_id == "good"
     assert sum(key.startswith("tensors/") for key in store.objects) == 1
+
+
+def encoded(pixels: NDArray[Any]) -> bytes:
+    done, png = cv2.imencode(".png", pixels)
+    assert done
+    return bytes(png)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        encoded(bone(1))[:200],
+        encoded(bone(1)[:447]),
+        encoded(bone(1).astype(np.uint16)),
+        encoded(np.dstack([bone(1)] * 3)),
+    ],
+    ids=["empty", "cut off", "too small", "16 bits", "three channels"],
+)
+def test_a_view_that_is_not_a_standardised_image_is_rejected(store: MemoryStore, fuser: Fuser, data: bytes) -> None:
+    views = [stored(store, "m", which, 1) for which in VIEWS]
+    store.put(views[1].view_key, data)
+    assert [reason(outcome) for outcome in fuser.handle(records(ready("m", *views)))] == ["view_unreadable"]
+
+
+def test_a_specimen_with_too_many_views_is_rejected_unread(store: MemoryStore, fuser: Fuser) -> None:
+    dv, *lats = stored(store, "m", "DV", 1), *(stored(store, "m", "LAT", seed) for seed in range(MOST_VIEWS))
+    assert published(fuser.handle(records(ready("m", dv, *lats)))[0]).revision == MOST_VIEWS + 1
+    missing = SpecimenView(
+        view="LAT", image_sha256=sha256("m"), view_key=view_key(VERSION, "m", "JAX", "LAT", sha256("m"))
+    )
+    (outcome,) = fuser.handle(records(ready("m", dv, *lats, missing)))
+    assert reason(outcome) == "too_many_views"
+
+
+def test_views_of_another_centre_are_rejected(store: MemoryStore, fuser: Fuser) -> None:
+    views = [stored(store, "m", which, 1) for which in VIEWS]
+    assert [reason(one) for one in fuser.handle(records(ready("m", *views, centre="TCP")))] == ["view_key_foreign"]
+
+
+def test_the_loss_of_a_call_is_passed_on_and_supersedes_older_sets(store: MemoryStore, fuser: Fuser) -> None:
+    views = [stored(store, "m", which, 1) for which in VIEWS]
+    lost = call_withdrawal("m", revision=3, preprocessing_generation=GENERATION)
+    older, outcome = fuser.handle(records(ready("m", *views), lost))
+    assert older == Done(skipped="superseded")
+    assert outcome == Done((Message(TENSORS, lost),))
+    (newer,) = fuser.handle(records(ready("m", *views, revision=4)))
+    assert published(newer).revision == 4
 
 
 def test_the_first_file_of_a_tensor_is_announced_again(store: MemoryStore, fuser: Fuser) -> None:

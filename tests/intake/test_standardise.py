@@ -11,7 +11,7 @@ from services.intake.animal.find import find
 from services.intake.decode import decode
 from services.intake.standardise import StandardView, decode_view, encode_view, standardise
 from tests.intake.files import LIMITS, dicom, encoded, exposure, grey
-from training.simulation.files.encode import encode
+from training.simulation.files import encode
 from training.simulation.imaging.radiograph import Radiograph
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen

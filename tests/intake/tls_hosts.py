@@ -1,12 +1,51 @@
-"""Hosts whose TLS handshake fails, on real local sockets."""
+"""Hosts that images are fetched from, good and bad ones, on real local sockets."""
 
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import trustme
+
+STATUSES = {"/redirect": 302, "/gone": 410, "/busy": 503, "/many": 429}
+
+
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None: ...
+
+
+@contextmanager
+def serving_files(authority: trustme.CA, files: Mapping[str, bytes]) -> Iterator[str]:
+    """The address of a host that serves `files` by path, half of `/short`, and gives `STATUSES` for their paths."""
+
+    class Files(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            body = files.get(path, b"")
+            self.send_response(STATUSES.get(path, 200 if path in files else 404))
+            self.send_header("Location", "https://localhost/image.png")
+            self.send_header("Content-Length", str(len(body) * (2 if path == "/short" else 1)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class's name
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    # Handshakes happen in the connection's own thread, which closes the socket whether they succeed or fail.
+    server = _QuietServer(("127.0.0.1", 0), Files)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"https://localhost:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @contextmanager
@@ -22,6 +61,37 @@ def of_unknown_authority() -> Iterator[str]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     with _answering(lambda connection: context.wrap_socket(connection, server_side=True)) as address:
+        yield address
+
+
+@contextmanager
+def trickling(authority: trustme.CA) -> Iterator[str]:
+    """The address of a host that sends one byte of its answer every 50 ms, without end."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    def answer(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secured:
+            secured.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                secured.sendall(b"x")
+                time.sleep(0.05)
+
+    with _answering(answer) as address:
+        yield address
+
+
+@contextmanager
+def trickling_the_handshake() -> Iterator[str]:
+    """The address of a host that begins a TLS record of 16 KiB and sends one byte of it every 50 ms."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"\x16\x03\x03\x40\x00")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.05)
+
+    with _answering(answer) as address:
         yield address
 
 

@@ -14,7 +14,7 @@ from tests.integration.test_cli import Cli
 @pytest.fixture(scope="module")
 def client(cli: Cli) -> Iterator[Any]:
     """A client of the module's Triton."""
-    with closing(connect(cli.settings.triton_grpc)) as connection:
+    with closing(connect(cli.settings)) as connection:
         yield connection
 
 

@@ -17,14 +17,17 @@ from typer.testing import CliRunner
 
 from deploy.local.stack import Stack
 from services.cli.main import app
+from services.common.errors import Rejected
 from services.common.kafka.clients import administrator
 from services.common.settings import settings_of
 from services.common.topics import CALLS, IMAGES, VIEWS, Topic
 from services.common.topology import SERVICES
+from services.ingest.submissions import specimen_id
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
 from services.operations.replay import REPLAY_HEADER
 from tests.ingest.push.files import write_picture
+from tests.ingest.submissions.submissions import experiment, medium, submission
 from tests.pipeline.mice import mouse
 
 pytestmark = pytest.mark.integration
@@ -169,6 +172,65 @@ def test_specimens_are_counted_and_the_incomplete_ones_named(cli: Cli, called: s
     assert "broken_DV.png" in cli("specimens", called)
     assert "waiting at intake" not in cli("specimens", called)
     assert "did you mean JAX" in cli.errors("calls", "--centre", "Jax", exit_code=2)
+
+
+def test_a_new_centre_is_confirmed_once(cli: Cli, services: Processes, tmp_path: Path) -> None:
+    assert services.alive("sink")
+    push = ("push", write_picture(tmp_path / "new_DV.png"), "--specimen", "cli-new", "--centre", "Harwel")
+    assert "did you mean MRC Harwell" in cli.errors(*push, exit_code=2)
+    assert [one["outcome"] for one in cli.json(*push, "--new-centre")] == ["pushed"]
+    wait_until(lambda: "Harwel" in {one["centre"] for one in cli.json("specimens")})
+    assert [one["outcome"] for one in cli.json(*push)] == ["done_before"]
+
+
+def test_push_waits_for_the_outcome_of_every_image(cli: Cli, services: Processes, tmp_path: Path) -> None:
+    folder = write_mouse(tmp_path, "cli-wait", seed=23)
+    write_picture(folder / "small_LAT.png")
+    write_picture(folder / "skull_DV.png", grey=50)
+    push = ("push", folder, "--centre", "JAX", "--specimen", "cli-wait", "--wait")
+    report = cli.json(*push, exit_code=1)
+    found = {(Path(one["file"]).name, one["outcome"]): one for one in report if one["outcome"] != "pushed"}
+    assert set(found) == {
+        ("0_DV.png", "called"),
+        ("1_LAT.png", "called"),
+        ("small_LAT.png", "rejected"),
+        ("skull_DV.png", "close_up"),
+    }
+    rejected = found["small_LAT.png", "rejected"]
+    assert rejected["reason"] == "image_too_small"
+    assert "8x8" in rejected["message"]
+    assert "images that were pushed before are not followed" in cli.errors(*push)
+    alone = cli("push", folder / "0_DV.png", "--centre", "JAX", "--specimen", "cli-alone", "--wait")
+    assert alone == f"waiting for view {folder / '0_DV.png'}: the LAT view is missing\n"
+    services.stop(["intake"])
+    try:
+        late = ("push", folder / "0_DV.png", "--centre", "JAX", "--specimen", "cli-late", "--wait", "--patience", "1")
+        assert [one["outcome"] for one in cli.json(*late, exit_code=4)] == ["pushed", "at_intake"]
+    finally:
+        services.start(["intake"])
+
+
+def test_the_centres_own_id_finds_its_specimen(cli: Cli, services: Processes, tmp_path: Path) -> None:
+    assert services.alive("sink")
+    write_mouse(tmp_path, "cli-own", seed=24)
+    media = (medium(f"IMPC_XRY_{code}_001", name) for code, name in (("034", "0_DV.png"), ("048", "1_LAT.png")))
+    xml = tmp_path / "day.xml"
+    xml.write_text(submission(experiment("cli-A-17", *media)), encoding="utf-8")
+    specimen = specimen_id(None, None, "JAX", "cli-A-17") or ""
+    report = cli.json("push", "--dcc", xml, "--wait")
+    assert [one["outcome"] for one in report if "event_id" in one and "specimen" in one] == ["called", "called"]
+    wait_until(lambda: specimen in {one["biological_sample_id"] for one in cli.json("calls")})
+    event = next(one["event_id"] for one in report if one["outcome"] == "called")
+    for name in ("cli-A-17", specimen[:8], event[:12]):
+        (shown,) = cli.json("calls", name)
+        assert shown["state"]["biological_sample_id"] == specimen
+        (traced,) = cli.json("trace", name)
+        assert traced["biological_sample_id"] == specimen
+    cli("review", "cli-A-17", "--normal", "Spine", "--who", "ann")
+    wait_until(lambda: len(cli.json("review", "list", "cli-A-17")) == 1)
+    assert cli.json("review", "list", specimen)[0]["biological_sample_id"] == specimen
+    with pytest.raises(Rejected, match="only the beginning of an id"):
+        cli("review", "cli-A-1", "--normal", "Spine")
 
 
 def test_a_rejection_is_shown_saved_and_replayed_byte_for_byte(cli: Cli, called: str, tmp_path: Path) -> None:

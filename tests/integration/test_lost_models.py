@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from services.common.events import PhenotypeCall, Rejection
-from services.common.topics import REJECTED
+from services.common.kafka.clients import publisher
+from services.common.topics import ACTIVE_MODELS, REJECTED
 from services.operations.processes import Processes
 from services.registry.promote import promote, roll_back
 from services.registry.register import current
@@ -68,6 +69,24 @@ def fallen_back(services: Processes) -> bool:
 def called_by(cli: Cli, activation: int) -> bool:
     """Return whether the newest call was made by an activation."""
     return last(cli).activation == activation
+
+
+def test_a_forged_record_changes_nothing(
+    cli: Cli, services: Processes, client: Any, repository: ModelRepository, load: Load
+) -> None:
+    promoted = promote(cli.settings, client, repository, {MODEL: SOUND}, why="a test", who="tests")
+    wait_until(lambda: called_by(cli, promoted.activation), 60, "calls by the promoted version")
+    ahead = promoted.model_copy(update={"activation": 10**18, "versions": {MODEL: 99}, "earlier": ()})
+    with publisher(cli.settings) as producer:
+        for value in (ahead.encode(), b"\xff", b"{}", None):
+            producer.send(ACTIVE_MODELS.name, key=promoted.key.encode(), value=value).get(30)
+    made = len(calls(cli.settings))
+    wait_until(lambda: exported(services, "classifier", "xray_activations_ignored") == 4, 60, "the records ignored")
+    wait_until(lambda: len(calls(cli.settings)) > made, 60, "further calls")
+    assert last(cli).activation == promoted.activation
+    assert current(cli.settings) == promoted, "a process that starts now reads the same"
+    back = roll_back(cli.settings, client, why="a test", who="tests")
+    wait_until(lambda: called_by(cli, back.activation), 60, "calls by the set before")
 
 
 def test_a_deleted_version_is_replaced_and_restored(

@@ -96,7 +96,7 @@ def test_a_deleted_version_is_replaced_and_restored(cli: Cli, client: Any, repos
     newest = current(cli.settings)
     assert newest is not None
     version = newest.versions[MODEL]
-    with closing(ActiveModelSet(ActiveModels(cli.settings), connect(cli.settings.triton_grpc))) as serving:
+    with closing(ActiveModelSet(ActiveModels(cli.settings), connect(cli.settings))) as serving:
         assert serving.current().activation == newest.activation
         client.unload_model(MODEL)
         serving.failed(LOST)

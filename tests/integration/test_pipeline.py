@@ -4,15 +4,19 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psutil
 import pytest
 
-from services.common.events import ImageEvent
+from services.common.events import CallWithdrawal, ImageEvent
+from services.common.kafka.clients import reader
+from services.common.kafka.reading import OffsetRange, partitions_of, read
 from services.common.keys import safe_segment
-from services.common.preprocessing import VERSION
+from services.common.topics import CALLS
 from services.common.topology import PIPELINE
+from tests.integration.test_cli import Cli
 from tests.pipeline.deployment import Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
 
@@ -28,10 +32,26 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield deployment
 
 
+@pytest.fixture(scope="module")
+def cli(system: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    return Cli(system.stack, tmp_path_factory.mktemp("state"))
+
+
 def send(system: Deployment, *pictures: Picture) -> list[ImageEvent]:
     events = system.upload(pictures)
     system.announce(events)
     return events
+
+
+def withdraw(system: Deployment, cli: Cli, picture: Picture) -> None:
+    """Withdraw a picture of one centre, once its view is recorded."""
+    wait_until(system, f"select 1 from image_view where image_sha256 = '{picture.sha256}'", 1)
+    command = ("withdraw", picture.sha256[:16], "--centre", picture.centre, "--reason", "a test", "--by", "anna")
+    assert cli.json(*command, "--dry-run")
+    (sent,) = cli.json(*command)
+    assert (sent["image_sha256"], sent["who"]) == (picture.sha256, "anna")
+    wait_until(system, f"select 1 from withdrawal where withdrawal_id = '{sent['withdrawal_id']}'", 1)
+    assert cli.json(*command) == []
 
 
 def wait_until(system: Deployment, statement: str, count: int, seconds: float = 60) -> list[tuple[Any, ...]]:
@@ -64,12 +84,12 @@ def test_hostile_ids_stay_distinct_and_safe(system: Deployment) -> None:
     pictures = [picture for seed, name in enumerate(HOSTILE) for picture in mouse(name, seed=seed, images=1)]
     send(system, *pictures)
     system.wait_for(dict.fromkeys(HOSTILE, 2))
-    prefixes = {key.split("/")[2] for key in system.store.keys(f"views/{VERSION}/")}
+    prefixes = {key.split("/")[1] for key in system.store.keys("views/")}
     assert {safe_segment(name) for name in HOSTILE} <= prefixes
 
 
 def test_a_late_image_creates_a_new_call_that_supersedes_the_old_one(system: Deployment) -> None:
-    first, second, late = [*mouse("late", seed=50, images=1), mouse("late", seed=51, images=1)[0]]
+    first, second, late, _ = mouse("late", seed=50, images=2)
     send(system, first, second)
     before = system.wait_for({"late": 2})["late"]
     send(system, late)
@@ -77,6 +97,52 @@ def test_a_late_image_creates_a_new_call_that_supersedes_the_old_one(system: Dep
     assert after.call_id != before.call_id
     history = system.query("select revision from call where biological_sample_id = 'late' order by revision")
     assert [revision for (revision,) in history] == [2, 3]
+
+
+def test_a_withdrawn_picture_leaves_the_call_and_the_last_one_takes_it_away(system: Deployment, cli: Cli) -> None:
+    pictures = mouse("withdrawn", seed=52, images=2)
+    send(system, *pictures)
+    before = system.wait_for({"withdrawn": 4})["withdrawn"]
+    laterals = [picture for picture in pictures if picture.parameter != DV]
+    withdraw(system, cli, laterals[0])
+    after = system.wait_for({"withdrawn": 5})["withdrawn"]
+    assert (after.revision, after.call_id == before.call_id) == (5, False)
+    ((views,),) = system.query("select views from current_call where biological_sample_id = 'withdrawn'")
+    assert {view["image_sha256"] for view in views} == {one.sha256 for one in pictures} - {laterals[0].sha256}
+    withdraw(system, cli, laterals[1])
+    wait_until(
+        system, "select 1 from specimen_state where biological_sample_id = 'withdrawn' and state = 'withdrawn'", 1
+    )
+    assert "withdrawn" not in system.calls()
+    with reader(system.settings) as consumer:
+        where = partitions_of(consumer, CALLS.name)
+        ends = consumer.end_offsets(where)
+        records = read(consumer, {one: OffsetRange(0, ends[one]) for one in where})
+        last = [CALLS.parse(one.value) for one in records if one.key == b"withdrawn"][-1]
+    assert isinstance(last, CallWithdrawal)
+    assert (last.reason, last.revision) == ("images_withdrawn", 6)
+    steps = [step["what"] for step in cli.json("trace", "withdrawn")[0]["timeline"]]
+    assert f"LAT of {laterals[1].sha256[:12]} withdrawn by anna: a test" in steps
+    assert steps.count("no call from revision 6 on: images_withdrawn") == 3
+
+
+def test_two_centres_under_one_id_are_held_until_one_side_is_withdrawn(system: Deployment, cli: Cli) -> None:
+    ours = mouse("shared", seed=53, images=1)
+    theirs = replace(mouse("shared", seed=54, images=1)[1], centre="Another Centre")
+    send(system, *ours)
+    system.wait_for({"shared": 2})
+    send(system, theirs)
+    ((reason, stage),) = wait_until(
+        system, "select reason, stage from rejection where biological_sample_id = 'shared'", 1
+    )
+    assert (reason, stage) == ("centres_conflict", "assembler")
+    wait_until(system, "select 1 from specimen_state where biological_sample_id = 'shared' and state = 'withdrawn'", 1)
+    assert "shared" not in system.calls()
+    withdraw(system, cli, theirs)
+    assert system.wait_for({"shared": 4})["shared"].revision == 4
+    ((centre, views),) = system.query("select centre, views from current_call where biological_sample_id = 'shared'")
+    assert centre == ours[0].centre
+    assert {view["image_sha256"] for view in views} == {picture.sha256 for picture in ours}
 
 
 def test_duplicates_change_nothing(system: Deployment) -> None:

@@ -25,7 +25,7 @@ from tests.training.refresh.process import context, refresh
 from tests.training.refresh.tiny import allow_tiny, make_dataset, poisoned, write_first_version
 from training.datasets.collect.dataset import Dataset
 from training.models.registry import BACKBONES
-from training.refresh.lease import leased
+from training.refresh.schedule import leased
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -56,7 +56,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Iterator[
         for name in BACKBONES:
             write_first_version(exported, name, 2, dataset)
             add_version(ModelRepository(exported), repository, name, 2)
-        with closing(connect(command.settings.triton_grpc)) as client:
+        with closing(connect(command.settings)) as client:
             promote(command.settings, client, repository, dict.fromkeys(BACKBONES, 2), why="a test", who="tests")
         yield command
     finally:

@@ -50,7 +50,7 @@ def promoted(system: Deployment, folder: Path, version: int) -> int:
     write_variant(folder, version, shifted(version / 10))
     repository = ModelRepository(system.settings.model_repository)
     add_version(ModelRepository(folder), repository, MODEL, version)
-    with closing(connect(system.settings.triton_grpc)) as client:
+    with closing(connect(system.settings)) as client:
         return promote(system.settings, client, repository, {MODEL: version}, why="a test", who="tests").activation
 
 
@@ -120,7 +120,7 @@ def test_killed_in_the_middle_it_continues_and_calls_each_once(system: Deploymen
 
 
 def test_after_a_rollback_the_versions_of_before_call_again(system: Deployment, cli: Cli) -> None:
-    with closing(connect(system.settings.triton_grpc)) as client:
+    with closing(connect(system.settings)) as client:
         activation = roll_back(system.settings, client, why="a test", who="tests").activation
     reprocessed(cli)
     assert current(system) == dict.fromkeys(MICE, (GENERATION, 2, activation))
@@ -201,7 +201,7 @@ def make_past(system: Deployment) -> None:
     older = f"preprocessing_version = 'p0', preprocessing_generation = {GENERATION - 1}"
     system.execute(f"update view set {older}; update image_view set {older}")
     system.execute(f"update call set {older}, call_id = encode(sha256(call_id::bytea), 'hex')")
-    for key in system.store.keys(f"views/{VERSION}/") + system.store.keys(f"tensors/{VERSION}-"):
+    for key in system.store.keys("views/") + system.store.keys(f"tensors/{VERSION}-"):
         system.store.delete(key)
     system.services.stop(["assembler"])  # it remembers the sets of views that it has published
     system.services.start(["assembler"])

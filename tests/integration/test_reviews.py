@@ -33,9 +33,9 @@ from tests.integration.test_sink import running
 from tests.ledger.examples import call
 from tests.pipeline.deployment import Deployment
 from tests.training.datasets.collect.making import NORMAL, SPINE, label_set, named
+from training.datasets.arrays import MISSING
 from training.datasets.collect.dataset import Dataset
-from training.datasets.missing import MISSING
-from training.refresh.watch import Schedule, reviews_since
+from training.refresh.schedule import Schedule, reviews_since
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

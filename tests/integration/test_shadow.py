@@ -98,7 +98,7 @@ def alone(run: Run) -> Called:
 
 def put(cli: Cli, share: float) -> ModelActivation:
     repository = ModelRepository(cli.settings.model_repository)
-    with closing(connect(cli.settings.triton_grpc)) as client:
+    with closing(connect(cli.settings)) as client:
         return shadow(cli.settings, client, repository, {MODEL: GOOD}, share=share, why="a test", who="tests")
 
 

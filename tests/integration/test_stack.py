@@ -22,9 +22,9 @@ from botocore.exceptions import ClientError
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from deploy.local.errors import StackError
-from deploy.local.folder import CLONE
 from deploy.local.servers.kafka import Kafka
-from deploy.local.stack import Stack, load_environment
+from deploy.local.stack import Stack
+from services.common.environment import CLONE, read_environment
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -89,7 +89,7 @@ def test_every_port_is_on_loopback_only(own: Stack) -> None:
 @pytest.mark.integration
 def test_the_environment_on_disk_is_that_of_the_stack(own: Stack) -> None:
     environment = own.environment()
-    assert load_environment(own.folder.root) == environment
+    assert read_environment(own.folder.root) == environment
     assert sorted(environment) == [
         "XRAY_KAFKA_BOOTSTRAP",
         "XRAY_MODEL_REPOSITORY",
@@ -140,7 +140,7 @@ def test_another_process_on_the_port_of_a_stopped_server_is_left_alone(own: Stac
         own.start("postgres")
         assert stranger.fileno() >= 0
     assert own.servers["postgres"].ports["postgres"] != before
-    assert own.environment()["XRAY_POSTGRES_DSN"] == load_environment(own.folder.root)["XRAY_POSTGRES_DSN"]
+    assert own.environment()["XRAY_POSTGRES_DSN"] == read_environment(own.folder.root)["XRAY_POSTGRES_DSN"]
     assert [server.state for server in own.status()] == ["running"] * 4
 
 

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.common.events import (
+    CallWithdrawal,
     ImageEvent,
+    ImageWithdrawal,
     ModelOutput,
     PhenotypeCall,
     Probabilities,
@@ -21,7 +23,7 @@ from services.common.events.base import View
 from services.common.events.rejection import rejection_id
 from services.common.loop import Record
 from services.common.loop.handler import E
-from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, VIEWS
+from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, VIEWS, WITHDRAWN
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROBABILITIES = Probabilities(level1=0.9, level2=(0.1, 0.8, 0.3), level3=(0.1,) * 10)
@@ -29,6 +31,8 @@ _TOPICS = {
     ImageEvent: IMAGES,
     ViewReady: VIEWS,
     PhenotypeCall: CALLS,
+    CallWithdrawal: CALLS,
+    ImageWithdrawal: WITHDRAWN,
     ShadowCall: SHADOW,
     Review: REVIEWS,
     Rejection: REJECTED,
@@ -113,6 +117,34 @@ def call(specimen: str, revision: int = 2, generation: int = 1, activation: int 
     return PhenotypeCall.model_validate(values | fields)
 
 
+def call_withdrawal(specimen: str, revision: int = 3, generation: int = 1, **fields: Any) -> CallWithdrawal:
+    values: dict[str, Any] = {
+        "call_id": sha256(f"withdrawn {specimen} {revision} {generation}"),
+        "biological_sample_id": specimen,
+        "centre": "JAX",
+        "revision": revision,
+        "preprocessing_version": f"p{generation}",
+        "preprocessing_generation": generation,
+        "reason": "images_withdrawn",
+        "announced_at": NOON,
+        "produced_at": minutes(3),
+    }
+    return CallWithdrawal.model_validate(values | fields)
+
+
+def image_withdrawal(specimen: str, which: View | None = "DV", name: str = "a", **fields: Any) -> ImageWithdrawal:
+    values: dict[str, Any] = {
+        "biological_sample_id": specimen,
+        "centre": "JAX",
+        "image_sha256": sha256(name),
+        "view": which,
+        "reason": "blurred",
+        "who": "anna",
+        "withdrawn_at": minutes(3),
+    }
+    return ImageWithdrawal.model_validate(values | fields)
+
+
 def shadow_call(specimen: str, *, candidate: int = 4, **fields: Any) -> ShadowCall:
     """What convnext version `candidate` would have called: Ribcage and not Spine, the only label of `call`."""
     made = call(specimen, **{name: fields.pop(name) for name in ("revision", "activation") if name in fields})
@@ -129,7 +161,7 @@ def shadow_call(specimen: str, *, candidate: int = 4, **fields: Any) -> ShadowCa
 
 def rejection(specimen: str | None = "183808", offset: int = 0, **fields: Any) -> Rejection:
     values: dict[str, Any] = {
-        "rejection_id": rejection_id("intake", "xray.images", 0, offset),
+        "rejection_id": rejection_id("intake", "7f3c2b0e-6c1d-4f5e-9a55-2f0c8d1b7e10", "xray.images", 0, offset),
         "stage": "intake",
         "reason": "view_blank",
         "words": "the picture is blank",

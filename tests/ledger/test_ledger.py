@@ -20,7 +20,19 @@ from services.ledger.database import Connection
 from services.ledger.writer import Ledger
 from tests.common import strategies
 from tests.ledger.conftest import empty
-from tests.ledger.examples import call, image, minutes, record, records, rejection, review, shadow_call, view
+from tests.ledger.examples import (
+    call,
+    call_withdrawal,
+    image,
+    image_withdrawal,
+    minutes,
+    record,
+    records,
+    rejection,
+    review,
+    shadow_call,
+    view,
+)
 
 pytestmark = pytest.mark.integration
 T = TypeVar("T")
@@ -253,7 +265,7 @@ def _follow(reader: Connection, seen: Sequence[int]) -> list[int]:
 
 
 def test_two_workers_on_the_same_specimens_wait_for_each_other_and_never_deadlock(dsn: str, reader: Connection) -> None:
-    events = [event for number in range(200) for event in (image(f"{number}", f"{number}"), view(f"{number}", "LAT"))]
+    events = [event for number in range(200) for event in (image(f"m{number}", f"{number}"), view(f"m{number}", "LAT"))]
     writing = [threading.Thread(target=_write_all, args=(dsn, order)) for order in (events, events[::-1])]
     for writer in writing:
         writer.start()
@@ -271,6 +283,15 @@ def _write_all(dsn: str, events: Sequence[Event]) -> None:
 
 
 def test_the_events_of_every_input_have_a_table(ledger: Ledger) -> None:
-    events: list[Event] = [image("a"), view("a"), call("a"), shadow_call("a"), review("a"), rejection("a")]
-    assert {type(event) for event in events} == set(SINK.events.values())
+    events: list[Event] = [
+        image("a"),
+        view("a"),
+        image_withdrawal("a"),
+        call("a"),
+        call_withdrawal("a"),
+        shadow_call("a"),
+        review("a"),
+        rejection("a"),
+    ]
+    assert {type(event) for event in events} == {event for topic in SINK.inputs for event in topic.events}
     assert ledger.write(records(events)) == [None] * len(events)

@@ -18,7 +18,8 @@ select 'S' || i, 'C' || i % 12, now() - i * interval '1 minute', case when i % 5
 from generate_series(1, {n}) as i;
 insert into image (event_id, biological_sample_id, centre, parameter_stable_id, kind, image_uri, metadata,
                    announced_at, kafka_partition, kafka_offset)
-select i || '-' || k, 'S' || i, 'C' || i % 12, 'IMPC_XRY_034_001', 'DV', 's3://b/k', '{{}}', now(), 0, i
+select i || '-' || k, 'S' || i, 'C' || i % 12, 'IMPC_XRY_034_001', 'DV', 's3://b/k',
+       jsonb_build_object('specimen', 'A-' || i), now(), 0, i
 from generate_series(1, {n}) as i, generate_series(1, 2) as k;
 insert into view
 select 'S' || i, 'p1', view, i || view, 1, 'C' || i % 12, 'IMPC_XRY_034_001', i || view, 'u', 'k', 's', 'o', '{{}}',
@@ -59,6 +60,7 @@ def _rows_read(connection: Connection) -> int:
     [
         ("select * from specimen_state where biological_sample_id = %s", ["S5001"], 20),
         ("select * from current_call where biological_sample_id = %s", ["S5001"], 10),
+        ("select biological_sample_id from centre_id where centre_id = %s", ["A-5001"], 10),
         ("select * from current_call order by sequence desc limit 50", [], 200),
         ("select * from current_call where centre = %s order by sequence desc limit 50", ["C5"], 1000),
         ("select * from incomplete_specimen where announced_at < %s order by announced_at limit 50", None, 600),

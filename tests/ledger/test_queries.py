@@ -174,3 +174,14 @@ def test_reviews_are_stored_once_and_listed_newest_first(ledger: Ledger, reader:
     assert history is not None
     assert [one.review_id for one in history.reviews] == [reviews[1].review_id, reviews[0].review_id]
     assert set(queries.current_calls_of(reader, ["a", "b"])) == {"a"}
+
+
+def test_a_rejection_has_the_name_of_its_file(ledger: Ledger, reader: Connection) -> None:
+    plain, named = image("a", "folder/scan.dcm"), image("a", "b.dcm", metadata={"file_name": "mouse 7.dcm"})
+    refused = [
+        rejection("a", number, image_event_id=event, rejection_id=str(number))
+        for number, event in enumerate((plain.event_id, named.event_id, None))
+    ]
+    ledger.write(records([plain, named, *refused]))
+    found = {one.rejection_id: one.file_name for one in queries.rejections(reader)}
+    assert found == {"0": "scan.dcm", "1": "mouse 7.dcm", "2": None}

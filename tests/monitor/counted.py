@@ -12,13 +12,15 @@ from typing import Any
 
 import psycopg
 from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from deploy.local.stack import Stack
 from services.common.events import CentreStatistics, Event, ImageEvent, PhenotypeCall, Rejection, ViewReady
+from services.common.kafka.clients import administrator
 from services.common.settings import Settings, settings_of
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
 from services.ledger.migrate import migrate
-from services.monitor.history import StatisticsHistory
+from services.monitor.closing import StatisticsHistory
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
 from tests.ledger.examples import call, image, rejection, view
@@ -87,7 +89,14 @@ class Counted:
         }
         self.settings: Settings = settings_of(self.environment)
         ensure_topics(self.settings)
+        self._take_the_time_of_a_record()
         migrate(self.settings.postgres_dsn.get_secret_value())
+
+    def _take_the_time_of_a_record(self) -> None:
+        """Have announcements count in windows of the past: their topic otherwise has the broker's time."""
+        with administrator(self.settings) as admin:
+            configuration = {"message.timestamp.type": "CreateTime"}
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, IMAGES.name, configuration)])
 
     def send(self, sendings: Iterable[Sent], pause: float = 0.0) -> None:
         """Publish, `pause` seconds apart, and wait for the broker's acknowledgement."""

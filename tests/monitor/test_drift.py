@@ -30,7 +30,7 @@ def test_the_same_pictures_are_not_drift() -> None:
     assert not drifted(found)
 
 
-def test_other_pictures_are() -> None:
+def test_a_difference_in_the_pictures_is_drift() -> None:
     found = judged(window(**contrasts(10, 90)), [window(**contrasts(120, 80))], RULE)
     assert drifted(found) == {"score.contrast"}
 

@@ -7,10 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 
+from services.common.topics import IMAGES
 from services.operations.processes import Processes
+from tests.common.kafka.written import NotUtf8
+from tests.ledger.examples import image
 from tests.monitor.counted import Counted, counted, metric, sendings, window_start
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -95,3 +101,42 @@ def test_a_recount_agrees(system: Counted, services: Processes) -> None:
     windows = [json.loads(line) for line in after.stdout.splitlines()]
     assert len(windows) == 9
     assert [one for one in windows if one["images"] > 1] == [json.loads(line) for line in before.stdout.splitlines()]
+
+
+def test_no_record_of_another_producer_stops_the_monitor(system: Counted, services: Processes) -> None:
+    """A codec, a header name that is not UTF-8 and an aborted transaction, each before a good record."""
+    address = system.settings.kafka_bootstrap
+
+    def announce(producer: Any, number: int, centre: str, **options: Any) -> None:
+        at = int(window_start(1).timestamp() * 1000)
+        value = image(f"other-{number}", centre=centre).encode()
+        producer.send(IMAGES.name, value=value, partition=0, timestamp_ms=at, **options).get(timeout=30)
+
+    def abort(number: int) -> None:
+        with closing(KafkaProducer(bootstrap_servers=address, transactional_id="aborted")) as producer:
+            producer.init_transactions()
+            producer.begin_transaction()
+            announce(producer, number, "Aborted")
+            producer.abort_transaction()
+
+    before = metric(services, "xray_records_skipped_total", cause="refused_by_another_service") or 0
+    for number, codec in enumerate(("zstd", "lz4", "gzip")):
+        with closing(KafkaProducer(bootstrap_servers=address, compression_type=codec)) as producer:
+            announce(producer, number, "Codecs")
+    abort(10)
+    with closing(KafkaProducer(bootstrap_servers=address)) as producer:
+        announce(producer, 11, "Headers", headers=[(NotUtf8("name"), b"1")])
+        announce(producer, 12, "Last")
+    deadline = time.monotonic() + 60
+    while metric(services, "xray_centre_images_total", centre="Last") != 1:
+        assert time.monotonic() < deadline, services.log_tail("monitor")
+        time.sleep(0.3)
+    assert metric(services, "xray_centre_images_total", centre="Codecs") == 3
+    assert metric(services, "xray_centre_images_total", centre="Aborted") is None
+    assert metric(services, "xray_centre_images_total", centre="Headers") is None
+    assert metric(services, "xray_records_skipped_total", cause="refused_by_another_service") == before + 1
+
+    start = window_start(0.1)
+    system.send(sendings("After", start, 10))
+    abort(13)  # the end of this partition, which must not look like a backlog
+    system.wait_for({("After", start): 10}, services)

@@ -44,7 +44,7 @@ def test_an_event_counts_once_however_often_it_arrives(repeated: list[Event]) ->
         assert once.counters(window)["images"] == 3
 
 
-def test_what_a_crash_cuts_off_is_never_counted_twice() -> None:
+def test_records_cut_off_by_a_crash_are_never_counted_twice() -> None:
     """The changelog is a prefix of the writes; then every event is redelivered."""
     writes: list[tuple[Any, Any]] = []
 
@@ -69,7 +69,7 @@ def test_expired_windows_are_forgotten_in_their_partition_alone() -> None:
     table = WindowTable(content, 2)
     for partition in (0, 1):
         for start in (START - 3600, START):
-            table.add(partition, start, observe(image(f"{partition}"), NOON))
+            table.add(partition, start, observe(image(f"m{partition}"), NOON))
     table.forget(0, START)
     assert sorted(set(table.windows())) == [(START - 3600, "JAX"), (START, "JAX")]
     assert table.counters((START - 3600, "JAX")) == Counter(images=1)

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -21,6 +22,7 @@ DEAD = {
     "XRAY_POSTGRES_DSN": "postgresql://xray@127.0.0.1:1/xray",
 }
 QUICK_SECONDS = 10.0
+SILENT_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -32,8 +34,28 @@ def nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def listener() -> Iterator[int]:
+    """A server that accepts connections, reads nothing and sends nothing, as a frozen process does."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.fixture(params=[b"?", b""], ids=["sends", "ends the connection"])
+def answering(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A server that answers each greeting, or ends the connection, as one behind TLS does."""
+
+    def answer(server: socket.socket) -> None:
+        while True:
+            with server.accept()[0] as connection:
+                connection.recv(1)
+                connection.sendall(request.param)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=answer, args=(server,), daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def silent(port: int) -> dict[str, str]:
+    return {name: value.replace(":1", f":{port}") for name, value in DEAD.items()}
 
 
 @pytest.mark.usefixtures("nothing_runs")
@@ -87,10 +109,43 @@ def test_a_command_names_the_dead_server_quickly(
     assert "no local stack is running; `xray stack up` starts one" in error
 
 
-def test_a_server_that_listens_is_reachable(listener: int) -> None:
-    settings = settings_of(DEAD | {"XRAY_KAFKA_BOOTSTRAP": f"127.0.0.1:1,127.0.0.1:{listener}"})
+@pytest.mark.parametrize("command", ["calls", "calls --follow", "models list"])
+def test_a_command_names_the_silent_server_within_five_seconds(
+    command: str, listener: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XRAY_STACK_FOLDER", str(tmp_path))
+    for name, value in silent(listener).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["xray", *command.split()])
+    started = time.monotonic()
+    with pytest.raises(SystemExit) as exit_:
+        main.main()
+    assert time.monotonic() - started < SILENT_SECONDS
+    assert exit_.value.code == 3
+    assert f"does not answer at 127.0.0.1:{listener} (XRAY_" in capsys.readouterr().err
+
+
+def test_status_names_each_silent_server_within_five_seconds(
+    listener: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XRAY_STACK_FOLDER", str(tmp_path))
+    for name, value in silent(listener).items():
+        monkeypatch.setenv(name, value)
+    started = time.monotonic()
+    answer = CliRunner().invoke(main.app, ["status", "--json"])
+    assert time.monotonic() - started < SILENT_SECONDS
+    assert answer.exit_code == 1
+    found = json.loads(answer.stdout)["servers"]
+    assert len(found) == 4
+    for one, setting in zip(found, servers.SERVERS.values(), strict=True):
+        assert one["reachable"]
+        assert f"({setting}): it accepts connections, but sent nothing for 3 s" in one["problem"]
+
+
+def test_a_server_that_answers_is_available(answering: int) -> None:
+    settings = settings_of(DEAD | {"XRAY_KAFKA_BOOTSTRAP": f"127.0.0.1:1,127.0.0.1:{answering}"})
     servers.require(settings, "kafka")
-    assert [one.name for one in servers.unreachable(settings)] == ["objects", "triton", "postgres"]
+    assert [one.name for one in servers.unavailable(settings)] == ["objects", "triton", "postgres"]
     with pytest.raises(Retriable, match=r"S3 is unreachable at 127\.0\.0\.1:1 \(XRAY_S3_ENDPOINT\)") as caught:
         servers.require(settings, "kafka", "objects")
     assert caught.value.server == "objects"

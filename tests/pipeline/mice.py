@@ -13,7 +13,7 @@ from services.intake.settings import Limits
 from services.intake.standardise import standardise
 from tests.pipeline.deployment import Picture
 from training.simulation.centres import CENTRES
-from training.simulation.files.encode import EncodedImage, encode
+from training.simulation.files import EncodedImage, encode
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
 

@@ -126,7 +126,7 @@ def test_triton_serves_a_version_that_was_added_to_the_bucket(
     write_variant(tmp_path / "new", 6, not_numbers, committed_golden())
     for version in (5, 6):
         add_version(ModelRepository(tmp_path / "new"), bucket, MODEL, version)
-    with closing(connect(stack.servers["triton"].environment()["XRAY_TRITON_GRPC"])) as client:
+    with closing(connect(settings_of(stack.servers["triton"].environment()))) as client:
         assert admit(bucket, client, MODEL, 5).card.version == 5
         assert ready_versions(client)[MODEL] == {1, 5}
         with pytest.raises(Rejected, match="not_probabilities"):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2
+from services.common.observations import call_vector
 from services.intake.crop import Crop, ViewAxes, warped
-from training.labels import call_vector
 from training.simulation.abnormalities.catalogue import GROUP
 from training.simulation.imaging.projection import bone_map
 from training.simulation.imaging.radiograph import Radiograph

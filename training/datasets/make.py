@@ -28,7 +28,7 @@ from training.datasets.bone_truth import bone_truth
 from training.datasets.check import check_folder, check_tensors
 from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
-from training.simulation.files.encode import encode
+from training.simulation.files import encode
 from training.simulation.render import render
 from training.simulation.specimen import SimulatedSpecimen
 

@@ -9,8 +9,7 @@ from typing import Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
-from training.simulation.prevalence import BALANCED, RECORD
-from training.simulation.specimen import SimulatedSpecimen, make_specimen
+from training.simulation.specimen import BALANCED, RECORD, SimulatedSpecimen, make_specimen
 
 Part = Literal["train", "validation", "test", "balanced"]
 """`balanced` is a second test part, harder than `test`: see `Recipe`."""
@@ -36,7 +35,7 @@ PICTURE_SIDE: Final = 900
 class Recipe:
     """`specimens` simulated mice, seeds `first_seed` onwards; pictures of `picture_side`, tensors of `side` pixels.
 
-    Findings occur together as in the public record (`RECORD` of `training.simulation.prevalence`). The last `balanced`
+    Findings occur together as in the public record (`RECORD` of `training.simulation.specimen`). The last `balanced`
     specimens use `BALANCED` instead: kinds are drawn by the weights of the catalogue, and most abnormal mice have only
     one finding. They serve for training and as a harder test. With `unseen` the mice come from the centres that are in
     no training set, for testing only.

@@ -1,8 +1,8 @@
 """A training set on disk: memory-mapped arrays, and `specimens.jsonl` with one line for each finished specimen.
 
-`images.npy` holds the tensors as served, `views.npy` the mean views from which they were fused (for tensors of another
-side), `bones.npy` the bone truth. A specimen's line is written after its arrays, so a set that was stopped at any point
-can be continued.
+`images.npy` holds the tensors as served, `views.npy` the mean views from which they were fused, `bones.npy` the bone
+truth. Tensors at the full resolution of the stored views are computed once from the mean views and kept next to them. A
+specimen's line is written after its arrays, so a set that was stopped at any point can be continued.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
+from services.fuser.fuse import fuse
+from training.datasets.arrays import Input, select_bone_views, select_views
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.inputs import Input, select_bone_views, select_views
 from training.datasets.recipe import Part, Recipe
 
 Images = NDArray[np.uint8]
@@ -72,7 +73,7 @@ class Subset:
     """Specimens of one part.
 
     `rows` [n] index `images` (uint8 [all, side, side, 3]) and `bones` (uint8 [all, 2, channels, 56, 56]; None for real
-    mice, for which they are unknown). `labels` are uint8 [n, 14] of 0, 1 and `training.datasets.missing.MISSING`,
+    mice, for which they are unknown). `labels` are uint8 [n, 14] of 0, 1 and `training.datasets.arrays.MISSING`,
     `centres` [n]. `input` names the views that `pictures` returns.
     """
 
@@ -203,3 +204,28 @@ def _claim(path: Path, recipe: Recipe) -> None:
     if found != recipe.as_dict():
         msg = f"{path.parent} holds a training set of recipe {found}, not {recipe.as_dict()}: choose another folder"
         raise Rejected("other_recipe", msg)
+
+
+def at_side(subset: Subset, store: SetFolder, side: int) -> Subset:
+    """The subset with tensors of the side that a model reads: the set's own, or that of the stored views."""
+    return replace(subset, images=full_resolution(store)) if side == VIEW_SIDE else subset
+
+
+def full_resolution(store: SetFolder) -> Images:
+    """Return tensors uint8 [n, 448, 448, 3]; rows of specimens without pictures are black.
+
+    The fuser computes them from the mean views. With several images, edges are those of the mean, as at 224.
+    """
+    path = store.folder / f"images-{VIEW_SIDE}.npy"
+    shape = (len(store.views), VIEW_SIDE, VIEW_SIDE, 3)
+    if not path.exists():
+        new = path.with_suffix(".new.npy")  # a fixed name: the next run overwrites the gigabytes of a stopped one
+        images: Images = np.lib.format.open_memmap(new, mode="w+", dtype=np.uint8, shape=shape)
+        for entry in store.entries():
+            if entry.digest:
+                dorsoventral, lateral = store.views[entry.index]
+                images[entry.index] = fuse([dorsoventral], [lateral], VIEW_SIDE)
+        images.flush()  # type: ignore[attr-defined]
+        new.replace(path)
+    found: Images = np.load(path, mmap_mode="r")
+    return found

@@ -16,13 +16,12 @@ from torch import Tensor, nn
 from services.common.hierarchy import consensus as consensus_of
 from services.common.hierarchy import pooled
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import known, scored
+from training.datasets.arrays import known, scored
 from training.datasets.store import Subset
 from training.metrics.figures import BackboneMetrics, figures
 from training.metrics.predictions import Numbers
-from training.models.calibration import Calibration
 from training.models.heads import coherent_probabilities
-from training.models.output import unit_range
+from training.models.output import Calibration, unit_range
 
 DEFAULT: Final = 0.5
 """Threshold of a label that no validation specimen has, or that all have."""

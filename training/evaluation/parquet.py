@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from services.common.atomic import atomic
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import MISSING, Labels, Mask, known
+from training.datasets.arrays import MISSING, Labels, Mask, known
 from training.metrics.predictions import Abnormality, Numbers, PredictionOrigin, Predictions
 
 METADATA_KEY: Final = b"origin"

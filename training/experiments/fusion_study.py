@@ -25,7 +25,7 @@ from training.experiments.view_fusion import (
     leave_centre_out_logits,
 )
 from training.metrics.predictions import PredictionOrigin, Predictions
-from training.train.history import OnProgress
+from training.train.checkpoint import OnProgress
 
 _Parts = tuple[Subset, Subset, Subset]
 """Train, validation, test."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from services.common.errors import Rejected
 from services.registry.repository import FILE
-from training.datasets.inputs import Input
+from training.datasets.arrays import Input
 from training.datasets.store import Subset
 from training.evaluation.evaluate import EvaluatedBackbone, judge_logits
 from training.evaluation.parquet import save

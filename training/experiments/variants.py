@@ -23,10 +23,10 @@ from services.common.labels import LABEL_ORDER
 from training.datasets.store import Subset
 from training.evaluation.evaluate import judge_logits
 from training.experiments.studies import features_by_part
+from training.metrics.decisions import expected_calibration_error
 from training.metrics.figures import level_means
 from training.metrics.ranking import LEVELS
-from training.metrics.reliability import expected_calibration_error
-from training.models.bones import EVIDENCE
+from training.models.heads import EVIDENCE
 from training.models.registry import BACKBONES, find_backbone
 from training.models.spec import RULES, TrainingRules
 from training.train.heads import Features, fit_heads, logits_of

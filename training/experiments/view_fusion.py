@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import scored
+from training.datasets.arrays import scored
 from training.datasets.store import Subset
 from training.models.front_end import INPUT_MEAN, INPUT_SCALE, fold_batch_norm, load_imagenet
 from training.models.heads import mean_and_deviation

@@ -13,9 +13,8 @@ from training.explain.run_folder import RunFolder, RunSummary, TrainedBackbone
 from training.plots.curves import draw_learning
 from training.plots.pictures import draw_histograms
 from training.plots.style import assemble, file_name
-from training.train.checkpoint import Epoch
+from training.train.checkpoint import Epoch, recorded_epochs
 from training.train.heads import features_of
-from training.train.history import recorded_epochs
 
 MAPS: Final = "maps.png"
 LEARNING: Final = "learning.png"

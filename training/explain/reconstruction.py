@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from training.datasets.missing import known
+from training.datasets.arrays import known
 from training.datasets.store import Subset
 from training.explain.run_folder import TrainedBackbone
 from training.metrics.ranking import Estimate, auc_with_interval, resample

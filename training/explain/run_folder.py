@@ -12,8 +12,7 @@ from torch import nn
 
 from services.common.errors import Rejected
 from training.datasets.recipe import Recipe
-from training.datasets.resolution import at_side
-from training.datasets.store import SetFolder, Subset
+from training.datasets.store import SetFolder, Subset, at_side
 from training.evaluation.parquet import load
 from training.metrics.predictions import PredictionOrigin, Predictions, RunKey
 from training.models.registry import BACKBONES, build_backbone

@@ -13,6 +13,7 @@ from typing import Final
 from tritonclient.grpc import model_config_pb2
 
 from services.common.atomic import replace
+from services.common.errors import Fatal
 from services.common.labels import LEVEL2, LEVEL3
 from services.common.model_card import ModelCard, card_parameter
 from services.registry.golden import Golden
@@ -99,7 +100,10 @@ def write_version(
 def _link_program(repository: Path, version: Path) -> None:
     program, link = repository / PROGRAM, version / PROGRAM
     if not program.exists():
-        replace(program, (REPOSITORY / PROGRAM).read_bytes())
+        own = REPOSITORY / PROGRAM
+        if not own.exists():
+            raise Fatal(f"{own} is missing: copy {PROGRAM} from model_repository/ of a clone to {repository}")
+        replace(program, own.read_bytes())
     if not link.is_symlink():
         link.symlink_to(Path("../..") / PROGRAM)
 

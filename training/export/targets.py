@@ -5,14 +5,15 @@ Targets share one contract. `local` is Triton's Python backend with ONNX Runtime
 `training/export/job` builds on the GPU that serves.
 """
 
-from pathlib import Path
 from typing import Final, Literal
+
+from services.common.environment import work_folder
 
 Target = Literal["local", "onnxruntime", "tensorrt"]
 EnginePrecision = Literal["fp32", "fp16"]
 
-REPOSITORY: Final = Path(__file__).resolve().parents[2] / "model_repository"
-"""The model repository of this checkout, which serves by default."""
+REPOSITORY: Final = work_folder() / "model_repository"
+"""The model repository that serves by default: that of the clone, else `model_repository` in the current directory."""
 MAX_BATCH_SIZE: Final = 32
 INSTANCES: Final = 2
 """Processes on a CPU: two with one thread each have more throughput than one with two."""

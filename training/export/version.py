@@ -1,4 +1,4 @@
-"""Export of one trained backbone as one version in Triton's repository."""
+"""Export of one trained backbone as one version in Triton's repository, and of all backbones of a training run."""
 
 import shutil
 import subprocess
@@ -11,14 +11,16 @@ from services.common.model_card import ModelCard
 from services.common.preprocessing import VERSION
 from training.datasets.store import Subset
 from training.evaluation.evaluate import EvaluatedBackbone
+from training.evaluation.run import TrainingReport
 from training.export.graph import GOLDEN_SPECIMENS, check_parity, export_onnx, make_golden, sha256
 from training.export.repository import write_version
 from training.export.targets import Target
 from training.export.tensorrt_rules import check_tensorrt_rules
 from training.export.weights import weights_file
 from training.models.output import ServedBackbone
-from training.models.registry import architecture, find_backbone
+from training.models.registry import BACKBONES, architecture, find_backbone
 from training.train.configuration import Configuration
+from training.train.run import TrainingRun
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _CODE: Final = ("services", "training")
@@ -152,3 +154,27 @@ def _description(name: str, configuration: str, judged: EvaluatedBackbone) -> st
     )
     note = find_backbone(name).card_note
     return f"{text} {note}" if note else text
+
+
+def train_and_export(run: TrainingRun, repository: Path, version: int) -> TrainingReport:
+    """Make the run's data, train, evaluate and export every backbone, and write the run's report.
+
+    Raises the errors of `TrainingRun.train` and of `export_version`.
+    """
+    data = run.make_data()
+    golden, digest = data.subsets(run.configuration.input)["test"], data.store.digest()
+    judged = {}
+    for name in BACKBONES:
+        backbone, judged[name] = run.train(name, data)
+        difference = export_version(
+            ServedBackbone(backbone, judged[name].calibration),
+            judged[name],
+            golden,
+            name=name,
+            version=version,
+            size=run.configuration.size,
+            origin=simulated_origin(name, run.configuration, judged[name], digest, share=run.share),
+            repository=repository,
+        )
+        run.report.message(f"{name}: exported, differs from ONNX Runtime by {difference:.1e}")
+    return run.write_report(data, judged)

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import Labels, Mask, known, scored
+from training.datasets.arrays import Labels, Mask, known, scored
 from training.metrics.decisions import errors
 from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS, auc, auc_with_interval, resample

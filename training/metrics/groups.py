@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.missing import Mask
+from training.datasets.arrays import Mask
 from training.metrics.decisions import calls
 from training.metrics.predictions import Numbers, Predictions
 from training.metrics.ranking import LEVEL_COLUMNS, Estimate, auc_with_interval, proportion, resample

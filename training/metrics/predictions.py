@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
-from training.datasets.inputs import Input
-from training.datasets.missing import Labels, Mask
+from training.datasets.arrays import Input, Labels, Mask
 
 Numbers = NDArray[np.float64]
 RunKey = tuple[str, str, str, int]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from services.common.labels import LABEL_ORDER, LEVEL2
-from training.datasets.missing import Labels
+from training.datasets.arrays import Labels
 from training.metrics.predictions import Numbers
 
 COVERAGE: Final = 0.95

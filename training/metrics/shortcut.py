@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import Mask
+from training.datasets.arrays import Mask
 from training.metrics.decisions import calls, parent_columns
 from training.metrics.predictions import Numbers, Predictions
 from training.metrics.ranking import (

@@ -12,8 +12,7 @@ from torch.nn import functional
 
 from services.common.labels import LABEL_ORDER, LEVEL2, LEVEL3
 from services.common.preprocessing import DV_WEIGHT
-from training.models.bones import EVIDENCE, CodeBoneHead, evidence
-from training.models.heads import mean_and_deviation
+from training.models.heads import EVIDENCE, CodeBoneHead, evidence, mean_and_deviation
 from training.models.output import Backbone, ExplainedLayer, Output, TrunkBones
 from training.models.spec import EVIDENCE_NOTE, BackbonePlan, BackboneSpec
 from training.models.trunk import cell_centres, normalise_contrast, sample_at, trunk_grid

@@ -15,10 +15,8 @@ from torch.nn import functional
 
 from services.common.errors import Fatal
 from services.common.labels import LABEL_ORDER
-from training.models.bones import EVIDENCE, BoneHead, evidence
-from training.models.bridge import BridgeKind, ImageBridge, TensorBridge
-from training.models.front_end import MAP_CHANNELS, FrontEnd
-from training.models.heads import HierarchicalHeads
+from training.models.front_end import MAP_CHANNELS, BridgeKind, FrontEnd, ImageBridge, TensorBridge
+from training.models.heads import EVIDENCE, BoneHead, HierarchicalHeads, evidence
 from training.models.output import Backbone, ExplainedLayer, Output, TrunkBones
 from training.models.spec import EVIDENCE_NOTE, BackbonePlan, BackboneSpec
 from training.models.trunk import cell_centres, normalise_contrast, sample_at, trunk_grid

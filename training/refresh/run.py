@@ -27,18 +27,15 @@ from services.registry.triton_client import connect
 from training.datasets.collect.dataset import Dataset
 from training.evaluation.evaluate import EvaluatedBackbone, judge
 from training.models.registry import BACKBONES, find_backbone
-from training.refresh.gate import GateResult, judge_candidate
-from training.refresh.inputs import Inputs
+from training.refresh.gate import GateResult, active_prediction, candidate_prediction, judge_candidate
 from training.refresh.install import export_candidate, install_versions, next_version, origin_of
-from training.refresh.journal import RefreshJournal
+from training.refresh.journal import Inputs, RefreshJournal
 from training.refresh.label_check import check_labels
-from training.refresh.lease import Lease
-from training.refresh.predictions import active_prediction, candidate_prediction
-from training.refresh.start import StartingPoint
-from training.refresh.train import TrainingInputs, read_weights, train_further, write_weights
+from training.refresh.schedule import Lease
+from training.refresh.start import StartingPoint, TrainingInputs, read_weights, train_further, write_weights
 from training.train.configuration import REFRESHES
 from training.train.hardware import Hardware
-from training.train.progress import SILENT, ProgressReporter
+from training.train.loop import SILENT, ProgressReporter
 
 
 @dataclass(frozen=True)
@@ -192,7 +189,7 @@ class RefreshRun:
         if self.journal.read("admit") is not None:
             return
         self.context.lease.confirm()
-        with closing(connect(self.context.settings.triton_grpc)) as client:
+        with closing(connect(self.context.settings)) as client:
             admit_all(self.context.settings, client, self.context.repository, self.versions())
         self.journal.write("admit", {})
 

@@ -4,13 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import Mask
+from training.datasets.arrays import Mask
 from training.evaluation.summary import AucRow, Group, auc_rows, group
-from training.metrics.decisions import AbstentionPoint, Confusion, Errors, abstention, calls, confusion, errors
+from training.metrics.decisions import (
+    AbstentionPoint,
+    Confusion,
+    Errors,
+    abstention,
+    calls,
+    confusion,
+    errors,
+    expected_calibration_error,
+)
 from training.metrics.groups import GroupAuc, KindFindings, by_centre, by_kind, by_severity
 from training.metrics.predictions import Predictions
 from training.metrics.ranking import LEVEL_COLUMNS, Estimate, average_precision, resample
-from training.metrics.reliability import expected_calibration_error
 from training.metrics.shortcut import CentresAuc, Consistency, centre_alone, consistency, seen_and_unseen
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from services.common.labels import LABEL_ORDER
 from training.evaluation.summary import MEAN, AucRow, Group, paper_auc
-from training.explain.heat_maps import FEWEST
-from training.explain.localisation import Localisation
+from training.explain.heat_maps import FEWEST, Localisation
 from training.explain.reconstruction import PAPER_MSE, PAPER_SSIM, Reconstruction
 from training.explain.run_folder import RunSummary
 from training.markdown import number, share, table

@@ -3,12 +3,10 @@
 from training.simulation.centres import CENTRES, STYLES, UNSEEN_CENTRES, CentreStyle, style_of
 from training.simulation.cohort import SpecimenSubmission, SubmittedImage, cohort
 from training.simulation.contact_sheet import write_contact_sheet
-from training.simulation.files.encode import PARAMETER_OF_VIEW, EncodedImage, encode
-from training.simulation.imaging.radiograph import Box, Radiograph
-from training.simulation.imaging.technique import TROUBLES, VIEWS
-from training.simulation.prevalence import BALANCED, PUBLIC, Prevalence
+from training.simulation.files import PARAMETER_OF_VIEW, EncodedImage, encode
+from training.simulation.imaging.radiograph import TROUBLES, VIEWS, Box, Radiograph
 from training.simulation.render import render, render_pair
-from training.simulation.specimen import SimulatedSpecimen, make_specimen
+from training.simulation.specimen import BALANCED, PUBLIC, Prevalence, SimulatedSpecimen, make_specimen
 
 __all__ = [
     "BALANCED",

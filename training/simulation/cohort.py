@@ -8,8 +8,8 @@ import numpy as np
 
 from training.simulation.anatomy.pose import DV, LAT
 from training.simulation.centres import CENTRES
-from training.simulation.files.encode import PARAMETER_OF_VIEW, EncodedImage, encode
-from training.simulation.imaging.technique import (
+from training.simulation.files import PARAMETER_OF_VIEW, EncodedImage, encode
+from training.simulation.imaging.radiograph import (
     BLANK,
     CUT,
     FOREPAW,
@@ -20,9 +20,8 @@ from training.simulation.imaging.technique import (
     TWO_ANIMALS,
     WHOLE_BODY,
 )
-from training.simulation.prevalence import PUBLIC, Prevalence
 from training.simulation.render import render
-from training.simulation.specimen import SimulatedSpecimen, make_specimen
+from training.simulation.specimen import PUBLIC, Prevalence, SimulatedSpecimen, make_specimen
 
 ACCEPTED: Final = "accepted"
 SKIPPED: Final = "skipped"

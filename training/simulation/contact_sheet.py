@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from training.simulation.anatomy.pose import DV, LAT
 from training.simulation.centres import STYLES, style_of
-from training.simulation.files.display import display, quantise
-from training.simulation.imaging.radiograph import Radiograph
-from training.simulation.imaging.technique import FOREPAW, HINDQUARTERS, SKULL_DV, SKULL_LAT, TROUBLES
+from training.simulation.files import display, quantise
+from training.simulation.imaging.radiograph import FOREPAW, HINDQUARTERS, SKULL_DV, SKULL_LAT, TROUBLES, Radiograph
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from training.labels import Observation, table
+from services.common.observations import Observation, table
 from training.simulation.abnormalities.catalogue import CATALOGUE, apply
 from training.simulation.abnormalities.finding import parameter_id
 from training.simulation.anatomy.plan import BodyPlan, normal_plan

@@ -14,9 +14,7 @@ from training.simulation.anatomy.pose import DV, LAT, draw_pose
 from training.simulation.centres import CentreStyle, style_of
 from training.simulation.imaging.beam import collimate, detect, place_marker, scatter, transmit
 from training.simulation.imaging.projection import Thickness, extent, picture_axes, thicknesses
-from training.simulation.imaging.radiograph import Box, Radiograph
-from training.simulation.imaging.rays import Grid, Picture
-from training.simulation.imaging.technique import (
+from training.simulation.imaging.radiograph import (
     BLANK,
     CUT,
     HINDQUARTERS,
@@ -26,9 +24,12 @@ from training.simulation.imaging.technique import (
     TWO_ANIMALS,
     VIEWS,
     WHOLE_BODY,
+    Box,
+    Radiograph,
     Technique,
     draw_technique,
 )
+from training.simulation.imaging.rays import Grid, Picture
 from training.simulation.solids import Points
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
 

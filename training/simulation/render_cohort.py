@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from services.demo.submissions import DemoPicture, DemoSubmission
+from services.demo.cohort import DemoPicture, DemoSubmission
 from training.simulation import BALANCED, SpecimenSubmission, cohort
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
+from training.datasets.arrays import MISSING
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.missing import MISSING
 from training.datasets.store import Subset
 
 SMALLEST_SIDE: Final = 32

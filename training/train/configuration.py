@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from services.common.environment import work_folder
 from services.common.preprocessing import TENSOR_SIDE, VIEW_SIDE
 
 if TYPE_CHECKING:
-    from training.datasets.inputs import Input
+    from training.datasets.arrays import Input
 
-RUNS: Final = Path(__file__).resolve().parents[1] / "runs"
+RUNS: Final = work_folder() / "training" / "runs"
 """Default folder of all runs and training sets."""
 
 Accelerator = Literal["auto", "cpu", "gpu"]

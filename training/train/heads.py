@@ -21,7 +21,7 @@ from training.metrics.ranking import LEVELS
 from training.models.output import HEADS, Output, unit_range
 from training.models.spec import RULES, TrainingRules
 from training.train.batches import steps_per_epoch
-from training.train.loss import HierarchicalLoss
+from training.train.module import HierarchicalLoss
 
 _FEATURE_BATCH: Final = 32
 _BATCH: Final = 128

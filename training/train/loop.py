@@ -1,4 +1,7 @@
-"""Training of one backbone with PyTorch Lightning: deterministic by seed, one checkpoint per epoch, early stopping."""
+"""Training of one backbone with PyTorch Lightning: deterministic by seed, one checkpoint per epoch, early stopping.
+
+`ProgressReporter` is how long computations report what they do; the commands decide how it is shown.
+"""
 
 import hashlib
 import logging
@@ -8,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
@@ -18,11 +21,46 @@ from torch import nn
 from training.datasets.store import Subset
 from training.models.spec import BackbonePlan
 from training.train.batches import SpecimenData, steps_per_epoch
-from training.train.checkpoint import BEST, LAST, AtomicCheckpoints, Epoch, path_of, read_history, read_weights
+from training.train.checkpoint import (
+    BEST,
+    LAST,
+    AtomicCheckpoints,
+    Epoch,
+    EpochHistory,
+    OnEpoch,
+    OnProgress,
+    StepProgress,
+    path_of,
+    read_history,
+    read_weights,
+)
 from training.train.checks import check_subsets
 from training.train.hardware import Hardware
-from training.train.history import EpochHistory, OnEpoch, OnProgress, StepProgress
 from training.train.module import BackboneModule
+
+
+class ProgressReporter(Protocol):
+    """Receives messages and progress. It must be picklable if several devices are used."""
+
+    def message(self, text: str) -> None:
+        """Receive one line about what was done or is done next."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Receive how much of `what` is done; it is over when `done` equals `total`."""
+
+
+class SilentReporter:
+    """Shows nothing."""
+
+    def message(self, text: str) -> None:
+        """Ignore a line."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Ignore progress."""
+
+
+SILENT: Final = SilentReporter()
+
 
 _ADVICE: Final = (
     # On two cores a worker process would take one of them from the training itself.

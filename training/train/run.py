@@ -10,15 +10,13 @@ import torch
 from torch import nn
 
 from services.common.errors import Rejected
-from training.datasets.inputs import Input
+from training.datasets.arrays import Input
 from training.datasets.make import make_training_set, refusals
 from training.datasets.manifest import write_manifest
 from training.datasets.recipe import Part, Recipe
-from training.datasets.resolution import at_side
-from training.datasets.store import SetFolder, Subset
+from training.datasets.store import SetFolder, Subset, at_side
 from training.evaluation.evaluate import EvaluatedBackbone, consensus, judge, judge_consensus
-from training.evaluation.report import TrainingReport, as_markdown
-from training.evaluation.run import BALANCED, UNSEEN, whole, write_predictions
+from training.evaluation.run import BALANCED, UNSEEN, TrainingReport, as_markdown, whole, write_predictions
 from training.metrics.figures import BackboneMetrics, level_means
 from training.models.registry import BACKBONES, build_backbone, find_backbone
 from training.models.spec import BackbonePlan
@@ -26,8 +24,7 @@ from training.train.checkpoint import FINAL, LAST, Epoch, path_of, read_weights,
 from training.train.configuration import Configuration
 from training.train.hardware import Hardware
 from training.train.heads import Features, features_of, fit_heads
-from training.train.loop import BackboneTraining
-from training.train.progress import SILENT, ProgressReporter
+from training.train.loop import SILENT, BackboneTraining, ProgressReporter
 
 UNSEEN_SPECIMENS: Final = 400
 """Number of specimens simulated at centres that no training set has, to measure how well the models transfer."""

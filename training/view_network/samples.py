@@ -13,8 +13,7 @@ from services.intake.animal.find import find
 from services.intake.animal.trunk import Mask, Trunk, find_trunk
 from services.intake.orient import CLASSES, INPUT_SIDE, orientation_input
 from services.intake.raster import Raster
-from training.simulation.imaging.radiograph import Radiograph
-from training.simulation.imaging.technique import CUT, FOREPAW, HINDQUARTERS, SKULL_DV, SKULL_LAT
+from training.simulation.imaging.radiograph import CUT, FOREPAW, HINDQUARTERS, SKULL_DV, SKULL_LAT, Radiograph
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
 

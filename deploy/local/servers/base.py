@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from deploy.local.folder import StackFolder
 from deploy.local.process import Launch, ServerProcess
+from deploy.local.security import Security
 from deploy.local.task import Task
 
 
@@ -34,6 +35,7 @@ class Server(ABC):
     def __init__(self, folder: StackFolder) -> None:
         """Use the stack in `folder`."""
         self.folder = folder
+        self.security = Security(folder.root)
 
     @property
     def home(self) -> Path:
@@ -73,7 +75,11 @@ class Server(ABC):
 
     @abstractmethod
     def environment(self) -> dict[str, str]:
-        """Return the variables by which the services find this server."""
+        """Return the variables by which the services find this server, with the administrator's credentials."""
+
+    @abstractmethod
+    def credentials(self, principal: str) -> dict[str, str]:
+        """Return the variables with which a principal of a secure stack uses this server."""
 
     def address(self) -> str:
         """Return where it listens, as shown to the user."""

@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
         jar = Path(artifact.resolve())
         shutil.copyfile(jar, partial / jar.name)
     if differing := differences(partial, _PINS):
-        sys.exit(f"these jars are not those pinned in {_PINS.name}: {', '.join(differing)}")
+        sys.exit(f"the jars in {folder.parent} are not those pinned in {_PINS.name}: {', '.join(differing)}")
     partial.rename(folder)
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.errors import StackError
-from deploy.local.folder import CACHE, CLONE
+from deploy.local.folder import CACHE, check_clone
 from deploy.local.task import Task
+from services.common.environment import CLONE
 
 _VENV = CACHE / "triton-venv"
 _REQUIREMENTS = CLONE / "requirements" / "triton.txt"
@@ -63,8 +64,9 @@ def triton_environment(task: Task) -> TritonEnvironment:
     """Return the environment; install it if the cache has none for this Python and these requirements.
 
     Raises:
-        StackError: uv or the shared library of Python is missing, or the installation failed.
+        StackError: this is no clone, uv or the shared library of Python is missing, or the installation failed.
     """
+    check_clone("triton")
     _check_libpython()
     stamp = _VENV / ".complete"
     expected = f"{sys.base_prefix} {_VERSION} {hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()}\n"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
-from urllib.parse import urlsplit
 
 import typer
 
+from services.cli.options import NewCentreOption, require_centres
 from services.cli.output import JsonOption
 
 if TYPE_CHECKING:
     from services.common.events import ImageKind
+    from services.common.sources.hosts import AllowedHosts
+    from services.ingest.backfill.client import BackfillClient, RateLimiter
+    from services.ingest.backfill.query import SolrQuery
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -76,7 +78,11 @@ _Restart = Annotated[
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count; needs neither Kafka nor S3.")]
 _Solr = Annotated[str, typer.Option(help="Address of Solr, without the name of a core.")]
 _ImageHost = Annotated[
-    list[str] | None, typer.Option(help="Another host to download images from, besides Solr's; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        help="Another host (or host:port) to download images from, besides Solr's; http://host allows plain HTTP. May "
+        "be repeated."
+    ),
 ]
 _UniqueKey = Annotated[str, typer.Option(help="The uniqueKey of the cores, by which pages are sorted.")]
 
@@ -85,6 +91,7 @@ _UniqueKey = Annotated[str, typer.Option(help="The uniqueKey of the cores, by wh
 def backfill(
     *,
     centre: _Centre = None,
+    new_centre: NewCentreOption = False,
     gene: _Gene = None,
     procedure: _Procedure = None,
     view: _View = None,
@@ -99,17 +106,9 @@ def backfill(
     as_json: JsonOption = False,
 ) -> None:
     """Build the query, then count or import; `_HELP` is the help text."""
-    from services.cli.backfill.report import BackfillReport, print_count
-    from services.common.settings import Settings, load
-    from services.ingest.backfill.client import BackfillClient, RateLimiter
-    from services.ingest.backfill.cursor import Cursors
-    from services.ingest.backfill.documents import ImageDownloads
-    from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
-    from services.ingest.backfill.run import Backfill, count_documents
-    from services.ingest.backfill.solr import Solr
-    from services.ingest.push.journal import default_folder
-    from services.ingest.push.upload import connect
-    from services.intake.settings import Limits
+    require_centres(centre or (), new=new_centre)
+
+    from services.ingest.backfill.query import SolrQuery
 
     query = SolrQuery(
         solr.rstrip("/"),
@@ -120,23 +119,66 @@ def backfill(
         unique_key,
     )
     if dry_run:
-        with closing(BackfillClient(RateLimiter(rate, threading.Event()))) as client:
-            print_count(count_documents(Solr(query, client)), query, rate, as_json=as_json)
-        return
+        _count(query, image_host or (), rate, as_json=as_json)
+    elif not _import(query, image_host or (), only, rate, parallel, restart=restart, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def _client(query: SolrQuery, image_hosts: Iterable[str], limiter: RateLimiter) -> tuple[BackfillClient, AllowedHosts]:
+    """Return a client, and the hosts that it may contact: Solr's own and those of images."""
+    from services.common.settings import load
+    from services.ingest.backfill.client import BackfillClient
+    from services.ingest.backfill.documents import allowed_hosts, solr_address
+    from services.intake.settings import IntakeSettings
+
+    sources = load(IntakeSettings)
+    hosts = allowed_hosts(solr_address(query.url), image_hosts, sources.allowed_hosts().private)
+    return BackfillClient(limiter, hosts, ca_file=sources.https_ca_file), hosts
+
+
+def _count(query: SolrQuery, image_hosts: Iterable[str], rate: float, *, as_json: bool) -> None:
+    from services.cli.backfill.report import print_count
+    from services.ingest.backfill.client import RateLimiter
+    from services.ingest.backfill.run import count_documents
+    from services.ingest.backfill.solr import Solr
+
+    client, _ = _client(query, image_hosts, RateLimiter(rate, threading.Event()))
+    print_count(count_documents(Solr(query, client)), query, rate, as_json=as_json)
+
+
+def _import(
+    query: SolrQuery,
+    image_hosts: Iterable[str],
+    only: Part | None,
+    rate: float,
+    parallel: int,
+    *,
+    restart: bool,
+    as_json: bool,
+) -> bool:
+    """Import, and return whether every image that should have been pushed was."""
+    from services.cli.backfill.report import BackfillReport
+    from services.common.settings import Settings, load
+    from services.ingest.backfill.client import RateLimiter
+    from services.ingest.backfill.cursor import Cursors
+    from services.ingest.backfill.documents import ImageDownloads, solr_address
+    from services.ingest.backfill.query import IMAGES, OBSERVATIONS
+    from services.ingest.backfill.run import Backfill
+    from services.ingest.backfill.solr import Solr
+    from services.ingest.push.journal import default_folder
+    from services.ingest.push.upload import connect
+    from services.intake.settings import Limits
+
     report = BackfillReport(as_json=as_json)
-    with (
-        connect(load(Settings), parallel) as connection,
-        closing(BackfillClient(RateLimiter(rate, connection.uploader.stop))) as client,
-    ):
-        hosts = frozenset({urlsplit(query.url).hostname or "", *(image_host or ())})
-        images = ImageDownloads(client, query.url, hosts, load(Limits).most_bytes)
+    with connect(load(Settings), parallel) as connection:
+        client, hosts = _client(query, image_hosts, RateLimiter(rate, connection.uploader.stop))
+        images = ImageDownloads(client, solr_address(query.url), hosts, load(Limits).most_bytes)
         path = default_folder() / f"backfill-{connection.cluster}-{query.fingerprint()}.jsonl"
         with Cursors(path, restart=restart) as cursors, report:
             parts = {Part.OBSERVATIONS: OBSERVATIONS, Part.IMAGES: IMAGES}
             cores = [core for part, core in parts.items() if only in {None, part}]
             Backfill(Solr(query, client), images, connection, cursors, report, parallel).run(cores)
-    if report.failed:
-        raise typer.Exit(1)
+    return not report.failed
 
 
 def _distinct(values: Iterable[str] | None) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as TimeLeftColumn
+from rich.progress import TaskID
 
-from services.cli.output import console, errors, print_json, seconds, table
+from services.cli.output import console, print_json, seconds, table
+from services.cli.progress import LongProgress
 from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
 from services.ingest.backfill.run import DocumentCount
 from services.ingest.push.image import SkippedFile
@@ -18,7 +18,6 @@ from services.ingest.push.upload import PushResult
 
 _MAX_LINES: Final = 20
 """Lines printed per reason; all images are counted, and --json prints all."""
-_LINE_SECONDS: Final = 30.0
 _OUTCOMES: Final = {"pushed": "pushed", "done_before": "pushed before", "left_out": "skipped", "failed": "not pushed"}
 
 
@@ -31,13 +30,10 @@ class BackfillReport:
         self._outcomes: Counter[str] = Counter()
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._observations = 0
-        self._core_began = self._last_line = time.monotonic()
+        self._core_began = time.monotonic()
         self._done_in_core = 0
         self._core: TaskID | None = None
-        columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeLeftColumn()
-        self._progress = Progress(
-            TextColumn("{task.description}"), *columns, console=errors(), disable=not errors().is_terminal
-        )
+        self._progress = LongProgress()
 
     def __enter__(self) -> Self:
         """Show the bar."""
@@ -61,8 +57,9 @@ class BackfillReport:
     def core_started(self, core: str, seen: int) -> None:
         """Start a core, or continue it after `seen` documents."""
         self._core = self._progress.add_task(core, total=None, completed=seen)
-        self._core_began = self._last_line = time.monotonic()
+        self._core_began = time.monotonic()
         self._done_in_core = 0
+        self._progress.restart()
         if seen:
             self.remark(f"{core}: continuing after {seen} documents")
 
@@ -71,11 +68,10 @@ class BackfillReport:
         self._done_in_core += new
         if self._core is not None:
             self._progress.update(self._core, completed=seen, total=found)
-        if self._progress.disable and time.monotonic() - self._last_line > _LINE_SECONDS:
-            self._last_line = time.monotonic()
-            rate = self._done_in_core / (self._last_line - self._core_began)
-            left = f", {rate:.1f} per second, {seconds((found - seen) / rate)} left" if rate else ""
-            self.remark(f"{core}: {seen} of {found}{left}")
+        rate = self._done_in_core / max(time.monotonic() - self._core_began, 1e-3)
+        left = f", {rate:.1f} per second, {seconds((found - seen) / rate)} left" if rate else ""
+        if not self._as_json:
+            self._progress.line(f"{core}: {seen} of {found}{left}")
 
     def stored(self, number: int, key: str, *, new: bool) -> None:
         """Count the observations of a stored page."""

@@ -27,7 +27,8 @@ app = typer.Typer(cls=CallsGroup, add_completion=False)
 def calls(
     *,
     specimen: Annotated[
-        str | None, typer.Argument(metavar="SPECIMEN", help="biological_sample_id: show its call and its lineage.")
+        str | None,
+        typer.Argument(metavar="SPECIMEN", help="Show its call and its lineage; takes the same ids as `xray trace`."),
     ] = None,
     centre: Centre = None,
     since: SinceOption = None,
@@ -55,15 +56,13 @@ def calls(
         xray calls export calls.parquet --abnormal
     """
     from services.cli.calls import listing
-    from services.common.settings import Settings, load
 
-    settings = load(Settings)
     if specimen is not None:
-        listing.show_one(settings, specimen, full=full, as_json=as_json)
+        listing.show_one(specimen, full=full, as_json=as_json)
     elif follow:
-        listing.follow(settings, centre, abnormal=abnormal, as_json=as_json)
+        listing.follow(centre, abnormal=abnormal, as_json=as_json)
     else:
-        listing.list_current(settings, centre, since, abnormal=abnormal, limit=limit, as_json=as_json)
+        listing.list_current(centre, since, abnormal=abnormal, limit=limit, as_json=as_json)
 
 
 @app.command("export")

@@ -8,16 +8,14 @@ from typing import Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from services.cli.options import require_known
+from services.cli.options import require_known, settings_for
 from services.cli.output import errors
 from services.common.atomic import atomic
 from services.common.environment import install_command
 from services.common.errors import Fatal, Rejected
 from services.common.labels import CALL_LABELS
-from services.common.settings import Settings, load
 from services.ledger.database import ledger
 from services.ledger.queries import StoredCall, known_centres, stored_calls
-from services.operations.servers import require
 
 CallWriter = Callable[[Path, Iterable[StoredCall]], None]
 FORMATS: Final = (".parquet", ".csv")
@@ -30,9 +28,7 @@ def write_file(file: Path, *, history: bool, centre: str | None, since: datetime
     a library is missing, Rejected(`labels_unknown`) for a call with other labels.
     """
     write = _writer(file)
-    settings = load(Settings)
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         if centre is not None:
             require_known(centre, known_centres(connection), "centre", "--centre")
         with (

@@ -9,29 +9,25 @@ import typer
 from rich.markup import escape
 
 from services.cli.calls.lineage import described
-from services.cli.options import require_known
+from services.cli.options import require_known, settings_for
 from services.cli.output import console, moment, print_json, table
 from services.common.errors import Rejected
-from services.common.events import PhenotypeCall, parse_event
+from services.common.events import CallWithdrawal, PhenotypeCall
 from services.common.events.summary import describe_call
 from services.common.kafka.clients import reader
 from services.common.kafka.reading import partitions_of
 from services.common.settings import Settings
 from services.common.topics import CALLS
 from services.ledger.database import ledger
-from services.ledger.queries import CallRecord, current_calls, known_centres, specimen_history
-from services.operations.servers import require
+from services.ledger.queries import CallRecord, current_calls, known_centres, specimen_history, specimen_named
 
 _POLL_MS: Final = 500
 _COLUMNS: Final = ("specimen", "centre", "call~", "P(abnormal)#", "uncertain~", "images#", "recorded (UTC)")
 
 
-def list_current(
-    settings: Settings, centre: str | None, since: datetime | None, *, abnormal: bool, limit: int, as_json: bool
-) -> None:
+def list_current(centre: str | None, since: datetime | None, *, abnormal: bool, limit: int, as_json: bool) -> None:
     """Print current calls that match; raises typer.BadParameter for a centre that the ledger has never seen."""
-    require(settings, "postgres")
-    with ledger(settings) as connection:
+    with ledger(settings_for("postgres")) as connection:
         if centre is not None:
             require_known(centre, known_centres(connection), "centre", "--centre")
         found = current_calls(connection, centre=centre, since=since, abnormal_only=abnormal, limit=limit)
@@ -42,11 +38,10 @@ def list_current(
         console().print(table(f"{len(found)} current calls", _COLUMNS, map(_cells, found)))
 
 
-def show_one(settings: Settings, specimen: str, *, full: bool, as_json: bool) -> None:
+def show_one(specimen: str, *, full: bool, as_json: bool) -> None:
     """Print a specimen's call and lineage; exit code 1 if it is unknown or has no call."""
-    require(settings, "postgres")
-    with ledger(settings) as connection:
-        history = specimen_history(connection, specimen)
+    with ledger(settings_for("postgres")) as connection:
+        history = specimen_history(connection, specimen_named(connection, specimen))
     if history is None:
         typer.echo(f"xray: specimen {specimen!r} is unknown", err=True)
         raise typer.Exit(1)
@@ -55,27 +50,29 @@ def show_one(settings: Settings, specimen: str, *, full: bool, as_json: bool) ->
     else:
         for part in described(history, full=full):
             console().print(part, soft_wrap=isinstance(part, str))
-    if not history.calls:
-        typer.echo(f"xray: no call yet; see `xray specimens {specimen}`", err=True)
+    if not any(record.current for record in history.calls):
+        typer.echo(f"xray: no call; see `xray specimens {specimen}`", err=True)
         raise typer.Exit(1)
 
 
-def follow(settings: Settings, centre: str | None, *, abnormal: bool, as_json: bool) -> None:
+def follow(centre: str | None, *, abnormal: bool, as_json: bool) -> None:
     """Print the calls that are published from now on, as any subscriber of the topic sees them, until interrupted."""
-    require(settings, "kafka")
-    for call in _new_calls(settings):
-        if centre not in {None, call.centre} or (abnormal and not call.abnormal):
+    for call in _new_calls(settings_for("kafka")):
+        if centre not in {None, call.centre} or (abnormal and isinstance(call, PhenotypeCall) and not call.abnormal):
             continue
         if as_json:
             print_json(call)
             continue
         where = f"[dim]{moment(call.produced_at)}[/]  {escape(call.biological_sample_id)}  {escape(call.centre)}"
-        what = f"[bold]{escape(describe_call(call))}[/]  P(abnormal) {call.consensus.level1:.2f}"
+        if isinstance(call, PhenotypeCall):
+            what = f"[bold]{escape(describe_call(call))}[/]  P(abnormal) {call.consensus.level1:.2f}"
+        else:
+            what = f"[bold]no call any more[/]  {escape(call.reason)}"
         console().print(f"{where}  {what}", soft_wrap=True)
 
 
-def _new_calls(settings: Settings) -> Iterator[PhenotypeCall]:
-    """Yield new calls; records of another schema are skipped. Raises Fatal when the topic does not exist."""
+def _new_calls(settings: Settings) -> Iterator[PhenotypeCall | CallWithdrawal]:
+    """Yield new and lost calls; records of another schema are skipped. Raises Fatal when the topic does not exist."""
     with reader(settings) as consumer:
         consumer.assign(partitions_of(consumer, CALLS.name))
         consumer.seek_to_end()
@@ -83,9 +80,11 @@ def _new_calls(settings: Settings) -> Iterator[PhenotypeCall]:
             for records in consumer.poll(timeout_ms=_POLL_MS).values():
                 for record in records:
                     try:
-                        yield parse_event(PhenotypeCall, record.value)
+                        event = CALLS.parse(record.value)
                     except Rejected:
                         continue
+                    if isinstance(event, PhenotypeCall | CallWithdrawal):
+                        yield event
 
 
 def _cells(record: CallRecord) -> tuple[object, ...]:
@@ -96,7 +95,7 @@ def _cells(record: CallRecord) -> tuple[object, ...]:
         describe_call(call),
         f"{call.consensus.level1:.2f}",
         ", ".join(call.uncertain),
-        call.revision,
+        len(call.views),
         moment(record.recorded_at),
     )
 

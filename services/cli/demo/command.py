@@ -11,32 +11,38 @@ from services.cli.output import JsonOption, console, errors, print_json
 from services.common.environment import stack_folder, work_folder
 
 if TYPE_CHECKING:
-    from services.demo.progress import DemoProgress
     from services.demo.run import DemoOptions
-    from services.demo.sending import DemoResult
+    from services.demo.sending import DemoProgress, DemoResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 _FOLDER: Final = work_folder() / ".demo"
 
 
+_Specimens = Annotated[int, typer.Option(min=2, max=1000, help="How many simulated mice to send.")]
+_Seed = Annotated[int, typer.Option(min=0, help="Another seed gives other mice.")]
+_Keep = Annotated[bool, typer.Option("--keep", help="Leave the servers running afterwards.")]
+_Running = Annotated[bool, typer.Option("--running", help="Use servers and services that already run.")]
+_Patience = Annotated[
+    float, typer.Option(min=1, help="Seconds without any progress after which a call counts as missing.")
+]
+_Folder = Annotated[
+    Path,
+    typer.Option(
+        help="Folder for images, logs and pictures.", show_default=".demo of the clone, else of the current directory"
+    ),
+]
+
+
 @app.command()
 def demo(
     *,
-    specimens: Annotated[int, typer.Option(min=2, max=1000, help="How many simulated mice to send.")] = 60,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other mice.")] = 1,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the servers running afterwards.")] = False,
-    running: Annotated[bool, typer.Option("--running", help="Use servers and services that already run.")] = False,
-    patience: Annotated[
-        float, typer.Option(min=1, help="Seconds without any progress after which a call counts as missing.")
-    ] = 60,
-    folder: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for images, logs and pictures.",
-            show_default=".demo of the clone, else of the current directory",
-        ),
-    ] = _FOLDER,
+    specimens: _Specimens = 60,
+    seed: _Seed = 1,
+    keep: _Keep = False,
+    running: _Running = False,
+    patience: _Patience = 60,
+    folder: _Folder = _FOLDER,
     as_json: JsonOption = False,
 ) -> None:
     """Send simulated mice through the real system and show each call next to the known answer.
@@ -81,7 +87,7 @@ def _run(options: DemoOptions, progress: DemoProgress, *, running: bool, keep: b
 
         return run_on_running(options, load(Settings), progress)
     # Containers have no local stack, so it is imported only when it is used.
-    from services.demo.local import run_on_local_stack
+    from services.demo.run import run_on_local_stack
 
     return run_on_local_stack(options, stack_folder(), progress, keep=keep)
 

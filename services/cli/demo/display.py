@@ -9,9 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from services.cli.output import seconds, table
 from services.common.events.summary import describe_call
+from services.demo.cohort import ACCEPTED, GOOD
 from services.demo.outcome import DemoOutcome, DemoSpecimen, LabelScore, label_scores, quantile
-from services.demo.progress import DemoProgress
-from services.demo.submissions import ACCEPTED, GOOD
+from services.demo.sending import DemoProgress
 
 _CAUTION = (
     "[dim]The models are small demo weights trained on simulated mice. These specimens are simulated too, though not "

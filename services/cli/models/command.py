@@ -168,7 +168,7 @@ def promote_(
     chosen = model_versions(versions)
     settings = settings_for("kafka", "triton")
     repository = repository_of(settings)
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         record = promote(
             settings,
             client,
@@ -196,7 +196,7 @@ def rollback(*, why: Why, who: Who = None, as_json: JsonOption = False) -> None:
     from services.registry.triton_client import connect
 
     settings = settings_for("kafka", "triton")
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         record = roll_back(settings, client, why=why, who=who or user())
     print_record(record, f"activation {record.activation}", as_json=as_json)
 

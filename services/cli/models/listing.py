@@ -64,7 +64,7 @@ def listed(settings: Settings) -> list[ListedVersion]:
 
 
 def _listed(settings: Settings, repository: ModelRepository, found: ActivationRecords) -> list[ListedVersion]:
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         ready = ready_versions(client)
     rows: list[ListedVersion] = []
     for model in repository.models():

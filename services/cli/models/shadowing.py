@@ -76,7 +76,7 @@ def retire_(
     from services.registry.triton_client import connect
 
     settings = settings_for("kafka", "triton")
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         done = retire(settings, client, repository_of(settings), model, version, delete=delete)
     if as_json:
         print_json({"model": model, "version": version, "unloaded": done.unloaded, "deleted": done.deleted})
@@ -114,5 +114,5 @@ def _start(settings: Settings, versions: dict[str, int], share: float, why: str,
     from services.registry.triton_client import connect
 
     repository = repository_of(settings)
-    with closing(connect(settings.triton_grpc)) as client:
+    with closing(connect(settings)) as client:
         return shadow(settings, client, repository, versions, share=share, why=why, who=who)

@@ -1,6 +1,8 @@
 """What `xray push` does once its usage is checked: push images or submissions, or write a manifest."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.cli.push.report import PushReport
@@ -9,25 +11,39 @@ from services.ingest.dcc.receipts import SubmissionReceipts
 from services.ingest.dcc.run import media_lookup, read_batch, store_submissions
 from services.ingest.push.image import PushImage, SkippedFile
 from services.ingest.push.manifest import create_manifest, read_manifest
+from services.ingest.push.outcomes import OutcomeFollower, outcome_follower
 from services.ingest.push.plan import PushDefaults, from_files, from_manifest, manifest_rows
-from services.ingest.push.upload import connect
+from services.ingest.push.upload import PushConnection, connect
+
+
+@dataclass(frozen=True)
+class PushOptions:
+    """Options that all pushes have in common.
+
+    `patience` is the number of seconds without news after which waiting for the outcomes ends; None does not wait.
+    """
+
+    parallel: int
+    again: bool
+    dry_run: bool
+    patience: float | None
+    as_json: bool
 
 
 class Push:
-    """One push of these paths.
+    """One push of these paths. Each method reports as it goes."""
 
-    Each method reports as it goes, and returns whether every file that should have been pushed was.
-    """
+    def __init__(self, paths: Sequence[Path], options: PushOptions) -> None:
+        """Read nothing yet."""
+        self._paths, self._options = paths, options
+        self._report = PushReport(as_json=options.as_json)
 
-    def __init__(self, paths: Sequence[Path], parallel: int, *, again: bool, dry_run: bool, as_json: bool) -> None:
-        """Set the options that all pushes have in common; nothing is read."""
-        self._paths = paths
-        self._parallel = parallel
-        self._again = again
-        self._dry_run = dry_run
-        self._report = PushReport(as_json=as_json)
+    @property
+    def exit_code(self) -> int:
+        """0 when everything was pushed and, if waited for, accepted; otherwise as the report says."""
+        return self._report.exit_code
 
-    def images(self, given: PushDefaults, manifest: Path | None) -> bool:
+    def images(self, given: PushDefaults, manifest: Path | None) -> None:
         """Push image files; specimen and view come from the manifest if there is one."""
         report = self._report
         images: list[PushImage] = []
@@ -36,48 +52,48 @@ class Push:
                 report.skipped(one)
             else:
                 images.append(one)
-        if self._dry_run or not images:
+        if self._options.dry_run or not images:
             for image in images:
                 report.planned(image)
             report.summary(len(images))
-            return not report.failed
+            return
         # Connect outside of `try`: if a server is away, that is the whole message.
-        with connect(load(Settings), self._parallel, again=self._again) as connection:
+        with self._connected() as (connection, follower):
             try:
-                report.follow(connection.uploader.push(images, self._parallel), len(images))
+                report.follow(connection.uploader.push(images, self._options.parallel), len(images))
             finally:
                 report.summary(len(images))
-        return not report.failed
+            self._wait(follower)
 
-    def submissions(self, media: Path | None) -> bool:
+    def submissions(self, media: Path | None) -> None:
         """Store the observations of submissions to the DCC and push their images, which are below `media`."""
-        report = self._report
-        with media_lookup(media, self._parallel) as lookup:
+        report, parallel = self._report, self._options.parallel
+        with media_lookup(media, parallel) as lookup:
             batch = read_batch(self._paths, lookup)
             for one in batch.skipped:
                 report.skipped(one)
             for remark in batch.remarks:
                 report.remark(remark)
             receipts = SubmissionReceipts(batch.submissions)
-            if self._dry_run or not batch.submissions:
+            if self._options.dry_run or not batch.submissions:
                 for image in batch.images:
                     report.planned(image)
                     receipts.record(image)
                 report.receipts(receipts.receipts())
                 report.summary(len(batch.images))
-                return not report.failed
-            with connect(load(Settings), self._parallel, again=self._again) as connection:
+                return
+            with self._connected() as (connection, follower):
                 try:
                     for stored in store_submissions(batch, connection.store):
                         report.stored(stored)
-                    results = connection.uploader.push(batch.images, self._parallel)
+                    results = connection.uploader.push(batch.images, parallel)
                     report.follow(receipts.recording(results), len(batch.images))
                 finally:
                     report.receipts(receipts.receipts())
                     report.summary(len(batch.images))
-        return not report.failed
+                self._wait(follower)
 
-    def write_manifest(self, target: Path, given: PushDefaults) -> bool:
+    def write_manifest(self, target: Path, given: PushDefaults) -> None:
         """Push nothing; write a manifest with one row per image file."""
         rows: list[tuple[Path, str | None, str | None]] = []
         for one in manifest_rows(self._paths, given):
@@ -90,7 +106,18 @@ class Push:
             self._report.manifest_written(target, len(rows))
         else:
             self._report.summary(0)
-        return not self._report.failed
+
+    @contextmanager
+    def _connected(self) -> Iterator[tuple[PushConnection, OutcomeFollower | None]]:
+        settings = load(Settings)
+        with ExitStack() as stack:
+            connection = stack.enter_context(connect(settings, self._options.parallel, again=self._options.again))
+            waits = self._options.patience is not None
+            yield connection, stack.enter_context(outcome_follower(settings, connection.store)) if waits else None
+
+    def _wait(self, follower: OutcomeFollower | None) -> None:
+        if follower is not None and self._options.patience is not None:
+            self._report.outcomes(follower.follow(self._report.announced, self._options.patience))
 
     def _plan(self, given: PushDefaults, manifest: Path | None) -> Iterator[PushImage | SkippedFile]:
         if manifest is None:

@@ -9,11 +9,13 @@ from typing import Any, Final
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from services.cli.calls.lineage import explained
 from services.cli.output import console, errors, print_json, table
 from services.ingest.dcc.content import KINDS
 from services.ingest.dcc.receipts import SpecimenReceipt
 from services.ingest.dcc.run import StoredSubmission
 from services.ingest.push.image import ImageSource, PushImage, SkippedFile
+from services.ingest.push.outcomes import ImageOutcome, State
 from services.ingest.push.upload import PushResult
 
 _OUTCOMES: Final = {
@@ -23,6 +25,17 @@ _OUTCOMES: Final = {
     "skipped": "not images",
     "failed": "not pushed",
 }
+_STATES: Final[dict[State, str]] = {
+    "called": "called",
+    "rejected": "rejected",
+    "waiting_for_view": "waiting for the other view",
+    "close_up": "close-ups",
+    "view_stored": "view stored, not called yet",
+    "at_intake": "not handled yet",
+}
+_COLOURS: Final[dict[State, str]] = {"called": "green", "rejected": "red", "waiting_for_view": "yellow"}
+EXIT_FAILED: Final = 1
+EXIT_TIME_OUT: Final = 4
 _COLUMNS: Final = ("specimen", "biological_sample_id", "centre", "DV", "LAT", "close-ups", "observations#", "remarks")
 _TITLE: Final = "Images received, of those expected"
 _TABLE_WIDTH: Final = 160
@@ -35,8 +48,11 @@ class PushReport:
         """Print JSON lines, or text."""
         self._as_json = as_json
         self._counts: Counter[str] = Counter()
+        self._states: Counter[State] = Counter()
+        self.announced: list[PushResult] = []
+        """The images that were announced by this push, not by an earlier one."""
         self._progress = Progress(
-            TextColumn("pushing"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("images"),
@@ -46,9 +62,11 @@ class PushReport:
         )
 
     @property
-    def failed(self) -> bool:
-        """Whether any file that should have been pushed was not."""
-        return self._counts["failed"] > 0
+    def exit_code(self) -> int:
+        """1 if a file that should have been pushed was not or was rejected, 4 if an outcome is not final, else 0."""
+        if self._counts["failed"] or self._states["rejected"]:
+            return EXIT_FAILED
+        return EXIT_TIME_OUT if self._states["view_stored"] or self._states["at_intake"] else 0
 
     def skipped(self, file: SkippedFile) -> None:
         """Name a file that is not pushed."""
@@ -86,8 +104,21 @@ class PushReport:
     def follow(self, results: Iterable[PushResult], total: int) -> None:
         """Report each result, and show progress until the last."""
         with self._progress:
-            for result in self._progress.track(results, total=total):
+            for result in self._progress.track(results, total=total, description="pushing"):
                 self._result(result)
+
+    def outcomes(self, outcomes: Iterable[ImageOutcome]) -> None:
+        """Print what became of each announced image, with progress until the last, and their counts."""
+        if self._counts["done_before"]:
+            self.remark("images that were pushed before are not followed; see `xray specimens SPECIMEN`")
+        try:
+            with self._progress:
+                for one in self._progress.track(outcomes, total=len(self.announced), description="waiting"):
+                    self._outcome(one)
+        finally:
+            if self.announced and not self._as_json:
+                counted = [f"{self._states[state]} {text}" for state, text in _STATES.items() if self._states[state]]
+                self.remark(", ".join(counted) or "no outcome known yet")
 
     def receipts(self, receipts: Sequence[SpecimenReceipt]) -> None:
         """Print a table of received and expected images, or one JSON document per specimen."""
@@ -109,7 +140,22 @@ class PushReport:
             nothing = "nothing pushed" if images else "no image files found"
             errors().print(", ".join(counted) or nothing)
 
+    def _outcome(self, one: ImageOutcome) -> None:
+        self._states[one.state] += 1
+        file, rejection = str(one.result.image.source), one.rejection
+        message = one.message if rejection is None else explained(rejection)
+        reason = None if rejection is None else rejection.reason
+        if self._as_json:
+            event = {"event_id": one.result.event_id, "specimen": one.result.image.biological_sample_id}
+            print_json({"file": file, "outcome": one.state, "reason": reason, "message": message} | event)
+            return
+        colour, state = _COLOURS.get(one.state, "dim"), one.state.replace("_", " ")
+        code = f" [dim]({reason})[/]" if reason else ""
+        console().print(f"[{colour}]{state}[/] {escape(file)}: {escape(message)}{code}", soft_wrap=True)
+
     def _result(self, result: PushResult) -> None:
+        if result.outcome == "pushed":
+            self.announced.append(result)
         more = {"event_id": result.event_id, "image_uri": result.image_uri} if result.outcome == "pushed" else {}
         self._count(result.outcome, result.image.source, result.reason, result.message, **more)
 

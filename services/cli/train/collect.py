@@ -59,7 +59,7 @@ def command(
     with reporting("stopped; the same command continues from here") as report:
         from services.common.settings import Settings, load
         from training.datasets.collect.collect import collect
-        from training.datasets.collect.report import REPORT
+        from training.datasets.collect.write import REPORT
 
         dataset = collect(
             out,

@@ -23,19 +23,21 @@ _COMMANDS: Final = {
         "Models",
     ),
     "study": LazyCommand(
-        "services.cli.train.study:app",
+        "services.cli.train.experiments:study",
         "Train with several seeds and on single views, for the tables of the report.",
         "Models",
     ),
     "variants": LazyCommand(
-        "services.cli.train.variants:app",
+        "services.cli.train.experiments:variants",
         "Measure the contribution of each step beyond the paper's protocol.",
         "Models",
     ),
     "combine": LazyCommand(
-        "services.cli.train.combine:app", "Evaluate the paper's other methods of fusing the views.", "Models"
+        "services.cli.train.experiments:combine", "Evaluate the paper's other methods of fusing the views.", "Models"
     ),
-    "export": LazyCommand("services.cli.train.export:app", "Write the model repository for another target.", "Models"),
+    "export": LazyCommand(
+        "services.cli.train.models:export", "Write the model repository for another target.", "Models"
+    ),
     "refresh": LazyCommand(
         "services.cli.train.refresh:app",
         "Train the serving models further; promote only models proven no worse.",

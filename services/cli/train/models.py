@@ -1,8 +1,8 @@
-"""Make the training set, train all backbones, evaluate them and write Triton's model repository.
+"""`xray train models` trains the backbones and writes Triton's repository; `xray train export` adapts one to a target.
 
     xray train models --config small
 
-Interrupted at any point (Ctrl-C, a crash), the same command continues. See docs/models.md.
+Interrupted at any point (Ctrl-C, a crash), the same command continues. See docs/models.md and docs/export.md.
 """
 
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Annotated, Final
 import typer
 
 from services.cli.train.progress import reporting
-from training.export.targets import REPOSITORY
+from services.common.environment import in_clone
+from training.export.targets import REPOSITORY, EnginePrecision, Target
 from training.train.configuration import CONFIGURATIONS, RUNS, Accelerator, Configuration
 
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "models.md"
@@ -61,8 +62,8 @@ def train(
     serves = share == 1 and configuration.serves
     target = repository or (REPOSITORY if serves else own / REPOSITORY.name)
     with reporting(CONTINUES) as report:
-        from training.evaluation.report import as_markdown, update_page
-        from training.export.run import train_and_export
+        from training.evaluation.run import as_markdown, update_page
+        from training.export.version import train_and_export
         from training.train.hardware import Hardware, prepare_process
         from training.train.run import TrainingRun
 
@@ -70,10 +71,24 @@ def train(
         hardware = Hardware(accelerator, devices, workers)
         run = TrainingRun(configuration, own, folder, hardware, share, report)
         figures = train_and_export(run, target, version)
-        if target == REPOSITORY:
+        if target == REPOSITORY and in_clone():
             update_page(PAGE, figures)
         report.message(as_markdown(figures))
 
 
-if __name__ == "__main__":
-    app()
+def export(
+    output: Annotated[Path, typer.Argument(help="Folder to write the model repository to.")],
+    *,
+    target: Annotated[Target, typer.Option(help="What will serve it.")],
+    repository: Annotated[Path, typer.Option(help="Model repository to read.")] = REPOSITORY,
+    precision: Annotated[EnginePrecision, typer.Option(help="Of the weights; fp16 is for tensorrt.")] = "fp32",
+) -> None:
+    """Write a model repository for another target; for tensorrt the plan is then built on the GPU (docs/export.md)."""
+    with reporting("stopped; no incomplete version serves: run it again") as report:
+        from training.export.retarget import retarget
+
+        for version in retarget(repository, target, output, precision):
+            difference = f"differs from 32 bits by {version.difference:.1e} on golden inputs"
+            report.message(f"{version.model} {version.version}: {difference}")
+        if target == "tensorrt":
+            report.message("there is no plan yet: build it on the GPU that serves, see docs/export.md")

@@ -19,7 +19,7 @@ FAILED: Final = 1
 
 
 class ConsoleReporter:
-    """Prints messages on stderr, and shows progress bars if that is a terminal (`training.train.progress`)."""
+    """Prints messages on stderr, and shows progress bars if that is a terminal (`training.train.loop`)."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -88,7 +88,7 @@ def command(
 ) -> None:
     """Refresh once, or whenever it is due; a test compares the default margins and counts with `GateRules`."""
     from services.common.settings import Settings, load
-    from training.refresh.rules import GateRules
+    from training.refresh.journal import GateRules
 
     settings = load(Settings)
     rules = GateRules(
@@ -100,7 +100,7 @@ def command(
     )
     with reporting(_STOPPED) as report:
         from training.refresh.job import RefreshRequest
-        from training.refresh.watch import Schedule, watch
+        from training.refresh.schedule import Schedule, watch
         from training.train.hardware import Hardware, prepare_process
 
         prepare_process(threads)
@@ -110,8 +110,7 @@ def command(
         if watching:
             schedule = Schedule(duration(every), after_labels)
             watch(schedule, settings, lambda: _print(once(), as_json=as_json), report.message)
-        outcome = once()
-        _print(outcome, as_json=as_json)
+        _print(outcome := once(), as_json=as_json)
     if outcome.ending in {"refused", "overtaken"}:
         raise typer.Exit(FAILED)
 
@@ -144,8 +143,8 @@ def _refresh_once(
     from services.common.store import ObjectStore
     from services.registry.bucket import repository_of
     from training.refresh.job import refresh
-    from training.refresh.lease import leased
     from training.refresh.run import RefreshContext
+    from training.refresh.schedule import leased
 
     with leased(settings) as lease:
         store, repository = ObjectStore(settings), repository_of(settings)

@@ -2,26 +2,31 @@
 
 xray.images -> ImageEvent      xray.views -> ViewReady     xray.specimens -> SpecimenReady
 xray.tensors -> TensorReady    phenotype.calls -> PhenotypeCall
+CallWithdrawal follows calls on xray.specimens, xray.tensors and phenotype.calls
 phenotype.reviews -> Review
+xray.withdrawn -> ImageWithdrawal
 xray.rejected -> Rejection     models.active -> ModelActivation
 centre.statistics -> CentreStatistics               phenotype.shadow -> ShadowCall
 """
 
 from services.common.events.base import Event, parse_event
-from services.common.events.call import ModelOutput, PhenotypeCall, Probabilities, ShadowCall
+from services.common.events.call import CallWithdrawal, ModelOutput, PhenotypeCall, Probabilities, ShadowCall
 from services.common.events.image import ImageEvent, ImageKind, image_kind
 from services.common.events.model import ModelActivation
 from services.common.events.rejection import Rejection
 from services.common.events.review import Review, Verdict
 from services.common.events.specimen import SpecimenReady, SpecimenView, TensorReady, ViewReady
 from services.common.events.statistics import CentreStatistics, Drift, ScoreHistogram
+from services.common.events.withdrawal import ImageWithdrawal
 
 __all__ = [
+    "CallWithdrawal",
     "CentreStatistics",
     "Drift",
     "Event",
     "ImageEvent",
     "ImageKind",
+    "ImageWithdrawal",
     "ModelActivation",
     "ModelOutput",
     "PhenotypeCall",

@@ -7,11 +7,25 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic_core import PydanticCustomError
 
 from services.common.errors import Rejected
 
 SCHEMA_VERSION: Final = 1
-_WORST_FIRST: Final = ("schema_version_unsupported", "id_empty", "id_too_long", "field_missing", "field_invalid")
+_LONGEST_CENTRE: Final = 80
+"""Bytes in UTF-8. The name is part of the keys in object storage, where a byte takes up to three characters."""
+_WORST_FIRST: Final = (
+    "schema_version_unsupported",
+    "id_empty",
+    "id_placeholder",
+    "id_too_long",
+    "field_missing",
+    "field_invalid",
+)
+PLACEHOLDER_IDS: Final = frozenset(
+    (".", "n/a", "na", "nan", "nil", "none", "null", "tba", "tbc", "tbd", "test", "undefined", "unknown")
+)
+"""Texts that stand for a missing id, in lower case. So do texts of zeros or of `-_?*#` only."""
 
 
 def _printable(text: str) -> str:
@@ -28,6 +42,22 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _not_placeholder(text: str) -> str:
+    """Refuse an id that many animals would share: their pictures would become one specimen."""
+    bare = text.strip().casefold()
+    if bare in PLACEHOLDER_IDS or set(bare) <= {"0"} or set(bare) <= set("-_?*#"):
+        kind = "id_placeholder"
+        raise PydanticCustomError(kind, "stands for a missing id; give the biological_sample_id of the animal")
+    return text
+
+
+def _short_in_bytes(text: str) -> str:
+    if len(text.encode()) > _LONGEST_CENTRE:
+        msg = f"must be at most {_LONGEST_CENTRE} bytes in UTF-8"
+        raise ValueError(msg)
+    return text
+
+
 Text = Annotated[str, AfterValidator(_printable)]
 SpecimenId = Annotated[
     str,
@@ -38,6 +68,7 @@ SpecimenId = Annotated[
     ),
     AfterValidator(_printable),
     AfterValidator(_not_blank),
+    AfterValidator(_not_placeholder),
 ]
 """The join key of all events of an animal. It is never trimmed or normalised."""
 Centre = Annotated[
@@ -49,6 +80,7 @@ Centre = Annotated[
     ),
     AfterValidator(_printable),
     AfterValidator(_not_blank),
+    AfterValidator(_short_in_bytes),
 ]
 Person = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable), AfterValidator(_not_blank)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -72,7 +104,12 @@ PreprocessingGeneration = Annotated[
     ),
 ]
 Revision = Annotated[
-    int, Field(ge=2, description="Number of views in the set. Sets only grow, so a higher revision is newer.")
+    int,
+    Field(
+        ge=2,
+        description="Number of views and withdrawals that were stored for the specimen. It only grows, so a higher "
+        "revision is newer.",
+    ),
 ]
 TensorKey = Annotated[
     Text, Field(description="Key of the fused tensor (.npy, uint8 [side, side, 3]) in object storage.")
@@ -116,7 +153,7 @@ def parse_event(event_type: type[SomeEvent], value: bytes | None) -> SomeEvent:
     """Parse one event.
 
     Raises Rejected with the reason `value_missing`, `json_invalid`, `schema_version_unsupported`, `id_empty`,
-    `id_too_long`, `field_missing` or `field_invalid`; `details["fields"]` names every invalid field.
+    `id_placeholder`, `id_too_long`, `field_missing` or `field_invalid`; `details["fields"]` names every invalid field.
     """
     if not value:
         raise Rejected("value_missing", "the message has no value")
@@ -138,14 +175,16 @@ def _rank(reason: str) -> int:
     return -1 if reason == "json_invalid" else _WORST_FIRST.index(reason)
 
 
+_CODES: Final = {"json_invalid": "json_invalid", "missing": "field_missing", "id_placeholder": "id_placeholder"}
+"""Reasons of those of pydantic's error types that need no look at the field."""
+
+
 def _reason(problem: dict[str, Any]) -> str:
     kind, location = problem["type"], problem["loc"]
-    if kind == "json_invalid":
-        return "json_invalid"
+    if kind in _CODES:
+        return _CODES[kind]
     if location == ("schema_version",):
         return "schema_version_unsupported"
-    if kind == "missing":
-        return "field_missing"
     if location == ("biological_sample_id",) and kind in {"string_too_short", "value_error"}:
         return "id_empty" if "control" not in problem["msg"] else "field_invalid"
     if location == ("biological_sample_id",) and kind == "string_too_long":

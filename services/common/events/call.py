@@ -1,11 +1,11 @@
-"""phenotype.calls: the call for one revision of a specimen.
+"""phenotype.calls: the call for one revision of a specimen, or the news that it has none any more.
 
 phenotype.shadow: the output of candidate model versions for a specimen that the current versions have called.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -120,6 +120,40 @@ class ModelOutput(BaseModel):
     probabilities: Probabilities = Field(description="Calibrated probabilities of this model.")
 
 
+WithdrawalReason = Literal["images_withdrawn", "too_many_views", "centres_conflict", "view_conflict"]
+
+
+class CallWithdrawal(Event):
+    """From this revision on, a specimen has no call. It supersedes every call of a lower rank, and has no vector.
+
+    `images_withdrawn`: what is left lacks a DV or a LAT view. `too_many_views`: one side has more views than a specimen
+    can have. `centres_conflict`: two centres announced pictures under this id. `view_conflict`: one picture stands as
+    DV and as LAT. A specimen is called again once a view is added or withdrawn so that none of these holds.
+    """
+
+    call_id: Sha256 = Field(
+        description="Identity of this record: a digest of specimen, generation, revision and reason. Duplicates share "
+        "it. It ranks like the `call_id` of a call."
+    )
+    biological_sample_id: SpecimenId
+    centre: Centre
+    revision: int = Field(
+        ge=1, description="Number of views and withdrawals that were stored for the specimen, ranked as that of a call."
+    )
+    preprocessing_version: PreprocessingVersion
+    preprocessing_generation: PreprocessingGeneration
+    activation: int = Field(0, ge=0, description="Always 0, because no model was asked.")
+    status: Literal["withdrawn"] = Field("withdrawn", description="Always `withdrawn`. A call has no such field.")
+    reason: WithdrawalReason = Field(description="Why the specimen has no call.")
+    announced_at: AnnouncedAt
+    produced_at: ProducedAt
+
+    @property
+    def key(self) -> str:
+        """Every call of one animal is on one partition."""
+        return self.biological_sample_id
+
+
 class PhenotypeCall(Event):
     """The 1x13 phenotype call for one revision of a specimen, traceable to its images and models.
 
@@ -129,7 +163,8 @@ class PhenotypeCall(Event):
     """
 
     call_id: Sha256 = Field(
-        description="Identity of the call: a digest of specimen, tensor, models and activation. Duplicates share it."
+        description="Identity of the call: a digest of specimen, revision, tensor, models and activation. Duplicates "
+        "share it."
     )
     biological_sample_id: SpecimenId
     centre: Centre

@@ -4,10 +4,11 @@ import re
 from functools import cached_property
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from services.common.errors import Rejected
 from services.common.events.base import Centre, Event, Moment, Sha256, SpecimenId, Text, View, digest
+from services.common.sources.uri import MOST_CHARACTERS, ImageUri, parse_image_uri, shown
 
 ImageKind = Literal["DV", "LAT", "other"]
 
@@ -23,6 +24,11 @@ _KINDS: Final[dict[str, ImageKind]] = {
 _PARAMETER: Final = re.compile(r"(?:IMPC|CCP|[A-Z]+LA)_XRY_(\d{3})_\d{3}")
 
 
+def _locatable(uri: str) -> str:
+    parse_image_uri(uri)
+    return uri
+
+
 class ImageEvent(Event):
     """One image of one specimen, as announced by a phenotyping centre.
 
@@ -34,9 +40,11 @@ class ImageEvent(Event):
     parameter_stable_id: Annotated[Text, Field(min_length=1, max_length=64)] = Field(
         description="IMPReSS parameter that the image was submitted under, for example IMPC_XRY_034_001."
     )
-    image_uri: Annotated[Text, Field(min_length=1, max_length=2048, pattern=r"^(s3|https)://[^/]+/.+")] = Field(
-        description="Location of the image: s3://bucket/key, or https:// on an allow-listed host."
-    )
+    image_uri: Annotated[
+        Text,
+        Field(min_length=1, max_length=MOST_CHARACTERS, pattern=r"^(s3|https)://[^/]+/.+"),
+        AfterValidator(_locatable),
+    ] = Field(description="Location of the image: s3://bucket/key, or https:// on an allow-listed host.")
     sha256: Sha256 | None = Field(None, description="SHA-256 (hex) of the bytes of the file. It is checked when given.")
     increment: Annotated[Text, Field(max_length=64)] | None = Field(
         None, description="The centre's number of the image within its series."
@@ -55,10 +63,23 @@ class ImageEvent(Event):
         return self.biological_sample_id
 
     @cached_property
+    def location(self) -> ImageUri:
+        """The parsed `image_uri`, from which the image is fetched."""
+        return parse_image_uri(self.image_uri)
+
+    @property
+    def shown_uri(self) -> str:
+        """The `image_uri` without its query, which may hold credentials: for logs, the ledger and other topics."""
+        return shown(self.image_uri)
+
+    @cached_property
     def event_id(self) -> str:
-        """Derived from the announcement, so that a repeated announcement has the same identity."""
+        """Derived from the announcement, so that a repeated announcement has the same identity.
+
+        Uses `shown_uri`, so that an event that is read back from the ledger has the same identity too.
+        """
         return digest(
-            "image", self.biological_sample_id, self.centre, self.parameter_stable_id, self.image_uri, self.sha256
+            "image", self.biological_sample_id, self.centre, self.parameter_stable_id, self.shown_uri, self.sha256
         )
 
 

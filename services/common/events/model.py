@@ -11,7 +11,7 @@ SERVING_SET: Final = "phenotype"
 SHADOW_SET: Final = "shadow"
 """The candidate set. It makes no calls. Its record has its own key and leaves the activation unchanged."""
 KEPT_EARLIER: Final = 10
-"""Maximum number of earlier sets in a record, which holds them because compaction drops their own records."""
+"""Maximum number of earlier sets in a record."""
 
 Versions = Annotated[dict[Text, Annotated[int, Field(ge=1)]], Field(min_length=1)]
 Pins = dict[Text, Sha256]
@@ -64,7 +64,7 @@ class ModelActivation(Event):
 
     @property
     def key(self) -> str:
-        """The name of the set, so that compaction keeps the newest record of each set."""
+        """The name of the set."""
         return self.name
 
     def as_earlier(self) -> EarlierSet:

@@ -5,7 +5,9 @@ xray.specimens: the set of views of a specimen has a new revision.
 xray.tensors: the fused tensor of a revision is in object storage.
 """
 
-from typing import Annotated
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -29,6 +31,9 @@ from services.common.events.base import (
 DetectedView = Annotated[View, Field(description="DV (dorsoventral) or LAT (lateral), as detected in the image.")]
 ViewKey = Annotated[Text, Field(description="Key of the standardised view (PNG, uint8 [448, 448]) in object storage.")]
 
+MOST_VIEWS: Final = 16
+"""Views of one side that a specimen may have. The fuser compares each with each other, so its work is quadratic."""
+
 
 class SpecimenView(BaseModel):
     """One view of the set."""
@@ -38,6 +43,11 @@ class SpecimenView(BaseModel):
     view: DetectedView
     image_sha256: ImageDigest
     view_key: ViewKey
+
+
+def most_of_a_side(views: Iterable[SpecimenView]) -> int:
+    """Return the number of views of the side that has most."""
+    return max(Counter(view.view for view in views).values(), default=0)
 
 
 SpecimenViews = Annotated[
@@ -55,7 +65,10 @@ class ViewReady(Event):
         description="IMPReSS parameter that the image was submitted under, for example IMPC_XRY_034_001."
     )
     image_event_id: Sha256 = Field(description="Identity of the announcement: a digest of its content.")
-    image_uri: Text = Field(description="Location of the image: s3://bucket/key, or https:// on an allow-listed host.")
+    image_uri: Text = Field(
+        description="Location of the image as announced. A query, which may hold credentials, is replaced by a part of "
+        "its SHA-256."
+    )
     image_sha256: ImageDigest
     view: DetectedView
     view_key: ViewKey

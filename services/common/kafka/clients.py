@@ -3,7 +3,8 @@
 `open_consumer`, `open_producer` and `open_admin` return a client that the caller closes. `reader`, `publisher` and
 `administrator` are the same as context managers, which also translate the errors of the block.
 
-All of them raise Retriable when no broker answers, and Fatal when XRAY_KAFKA_BOOTSTRAP or the access rights are wrong.
+All of them raise Retriable when no broker answers, and Fatal when XRAY_KAFKA_BOOTSTRAP, the credentials or the access
+rights are wrong.
 """
 
 from collections.abc import Iterator
@@ -14,12 +15,16 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from services.common.errors import Fatal
 from services.common.kafka.errors import translated
+from services.common.kafka.fetching import bound
+from services.common.kafka.security import security_options
 from services.common.settings import Settings
 from services.common.topics import MAX_MESSAGE_BYTES
 
 _CONNECT_MS: Final = 10_000
 _RECONNECT_MS: Final = 2_000
 """kafka-python's default of 30 s would leave a service idle long after the broker is back."""
+_BLOCK_MS: Final = 5_000
+"""How long one `send` may wait for a broker that does not answer: no stop can interrupt it."""
 _COMMAND_LINGER_MS: Final = 5
 """A command sends many records one after the other: waiting this long puts more of them into one request."""
 
@@ -36,8 +41,13 @@ def bootstrap_servers(settings: Settings) -> list[str]:
 
 
 def open_consumer(settings: Settings, **options: Any) -> Any:
-    """Return a KafkaConsumer that never commits automatically and creates no topic; `options` are kafka-python's."""
-    return _open(KafkaConsumer, settings, {"enable_auto_commit": False, "allow_auto_create_topics": False} | options)
+    """Return a KafkaConsumer that never commits automatically and creates no topic; `options` are kafka-python's.
+
+    It reads no record of an aborted transaction. A record that cannot be read is returned with an `Unreadable` as its
+    value (`services/common/kafka/batches.py`).
+    """
+    fixed = {"enable_auto_commit": False, "allow_auto_create_topics": False, "isolation_level": "read_committed"}
+    return bound(_open(KafkaConsumer, settings, fixed | options))
 
 
 def open_producer(settings: Settings, **options: Any) -> Any:
@@ -52,7 +62,7 @@ def open_producer(settings: Settings, **options: Any) -> Any:
         "linger_ms": 0,
         "compression_type": "gzip",
         "max_request_size": MAX_MESSAGE_BYTES,
-        "max_block_ms": _CONNECT_MS,
+        "max_block_ms": _BLOCK_MS,
         "request_timeout_ms": 10_000,
         "delivery_timeout_ms": 30_000,
     }
@@ -91,11 +101,8 @@ def _open(client: Any, settings: Settings, options: dict[str, Any]) -> Any:
 
 
 def _connection(settings: Settings) -> dict[str, Any]:
-    """Return the options with which every client connects.
-
-    Settings for TLS and SASL belong here, and in `services/monitor/app.py` for Faust, which has its own client.
-    """
-    return {
+    """Return the options with which every client connects; `services/monitor/app.py` has those of Faust's client."""
+    return security_options(settings) | {
         "bootstrap_servers": bootstrap_servers(settings),
         "bootstrap_timeout_ms": _CONNECT_MS,
         "reconnect_backoff_max_ms": _RECONNECT_MS,

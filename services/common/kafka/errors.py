@@ -14,13 +14,16 @@ from typing import Final
 from kafka import errors
 
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable
+from services.common.kafka.security import ConnectionRefusedByBrokerError
 
-_REFUSED: Final = (
-    errors.AuthorizationError,
+_UNKNOWN: Final = (
     errors.SaslAuthenticationFailedError,
     errors.IllegalSaslStateError,
     errors.UnsupportedSaslMechanismError,
     errors.UnacceptableCredentialError,
+)
+_REFUSED: Final = (
+    errors.AuthorizationError,
     errors.SecurityDisabledError,
     errors.DelegationTokenAuthDisabledError,
     errors.DelegationTokenExpiredError,
@@ -36,7 +39,8 @@ _MISCONFIGURED: Final = (
     errors.UnsupportedCompressionTypeError,
 )
 _MISSING_TOPIC: Final = (errors.UnknownTopicOrPartitionError, errors.InvalidTopicError)
-_TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+"""Errors about a record that is larger than its topic allows."""
 
 
 @contextmanager
@@ -50,18 +54,29 @@ def translated(what: str) -> Iterator[None]:
 
 def pipeline_error(what: str, error: errors.KafkaError) -> PipelineError:
     """Return the error to raise when Kafka could not do `what`."""
-    if isinstance(error, _REFUSED):
+    if isinstance(error, (*_UNKNOWN, ConnectionRefusedByBrokerError)):
+        return Fatal(
+            f"Kafka refused the connection, could not {what}: {error!r}; check XRAY_KAFKA_SECURITY, "
+            "XRAY_KAFKA_USERNAME, XRAY_KAFKA_PASSWORD, XRAY_KAFKA_MECHANISM, XRAY_KAFKA_CA_FILE and "
+            "XRAY_KAFKA_CERT_FILE, and that XRAY_KAFKA_BOOTSTRAP names the port for them"
+        )
+    if isinstance(error, _REFUSED) or _is_refused_producer(error):
         return Fatal(
             f"Kafka refused to {what}: {error!r}; check that XRAY_KAFKA_BOOTSTRAP names the right cluster, "
-            "and the access rights there"
+            "and the access rights there (`xray access`)"
         )
     if isinstance(error, _MISSING_TOPIC):
         return Fatal(f"could not {what}: a topic does not exist ({error!r}); run `xray init`")
     if isinstance(error, _MISCONFIGURED):
         return Fatal(f"Kafka cannot {what}: {error!r}; check XRAY_KAFKA_BOOTSTRAP and the version of the broker")
-    if isinstance(error, _TOO_LARGE):
+    if isinstance(error, TOO_LARGE):
         return Rejected("message_too_large", f"could not {what}: the record is larger than its topic allows: {error!r}")
     return Retriable(f"Kafka away, could not {what}: {error!r}", server="kafka", kind=type(error).__name__)
+
+
+def _is_refused_producer(error: errors.KafkaError) -> bool:
+    """Whether a producer may write nothing at all: kafka-python wraps the refusal of its id in a plain KafkaError."""
+    return type(error) is errors.KafkaError and "AuthorizationFailedError" in str(error)
 
 
 def missing_topics(*names: str) -> Fatal:

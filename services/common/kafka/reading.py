@@ -11,13 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from services.common.errors import Retriable
+from services.common.kafka.batches import Unreadable
 from services.common.kafka.clients import open_consumer
 from services.common.kafka.errors import missing_topics, translated
 from services.common.settings import Settings
+
+log = structlog.get_logger()
 
 Offsets = dict[TopicPartition, int]
 _SILENT_SECONDS: Final = 30.0
@@ -32,6 +36,15 @@ def position_of(consumer: Any, where: TopicPartition) -> int:
         msg = f"the broker did not give the position in {where.topic} {where.partition} in time"
         raise KafkaTimeoutError(msg)
     return position
+
+
+def identity_of(consumer: Any, topic: str) -> str:
+    """Return the id that Kafka gave a topic when it was created, or the cluster's id where a broker gives none.
+
+    Offsets begin again when a topic is deleted and created again, so a position alone identifies no record.
+    """
+    cluster = consumer._cluster  # kafka-python has no public way
+    return str(cluster.topic_id(topic) or cluster.cluster_id or "")
 
 
 def partitions_of(consumer: Any, topic: str) -> list[TopicPartition]:
@@ -73,7 +86,8 @@ def read(consumer: Any, ranges: Mapping[TopicPartition, OffsetRange]) -> Iterato
     """Yield the records of these ranges, in order within each partition.
 
     `consumer` is one of `services.common.kafka.clients.reader`. Records that retention or compaction has removed are
-    skipped. Raises Retriable when the broker sends nothing for 30 s, and kafka-python's errors.
+    skipped, and so are records that cannot be read. Raises Retriable when the broker sends nothing for 30 s, and
+    kafka-python's errors.
     """
     waiting = {where: one for where, one in ranges.items() if one.start < one.end}
     consumer.unsubscribe()
@@ -93,13 +107,28 @@ def _read_to(consumer: Any, ends: Offsets) -> Iterator[Any]:
         consumer.pause(*(consumer.assignment() - waiting.keys()))
         polled = consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
         for records in polled.values():
-            yield from records
+            yield from filter(_is_readable, records)
         if polled:  # after the records: the time that the caller takes for them is not the broker's
             last_record = time.monotonic()
         if time.monotonic() - last_record > _SILENT_SECONDS:
             listing = ", ".join(f"{where.topic}/{where.partition}" for where in waiting)
             message = f"Kafka sent no record of {listing} for {_SILENT_SECONDS:.0f} s"
             raise Retriable(message, server="kafka", kind="slow_read")
+
+
+def _is_readable(record: Any) -> bool:
+    """Whether a record can be read; one that cannot is logged and left out."""
+    if isinstance(record.value, Unreadable):
+        log.warning(
+            "record not readable",
+            topic=record.topic,
+            partition=record.partition,
+            first_offset=record.value.first_offset,
+            last_offset=record.offset,
+            why=record.value.why,
+        )
+        return False
+    return True
 
 
 class TopicFollower:
@@ -131,8 +160,7 @@ class TopicFollower:
 
     def _new(self) -> Iterator[Any]:
         if self._consumer is None:
-            # What a transaction did not commit was never written (services/registry/register.py).
-            self._consumer = open_consumer(self._settings, isolation_level="read_committed")
+            self._consumer = open_consumer(self._settings)
             self._consumer.assign(partitions_of(self._consumer, self._topic))
             self._consumer.seek_to_beginning()
         # A consumer that was not polled for a while does not know the present end, so ask the broker.

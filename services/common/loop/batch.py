@@ -13,20 +13,23 @@ After a crash between any two of these the batch is handled again; effects are d
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
 from services.common import metrics
-from services.common.errors import Fatal, PipelineError, Rejected, Retriable
-from services.common.events import Event, parse_event
+from services.common.errors import Fatal, Rejected, Retriable
+from services.common.events import Event
+from services.common.kafka.batches import readable
 from services.common.loop.dead_letter import rejection_of
-from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record
+from services.common.loop.faults import unexpected
+from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record, messages_of
 from services.common.loop.outcome_log import LogFields, log_outcomes
-from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord
+from services.common.loop.retries import RetryState, retry_state
+from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord, StopRequestedError
 from services.common.retry import retry
 from services.common.topics import REJECTED
 
@@ -34,8 +37,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 POLL_SECONDS: Final = 0.5
-INTERNAL_ERRORS_BEFORE_STOP: Final = 5
-"""If this many records in a row fail for an unknown reason, the program is broken, not the records."""
 
 
 class Transport(Protocol):
@@ -49,10 +50,6 @@ class Transport(Protocol):
     def hold(self, seconds: float, partitions: Sequence[tuple[str, int]]) -> None: ...  # noqa: D102
     def release(self) -> None: ...  # noqa: D102
     def rewind(self, offsets: Offsets) -> None: ...  # noqa: D102
-
-
-class StopRequestedError(Exception):
-    """The process was asked to stop while it waited for a server that is away."""
 
 
 class BatchLoop(Generic[E]):
@@ -76,7 +73,6 @@ class BatchLoop(Generic[E]):
         self._transport = transport
         self._stop = stop
         self._log_fields, self._image_event_id = log_fields, image_event_id
-        self._internal_errors = 0
         self.retrying: str | None = None
         """What the loop waits for at present, for the readiness check."""
         self.last_beat = time.monotonic()
@@ -97,12 +93,13 @@ class BatchLoop(Generic[E]):
     def _step(self, raw: list[RawRecord]) -> None:
         stage = self._stage
         partitions = sorted({(record.topic, record.partition) for record in raw})
-        parsed = [self._parse(record) for record in raw]
+        announced = [self._announced(record) for record in raw]
+        parsed = [self._parse(record, state) for record, state in announced]
         try:
             with metrics.step(stage, "batch"):
                 with metrics.step(stage, "handle"):
                     outcomes = self._retry("handle", lambda: self._outcomes(parsed), partitions)
-                messages = list(self._messages(raw, parsed, outcomes))
+                messages = list(self._messages([record for record, _ in announced], parsed, outcomes))
                 with metrics.step(stage, "publish"):
                     self._retry("publish", lambda: self._transport.publish(messages), partitions)
                 self._handler.acknowledged(outcomes)
@@ -112,7 +109,7 @@ class BatchLoop(Generic[E]):
             log.warning("batch given back", records=len(raw), why=type(reason).__name__)
             self._transport.rewind(_first_offsets(raw))
             return
-        metrics.batch(stage, raw, outcomes)
+        metrics.batch(stage, raw, outcomes, self._handler.topics.delays)
         log_outcomes(raw, parsed, outcomes, self._log_fields)
 
     def _outcomes(self, parsed: Sequence[Record[E] | Outcome]) -> list[Outcome]:
@@ -120,46 +117,46 @@ class BatchLoop(Generic[E]):
         handled = iter(self._handle([record for record in parsed if isinstance(record, Record)]))
         return [next(handled) if isinstance(record, Record) else record for record in parsed]
 
-    def _parse(self, raw: RawRecord) -> Record[E] | Outcome:
+    def _announced(self, raw: RawRecord) -> tuple[RawRecord, RetryState | None]:
+        """Return a record of a retry topic as it was before it was set aside, so that all that follows names that."""
+        topics = self._handler.topics
+        if raw.topic not in topics.delays:
+            return raw, None
+        state, headers = retry_state(raw.headers)
+        if state is None or state.topic not in topics.events:
+            return raw, None
+        first = replace(raw, topic=state.topic, topic_id=state.topic_id, partition=state.partition, offset=state.offset)
+        return replace(first, timestamp=state.timestamp, headers=headers), state
+
+    def _parse(self, raw: RawRecord, state: RetryState | None) -> Record[E] | Outcome:
         """Read the event; an unreadable record is rejected, unless another service does that."""
         topics = self._handler.topics
         try:
-            event = parse_event(topics.events[raw.topic], raw.value)
+            event = topics.parse(raw.topic, readable(raw.value, raw.offset))
         except Rejected as rejected:
             return Done(skipped="refused_by_another_service") if topics.observes(raw.topic) else rejected
-        return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers, event)
+        position = (raw.topic, raw.partition, raw.offset, raw.timestamp)
+        return Record(*position, raw.key, raw.value, raw.headers, event, state, raw.topic_id)
 
     def _handle(self, records: Sequence[Record[E]]) -> list[Outcome]:
-        """Handle all together; after an unknown error, one by one, so that one bad record costs only itself."""
+        """Handle all together; after an unexpected error, one by one, so that one bad record costs only itself."""
         if not records:
             return []
         try:
-            outcomes = self._handler.handle(records)
-        except PipelineError:
+            return self._handler.handle(records)
+        except (Retriable, Fatal):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a record triggers must not stop the others
             if len(records) > 1:
                 return [outcome for record in records for outcome in self._handle([record])]
-            return [self._internal_error(error)]
-        self._internal_errors = 0
-        return outcomes
-
-    def _internal_error(self, error: Exception) -> Rejected:
-        self._internal_errors += 1
-        log.error("internal error", error=repr(error), traceback=traceback.format_exc())
-        if self._internal_errors >= INTERNAL_ERRORS_BEFORE_STOP:
-            msg = f"{self._internal_errors} records in a row failed for an unknown reason, the last with {error!r}"
-            raise Fatal(msg) from error
-        lines = [line for line in traceback.format_exception(error) if line]
-        return Rejected("internal_error", f"{type(error).__name__}: {error}", traceback="".join(lines)[-4000:])
+            return [unexpected(error)]
 
     def _messages(
         self, raw: Sequence[RawRecord], parsed: Sequence[Record[E] | Outcome], outcomes: Sequence[Outcome]
     ) -> Iterator[Message]:
         for record, read, outcome in zip(raw, parsed, outcomes, strict=True):
-            if isinstance(outcome, Done):
-                yield from outcome.messages
-            else:
+            yield from messages_of(outcome)
+            if isinstance(outcome, Rejected):
                 image = self._image_event_id(read.event) if isinstance(read, Record) else None
                 yield Message(REJECTED, rejection_of(self._stage, record, outcome, image))
 

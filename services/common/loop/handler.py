@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
-from services.common.errors import Rejected
+from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
 from services.common.events import Event
+from services.common.loop.faults import unexpected
+from services.common.loop.retries import Headers, RetryState
 from services.common.topics import Topic
 
 E = TypeVar("E", bound=Event)
@@ -22,7 +24,8 @@ class ServiceTopics(Generic[E]):
 
     `name` is also the name of its consumer group. It reads `inputs` within that group and writes `outputs`. It reads
     `followed` to their end without a group, to know the present state. `observed` are the inputs whose unreadable
-    records another service rejects: this one only counts them.
+    records another service rejects: this one only counts them. Inputs with a delay are retry topics: the service itself
+    writes to them the records whose source does not answer.
     """
 
     name: str
@@ -33,8 +36,26 @@ class ServiceTopics(Generic[E]):
 
     @cached_property
     def events(self) -> Mapping[str, type[E]]:
-        """The event of each input by the topic's name."""
+        """The main event of each input by the topic's name."""
         return {topic.name: cast("type[E]", topic.event) for topic in self.inputs}
+
+    @cached_property
+    def _inputs(self) -> Mapping[str, Topic]:
+        return {topic.name: topic for topic in self.inputs}
+
+    def parse(self, topic: str, value: bytes | None) -> E:
+        """Parse one value of an input; raises Rejected as `parse_event` does."""
+        return cast(E, self._inputs[topic].parse(value))
+
+    @property
+    def retries(self) -> tuple[Topic, ...]:
+        """The retry topics among the inputs, by their delay."""
+        return tuple(sorted((one for one in self.inputs if one.delay_seconds), key=lambda one: one.delay_seconds))
+
+    @property
+    def delays(self) -> dict[str, float]:
+        """The delay of each retry topic in seconds, by its name."""
+        return {topic.name: topic.delay_seconds for topic in self.retries}
 
     @property
     def required(self) -> set[str]:
@@ -48,7 +69,11 @@ class ServiceTopics(Generic[E]):
 
 @dataclass(frozen=True)
 class Record(Generic[E_co]):
-    """One record of a topic with its parsed event."""
+    """One record of a topic with its parsed event.
+
+    A record from a retry topic looks as it did where it was announced (topic, position, timestamp and headers), with
+    its `retry` state.
+    """
 
     topic: str
     partition: int
@@ -58,25 +83,57 @@ class Record(Generic[E_co]):
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     event: E_co
+    retry: RetryState | None = None
+    topic_id: str = ""
 
 
 @dataclass(frozen=True)
 class Message:
-    """An event to publish; its key decides the partition."""
+    """An event to publish; its key decides the partition. With `record`, that record's own bytes are passed on."""
 
     topic: Topic
     event: Event
+    headers: Headers = ()
+    record: Record[Event] | None = None
+
+    @property
+    def key(self) -> bytes | None:
+        """The key to send."""
+        return self.event.key.encode() if self.record is None else self.record.key
+
+    @property
+    def value(self) -> bytes | None:
+        """The value to send."""
+        return self.event.encode() if self.record is None else self.record.value
 
 
 @dataclass(frozen=True)
 class Done:
-    """A record was handled; `skipped` is the reason why it needed no work (counted, never an error)."""
+    """A record was handled; `skipped` is the reason why it needed no work (counted, never an error).
+
+    `parked` is the reason why its only message is itself, on a retry topic: the source of its image does not answer.
+    """
 
     messages: tuple[Message, ...] = ()
     skipped: str | None = None
+    parked: SourceUnavailable | None = None
+
+
+class Held(Rejected):
+    """A record was rejected, and the consequence for its specimen is published with the rejection."""
+
+    def __init__(self, reason: str, message: str, messages: tuple[Message, ...], **details: Any) -> None:
+        """Keep the messages to publish."""
+        super().__init__(reason, message, **details)
+        self.messages = messages
 
 
 Outcome = Done | Rejected
+
+
+def messages_of(outcome: Outcome) -> tuple[Message, ...]:
+    """Return what an outcome publishes, apart from its own rejection."""
+    return outcome.messages if isinstance(outcome, Done | Held) else ()
 
 
 class Handler(Protocol[E]):
@@ -116,6 +173,8 @@ class PerRecordHandler(ABC, Generic[E]):
     def __init__(self, workers: int) -> None:
         """Keep `workers` threads for the life of the service."""
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="worker")
+        self._finished: list[tuple[Record[E], Outcome]] = []
+        """Outcomes of a batch of which another record waits for a server; the loop hands in the same records again."""
 
     @abstractmethod
     def start(self) -> None:
@@ -126,10 +185,20 @@ class PerRecordHandler(ABC, Generic[E]):
         """Handle one record; raises Rejected for a bad one."""
 
     def handle(self, records: Sequence[Record[E]]) -> list[Outcome]:
-        """Handle all records; if one fails, the others finish first."""
-        futures = [self._pool.submit(self._outcome, record) for record in records]
-        wait(futures)
-        return [future.result() for future in futures]
+        """Handle all records at the same time; an unexpected error on one of them is its rejection.
+
+        Raises Retriable or Fatal once the other records have finished. When the loop then repeats the batch, only the
+        records without an outcome are handled again.
+        """
+        finished = {id(record): outcome for record, outcome in self._finished}
+        futures = {id(one): self._pool.submit(self._outcome, one) for one in records if id(one) not in finished}
+        wait(futures.values())
+        errors = [error for future in futures.values() if (error := future.exception()) is not None]
+        finished |= {one: future.result() for one, future in futures.items() if future.exception() is None}
+        self._finished = [(one, finished[id(one)]) for one in records if id(one) in finished] if errors else []
+        for error in errors:
+            raise error
+        return [finished[id(record)] for record in records]
 
     def acknowledged(self, outcomes: Sequence[Outcome]) -> None:
         """Remember nothing between batches."""
@@ -141,5 +210,7 @@ class PerRecordHandler(ABC, Generic[E]):
     def _outcome(self, record: Record[E]) -> Outcome:
         try:
             return self.handle_one(record)
-        except Rejected as rejected:
-            return rejected
+        except (Retriable, Fatal):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a record triggers must not stop the others
+            return unexpected(error)

@@ -2,21 +2,22 @@
 
 import threading
 import time
-from collections.abc import Mapping
+import zlib
 from email.utils import parsedate_to_datetime
+from http.client import HTTPMessage
 from typing import Final
-
-import urllib3
-from urllib3.exceptions import HTTPError, LocationValueError
 
 from services import __version__
 from services.common.errors import Rejected, Retriable
 from services.common.events.base import now
-from services.intake.fetch import distrusts_certificate
+from services.common.sources.hosts import AllowedHosts
+from services.common.sources.uri import WebUri
+from services.common.sources.web import WebAnswer, WebClient, may_succeed_later
 
-_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _GONE: Final = frozenset({404, 410})
-_PIECE: Final = 1 << 16
+_GZIP: Final = 31
+"""zlib's `wbits` for gzip."""
+_MOST_ERROR_BYTES: Final = 1000
 _LONGEST_HOLD: Final = 600.0
 """Seconds. If a server asks for a longer pause, the client tries again after this time."""
 
@@ -51,70 +52,64 @@ class BackfillClient:
     `silence_seconds` is the longest pause within an answer, `answer_seconds` the longest time for a complete one.
     """
 
-    def __init__(self, limiter: RateLimiter, *, silence_seconds: float = 30, answer_seconds: float = 300) -> None:
-        """Prepare; the client connects at the first request."""
-        self._limiter, self._answer_seconds = limiter, answer_seconds
-        self._http = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=10, read=silence_seconds),
-            retries=False,
-            maxsize=16,
+    def __init__(
+        self,
+        limiter: RateLimiter,
+        hosts: AllowedHosts,
+        *,
+        silence_seconds: float = 30,
+        answer_seconds: float = 300,
+        ca_file: str = "",
+    ) -> None:
+        """Contact only `hosts`, and trust the authorities in `ca_file` or else the system's."""
+        self._limiter = limiter
+        self._web = WebClient(
+            hosts,
+            seconds=answer_seconds,
+            silence_seconds=silence_seconds,
+            ca_file=ca_file,
             headers={"User-Agent": f"mouse-xray-phenotyping/{__version__}", "Accept-Encoding": "gzip"},
         )
 
-    def get(self, url: str, limit: int, fields: list[tuple[str, str]] | None = None) -> bytes:
+    def get(self, uri: WebUri, limit: int) -> bytes:
         """Return the body of a 200 answer, at most `limit` bytes.
 
         Raises Retriable for a missing, slow, truncated or 429/5xx answer (`Retry-After` delays all requests), Rejected
-        `picture_missing` (404, 410), `source_refused` (another status, a bad certificate) or `file_too_large`.
+        `picture_missing` (404, 410), `source_refused` (another status, a bad certificate), `source_not_allowed` or
+        `file_too_large`.
         """
         self._limiter.wait()
-        try:
-            answer = self._http.request("GET", url, fields=fields, preload_content=False, redirect=False)
-            try:
-                self._check(url, answer)
-                return self._body(url, answer, limit)
-            except BaseException:
-                answer.close()  # unread bytes must not become part of the next answer
-                raise
-            finally:
-                answer.release_conn()
-        except (HTTPError, OSError) as error:
-            if isinstance(error, LocationValueError) or distrusts_certificate(error):
-                raise Rejected("source_refused", f"{url}: {error}") from error
-            msg = f"{url}: {error}"
-            raise Retriable(msg) from error
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._http.clear()
-
-    def _check(self, url: str, answer: urllib3.BaseHTTPResponse) -> None:
-        status = answer.status
-        if status == 200:
-            return
-        if status in _TRANSIENT:
+        answer = self._web.get(uri, limit)
+        if answer.status == 200:
+            return _inflated(uri, answer, limit)
+        if may_succeed_later(answer.status):
             self._limiter.hold(_retry_after(answer.headers))
-            msg = f"{url} answered {status}"
+            msg = f"{uri} answered {answer.status}"
             raise Retriable(msg)
-        body = answer.read(1000).decode(errors="replace")
-        reason = "picture_missing" if status in _GONE else "source_refused"
-        raise Rejected(reason, f"{url} answered {status}", status=status, answer=body)
-
-    def _body(self, url: str, answer: urllib3.BaseHTTPResponse, limit: int) -> bytes:
-        deadline = time.monotonic() + self._answer_seconds
-        pieces, size = [], 0
-        for piece in answer.stream(_PIECE):
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
-                raise Rejected("file_too_large", f"{url} has more than {limit} bytes", limit=limit)
-            if time.monotonic() > deadline:
-                msg = f"{url}: not complete after {self._answer_seconds:.0f} s"
-                raise Retriable(msg)
-        return b"".join(pieces)
+        body = _inflated(uri, answer, limit, whole=False)[:_MOST_ERROR_BYTES].decode(errors="replace")
+        reason = "picture_missing" if answer.status in _GONE else "source_refused"
+        raise Rejected(reason, f"{uri} answered {answer.status}", status=answer.status, answer=body)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
+def _inflated(uri: WebUri, answer: WebAnswer, limit: int, *, whole: bool = True) -> bytes:
+    """Undo gzip; raises Rejected `file_too_large`, and Retriable for damaged or (if `whole`) truncated data."""
+    if answer.headers.get("Content-Encoding", "").lower() != "gzip":
+        return answer.body
+    inflater = zlib.decompressobj(wbits=_GZIP)
+    try:
+        data = inflater.decompress(answer.body, limit + 1)
+    except zlib.error as error:
+        msg = f"{uri}: the compressed answer is damaged ({error})"
+        raise Retriable(msg) from error
+    if len(data) > limit:
+        raise Rejected("file_too_large", f"{uri} has more than {limit} bytes", limit=limit)
+    if whole and not inflater.eof:
+        msg = f"{uri}: the compressed answer is truncated"
+        raise Retriable(msg)
+    return data
+
+
+def _retry_after(headers: HTTPMessage) -> float:
     """Return the seconds that the server asks to wait; 0 if it does not ask."""
     text = headers.get("Retry-After", "")
     if text.isdecimal():

@@ -1,16 +1,17 @@
 """Turns a document of the core impc_images into an image to push, or into the reason why it is skipped."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
 
 from pydantic import JsonValue
 
-from services.common.errors import Rejected
+from services.common.errors import Fatal, Rejected
 from services.common.events import image_kind
+from services.common.sources.hosts import AllowedHosts
+from services.common.sources.uri import WebUri, parse_web_uri
 from services.ingest.backfill.client import BackfillClient
 from services.ingest.push.image import PushImage, SkippedFile
 from services.ingest.submissions import specimen_id
@@ -23,15 +24,15 @@ _METADATA: Final = ("observation_id", "omero_id", "external_sample_id", "file_ty
 
 @dataclass(frozen=True)
 class Download:
-    """An image at an address from Solr's documents; `name` is the centre's name of the file."""
+    """An image at an address from Solr's documents (None if there is none); `name` is the centre's name of the file."""
 
-    url: str
+    uri: WebUri | None
     name: str
     client: BackfillClient
     limit: int
 
     def __str__(self) -> str:
-        return self.url or self.name
+        return str(self.uri or self.name)
 
     @property
     def file_name(self) -> str:
@@ -40,14 +41,40 @@ class Download:
 
     def fingerprint(self) -> tuple[JsonValue, ...]:
         """The address; an OMERO id always refers to the same file."""
-        return (self.url,)
+        return (self.uri.origin + self.uri.target if self.uri else None,)
 
     def read(self) -> bytes:
         """Download the original file; raises as BackfillClient.get, and Rejected `not_an_image` (a web page)."""
-        data = self.client.get(self.url, self.limit)
+        if self.uri is None:
+            raise Rejected("no_picture", f"{self.name} has no address")
+        data = self.client.get(self.uri, self.limit)
         if sniff(data[:_HEAD_BYTES]) is None:
-            raise Rejected("not_an_image", f"{self.url} is not a DICOM, JPEG, PNG, BMP or TIFF file")
+            raise Rejected("not_an_image", f"{self.uri} is not a DICOM, JPEG, PNG, BMP or TIFF file")
         return data
+
+
+def solr_address(url: str) -> WebUri:
+    """Parse Solr's address; raises Fatal for anything but http:// or https:// with a host."""
+    return _parsed("--solr", f"{url}/-")
+
+
+def allowed_hosts(solr: WebUri, image_hosts: Iterable[str], private: frozenset[str]) -> AllowedHosts:
+    """Allow Solr's own origin, and further hosts to download from; those in `private` may have private addresses.
+
+    An image host is `host` or `host:port` for HTTPS, or `http://host:port` to allow plain HTTP. Raises Fatal for
+    anything else.
+    """
+    named = (name if "://" in name else f"https://{name}" for name in image_hosts)
+    origins = {_parsed("--image-host", f"{name}/-").origin for name in named}
+    return AllowedHosts(frozenset({solr.origin, *origins}), private, "--image-host")
+
+
+def _parsed(option: str, address: str) -> WebUri:
+    try:
+        return parse_web_uri(address)
+    except ValueError as error:
+        msg = f"{option}: {error}"
+        raise Fatal(msg) from error
 
 
 @dataclass(frozen=True)
@@ -55,8 +82,8 @@ class ImageDownloads:
     """Where images are downloaded: relative addresses are resolved against Solr's, and only `hosts` are allowed."""
 
     client: BackfillClient
-    solr_url: str
-    hosts: frozenset[str]
+    solr: WebUri
+    hosts: AllowedHosts
     limit: int
 
     def plan(self, document: Mapping[str, Any]) -> PushImage | SkippedFile:
@@ -64,26 +91,29 @@ class ImageDownloads:
 
         The original file (`download_url`) is used, never the contrast-stretched rendering (`jpeg_url`). Documents are
         skipped for `no_picture` (omero_id -1, no address), `no_biological_sample_id` (an id is never invented),
-        `parameter_unknown` (legacy sets reuse the numbers) and `host_not_allowed`.
+        `parameter_unknown` (legacy sets reuse the numbers), `address_invalid` and `host_not_allowed`.
         """
         text = {name: _text(value) for name, value in document.items()}
-        address = text.get("download_url", "")
-        url = urljoin(f"{self.solr_url}/", address) if address else ""
-        path = text.get("download_file_path", "") or urlsplit(url).path
-        source = Download(url, PurePosixPath(path).name or text.get("observation_id", "?"), self.client, self.limit)
+        address, observation = text.get("download_url", ""), text.get("observation_id", "?")
+        path = text.get("download_file_path", "") or address.partition("?")[0]
+        located = self._located(address)
+        uri = located if isinstance(located, WebUri) else None
+        source = Download(uri, PurePosixPath(path).name or observation, self.client, self.limit)
         if not address or text.get("omero_id") in _NO_PICTURE:
-            message = f"observation {text.get('observation_id', '?')} has no image (omero_id -1, or no address)"
+            message = f"observation {observation} has no image (omero_id -1, or no address)"
             return SkippedFile(source, "no_picture", message, failed=False)
         sample = specimen_id(text.get("biological_sample_id"), None, None, None)
         if sample is None:
-            message = f"observation {text.get('observation_id', '?')} has no biological_sample_id"
+            message = f"observation {observation} has no biological_sample_id"
             return SkippedFile(source, "no_biological_sample_id", message, failed=False)
         parameter = text.get("parameter_stable_id", "")
         try:
             image_kind(parameter)
         except Rejected as rejected:
             return SkippedFile(source, rejected.reason, rejected.message, failed=False)
-        if (urlsplit(url).hostname or "") not in self.hosts:
+        if uri is None:
+            return SkippedFile(source, "address_invalid", f"observation {observation}: download_url {located}")
+        if uri.origin not in self.hosts.origins:
             return SkippedFile(source, "host_not_allowed", "the image is on another host; allow it with --image-host")
         return PushImage(
             source,
@@ -92,12 +122,23 @@ class ImageDownloads:
             parameter,
             increment=text.get("increment_value") or None,
             acquired_at=_moment(text.get("date_of_experiment", "")),
-            metadata=_metadata(text, url, document.get("parameter_association_stable_id")),
+            metadata=_metadata(text, uri, document.get("parameter_association_stable_id")),
         )
 
+    def _located(self, address: str) -> WebUri | str:
+        """Parse an address, or return what is wrong with it; one without scheme or host has Solr's."""
+        if address.startswith("//"):
+            address = f"{self.solr.scheme}:{address}"
+        elif address.startswith("/"):
+            address = f"{self.solr.origin}{address}"
+        try:
+            return parse_web_uri(address)
+        except ValueError as error:
+            return str(error)
 
-def _metadata(text: Mapping[str, str], url: str, associations: object) -> dict[str, str]:
-    metadata = {name: text[name] for name in _METADATA if text.get(name)} | {"uri": url}
+
+def _metadata(text: Mapping[str, str], uri: WebUri, associations: object) -> dict[str, str]:
+    metadata = {name: text[name] for name in _METADATA if text.get(name)} | {"uri": str(uri)}
     names = [str(one) for one in associations] if isinstance(associations, list) else []
     return metadata | ({"parameter_associations": ",".join(dict.fromkeys(names))[:1000]} if names else {})
 

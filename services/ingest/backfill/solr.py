@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from services.common.errors import Fatal, Rejected, Retriable
+from services.common.sources.uri import parse_web_uri
 from services.ingest.backfill.client import BackfillClient
 from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
 
@@ -65,10 +67,13 @@ class Solr:
 
     def _ask(self, core: str, rows: int, fields: list[tuple[str, str]], more_filters: list[str]) -> dict[str, Any]:
         filters = [("fq", one) for one in (*self._query.filters(core), *more_filters)]
-        url = f"{self._query.url}/{core}/select"
+        asked = urlencode([("q", "*:*"), *filters, *fields, ("rows", str(rows)), _JSON])
+        url = parse_web_uri(f"{self._query.url}/{core}/select")
         try:
-            body = self._client.get(url, _MOST_BYTES, [("q", "*:*"), *filters, *fields, ("rows", str(rows)), _JSON])
+            body = self._client.get(replace(url, target=f"{url.target}?{asked}"), _MOST_BYTES)
         except Rejected as refusal:
+            if refusal.reason == "source_not_allowed":
+                raise Fatal(refusal.message) from refusal
             detail = _message(str(refusal.details.get("answer", "")))
             msg = f"Solr refuses the query: {refusal.message} {detail}; check --solr, --unique-key and the filters"
             raise Fatal(msg) from refusal

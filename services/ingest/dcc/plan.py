@@ -16,10 +16,12 @@ from urllib.parse import unquote, urlsplit
 from pydantic import JsonValue
 
 from services.common.errors import Rejected
+from services.common.sources.uri import ImageUri, parse_image_uri, shown
+from services.ingest.centres import CENTRE_OF_ILAR_CODE, IMPC_CENTRES
 from services.ingest.dcc.content import ASSOCIATIONS, DccSubmission, NamedImage, SubmittedAnimal
 from services.ingest.push.image import ImageSource, LocalFile, PushImage, SkippedFile, checked
 from services.ingest.submissions import MAXIMUM_SIZE, Experiment, Medium, missing_reason, read_experiments, specimen_id
-from services.ingest.submissions.content import CENTRE_OF_ILAR_CODE, is_known_centre, is_xray, kind_of
+from services.ingest.submissions.content import is_xray, kind_of
 
 _FETCHED: Final = frozenset({"s3", "https"})
 _ON_DISK: Final = frozenset({"", "file"})
@@ -30,15 +32,15 @@ class RemoteMedia:
     """An image at an address; it counts as the same image while the address is unchanged."""
 
     uri: str
-    fetch: Callable[[str], bytes]
+    fetch: Callable[[ImageUri], bytes]
 
     def __str__(self) -> str:
-        return self.uri
+        return shown(self.uri)
 
     @property
     def file_name(self) -> str:
         """The last part of the address."""
-        return PurePosixPath(urlsplit(self.uri).path).name or self.uri
+        return PurePosixPath(self.uri.partition("?")[0]).name or shown(self.uri)
 
     def fingerprint(self) -> tuple[JsonValue, ...]:
         """The address."""
@@ -46,10 +48,10 @@ class RemoteMedia:
 
     def read(self) -> bytes:
         """Fetch; raises what `fetch` raises."""
-        return self.fetch(self.uri)
+        return self.fetch(_parsed(self.uri))
 
 
-def locate(uri: str, folder: Path, fetch: Callable[[str], bytes]) -> ImageSource:
+def locate(uri: str, folder: Path, fetch: Callable[[ImageUri], bytes]) -> ImageSource:
     """Find the image that a submission names by a URI.
 
     A file below `folder` takes precedence: a relative path, a file: URI, or the path of any other URI
@@ -60,17 +62,25 @@ def locate(uri: str, folder: Path, fetch: Callable[[str], bytes]) -> ImageSource
         parts = urlsplit(uri)
         scheme = parts.scheme if len(parts.scheme) > 1 else ""  # C:\scans\1.dcm has no scheme
     except ValueError as error:
-        raise Rejected("media_uri", f"{uri!r} is not a URI: {error}") from error
+        raise Rejected("media_uri", f"{shown(uri)!r} is not a URI") from error
     path = parts.path if scheme else uri
     below = _below(path, folder, absolute=scheme in _ON_DISK)
     if below is not None:
         return LocalFile(below)
     if scheme in _FETCHED:
+        _parsed(uri)
         return RemoteMedia(uri, fetch)
     if scheme in _ON_DISK:
         raise Rejected("media_missing", f"there is no {path.lstrip('/')} below {folder}; see --media")
     message = f"{scheme}: is not fetched, and there is no {path.lstrip('/')} below {folder}; see --media"
     raise Rejected("media_missing", message)
+
+
+def _parsed(uri: str) -> ImageUri:
+    try:
+        return parse_image_uri(uri)
+    except ValueError as error:
+        raise Rejected("media_uri", f"{shown(uri)}: {error}") from error
 
 
 def _below(path: str, folder: Path, *, absolute: bool) -> Path | None:
@@ -101,7 +111,7 @@ class MediaLookup:
     """Where images are: below `folder` (None: the submission's own folder), or at an address that `fetch` reads."""
 
     folder: Path | None
-    fetch: Callable[[str], bytes]
+    fetch: Callable[[ImageUri], bytes]
 
 
 def read_submission(path: Path, lookup: MediaLookup) -> DccSubmission:
@@ -148,7 +158,7 @@ class _Planner:
         if not ids or None in ids.values():
             message = "an experiment needs a specimenID and its centre a centreID"
             self.submission.unclear.append((experiment.line, "no_specimen", message))
-        elif not is_known_centre(centre):
+        elif centre not in IMPC_CENTRES:
             # The whole file: its observations would be stored under specimen ids that belong to no centre.
             message = f"{centre!r} is not a known centreID; known are {', '.join(CENTRE_OF_ILAR_CODE)}"
             raise Rejected("centre_unknown", f"{self.submission.path}:{experiment.line}: {message}")
@@ -183,7 +193,7 @@ class _Planner:
         stated = {
             "specimen": animal.specimen,
             "experiment": experiment.experiment_id,
-            "uri": uri,
+            "uri": shown(uri),
             "file_type": medium.file_type,
             ASSOCIATIONS: ",".join(medium.associations),
             "status": medium.status,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,8 +44,7 @@ def media_lookup(folder: Path | None, parallel: int) -> Iterator[MediaLookup]:
     """Look images up below `folder`, or below each submission's own; fetch others, `parallel` at a time."""
     settings = load(IntakeSettings)
     fetcher = Fetcher(ObjectStore(settings, connections=parallel), settings, load(Limits).most_bytes)
-    with closing(fetcher):
-        yield MediaLookup(folder, fetcher.fetch)
+    yield MediaLookup(folder, fetcher.fetch)
 
 
 def read_batch(paths: Iterable[Path], lookup: MediaLookup) -> SubmissionBatch:

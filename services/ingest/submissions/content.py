@@ -1,7 +1,4 @@
-"""The content of a submission, element by element, and the images that an X-ray procedure should have.
-
-Which centre sent an entry, and which specimen it is about.
-"""
+"""The content of a submission, element by element, and the images that an X-ray procedure should have."""
 
 import hashlib
 import re
@@ -12,32 +9,6 @@ from typing import Final
 
 from services.common.errors import Rejected
 from services.common.events import ImageKind, image_kind
-
-CENTRE_OF_ILAR_CODE: Final = MappingProxyType(
-    {
-        "Bcm": "BCM",
-        "Gmc": "HMGU",
-        "H": "MRC Harwell",
-        "Ics": "ICS",
-        "J": "JAX",
-        "Krb": "KMPC",
-        "Rbrc": "RBRC",
-        "Tcp": "TCP",
-        "Ucd": "UC Davis",
-        "Wtsi": "WTSI",
-    }
-)
-"""The names that IMPC's Solr uses for the laboratory codes (ILAR) in the centres' XML."""
-
-
-def centre_name(code: str) -> str:
-    """Return the name of the centre with this laboratory code; an unknown code is returned unchanged."""
-    return CENTRE_OF_ILAR_CODE.get(code, code)
-
-
-def is_known_centre(name: str) -> bool:
-    """Return whether `centre_name` returned a name, not an unknown code."""
-    return name in CENTRE_OF_ILAR_CODE.values()
 
 
 def specimen_id(sample: str | None, specimen: str | None, centre: str | None, external: str | None) -> str | None:

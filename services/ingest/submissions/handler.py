@@ -8,7 +8,8 @@ from xml.sax.handler import ContentHandler
 from xml.sax.xmlreader import AttributesNSImpl
 
 from services.common.errors import Rejected
-from services.ingest.submissions.content import Experiment, Medium, Value, centre_name
+from services.ingest.centres import centre_name
+from services.ingest.submissions.content import Experiment, Medium, Value
 
 
 @dataclass(slots=True)

@@ -70,7 +70,10 @@ class _SpuriousError(Exception):
 
 @dataclass(frozen=True)
 class _End:
-    """How a child ended: its signal or exit code, and its processor time since its last reply."""
+    """How a child ended: its signal or exit code, and its processor time since its last reply.
+
+    Its peak of memory is not known: Linux hands the parent's peak to a new program.
+    """
 
     status: int
     cpu_seconds: float

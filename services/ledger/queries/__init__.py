@@ -33,6 +33,7 @@ from services.ledger.queries.fates import (
     refused_images,
     unreadable_records,
 )
+from services.ledger.queries.identify import IdentifiedSpecimen, IdKind, find_specimen, specimen_named
 from services.ledger.queries.known import images_at_intake, known_centres, known_reasons
 from services.ledger.queries.rejections import (
     RejectionCount,
@@ -58,20 +59,25 @@ from services.ledger.queries.shadow import (
     shadowed_specimens,
 )
 from services.ledger.queries.specimens import (
-    IdentifiedSpecimen,
-    IdKind,
     ImageRecord,
     IncompleteCount,
     SpecimenHistory,
     SpecimenState,
-    find_specimen,
     incomplete_counts,
     incomplete_specimens,
     specimen_history,
     specimen_state,
 )
+from services.ledger.queries.withdrawals import (
+    AnnouncedView,
+    WithdrawalRecord,
+    announced_views,
+    call_withdrawals,
+    withdrawals,
+)
 
 __all__ = [
+    "AnnouncedView",
     "CallRecord",
     "CentreCount",
     "CohortProgress",
@@ -95,6 +101,9 @@ __all__ = [
     "StoredCall",
     "StoredImage",
     "UnreadableRecord",
+    "WithdrawalRecord",
+    "announced_views",
+    "call_withdrawals",
     "calls_after",
     "calls_of",
     "centre_counts",
@@ -124,8 +133,10 @@ __all__ = [
     "shadow_summaries",
     "shadowed_specimens",
     "specimen_history",
+    "specimen_named",
     "specimen_state",
     "specimens_after",
     "stored_calls",
     "unreadable_records",
+    "withdrawals",
 ]

@@ -19,7 +19,12 @@ _SELECTED: Final[LiteralString] = """
         select *, lead(call_id) over (
             partition by biological_sample_id
             order by preprocessing_generation, revision, activation, call_id
-        ) is null as current
+        ) is null and not exists (
+            select from call_withdrawal as later
+            where later.biological_sample_id = call.biological_sample_id
+              and (later.preprocessing_generation, later.revision, later.activation, later.call_id)
+                > (call.preprocessing_generation, call.revision, call.activation, call.call_id)
+        ) as current
         from call
     ) as ranked
     where (current or %(history)s)
@@ -72,7 +77,8 @@ def _stored(row: dict[str, Any]) -> StoredCall:
 class CallRecord:
     """A call in the ledger.
 
-    `sequence` is the cursor for `calls_after`. `current` is false once the specimen has a call of higher rank.
+    `sequence` is the cursor for `calls_after`. `current` is false once the specimen has a call of higher rank, or
+    has lost its call.
     """
 
     sequence: int

@@ -10,9 +10,10 @@ from services.common.topics import CALLS, SPECIMENS, TENSORS
 from services.ledger.database import Connection, mappings, rows
 
 Fate = Literal["called", "incomplete", "rejected", "skipped", "uncalled", "unseen"]
-"""`called`: a call uses it. `incomplete`: it has a view, but the specimen lacks a DV or a LAT view. `rejected`: the
-image or a set with its view was rejected. `skipped`: an image of another parameter (skull, paw, hip). `uncalled`: the
-views are complete, but no call uses this one. `unseen`: it has neither a view nor a rejection.
+"""`called`: a call uses it. `incomplete`: it has a view, but the specimen lacks a DV or a LAT view. `rejected`: no call
+uses it, and the image or a set with its view was rejected or withdrawn. `skipped`: an image of another parameter
+(skull, paw, hip). `uncalled`: the views are complete, but no call uses this one. `unseen`: it has neither a view nor a
+rejection.
 """
 
 # The view of the newest preprocessing generation decides. Without a recorded view (the ledger was rebuilt after the
@@ -55,6 +56,15 @@ refused as (
     select image_event_id, bool_or(source_topic = 'xray.views') as as_view
     from rejection where image_event_id in (select event_id from announced) group by image_event_id
 ),
+withheld as (
+    select distinct biological_sample_id, preprocessing_version, true as yes
+    from current_withdrawal where biological_sample_id in (select biological_sample_id from announced)
+),
+taken_out as (
+    select biological_sample_id, centre, image_sha256
+    from withdrawal where biological_sample_id in (select biological_sample_id from announced)
+    group by biological_sample_id, centre, image_sha256
+),
 fate as (
     select announced.event_id, announced.biological_sample_id, announced.centre, announced.announced_at,
         announced.kafka_partition, announced.kafka_offset, looked_at.preprocessing_version, looked_at.image_sha256,
@@ -63,6 +73,8 @@ fate as (
             when member.image_sha256 is not null then 'called'
             when looked_at.image_event_id is null and named.image_sha256 is not null then 'called'
             when refused_set.image_sha256 is not null or refused.as_view then 'rejected'
+            when taken_out.image_sha256 is not null then 'rejected'
+            when looked_at.image_event_id is not null and withheld.yes then 'rejected'
             when looked_at.image_event_id is not null and complete.yes is null then 'incomplete'
             when looked_at.image_event_id is not null then 'uncalled'
             when refused.image_event_id is not null then 'rejected'
@@ -73,6 +85,10 @@ fate as (
     left join complete using (biological_sample_id, preprocessing_version)
     left join member using (biological_sample_id, preprocessing_version, image_sha256)
     left join refused_set using (biological_sample_id, preprocessing_version, image_sha256)
+    left join withheld using (biological_sample_id, preprocessing_version)
+    left join taken_out
+        on taken_out.biological_sample_id = announced.biological_sample_id and taken_out.centre = announced.centre
+        and taken_out.image_sha256 = looked_at.image_sha256
     left join named
         on named.biological_sample_id = announced.biological_sample_id and named.image_sha256 = announced.sha256
     left join refused on refused.image_event_id = announced.event_id

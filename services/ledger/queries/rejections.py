@@ -25,8 +25,8 @@ class RejectionCount:
 class RejectionSummary:
     """A rejection without the original; `original_bytes` is its size, None when the record had no value.
 
-    `file_name` is the one that the announcement of the image gives, if it gives one. `details` holds what was measured
-    and the limits.
+    `file_name` is the one that the announcement of the image gives, else the last part of its address. `details` holds
+    what was measured and the limits.
     """
 
     rejection_id: str
@@ -74,7 +74,8 @@ def rejections(
     query = """
         select rejection_id, stage, reason, words, biological_sample_id, centre, image_event_id, source_topic,
                source_partition, source_offset, octet_length(original) as original_bytes, produced_at, recorded_at,
-               (select metadata ->> 'file_name' from image where event_id = image_event_id) as file_name, details
+               (select coalesce(metadata ->> 'file_name', regexp_replace(image_uri, '^.*/', ''))
+                from image where event_id = image_event_id) as file_name, details
         from rejection
         where (%(reason)s::text is null or reason = %(reason)s)
           and (%(stage)s::text is null or stage = %(stage)s)

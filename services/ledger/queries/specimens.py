@@ -1,36 +1,32 @@
-"""Specimens: the state of one, its whole history, the incomplete ones, and the specimen that an id leads to."""
+"""Specimens: the state of one, its whole history, and the incomplete ones."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from services.common.errors import Rejected
-from services.common.events import ImageEvent, ViewReady
+from services.common.events import CallWithdrawal, ImageEvent, ViewReady
 from services.ledger.database import Connection, mappings, rows
 from services.ledger.queries.calls import CallRecord, calls_of
 from services.ledger.queries.rejections import RejectionSummary, rejections
 from services.ledger.queries.reviews import ReviewRecord, reviews
-
-IdKind = Literal["specimen", "event", "image", "call", "review", "rejection"]
-_DIGEST: Final = re.compile(r"[0-9a-f]{6,64}")
-_MOST: Final = 5
+from services.ledger.queries.withdrawals import WithdrawalRecord, call_withdrawals, withdrawals
 
 
 @dataclass(frozen=True)
 class SpecimenState:
     """The state of a specimen.
 
-    `state` is `incomplete` (no DV and LAT of one preprocessing version yet), `complete` (both, no call recorded) or
-    `called`. `since` is the time of its announcement, of the completing image's announcement or of the current call.
+    `state` is `incomplete` (no DV and LAT of one preprocessing version yet), `complete` (both, no call recorded),
+    `called` or `withdrawn` (it has lost its call, see `call_withdrawal`). `since` is the time of its announcement, of
+    the completing image's announcement, of the current call or of the loss.
     `images` counts announced images, `skipped` those of other parameters (skull, paw, hip). The views are those of the
     newest preprocessing generation. `rejected` counts rejections that name the specimen.
     """
 
     biological_sample_id: str
     centre: str
-    state: Literal["incomplete", "complete", "called"]
+    state: Literal["incomplete", "complete", "called", "withdrawn"]
     since: datetime
     announced_at: datetime
     complete_since: datetime | None
@@ -59,7 +55,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class SpecimenHistory:
-    """All rows of one specimen; `state` is None when only rejections or reviews name it."""
+    """All rows of one specimen; `state` is None when only rejections, reviews or withdrawals name it."""
 
     state: SpecimenState | None
     images: tuple[ImageRecord, ...]
@@ -67,6 +63,8 @@ class SpecimenHistory:
     calls: tuple[CallRecord, ...]
     rejections: tuple[RejectionSummary, ...]
     reviews: tuple[ReviewRecord, ...] = ()
+    withdrawals: tuple[WithdrawalRecord, ...] = ()
+    call_withdrawals: tuple[CallWithdrawal, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,6 @@ class IncompleteCount:
     centre: str
     specimens: int
     oldest: datetime
-
-
-@dataclass(frozen=True)
-class IdentifiedSpecimen:
-    """The specimen that an id leads to (None for a rejected record that names none), and the kind of the id."""
-
-    kind: IdKind
-    biological_sample_id: str | None
 
 
 def specimen_state(connection: Connection, biological_sample_id: str) -> SpecimenState | None:
@@ -127,24 +117,11 @@ def specimen_history(
         tuple(calls_of(connection, biological_sample_id)),
         tuple(rejections(connection, biological_sample_id=biological_sample_id, limit=most_rejections)),
         tuple(reviews(connection, biological_sample_id=biological_sample_id)),
+        tuple(withdrawals(connection, biological_sample_id)),
+        tuple(call_withdrawals(connection, biological_sample_id)),
     )
-    return history if history.state or history.rejections or history.reviews else None
-
-
-def find_specimen(connection: Connection, text: str) -> IdentifiedSpecimen | None:
-    """Find the specimen with exactly this id, else the one of a digest that starts with it; None when neither exists.
-
-    Raises Rejected(`id_ambiguous`) when it leads to several specimens.
-    """
-    query = "select 'specimen' as kind, biological_sample_id from specimen where biological_sample_id = %(text)s"
-    found = rows(connection, IdentifiedSpecimen, query, text=text)
-    if not found and _DIGEST.fullmatch(text):
-        found = _by_digest(connection, text)
-    specimens = sorted({one.biological_sample_id or "(no specimen)" for one in found})
-    if len(specimens) > 1:
-        listing = ", ".join(specimens[:_MOST]) + (", ..." if len(specimens) > _MOST else "")
-        raise Rejected("id_ambiguous", f"{text!r} leads to several specimens: {listing}")
-    return found[0] if found else None
+    known = history.state or history.rejections or history.reviews or history.withdrawals
+    return history if known else None
 
 
 def _images(connection: Connection, biological_sample_id: str) -> tuple[ImageRecord, ...]:
@@ -163,22 +140,3 @@ def _views(connection: Connection, biological_sample_id: str) -> tuple[ViewReady
         order by preprocessing_generation desc, view, image_sha256
     """
     return tuple(ViewReady.model_validate(row) for row in mappings(connection, query, specimen=biological_sample_id))
-
-
-def _by_digest(connection: Connection, beginning: str) -> list[IdentifiedSpecimen]:
-    query = """
-        select 'event' as kind, biological_sample_id from image where starts_with(event_id, %(beginning)s)
-        union all
-        select 'image', biological_sample_id from image where starts_with(sha256, %(beginning)s)
-        union all
-        select 'image', biological_sample_id from view where starts_with(image_sha256, %(beginning)s)
-        union all
-        select 'call', biological_sample_id from call where starts_with(call_id, %(beginning)s)
-        union all
-        select 'review', biological_sample_id from review where starts_with(review_id, %(beginning)s)
-        union all
-        select 'rejection', biological_sample_id from rejection
-        where starts_with(rejection_id, %(beginning)s) or starts_with(image_event_id, %(beginning)s)
-        limit 100
-    """
-    return rows(connection, IdentifiedSpecimen, query, beginning=beginning)

@@ -14,6 +14,8 @@ from kafka import TopicPartition
 
 from services.common.errors import Rejected
 from services.common.events import (
+    CallWithdrawal,
+    Event,
     ImageEvent,
     PhenotypeCall,
     Rejection,
@@ -25,18 +27,14 @@ from services.common.events import (
 from services.common.kafka.clients import administrator, reader
 from services.common.kafka.reading import OffsetRange, Offsets, partitions_of, read
 from services.common.settings import ServiceSettings
-from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, SPECIMENS, TENSORS, VIEWS
+from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, SPECIMENS, TENSORS, VIEWS, WITHDRAWN
 from services.common.topology import ASSEMBLER, INTAKE, SINK, STAGES
 
 _READ: Final = tuple(
-    (service.name, topic) for service in STAGES for topic in service.inputs if topic not in (SHADOW, REVIEWS)
+    (service.name, topic) for service in STAGES for topic in service.inputs if topic not in (SHADOW, REVIEWS, WITHDRAWN)
 )
 """Each service with the topics that it reads, except those that show nothing about the outcome of an image."""
-_SETS: Final[dict[str, type[SpecimenReady] | type[TensorReady] | type[PhenotypeCall]]] = {
-    SPECIMENS.name: SpecimenReady,
-    TENSORS.name: TensorReady,
-    CALLS.name: PhenotypeCall,
-}
+_SETS: Final = {topic.name: topic for topic in (SPECIMENS, TENSORS, CALLS)}
 RecordLocation = tuple[int, int]
 """Partition and offset on `xray.images`."""
 
@@ -53,9 +51,13 @@ class Announcement:
 
 @dataclass
 class InFlight:
-    """Unread records between the services: images by event, specimens whose views wait, sets of views, rejections."""
+    """Unread records between the services: images by event, specimens whose views wait, sets of views, rejections.
+
+    `parked` are the images on retry topics: they wait for their source.
+    """
 
     events: set[str] = field(default_factory=set)
+    parked: set[str] = field(default_factory=set)
     specimens: set[tuple[str, str]] = field(default_factory=set)
     members: set[tuple[str, str, str]] = field(default_factory=set)
     refused_specimens: set[str] = field(default_factory=set)
@@ -170,15 +172,20 @@ def _note(found: InFlight, record: Any, *, waits_for_assembler: bool) -> None:
         found.events.add(view.image_event_id)
         if waits_for_assembler:
             found.specimens.add((view.biological_sample_id, view.preprocessing_version))
+    elif record.topic in INTAKE.delays:
+        found.parked.add(parse_event(ImageEvent, record.value).event_id)
     elif record.topic == REJECTED.name:
         _note_rejection(found, parse_event(Rejection, record.value))
     else:
-        _note_set(found, parse_event(_SETS[record.topic], record.value))
+        _note_set(found, _SETS[record.topic].parse(record.value))
 
 
-def _note_set(found: InFlight, event: SpecimenReady | TensorReady | PhenotypeCall) -> None:
-    name, version = event.biological_sample_id, event.preprocessing_version
-    found.members |= {(name, version, view.image_sha256) for view in event.views}
+def _note_set(found: InFlight, event: Event) -> None:
+    if isinstance(event, SpecimenReady | TensorReady | PhenotypeCall):
+        name, version = event.biological_sample_id, event.preprocessing_version
+        found.members |= {(name, version, view.image_sha256) for view in event.views}
+    elif isinstance(event, CallWithdrawal):
+        found.specimens.add((event.biological_sample_id, event.preprocessing_version))
 
 
 def _note_rejection(found: InFlight, rejection: Rejection) -> None:

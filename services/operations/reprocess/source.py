@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from services.assembler.members import MOST_OBJECTS, read_set
 from services.common.errors import Rejected
 from services.common.events import ImageEvent, PhenotypeCall, TensorReady
 from services.common.events.base import now
-from services.common.keys import parse_view_key, specimen_prefix
+from services.common.keys import specimen_prefix
 from services.common.preprocessing import GENERATION, TENSOR_SIDE, VERSION
 from services.common.reprocess import Headers, reprocess_headers
 from services.common.store import ObjectStore
@@ -131,11 +132,11 @@ def tensor_of(call: PhenotypeCall) -> TensorReady:
 
 
 def has_grown(store: ObjectStore, found: SpecimenStatus) -> bool:
-    """Return whether intake has stored a view that the current call is not based on: a newer revision is in flight."""
+    """Return whether a view or a withdrawal is stored that the current call does not cover: a revision is in flight."""
     if found.revision is None:
         return False
-    listed = store.keys(specimen_prefix(VERSION, found.biological_sample_id))
-    return sum(parse_view_key(key) is not None for key in listed) > found.revision
+    listed = store.keys(specimen_prefix(found.biological_sample_id), MOST_OBJECTS)
+    return read_set(listed, VERSION).revision > found.revision
 
 
 def _found_images(one: KnownSpecimen, publications: Sequence[Publication]) -> SpecimenStatus:

@@ -9,7 +9,7 @@ from kafka import TopicPartition
 from kafka.partitioner.default import murmur2
 
 from services.common.errors import Rejected
-from services.common.events import Event, parse_event
+from services.common.events import Event
 from services.common.kafka.clients import reader
 from services.common.kafka.reading import OffsetRange, partitions_of, read
 from services.common.settings import Settings
@@ -94,7 +94,7 @@ def _records_of(records: Iterable[Any], specimen: str, topic: Topic) -> Iterator
         if record.key != specimen.encode():
             continue
         try:
-            event = parse_event(topic.event, record.value)
+            event = topic.parse(record.value)
         except Rejected:
             continue
         at = datetime.fromtimestamp(record.timestamp / 1000, UTC)

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.common.events import ImageEvent, PhenotypeCall, Rejection, SpecimenReady, TensorReady, ViewReady
+from services.common.events import (
+    CallWithdrawal,
+    ImageEvent,
+    PhenotypeCall,
+    Rejection,
+    SpecimenReady,
+    TensorReady,
+    ViewReady,
+)
 from services.common.events.summary import describe_call, describe_review
 from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS, Topic
 from services.ledger.queries import RejectionSummary, SpecimenHistory
@@ -13,6 +21,8 @@ from services.operations.trace.records import TraceRecord, Window
 
 _PUBLISHED: Final = timedelta(minutes=1)
 """An event is published at most this long after it was produced."""
+_PASSED_ON: Final = {SPECIMENS.name: "assembler", TENSORS.name: "fuser", CALLS.name: "classifier"}
+"""The service that writes the loss of a call to each topic."""
 _WAITING: Final = timedelta(hours=1)
 """How long after a view without a call its set of views is searched for."""
 
@@ -34,6 +44,8 @@ def windows(history: SpecimenHistory) -> list[tuple[Topic, list[Window]]]:
     calls = [record.call for record in history.calls]
     used = {(call.preprocessing_version, view.image_sha256) for call in calls for view in call.views}
     sets: list[Window] = [(call.announced_at, call.produced_at + _PUBLISHED) for call in calls]
+    lost = [(one.produced_at, one.produced_at + _WAITING) for one in history.call_withdrawals]
+    sets += lost
     sets += [
         (view.produced_at, view.produced_at + _WAITING)
         for view in history.views
@@ -43,7 +55,7 @@ def windows(history: SpecimenHistory) -> list[tuple[Topic, list[Window]]]:
         (VIEWS, [(view.produced_at, view.produced_at + _PUBLISHED) for view in history.views]),
         (SPECIMENS, sets),
         (TENSORS, sets),
-        (CALLS, [(call.produced_at, call.produced_at + _PUBLISHED) for call in calls]),
+        (CALLS, [*((call.produced_at, call.produced_at + _PUBLISHED) for call in calls), *lost]),
         (REJECTED, [(one.produced_at, one.produced_at + _PUBLISHED) for one in history.rejections]),
     ]
 
@@ -62,7 +74,7 @@ def _announced(history: SpecimenHistory) -> Iterator[TraceStep]:
 
 def _image(event: ImageEvent, at: datetime, where: str) -> TraceStep:
     picture = f", picture {event.sha256[:12]}" if event.sha256 else ""
-    name = event.metadata.get("file_name", event.image_uri)
+    name = event.metadata.get("file_name", event.shown_uri)
     return TraceStep(at, "centre", f"announced {event.parameter_stable_id}{picture}: {name}", event.event_id, where)
 
 
@@ -74,6 +86,10 @@ def _recorded(history: SpecimenHistory) -> Iterator[TraceStep]:
         review = one_review.review
         what = f"reviewed by {review.who}: {describe_review(review)}" + (f" ({review.note})" if review.note else "")
         yield TraceStep(review.reviewed_at, "curator", what, one_review.review_id)
+    for one_withdrawal in history.withdrawals:
+        gone = one_withdrawal.withdrawal
+        what = f"{gone.view or 'DV and LAT'} of {gone.image_sha256[:12]} withdrawn by {gone.who}: {gone.reason}"
+        yield TraceStep(gone.withdrawn_at, gone.centre, what, one_withdrawal.withdrawal_id)
     for one in history.rejections:
         yield TraceStep(one.recorded_at, "sink", "rejection recorded in the ledger", one.rejection_id)
 
@@ -87,12 +103,15 @@ def _expired(history: SpecimenHistory, records: Sequence[TraceRecord]) -> Iterat
     for call in history.calls:
         if call.call.call_id not in seen:
             yield _call(call.call, None)
+    for lost in history.call_withdrawals:
+        if lost.call_id not in seen:
+            yield _call_withdrawal(lost, CALLS.name, None)
     for one in history.rejections:
         if one.rejection_id not in seen:
             yield _rejection(one, None)
 
 
-def step_of(record: TraceRecord) -> TraceStep:
+def step_of(record: TraceRecord) -> TraceStep:  # noqa: PLR0911 - one per event
     """Return the step that a record documents."""
     event = record.event
     where = f"{record.topic}/{record.partition}/{record.offset}"
@@ -110,6 +129,8 @@ def step_of(record: TraceRecord) -> TraceStep:
             return TraceStep(event.produced_at, "fuser", what, f"revision {event.revision}", where, event.tensor_key)
         case PhenotypeCall():
             return _call(event, where)
+        case CallWithdrawal():
+            return _call_withdrawal(event, record.topic, where)
         case Rejection():
             return _rejection(event, where)
     msg = f"{type(event).__name__} is not a step of a specimen"
@@ -131,6 +152,11 @@ def _call(call: PhenotypeCall, where: str | None) -> TraceStep:
     models = ", ".join(f"{model.model} {model.version}" for model in call.models)
     what = f"called {describe_call(call)} at revision {call.revision} by {models}, activation {call.activation}"
     return TraceStep(call.produced_at, "classifier", what, call.call_id, where, call.tensor_key)
+
+
+def _call_withdrawal(event: CallWithdrawal, topic: str, where: str | None) -> TraceStep:
+    what = f"no call from revision {event.revision} on: {event.reason}"
+    return TraceStep(event.produced_at, _PASSED_ON[topic], what, event.call_id, where)
 
 
 def object_keys(history: SpecimenHistory) -> Mapping[str, str]:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.grafana.__main__ import FOLDER, generated
-from deploy.grafana.build import SOURCE
+from deploy.grafana.__main__ import FOLDER, SOURCE, generated
 from deploy.grafana.screen import COLUMNS
 from deploy.grafana.screens import SCREENS
 from tests.deploy.compose_file import CLONE, services

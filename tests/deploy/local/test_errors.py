@@ -31,6 +31,7 @@ def test_the_message_has_all_four_parts(tmp_path: Path) -> None:
         ("java.io.IOException: No space left on device", "free some disk space"),
         ("java.lang.OutOfMemoryError: Java heap space", "free some memory"),
         ("error: Failed to fetch: `numpy`", "check the network"),
+        ("the jars in /cache are not those pinned in pins: a.jar", "delete the folder /cache and run `xray stack up`"),
     ],
 )
 def test_known_causes_get_their_own_remedy(tmp_path: Path, line: str, remedy: str) -> None:
@@ -39,7 +40,7 @@ def test_known_causes_get_their_own_remedy(tmp_path: Path, line: str, remedy: st
     assert remedy in failure("server", "died", log).remedy
 
 
-def test_no_log_no_quote(tmp_path: Path) -> None:
+def test_without_a_log_nothing_is_quoted(tmp_path: Path) -> None:
     error = failure("kafka", "died", tmp_path / "none.log")
     assert error.last_lines == ()
     assert "last lines" not in str(error)

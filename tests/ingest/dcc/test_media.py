@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected
+from services.common.sources.uri import ImageUri
 from services.ingest.dcc.plan import RemoteMedia, locate
 from services.ingest.push.image import LocalFile
 
 
-def never(uri: str) -> bytes:
+def never(uri: ImageUri) -> bytes:
     raise AssertionError(uri)
 
 
@@ -68,6 +69,8 @@ def test_an_absolute_path_elsewhere_is_refused(folder: Path) -> None:
         ("ftp://images/image.jpg", "media_missing"),
         ("http://centre.org/none.dcm", "media_missing"),
         ("https://[centre/none.dcm", "media_uri"),
+        ("https://127.0.0.1:80\\@centre/none.dcm", "media_uri"),
+        ("s3://scans/./none.dcm", "media_uri"),
         ("a\0b", "media_missing"),
     ],
 )
@@ -79,6 +82,6 @@ def test_missing_media_and_invalid_uris_are_refused(folder: Path, uri: str, reas
 
 def test_other_buckets_and_https_are_fetched(folder: Path) -> None:
     for uri in ("s3://scans/7/dv.dcm", "https://centre.org/7/dv.dcm"):
-        source = locate(uri, folder, str.encode)
+        source = locate(uri, folder, lambda parsed: str(parsed).encode())
         assert isinstance(source, RemoteMedia)
         assert (source.file_name, source.read(), source.fingerprint()) == ("dv.dcm", uri.encode(), (uri,))

@@ -21,6 +21,9 @@ from tests.ingest.submissions.submissions import experiment, medium, submission
         (["--dcc"], "PATHS"),
         (["--dcc", "a.xml", "--centre", "JAX"], "--dcc"),
         (["--dcc", "a.xml", "--manifest", "m.csv"], "--dcc"),
+        (["--dcc", "a.xml", "--new-centre"], "--dcc"),
+        (["scans", "--centre", "JAX", "--wait", "--dry-run"], "--wait"),
+        (["scans", "--write-manifest", "new.csv", "--wait"], "--wait"),
         (["--dcc", "a.xml", "--media", "nowhere"], "--media"),
         (["--dcc", "a.xml", "--specimen-from", "(?P<specimen>.)"], "--dcc"),
         (["--dcc", "a.xml", "--write-manifest", "new.csv"], "--dcc"),
@@ -45,6 +48,36 @@ def test_a_missing_submission_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     answer = CliRunner().invoke(app, ["push", "--dcc", "--dry-run", "none.xml"])
     assert answer.exit_code == 1
     assert "failed none.xml: No such file or directory (unreadable_source)" in answer.stderr
+
+
+@pytest.mark.parametrize("command", [["push", "scans"], ["backfill", "--dry-run"]])
+@pytest.mark.parametrize(
+    ("centre", "suggestion"),
+    [("Harwell", "did you mean MRC Harwell?"), ("jax", "did you mean JAX?"), ("Zentrum", "known are BCM, ")],
+)
+def test_an_unknown_centre_is_refused_with_the_closest_names(
+    command: list[str], centre: str, suggestion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XRAY_POSTGRES_DSN", "postgresql://xray@127.0.0.1:1/xray")
+    answer = CliRunner().invoke(app, [*command, "--centre", centre])
+    assert answer.exit_code == 2
+    shown = " ".join(answer.stderr.split())
+    assert f"centre {centre!r} is unknown; {suggestion}" in shown
+    assert "(--new-centre confirms a new one)" in shown
+
+
+@pytest.mark.parametrize("confirmed", [["Harwell", "--new-centre"], ["MRC Harwell"], ["MARC"], ["Demo JAX"]])
+def test_a_confirmed_centre_of_impc_or_of_the_demo_is_accepted(confirmed: list[str], tmp_path: Path) -> None:
+    write_picture(tmp_path / "7_DV.png")
+    answer = push(tmp_path, "--specimen", "7", "--dry-run", "--centre", *confirmed)
+    assert (answer.exit_code, answer.stderr) == (0, "1 to push\n")
+
+
+def test_a_centre_that_the_ledger_knows_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.cli.options._centres_of_the_ledger", lambda: {"Lab 7"})
+    write_picture(tmp_path / "7_DV.png")
+    assert push(tmp_path, "--specimen", "7", "--dry-run", "--centre", "Lab 7").exit_code == 0
+    assert "did you mean Lab 7" in " ".join(push(tmp_path, "--centre", "Lab7").stderr.split())
 
 
 def push(*arguments: object) -> Result:

@@ -9,7 +9,7 @@ from services.common.labels import CALL_LABELS
 from services.intake.settings import Limits
 from services.intake.standardise import standardise
 from training.datasets.bone_truth import CHANNELS, KINDS, REGIONS, SIDE, Maps, bone_truth
-from training.simulation.files.encode import encode
+from training.simulation.files import encode
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
 

@@ -78,7 +78,7 @@ def test_a_tensor_that_does_not_match_its_line_is_refused(tmp_path: Path) -> Non
         check_tensors(store)
 
 
-def test_new_folder_and_line_cut_by_a_crash_are_sound(tmp_path: Path) -> None:
+def test_a_new_folder_and_a_line_cut_by_a_crash_pass_the_check(tmp_path: Path) -> None:
     check_folder(tmp_path / "new", RECIPE)
     _made(tmp_path)
     lines = tmp_path / "specimens.jsonl"

@@ -31,7 +31,7 @@ def _pictures(level: int) -> SpecimenArrays:
     return SpecimenArrays(*(np.full(shape, level, dtype=np.uint8) for shape in shapes))
 
 
-def test_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_training_continues_where_it_stopped(tmp_path: Path) -> None:
     _filled(tmp_path, 3)
     again = SetFolder(tmp_path, RECIPE)
     assert again.missing() == list(range(3, 40))
@@ -62,7 +62,7 @@ def test_parts_share_no_specimen_and_cover_all(tmp_path: Path) -> None:
     assert sum(map(len, rows)) == 40
 
 
-def test_part_depends_on_the_id_alone_and_shares_are_70_20_10() -> None:
+def test_the_part_depends_only_on_the_id_and_shares_are_70_20_10() -> None:
     parts = [part_of(str(number)) for number in range(5000)]
     assert abs(parts.count("train") / 5000 - 0.7) < 0.03
     assert abs(parts.count("validation") / 5000 - 0.2) < 0.03
@@ -111,7 +111,7 @@ def test_digest_does_not_depend_on_the_order_of_making(tmp_path: Path) -> None:
     assert forward.digest() == backward.digest()
 
 
-def test_single_view_hides_the_other_and_the_blended_edges(tmp_path: Path) -> None:
+def test_a_single_view_hides_the_other_view_and_the_blended_edges(tmp_path: Path) -> None:
     store = _filled(tmp_path, 40)
     both = store.subset("train")
     lateral = store.subset("train", "LAT")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from services.common.labels import LABEL_ORDER, LEVEL2, LEVEL3, PARENTS
-from training.datasets.missing import Labels
+from training.datasets.arrays import Labels
 from training.metrics.decisions import parent_columns
 from training.metrics.predictions import Numbers, PredictionOrigin, Predictions
 

@@ -86,7 +86,7 @@ def test_the_same_files_in_any_order_give_the_same_folder(files: list[Path], rep
     assert _content(tmp_path) == before
 
 
-def test_an_earlier_reports_pictures_do_not_stay(files: list[Path], report: Path, tmp_path: Path) -> None:
+def test_pictures_of_an_earlier_report_are_removed(files: list[Path], report: Path, tmp_path: Path) -> None:
     (tmp_path / "report.md").write_text("![Old](roc-old.png)\n![Far](../far.png)\n", encoding="utf-8")
     for name in ("roc-old.png", "mine.png"):
         (tmp_path / name).write_bytes(PNG)

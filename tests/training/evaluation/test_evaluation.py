@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import MISSING, scored
+from training.datasets.arrays import MISSING, scored
 from training.datasets.store import Subset
 from training.evaluation.evaluate import (
     DEFAULT,
@@ -16,10 +16,10 @@ from training.evaluation.evaluate import (
     judge_consensus,
     matthews,
 )
-from training.evaluation.report import BEGIN, END, TrainingReport, as_markdown, update_page
+from training.evaluation.run import BEGIN, END, TrainingReport, as_markdown, update_page
 from training.metrics.figures import figures
 from training.metrics.ranking import auc
-from training.models.calibration import Calibration
+from training.models.output import Calibration
 
 
 def _labels(count: int) -> np.ndarray:

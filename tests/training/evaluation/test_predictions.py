@@ -27,7 +27,7 @@ def _same(first: Predictions, second: Predictions) -> None:
         np.testing.assert_equal(getattr(first, field.name), getattr(second, field.name))
 
 
-def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+def test_saved_results_are_read_back_unchanged(tmp_path: Path) -> None:
     made = predictions(specimens=40)
     known = _changed(made.known, (slice(3, 9), SPINE), False)
     made = replace(made, known=known, labels=np.where(known, made.labels, 0).astype(np.uint8))
@@ -61,7 +61,7 @@ def test_specimens_are_sorted_when_read(tmp_path: Path) -> None:
         ("severity", 1, np.inf, "not_finite", "severity"),
     ],
 )
-def test_bad_values_are_refused(name: str, place: Any, value: float, reason: str, message: str) -> None:
+def test_values_out_of_range_are_refused(name: str, place: Any, value: float, reason: str, message: str) -> None:
     made = predictions(specimens=10)
     with pytest.raises(Rejected, match=message) as refusal:
         replace(made, **{name: _changed(getattr(made, name), place, value)})
@@ -78,20 +78,20 @@ def test_wrong_shapes_are_refused(name: str) -> None:
     assert refusal.value.reason == "wrong_shape"
 
 
-def test_thirteen_columns_are_refused() -> None:
+def test_labels_with_thirteen_columns_are_refused() -> None:
     made = predictions(specimens=10)
     with pytest.raises(Rejected, match=r"served has shape \[10, 13\], not \[10, 14\]"):
         replace(made, served=made.served[:, 1:])
 
 
-def test_a_specimen_twice_is_refused() -> None:
+def test_a_duplicate_specimen_is_refused() -> None:
     made = predictions(specimens=4)
     with pytest.raises(Rejected, match="such as 'A'") as refusal:
         replace(made, specimens=("A", "B", "A", "C"))
     assert refusal.value.reason == "duplicate_specimen"
 
 
-def test_nothing_is_refused() -> None:
+def test_predictions_without_specimens_are_refused() -> None:
     made = _complete(2)
     empty = {field.name: getattr(made, field.name)[:0] for field in fields(made) if field.name != "origin"}
     with pytest.raises(Rejected, match="no specimens"):

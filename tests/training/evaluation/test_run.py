@@ -13,7 +13,7 @@ from training.evaluation.evaluate import EvaluatedBackbone, consensus, judge_con
 from training.evaluation.parquet import load
 from training.evaluation.run import training_prevalence, write_predictions
 from training.metrics.figures import figures
-from training.models.calibration import Calibration
+from training.models.output import Calibration
 from training.train.configuration import CONFIGURATIONS
 
 FIRST_SEED = 500

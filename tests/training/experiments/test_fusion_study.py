@@ -2,10 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
-from services.cli.train.combine import app
+from services.cli.train.experiments import combine
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
 from training.datasets.bone_truth import CHANNELS, SIDE
@@ -13,6 +14,9 @@ from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen, Subset
 from training.evaluation.parquet import load
 from training.experiments.view_fusion import METHODS, LabelRegressions, leave_centre_out_logits
+
+app = typer.Typer()
+app.command()(combine)
 
 SPECIMENS = 150
 TENSOR_SIDE = 32
@@ -55,7 +59,7 @@ def test_a_folder_without_a_training_set_is_named(tmp_path: Path) -> None:
     assert "holds no training set" in result.output
 
 
-def test_a_centre_that_is_left_out_is_not_learnt_from() -> None:
+def test_a_centre_left_out_is_not_used_in_training() -> None:
     """The feature equals the label at JAX and its opposite at BCM."""
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, size=(200, len(LABEL_ORDER)), dtype=np.uint8)
@@ -67,7 +71,7 @@ def test_a_centre_that_is_left_out_is_not_learnt_from() -> None:
     assert roc_auc_score(labels[:, 0], logits[:, 0]) < 0.1
 
 
-def test_regressions_find_what_can_be_found_among_the_abnormal() -> None:
+def test_regressions_separate_a_label_among_the_abnormal() -> None:
     random = np.random.default_rng(0)
     features = random.normal(size=(400, 6)).astype(np.float32)
     labels = np.zeros((400, len(LABEL_ORDER)), dtype=np.uint8)

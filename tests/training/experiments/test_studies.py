@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from services.cli.train import experiments
 from services.cli.train.models import app as train
-from services.cli.train.study import app
-from services.cli.train.variants import app as variants
 from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository
 from training.datasets.bone_truth import CHANNELS, SIDE
@@ -31,6 +31,10 @@ from training.train.configuration import CONFIGURATIONS
 from training.train.run import TrainingRun, training_recipe, unseen_recipe
 
 pytestmark = pytest.mark.integration
+
+app, variants = typer.Typer(), typer.Typer()
+app.command()(experiments.study)
+variants.command()(experiments.variants)
 
 SPECIMENS = 900
 BALANCED = 500
@@ -112,7 +116,7 @@ def _times(folder: Path, pattern: str = "*") -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in folder.glob(pattern)}
 
 
-def test_study_trains_judges_and_does_nothing_twice(runs: Path) -> None:
+def test_a_study_trains_evaluates_and_repeats_nothing(runs: Path) -> None:
     command = _tiny(runs, "--seeds", "1", "--input", "LAT")
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 0, first.output
@@ -173,7 +177,7 @@ def test_variants_lead_from_the_papers_protocol_to_what_is_served(runs: Path, tm
     assert after[lost] > kept[lost]
 
 
-def test_models_that_learnt_from_a_share_are_exported_and_lie_apart(runs: Path) -> None:
+def test_models_trained_on_a_share_are_exported_to_a_separate_folder(runs: Path) -> None:
     done = CliRunner().invoke(train, _tiny(runs, "--share", "0.99", "--version", "2"))
     assert done.exit_code == 0, done.output
     own = runs / "tiny" / "share-0.99"
@@ -186,7 +190,7 @@ def test_models_that_learnt_from_a_share_are_exported_and_lie_apart(runs: Path) 
         assert card.data == "99% of 900 specimens simulated from seed 2000000000"
 
 
-def test_bodies_of_a_repository_are_judged_as_they_are_and_replace_no_others(runs: Path, tmp_path: Path) -> None:
+def test_bodies_of_a_repository_are_evaluated_unchanged_and_replace_no_others(runs: Path, tmp_path: Path) -> None:
     repository, trained = tmp_path / "repository", runs / "tiny"
     assert CliRunner().invoke(train, _tiny(runs, "--repository", str(repository))).exit_code == 0
     _link_data(runs, tmp_path)
@@ -207,7 +211,7 @@ def test_bodies_of_a_repository_are_judged_as_they_are_and_replace_no_others(run
     assert (others / "final.ckpt").read_bytes() == kept
 
 
-def test_finer_models_go_on_with_the_trained_ones_and_lie_apart(runs: Path) -> None:
+def test_models_of_higher_resolution_continue_the_trained_ones_and_are_stored_separately(runs: Path) -> None:
     done = CliRunner().invoke(train, _tiny(runs, config="tiny-448"))
     assert done.exit_code == 0, done.output
     own = runs / "tiny-448"
@@ -219,7 +223,7 @@ def test_finer_models_go_on_with_the_trained_ones_and_lie_apart(runs: Path) -> N
         assert inspect(ModelRepository(own / "model_repository"), name, 1).card.tensor_side == 448
 
 
-def test_a_study_of_models_that_go_on_with_others_finds_them(runs: Path) -> None:
+def test_a_study_of_models_that_continue_others_finds_those(runs: Path) -> None:
     done = CliRunner().invoke(app, _tiny(runs, "--seeds", "1", "--input", "LAT", config="tiny-on"))
     assert done.exit_code == 0, done.output
     predictions = load(runs / "tiny-on" / "study" / "LAT-1" / "predictions-convnext.parquet")
@@ -227,7 +231,7 @@ def test_a_study_of_models_that_go_on_with_others_finds_them(runs: Path) -> None
 
 
 @pytest.mark.parametrize("options", [(), ("--share", "0.99")])
-def test_models_to_go_on_with_that_were_not_trained_are_named(
+def test_models_to_continue_that_were_not_trained_are_named(
     runs: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     _link_data(runs, tmp_path)

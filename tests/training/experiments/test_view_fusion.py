@@ -11,7 +11,7 @@ def _views(seed: int = 0, specimens: int = 2) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_way_makes_a_picture_of_three_channels_of_each_specimen_by_itself(name: str) -> None:
+def test_every_method_makes_a_picture_of_three_channels_from_each_specimen_alone(name: str) -> None:
     views = _views()
     made = METHODS[name](views)
     assert made.shape == (2, 3, SIDE, SIDE)
@@ -21,7 +21,7 @@ def test_every_way_makes_a_picture_of_three_channels_of_each_specimen_by_itself(
 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("grey", [0, 255])
-def test_blank_views_do_no_harm(name: str, grey: int) -> None:
+def test_blank_views_give_finite_results(name: str, grey: int) -> None:
     made = METHODS[name](np.full((1, 2, SIDE, SIDE), grey, dtype=np.uint8))
     assert made[0, 0].min() == made[0, 0].max() == grey
 

@@ -11,8 +11,8 @@ import torch
 from services.common.labels import LABEL_ORDER, LEVEL3, PARENTS
 from services.common.preprocessing import VIEW_SIDE
 from tests.training.evaluation.cohort import CENTRES, origin
+from training.datasets.arrays import Labels
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.missing import Labels
 from training.datasets.recipe import Recipe, part_of
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.evaluation.parquet import save

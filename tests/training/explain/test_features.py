@@ -15,7 +15,7 @@ def test_a_centre_that_shows_in_the_features_is_found() -> None:
     assert (found.centres, found.specimens, found.chance) == (3, 120, 1 / 3)
 
 
-def test_noise_gives_no_centre_away() -> None:
+def test_noise_does_not_reveal_the_centre() -> None:
     features = np.random.default_rng(1).normal(size=(120, 10)).astype(np.float32)
     found = centre_from_features(features, CENTRES)
     assert found is not None

@@ -63,7 +63,7 @@ def test_heat_is_where_the_label_is_read_and_in_units_of_its_logit() -> None:
     assert first[0, 0, 2:].max() == first[0, 0, :, 2:].max() == 0
 
 
-def test_what_speaks_against_a_label_is_no_heat() -> None:
+def test_evidence_against_a_label_gives_no_heat() -> None:
     model = Spots()
     (heat,), _ = grad_cam(model, [_layer(model.second)], _images()[2:], np.array([2]))
     assert heat.max() == 0
@@ -82,7 +82,7 @@ def test_a_layer_that_sees_each_view_gives_a_map_for_each_and_may_be_frozen() ->
     assert heat[3, 1, :4, 4:].min() > 0
 
 
-def test_an_image_has_the_same_heat_in_any_batch_and_no_hook_stays() -> None:
+def test_heat_does_not_depend_on_the_batch_and_hooks_are_removed() -> None:
     model = Views()
     layer = _layer(model.each, per_view=True)
     (together,), _ = grad_cam(model, [layer], _images(), np.array([0, 1, 1]))

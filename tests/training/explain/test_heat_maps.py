@@ -56,7 +56,7 @@ def test_the_autoencoders_code_gives_one_map_for_both_views_and_the_trunk_is_in_
     assert {one.key: one.heat.shape[1] for one in maps} == {"grad-cam-code": 1, "grad-cam-trunk": 2, "bone-head": 2}
 
 
-def test_every_positive_label_with_a_visible_altered_bone_is_looked_at(convnext: TrainedBackbone) -> None:
+def test_every_positive_label_with_a_visible_altered_bone_is_included(convnext: TrainedBackbone) -> None:
     bones = convnext.test.bones
     assert bones is not None
     assert len(positive_pairs(convnext.test, bones).specimens) == convnext.test.labels.sum()

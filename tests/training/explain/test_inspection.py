@@ -15,9 +15,10 @@ from training.evaluation.parquet import load
 from training.explain.features import draw_maps
 from training.explain.inspection import InspectedModel
 from training.explain.run_folder import RunFolder
+from training.markdown import render
 from training.plots.style import drawing
-from training.report.page import inside_section
-from training.train.history import best_epoch, recorded_epochs
+from training.report.folder import inside_text
+from training.train.checkpoint import best_epoch, recorded_epochs
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def report(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.integration
-def test_a_run_folder_gives_a_report_that_looks_inside_the_models_whose_weights_are_there(report: Path) -> None:
+def test_a_run_folder_gives_a_report_that_inspects_the_models_whose_weights_are_present(report: Path) -> None:
     text = (report / "report.md").read_text(encoding="utf-8")
     assert re.findall("^## Inside (.*)$", text, re.MULTILINE) == ["cae small MV, seed 1"]
     for section in ("Heat on the altered bones", "Reconstruction", "Centre from the features", "Feature maps"):
@@ -64,10 +65,10 @@ def test_models_stay_closed_when_asked(run: Path, tmp_path: Path) -> None:
 
 def test_weights_without_a_record_of_their_training_are_marked() -> None:
     taken = InspectedModel("cae", heat=(), reconstruction=None, centre=None, epochs=(), summary=None)
-    assert "keeps no record of their epochs" in inside_section(taken)
+    assert "keeps no record of their epochs" in render("training.report", "inside.md.j2", model=inside_text(taken))
 
 
-def test_pictures_keep_rare_colours(tmp_path: Path) -> None:
+def test_pictures_preserve_rare_colours(tmp_path: Path) -> None:
     path = tmp_path / "p.png"
     greys = np.repeat(np.linspace(0, 1, 240)[:, np.newaxis, np.newaxis], 240, axis=1).repeat(3, axis=2)
     greys[100:106, 100:106] = (1, 1, 0)
@@ -111,7 +112,7 @@ def test_a_model_that_cannot_be_opened_is_reported_before_anything_is_written(tm
     assert {path.name: path.read_bytes() for path in out.iterdir()} == old
 
 
-def test_a_run_that_went_on_with_another_is_opened_with_its_specimens_at_its_own_side(tmp_path: Path) -> None:
+def test_a_run_that_continued_another_is_opened_with_its_specimens_at_its_own_resolution(tmp_path: Path) -> None:
     run, larger = make_run(tmp_path / "small"), tmp_path / "small-448"
     shutil.copytree(run / "cae", larger / "cae")
     predictions = load(run / "predictions-cae.parquet")
@@ -124,7 +125,7 @@ def test_a_run_that_went_on_with_another_is_opened_with_its_specimens_at_its_own
     assert RunFolder(run).open("cae", predictions).test.images.shape[1:] == (64, 64, 3)
 
 
-def test_a_consensus_and_single_views_have_nothing_to_open(run: Path) -> None:
+def test_a_consensus_and_single_view_runs_have_no_model_to_open(run: Path) -> None:
     folder = RunFolder(run)
     predictions = load(run / "predictions-cae.parquet")
     assert folder.can_open(predictions)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from training.explain.localisation import on_grid, shares, summarise
+from training.explain.heat_maps import on_grid, shares, summarise
 
 
 def _cover(*cells: tuple[int, int, int]) -> np.ndarray:
@@ -24,7 +24,7 @@ def test_all_heat_on_the_altered_bone_is_1_and_elsewhere_0() -> None:
     assert shares(heat[:, ::-1], altered, BONES).heat == pytest.approx([0])
 
 
-def test_even_heat_has_the_area_share_and_heat_on_all_bones_the_skeletons() -> None:
+def test_uniform_heat_has_the_share_of_the_area_and_heat_on_all_bones_that_of_the_skeleton() -> None:
     altered = _cover((0, 1, 1), (1, 2, 1))
     even = np.ones((1, 1, 2, 2), dtype=np.float32)
     found = shares(even, altered, BONES)

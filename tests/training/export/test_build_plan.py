@@ -106,7 +106,7 @@ def test_log_without_a_version_is_refused() -> None:
         tensorrt_version("nothing")
 
 
-def test_another_graph_than_asked_for_is_refused_before_building(tmp_path: Path) -> None:
+def test_a_graph_that_was_not_requested_is_refused_before_building(tmp_path: Path) -> None:
     (tmp_path / "plan_request.json").write_text(json.dumps(REQUEST))
     (tmp_path / "golden.json").write_text(json.dumps(GOLDEN))
     (tmp_path / "model.onnx").write_bytes(b"half an upload")

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from training.export.graph import OUTPUTS, PARITY, ParityError, check_parity, export_onnx, run_onnx, sha256
-from training.models.calibration import Calibration
-from training.models.output import ServedBackbone
+from training.models.output import Calibration, ServedBackbone
 from training.models.registry import BACKBONES, build_backbone
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(5, 224, 224, 3), dtype=np.uint8)
@@ -51,7 +50,7 @@ def test_contract_of_inputs_and_outputs(exported: tuple[ServedBackbone, bytes]) 
 
 
 @pytest.mark.parametrize("batch", [1, 5])
-def test_any_batch_gives_probabilities(exported: tuple[ServedBackbone, bytes], batch: int) -> None:
+def test_every_batch_gives_probabilities(exported: tuple[ServedBackbone, bytes], batch: int) -> None:
     outputs = run_onnx(exported[1], IMAGES[:batch])
     assert [output.shape for output in outputs] == [(batch, 1), (batch, 3), (batch, 10)]
     assert all(((output >= 0) & (output <= 1)).all() for output in outputs)
@@ -65,7 +64,7 @@ def test_a_specimen_does_not_depend_on_its_batch(exported: tuple[ServedBackbone,
         np.testing.assert_allclose(whole[2:3], single, atol=1e-6)
 
 
-def test_tensors_of_another_side_are_exported_too() -> None:
+def test_tensors_of_another_resolution_are_exported() -> None:
     model = _model("convnext")
     file = export_onnx(model, 448)
     dimensions = onnx.load_from_string(file).graph.input[0].type.tensor_type.shape.dim

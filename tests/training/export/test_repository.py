@@ -21,7 +21,7 @@ def _card(version: int, description: str = "two\nlines, a \"quote\", a 'tick' an
     )  # fmt: skip
 
 
-def test_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_card_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     directory = write_version(_card(1), GRAPH, repository=tmp_path)
     assert read_cards(directory / "config.pbtxt") == {1: _card(1)}
     assert (directory / "1" / "model.onnx").read_bytes() == GRAPH
@@ -43,7 +43,7 @@ def test_version_can_be_written_again(tmp_path: Path) -> None:
     assert sorted(path.name for path in (directory / "1").iterdir()) == ["card.md", "model.onnx", "model.py"]
 
 
-def test_all_files_are_there_before_the_configuration_names_their_card(
+def test_all_files_exist_before_the_configuration_names_their_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(_path: Path, _configuration: object) -> None:

@@ -16,12 +16,10 @@ from services.common.model_card import ModelCard
 from services.registry.golden import Golden, read_golden
 from services.registry.repository import read_configuration
 from training.export.graph import GOLDEN_SPECIMENS, export_onnx, make_golden, run_onnx, sha256
-from training.export.precision import PrecisionError, assert_precision, with_precision
 from training.export.repository import read_cards, write_version
-from training.export.retarget import retarget
+from training.export.retarget import PrecisionError, assert_precision, retarget, with_precision
 from training.export.tensorrt_rules import TensorRTRuleError, check_tensorrt_rules
-from training.models.calibration import Calibration
-from training.models.output import ServedBackbone
+from training.models.output import Calibration, ServedBackbone
 from training.models.registry import build_backbone
 
 
@@ -68,7 +66,7 @@ def test_damaged_golden_inputs_are_refused(tmp_path: Path, golden: Golden) -> No
         read_golden(tmp_path)
 
 
-def test_card_is_written_to_be_read(repository: Path) -> None:
+def test_a_card_is_readable(repository: Path) -> None:
     text = (repository / "cae" / "3" / "card.md").read_text()
     assert "# cae, version 3" in text
     assert "- not for people" in text
@@ -110,7 +108,7 @@ def test_tensorrt_repository_has_a_request_and_no_plan(repository: Path, tmp_pat
     assert 0 < written.difference < request["largest_difference"]
 
 
-def test_another_request_takes_the_old_plan_away_and_the_same_one_leaves_it(repository: Path, tmp_path: Path) -> None:
+def test_another_request_removes_the_old_plan_and_the_same_one_keeps_it(repository: Path, tmp_path: Path) -> None:
     retarget(repository, "tensorrt", tmp_path)
     plan = tmp_path / "cae" / "3" / "model.plan"
     plan.write_bytes(b"built before")
@@ -176,7 +174,7 @@ def test_exported_graph_keeps_tensorrt_rules_also_in_half_precision(graph: bytes
         ("Conv", TensorProto.FLOAT, 18, "reads weight, which must be a constant"),
     ],
 )
-def test_what_tensorrt_refuses_is_found_without_it(operator: str, kind: int, opset: int, text: str) -> None:
+def test_operators_that_tensorrt_rejects_are_found_without_it(operator: str, kind: int, opset: int, text: str) -> None:
     read = ["image", "weight"] if operator == "Conv" else ["image"]
     nodes = [helper.make_node(operator, read, ["middle"]), helper.make_node("Identity", ["middle"], ["level1"])]
     graph = helper.make_graph(

@@ -39,7 +39,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 @example(b'parameter_stable_id,specimen_id,value\nIMPC_XRY_056_001,a,"' + b"x" * 200_000)
 @example(b"parameter_stable_id,specimen_id,value,value\nIMPC_XRY_056_001,a,no,yes\n")
 @example(b"parameter_stable_id,specimen_id,value\nIMPC_XRY_056_001,a\x00,no\n")
-def test_items_or_a_refusal(content: bytes) -> None:
+def test_any_bytes_give_items_or_a_refusal(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "source"
         path.write_bytes(content)

@@ -87,7 +87,7 @@ def test_a_procedure_that_was_not_done_is_skipped_with_its_status(tmp_path: Path
     assert (skipped.reason, skipped.message, skipped.location.number) == ("procedure_not_done", "IMPC_PSC_001", 30)
 
 
-def test_an_experiment_of_several_animals_holds_for_each(tmp_path: Path) -> None:
+def test_an_experiment_of_several_animals_applies_to_each(tmp_path: Path) -> None:
     found = curate(items_of(tmp_path, SUBMISSION))
     assert sorted(one.abnormal for one in found.specimens) == [
         ("IMPC_XRY_054_001",),
@@ -97,7 +97,7 @@ def test_an_experiment_of_several_animals_holds_for_each(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("namespace", ["", 'xmlns="urn:another"', f'xmlns:p="{NAMESPACE}"'])
-def test_any_namespace_will_do(tmp_path: Path, namespace: str) -> None:
+def test_any_namespace_is_accepted(tmp_path: Path, namespace: str) -> None:
     text = SUBMISSION.replace(f'xmlns="{NAMESPACE}"', namespace)
     assert len(items_of(tmp_path, text)) == len(items_of(tmp_path, SUBMISSION))
 

@@ -64,7 +64,7 @@ def test_an_error_names_file_line_and_remedy_and_writes_nothing(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("missing", ["file", "out", "empty folder"])
-def test_misuse_is_explained(tmp_path: Path, missing: str) -> None:
+def test_wrong_arguments_are_explained(tmp_path: Path, missing: str) -> None:
     source = written(tmp_path / "a.csv", HEADER)
     (tmp_path / "empty").mkdir()
     arguments = {

@@ -52,7 +52,7 @@ def test_a_finding_of_late_adult_age_is_added_and_reported() -> None:
     assert kinds(found) == [Disagreement.LIFE_STAGES]
 
 
-def test_one_id_of_two_centres_is_no_specimen_to_train_on() -> None:
+def test_an_id_used_by_two_centres_is_not_used_for_training() -> None:
     found = curate([record("056", "no"), record("057", "yes", centre="ICS")])
     assert (only(found).exclusion, only(found).centre) == (Exclusion.IDENTITY, None)
     assert found.conflicts[0].sent == ("centre: ICS, JAX",)

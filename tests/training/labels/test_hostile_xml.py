@@ -90,7 +90,7 @@ def test_many_animals_of_one_experiment_do_not_multiply_without_end(tmp_path: Pa
     assert refused(path) == "not_a_submission"
 
 
-def test_a_long_honest_submission_is_read_as_a_stream(tmp_path: Path) -> None:
+def test_a_long_valid_submission_is_read_as_a_stream(tmp_path: Path) -> None:
     path = tmp_path / "long.xml"
     one = HEAD.removeprefix('<centreProcedureSet><centre centreID="J">') + PARAMETER.format("no") * 50
     one += TAIL.removesuffix("</centre></centreProcedureSet>")

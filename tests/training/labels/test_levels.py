@@ -50,7 +50,7 @@ def test_free_ontology_takes_its_class_from_the_term(text: str, expected: set[st
     assert labels.exclusion == (None if expected else Exclusion.ELSEWHERE)
 
 
-def test_an_abnormal_arch_is_of_the_spine_though_the_region_is_not_known() -> None:
+def test_an_abnormal_arch_counts_for_the_spine_although_its_region_is_unknown() -> None:
     labels = labels_of([record("054", "MP:0004599")])
     assert known(labels) == {"Spine"}
 

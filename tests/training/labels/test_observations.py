@@ -105,7 +105,7 @@ def test_case_and_spelling(number: str, value: str, abnormal: bool) -> None:
         ("001", "PATO:0000646"),
     ],
 )
-def test_what_is_no_option_is_reported_and_not_guessed(number: str, value: str) -> None:
+def test_a_value_that_is_not_an_option_is_reported_and_not_guessed(number: str, value: str) -> None:
     found = curate([record(number, value), record("056", "no")])
     (labels,) = found.specimens
     assert (labels.level1, labels.exclusion) == (None, Exclusion.UNREADABLE)

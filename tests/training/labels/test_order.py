@@ -44,7 +44,7 @@ def test_any_order_gives_the_same_set_and_report(data: st.DataObject, given_item
 
 @settings(max_examples=100, deadline=None)
 @given(st.data(), items)
-def test_a_record_twice_changes_no_label_and_no_conflict(data: st.DataObject, given_items: list[Item]) -> None:
+def test_a_duplicate_record_changes_no_label_and_no_conflict(data: st.DataObject, given_items: list[Item]) -> None:
     again = data.draw(st.lists(st.sampled_from(given_items), max_size=10)) if given_items else []
     first, second = curate(given_items), curate([*given_items, *again])
     assert labels_csv(first) == labels_csv(second)

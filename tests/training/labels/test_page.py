@@ -9,7 +9,7 @@ from training.labels.sources import read
 PAGE = Path(__file__).parents[3] / "docs" / "labels.md"
 
 
-def test_the_sample_of_the_page_is_true(tmp_path: Path) -> None:
+def test_the_example_on_the_page_is_correct(tmp_path: Path) -> None:
     sample, shown = PAGE.read_text(encoding="utf-8").split("## A sample")[1].split("```")[1:]
     source = tmp_path / "sample.csv"
     source.write_text(sample.strip() + "\n", encoding="utf-8")

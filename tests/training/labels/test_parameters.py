@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.labels.making import curate, labels_of, record
 from training.labels.curation import Exclusion
-from training.labels.curation.parameter import resolve
+from training.labels.curation.verdict import resolve
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_the_parameters_of_a_centre_have_ranges_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("group", ["experimental", None])
-def test_mutants_make_no_range(group: str | None) -> None:
+def test_mutants_do_not_contribute_to_a_range(group: str | None) -> None:
     mutants = [record("008", "14", str(number), group=group) for number in range(200)]
     assert curate(mutants).ranges == {}
 

@@ -125,14 +125,14 @@ def test_writing_twice_gives_the_same_bytes_and_leaves_no_other_files(tmp_path: 
     assert set(before) == {"labels.csv", "report.json", "report.md"}
 
 
-def test_the_page_holds_together_whatever_centres_write(tmp_path: Path) -> None:
+def test_text_from_centres_does_not_break_the_page(tmp_path: Path) -> None:
     report_of(tmp_path)
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "| JAX | IMPC_XRY_001_001 | Mild \\| (1) | 1 |" in page
     assert "| C57BL/6NCrl | IMPC_XRY_008_001 | 13 to 13 | 120 |" in page
 
 
-def test_an_empty_set_is_a_report_too(tmp_path: Path) -> None:
+def test_an_empty_label_set_has_a_report(tmp_path: Path) -> None:
     report = write(tmp_path, curate([]), [])
     assert (report.specimens, report.normal, report.abnormal) == (0, 0, 0)
     assert (tmp_path / "labels.csv").read_text(encoding="utf-8").startswith("biological_sample_id,centre,")

@@ -56,7 +56,7 @@ def test_a_document_is_a_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["response", "list", "lines", "lines with blanks", "pretty"])
-def test_every_layout_gives_the_same_records(tmp_path: Path, layout: str) -> None:
+def test_every_file_layout_gives_the_same_records(tmp_path: Path, layout: str) -> None:
     documents = [changed(biological_sample_id=number) for number in (1, 2, 3)]
     response = {"responseHeader": {"status": 0}, "response": {"numFound": 3, "start": 0, "docs": documents}}
     texts = {
@@ -80,7 +80,7 @@ def test_values_of_every_observation_type(tmp_path: Path) -> None:
     assert value_of(tmp_path, observation_type="image_record", category=None) == (None, "no value")
 
 
-def test_absent_fields_are_coped_with(tmp_path: Path) -> None:
+def test_absent_fields_are_accepted(tmp_path: Path) -> None:
     item = read_one(tmp_path, phenotyping_center=None, strain_name=None, biological_sample_group=None, category=None)
     assert isinstance(item, ObservationRecord)
     assert (item.centre, item.strain, item.group, item.value) == (None, None, None, None)

@@ -4,7 +4,7 @@ import pytest
 
 from services.common.errors import Rejected
 from services.common.labels import CALL_LABELS, LEVEL2, LEVEL3
-from training.labels import abnormal_elsewhere, by_parameter, call_vector, level1, table
+from services.common.observations import abnormal_elsewhere, by_parameter, call_vector, level1, table
 
 
 def labels_of(*numbers: str) -> set[str]:

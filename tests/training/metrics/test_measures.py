@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from training.metrics.decisions import abstention
+from training.metrics.decisions import abstention, expected_calibration_error, reliability
 from training.metrics.ranking import (
     auc_or_nan,
     auc_with_interval,
@@ -16,7 +16,6 @@ from training.metrics.ranking import (
     resample,
     resampled_auc,
 )
-from training.metrics.reliability import expected_calibration_error, reliability
 
 
 def _binary(*values: int) -> np.ndarray:
@@ -128,7 +127,7 @@ def test_reliability_by_hand() -> None:
     assert expected_calibration_error(truth, predicted, bins=2) == pytest.approx((0.3 + 0.2) / 2)
 
 
-def test_bins_of_unequal_size_weigh_by_their_specimens() -> None:
+def test_bins_of_unequal_size_are_weighted_by_their_specimens() -> None:
     truth, predicted = _binary(0, 0, 1), np.array([0.2, 0.2, 0.5])
     assert expected_calibration_error(truth, predicted, bins=2) == pytest.approx((2 * 0.2 + 1 * 0.5) / 3)
 

@@ -8,9 +8,9 @@ import torch
 from services.common.errors import Fatal
 from training.datasets.bone_truth import CHANNELS, REGIONS
 from training.models.autoencoder import AUTOENCODER, AutoencoderDriven
-from training.models.bones import evidence
 from training.models.convnext import CONVNEXT, ConvNeXtDriven, view_maps
 from training.models.front_end import MAP_CHANNELS, FrontEnd, load_imagenet
+from training.models.heads import evidence
 from training.models.registry import BACKBONES, architecture, build_backbone, find_backbone
 from training.train.configuration import CONFIGURATIONS, REFRESHES
 
@@ -61,7 +61,7 @@ def test_front_end_reads_each_view_by_itself() -> None:
     assert not torch.equal(maps[:, MAP_CHANNELS:], changed[:, MAP_CHANNELS:])
 
 
-def test_frozen_blocks_get_no_gradient_and_keep_still_in_training() -> None:
+def test_frozen_blocks_get_no_gradient_and_stay_unchanged_in_training() -> None:
     backbone = ConvNeXtDriven(CONVNEXT.size("small")).train()
     front_end = backbone.front_end
     assert front_end is not None

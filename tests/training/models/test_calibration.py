@@ -1,7 +1,7 @@
 import torch
 from torch.nn import functional
 
-from training.models.calibration import SMALLEST_SCALE, Calibration
+from training.models.output import SMALLEST_SCALE, Calibration
 
 
 def _fitted(logits: torch.Tensor, labels: torch.Tensor) -> Calibration:
@@ -10,7 +10,7 @@ def _fitted(logits: torch.Tensor, labels: torch.Tensor) -> Calibration:
     return calibration
 
 
-def test_overconfident_logits_become_as_sure_as_they_are_right() -> None:
+def test_overconfident_logits_become_calibrated() -> None:
     generator = torch.Generator().manual_seed(0)
     honest = torch.randn(4000, 14, generator=generator)
     labels = torch.bernoulli(torch.sigmoid(honest), generator=generator).to(torch.uint8)

@@ -13,10 +13,9 @@ from services.common.errors import Fatal
 from tests.training.synthetic import tiny_subset
 from training.export.graph import PARITY, check_parity, export_onnx
 from training.export.tensorrt_rules import check_tensorrt_rules
-from training.models.bridge import ImageBridge
-from training.models.calibration import Calibration
 from training.models.convnext import CONVNEXT, ConvNeXtDriven, make_convnext
-from training.models.output import ServedBackbone
+from training.models.front_end import ImageBridge
+from training.models.output import Calibration, ServedBackbone
 from training.train.hardware import Hardware
 from training.train.loop import BackboneTraining
 
@@ -31,7 +30,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def test_missing_imagenet_weights_are_said_and_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_imagenet_weights_are_an_error_and_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(Fatal, match="no ImageNet weights of convnext_atto"):

@@ -22,7 +22,7 @@ def test_no_label_is_more_probable_than_what_is_above_it(logits: list[float]) ->
         assert probability <= max(level2[LEVEL2.index(parent)] for parent in PARENTS[label])
 
 
-def test_a_sure_abnormality_leaves_the_conditional_probability() -> None:
+def test_a_certain_abnormality_keeps_the_conditional_probability() -> None:
     logits = torch.full((1, 14), 20.0)
     logits[0, 1] = 0.0
     _, level2, _ = coherent_probabilities(logits)

@@ -14,9 +14,8 @@ from training.export.graph import PARITY, check_parity, export_onnx
 from training.export.tensorrt_rules import check_tensorrt_rules
 from training.export.weights import weights_file
 from training.models.autoencoder import AUTOENCODER
-from training.models.calibration import Calibration
 from training.models.convnext import CONVNEXT, ConvNeXtDriven
-from training.models.output import ServedBackbone
+from training.models.output import Calibration, ServedBackbone
 from training.models.registry import architecture, build_backbone
 from training.train.configuration import CONFIGURATIONS
 from training.train.module import parameter_groups
@@ -61,7 +60,7 @@ def test_the_convnext_reads_the_tensor_in_imagenets_units(backbone: nn.Module) -
     torch.testing.assert_close(seen[0][0, :, 0, 0], torch.tensor([0.0655, 0.1964, 0.4178]), atol=1e-3, rtol=0)
 
 
-def test_a_finer_tensor_is_pooled(backbone: nn.Module) -> None:
+def test_a_tensor_of_higher_resolution_is_pooled(backbone: nn.Module) -> None:
     fine = torch.rand(1, 3, 448, 448)
     with torch.inference_mode():
         logits = [backbone.eval()(image).logits for image in (fine, functional.avg_pool2d(fine, 2))]
@@ -89,7 +88,7 @@ def test_bone_heads_without_maps_are_refused() -> None:
         ConvNeXtDriven(replace(CONVNEXT.size("small"), bridge="tensor"))
 
 
-def test_all_but_its_convnext_is_as_in_small_and_so_are_its_specimens() -> None:
+def test_everything_but_its_convnext_equals_small_including_the_specimens() -> None:
     small, tensor = CONFIGURATIONS["small"], CONFIGURATIONS[SIZE]
     assert AUTOENCODER.size(SIZE) == AUTOENCODER.size("small")
     assert (CONVNEXT.plan(SIZE), AUTOENCODER.plan(SIZE)) == (CONVNEXT.plan("small"), AUTOENCODER.plan("small"))

@@ -50,7 +50,7 @@ def test_a_small_and_a_large_animal_look_the_same(zoom: float) -> None:
     assert difference < 0.03
 
 
-def test_a_finer_tensor_shows_the_same_window() -> None:
+def test_a_tensor_of_higher_resolution_shows_the_same_window() -> None:
     coarse = torch.stack([body(120, (110, 112), lying=False), body(120, (112, 110), lying=True)])[None]
     fine = torch.nn.functional.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
     assert (windows(coarse) - windows(fine)).abs().mean() < 0.02
@@ -63,7 +63,7 @@ def test_a_blank_view_has_a_finite_window() -> None:
     assert torch.isfinite(normalise_contrast(sample_at(torch.zeros(2, 1, 224, 224), grid))).all()
 
 
-def test_cells_lie_in_the_middle_of_their_pixels() -> None:
+def test_cells_are_centred_on_their_pixels() -> None:
     grid = trunk_grid(torch.stack([body(120, (100, 110), lying=False), body(90, (130, 150), lying=True)])[None])
     found = cell_centres(grid)
     assert found.shape == (2, ROWS // CELL, COLUMNS // CELL, 2)

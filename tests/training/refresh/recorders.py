@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from pydantic import SecretStr
+
 from services.common.errors import Rejected
 
 
@@ -34,3 +36,5 @@ class Servers:
     """Settings of a server that does not exist."""
 
     triton_grpc = "127.0.0.1:1"
+    triton_ca_file = ""
+    triton_control_key = SecretStr("")

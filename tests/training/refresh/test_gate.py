@@ -3,9 +3,9 @@ import pytest
 
 from services.common.errors import Rejected
 from tests.training.refresh.predictions import labels_of, prediction_of
-from training.datasets.missing import MISSING
+from training.datasets.arrays import MISSING
 from training.refresh.gate import SENSITIVITY, ModelPrediction, judge_candidate
-from training.refresh.rules import GateRules
+from training.refresh.journal import GateRules
 
 LABELS = labels_of(400, seed=1)
 WEAK, STRONG = prediction_of(LABELS, 0.2), prediction_of(LABELS, 0.4)
@@ -48,27 +48,27 @@ def test_the_same_model_passes_since_the_bootstrap_is_paired() -> None:
     assert {one.lowest for one in verdict.comparisons} == {0.0}
 
 
-def test_a_loss_within_the_margins_is_refused_all_the_same() -> None:
+def test_a_certain_loss_within_the_margins_is_still_refused() -> None:
     slightly = prediction_of(LABELS, 0.399)
     verdict = judge_candidate(LABELS, STRONG, slightly, GateRules())
     assert all(one.lowest > -one.margin for one in verdict.comparisons)
     assert [one.reason for one in verdict.reasons] == ["not_better"]
 
 
-def test_margins_are_what_is_allowed() -> None:
+def test_a_loss_below_the_margins_is_refused_only_because_it_is_not_better() -> None:
     allowing = GateRules(auc_margin=0.5, sensitivity_margin=0.5)
     assert reasons_of(STRONG, WEAK, allowing) == ["not_better"]
 
 
 @pytest.mark.parametrize(
-    ("rules", "words"),
+    ("rules", "message"),
     [(GateRules(least_specimens=401), "400 evaluation specimens"), (GateRules(least_abnormal=201), "200 abnormal")],
 )
-def test_too_few_specimens_decide_nothing(rules: GateRules, words: str) -> None:
+def test_too_few_specimens_decide_nothing(rules: GateRules, message: str) -> None:
     verdict = judge_candidate(LABELS, WEAK, STRONG, rules)
     (reason,) = verdict.reasons
     assert reason.reason == "evaluation_too_small"
-    assert words in reason.words
+    assert message in reason.words
     assert verdict.comparisons == ()
 
 
@@ -79,7 +79,7 @@ def test_a_level_without_both_classes_decides_nothing() -> None:
     assert (reason.reason, "AUC level 2" in reason.words) == ("evaluation_too_small", True)
 
 
-def test_labels_that_nobody_knows_count_nowhere() -> None:
+def test_unknown_labels_are_not_counted() -> None:
     labels = np.concatenate([LABELS, np.full((50, 14), MISSING, dtype=np.uint8)])
     weak, strong = (
         ModelPrediction(np.concatenate([one.served, np.ones((50, 14))]), one.thresholds) for one in (WEAK, STRONG)

@@ -24,14 +24,11 @@ from training.datasets.store import Subset
 from training.models.registry import BACKBONES, build_backbone
 from training.models.spec import BackbonePlan
 from training.refresh import job, label_check, run
-from training.refresh.gate import ModelPrediction
+from training.refresh.gate import ModelPrediction, candidate_prediction
 from training.refresh.job import RefreshOutcome, RefreshRequest, refresh
-from training.refresh.journal import Record, RefreshJournal
-from training.refresh.predictions import candidate_prediction
-from training.refresh.rules import GateRules
+from training.refresh.journal import GateRules, Record, RefreshJournal
 from training.refresh.run import RefreshContext
-from training.refresh.start import StartingPoint
-from training.refresh.train import TrainingInputs
+from training.refresh.start import StartingPoint, TrainingInputs
 from training.train.hardware import Hardware
 
 STEPS = ("labels", "convnext", "cae", "judge", "number", "export", "admit", "decide", "promote", "end")
@@ -102,9 +99,7 @@ def world(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> 
         return StartingPoint(activation, versions, pins, dict.fromkeys(BACKBONES, CARD), {}, SIZE)
 
     def active(_start: StartingPoint, subset: Subset, _threads: int) -> ModelPrediction:
-        return prediction_of(
-            dataset.labels[subset.rows], made.strength
-        )  # it depends on the truth, whatever the labels are
+        return prediction_of(dataset.labels[subset.rows], made.strength)  # from the truth, whatever the labels are
 
     def train_further(_start: StartingPoint, name: str, _plan: BackbonePlan, _inputs: TrainingInputs) -> nn.Module:
         made.done.append(f"train {name}")
@@ -183,7 +178,7 @@ def test_the_same_inputs_are_decided_once_also_after_a_rollback(world: World) ->
     assert world.newest().versions == dict.fromkeys(BACKBONES, 1)
 
 
-def test_held_back_it_is_proven_and_not_promoted(world: World) -> None:
+def test_a_candidate_held_back_is_proven_but_not_promoted(world: World) -> None:
     outcome = world.refresh(promote=False)
     assert (outcome.ending, outcome.activation, outcome.decision.outcome) == ("held", None, "promote")
     assert world.done[-1] == "admit"
@@ -235,7 +230,7 @@ def test_a_candidate_whose_weights_are_not_numbers_is_refused(world: World, monk
     assert world.done == []
 
 
-def test_another_activation_meanwhile_ends_a_stopped_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_activation_ends_a_run_that_was_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, "judge", before=True)
         with pytest.raises(Killed):
@@ -246,7 +241,7 @@ def test_another_activation_meanwhile_ends_a_stopped_run(world: World, monkeypat
     assert outcome.ending == "promoted"
 
 
-def test_a_candidate_that_was_retired_meanwhile_ends_its_run_and_blocks_no_other(world: World) -> None:
+def test_a_candidate_retired_during_its_run_ends_the_run_and_blocks_no_other(world: World) -> None:
     def missing(*_arguments: object, **_options: object) -> ModelActivation:
         raise Rejected("version_missing", "somebody has retired it")
 
@@ -259,7 +254,7 @@ def test_a_candidate_that_was_retired_meanwhile_ends_its_run_and_blocks_no_other
     assert world.refresh().ending == "promoted"
 
 
-def test_what_was_rolled_back_after_a_kill_is_not_promoted_again(world: World) -> None:
+def test_versions_rolled_back_after_a_kill_are_not_promoted_again(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, "end", before=True)
         with pytest.raises(Killed):

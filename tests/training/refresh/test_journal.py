@@ -23,7 +23,7 @@ def test_a_step_is_done_once_its_record_is_written(tmp_path: Path) -> None:
     assert steps.has("judge")
 
 
-def test_a_run_that_lost_its_folder_gets_records_and_files_back(tmp_path: Path) -> None:
+def test_a_run_that_lost_its_folder_restores_its_records_and_files(tmp_path: Path) -> None:
     objects = Objects()
     file = tmp_path / "first" / "cae.safetensors"
     file.parent.mkdir()

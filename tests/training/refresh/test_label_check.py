@@ -8,7 +8,7 @@ SERVED = prediction_of(LABELS, 0.4).served
 EXPECTED = level_aucs(LABELS, SERVED)
 
 
-def test_true_labels_contradict_nothing() -> None:
+def test_true_labels_do_not_contradict_the_models() -> None:
     assert find_contradictions("training", labels_of(600, seed=2), SERVED, EXPECTED) == []
 
 
@@ -24,5 +24,5 @@ def test_a_few_wrong_labels_are_no_contradiction() -> None:
     assert find_contradictions("training", flipped(LABELS, 0.05), SERVED, EXPECTED) == []
 
 
-def test_a_level_that_nobody_knows_the_figure_of_is_passed_over() -> None:
+def test_a_level_without_a_known_figure_is_skipped() -> None:
     assert find_contradictions("evaluation", flipped(LABELS), SERVED, {}) == []

@@ -15,9 +15,7 @@ from tests.training.refresh.tiny import SIZE, allow_tiny, make_dataset, poisoned
 from training.datasets.collect.dataset import Dataset
 from training.models.registry import BACKBONES
 from training.refresh import run as module
-from training.refresh.inputs import Inputs
-from training.refresh.journal import RefreshJournal
-from training.refresh.rules import GateRules
+from training.refresh.journal import GateRules, Inputs, RefreshJournal
 from training.refresh.run import RefreshContext, RefreshRun
 from training.refresh.start import start_from
 from training.train.hardware import Hardware
@@ -57,7 +55,7 @@ def run_on(dataset: Dataset, root: Path, folder: Path, rules: GateRules) -> Refr
     )
 
 
-def test_a_run_learns_passes_the_gate_and_brings_versions_that_are_whole(
+def test_a_run_trains_passes_the_gate_and_installs_complete_versions(
     dataset: Dataset, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(served, tmp_path / "models")
@@ -84,7 +82,7 @@ def test_a_run_learns_passes_the_gate_and_brings_versions_that_are_whole(
     assert level3.lowest > 0
 
 
-def test_flipped_labels_are_refused_by_what_serves_and_if_trusted_by_the_gate(
+def test_flipped_labels_are_refused_by_the_label_check_and_if_trusted_by_the_gate(
     dataset: Dataset, served: Path, tmp_path: Path
 ) -> None:
     wrong = poisoned(dataset, tmp_path / "poisoned")

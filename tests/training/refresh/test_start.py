@@ -25,7 +25,7 @@ def repository(tmp_path: Path) -> ModelRepository:
     return ModelRepository(tmp_path / "models")
 
 
-def test_the_committed_versions_are_a_start(repository: ModelRepository) -> None:
+def test_the_committed_versions_are_a_starting_point(repository: ModelRepository) -> None:
     start = start_from(repository, 1, VERSIONS, pins_of(repository))
     assert (start.size, set(start.cards)) == ("small", set(BACKBONES))
     assert next_version(repository, BACKBONES) == 2
@@ -51,7 +51,7 @@ def damaged_graph(folder: Path) -> None:
         (damaged_graph, "graph_digest_wrong"),
     ],
 )
-def test_files_that_are_not_whole_are_no_start(
+def test_incomplete_files_are_refused_as_a_starting_point(
     repository: ModelRepository, harm: Callable[[Path], None], reason: str
 ) -> None:
     harm(repository.root)
@@ -63,7 +63,7 @@ def test_files_that_are_not_whole_are_no_start(
 @pytest.mark.parametrize(
     ("pins", "reason"), [({"cae": "0" * 64, "convnext": "0" * 64}, "pin_differs"), ({}, "backbone_missing")]
 )
-def test_only_what_was_promoted_is_a_start(pins: dict[str, str], reason: str) -> None:
+def test_only_promoted_versions_are_a_starting_point(pins: dict[str, str], reason: str) -> None:
     with pytest.raises(Rejected) as refusal:
         start_from(ModelRepository(REPOSITORY), 1, VERSIONS, pins)
     assert refusal.value.reason == reason

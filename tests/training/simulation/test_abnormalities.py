@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.common.labels import CALL_LABELS
-from training.labels import by_parameter
+from services.common.observations import by_parameter
 from training.labels.curation.ranges import ANATOMICAL
 from training.simulation.abnormalities.catalogue import CATALOGUE, GROUP
 from training.simulation.anatomy.mouse import build_mouse
@@ -14,8 +14,7 @@ from training.simulation.centres import UNSEEN_CENTRES
 from training.simulation.imaging.projection import Thickness, extent, picture_axes, thicknesses
 from training.simulation.imaging.rays import Grid
 from training.simulation.observations import SHOWN
-from training.simulation.prevalence import PUBLIC, Prevalence
-from training.simulation.specimen import SimulatedSpecimen, make_specimen, normal_counts
+from training.simulation.specimen import PUBLIC, Prevalence, SimulatedSpecimen, make_specimen, normal_counts
 
 SEED = 4
 LEAST_MOVED = 0.4

@@ -77,7 +77,7 @@ def files_of(centre: str, count: int) -> list[EncodedImage]:
     return [encode(radiograph, seed=seed) for seed in range(count)]
 
 
-def test_every_transfer_syntax_comes_up() -> None:
+def test_every_transfer_syntax_occurs() -> None:
     seen = set()
     for centre in ("WTSI", "HMGU", "MRC Harwell", "JAX"):
         for image in files_of(centre, 10):
@@ -92,7 +92,7 @@ def test_every_transfer_syntax_comes_up() -> None:
     }
 
 
-def test_alpha_and_dark_bone_come_up() -> None:
+def test_alpha_channels_and_dark_bones_occur() -> None:
     assert {decoded(image).ndim for image in files_of("UC Davis", 10)} == {2, 3}
     assert {int(np.median(decoded(image)[-6:]) > 127) for image in files_of("ICS", 10)} == {0, 1}
 
@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_file(centre: str) -> None:
         ("HINDQUARTERS", "IMPC_XRY_052_001"),
     ],
 )
-def test_each_view_has_its_parameter(view: str, parameter: str) -> None:
+def test_each_view_has_its_own_parameter_id(view: str, parameter: str) -> None:
     assert file_of("BCM", 0, view)[0].parameter_stable_id == parameter
 
 
@@ -158,6 +158,6 @@ def test_a_cohort_contains_and_describes_every_defect() -> None:
             assert (wrong.view == "DV") == (wrong.image.parameter_stable_id == "IMPC_XRY_048_001")
 
 
-def test_a_cohort_is_the_same_every_time() -> None:
+def test_a_cohort_is_deterministic() -> None:
     first, again = (list(cohort(3, 9, side=SIDE)) for _ in range(2))
     assert first == again

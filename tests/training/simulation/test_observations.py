@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.labels import by_parameter
+from services.common.observations import by_parameter
 from training.simulation.observations import PAGE, SHOWN, drawn_by, with_table
 
 
@@ -21,7 +21,7 @@ def test_only_the_free_text_is_not_drawn() -> None:
     assert set(SHOWN) - set(drawn_by()) == {"IMPC_XRY_054_001"}
 
 
-def test_the_page_is_what_the_table_says() -> None:
+def test_the_page_contains_the_generated_table() -> None:
     """If this fails: `python -m training.simulation.observations`."""
     page = PAGE.read_text(encoding="utf-8")
     assert page == with_table(page)

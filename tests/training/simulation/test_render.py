@@ -97,7 +97,7 @@ def test_the_whole_animal_is_inside_the_exposed_field(centre: str) -> None:
         assert animal.right <= field.right + 3
 
 
-def test_a_blank_picture_holds_no_animal() -> None:
+def test_a_blank_picture_contains_no_animal() -> None:
     blank = picture(trouble="blank")
     assert blank.animal is None
     assert not blank.mask.any()

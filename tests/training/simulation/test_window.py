@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training.simulation.centres import style_of
-from training.simulation.files.display import display
+from training.simulation.files import display
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
 

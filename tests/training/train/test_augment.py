@@ -21,7 +21,7 @@ def test_moves_little_and_never_mirrors() -> None:
         assert abs(columns.mean() - 160) < 14
 
 
-def test_bone_truth_moves_with_the_pictures() -> None:
+def test_bone_truth_is_augmented_like_the_pictures() -> None:
     image = np.zeros((1, 224, 224, 3), dtype=np.uint8)
     image[:, 160:200, 24:64] = 250
     bones = np.zeros((1, 2, 3, 28, 28), dtype=np.uint8)

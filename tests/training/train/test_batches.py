@@ -39,7 +39,7 @@ def test_processes_share_each_batch_and_take_as_many_steps() -> None:
         assert sorted([*left, *right]) == sorted(whole)
 
 
-def test_an_epoch_is_the_same_whatever_ran_before_it() -> None:
+def test_an_epoch_does_not_depend_on_what_ran_before() -> None:
     subset = tiny_subset(24, seed=1)
     specimens, draws = Specimens(subset, seed=3), Draws(24, 8, seed=3)
     draws.set_epoch(5)
@@ -55,7 +55,7 @@ def test_an_epoch_is_the_same_whatever_ran_before_it() -> None:
     assert not torch.equal(plain.images, first[0].images)
 
 
-def test_a_mapped_set_goes_to_another_process_as_its_files_name(tmp_path: Path) -> None:
+def test_a_memory_mapped_set_is_sent_to_another_process_by_file_name(tmp_path: Path) -> None:
     specimens = Specimens(_mapped(tmp_path), seed=None)
     pickled = pickle.dumps(specimens)
     assert len(pickled) < 10_000

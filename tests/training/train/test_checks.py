@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from tests.training.synthetic import tiny_subset
-from training.datasets.missing import MISSING
+from training.datasets.arrays import MISSING
 from training.datasets.store import Subset
 from training.train.checks import check_subsets
 
@@ -60,7 +60,7 @@ def test_specimen_in_two_parts_is_refused() -> None:
         check_subsets({"train": subset, "validation": subset})
 
 
-def test_sound_parts_pass() -> None:
+def test_valid_parts_pass_the_checks() -> None:
     check_subsets({"train": tiny_subset(24, seed=1), "validation": tiny_subset(12, seed=2)})
 
 

@@ -54,7 +54,7 @@ def test_only_the_heads_change_and_they_learn() -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_level_after_level_learns_nothing_of_the_levels_below(together: bool) -> None:
+def test_training_level_by_level_learns_nothing_of_lower_levels(together: bool) -> None:
     """Train levels 1 and 2 with other truths of level 3: only joint training is affected."""
     logits = []
     for shift in (0, 1):
@@ -71,7 +71,7 @@ def test_level_after_level_learns_nothing_of_the_levels_below(together: bool) ->
 
 
 @pytest.mark.parametrize("specimens", [129, 257])
-def test_one_specimen_more_than_fills_the_batches_is_not_a_separate_batch(specimens: int) -> None:
+def test_a_single_specimen_left_over_does_not_form_a_batch(specimens: int) -> None:
     """Batch normalisation refuses a batch of one."""
     backbone = made("convnext", 1)
     width = backbone.get_submodule("standardise")[0].num_features  # type: ignore[index]

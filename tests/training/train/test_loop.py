@@ -11,9 +11,8 @@ from tests.training.synthetic import tiny_subset
 from tests.training.train.tiny import PLAN, ignore, tiny_backbone, tiny_fit
 from training.evaluation.evaluate import predict
 from training.models.spec import TrainingRules
-from training.train.checkpoint import Epoch
+from training.train.checkpoint import Epoch, OnEpoch
 from training.train.hardware import Hardware
-from training.train.history import OnEpoch
 from training.train.loop import TENSORBOARD, weights_digest
 
 
@@ -60,7 +59,7 @@ def test_stopped_and_started_again_gives_the_same_weights(
     assert weights_digest(again) == weights_digest(undisturbed)
 
 
-def test_ends_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+def test_training_stops_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     backbone = tiny_backbone()
     for layer in backbone.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -107,7 +106,7 @@ def test_figures_and_learning_rate_are_on_the_tensorboard(tmp_path: Path) -> Non
 
 
 @pytest.mark.integration
-def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+def test_two_processes_train_the_same_model_as_one(tmp_path: Path) -> None:
     alone, shared = tiny_backbone(), tiny_backbone()
     plan = replace(PLAN, epochs=2)
     one = tiny_fit(alone, plan, Hardware("cpu")).run(tmp_path / "one", ignore)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from training.datasets.arrays import MISSING
 from training.datasets.bone_truth import CHANNELS, SIDE
-from training.datasets.missing import MISSING
 from training.models.output import Output
 from training.models.spec import Balance, TrainingRules
-from training.train.loss import WEIGHT_LIMITS, HierarchicalLoss, label_losses
+from training.train.module import WEIGHT_LIMITS, HierarchicalLoss, label_losses
 
 IMAGE = torch.zeros(2, 3, 4, 4)
 
@@ -34,7 +34,7 @@ def test_without_conditions_normal_specimens_teach_all_levels() -> None:
     assert (logits.grad != 0).all()
 
 
-def test_levels_that_are_not_asked_for_teach_nothing() -> None:
+def test_levels_that_are_not_requested_get_no_gradient() -> None:
     truth = np.ones((2, 14), dtype=np.uint8)
     logits = torch.zeros(2, 14, requires_grad=True)
     loss = HierarchicalLoss(truth, 0.0, levels=(2,))
@@ -85,7 +85,7 @@ def test_batch_without_abnormal_specimens_has_a_finite_loss() -> None:
     torch.testing.assert_close(loss, torch.tensor(np.log(2) + 4.0 * 0.25, dtype=torch.float32))
 
 
-def test_missing_labels_count_nowhere() -> None:
+def test_missing_labels_are_not_counted() -> None:
     truth = np.ones((3, 14), dtype=np.uint8)
     truth[0, 5], truth[1, 0], truth[2] = MISSING, MISSING, MISSING
     logits = torch.zeros(3, 14, requires_grad=True)

@@ -9,7 +9,7 @@ from training.train.module import parameter_groups
 PLAN = BackbonePlan(epochs=1, patience=1, batch=8, learning_rate=1e-3, weight_decay=0.05)
 
 
-def test_front_end_learns_slower_and_heads_are_held_smaller() -> None:
+def test_front_end_and_heads_have_their_own_rate_and_weight_decay() -> None:
     backbone = build_backbone("convnext", "small")
     plan = replace(PLAN, front_end_rate=0.1, head_weight_decay=0.5)
     groups = {group["name"]: group for group in parameter_groups(backbone, plan)}

@@ -42,7 +42,7 @@ def test_threads_get_the_same_answers() -> None:
     assert answers == [view_model().orient(picture) for picture in UNSEEN.pictures[:8]] * 6
 
 
-def test_another_file_than_the_card_names_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_file_that_the_card_does_not_name_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     changed = tmp_path / "view_model.onnx"
     changed.write_bytes(MODEL.read_bytes() + b"\0")
     view_model.cache_clear()

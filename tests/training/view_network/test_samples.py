@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_samples() -> None:
     assert flat(specimen_samples(3)) == flat(specimen_samples(3))
 
 
-def test_the_label_up_marks_the_end_away_from_the_tail() -> None:
+def test_the_label_up_is_the_end_opposite_the_tail() -> None:
     """A lateral's tail stretches beyond the body, so that the body's mass is at the other end of the picture."""
     right = []
     for seed in range(10):

@@ -25,10 +25,9 @@ from training.datasets.collect.dataset import Dataset
 from training.datasets.collect.draft import DatasetDraft, DatasetRow
 from training.datasets.collect.evaluation_set import EvaluationSet, EvaluationSets
 from training.datasets.collect.merge import Labelled, Statement, merge, of_labels, of_reviews
-from training.datasets.collect.report import REPORT, as_markdown
 from training.datasets.collect.specimens import SpecimenTensor, called_specimens, simulated_specimens
 from training.datasets.collect.tensors import Tensors
-from training.datasets.collect.write import upload, write_dataset
+from training.datasets.collect.write import REPORT, as_markdown, upload, write_dataset
 from training.labels.curation.specimen import Exclusion
 from training.labels.report.write import COLUMNS
 

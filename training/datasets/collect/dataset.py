@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.common.errors import Rejected
 from services.common.events.base import Sha256
 from services.common.labels import LABEL_ORDER
-from training.datasets.missing import MISSING
+from training.datasets.arrays import MISSING
 from training.datasets.store import Images, Subset
 
 

@@ -41,7 +41,7 @@ def find_trtexec() -> str:
     if found is None:
         msg = (
             f"no trtexec on PATH or in {TRTEXEC_FOLDER}: run this in NVIDIA's TensorRT container of the same release "
-            "as the serving container (24.10 with 24.10)"
+            "as the serving container (25.07 with 25.07)"
         )
         raise PlanError(msg)
     return found

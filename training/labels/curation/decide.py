@@ -6,11 +6,17 @@ from typing import Final
 
 from services.common.labels import CALL_LABELS
 from services.common.observations import call_vector, observation
-from training.labels.curation.evidence import Evidence, only
-from training.labels.curation.parameter import labels_left_open, labels_of_term, resolve
-from training.labels.curation.reference import References, references
+from training.labels.curation.evidence import Evidence, References, only, references
 from training.labels.curation.specimen import Conflict, Disagreement, Exclusion, LabelSet, SpecimenLabels, Tallies
-from training.labels.curation.verdict import Verdict, is_measured, judge, number
+from training.labels.curation.verdict import (
+    Verdict,
+    is_measured,
+    judge,
+    labels_left_open,
+    labels_of_term,
+    number,
+    resolve,
+)
 from training.labels.sources.record import Item, ObservationRecord, Skipped
 
 

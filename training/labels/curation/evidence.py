@@ -1,8 +1,19 @@
-"""All data sent about one specimen, stored so that the order of records does not matter."""
+"""All data sent about each specimen, and the reference ranges that follow from the wild types among them.
 
+Everything is stored so that the order of records does not matter. Ranges are estimated per centre and strain after all
+records have been read.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sys import intern
+from typing import Final
 
+from services.common.observations import observation
+from training.labels.curation.ranges import ANATOMICAL, Range, estimate
+from training.labels.curation.specimen import RangeKey
+from training.labels.curation.verdict import is_measured, number, resolve
 from training.labels.sources.record import ObservationRecord
 
 
@@ -50,3 +61,53 @@ def _put(kept: dict[str, tuple[str, ...]], parameter: str, text: str) -> None:
     known = kept.get(parameter, ())
     if text not in known:
         kept[parameter] = tuple(sorted((*known, intern(text))))
+
+
+WILD_TYPE: Final = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Estimated ranges, and the number of wild types where there are too few."""
+
+    estimated: dict[RangeKey, Range]
+    too_few: dict[RangeKey, int]
+
+    def of(self, evidence: Evidence, parameter: str) -> Range | None:
+        """The range for one specimen and observation: that of its centre and strain, otherwise the anatomical one."""
+        centre, strain = only(evidence.centres), only(evidence.strains)
+        if centre is not None and strain is not None:
+            own = self.estimated.get(RangeKey(centre, strain, parameter))
+            if own is not None:
+                return own
+        return ANATOMICAL.get(parameter)
+
+
+def references(specimens: Iterable[Evidence]) -> References:
+    """Estimate ranges from wild types with one centre, one strain and one value; their order does not matter."""
+    values: defaultdict[RangeKey, list[float]] = defaultdict(list)
+    for evidence in specimens:
+        if only(evidence.groups) != WILD_TYPE:
+            continue
+        centre, strain = only(evidence.centres), only(evidence.strains)
+        if centre is None or strain is None:
+            continue
+        for parameter, value in _measurements(evidence.values):
+            values[RangeKey(centre, strain, parameter)].append(value)
+    estimated = {key: estimate(sample) for key, sample in sorted(values.items())}
+    return References(
+        estimated={key: found for key, found in estimated.items() if found is not None},
+        too_few={key: len(values[key]) for key, found in estimated.items() if found is None},
+    )
+
+
+def _measurements(values: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, float]]:
+    """One number per observation over all life stages; none if a wild type has several."""
+    numbers: defaultdict[str, set[float]] = defaultdict(set)
+    for identifier, sent in values.items():
+        parameter, _ = resolve(identifier)
+        if parameter is not None and is_measured(row := observation(parameter)):
+            numbers[parameter].update(value for value in (number(row, text) for text in sent) if value is not None)
+    for parameter, found in numbers.items():
+        if len(found) == 1:
+            yield parameter, found.pop()

@@ -1,13 +1,84 @@
-"""Judges one value: normal, abnormal, missing or unreadable. Nothing is guessed."""
+"""Judges one value: to which observation it belongs, and whether it is normal, abnormal, missing or unreadable.
+
+Parameter stable ids are mapped to the 53 observations by the full id, never by its number alone. Mammalian Phenotype
+(MP) terms of free ontology are mapped to labels. Nothing is guessed.
+"""
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
-from services.common.observations import Observation, observation
+from services.common.labels import CALL_LABELS, LEVEL2
+from services.common.observations import Observation, by_parameter, observation, table
 from training.labels.curation.ranges import Range
+
+
+@cache
+def labels_of_term(term: str) -> frozenset[str]:
+    """Labels of the 1x13 call that a term sets: those on which all rows of the table with that term agree.
+
+    Rows that differ give only what they share (MP:0004599, abnormal vertebral arch, gives Spine and no level-3
+    label). A term outside the table, or of Limbs or Skull, sets none: it counts only for level 1.
+    """
+    classes = [{row.level2, row.level3} for row in _rows_with(term)]
+    if not classes:
+        return frozenset()
+    shared = {label for label in set.intersection(*classes) if label is not None}
+    return frozenset(shared & set(CALL_LABELS)) if shared & set(LEVEL2) else frozenset()
+
+
+@cache
+def labels_left_open(term: str) -> frozenset[str]:
+    """Labels of the 1x13 call that a term may mean but does not set.
+
+    These are the labels of only some rows with that term (MP:0004599: every region of the spine). A term outside the
+    table may mean any label; a term of Limbs or Skull none.
+    """
+    rows = _rows_with(term)
+    if not rows:
+        return frozenset(CALL_LABELS)
+    possible = {label for row in rows if row.in_call for label in (row.level2, row.level3) if label is not None}
+    return frozenset(possible - labels_of_term(term))
+
+
+def _rows_with(term: str) -> list[Observation]:
+    return [row for row in table() if any(mp.split()[0] == term for mp in row.mp)]
+
+
+LEGACY: Final = ("HAS_XRY_", "ESLIM_006_", "GMC_925_", "HAROLD_006_", "M-G-P_006_")
+"""Older X-ray procedures, which use the same numbers (and some names) with other meanings and options."""
+LATE_ADULT: Final = re.compile(r"[A-Z]+LA_(XRY_\d{3}_\d{3})")
+"""A centre's late adult procedure copies numbers, names and options of IMPC_XRY."""
+ANOTHER_SET: Final = re.compile(r"[A-Z]+_XRY_\d{3}_\d{3}")
+
+
+@lru_cache(maxsize=4096)
+def resolve(parameter_stable_id: str) -> tuple[str | None, str]:
+    """The observation that a full id stands for, or None with the reason.
+
+    Reasons: `legacy_parameter_set`; `not_an_observation` (images, metadata, `Alive`, comments); `unknown_parameter` (no
+    such number or version in IMPC_XRY_001); `unmapped_parameter_set` (another X-ray procedure, such as CCP's, which is
+    derived from micro-CT); `another_procedure`. The reason is empty if there is an observation.
+    """
+    identifier = parameter_stable_id
+    late = LATE_ADULT.fullmatch(identifier)
+    base = f"IMPC_{late[1]}" if late else identifier
+    if base in by_parameter():
+        return base, ""
+    if base.startswith("IMPC_XRY_"):
+        return None, "not_an_observation" if _exists(base) else "unknown_parameter"
+    if identifier.startswith(LEGACY):
+        return None, "legacy_parameter_set"
+    return None, "unmapped_parameter_set" if ANOTHER_SET.fullmatch(identifier) else "another_procedure"
+
+
+def _exists(base: str) -> bool:
+    """IMPC_XRY_001 has the parameters 001 to 074, all in their first version."""
+    match = re.fullmatch(r"IMPC_XRY_(\d{3})_001", base)
+    return match is not None and 1 <= int(match[1]) <= 74
+
 
 MISSING: Final = frozenset({"imageonly", "unobservable", "nodata", "notdefined"})
 """Codes that mean "not scored" in any parameter, also in counts; compared without case, blanks, `_` and `-`."""

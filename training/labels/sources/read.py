@@ -1,6 +1,15 @@
-"""Reads any source. Its content, not its name, determines the format; observations may come from object storage."""
+"""Reads any source. Its content, not its name, determines the format; observations may come from object storage.
 
-from collections.abc import Callable, Iterator
+Formats: documents of IMPC's Solr core `experiment` (a response as saved from the server, or one document per line), a
+centre's XML submission, and CSV. The columns of a CSV file are the names of Solr's fields, as from Solr with wt=csv; a
+hand-made file may have a column `value`.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
@@ -9,9 +18,142 @@ from services.common.settings import Settings, load
 from services.common.store import ObjectStore
 from services.ingest.observations import PREFIX
 from services.ingest.submissions import Experiment, missing_reason, read_experiments, specimen_id
-from training.labels.sources.csv_rows import read_csv
-from training.labels.sources.record import Item, ObservationRecord, Skipped, SourceLocation
-from training.labels.sources.solr import read_solr
+from training.labels.sources.record import (
+    SPECIMEN_FIELDS,
+    VALUE_FIELDS,
+    Item,
+    ObservationRecord,
+    Skipped,
+    SourceLocation,
+    item_of,
+)
+
+
+def size_of(file: BinaryIO) -> int:
+    """Size of an open file in bytes; afterwards it is positioned at its start."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
+
+
+MAXIMUM_RESPONSE: Final = 128 * 1024 * 1024
+"""Bytes of one response, which is parsed as a whole. With one document per line only the lines are limited."""
+MAXIMUM_LINE: Final = 1024 * 1024
+
+
+def read_solr(file: BinaryIO, path: Path) -> Iterator[Item]:
+    """Items of a JSON response, a JSON array of documents, or JSON lines; lines and documents count from 1.
+
+    Raises Rejected `not_json`, `not_solr` or `source_too_large`, naming the file and the line.
+    """
+    first = next((line for line in iter(lambda: file.readline(MAXIMUM_LINE), b"") if line.strip()), b"")
+    size = size_of(file)
+    if _is_document(first):
+        return _lines(file, path)
+    if size > MAXIMUM_RESPONSE:
+        advice = "fetch it in pages (start and rows) or save one document per line"
+        raise Rejected("source_too_large", f"{path}: a response of more than 128 MiB; {advice}")
+    return _response(file, path)
+
+
+def _load(text: bytes) -> object:
+    """Parse JSON, keeping numbers as the text that was sent."""
+    return json.loads(text, parse_int=str, parse_float=str)
+
+
+def _is_document(line: bytes) -> bool:
+    try:
+        document = _load(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and "response" not in document
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[Item]:
+    for number, line in enumerate(iter(lambda: file.readline(MAXIMUM_LINE + 1), b""), start=1):
+        if len(line) > MAXIMUM_LINE:
+            message = f"{path}:{number}: a line of more than 1 MiB is not an observation; remove it"
+            raise Rejected("source_too_large", message)
+        if line.strip():
+            yield from _solr_items([_parsed(line, path, number)], path, number)
+
+
+def _response(file: BinaryIO, path: Path) -> Iterator[Item]:
+    content = _parsed(file.read(), path, None)
+    if isinstance(content, dict):
+        response = content.get("response")
+        content = response.get("docs") if isinstance(response, dict) else None
+    if not isinstance(content, list):
+        expected = 'expected {"response": {"docs": […]}}, a list of documents, or one document per line'
+        raise Rejected("not_solr", f"{path}: {expected}; query the core `experiment` with wt=json")
+    yield from _solr_items(content, path, 1)
+
+
+def _solr_items(documents: Iterable[object], path: Path, start: int) -> Iterator[Item]:
+    for number, document in enumerate(documents, start=start):
+        if not isinstance(document, dict):
+            raise Rejected("not_solr", f"{path}:{number}: expected a document {{…}}, got {str(document)[:40]!r}")
+        yield item_of(document, SourceLocation(path.name, number))
+
+
+def _parsed(text: bytes, path: Path, line: int | None) -> object:
+    try:
+        return _load(text)
+    except UnicodeDecodeError as error:
+        location = f"{path}:{line}" if line is not None else f"{path}"
+        raise Rejected("not_json", f"{location}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    except json.JSONDecodeError as error:
+        number = line if line is not None else error.lineno
+        message = f"{path}:{number}: not JSON ({error.msg}, column {error.colno}); was the download cut off?"
+        raise Rejected("not_json", message) from error
+    except RecursionError as error:
+        raise Rejected("not_json", f"{path}: nested too deeply to be a response of Solr") from error
+
+
+DELIMITERS: Final = ",;\t"
+MAXIMUM_HEADER: Final = 64 * 1024
+"""Characters."""
+
+
+def read_csv(file: BinaryIO, path: Path) -> Iterator[Item]:
+    """Items of a UTF-8 CSV file with a header line, separated by comma, semicolon or tab.
+
+    Raises Rejected `not_csv` (missing columns, not UTF-8, a stray quote), naming the line.
+    """
+    line = 1
+    try:
+        with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            header = text.readline(MAXIMUM_HEADER)
+            delimiter = max(DELIMITERS, key=header.count)
+            columns = next(csv.reader([header], delimiter=delimiter), [])
+            _check(columns, path)
+            rows = csv.reader(text, delimiter=delimiter, strict=True)
+            for row in rows:
+                line = rows.line_num + 1
+                yield from _row_items(columns, row, SourceLocation(path.name, line))
+    except UnicodeDecodeError as error:
+        message = f"{path}:{line}: not UTF-8 after this line; a source must be XML, JSON, or CSV in UTF-8"
+        raise Rejected("not_csv", message) from error
+    except csv.Error as error:
+        raise Rejected("not_csv", f"{path}:{line}: {error} after this line; fix its quotes") from error
+
+
+def _check(columns: list[str], path: Path) -> None:
+    for names in (("parameter_stable_id",), SPECIMEN_FIELDS, VALUE_FIELDS):
+        if not set(names) & set(columns):
+            needed = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+            found = ", ".join(columns)[:200] or "nothing"
+            raise Rejected("not_csv", f"{path}:1: no column {needed}; the header has {found}")
+
+
+def _row_items(columns: list[str], row: list[str], location: SourceLocation) -> Iterator[Item]:
+    if not row:
+        return
+    if len(row) != len(columns):
+        message = f"{len(row)} cells under a header of {len(columns)}"
+        yield Skipped("wrong_number_of_cells", message, location)
+        return
+    yield item_of(dict(zip(columns, row, strict=True)), location)
 
 
 def fetch_stored(folder: Path) -> Iterator[Path]:

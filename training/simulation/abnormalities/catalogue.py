@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from training.simulation.abnormalities import limbs, ribcage, skull, spine
+from training.simulation.abnormalities import limbs_and_skull, ribcage, spine
 from training.simulation.abnormalities.finding import Alter, Finding, parameter_id
 from training.simulation.anatomy.plan import BodyPlan
 
@@ -28,27 +28,27 @@ CATALOGUE: Final[Mapping[str, Alter]] = MappingProxyType(
         "rib_fusion": ribcage.rib_fusion,
         "wavy_ribs": ribcage.wavy_ribs,
         "ribcage_shape": ribcage.narrow_ribcage,
-        "joints": limbs.joints,
-        "pelvis": limbs.pelvis,
-        "scapula": limbs.scapula,
-        "clavicle": limbs.clavicle,
-        "humerus": limbs.long_bone("humerus", ("021",), shortening=0.3, bow=0.12),
-        "radius": limbs.long_bone("radius", ("022",), shortening=0.25, bow=0.12),
-        "ulna": limbs.long_bone("ulna", ("023",), shortening=0.25, bow=0.12),
-        "femur": limbs.long_bone("femur", ("024",), shortening=0.3, bow=0.13),
-        "tibia": limbs.long_bone("tibia", ("025", "033"), shortening=0.3, bow=0.13),
-        "fibula": limbs.long_bone("fibula", ("026",), shortening=0.45, bow=0.3),
-        "extra_digit": limbs.extra_digit,
-        "missing_digit": limbs.missing_digit,
-        "short_digits": limbs.short_digits,
-        "joined_digits": limbs.joined_digits,
-        "polysyndactyly": limbs.polysyndactyly,
-        "damaged_digits": limbs.damaged_digits,
-        "skull_shape": skull.domed_skull,
-        "zygomatic_bone": skull.thin_zygoma,
-        "maxilla": skull.crooked_snout,
-        "mandible": skull.short_mandible,
-        "teeth": skull.overgrown_teeth,
+        "joints": limbs_and_skull.joints,
+        "pelvis": limbs_and_skull.pelvis,
+        "scapula": limbs_and_skull.scapula,
+        "clavicle": limbs_and_skull.clavicle,
+        "humerus": limbs_and_skull.long_bone("humerus", ("021",), shortening=0.3, bow=0.12),
+        "radius": limbs_and_skull.long_bone("radius", ("022",), shortening=0.25, bow=0.12),
+        "ulna": limbs_and_skull.long_bone("ulna", ("023",), shortening=0.25, bow=0.12),
+        "femur": limbs_and_skull.long_bone("femur", ("024",), shortening=0.3, bow=0.13),
+        "tibia": limbs_and_skull.long_bone("tibia", ("025", "033"), shortening=0.3, bow=0.13),
+        "fibula": limbs_and_skull.long_bone("fibula", ("026",), shortening=0.45, bow=0.3),
+        "extra_digit": limbs_and_skull.extra_digit,
+        "missing_digit": limbs_and_skull.missing_digit,
+        "short_digits": limbs_and_skull.short_digits,
+        "joined_digits": limbs_and_skull.joined_digits,
+        "polysyndactyly": limbs_and_skull.polysyndactyly,
+        "damaged_digits": limbs_and_skull.damaged_digits,
+        "skull_shape": limbs_and_skull.domed_skull,
+        "zygomatic_bone": limbs_and_skull.thin_zygoma,
+        "maxilla": limbs_and_skull.crooked_snout,
+        "mandible": limbs_and_skull.short_mandible,
+        "teeth": limbs_and_skull.overgrown_teeth,
     }
 )
 """Kinds in the order in which they are applied: bends of the spine come before changes of the vertebra count."""

@@ -11,9 +11,8 @@ from training.simulation.anatomy.plan import SIDES, BodyPlan
 from training.simulation.anatomy.pose import Pose
 from training.simulation.anatomy.ribcage import build_ribcage
 from training.simulation.anatomy.skull import build_skull
-from training.simulation.anatomy.soft_tissue import LIMBS, SoftTissue, add_limb
+from training.simulation.anatomy.soft_tissue import LIMBS, SoftTissue, add_head, add_limb, add_organs, add_trunk
 from training.simulation.anatomy.spine import build_column, lay_column
-from training.simulation.anatomy.trunk import add_head, add_organs, add_trunk
 from training.simulation.solids import Ellipsoids, Frame, Points, Solids, Tubes
 
 

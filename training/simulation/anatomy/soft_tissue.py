@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.simulation.anatomy.limbs import LimbPath
-from training.simulation.solids import Points, Solids
+from training.simulation.anatomy.plan import CAUDAL, THORACIC, BodyPlan
+from training.simulation.anatomy.pose import LAT, Pose
+from training.simulation.anatomy.spine import Column
+from training.simulation.solids import Frame, Points, Solids
 
 BODY: Final = 0
 TAIL: Final = 1
@@ -64,3 +67,117 @@ def add_limb(soft: SoftTissue, path: LimbPath, hind: bool, group: int) -> None:
     axes = np.column_stack((forward, path.across, np.cross(forward, path.across)))
     centre = points[2] + forward * length * 0.42
     soft.add(group, centre[None], axes, np.array([[length * 0.45, 1.9 if hind else 1.5, 1.0]]))
+
+
+# Half width, half height and depth of the centre below the spine, from the skull (0) to the root of the tail (1).
+_PROFILE: Final = np.array(
+    [
+        [0.00, 6.8, 6.6, 0.8],
+        [0.08, 7.8, 7.4, 0.2],
+        [0.18, 9.8, 8.4, 1.6],
+        [0.28, 11.6, 9.2, 4.0],
+        [0.40, 12.3, 9.9, 6.0],
+        [0.52, 13.0, 10.5, 6.9],
+        [0.66, 13.4, 10.6, 7.2],
+        [0.80, 12.4, 9.4, 5.9],
+        [0.90, 9.4, 7.4, 3.8],
+        [0.96, 6.4, 5.4, 2.0],
+        [1.00, 3.4, 3.2, 0.4],
+    ]
+)
+_HEAD: Final = np.array(
+    [
+        [-3.0, 6.4, 6.2, -1.2],
+        [2.0, 6.9, 6.2, -0.2],
+        [7.0, 7.2, 6.4, -0.2],
+        [12.0, 6.3, 5.8, -0.7],
+        [16.0, 5.1, 4.9, -0.9],
+        [19.5, 4.1, 4.1, -0.5],
+        [22.8, 2.9, 2.8, 0.1],
+    ]
+)
+_SMOOTH_MM: Final = 5.5
+_SLICES: Final = 46
+
+
+def add_trunk(soft: SoftTissue, plan: BodyPlan, pose: Pose, column: Column, rng: np.random.Generator) -> None:
+    """Add neck, chest, belly and rump around the smoothed line of the spine, and the tail's skin."""
+    tail = column.of(CAUDAL)
+    body = [f for v, f in zip(column.vertebrae, column.frames, strict=True) if v.region != CAUDAL]
+    frames = body + [frame for _, frame in tail[:3]]
+    origins, axes = _smooth_line(frames)
+    at = np.linspace(0.0, 1.0, _SLICES)
+    flat = 1.0 if pose.view == LAT else 0.86
+    swell = np.exp(-(((_PROFILE[:, 0] - 0.62) / 0.26) ** 2))
+    wide = _PROFILE[:, 1] * rng.normal(1.0, 0.03, len(_PROFILE)) * (0.92 + (0.54 * plan.fat - 0.02) * swell)
+    sag = 1.0 + 0.2 * plan.fat * swell
+    half_width = np.interp(at, _PROFILE[:, 0], wide) / flat**0.5
+    half_height = np.interp(at, _PROFILE[:, 0], _PROFILE[:, 2] * sag) * flat
+    drop = np.interp(at, _PROFILE[:, 0], _PROFILE[:, 3] * sag) * flat
+    sizes = np.column_stack((np.minimum(half_height, 6.5), half_width, half_height))
+    soft.add(BODY, origins - axes[:, :, 2] * drop[:, None], axes, sizes)
+    if tail:
+        path = np.array([frame.origin for _, frame in tail])
+        place = np.linspace(0.0, 1.0, 28)[: len(path)]
+        thick = 1.9 * (1.0 - place) ** 1.1 + 0.7 + 1.3 * np.exp(-place * 18.0)
+        soft.sweep(TAIL, path, np.interp(np.linspace(0, 1, len(path)), np.linspace(0, 1, len(place)), thick), step=0.8)
+
+
+def _smooth_line(frames: list[Frame]) -> tuple[Points, Points]:
+    """Evenly spaced origins (n, 3) and axes (n, 3, 3) along the smoothed spine: skin bridges its sharper bends."""
+    spine = np.array([frame.origin for frame in frames])
+    left = np.array([frame.axes[:, 1] for frame in frames])
+    place = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(spine, axis=0), axis=1))))
+    at = np.linspace(0.0, place[-1], _SLICES)
+    # Mirroring the ends keeps the smoothed line as long as the spine.
+    ends = np.vstack((2 * spine[0] - spine[6:0:-1], spine, 2 * spine[-1] - spine[-2:-6:-1]))
+    where = np.concatenate((-place[6:0:-1], place, 2 * place[-1] - place[-2:-6:-1]))
+    weight = np.exp(-0.5 * ((at[:, None] - where) / _SMOOTH_MM) ** 2)
+    origins = weight @ ends / weight.sum(axis=1, keepdims=True)
+    near = np.exp(-0.5 * ((at[:, None] - place) / _SMOOTH_MM) ** 2)
+    cranial = -np.gradient(origins, axis=0)
+    cranial /= np.linalg.norm(cranial, axis=1, keepdims=True)
+    side = near @ left
+    side -= (side * cranial).sum(axis=1, keepdims=True) * cranial
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    return origins, np.stack((cranial, side, np.cross(cranial, side)), axis=2)
+
+
+def add_head(soft: SoftTissue, plan: BodyPlan, pose: Pose, skull: Frame) -> None:
+    """Add the head's outline from neck to nose, and the ears as thin discs with a rim."""
+    stretch = np.array([plan.skull.length, plan.skull.width, plan.skull.height])
+    cranial = np.linspace(-3.0, 22.8, 18)
+    wide, high, rise = (np.interp(cranial, _HEAD[:, 0], _HEAD[:, column]) for column in (1, 2, 3))
+    reach = np.where(cranial < 13.0, cranial, 13.0 + (cranial - 13.0) * plan.skull.snout)
+    centres = skull.at(np.column_stack((reach, np.zeros(18), rise)) * stretch)
+    soft.add(BODY, centres, skull.axes, np.column_stack((np.minimum(high, 3.4), wide, high)) * stretch)
+    for side, turn in zip((1.0, -1.0), pose.ears, strict=True):
+        root = skull.moved(np.array([1.5, side * 5.4, 3.0]) * stretch)
+        _add_ear(soft, root.turned(yaw=side * (112.0 + turn), roll=side * (35.0 + turn)))
+
+
+def _add_ear(soft: SoftTissue, ear: Frame) -> None:
+    soft.add(EARS, ear.at([[5.0, 0.0, 0.0]]), ear.axes, np.array([[6.0, 4.6, 0.3]]))
+    turn = np.linspace(0.4, 2.0 * np.pi - 0.4, 15)
+    rim = np.column_stack((5.0 - 5.7 * np.cos(turn), 4.4 * np.sin(turn), np.zeros(15)))
+    soft.sweep(EAR_RIMS, ear.at(rim), np.full(15, 0.45), step=1.2)
+
+
+def add_organs(soft: SoftTissue, plan: BodyPlan, column: Column, rng: np.random.Generator) -> None:
+    """Remove density for the lungs' air and gas in the gut; add liver, stomach, gut contents and pellets."""
+    chest = [frame for _, frame in column.of(THORACIC)]
+    for sign in (1.0, -1.0):
+        for level, size in ((2, (3.8, 2.4, 3.0)), (5, (4.8, 3.8, 4.2)), (8, (5.4, 4.6, 4.4))):
+            frame = chest[min(level, len(chest) - 1)]
+            at = np.array([-1.0, sign * (1.8 + 0.32 * level), -4.4 - 0.15 * level])
+            soft.organs.blob("lung", frame, at, np.array(size) * plan.thorax_width, density=-0.42)
+    belly = column.at_level(min(15, len(column.frames) - 9))
+    soft.organs.blob("liver", belly, [9.0, -1.0, -8.0], [4.5, 8.5, 5.0], density=0.10)
+    soft.organs.blob("stomach", belly, [5.0, 5.0, -7.0], [4.0, 4.5, 3.6], density=0.16)
+    for _ in range(int(rng.integers(10, 22))):
+        at = np.array([rng.uniform(-14.0, 4.0), rng.normal(0.0, 4.8), rng.uniform(-12.0, -4.0)])
+        density = float(rng.choice([-0.5, -0.3, 0.2, 0.35]))
+        soft.organs.blob("gut", belly, at, rng.uniform(0.8, 3.0, 3), density=density)
+    for _ in range(int(rng.integers(2, 7))):
+        at = np.array([rng.uniform(-17.0, -8.0), rng.normal(0.5, 2.2), rng.uniform(-7.0, -3.0)])
+        soft.organs.blob("pellet", belly, at, [1.9, 1.0, 1.0], density=0.35)

@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulation.imaging.radiograph import Box
+from training.simulation.imaging.radiograph import BLANK, OVER_EXPOSED, Box, Technique
 from training.simulation.imaging.rays import Picture
-from training.simulation.imaging.technique import BLANK, OVER_EXPOSED, Technique
 
 _LEAD: Final = 0.01
 

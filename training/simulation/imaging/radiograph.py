@@ -1,13 +1,111 @@
-"""One simulated exposure and its truth."""
+"""One simulated exposure: its settings, drawn from a centre's style, and its truth."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.simulation.anatomy.mouse import Mouse
+from training.simulation.anatomy.pose import DV, LAT
+from training.simulation.centres import CentreStyle
 from training.simulation.imaging.rays import Grid, Picture
+
+SKULL_DV: Final = "SKULL_DV"
+SKULL_LAT: Final = "SKULL_LAT"
+FOREPAW: Final = "FOREPAW"
+HINDQUARTERS: Final = "HINDQUARTERS"
+VIEWS: Final = (DV, LAT, SKULL_DV, SKULL_LAT, FOREPAW, HINDQUARTERS)
+WHOLE_BODY: Final = (DV, LAT)
+
+OVER_EXPOSED: Final = "over_exposed"
+BLANK: Final = "blank"
+CUT: Final = "cut"
+TWO_ANIMALS: Final = "two_animals"
+TROUBLES: Final = (OVER_EXPOSED, BLANK, CUT, TWO_ANIMALS)
+
+_CLOSE_UP_MM: Final = {
+    SKULL_DV: (34.0, 46.0),
+    SKULL_LAT: (34.0, 46.0),
+    FOREPAW: (28.0, 42.0),
+    HINDQUARTERS: (50.0, 64.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Technique:
+    """One exposure.
+
+    `height` and `width` in pixels, `field_mm` the longer side, `head_angle` and `mirrored` as in Radiograph, `offset`
+    the animal's centre from the picture's as shares of the field; beam and detector values as in CentreStyle.
+    """
+
+    height: int
+    width: int
+    field_mm: float
+    head_angle: float
+    mirrored: bool
+    offset: tuple[float, float]
+    photons: float
+    scatter: float
+    blur_mm: float
+    hardness: float
+    heel: tuple[float, float]
+    marker: str
+    collimator: float
+    trouble: str | None
+
+
+def draw_technique(
+    style: CentreStyle,
+    view: str,
+    rng: np.random.Generator,
+    *,
+    side: int | None = None,
+    trouble: str | None = None,
+    mirrored: bool | None = None,
+    head_angle: float | None = None,
+) -> Technique:
+    """Draw one exposure; `side` (pixels of the longer side), mirror and angle override the drawn values."""
+    height, width = style.sizes[int(rng.integers(len(style.sizes)))]
+    if side is not None:
+        height, width = (round(n * side / max(height, width)) for n in (height, width))
+    close = _CLOSE_UP_MM.get(view)
+    field = float(rng.uniform(*(close or style.field_mm)))
+    angle = _angle(style, view, rng)
+    flipped = view in (LAT, SKULL_LAT) and bool(rng.random() < style.faces_right)
+    if flipped and style.habit[0] != 0.0:
+        angle = -angle
+    shift = rng.normal(0.0, 0.02 if close else 0.025, 2)
+    draws = {name: float(rng.uniform(*getattr(style, name))) for name in ("scatter", "blur_mm", "hardness")}
+    return Technique(
+        height=height,
+        width=width,
+        field_mm=field,
+        head_angle=wrapped(angle if head_angle is None else head_angle),
+        mirrored=flipped if mirrored is None else mirrored,
+        offset=(float(shift[0]), float(shift[1])),
+        photons=style.photons * float(rng.uniform(0.6, 1.6)),
+        heel=(float(rng.normal(0.0, 0.009)), float(rng.normal(0.0, 0.009))),
+        marker=str(rng.choice(("L", "R"))) if rng.random() < style.marker else "",
+        collimator=float(rng.uniform(0.03, 0.12)) if rng.random() < style.collimator and close is None else 0.0,
+        trouble=trouble,
+        **draws,
+    )
+
+
+def wrapped(angle: float) -> float:
+    """The same angle in [-180, 180) degrees."""
+    return (angle + 180.0) % 360.0 - 180.0
+
+
+def _angle(style: CentreStyle, view: str, rng: np.random.Generator) -> float:
+    if rng.random() < 0.1:
+        return float(rng.uniform(-180.0, 180.0))
+    usual = style.habit[int(rng.integers(len(style.habit)))]
+    if view in (LAT, SKULL_LAT) and usual == 0.0 and rng.random() < 0.5:
+        usual = 90.0
+    return usual + float(rng.normal(0.0, style.turn))
 
 
 class Box(NamedTuple):

@@ -63,7 +63,7 @@ def test_a_label_set_overrules_what_was_simulated_label_by_label(tmp_path: Path)
     assert dataset.description.conflicts == {"sets disagree": 2}
 
 
-def test_a_specimen_never_changes_side_and_new_test_specimens_wait_for_the_command(tmp_path: Path) -> None:
+def test_a_specimen_never_changes_its_part_and_new_test_specimens_wait_for_the_option(tmp_path: Path) -> None:
     first = simulated_set(tmp_path / "first", FIRST)
     second = simulated_set(tmp_path / "second", {TEST[2]: SPINE, **dict.fromkeys(named("train", 6)[4:], SPINE)}, seed=6)
     before = _collect(tmp_path / "out", first, grow=True)
@@ -87,7 +87,7 @@ def test_without_an_evaluation_set_nothing_can_be_judged(tmp_path: Path) -> None
         _collect(tmp_path / "other", untested, grow=True)
 
 
-def test_models_are_judged_on_all_of_the_evaluation_set_or_not_at_all(tmp_path: Path) -> None:
+def test_models_are_evaluated_on_the_complete_evaluation_set_or_not_at_all(tmp_path: Path) -> None:
     _collect(tmp_path / "out", simulated_set(tmp_path / "set", FIRST), grow=True)
     smaller = {name: labels for name, labels in FIRST.items() if name != TEST[0]}
     with pytest.raises(Rejected, match=f"1 specimens of the evaluation set have no tensor here, such as {TEST[0]}"):
@@ -115,7 +115,7 @@ def test_a_changed_tensor_excludes_only_its_specimen(tmp_path: Path) -> None:
     assert len(dataset.specimens) == len(FIRST) - 1
 
 
-def test_what_a_killed_run_left_is_removed_and_made_again(tmp_path: Path) -> None:
+def test_files_left_by_a_killed_run_are_removed_and_made_again(tmp_path: Path) -> None:
     source = simulated_set(tmp_path / "set", FIRST)
     out = tmp_path / "out"
     whole = _collect(out, source, grow=True)

@@ -51,7 +51,7 @@ def test_the_same_command_continues(tmp_path: Path, source: Path, point: tuple[s
     assert {path.name for path in out.iterdir() if path.is_dir()} == {whole.digest}
 
 
-def test_killed_again_and_again(tmp_path: Path, source: Path) -> None:
+def test_collecting_survives_repeated_kills(tmp_path: Path, source: Path) -> None:
     out = tmp_path / "out"
     for point in POINTS:
         _killed(out, source, point)

@@ -67,7 +67,7 @@ def test_a_finding_makes_a_normal_animal_abnormal() -> None:
     assert {conflict.kind for conflict in merged.conflicts} == {"review against set", "hierarchy"}
 
 
-def test_of_two_possible_parents_none_is_guessed() -> None:
+def test_no_parent_is_guessed_if_two_are_possible() -> None:
     merged = _merged(NORMAL, reviewed("1", "anna", 1, Fusion="abnormal"))
     assert [_value(merged, label) for label in ("Abnormal", "Fusion", "Spine", "Ribcage")] == [1, 1, None, None]
     sure = _merged(NORMAL, reviewed("1", "anna", 1, Fusion="abnormal", Ribcage="normal"))
@@ -85,7 +85,7 @@ def test_an_animal_that_becomes_normal_has_no_findings() -> None:
     assert [_value(merged, label) for label in ("Abnormal", "Spine", "Shape", "Ribs")] == [0, None, None, 0]
 
 
-def test_nobody_knows_of_an_animal_all_of_whose_findings_were_overruled() -> None:
+def test_an_animal_whose_findings_were_all_overruled_is_unknown() -> None:
     merged = _merged(SPINE, reviewed("1", "anna", 1, Spine="normal"))
     assert _value(merged, "Abnormal") is None
     said_so = _merged(SPINE, reviewed("1", "anna", 1, Spine="normal", Abnormal="abnormal"))
