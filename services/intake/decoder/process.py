@@ -45,6 +45,8 @@ _LOOK_SECONDS: Final = 0.25
 _STOP_SECONDS: Final = 8.0
 """How long an image may still take once intake was asked to stop."""
 _EXIT_SECONDS: Final = 1.0
+_UNITS: Final = {"seconds": "s", "cpu_seconds": "s of processor time", "memory_mb": "MB of memory"}
+"""By the names of the settings without their prefix."""
 _MEGABYTE: Final = 1 << 20
 _BUFFER_BYTES: Final = 4 * _MEGABYTE
 """Where the system allows it, an image passes with few changes between the two processes."""
@@ -68,7 +70,7 @@ class _SpuriousError(Exception):
 
 @dataclass(frozen=True)
 class _End:
-    """How a child ended: its signal or exit code, and its processor time.
+    """How a child ended: its signal or exit code, and its processor time since its last reply.
 
     Its peak of memory is not known: Linux hands the parent's peak to a new program.
     """
@@ -203,7 +205,7 @@ class DecoderProcess:
             send_request(child.connection, data, wait)
             child.cpu_seconds, result = receive_reply(child.connection, self._limits, wait)
         except _OverrunError:
-            raise self._over("seconds", child.end(), time.monotonic() - started) from None
+            raise self._over("seconds", child.end(), measured=round(time.monotonic() - started, 2)) from None
         except (OSError, BrokenReplyError) as error:
             raise self._died(child.end(_EXIT_SECONDS), error) from error
         except _StoppingError:
@@ -229,7 +231,7 @@ class DecoderProcess:
 
     def _died(self, end: _End, error: Exception) -> Exception:
         if end.signal == signal.SIGPROF:
-            return self._over("cpu_seconds", end, end.cpu_seconds)
+            return self._over("cpu_seconds", end, measured=round(end.cpu_seconds, 2))
         if not end.signal and os.waitstatus_to_exitcode(end.status) == EXIT_NO_MEMORY:
             return self._over("memory_mb", end)
         killed = end.signal == signal.SIGKILL
@@ -241,15 +243,15 @@ class DecoderProcess:
         )
         return _SpuriousError(rejected) if killed else rejected
 
-    def _over(self, limit: str, end: _End, measured: float | None = None) -> Exception:
+    def _over(self, limit: str, end: _End, **measured: float) -> Exception:
         self._count(limit, end)
         allowed = float(getattr(self._limits, f"decoder_{limit}"))
         rejected = Rejected(
             "decoder_limit",
-            f"decoding the image takes more than {limit.replace('_', ' ')} {allowed:g}",
+            f"decoding the image takes more than {allowed:g} {_UNITS[limit]}",
             limit=limit,
             allowed=allowed,
-            **({} if measured is None else {"measured": round(measured, 2)}),
+            **measured,
         )
         # Decoding does not sleep. When its time is over before its processor time, the machine is busy or stood still.
         return _SpuriousError(rejected) if limit == "seconds" else rejected
@@ -288,8 +290,8 @@ class DecoderPool:
         """Decode a file of unknown origin in a child process.
 
         Raises Rejected with one of the reasons of `services.intake.decode.decode`, `decoder_limit` (details: limit,
-        allowed and, for a time, measured) or `decoder_crashed`; Retriable when no child can be started or intake is
-        asked to stop.
+        allowed and, for times, measured) or `decoder_crashed`; Retriable when no child can be started, or when intake
+        is asked to stop.
         """
         process = self._idle.get()
         try:
