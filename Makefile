@@ -5,9 +5,11 @@ UV_VERSION := 0.13.9
 UV := .tools/uv/bin/uv
 BIN := .venv/bin
 PARSER := deploy/schemas/asyncapi-check
+# What the wheel (subscriber) and the images contain.
+PINNED := $(addprefix requirements/,subscriber.txt serving.txt training.txt triton.txt) deploy/containers/triton-25.07.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup setup-dev demo up down check check-asyncapi docs format test test-unit test-integration test-crash bench lock clean
+.PHONY: help setup setup-dev demo up down check check-asyncapi docs format test test-unit test-integration test-crash bench sbom audit lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -78,6 +80,18 @@ test-crash: setup-dev ## Run the tests that kill real processes
 
 bench: setup ## Measure the pipeline against a bare in-process loop
 	xray bench
+
+.tools/audit/.complete: requirements/audit.txt | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) .tools/audit
+	$(UV) pip install --quiet --python .tools/audit/bin/python --require-hashes -r requirements/audit.txt
+	@touch $@
+
+sbom: .tools/audit/.complete ## List the Python packages of the wheel and of each image in build/sbom (CycloneDX)
+	@mkdir -p build/sbom
+	@$(foreach set,$(PINNED),.tools/audit/bin/cyclonedx-py requirements $(set) --output-file build/sbom/$(notdir $(set:.txt=.json)) &&) echo build/sbom
+
+audit: .tools/audit/.complete ## Look up every pinned package in the database of known vulnerabilities (needs the internet)
+	@$(foreach set,$(PINNED),.tools/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement $(set) &&) true
 
 lock: $(UV) ## Pin all dependencies again, with hashes
 	UV=$(UV) requirements/lock

@@ -23,9 +23,10 @@ TABLE = """
     create table if not exists phenotype_call (
         biological_sample_id text primary key,
         centre text not null,
-        labels text[] not null,
-        vector smallint[] not null,
-        abnormal boolean not null,
+        status text not null,
+        labels text[],
+        vector smallint[],
+        abnormal boolean,
         preprocessing_generation integer not null,
         revision integer not null,
         activation integer not null,
@@ -36,19 +37,24 @@ TABLE = """
 """
 UPSERT = """
     insert into phenotype_call as held values (
-        %(biological_sample_id)s, %(centre)s, %(labels)s, %(vector)s, %(abnormal)s, %(preprocessing_generation)s,
-        %(revision)s, %(activation)s, %(call_id)s, %(produced_at)s, %(call)s
+        %(biological_sample_id)s, %(centre)s, %(status)s, %(labels)s, %(vector)s, %(abnormal)s,
+        %(preprocessing_generation)s, %(revision)s, %(activation)s, %(call_id)s, %(produced_at)s, %(call)s
     )
     on conflict (biological_sample_id) do update set (
-        centre, labels, vector, abnormal, preprocessing_generation, revision, activation, call_id, produced_at, call
+        centre, status, labels, vector, abnormal, preprocessing_generation, revision, activation, call_id,
+        produced_at, call
     ) = (
-        excluded.centre, excluded.labels, excluded.vector, excluded.abnormal, excluded.preprocessing_generation,
-        excluded.revision, excluded.activation, excluded.call_id, excluded.produced_at, excluded.call
+        excluded.centre, excluded.status, excluded.labels, excluded.vector, excluded.abnormal,
+        excluded.preprocessing_generation, excluded.revision, excluded.activation, excluded.call_id,
+        excluded.produced_at, excluded.call
     )
     where (excluded.preprocessing_generation, excluded.revision, excluded.activation, excluded.call_id)
         > (held.preprocessing_generation, held.revision, held.activation, held.call_id)
 """
 """The current call has the highest (preprocessing generation, revision, activation). Ties are broken by call id."""
+
+CALLED = {"status": "called", "labels": None, "vector": None, "abnormal": None}
+"""A record by which a specimen loses its call has the `status` `withdrawn` and no labels. It ranks like a call."""
 
 log = logging.getLogger("subscriber")
 
@@ -58,7 +64,7 @@ def row(value: bytes) -> dict[str, object]:
     call: dict[str, object] = json.loads(value)
     if call["schema_version"] != SCHEMA_VERSION:
         raise SystemExit(f"schema_version {call['schema_version']} is not {SCHEMA_VERSION}: update this program")
-    return call | {"call": Jsonb(call)}
+    return CALLED | call | {"call": Jsonb(call)}
 
 
 def run(consumer: KafkaConsumer, database: psycopg.Connection, stop: threading.Event) -> None:

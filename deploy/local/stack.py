@@ -15,6 +15,8 @@ from typing import IO
 from deploy.local.errors import StackError, failure
 from deploy.local.folder import StackFolder
 from deploy.local.locks import locked
+from deploy.local.security import FOLDER as SECURITY_FOLDER
+from deploy.local.security import PRINCIPALS, Security
 from deploy.local.servers.base import Server
 from deploy.local.servers.kafka import Kafka
 from deploy.local.servers.postgres import Postgres
@@ -24,6 +26,7 @@ from deploy.local.start import start, stop
 from deploy.local.status import ServerStatus, status_of
 from deploy.local.task import Cancelled, Progress, Task, silent
 from deploy.local.watchdog import Watchdog
+from services.common.environment import CREDENTIALS
 
 _OTHER_COMMAND_S = 300.0
 _POLL_S = 0.1
@@ -32,13 +35,15 @@ _POLL_S = 0.1
 class Stack:
     """All servers of the stack in `folder`. Any number of stacks can run in parallel in different folders.
 
-    With `tied`, the servers that `up` and `start` leave running are killed when this process exits, however it exits.
+    With `secure`, `up` makes a new stack secure (`deploy/local/security.py`); a secure one stays so without it. With
+    `tied`, the servers that `up` and `start` leave running are killed when this process exits, however it exits.
     """
 
-    def __init__(self, folder: Path, *, tied: bool = False) -> None:
+    def __init__(self, folder: Path, *, tied: bool = False, secure: bool = False) -> None:
         """Use the stack in a folder, which need not exist yet."""
         self.folder = StackFolder(folder)
-        self._tied = tied
+        self.security = Security(self.folder.root)
+        self._tied, self._secure = tied, secure
         kinds: tuple[type[Server], ...] = (Kafka, SeaweedFS, TritonServer, Postgres)
         self.servers: dict[str, Server] = {kind.name: kind(self.folder) for kind in kinds}
 
@@ -64,7 +69,7 @@ class Stack:
                 wait(starts.values())
                 self._stop_all([name for name, begun in starts.items() if _started(begun)])
                 raise
-        self.folder.write_environment(self.environment())
+        self._write_environment()
         _raise_failures(list(starts.values()))
 
     def down(self, progress: Progress = silent) -> None:
@@ -81,7 +86,7 @@ class Stack:
         """Delete data, logs, ports and passwords of a stack whose servers are stopped."""
         for server in self.servers.values():
             server.clear()
-        self.folder.delete(self.servers)
+        self.folder.delete((*self.servers, SECURITY_FOLDER))
 
     def status(self) -> list[ServerStatus]:
         """Return the status of all servers, after a real operation with each that runs."""
@@ -113,7 +118,13 @@ class Stack:
         """
         if any(not server.ports for server in self.servers.values()):
             raise _no_stack(self.folder.root)
-        return {key: value for server in self.servers.values() for key, value in server.environment().items()}
+        found = {key: value for server in self.servers.values() for key, value in server.environment().items()}
+        return found | {CREDENTIALS: str(self.security.credentials)} if self.security.enabled else found
+
+    def credentials(self, principal: str) -> dict[str, str]:
+        """Return the variables by which a principal of a secure stack finds and uses the servers."""
+        own = {name: value for one in self.servers.values() for name, value in one.credentials(principal).items()}
+        return {name: value for name, value in self.environment().items() if name != CREDENTIALS} | own
 
     def _server(self, name: str) -> Server:
         if name not in self.servers:
@@ -122,11 +133,25 @@ class Stack:
 
     def _prepare(self) -> None:
         self.folder.create()
+        self._make_secure()
         for server in self.servers.values():
-            self.folder.choose_ports(server.name, server.port_names)
-        self.folder.write_environment(self.environment())
+            self.folder.choose_ports(server.name, server.needed_ports)
+        self._write_environment()
         if self._tied:
             Watchdog(self.folder).watch(os.getpid())
+
+    def _make_secure(self) -> None:
+        if not self._secure or self.security.enabled:
+            return
+        if any(server.home.exists() for server in self.servers.values()):
+            message = f"the stack in {self.folder.root} was created without security"
+            raise StackError("stack", message, "delete it with `xray stack down --clear`, or choose another folder")
+        self.security.create()
+
+    def _write_environment(self) -> None:
+        self.folder.write_environment(self.environment())
+        for principal in PRINCIPALS if self.security.enabled else ():
+            self.security.write_credentials(principal, self.credentials(principal))
 
     def _start(self, server: Server, cancelled: threading.Event, progress: Progress) -> bool:
         def waiting() -> None:

@@ -39,7 +39,7 @@ def start(server: Server, task: Task) -> bool:
 def _try(server: Server, task: Task) -> bool:
     """Start it once; return False if it died before it worked."""
     server.process.kill()
-    server.folder.choose_ports(server.name, server.port_names, again=True)
+    server.folder.choose_ports(server.name, server.needed_ports, again=True)
     rotate(server.log)
     mark_start(server.log)
     launch = server.prepare(task)

@@ -36,8 +36,12 @@ def document() -> dict[str, Any]:
         "channels": {channel.topic.name: _channel(channel) for channel in channels},
         "operations": {_operation_name(channel): _operation(channel) for channel in channels},
         "components": {
+            # A retry topic has the event of another topic, whose description counts.
             "messages": {
-                event.__name__: _message(channel, event) for channel in channels for event in channel.topic.events
+                event.__name__: _message(one, event)
+                for one in channels
+                if not one.topic.delay_seconds
+                for event in one.topic.events
             },
             "schemas": _schemas(channels),
         },
@@ -60,10 +64,7 @@ def _server() -> dict[str, Any]:
 
 def _channel(channel: Channel) -> dict[str, Any]:
     topic = channel.topic
-    configuration: dict[str, Any] = {
-        setting: value.split(",") if setting == "cleanup.policy" else int(value)
-        for setting, value in topic.config.items()
-    }
+    configuration = {setting: _configured(setting, value) for setting, value in topic.config.items()}
     return {
         "address": topic.name,
         "title": topic.name,
@@ -90,8 +91,15 @@ def _channel(channel: Channel) -> dict[str, Any]:
     }
 
 
+def _configured(setting: str, value: str) -> Any:
+    if setting == "cleanup.policy":
+        return value.split(",")
+    return int(value) if value.isdecimal() else value
+
+
 def _operation_name(channel: Channel) -> str:
-    return f"{'receive' if channel.received else 'send'}{channel.topic.event.__name__}"
+    event, delay = channel.topic.event.__name__, channel.topic.delay_seconds
+    return f"{'receive' if channel.received else 'send'}{event}{f'After{delay:.0f}Seconds' if delay else ''}"
 
 
 def _operation(channel: Channel) -> dict[str, Any]:

@@ -69,6 +69,18 @@ CHANNELS: Final = (
         writers=("phenotyping centres (any Kafka producer)",),
         received=True,
     ),
+    *(
+        Channel(
+            topic,
+            _SPECIMEN,
+            duplicates="As on `xray.images`.",
+            reading="Internal to intake, which sets records aside here and takes them up again after the delay. Key "
+            "and value are those of the announcement. The header `xray-retry` (JSON) has its `topic`, `partition`, "
+            "`offset` and `timestamp`, the time of the first failure (`since`), the number of `attempts` and the last "
+            "`error`.",
+        )
+        for topic in topics.IMAGE_RETRIES
+    ),
     Channel(
         topics.VIEWS,
         _SPECIMEN,

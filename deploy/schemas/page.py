@@ -47,7 +47,10 @@ def _anchor(channel: Channel) -> str:
 
 def _section(channel: Channel) -> Iterator[str]:
     yield from ("", f"### {channel.topic.name}", "", *_introduced(channel.topic.event))
-    yield from ("", f"**Duplicates.** {channel.duplicates}", "", f"**Reading.** {channel.reading}", "")
+    yield from ("", f"**Duplicates.** {channel.duplicates}", "", f"**Reading.** {channel.reading}")
+    if channel.topic.delay_seconds:
+        return
+    yield ""
     yield from _fields(channel.topic.event)
     if channel.topic == CALLS and channel.topic.withdrawal is not None:
         yield from ("", *_introduced(channel.topic.withdrawal), "", *_fields(channel.topic.withdrawal))

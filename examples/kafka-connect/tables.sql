@@ -1,4 +1,5 @@
--- The connector upserts every call by its id; the view applies the rule of the current call.
+-- The connector upserts every call by its id; the view applies the rule of the current call. A row with the status
+-- `withdrawn` says that the specimen has lost its call, and has no vector.
 create table if not exists phenotype_call (
     call_id text primary key,
     biological_sample_id text not null,
@@ -6,11 +7,13 @@ create table if not exists phenotype_call (
     preprocessing_generation integer not null,
     revision integer not null,
     activation integer not null,
-    labels text[] not null,
-    vector smallint[] not null,
-    abnormal boolean not null,
-    abnormal_elsewhere boolean not null,
-    consensus_level1 double precision not null,
+    status text,
+    reason text,
+    labels text[],
+    vector smallint[],
+    abnormal boolean,
+    abnormal_elsewhere boolean,
+    consensus_level1 double precision,
     uncertain text[],
     produced_at text not null
 );
@@ -18,6 +21,10 @@ create index if not exists phenotype_call_rank
     on phenotype_call (biological_sample_id, preprocessing_generation, revision, activation, call_id collate "C");
 
 create or replace view current_phenotype_call as
-select distinct on (biological_sample_id) *, produced_at::timestamptz as produced
-from phenotype_call
-order by biological_sample_id, preprocessing_generation desc, revision desc, activation desc, call_id collate "C" desc;
+select *
+from (
+    select distinct on (biological_sample_id) *, produced_at::timestamptz as produced
+    from phenotype_call
+    order by biological_sample_id, preprocessing_generation desc, revision desc, activation desc, call_id collate "C" desc
+) as newest
+where status is distinct from 'withdrawn';

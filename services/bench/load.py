@@ -28,7 +28,8 @@ _EVERY_SECONDS: Final = 0.2
 class MemoryWatch:
     """Samples the resident memory of services five times per second between enter and exit.
 
-    `peak_bytes` is the peak resident memory of each service, `cpu_seconds` the processor time that it used.
+    `peak_bytes` is the peak resident memory of each service with its child processes, `cpu_seconds` the processor time
+    that they used.
     """
 
     def __init__(self, services: Processes, names: tuple[str, ...]) -> None:
@@ -58,7 +59,8 @@ class MemoryWatch:
         while not self._stop.wait(_EVERY_SECONDS):
             for name, process in self._watched.items():
                 try:
-                    self.peak_bytes[name] = max(self.peak_bytes[name], process.memory_info().rss)
+                    resident = sum(one.memory_info().rss for one in _with_children(process))
+                    self.peak_bytes[name] = max(self.peak_bytes[name], resident)
                 except psutil.NoSuchProcess:
                     continue
 
@@ -66,11 +68,16 @@ class MemoryWatch:
         seconds: dict[str, float] = {}
         for name, process in self._watched.items():
             try:
-                times = process.cpu_times()
+                times = [one.cpu_times() for one in _with_children(process)]
             except psutil.NoSuchProcess:
                 continue
-            seconds[name] = times.user + times.system
+            seconds[name] = sum(one.user + one.system for one in times)
         return seconds
+
+
+def _with_children(process: psutil.Process) -> list[psutil.Process]:
+    """The decoder processes of intake are its children."""
+    return [process, *process.children()]
 
 
 _POLL_SECONDS: Final = 0.1

@@ -55,6 +55,7 @@ COMMANDS: Final = {
     "rejections": LazyCommand("services.cli.rejections:app", "List, show and replay rejected records.", _DATA),
     "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and first activation.", _OPERATE),
     "doctor": LazyCommand("services.cli.doctor:app", "Show what this machine lacks before anything starts.", _OPERATE),
+    "access": LazyCommand("services.cli.access:app", "Grant the services and others their rights on Kafka.", _OPERATE),
     "check": LazyCommand("services.cli.check:app", "Prove that a server is fit for this system.", _OPERATE),
     "run": LazyCommand("services.cli.run:run", "Run one service, or all, in the foreground.", _OPERATE),
     "status": LazyCommand("services.cli.status:app", "Show the health of servers, topics and services.", _OPERATE),

@@ -8,6 +8,7 @@ import typer
 
 from services import __version__
 from services.cli.groups import LazyGroup, keep_indented
+from services.cli.output import visible
 from services.common.environment import adopt_local_stack
 from services.common.errors import Fatal, PipelineError, Retriable
 
@@ -76,10 +77,10 @@ def main() -> None:
 
 def _report(error: Exception) -> int:
     if isinstance(error, Retriable):
-        typer.echo(f"xray: server unreachable: {error}{_advice(error)}", err=True)
+        typer.echo(f"xray: server unreachable: {visible(str(error))}{_advice(error)}", err=True)
         return EXIT_SERVER_UNREACHABLE
     if isinstance(error, PipelineError):
-        typer.echo(f"xray: {error}", err=True)
+        typer.echo(f"xray: {visible(str(error))}", err=True)
         return EXIT_MISCONFIGURED if isinstance(error, Fatal) else EXIT_FAILED
     typer.echo(f"xray: internal error, {error!r}; please report it with the output of XRAY_DEBUG=1 xray ...", err=True)
     return EXIT_FAILED

@@ -6,15 +6,18 @@ Every module of `services.cli` may import this one at its top: rich is loaded on
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.segment import Segment
     from rich.table import Table
     from rich.text import Text
 
@@ -25,6 +28,8 @@ _PIPE_WIDTH: Final = 100_000
 _LEAST_TEXT: Final = 24
 """Fewest columns in which running text is still readable; narrower, a row becomes lines of `column: value`."""
 _SHORT_DIGEST: Final = 12
+_COMMANDS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that a terminal obeys instead of showing them."""
 
 
 def console() -> Console:
@@ -32,23 +37,42 @@ def console() -> Console:
 
     On a terminal it is as wide as the terminal; in a pipe or a file no line is wrapped.
     """
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    return _safe_console()(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def errors() -> Console:
     """Return a console on stderr, for progress and remarks that are not the result."""
-    from rich.console import Console
+    return _safe_console()(stderr=True, highlight=False)
 
-    return Console(stderr=True, highlight=False)
+
+def visible(text: str) -> str:
+    r"""Write control characters as escapes (`\x1b`), so that no field can command a terminal; keep line ends and tabs.
+
+    Fields come from centres. Characters that reverse the direction of writing count too.
+    """
+    return _COMMANDS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+@cache
+def _safe_console() -> type[Console]:
+    """Return rich's console with `visible` applied to everything that is not rich's own code."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class SafeConsole(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+    return SafeConsole
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document on one line; datetimes become ISO 8601, paths strings."""
     from pydantic_core import to_jsonable_python
 
-    typer.echo(json.dumps(to_jsonable_python(value), ensure_ascii=False))
+    text = json.dumps(to_jsonable_python(value), ensure_ascii=False)
+    typer.echo(_COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 class Sheet:
@@ -62,7 +86,8 @@ class Sheet:
         """Take the cells as they are; nothing in them is read as markup."""
         self._title = title
         self._columns = tuple(columns)
-        self._rows = [tuple("" if cell is None else str(cell) for cell in row) for row in rows]
+        # Escaped here already, because rich drops some control characters and an escape needs its width.
+        self._rows = [tuple("" if cell is None else visible(str(cell)) for cell in row) for row in rows]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render the table, or the rows one below the other."""
@@ -128,7 +153,7 @@ def facts(title: str, pairs: Iterable[tuple[str, object]]) -> Text:
     """Write one `key: value` line per pair, for long values; nothing in them is read as markup."""
     from rich.text import Text
 
-    lines = [f"{key}: {value}" for key, value in pairs if value not in {None, ""}]
+    lines = [visible(f"{key}: {value}") for key, value in pairs if value not in {None, ""}]
     return Text.assemble((f"{title}\n", "bold"), "\n".join(lines), "\n", overflow="fold")
 
 

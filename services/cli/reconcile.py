@@ -32,11 +32,12 @@ def reconcile(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Account for every announced image: called + incomplete + rejected + skipped + in flight, by centre.
+    """Account for every announced image: called + incomplete + rejected + skipped + in flight + parked, by centre.
 
     Reads all of xray.images, what is unread between the services, and the ledger. An image counts once, however often
     it was announced. `incomplete` waits for the other view of its specimen, `skipped` shows skull, paw or hip,
-    `in flight` is unread in a topic. Exit code 1 when an image is missing: it has no outcome and will get none.
+    `in flight` is unread in a topic, `parked` waits on a retry topic for its source (host or bucket), which does not
+    answer. Exit code 1 when an image is missing: it has no outcome and will get none.
     docs/operations.md explains what to do then.
 
     Examples:

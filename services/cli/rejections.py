@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from services.cli.options import SinceOption, require_known, settings_for
-from services.cli.output import JsonOption, console, facts, moment, print_json, short, table
+from services.cli.output import JsonOption, console, facts, moment, print_json, short, table, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -182,7 +182,8 @@ def _print_replayed(one: Rejection, *, dry_run: bool, as_json: bool) -> None:
         sent: dict[str, Any] = {"rejection_id": one.rejection_id, "topic": one.source_topic, "reason": one.reason}
         print_json(sent | {"sent": not dry_run})
     else:
-        typer.echo(f"{short(one.rejection_id)}  {one.source_topic}  {one.reason}  {one.biological_sample_id or ''}")
+        specimen = visible(one.biological_sample_id or "")
+        typer.echo(f"{short(one.rejection_id)}  {one.source_topic}  {one.reason}  {specimen}")
 
 
 def _described(one: Rejection) -> Iterator[RenderableType]:

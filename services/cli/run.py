@@ -59,6 +59,9 @@ def run(
     if service is Service.ALL:
         run_all(logs)
         return
+    from services.common.environment import own_credentials
+
+    os.environ.update(own_credentials(service, os.environ))
     if service is Service.MONITOR:
         from services.common.settings import load
         from services.monitor.process import run_monitor

@@ -73,7 +73,7 @@ def specimens(
 
 
 def _show_one(connection: Connection, specimen: str, *, full: bool, as_json: bool) -> None:
-    from services.cli.calls.lineage import images, rejections, views, waiting_at_intake
+    from services.cli.calls.lineage import images, rejections, views, waiting_at_intake, withdrawals
     from services.ledger.queries import specimen_history, specimen_named
 
     history = specimen_history(connection, specimen_named(connection, specimen))
@@ -90,6 +90,8 @@ def _show_one(connection: Connection, specimen: str, *, full: bool, as_json: boo
         console().print(images(history))
     if history.views:
         console().print(views(history, full=full))
+    if history.withdrawals:
+        console().print(withdrawals(history))
     if history.rejections:
         console().print(rejections(history))
 

@@ -44,17 +44,28 @@ class Name(StrEnum):
 OnlyOption = Annotated[list[Name] | None, typer.Option("--only", help="Start only this server; repeat for several.")]
 
 
+SecureOption = Annotated[
+    bool, typer.Option("--secure", help="Create the stack with TLS, a password per service, and restricted rights.")
+]
+
+
 @app.command()
-def up(only: OnlyOption = None) -> None:
+def up(only: OnlyOption = None, secure: SecureOption = False) -> None:
     """Start every server that does not work, and wait until each has done a real operation.
 
     Safe to repeat: servers that work are left alone, servers that crashed are restarted with their data. Ctrl-C stops
     what this command started. The variables by which services find the servers are in the file `environment` of the
     stack's folder. The other `xray` commands read them automatically.
 
-    Example: xray stack up --only kafka --only seaweedfs
+    `--secure` applies to a new stack, which stays secure until `down --clear`. Run `xray init` and `xray access` next.
+    `xray run` then gives each service its own credentials (docs/security.md).
+
+    Examples:
+
+        xray stack up --only kafka --only seaweedfs
+        xray stack up --secure
     """
-    stack = _stack()
+    stack = _stack(secure=secure)
     names = [name.value for name in only or Name]
     with _Display(names) as display:
         stack.up(names, display.show)
@@ -118,10 +129,10 @@ def logs(
             typer.echo(line)
 
 
-def _stack() -> Stack:
+def _stack(*, secure: bool = False) -> Stack:
     from deploy.local.stack import Stack
 
-    return Stack(stack_folder())
+    return Stack(stack_folder(), secure=secure)
 
 
 def _status_table(found: Sequence[ServerStatus]) -> Sheet:

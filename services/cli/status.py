@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from services.cli.output import JsonOption, console, errors, print_json, seconds, table
+from services.cli.output import JsonOption, console, errors, moment, print_json, seconds, table
 
 if TYPE_CHECKING:
-    from services.operations.status import ServiceState, SystemStatus, TopicState
+    from services.operations.status import ParkedRecords, ServiceState, SystemStatus, TopicState
 
 app = typer.Typer(add_completion=False)
 
@@ -20,8 +20,9 @@ def status(*, as_json: JsonOption = False) -> None:
 
     Each server is asked for a real operation: S3 stores an object, Triton infers with every active model version. A
     server that is dead or sends nothing is shown within four seconds, one that hangs in the operation within ten.
-    `lag` is the number of records that wait for a service, and `waiting in` shows in which topic. Exit code 1 when a
-    server fails or a topic is missing; a service without workers only gets a remark.
+    `lag` is the number of records that wait for a service, and `waiting in` shows in which topic. Images whose host or
+    bucket does not answer are listed separately, with the time of the next attempt. Exit code 1 when a server fails or
+    a topic is missing; a service without workers only gets a remark.
 
     Examples:
 
@@ -65,10 +66,17 @@ def _print(found: SystemStatus) -> None:
     if found.services:
         columns = ("service", "workers#", "lag#", "waiting in~")
         out.print(table("Services", columns, map(_service, found.services)))
+    if waiting := [one for one in found.parked if one.records]:
+        titles = ("retry topic", "images#", "next attempt")
+        out.print(table("Images that wait for their source", titles, map(_parked, waiting)))
 
 
 def _topic(one: TopicState) -> tuple[object, ...]:
     return one.name, one.partitions, one.end_offset, "missing: run `xray init`" if one.missing else ""
+
+
+def _parked(one: ParkedRecords) -> tuple[object, ...]:
+    return one.topic, one.records, moment(one.due_at)
 
 
 def _service(one: ServiceState) -> tuple[object, ...]:

@@ -4,12 +4,17 @@
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from services.common.errors import Fatal
 
 CLONE: Final = Path(__file__).resolve().parents[2]
 """The clone of the repository that this program runs from; site-packages if a wheel was installed."""
 _FILE: Final = "environment"
+CREDENTIALS: Final = "XRAY_CREDENTIALS"
+"""Names a folder with one file SERVICE.env per service, whose variables give that service its own credentials."""
 
 
 def in_clone() -> bool:
@@ -44,8 +49,27 @@ def environment_file(folder: Path) -> Path:
 
 def read_environment(folder: Path) -> dict[str, str]:
     """Return the variables of the stack in `folder`; empty if `xray stack up` has never run there."""
+    return _read(environment_file(folder))
+
+
+def own_credentials(service: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a service's own credentials; empty if `environment` names no folder of credentials.
+
+    They set every variable that holds a secret, so a service does not inherit those of whoever starts it. Raises Fatal
+    if the folder has no file for the service.
+    """
+    if not (folder := environment.get(CREDENTIALS)):
+        return {}
+    file = Path(folder) / f"{service}.env"
+    if not (found := _read(file)):
+        msg = f"there are no credentials for {service}: {file} is missing or empty ({CREDENTIALS})"
+        raise Fatal(msg)
+    return found | {CREDENTIALS: ""}
+
+
+def _read(file: Path) -> dict[str, str]:
     try:
-        lines = environment_file(folder).read_text(encoding="ascii").splitlines()
+        lines = file.read_text(encoding="ascii").splitlines()
     except FileNotFoundError:
         return {}
     return dict(line.split("=", 1) for line in lines)

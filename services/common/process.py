@@ -65,7 +65,9 @@ class _Runner(Generic[E]):
         topics = self._handler.topics
         names = [topic.name for topic in topics.inputs]
         try:
-            transport = self._retry(lambda: KafkaTransport(self._settings, topics.name, names, self._stop))
+            transport = self._retry(
+                lambda: KafkaTransport(self._settings, topics.name, names, self._stop, topics.delays)
+            )
             with closing(transport), closing(self._handler):
                 self._retry(self._handler.start)
                 self._retry(lambda: transport.subscribe(topics.required))
@@ -73,7 +75,7 @@ class _Runner(Generic[E]):
                     self._handler, transport, self._stop, log_fields=log_fields, image_event_id=image_event_id
                 )
                 self._waiting = None
-                with lag_exported(self._settings, topics.name, names):
+                with lag_exported(self._settings, topics.name, names, topics.delays):
                     self._loop.run()
         except _StoppedWhileStartingError:
             return

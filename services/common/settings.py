@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     """S3 secret key of XRAY_S3_ACCESS_KEY."""
     s3_region: str = "us-east-1"
     """S3 region; most S3 services other than AWS ignore it."""
+    s3_ca_file: str = ""
+    """PEM file of the authority that signs the S3 service's certificate; empty: those that boto3 knows."""
     s3_bucket: str = "xray"
     """Bucket that holds originals, views and tensors."""
     triton_grpc: str = "127.0.0.1:8001"

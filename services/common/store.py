@@ -60,6 +60,7 @@ class ObjectStore:
                 aws_access_key_id=key or None,
                 aws_secret_access_key=secret if key else None,
                 region_name=settings.s3_region,
+                verify=settings.s3_ca_file or None,
                 config=Config(
                     connect_timeout=3,
                     read_timeout=20,

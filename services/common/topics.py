@@ -31,13 +31,17 @@ _REPLICAS_FOR_TWO_IN_SYNC: Final = 3
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic; `specimen_keyed` topics all have the same partition count, so one animal stays in one order."""
+    """One topic; `specimen_keyed` topics all have the same partition count, so one animal stays in one order.
+
+    A retry topic has `delay_seconds`: its reader takes a record up only this long after the broker has stored it.
+    """
 
     name: str
     event: type[Event]
     purpose: str
     specimen_keyed: bool = True
     config: dict[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0
     withdrawal: type[CallWithdrawal] | None = None
     """The second event of a topic on which calls are prepared or published; its `status` is `withdrawn`."""
 
@@ -86,6 +90,19 @@ def _deleted_after(days: int) -> dict[str, str]:
 
 
 IMAGES: Final = Topic("xray.images", ImageEvent, "a centre announces an image", config=_deleted_after(3650))
+_RETRY_DELAYS: Final = {"1m": 60.0, "10m": 600.0, "1h": 3600.0}
+IMAGE_RETRIES: Final = tuple(
+    Topic(
+        f"xray.images.retry.{name}",
+        ImageEvent,
+        f"an image whose source did not answer, to be tried again after {name}",
+        # Room for the header that intake adds to the largest record.
+        config=_deleted_after(90) | {"max.message.bytes": str(2 * _EVENT_BYTES)},
+        delay_seconds=seconds,
+    )
+    for name, seconds in _RETRY_DELAYS.items()
+)
+"""Only intake writes and reads them."""
 VIEWS: Final = Topic("xray.views", ViewReady, "a standardised view is stored", config=_deleted_after(90))
 WITHDRAWN: Final = Topic(
     "xray.withdrawn", ImageWithdrawal, "a picture is taken out of its specimen", config=_deleted_after(3650)
@@ -144,6 +161,7 @@ ACTIVE_MODELS: Final = Topic(
 )
 TOPICS: Final = (
     IMAGES,
+    *IMAGE_RETRIES,
     VIEWS,
     WITHDRAWN,
     SPECIMENS,

@@ -20,6 +20,7 @@ from services.common.loop import ServiceTopics
 from services.common.topics import (
     ACTIVE_MODELS,
     CALLS,
+    IMAGE_RETRIES,
     IMAGES,
     REJECTED,
     REVIEWS,
@@ -33,7 +34,7 @@ from services.common.topics import (
     Topic,
 )
 
-INTAKE: Final = ServiceTopics[ImageEvent]("intake", (IMAGES,), (VIEWS, REJECTED))
+INTAKE: Final = ServiceTopics[ImageEvent]("intake", (IMAGES, *IMAGE_RETRIES), (VIEWS, *IMAGE_RETRIES, REJECTED))
 ASSEMBLER: Final = ServiceTopics[ViewReady | ImageWithdrawal]("assembler", (VIEWS, WITHDRAWN), (SPECIMENS, REJECTED))
 FUSER: Final = ServiceTopics[SpecimenReady | CallWithdrawal]("fuser", (SPECIMENS,), (TENSORS, REJECTED))
 CLASSIFIER: Final = ServiceTopics[TensorReady | CallWithdrawal](
@@ -70,9 +71,14 @@ class CommandTopics:
 
 
 _REPLAYED: Final = tuple(
-    topic for topic in TOPICS if any(topic in one.inputs and topic not in one.observed for one in TOPOLOGY)
+    topic
+    for topic in TOPICS
+    if not topic.delay_seconds and any(topic in one.inputs and topic not in one.observed for one in TOPOLOGY)
 )
-"""Topics whose records some service rejects: a replay returns a record to the topic on which it was rejected."""
+"""Topics whose records some service rejects: a replay returns a record to the topic on which it was rejected.
+
+A record on a retry topic is rejected in the name of its announcement.
+"""
 COMMANDS: Final = (
     CommandTopics("xray push", (IMAGES,)),
     CommandTopics("xray backfill", (IMAGES,)),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import cv2
 
 from services.common import metrics, topology
-from services.common.errors import Fatal, Rejected
+from services.common.errors import Fatal, Rejected, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady, image_kind
 from services.common.events.base import now
 from services.common.events.image import declared_view
@@ -20,24 +20,19 @@ from services.common.loop import Done, Message, PerRecordHandler, Record, Servic
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import original_of
 from services.common.settings import load
-from services.common.sources.uri import ImageUri, WebUri
+from services.common.sources.uri import WebUri
 from services.common.store import ObjectStore, ServiceStore
 from services.common.topics import VIEWS
 from services.intake.decoder.process import DecoderPool
 from services.intake.fetch import Fetcher
+from services.intake.parking import RetryPlan
 from services.intake.raster import Raster
 from services.intake.settings import IntakeSettings, Limits
+from services.intake.sources import GuardedReader, ImageReader
 from services.intake.standardise import StandardView, encode_view, standardise_raster
 
 _LONGEST_BATCH_SECONDS: Final = 270.0
 """Less than Kafka's max.poll.interval.ms and than SILENT_SECONDS of services/common/process.py, both 300 s."""
-
-
-class ImageReader(Protocol):
-    """Where images come from; `services.intake.fetch.Fetcher` implements it and documents what each method raises."""
-
-    def own(self, key: str) -> ImageUri: ...  # noqa: D102
-    def fetch(self, uri: ImageUri) -> bytes: ...  # noqa: D102
 
 
 class ImageDecoder(Protocol):
@@ -55,7 +50,9 @@ def build(settings: IntakeSettings) -> Intake:
     store = ObjectStore(settings, connections=settings.workers)
     _check_batch(settings, limits)
     decoder = DecoderPool(topology.INTAKE.name, limits, settings.workers)
-    return Intake(store, Fetcher(store, settings, limits.most_bytes), decoder, limits, workers=settings.workers)
+    reader = GuardedReader(Fetcher(store, settings, limits.most_bytes))
+    plan = RetryPlan(Intake.topics.retries, timedelta(hours=settings.source_retry_hours))
+    return Intake(store, reader, decoder, limits, plan, workers=settings.workers)
 
 
 def _check_batch(settings: IntakeSettings, limits: Limits) -> None:
@@ -84,16 +81,19 @@ class Intake(PerRecordHandler[ImageEvent]):
         source: ImageReader,
         decoder: ImageDecoder,
         limits: Limits,
+        plan: RetryPlan,
         *,
         workers: int,
         now: Callable[[], datetime] = now,
     ) -> None:
         """Fetch from `source`, decode with `decoder`, store in `store`, with `workers` threads.
 
-        `now` is the clock of the published events.
+        `plan` decides what happens to a record whose source does not answer; `now` is the clock of the published
+        events.
         """
         super().__init__(workers)
-        self._store, self._source, self._decoder, self._limits, self._now = store, source, decoder, limits, now
+        self._store, self._source, self._decoder, self._limits = store, source, decoder, limits
+        self._plan, self._now = plan, now
 
     def start(self) -> None:
         """Check the bucket; this service has its own threads, and OpenCV's would only compete with them."""
@@ -111,7 +111,13 @@ class Intake(PerRecordHandler[ImageEvent]):
         self._decoder.close()
 
     def handle_one(self, record: Record[ImageEvent]) -> Done:
-        """Standardise one image; raises Rejected if it cannot be used."""
+        """Standardise one image, or set its record aside; raises Rejected if it cannot be used."""
+        try:
+            return self._standardised(record)
+        except SourceUnavailable as error:
+            return self._plan.outcome(record, error)
+
+    def _standardised(self, record: Record[ImageEvent]) -> Done:
         event = record.event
         kind = image_kind(event.parameter_stable_id)
         if kind == "other":

@@ -86,6 +86,8 @@ class IntakeSettings(ServiceSettings):
     """Longest time of one fetch by HTTPS in seconds, from the name to the last byte."""
     source_buckets: str = ""
     """Buckets other than XRAY_S3_BUCKET from which images may be read, comma-separated."""
+    source_retry_hours: float = Field(default=24, ge=0, le=24 * 90)
+    """Hours for which an image is tried again whose host or bucket does not answer; then: `source_unavailable`."""
 
     @field_validator("https_hosts")
     @classmethod

@@ -41,6 +41,10 @@ _SETUP_MESSAGES: Final = (
     "no pg_hba.conf entry",
     "does not exist",
     "connection option",
+    # TLS: an unknown authority, another host's certificate, or a server without it
+    "certificate verify failed",
+    "does not match host name",
+    "does not support SSL",
 )
 """A refused connection has no SQLSTATE (libpq), only the server's English message."""
 

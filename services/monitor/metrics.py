@@ -5,6 +5,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from services.common.events import CentreStatistics
+from services.common.metrics import OTHER, centre_label, reason_label
 from services.monitor.counting import EventObservation
 
 IMAGES: Final = Counter("xray_centre_images_total", "Images announced.", ["centre"])
@@ -48,16 +49,22 @@ _NAMED: Final = {"rejected": REJECTED, "positive": POSITIVE}
 
 def counted(observation: EventObservation) -> None:
     """Count an event that is not a duplicate."""
+    centre = centre_label(observation.centre)
     for added in observation.adds:
         counter, _, name = added.partition(":")
         if counter in _COUNTERS:
-            _COUNTERS[counter].labels(observation.centre).inc()
+            _COUNTERS[counter].labels(centre).inc()
         elif counter in _NAMED:
-            _NAMED[counter].labels(observation.centre, name).inc()
+            _NAMED[counter].labels(centre, reason_label(name)).inc()
 
 
 def closed(window: CentreStatistics) -> None:
-    """Export the drift of a centre's newest window, and remove measures that only an earlier window could judge."""
+    """Export the drift of a centre's newest window, and remove measures that only an earlier window could judge.
+
+    The drift of centres without a label of their own is only in their events.
+    """
+    if centre_label(window.centre) == OTHER:
+        return
     for gauge in (DRIFT, DRIFT_LIMIT):
         gauge.remove_by_labels({"centre": window.centre})
     for one in window.drift:

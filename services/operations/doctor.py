@@ -41,6 +41,7 @@ PORTS: Final = {
 DEFAULT_PASSWORDS: Final = {
     "POSTGRES_PASSWORD": "trial-only-password",
     "XRAY_S3_SECRET_KEY": "trial-only-s3-secret",
+    "TRITON_CONTROL_KEY": "trial-only-control-key",
     "GRAFANA_PASSWORD": "trial-only-password",
 }
 """The passwords of docker-compose.yml that anyone can read, by variable."""

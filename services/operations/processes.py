@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from services.common import ports
+from services.common.environment import own_credentials
 from services.common.errors import Fatal, Retriable
 from services.common.tied import tied
 
@@ -29,7 +30,10 @@ class Processes:
     """
 
     def __init__(self, names: Sequence[str], environment: Mapping[str, str], logs: Path) -> None:
-        """Prepare; `environment` is added to this process's own variables."""
+        """Prepare; `environment` is added to this process's own variables.
+
+        If XRAY_CREDENTIALS names a folder, each service gets its own credentials from it.
+        """
         self._names = tuple(names)
         self._environment = dict(environment)
         self._logs = logs
@@ -135,10 +139,12 @@ class Processes:
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
         [self._ports[name]] = ports.choose(1, taken=self._ports.values())
         service = [sys.executable, "-m", "services.cli.main", "run", name]
+        environment = os.environ | self._environment
+        environment |= own_credentials(name, environment)
         with self._log(name).open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own program, no shell
                 tied(service),
-                env=os.environ | self._environment | {"XRAY_HTTP_PORT": str(self._ports[name]), "XRAY_DEBUG": "1"},
+                env=environment | {"XRAY_HTTP_PORT": str(self._ports[name]), "XRAY_DEBUG": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

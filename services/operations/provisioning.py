@@ -145,6 +145,9 @@ def _update_policies(admin: Any, topics: Sequence[Topic], replicas: Mapping[str,
     if not topics:
         return {}
     found = admin.describe_configs([_resource(topic) for topic in topics], config_filter="all")["topic"]
+    if hidden := [topic.name for topic in topics if not found.get(topic.name)]:
+        msg = f"these credentials may not read the configuration of {', '.join(hidden)}; use those of a super user"
+        raise Fatal(msg)
     steps: dict[str, ProvisioningStep] = {}
     for topic in topics:
         wanted = topic.configuration(replicas[topic.name])

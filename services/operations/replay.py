@@ -63,6 +63,7 @@ REASONS: Final = frozenset(
         "sharp_steps",
         "source_not_allowed",
         "source_refused",
+        "source_unavailable",
         "specimen_incomplete",
         "tensor_digest_mismatch",
         "tensor_refused",

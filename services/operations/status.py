@@ -1,4 +1,4 @@
-"""State of the system now: topics, workers and lag of every service, and health of every server.
+"""State of the system now: topics, workers and lag of every service, parked records, and health of every server.
 
 Every server is checked by a real operation, because an open port proves little. All checks run at the same time. A
 server that is dead or silent is reported within four seconds, one that answers but does not finish the operation within
@@ -7,18 +7,21 @@ ten.
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 
 from services.common.errors import PipelineError, Retriable
+from services.common.events.base import now
 from services.common.kafka.clients import administrator
 from services.common.loop import ServiceTopics
+from services.common.loop.lag import Lag, LagGauge
 from services.common.retry import retry
 from services.common.settings import ServiceSettings, Settings
 from services.common.store import ObjectStore
@@ -57,11 +60,20 @@ class TopicState:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """One service: the number of its workers, and the records that wait for it in each topic it reads."""
+    """One service: the number of its workers, and the records that wait for it in each topic but retry topics."""
 
     name: str
     workers: int
     lag: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ParkedRecords:
+    """The records of one retry topic, which wait for their source; the first is due at `due_at`, None without any."""
+
+    topic: str
+    records: int
+    due_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -80,11 +92,12 @@ class ServerHealth:
 
 @dataclass(frozen=True)
 class SystemStatus:
-    """The servers, and what Kafka reports of topics and services; both are empty if Kafka does not answer."""
+    """The servers, and what Kafka reports of topics, services and parked records: nothing if it does not answer."""
 
     servers: list[ServerHealth]
     topics: list[TopicState]
     services: list[ServiceState]
+    parked: list[ParkedRecords]
 
     @property
     def nothing_reachable(self) -> bool:
@@ -103,15 +116,15 @@ def system_status(settings: ServiceSettings) -> SystemStatus:
         name: in_background(lambda name=name: _checked(name, settings, probes))  # type: ignore[misc]
         for name in SERVERS
     }
-    offsets = in_background(lambda: ([], []) if probes["kafka"].result() else _patient_offsets(settings))
+    offsets = in_background(lambda: ([], [], []) if probes["kafka"].result() else _patient_offsets(settings))
     servers = [_health(name, attempt, deadline) for name, attempt in attempts.items()]
     try:
-        topics, services = offsets.result(max(0.0, deadline - time.monotonic()))
+        known = offsets.result(max(0.0, deadline - time.monotonic()))
     except (PipelineError, TimeoutError) as error:
         problem = str(error) or f"no answer within {_DEADLINE_SECONDS:.0f} s"
         servers.append(ServerHealth("kafka", "read offsets", _DEADLINE_SECONDS, problem))
-        topics, services = [], []
-    return SystemStatus(servers, topics, services)
+        known = ([], [], [])
+    return SystemStatus(servers, *known)
 
 
 def _health(name: str, attempt: Future[ServerHealth], deadline: float) -> ServerHealth:
@@ -187,9 +200,29 @@ _CHECKS: Final[Mapping[str, Callable[[Settings], None]]] = {
 }
 
 
-def _patient_offsets(settings: ServiceSettings) -> tuple[list[TopicState], list[ServiceState]]:
+def _patient_offsets(
+    settings: ServiceSettings,
+) -> tuple[list[TopicState], list[ServiceState], list[ParkedRecords]]:
     """Ask the broker a few times: a new one needs a moment to find the coordinators of the groups."""
-    return retry(lambda: topics_and_services(settings), time.sleep, attempts=_TRIES)
+    topics, services = retry(lambda: topics_and_services(settings), time.sleep, attempts=_TRIES)
+    existing = {topic.name for topic in topics if not topic.missing}
+    return topics, services, retry(lambda: parked_records(settings, existing), time.sleep, attempts=_TRIES)
+
+
+def parked_records(settings: ServiceSettings, existing: Collection[str]) -> list[ParkedRecords]:
+    """Return what waits on those retry topics that exist; raises Retriable when the broker is unreachable."""
+    found: list[ParkedRecords] = []
+    for service in TOPOLOGY:
+        topics = [topic.name for topic in service.retries if topic.name in existing]
+        if topics:
+            with closing(LagGauge(settings, service.name, topics, service.delays)) as gauge:
+                lags = gauge.measure()
+            found += [_parked(topic, lags[topic]) for topic in topics]
+    return found
+
+
+def _parked(topic: str, lag: Lag) -> ParkedRecords:
+    return ParkedRecords(topic, lag.records, now() - timedelta(seconds=lag.seconds) if lag.records else None)
 
 
 def topics_and_services(settings: ServiceSettings) -> tuple[list[TopicState], list[ServiceState]]:
@@ -221,7 +254,8 @@ def _topic(name: str, ends: Offsets) -> TopicState:
 def _service(admin: Any, service: ServiceTopics[Any], prefix: str, beginnings: Offsets, ends: Offsets) -> ServiceState:
     group = prefix + service.name
     committed = {where: found.offset for where, found in admin.list_group_offsets(group).get(group, {}).items()}
-    lag = {topic: _lag(topic, committed, beginnings, ends) for topic in service.events}
+    live = [topic.name for topic in service.inputs if topic not in service.retries]
+    lag = {topic: _lag(topic, committed, beginnings, ends) for topic in live}
     described = admin.describe_groups([group]).get(group, {})
     return ServiceState(service.name, len(described.get("members") or ()), lag)
 

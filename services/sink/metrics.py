@@ -14,6 +14,7 @@ from prometheus_client import Gauge, Histogram
 from services.common.errors import PipelineError
 from services.common.events import Event, PhenotypeCall
 from services.common.events.base import now
+from services.common.metrics import centre_label
 from services.ledger.database import Connection, connect
 from services.ledger.queries import FateCount, IncompleteCount, fate_counts, incomplete_counts
 
@@ -97,11 +98,12 @@ def sample(connection: Connection) -> None:
     fates = fate_counts(connection, since=present - WINDOW)
     incomplete = incomplete_counts(connection)
     centres = {one.centre for one in fates} | {one.centre for one in incomplete}
+    labels = {centre: centre_label(centre) for centre in sorted(centres)}
     for gauge in (IMAGES, OLDEST_IN_FLIGHT, INCOMPLETE, OLDEST_INCOMPLETE):
         gauge.clear()
-    for centre in centres:
-        _show_images(centre, [one for one in fates if one.centre == centre], present)
-        _show_incomplete(centre, [one for one in incomplete if one.centre == centre], present)
+    for centre in set(labels.values()):
+        _show_images(centre, [one for one in fates if labels[one.centre] == centre], present)
+        _show_incomplete(centre, [one for one in incomplete if labels[one.centre] == centre], present)
     SAMPLED.set_to_current_time()
 
 

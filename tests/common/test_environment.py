@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.common import environment
+from services.common.errors import Fatal
 
 
 @pytest.fixture
@@ -46,3 +47,16 @@ def test_without_a_clone_pip_installs_an_extra_of_the_package(extra: str) -> Non
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert environment.install_command(extra) == f"pip install '{project['name']}[{extra}]'"
     assert set(extra.split(",")) <= set(project["optional-dependencies"])
+
+
+def test_a_service_gets_its_own_credentials_instead_of_those_of_whoever_starts_it(tmp_path: Path) -> None:
+    (tmp_path / "intake.env").write_text("XRAY_KAFKA_USERNAME=intake\nXRAY_TRITON_CONTROL_KEY=\n")
+    given = {environment.CREDENTIALS: str(tmp_path), "XRAY_TRITON_CONTROL_KEY": "of the administrator"}
+    found = given | environment.own_credentials("intake", given)
+    assert found == {"XRAY_KAFKA_USERNAME": "intake", "XRAY_TRITON_CONTROL_KEY": "", environment.CREDENTIALS: ""}
+    assert environment.own_credentials("intake", {}) == {}
+
+
+def test_missing_credentials_stop_a_service(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match=r"no credentials for sink: .*sink\.env is missing or empty"):
+        environment.own_credentials("sink", {environment.CREDENTIALS: str(tmp_path)})

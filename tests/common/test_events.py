@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from services.common.errors import Rejected
 from services.common.events import Event, ImageEvent, image_kind, parse_event
@@ -56,6 +57,8 @@ def test_any_bytes_give_an_event_or_a_reason(value: bytes) -> None:
         ({"image_uri": "s3://bucket"}, "field_invalid"),
         ({"sha256": "abc"}, "field_invalid"),
         ({"acquired_at": "yesterday"}, "field_invalid"),
+        ({"acquired_at": "0001-01-01T00:00:00+14:00"}, "field_invalid"),
+        ({"acquired_at": "9999-12-31T23:59:59-14:00"}, "field_invalid"),
     ],
 )
 def test_wrong_fields_have_a_reason_and_are_named(change: dict[str, Any], reason: str) -> None:
@@ -96,6 +99,13 @@ def test_values_that_are_not_events(value: bytes | None, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         parse_event(ImageEvent, value)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("name", ["biological_sample_id", "centre", "increment", "image_uri"])
+def test_text_that_cannot_be_sent_is_refused_before_it_is_sent(name: str) -> None:
+    """JSON cannot hold half a surrogate pair, but a Python program can: a push would end at the encoding."""
+    with pytest.raises(ValidationError, match=r"surrogates|unicode"):
+        ImageEvent.model_validate(VALID | {name: "s3://bucket/\ud800"})
 
 
 def test_announcing_twice_is_one_announcement() -> None:

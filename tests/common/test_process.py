@@ -1,11 +1,17 @@
 import json
+import os
+import signal
 import urllib.error
 import urllib.request
+from typing import cast
 
 import pytest
 
 from services.common.errors import Fatal
+from services.common.events import Event
 from services.common.http import Health, serve
+from services.common.loop.handler import Handler, Interruptible
+from services.common.process import _stop_on_signal as stop_on_signal
 from services.common.settings import ServiceSettings, load
 
 
@@ -25,6 +31,30 @@ def test_health_and_metrics_answer() -> None:
         assert (status, json.loads(body)) == (503, {"ready": False, "why": "store away"})
         assert "xray_records_received_total" in get(port, "/metrics")[1]
         assert get(port, "/else")[0] == 404
+
+
+class Slow:
+    """A handler that is asked to give up its batch."""
+
+    interrupted = False
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_loop_and_interrupts_a_long_batch(number: int) -> None:
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    handler = Slow()
+    try:
+        stop = stop_on_signal(cast("Handler[Event]", handler))
+        os.kill(os.getpid(), number)
+        assert stop.wait(5)
+    finally:
+        for one, action in before.items():
+            signal.signal(one, action)
+    assert handler.interrupted
+    assert isinstance(handler, Interruptible)
 
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

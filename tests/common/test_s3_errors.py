@@ -142,6 +142,12 @@ def test_missing_rights_stop_the_process_only_if_our_own_bucket_is_denied(status
             assert isinstance(failure(store, uri), Fatal)
 
 
+def test_a_key_that_boto3_does_not_send_is_refused() -> None:
+    with answering(200) as store, pytest.raises(Rejected) as caught:
+        store.get("")
+    assert caught.value.details["code"] == "ParamValidationError"
+
+
 def test_a_body_that_breaks_off_is_read_again() -> None:
     with answering(200, "cut", cut=True) as store:
         assert isinstance(failure(store), Retriable)

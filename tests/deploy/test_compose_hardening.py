@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from services.common.settings import TRITON_CONTROL_HEADER
 from tests.deploy.compose_file import CLONE, builders, compose_with, services, target_of
 from tests.deploy.dockerfile import stages
 
@@ -17,6 +18,21 @@ def test_containers_have_no_privileges(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc"} & set(service)
+
+
+def test_only_holders_of_the_key_control_models() -> None:
+    """Loading a model runs code. Intake, which reads hostile files, is not one of them."""
+    compose = compose_with({"TRITON_CONTROL_KEY": "another-key"})["services"]
+    for server in ("triton", "triton-gpu"):
+        command = compose[server]["command"]
+        assert "--http-address=127.0.0.1" in command
+        (restricted,) = [option for option in command if option.startswith("--grpc-restricted-protocol=")]
+        protocols, _, key = restricted.removeprefix("--grpc-restricted-protocol=").partition(":")
+        assert {"model-repository", "shared-memory"} <= set(protocols.split(","))
+        assert key == f"{TRITON_CONTROL_HEADER}=another-key"
+    holders = {name for name, one in compose.items() if "XRAY_TRITON_CONTROL_KEY" in (one.get("environment") or {})}
+    assert "classifier" in holders
+    assert not holders & {"intake", "assembler", "fuser", "sink", "monitor"}
 
 
 @pytest.mark.parametrize("name", ALL)

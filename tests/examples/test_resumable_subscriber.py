@@ -17,13 +17,13 @@ from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 
 from deploy.local.stack import Stack
-from services.common.events import PhenotypeCall
+from services.common.events import CallWithdrawal, PhenotypeCall
 from services.common.kafka.clients import administrator
 from services.common.loop import Message
 from services.common.loop.transport import KafkaTransport
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS
-from tests.ledger.examples import call
+from tests.ledger.examples import call, call_withdrawal
 
 pytestmark = pytest.mark.integration
 
@@ -43,13 +43,14 @@ def subscriber(servers: Stack, dsn: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def rank(one: PhenotypeCall) -> tuple[int, int, int, str]:
+def rank(one: PhenotypeCall | CallWithdrawal) -> tuple[int, int, int, str]:
     return one.preprocessing_generation, one.revision, one.activation, one.call_id
 
 
 def held(dsn: str) -> dict[str, tuple[Any, ...]]:
     query = """
-        select biological_sample_id, preprocessing_generation, revision, activation, call_id, vector, call->>'centre'
+        select biological_sample_id, preprocessing_generation, revision, activation, call_id, vector, call->>'centre',
+            status
         from phenotype_call
     """
     with psycopg.connect(dsn) as connection:
@@ -81,11 +82,13 @@ def wait(reached: Callable[[], bool], seconds: float = 120) -> None:
 
 
 def test_the_current_calls_are_kept_through_kill_and_repetition(servers: Stack, dsn: str) -> None:
-    calls = [
+    made = [
         call(f"m{specimen}", revision=revision, generation=generation, activation=activation)
         for specimen in range(60)
         for generation, revision, activation in ((1, 2, 1), (1, 3, 1), (1, 2, 2), (2, 2, 1), (2, 2, 2))
     ]
+    lost = call_withdrawal("m0", generation=3), call_withdrawal("m1", generation=1, revision=9)
+    calls: list[PhenotypeCall | CallWithdrawal] = [*made, *lost]
     random.Random(7).shuffle(calls)
     current = {one.biological_sample_id: one for one in sorted(calls, key=rank)}
     half = len(calls) // 2
@@ -103,4 +106,6 @@ def test_the_current_calls_are_kept_through_kill_and_repetition(servers: Stack, 
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
     assert {name: row[:4] for name, row in held(dsn).items()} == {name: rank(one) for name, one in current.items()}
-    assert all(row[4:] == (list(calls[0].vector), "JAX") for row in held(dsn).values())
+    rest = {name: row[4:] for name, row in held(dsn).items()}
+    assert rest.pop("m0") == (None, "JAX", "withdrawn")
+    assert all(row == (list(made[0].vector), "JAX", "called") for row in rest.values())

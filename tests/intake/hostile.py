@@ -182,6 +182,12 @@ def tiff_with_tile(side: int = 30_000) -> bytes:
     return tiff(entries, tile)
 
 
+def tiff_with_many_depths(count: int) -> bytes:
+    """BitsPerSample has a value for each of `count` samples, all of them different."""
+    sizes = [tiff_entry(256, LONG, 1, SIDE), tiff_entry(257, LONG, 1, SIDE)]
+    return tiff([*sizes, tiff_entry(258, SHORT, count, 8)], struct.pack(f"<{count}H", *range(count)))
+
+
 def dicom_with_long_value(keyword: str, value: bytes) -> bytes:
     """An implicit-VR data set in which one header element has a very long value."""
     data = dcmread(io.BytesIO(dicom(np.zeros((SIDE, SIDE), np.uint8), bits=8)))

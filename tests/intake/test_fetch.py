@@ -1,7 +1,8 @@
 """Images from HTTPS hosts: a real TLS server on this machine, with its own certificate authority."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from services.common.sources.uri import parse_image_uri
 from services.common.store import ObjectStore
 from services.intake.fetch import Fetcher
 from services.intake.settings import IntakeSettings
-from tests.intake.tls_hosts import closing_the_handshake, serving_files, trickling
+from tests.intake.tls_hosts import closing_the_handshake, serving_files, trickling, trickling_the_handshake
 
 LIMIT = 10_000
 BODIES = {"/image.png": b"picture", "/large": b"x" * (LIMIT + 1), "/short": b"half"}
@@ -86,8 +87,13 @@ def test_a_host_that_is_down_is_unavailable(authority: tuple[trustme.CA, Path]) 
     assert absence(reading(address, authority[1]), f"{address}/image.png").source == address
 
 
-def test_a_host_that_sends_a_byte_at_a_time_has_a_total_time(authority: tuple[trustme.CA, Path]) -> None:
-    with trickling(authority[0]) as address:
+@pytest.mark.parametrize(
+    "host_of", [trickling, lambda _authority: trickling_the_handshake()], ids=["body", "handshake"]
+)
+def test_a_host_that_sends_a_byte_at_a_time_has_a_total_time(
+    authority: tuple[trustme.CA, Path], host_of: Callable[[trustme.CA], AbstractContextManager[str]]
+) -> None:
+    with host_of(authority[0]) as address:
         settings = IntakeSettings(
             https_hosts=address.removeprefix("https://"),
             private_hosts="localhost",

@@ -1,17 +1,23 @@
 """Changed and cut files give a view or a reason, never another error."""
 
+import os
+import time
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
-import cv2
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.data import get_testdata_file
 
 from services.common.errors import Rejected
+from services.intake.decode import DECODE_REASONS
+from services.intake.decoder.process import DecoderPool
 from services.intake.settings import Limits
 from services.intake.standardise import StandardView, standardise
-from tests.intake.files import dicom, encoded, exposure, grey
+from tests.intake.mutate import made
+from tests.intake.samples import SAMPLES
 
 LIMITS = Limits(least_side=32, most_pixels=2_000_000, most_bytes=4_000_000)
 SIGNATURES = [
@@ -24,23 +30,10 @@ SIGNATURES = [
     bytes(128) + b"DICM",
     b"\x08\0",
 ]
-SMALL = grey(exposure(side=192))
-
-
-def _seeds() -> list[bytes]:
-    files = [encoded(SMALL, extension) for extension in (".png", ".jpg", ".bmp", ".tiff")]
-    files.append(encoded(SMALL, ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
-    files.append(encoded(cv2.cvtColor(SMALL, cv2.COLOR_GRAY2BGRA), ".png"))
-    files.append(encoded(SMALL.astype(np.uint16) * 257, ".tiff", cv2.IMWRITE_TIFF_COMPRESSION, 5))
-    files.append(dicom(SMALL.astype(np.uint16), bits=12, WindowCenter="128", WindowWidth="200"))
-    for name in ("MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "image_dfl.dcm"):
-        path = get_testdata_file(name, download=False)
-        if isinstance(path, str):
-            files.append(Path(path).read_bytes())
-    return files
-
-
-SEEDS = _seeds()
+SEEDS = list(SAMPLES.values())
+FUZZ_INPUTS = int(os.environ.get("XRAY_FUZZ_INPUTS", "300"))
+"""How many inputs the last test decodes; CI decodes the first 300, a longer search takes some 20,000."""
+MEMORY_MB = 256
 
 
 @st.composite
@@ -81,3 +74,42 @@ def test_a_damaged_file_gives_a_view_or_a_reason(data: bytes) -> None:
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=300))
 def test_noise_behind_a_signature_gives_a_reason(start: bytes, rest: bytes) -> None:
     assert isinstance(outcome(start + rest), str)
+
+
+def resident_peak_mb(pool: DecoderPool) -> float:
+    child = pool._all[0]._child
+    if child is None:
+        return 0.0
+    status = Path(f"/proc/{child.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def reason_of(data: bytes, pool: DecoderPool) -> str:
+    try:
+        pool.decode(data)
+    except Rejected as rejected:
+        return rejected.reason
+    return "decoded"
+
+
+@pytest.mark.timeout(60 + FUZZ_INPUTS)
+def test_hostile_files_are_decoded_or_have_a_reason() -> None:
+    """No crash, no hang, no memory above the limit. XRAY_FUZZ_INPUTS is the number of inputs."""
+    limits = LIMITS.model_copy(update={"decoder_cpu_seconds": 5.0, "decoder_memory_mb": MEMORY_MB})
+    reasons, odd, peak = Counter[str](), dict[int, str](), 0.0
+    with closing(DecoderPool("test", limits, 1)) as pool:
+        pool.start()
+        for number in range(FUZZ_INPUTS):
+            data = made(number)
+            started = time.monotonic()
+            reason = reason_of(data, pool)
+            reasons[reason] += 1
+            seconds = time.monotonic() - started
+            if reason not in {*DECODE_REASONS, "decoded"} or seconds > limits.decoder_seconds:
+                odd[number] = f"{reason} after {seconds:.1f} s"
+            if number % 50 == 0:
+                peak = max(peak, resident_peak_mb(pool))
+    print(f"{FUZZ_INPUTS} inputs, peak {peak:.0f} MB: {dict(reasons)}")  # noqa: T201
+    assert not odd
+    assert peak < MEMORY_MB + 150, "the libraries take about 100 MB"
+    assert reasons["decoded"] > FUZZ_INPUTS / 50, "some inputs get as far as the pixels"

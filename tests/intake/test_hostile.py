@@ -56,6 +56,7 @@ def test_a_deceptive_file_is_corrupt(generator: Generator, most_bytes: int, mess
         (lambda: hostile.deflated(hostile.nested(5_000)), 1_000),
         (lambda: hostile.dicom_with_long_value("WindowWidth", b"1\\" * 530_000), 2_000_000),
         (lambda: hostile.dicom_with_long_value("Rows", bytes(2_000_000)), 2_100_000),
+        (lambda: hostile.dicom_with_long_value("NumberOfFrames", b"9" * 2_000), 100_000),
         (lambda: hostile.dicom_with_long_table_descriptor(1_000_000), 5_000),
     ],
 )
@@ -72,6 +73,21 @@ def test_values_that_decoding_does_not_need_are_not_read() -> None:
     started = time.process_time()
     assert refusal(hostile.tiff_with_overlapping_tables()).reason == "bits_unsupported"
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("generator", "reason"),
+    [
+        (lambda: hostile.tiff_with_many_depths(50_000), "bits_unsupported"),
+        (lambda: hostile.dicom_with_long_value("PhotometricInterpretation", b"X" * 1_000), "photometric_unsupported"),
+        (lambda: hostile.dicom_with_long_value("NumberOfFrames", b"9" * 1_000), "image_corrupt"),
+    ],
+)
+def test_what_a_rejection_quotes_is_short(generator: Generator, reason: str) -> None:
+    """A message of megabytes would not fit into a dead letter."""
+    rejected = refusal(generator())
+    assert rejected.reason == reason
+    assert len(rejected.message) + len(str(rejected.details)) < 4_000
 
 
 def test_fill_bytes_before_a_marker_cost_nothing() -> None:

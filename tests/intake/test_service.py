@@ -3,22 +3,25 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from services.common.errors import Fatal, Rejected, Retriable
+from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady
 from services.common.keys import original_key, view_key
 from services.common.loop import Done, Outcome, Record
+from services.common.loop.retries import retry_state
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import reprocess_headers
-from services.common.topics import IMAGES, VIEWS
+from services.common.sources.uri import S3Uri
+from services.common.topics import IMAGE_RETRIES, IMAGES, VIEWS
 from services.intake.decode import decode
 from services.intake.decoder.process import DecoderPool
 from services.intake.fetch import Fetcher
+from services.intake.parking import RetryPlan
 from services.intake.raster import Raster
 from services.intake.service import Intake, build
 from services.intake.settings import IntakeSettings
@@ -31,6 +34,7 @@ from tests.ledger.examples import NOON
 CLOCK = datetime(2026, 5, 1, tzinfo=UTC)
 DV = encoded(grey(exposure("DV")), ".png")
 LAT = encoded(grey(exposure("LAT")), ".png")
+PLAN = RetryPlan(IMAGE_RETRIES, timedelta(hours=24), now=lambda: CLOCK)
 BLANK = encoded(np.zeros((600, 600), np.uint8), ".png")
 
 
@@ -68,7 +72,7 @@ def store() -> RecordingStore:
 @pytest.fixture
 def intake(store: RecordingStore) -> Iterator[Intake]:
     fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
-    with closing(Intake(store, fetcher, InProcessDecoder(), LIMITS, workers=2, now=lambda: CLOCK)) as intake:
+    with closing(Intake(store, fetcher, InProcessDecoder(), LIMITS, PLAN, workers=2, now=lambda: CLOCK)) as intake:
         yield intake
 
 
@@ -168,7 +172,7 @@ def test_a_hostile_image_costs_only_itself(store: RecordingStore) -> None:
     store.other_buckets["centre"]["hostile.dcm"] = dicom_with_empty_items(8_000_000)
     fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
     names = ["hostile.dcm", "dv.png", "dv.png", "lat.png"]
-    with closing(Intake(store, fetcher, DecoderPool("intake", limits, 2), limits, workers=2)) as intake:
+    with closing(Intake(store, fetcher, DecoderPool("intake", limits, 2), limits, PLAN, workers=2)) as intake:
         intake.start()
         outcomes = intake.handle([record(f"s3://centre/{name}") for name in names])
     assert refused(outcomes[0]).reason == "decoder_limit"
@@ -200,6 +204,31 @@ def test_a_damaged_original_is_not_reprocessed(store: RecordingStore, intake: In
     store.objects[original_key(digest(LAT))] = DV
     headers = tuple(reprocess_headers(VERSION, digest(LAT)))
     assert refused(intake.handle([record("s3://centre/gone.png", headers=headers)])[0]).reason == "digest_mismatch"
+
+
+def test_a_record_whose_source_is_away_is_set_aside_and_the_others_go_on(store: RecordingStore, intake: Intake) -> None:
+    class Away(MemoryStore):
+        def get_source(self, uri: S3Uri, limit: int) -> bytes:
+            raise SourceUnavailable("no answer", source=uri.origin, server="objects")
+
+    intake._source = Fetcher(Away(), IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
+    one = record("s3://centre/dv.png", headers=(("trace", b"1"),))
+    outcome = intake.handle([one])[0]
+    assert isinstance(outcome, Done)
+    (message,) = outcome.messages
+    assert (message.topic, message.key, message.value) == (IMAGE_RETRIES[0], one.key, one.value)
+    state, headers = retry_state(message.headers)
+    assert headers == one.headers
+    assert state is not None
+    assert (state.topic, state.attempts, state.since, state.error) == (IMAGES.name, 1, CLOCK, "no answer")
+    assert store.objects == {}
+
+
+def test_a_fault_of_our_own_store_holds_the_record(store: RecordingStore, intake: Intake) -> None:
+    store.failing = "views/"
+    with pytest.raises(Retriable) as caught:
+        intake.handle([record("s3://centre/dv.png")])
+    assert not isinstance(caught.value, SourceUnavailable)
 
 
 def test_a_missing_bucket_stops_the_start(store: RecordingStore, intake: Intake) -> None:

@@ -82,6 +82,20 @@ def trickling(authority: trustme.CA) -> Iterator[str]:
 
 
 @contextmanager
+def trickling_the_handshake() -> Iterator[str]:
+    """The address of a host that begins a TLS record of 16 KiB and sends one byte of it every 50 ms."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"\x16\x03\x03\x40\x00")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.05)
+
+    with _answering(answer) as address:
+        yield address
+
+
+@contextmanager
 def _answering(answer: Callable[[socket.socket], object]) -> Iterator[str]:
     def once() -> None:
         connection, _ = server.accept()

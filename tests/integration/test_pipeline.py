@@ -4,7 +4,6 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +11,12 @@ import psutil
 import pytest
 
 from services.common.events import CallWithdrawal, ImageEvent
-from services.common.events.base import now
 from services.common.kafka.clients import reader
 from services.common.kafka.reading import OffsetRange, partitions_of, read
 from services.common.keys import safe_segment
 from services.common.topics import CALLS
 from services.common.topology import PIPELINE
-from services.ledger.database import connect
-from services.operations.withdrawal import WithdrawalRequest, find_views, publish, withdrawals_of
+from tests.integration.test_cli import Cli
 from tests.pipeline.deployment import Deployment, Picture, deployed
 from tests.pipeline.mice import mouse
 
@@ -35,22 +32,26 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield deployment
 
 
+@pytest.fixture(scope="module")
+def cli(system: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    return Cli(system.stack, tmp_path_factory.mktemp("state"))
+
+
 def send(system: Deployment, *pictures: Picture) -> list[ImageEvent]:
     events = system.upload(pictures)
     system.announce(events)
     return events
 
 
-def withdraw(system: Deployment, picture: Picture) -> None:
-    """Run `xray withdraw` for a picture, as its specimen's centre would, twice."""
-    statement = f"select 1 from image_view where image_sha256 = '{picture.sha256}'"
-    wait_until(system, statement, 1)
-    connection = system.settings.postgres_dsn.get_secret_value()
-    with closing(connect(connection, "xray-test")) as ledger:
-        views = find_views(ledger, WithdrawalRequest(picture.sha256, centre=picture.centre))
-    found = withdrawals_of(views, reason="a test", who="tests", withdrawn_at=now())
-    assert len(found) == 1
-    publish(system.settings, [*found, *found])
+def withdraw(system: Deployment, cli: Cli, picture: Picture) -> None:
+    """Withdraw a picture of one centre, once its view is recorded."""
+    wait_until(system, f"select 1 from image_view where image_sha256 = '{picture.sha256}'", 1)
+    command = ("withdraw", picture.sha256[:16], "--centre", picture.centre, "--reason", "a test", "--by", "anna")
+    assert cli.json(*command, "--dry-run")
+    (sent,) = cli.json(*command)
+    assert (sent["image_sha256"], sent["who"]) == (picture.sha256, "anna")
+    wait_until(system, f"select 1 from withdrawal where withdrawal_id = '{sent['withdrawal_id']}'", 1)
+    assert cli.json(*command) == []
 
 
 def wait_until(system: Deployment, statement: str, count: int, seconds: float = 60) -> list[tuple[Any, ...]]:
@@ -98,17 +99,17 @@ def test_a_late_image_creates_a_new_call_that_supersedes_the_old_one(system: Dep
     assert [revision for (revision,) in history] == [2, 3]
 
 
-def test_a_withdrawn_picture_leaves_the_call_and_the_last_one_takes_it_away(system: Deployment) -> None:
+def test_a_withdrawn_picture_leaves_the_call_and_the_last_one_takes_it_away(system: Deployment, cli: Cli) -> None:
     pictures = mouse("withdrawn", seed=52, images=2)
     send(system, *pictures)
     before = system.wait_for({"withdrawn": 4})["withdrawn"]
     laterals = [picture for picture in pictures if picture.parameter != DV]
-    withdraw(system, laterals[0])
+    withdraw(system, cli, laterals[0])
     after = system.wait_for({"withdrawn": 5})["withdrawn"]
     assert (after.revision, after.call_id == before.call_id) == (5, False)
     ((views,),) = system.query("select views from current_call where biological_sample_id = 'withdrawn'")
     assert {view["image_sha256"] for view in views} == {one.sha256 for one in pictures} - {laterals[0].sha256}
-    withdraw(system, laterals[1])
+    withdraw(system, cli, laterals[1])
     wait_until(
         system, "select 1 from specimen_state where biological_sample_id = 'withdrawn' and state = 'withdrawn'", 1
     )
@@ -120,9 +121,12 @@ def test_a_withdrawn_picture_leaves_the_call_and_the_last_one_takes_it_away(syst
         last = [CALLS.parse(one.value) for one in records if one.key == b"withdrawn"][-1]
     assert isinstance(last, CallWithdrawal)
     assert (last.reason, last.revision) == ("images_withdrawn", 6)
+    steps = [step["what"] for step in cli.json("trace", "withdrawn")[0]["timeline"]]
+    assert f"LAT of {laterals[1].sha256[:12]} withdrawn by anna: a test" in steps
+    assert steps.count("no call from revision 6 on: images_withdrawn") == 3
 
 
-def test_two_centres_under_one_id_are_held_until_one_side_is_withdrawn(system: Deployment) -> None:
+def test_two_centres_under_one_id_are_held_until_one_side_is_withdrawn(system: Deployment, cli: Cli) -> None:
     ours = mouse("shared", seed=53, images=1)
     theirs = replace(mouse("shared", seed=54, images=1)[1], centre="Another Centre")
     send(system, *ours)
@@ -134,7 +138,7 @@ def test_two_centres_under_one_id_are_held_until_one_side_is_withdrawn(system: D
     assert (reason, stage) == ("centres_conflict", "assembler")
     wait_until(system, "select 1 from specimen_state where biological_sample_id = 'shared' and state = 'withdrawn'", 1)
     assert "shared" not in system.calls()
-    withdraw(system, theirs)
+    withdraw(system, cli, theirs)
     assert system.wait_for({"shared": 4})["shared"].revision == 4
     ((centre, views),) = system.query("select centre, views from current_call where biological_sample_id = 'shared'")
     assert centre == ours[0].centre
@@ -185,6 +189,7 @@ def test_bad_input_gets_its_reason_and_good_input_is_still_called(system: Deploy
         b"not json": "json_invalid",
         event(biological_sample_id=""): "id_empty",
         event(biological_sample_id="x" * 10_000): "id_too_long",
+        event(biological_sample_id=" N/A "): "id_placeholder",
         event(schema_version=9): "schema_version_unsupported",
         event(centre=7): "field_invalid",
         event(parameter_stable_id="HAS_XRY_034_001"): "parameter_unknown",
@@ -196,7 +201,7 @@ def test_bad_input_gets_its_reason_and_good_input_is_still_called(system: Deploy
     records = [(b"k", value) for value in bad]
     system.publish([*records[:5], *((e.key.encode(), e.encode()) for e in [*events, truncated]), *records[5:]])
     system.wait_for({"good": 2})
-    rows = wait_until(system, "select reason, original from rejection", len(bad) + 1)
+    rows = wait_until(system, "select reason, original from rejection where stage = 'intake'", len(bad) + 1)
     assert len(rows) == len(bad) + 1
     reasons = {bytes(original): reason for reason, original in rows}
     assert {value: reasons[value] for value in bad} == bad

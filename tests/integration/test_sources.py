@@ -25,7 +25,7 @@ from services.common.topology import INTAKE, SINK
 from services.ledger.migrate import migrate
 from services.operations.processes import Processes
 from services.operations.provisioning import ensure_topics
-from tests.intake.tls_hosts import of_unknown_authority, serving_files
+from tests.intake.tls_hosts import serving_files
 from tests.pipeline.mice import mouse
 
 pytestmark = pytest.mark.integration
@@ -122,7 +122,7 @@ def test_a_bad_source_costs_only_its_own_record_and_no_secret_is_shown(
     pictures = {picture.parameter: picture.data for picture in mouse("source", seed=5, images=1)}
     with ExitStack() as servers:
         host = servers.enter_context(serving_files(authority, {"/dv": pictures[DV], "/lat": pictures[LAT]}))
-        stranger = servers.enter_context(of_unknown_authority())
+        stranger = servers.enter_context(serving_files(trustme.CA(), {}))
         trap = servers.enter_context(socket.create_server(("127.0.0.1", 0)))
         trap.settimeout(0)
         named = [address.removeprefix("https://") for address in (host, stranger)]

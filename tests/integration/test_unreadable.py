@@ -205,7 +205,7 @@ def test_a_broker_that_never_answers_delays_no_stop(servers: Stack, settings: Se
     """The broker is stopped as a process is: its system accepts connections, and nobody answers."""
     broker = servers.servers["kafka"].process.pid()
     assert broker is not None
-    send(settings, [announcement(f"flood-{number}") for number in range(400)])
+    send(settings, [announcement(f"flood-{number}") for number in range(150)])
     os.kill(broker, signal.SIGSTOP)
     try:
         started = time.monotonic()
@@ -216,4 +216,4 @@ def test_a_broker_that_never_answers_delays_no_stop(servers: Stack, settings: Se
     assert intake.exit_code("intake") == 0
     assert seconds < 25, f"stopped after {seconds:.1f} s"
     intake.start(["intake"])
-    wait_for(settings, {f"flood-{number}" for number in range(400)})
+    wait_for(settings, {f"flood-{number}" for number in range(150)})

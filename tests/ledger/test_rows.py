@@ -39,6 +39,13 @@ def test_an_image_was_announced_when_its_record_reached_the_broker() -> None:
     assert (made.row["announced_at"], made.row["kafka_offset"], made.row["produced_at"]) == (minutes(3), 7, minutes(-9))
 
 
+def test_the_query_of_a_uri_is_not_stored_and_the_identity_is_the_same_when_the_row_is_read() -> None:
+    event = image("1", image_uri="https://host/x.png?X-Amz-Signature=planted-secret")
+    row = row_of(record(event)).row
+    assert row["image_uri"].startswith("https://host/x.png?sha256=")
+    assert row["event_id"] == event.event_id == image("1", image_uri=row["image_uri"]).event_id
+
+
 def test_a_call_makes_its_specimen_complete() -> None:
     assert row_of(record(call("1"))).specimen == SpecimenUpdate("1", "JAX", NOON, NOON)
     assert row_of(record(view("1"))).specimen == SpecimenUpdate("1", "JAX", NOON)

@@ -34,7 +34,7 @@ _FLOW: Final = PanelRow(
         lines("Lag in seconds", "Age of the oldest waiting record, by service and topic.", Unit.SECONDS,
               ("max by (stage, topic) (xray_lag_seconds)", "{{stage}} {{topic}}"), limit=300),
         lines("Lag in records", "Waiting records, by service and topic.", Unit.COUNT,
-              ("max by (stage, topic) (xray_lag_records)", "{{stage}} {{topic}}")),
+              ('max by (stage, topic) (xray_lag_records{topic!~".+[.]retry[.].+"})', "{{stage}} {{topic}}")),
         lines(
             "From announcement to call",
             "From the image that completed a specimen's views to the call's row in the ledger.", Unit.SECONDS,
@@ -83,6 +83,8 @@ _TROUBLE: Final = PanelRow(
               Unit.PER_SECOND,
               ("sum by (stage, server, kind) (rate(xray_server_errors_total[$__rate_interval]))",
                "{{stage}} {{server}} {{kind}}")),
+        lines("Images that wait for their source", "Their host or bucket does not answer or is slow; by retry topic.",
+              Unit.COUNT, ('max by (topic) (xray_lag_records{topic=~".+[.]retry[.].+"})', "{{topic}}")),
         lines("Free on the object store's disk", "DiskFilling fires at 15 %, DiskAlmostFull at 5 %.", Unit.SHARE,
               ("min(name:xray_disk_available:ratio)", "free"), limit=0.15),
         lines("Requests to the object store", "By kind and HTTP status.", Unit.PER_SECOND,

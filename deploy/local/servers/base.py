@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from deploy.local.folder import StackFolder
 from deploy.local.process import Launch, ServerProcess
+from deploy.local.security import Security
 from deploy.local.task import Task
 
 
@@ -25,6 +26,7 @@ class Server(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
+    secure_port_names: ClassVar[tuple[str, ...]] = ()
     programs: ClassVar[frozenset[str]]
     ready_within_s: ClassVar[float] = 90.0
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
@@ -34,6 +36,7 @@ class Server(ABC):
     def __init__(self, folder: StackFolder) -> None:
         """Use the stack in `folder`."""
         self.folder = folder
+        self.security = Security(folder.root)
 
     @property
     def home(self) -> Path:
@@ -44,6 +47,11 @@ class Server(ABC):
     def log(self) -> Path:
         """Its log file."""
         return self.folder.log(self.name)
+
+    @property
+    def needed_ports(self) -> tuple[str, ...]:
+        """Names of the ports on which it listens; a secure stack may have more."""
+        return self.port_names + (self.secure_port_names if self.security.enabled else ())
 
     @property
     def ports(self) -> dict[str, int]:
@@ -73,7 +81,11 @@ class Server(ABC):
 
     @abstractmethod
     def environment(self) -> dict[str, str]:
-        """Return the variables by which the services find this server."""
+        """Return the variables by which the services find this server, with the administrator's credentials."""
+
+    @abstractmethod
+    def credentials(self, principal: str) -> dict[str, str]:
+        """Return the variables with which a principal of a secure stack uses this server."""
 
     def address(self) -> str:
         """Return where it listens, as shown to the user."""

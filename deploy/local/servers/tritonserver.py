@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.process import Launch
+from deploy.local.security import ADMIN, MODEL_CONTROL
 from deploy.local.servers.base import NotReady, Server, plain_environment
 from deploy.local.servers.triton_environment import triton_environment
 from deploy.local.task import Task
 from deploy.local.versions import TRITON
 from services.common.environment import CLONE
 from services.common.ports import LOOPBACK
+from services.common.settings import TRITON_CONTROL_HEADER
 
 _CONFIGURATION = "config.pbtxt"
 _CARD = re.compile(r'"(card\.\d+)"')
@@ -60,6 +62,7 @@ def _has_more_cards(copy: Path, original: Path) -> bool:
 
 
 MODEL_REPOSITORY = CLONE / "model_repository"
+_RESTRICTED = "model-repository,shared-memory,trace,logging"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where Linux keeps POSIX shared memory)
 
 
@@ -106,7 +109,12 @@ class TritonServer(Server):
             "XRAY_TRITON_HTTP": f"http://{LOOPBACK}:{port['http']}",
             "XRAY_TRITON_METRICS": f"http://{LOOPBACK}:{port['metrics']}/metrics",
             "XRAY_MODEL_REPOSITORY": str(self.repository),
-        }
+        } | (self.credentials(ADMIN) if self.security.enabled else {})
+
+    def credentials(self, principal: str) -> dict[str, str]:
+        """Return the certificate that verifies the server, and the key of model control for those who may use it."""
+        key = self.security.password("triton_control") if principal in MODEL_CONTROL else ""
+        return {"XRAY_TRITON_CA_FILE": str(self.security.authority), "XRAY_TRITON_CONTROL_KEY": key}
 
     def clean_up(self) -> None:
         """Remove shared memory left by killed stubs."""
@@ -127,7 +135,7 @@ class TritonServer(Server):
     def _ask(self, method: str, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(LOOPBACK, self.ports["http"], timeout=5)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers=self._control_header())
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -144,4 +152,21 @@ class TritonServer(Server):
             f"--http-address={LOOPBACK}", f"--http-port={port['http']}",
             f"--grpc-address={LOOPBACK}", f"--grpc-port={port['grpc']}",
             f"--metrics-address={LOOPBACK}", f"--metrics-port={port['metrics']}",
+            *self._secure_options(),
         )  # fmt: skip
+
+    def _secure_options(self) -> tuple[str, ...]:
+        """Return TLS for gRPC, and the key that everything but inference and metadata needs, over gRPC and HTTP."""
+        if not self.security.enabled:
+            return ()
+        restricted = f"{_RESTRICTED}:{TRITON_CONTROL_HEADER}={self.security.password('triton_control')}"
+        return (
+            "--grpc-use-ssl=true",
+            f"--grpc-server-cert={self.security.certificate(self.name)}",
+            f"--grpc-server-key={self.security.key(self.name)}",
+            f"--grpc-restricted-protocol={restricted}",
+            f"--http-restricted-api={restricted}",
+        )
+
+    def _control_header(self) -> dict[str, str]:
+        return {TRITON_CONTROL_HEADER: self.security.password("triton_control")} if self.security.enabled else {}

@@ -6,19 +6,24 @@ from rich.console import RenderableType
 from rich.markup import escape
 
 from services.cli.output import facts, moment, seconds, short, table
-from services.common.events import PhenotypeCall, Rejection
+from services.common.events import CallWithdrawal, PhenotypeCall, Rejection
 from services.common.events.summary import describe_call, describe_review
 from services.ledger.queries import CallRecord, ImageRecord, RejectionSummary, SpecimenHistory
 
 
 def described(history: SpecimenHistory, *, full: bool = False) -> Iterator[RenderableType]:
     """Yield the parts of the page, the call first; `full` prints digests in full."""
-    for record in history.calls[:1]:
-        yield from _call(record, full=full)
-    if len(history.calls) > 1:
-        older = (_older(record, full=full) for record in history.calls[1:])
+    for record in history.calls:
+        if record.current:
+            yield from _call(record, full=full)
+    if history.state is not None and history.state.state == "withdrawn":
+        yield _lost(history.call_withdrawals[0])
+    older = [_older(record, full=full) for record in history.calls if not record.current]
+    if older:
         columns = ("images#", "activation#", "call~", "call id", "produced (UTC)")
         yield table("Superseded calls", columns, older)
+    if history.withdrawals:
+        yield withdrawals(history)
     if history.reviews:
         yield reviews(history)
     yield images(history)
@@ -56,6 +61,15 @@ def reviews(history: SpecimenHistory) -> RenderableType:
         for one in history.reviews
     )
     return table("Reviews", ("reviewed (UTC)", "who", "verdict~", "note~"), rows)
+
+
+def withdrawals(history: SpecimenHistory) -> RenderableType:
+    """Tabulate the withdrawn images, the last one first."""
+    rows = (
+        (moment(one.withdrawn_at), one.who, one.centre, one.view or "DV, LAT", short(one.image_sha256), one.reason)
+        for one in (record.withdrawal for record in history.withdrawals)
+    )
+    return table("Withdrawn images", ("withdrawn (UTC)", "who", "centre", "view", "image", "reason~"), rows)
 
 
 def rejections(history: SpecimenHistory) -> RenderableType:
@@ -134,6 +148,11 @@ def _call(record: CallRecord, *, full: bool) -> Iterator[RenderableType]:
     yield facts("Lineage", lines)
 
 
+def _lost(event: CallWithdrawal) -> str:
+    specimen, since = escape(event.biological_sample_id), moment(event.produced_at)
+    return f"[bold]{specimen}[/]  {escape(event.centre)}  [bold]no call[/] since {since} (UTC): {event.reason}"
+
+
 def _labels(call: PhenotypeCall) -> Iterator[tuple[object, ...]]:
     sources = (call.consensus, *(model.probabilities for model in call.models))
     columns = zip(*((one.level1, *one.level2, *one.level3) for one in sources), strict=True)
@@ -150,4 +169,4 @@ def _labels(call: PhenotypeCall) -> Iterator[tuple[object, ...]]:
 def _older(record: CallRecord, *, full: bool) -> tuple[object, ...]:
     call = record.call
     call_id = short(call.call_id, full=full)
-    return call.revision, call.activation, describe_call(call), call_id, moment(call.produced_at)
+    return len(call.views), call.activation, describe_call(call), call_id, moment(call.produced_at)

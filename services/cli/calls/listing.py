@@ -50,8 +50,8 @@ def show_one(specimen: str, *, full: bool, as_json: bool) -> None:
     else:
         for part in described(history, full=full):
             console().print(part, soft_wrap=isinstance(part, str))
-    if not history.calls:
-        typer.echo(f"xray: no call yet; see `xray specimens {specimen}`", err=True)
+    if not any(record.current for record in history.calls):
+        typer.echo(f"xray: no call; see `xray specimens {specimen}`", err=True)
         raise typer.Exit(1)
 
 

@@ -29,8 +29,8 @@ PLACEHOLDER_IDS: Final = frozenset(
 
 
 def _printable(text: str) -> str:
-    if any(unicodedata.category(character) == "Cc" for character in text):
-        msg = "control characters are not allowed"
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        msg = "control characters and lone surrogates are not allowed"
         raise ValueError(msg)
     return text
 
@@ -56,6 +56,17 @@ def _short_in_bytes(text: str) -> str:
         msg = f"must be at most {_LONGEST_CENTRE} bytes in UTF-8"
         raise ValueError(msg)
     return text
+
+
+def _moment(moment: datetime) -> datetime:
+    """Refuse a time outside the years 1 to 9999 of UTC: PostgreSQL stores it, and every later read of it fails."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        aware.astimezone(UTC)
+    except OverflowError as error:
+        msg = "must be within the years 1 to 9999 in UTC"
+        raise ValueError(msg) from error
+    return aware
 
 
 Text = Annotated[str, AfterValidator(_printable)]
@@ -87,7 +98,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 View = Literal["DV", "LAT"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Binary = Annotated[int, Field(ge=0, le=1)]
-Moment = Annotated[datetime, AfterValidator(lambda moment: moment if moment.tzinfo else moment.replace(tzinfo=UTC))]
+Moment = Annotated[datetime, AfterValidator(_moment)]
 """A point in time. A time without an offset is read as UTC."""
 ProducedAt = Annotated[Moment, Field(description="When this event was created.")]
 AnnouncedAt = Annotated[

@@ -1,9 +1,9 @@
 """Reads Kafka's record batches so that one bad record costs only itself, and no batch takes much memory.
 
-Anybody who may write to a topic decides what a batch holds: its codec, the size to which it inflates, the names of its
-headers. kafka-python 3.0 and aiokafka 0.14 raise when they cannot read a batch. kafka-python then loops for ever within
-`poll`, and aiokafka reads the same batch again and again. `Batches` has the interface of the class `MemoryRecords` of
-both, and never raises: whatever it cannot read is a record whose value is an `Unreadable`.
+Any producer decides what its batches contain: the codec, the inflated size, the names of headers. kafka-python 3.0 and
+aiokafka 0.14 raise when they cannot read a batch, and kafka-python then loops for ever within `poll`. `Batches` has the
+interface of the class `MemoryRecords` of both, and never raises: whatever it cannot read is a record whose value is an
+`Unreadable`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _CODEC_MASK: Final = 0x07
 
 
 class Unreadable(bytes):
-    """The value of what could not be read: no bytes, but the reason, and the first of the offsets.
+    """The value of a record that could not be read: empty, with the reason and the first offset.
 
-    The record that has this value stands for the offsets from `first_offset` to its own.
+    The record with this value represents the offsets from `first_offset` to its own.
     """
 
     first_offset: int
@@ -116,7 +116,7 @@ class Batch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no ty
         self._why: str | None = None
 
     def check(self, position: int, following: int | None) -> None:
-        """Note a problem of the whole batch, whose header then counts for nothing.
+        """Note a problem of the whole batch; its header is then replaced, because it cannot be trusted.
 
         The batch is assumed to end before the offset `following` of the next one. Without a next one, and with a header
         that contradicts itself, only the offset `position` is skipped.
@@ -147,16 +147,21 @@ class Batch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no ty
                 raise ValueError(self._why)
             pieces = inflated(self.attributes & _CODEC_MASK, bytes(memoryview(self._buffer)[self._pos :]))
             stream = _Stream(pieces)
-            for _ in range(self.records_count):
-                record = self._next(stream, expected)
+            for following in reversed(range(self.records_count)):
+                if expected > self.last_offset:
+                    return  # more records than offsets: the next offset is the next batch's
+                record = self._next(stream, expected, self.last_offset - following)
                 expected = record.offset + 1
                 yield record
         except Exception as error:  # noqa: BLE001 - whatever a codec raises must not stop the partition
             if expected <= self.last_offset:
                 yield self._unreadable(expected, self.last_offset, str(error) or repr(error))
 
-    def _next(self, stream: _Stream, expected: int) -> DefaultRecord:
-        """Return the next record; raises ValueError when the rest of the batch cannot be read."""
+    def _next(self, stream: _Stream, expected: int, latest: int) -> DefaultRecord:
+        """Return the next record, whose offset is at most `latest`, so that the records after it have theirs.
+
+        Raises ValueError when the rest of the batch cannot be read.
+        """
         length = stream.varint()
         if length < 0:
             msg = "a record of its batch has a negative length"
@@ -167,7 +172,7 @@ class Batch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no ty
         try:
             delta, at = decode_varint(body, 1)
             relative, at = decode_varint(body, at)
-            offset = max(expected, min(self.base_offset + relative, self.last_offset))
+            offset = max(expected, min(self.base_offset + relative, latest))
             if length > self._record_bytes:
                 msg = f"it has {length} bytes; at most {self._record_bytes} are read"
                 raise ValueError(msg)
@@ -227,7 +232,7 @@ def _bytes(body: bytes, at: int) -> tuple[bytes | None, int]:
 
 
 class _Stream:
-    """The inflated data of a batch; holds no more of it than the largest record and a piece."""
+    """The inflated data of a batch; holds at most the largest record and one piece."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._left = pieces, INFLATED_BYTES

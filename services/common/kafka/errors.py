@@ -60,7 +60,7 @@ def pipeline_error(what: str, error: errors.KafkaError) -> PipelineError:
             "XRAY_KAFKA_USERNAME, XRAY_KAFKA_PASSWORD, XRAY_KAFKA_MECHANISM, XRAY_KAFKA_CA_FILE and "
             "XRAY_KAFKA_CERT_FILE, and that XRAY_KAFKA_BOOTSTRAP names the port for them"
         )
-    if isinstance(error, _REFUSED):
+    if isinstance(error, _REFUSED) or _is_refused_producer(error):
         return Fatal(
             f"Kafka refused to {what}: {error!r}; check that XRAY_KAFKA_BOOTSTRAP names the right cluster, "
             "and the access rights there (`xray access`)"
@@ -72,6 +72,11 @@ def pipeline_error(what: str, error: errors.KafkaError) -> PipelineError:
     if isinstance(error, TOO_LARGE):
         return Rejected("message_too_large", f"could not {what}: the record is larger than its topic allows: {error!r}")
     return Retriable(f"Kafka away, could not {what}: {error!r}", server="kafka", kind=type(error).__name__)
+
+
+def _is_refused_producer(error: errors.KafkaError) -> bool:
+    """Whether a producer may write nothing at all: kafka-python wraps the refusal of its id in a plain KafkaError."""
+    return type(error) is errors.KafkaError and "AuthorizationFailedError" in str(error)
 
 
 def missing_topics(*names: str) -> Fatal:

@@ -50,7 +50,18 @@ class BoundedFetcher(Fetcher):  # type: ignore[misc]  # kafka-python has no type
     def fetched_records(self, max_records: int | None = None, update_offsets: bool = True) -> Any:
         """Return the records at hand as kafka-python does, but no more than about `POLL_BYTES`."""
         self._room = POLL_BYTES
+        self._forget_resumed()
         return super().fetched_records(max_records, update_offsets)
+
+    def _forget_resumed(self) -> None:
+        """Drop the decoded records of partitions that were paused before they were returned and are resumed now.
+
+        kafka-python takes these up again only at a moment without decoded records of any other partition. Until then it
+        fetches nothing from them, so such a partition can stay silent for ever. They are fetched again instead.
+        """
+        for where in list(self._paused_partition_records):
+            if not self._subscriptions.is_paused(where):
+                del self._paused_partition_records[where]
 
     def _append(self, drained: Any, part: Any, max_records: int, update_offsets: bool) -> int:
         """Append records one by one; return `max_records`, which ends the poll, once the room is used up."""

@@ -1,7 +1,7 @@
-"""Inflates the data of a record batch piece by piece, so that no batch decides how much memory a worker takes.
+"""Inflates the data of a record batch piece by piece, so that a batch cannot exhaust a worker's memory.
 
 A batch of 100 kB may inflate to 100 MB or more. kafka-python and aiokafka inflate a whole batch at once. This module
-yields pieces of bounded size, and its caller stops when it has seen enough.
+yields pieces of bounded size, and its caller stops at a limit.
 """
 
 import io

@@ -77,11 +77,21 @@ class RefusalAwareClient(KafkaNetClient):  # type: ignore[misc]
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
-    """Records why a broker refused a connection, so that `get_connection` raises it."""
+    """Records why a broker refused a connection, so that `get_connection` raises it, and leaves nothing running."""
 
     def __init__(self, net: Any, **configs: Any) -> None:
         super().__init__(net, **configs)
         self._refused_since: dict[Any, float] = {}
+        self._was_connected = False
+
+    def bootstrap(self, *arguments: Any, **options: Any) -> None:
+        """Find the brokers; without success also end the client's thread, which the library would leave running."""
+        try:
+            super().bootstrap(*arguments, **options)
+        except BaseException:
+            self.close()
+            self._net.close()
+            raise
 
     async def _build_transport(self, node: Any, **options: Any) -> Any:
         transport = await super()._build_transport(node, **options)
@@ -99,9 +109,10 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         if refused is None:
             if error is None:
                 self._refused_since.clear()
+                self._was_connected = True
             return
         since = self._refused_since.setdefault(node_id, time.monotonic())
-        if not self.bootstrapped or time.monotonic() - since >= PATIENCE_SECONDS:
+        if not self._was_connected or time.monotonic() - since >= PATIENCE_SECONDS:
             self._auth_failures[node_id] = refused
 
 

@@ -12,6 +12,7 @@ from services.common.loop.handler import (
     ServiceTopics,
     messages_of,
 )
+from services.common.loop.retries import RetryState
 
 __all__ = [
     "BatchLoop",
@@ -22,6 +23,7 @@ __all__ = [
     "Outcome",
     "PerRecordHandler",
     "Record",
+    "RetryState",
     "ServiceTopics",
     "messages_of",
 ]

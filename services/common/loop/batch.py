@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
@@ -27,6 +28,7 @@ from services.common.loop.dead_letter import rejection_of
 from services.common.loop.faults import unexpected
 from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record, messages_of
 from services.common.loop.outcome_log import LogFields, log_outcomes
+from services.common.loop.retries import RetryState, retry_state
 from services.common.loop.transport import Offsets, PartitionsLostError, RawRecord, StopRequestedError
 from services.common.retry import retry
 from services.common.topics import REJECTED
@@ -91,12 +93,13 @@ class BatchLoop(Generic[E]):
     def _step(self, raw: list[RawRecord]) -> None:
         stage = self._stage
         partitions = sorted({(record.topic, record.partition) for record in raw})
-        parsed = [self._parse(record) for record in raw]
+        announced = [self._announced(record) for record in raw]
+        parsed = [self._parse(record, state) for record, state in announced]
         try:
             with metrics.step(stage, "batch"):
                 with metrics.step(stage, "handle"):
                     outcomes = self._retry("handle", lambda: self._outcomes(parsed), partitions)
-                messages = list(self._messages(raw, parsed, outcomes))
+                messages = list(self._messages([record for record, _ in announced], parsed, outcomes))
                 with metrics.step(stage, "publish"):
                     self._retry("publish", lambda: self._transport.publish(messages), partitions)
                 self._handler.acknowledged(outcomes)
@@ -106,7 +109,7 @@ class BatchLoop(Generic[E]):
             log.warning("batch given back", records=len(raw), why=type(reason).__name__)
             self._transport.rewind(_first_offsets(raw))
             return
-        metrics.batch(stage, raw, outcomes)
+        metrics.batch(stage, raw, outcomes, self._handler.topics.delays)
         log_outcomes(raw, parsed, outcomes, self._log_fields)
 
     def _outcomes(self, parsed: Sequence[Record[E] | Outcome]) -> list[Outcome]:
@@ -114,14 +117,26 @@ class BatchLoop(Generic[E]):
         handled = iter(self._handle([record for record in parsed if isinstance(record, Record)]))
         return [next(handled) if isinstance(record, Record) else record for record in parsed]
 
-    def _parse(self, raw: RawRecord) -> Record[E] | Outcome:
+    def _announced(self, raw: RawRecord) -> tuple[RawRecord, RetryState | None]:
+        """Return a record of a retry topic as it was before it was set aside, so that all that follows names that."""
+        topics = self._handler.topics
+        if raw.topic not in topics.delays:
+            return raw, None
+        state, headers = retry_state(raw.headers)
+        if state is None or state.topic not in topics.events:
+            return raw, None
+        first = replace(raw, topic=state.topic, topic_id=state.topic_id, partition=state.partition, offset=state.offset)
+        return replace(first, timestamp=state.timestamp, headers=headers), state
+
+    def _parse(self, raw: RawRecord, state: RetryState | None) -> Record[E] | Outcome:
         """Read the event; an unreadable record is rejected, unless another service does that."""
         topics = self._handler.topics
         try:
             event = topics.parse(raw.topic, readable(raw.value, raw.offset))
         except Rejected as rejected:
             return Done(skipped="refused_by_another_service") if topics.observes(raw.topic) else rejected
-        return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers, event)
+        position = (raw.topic, raw.partition, raw.offset, raw.timestamp)
+        return Record(*position, raw.key, raw.value, raw.headers, event, state, raw.topic_id)
 
     def _handle(self, records: Sequence[Record[E]]) -> list[Outcome]:
         """Handle all together; after an unexpected error, one by one, so that one bad record costs only itself."""

@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
-from services.common.errors import Fatal, Rejected, Retriable
+from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
 from services.common.events import Event
 from services.common.loop.faults import unexpected
+from services.common.loop.retries import Headers, RetryState
 from services.common.topics import Topic
 
 E = TypeVar("E", bound=Event)
@@ -23,7 +24,8 @@ class ServiceTopics(Generic[E]):
 
     `name` is also the name of its consumer group. It reads `inputs` within that group and writes `outputs`. It reads
     `followed` to their end without a group, to know the present state. `observed` are the inputs whose unreadable
-    records another service rejects: this one only counts them.
+    records another service rejects: this one only counts them. Inputs with a delay are retry topics: the service itself
+    writes to them the records whose source does not answer.
     """
 
     name: str
@@ -46,6 +48,16 @@ class ServiceTopics(Generic[E]):
         return cast(E, self._inputs[topic].parse(value))
 
     @property
+    def retries(self) -> tuple[Topic, ...]:
+        """The retry topics among the inputs, by their delay."""
+        return tuple(sorted((one for one in self.inputs if one.delay_seconds), key=lambda one: one.delay_seconds))
+
+    @property
+    def delays(self) -> dict[str, float]:
+        """The delay of each retry topic in seconds, by its name."""
+        return {topic.name: topic.delay_seconds for topic in self.retries}
+
+    @property
     def required(self) -> set[str]:
         """Names of the topics that must exist before the service starts."""
         return {topic.name for topic in (*self.inputs, *self.outputs, *self.followed)}
@@ -57,7 +69,11 @@ class ServiceTopics(Generic[E]):
 
 @dataclass(frozen=True)
 class Record(Generic[E_co]):
-    """One record of a topic with its parsed event."""
+    """One record of a topic with its parsed event.
+
+    A record from a retry topic looks as it did where it was announced (topic, position, timestamp and headers), with
+    its `retry` state.
+    """
 
     topic: str
     partition: int
@@ -67,22 +83,40 @@ class Record(Generic[E_co]):
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     event: E_co
+    retry: RetryState | None = None
+    topic_id: str = ""
 
 
 @dataclass(frozen=True)
 class Message:
-    """An event to publish; its key decides the partition."""
+    """An event to publish; its key decides the partition. With `record`, that record's own bytes are passed on."""
 
     topic: Topic
     event: Event
+    headers: Headers = ()
+    record: Record[Event] | None = None
+
+    @property
+    def key(self) -> bytes | None:
+        """The key to send."""
+        return self.event.key.encode() if self.record is None else self.record.key
+
+    @property
+    def value(self) -> bytes | None:
+        """The value to send."""
+        return self.event.encode() if self.record is None else self.record.value
 
 
 @dataclass(frozen=True)
 class Done:
-    """A record was handled; `skipped` is the reason why it needed no work (counted, never an error)."""
+    """A record was handled; `skipped` is the reason why it needed no work (counted, never an error).
+
+    `parked` is the reason why its only message is itself, on a retry topic: the source of its image does not answer.
+    """
 
     messages: tuple[Message, ...] = ()
     skipped: str | None = None
+    parked: SourceUnavailable | None = None
 
 
 class Held(Rejected):

@@ -30,7 +30,10 @@ _PEEK_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True)
 class Lag:
-    """The lag on one topic: records after the committed offsets, and the age of the oldest of them in seconds."""
+    """The lag on one topic: records after the committed offsets, and the age of the oldest of them in seconds.
+
+    On a retry topic the age begins when that record becomes due; until then it is negative.
+    """
 
     records: int
     seconds: float
@@ -39,9 +42,11 @@ class Lag:
 class LagGauge:
     """Asks the broker about one group; joins no group and commits nothing. Not thread-safe."""
 
-    def __init__(self, settings: ServiceSettings, group: str, topics: Sequence[str]) -> None:
-        """Connect; raises Retriable when no broker answers, Fatal when it refuses."""
-        self._topics = topics
+    def __init__(
+        self, settings: ServiceSettings, group: str, topics: Sequence[str], delays: Mapping[str, float] | None = None
+    ) -> None:
+        """Connect, given the delays of retry topics; raises Retriable when no broker answers, Fatal when it refuses."""
+        self._topics, self._delays = topics, delays or {}
         self._consumer: Any = open_consumer(
             settings,
             group_id=settings.group_prefix + group,
@@ -69,14 +74,18 @@ class LagGauge:
         self._consumer.assign(partitions)
         waiting = {where: max(0, ends[where] - position_of(self._consumer, where)) for where in partitions}
         oldest = self._oldest([where for where, count in waiting.items() if count])
-        present = time.time()
         return {
             topic: Lag(
                 sum(count for where, count in waiting.items() if where.topic == topic),
-                max((max(0.0, present - at) for where, at in oldest.items() if where.topic == topic), default=0.0),
+                self._age([at for where, at in oldest.items() if where.topic == topic], self._delays.get(topic, 0.0)),
             )
             for topic in self._topics
         }
+
+    @staticmethod
+    def _age(oldest: Sequence[float], delay: float) -> float:
+        """Return the seconds since the first of these times plus the delay; 0 without any time."""
+        return max(0.0, time.time() - min(oldest)) - delay if oldest else 0.0
 
     def _oldest(self, waiting: Sequence[Any]) -> dict[Any, float]:
         """Return the timestamp (Unix time) of the first record that waits in each partition."""
@@ -91,10 +100,14 @@ class LagGauge:
 
 
 @contextmanager
-def lag_exported(settings: ServiceSettings, stage: str, topics: Sequence[str]) -> Iterator[None]:
+def lag_exported(
+    settings: ServiceSettings, stage: str, topics: Sequence[str], delays: Mapping[str, float] | None = None
+) -> Iterator[None]:
     """Keep the lag gauges of `stage` up to date in a thread until the block ends."""
     stop = threading.Event()
-    thread = threading.Thread(target=_export, args=(settings, stage, topics, stop), name="lag", daemon=True)
+    thread = threading.Thread(
+        target=_export, args=(settings, stage, topics, delays or {}, stop), name="lag", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -103,13 +116,15 @@ def lag_exported(settings: ServiceSettings, stage: str, topics: Sequence[str]) -
         thread.join(timeout=2)
 
 
-def _export(settings: ServiceSettings, stage: str, topics: Sequence[str], stop: threading.Event) -> None:
+def _export(
+    settings: ServiceSettings, stage: str, topics: Sequence[str], delays: Mapping[str, float], stop: threading.Event
+) -> None:
     gauge: LagGauge | None = None
     while True:
         try:
-            gauge = gauge or LagGauge(settings, stage, topics)
+            gauge = gauge or LagGauge(settings, stage, topics, delays)
             for topic, lag in gauge.measure().items():
-                metrics.lag(stage, topic, lag.records, lag.seconds)
+                metrics.lag(stage, topic, lag.records, max(0.0, lag.seconds))
         except PipelineError as error:
             # Also when Kafka refuses: then the loop stops the process, with the same message.
             log.warning("lag not measured", why=str(error))

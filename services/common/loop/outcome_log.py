@@ -19,7 +19,7 @@ def log_outcomes(
     outcomes: Sequence[Outcome],
     fields: LogFields,
 ) -> None:
-    """Log the outcome of each record of a committed batch: `done`, `skipped` or `rejected`, with its ids."""
+    """Log the outcome of each record of a committed batch: `done`, `skipped`, `parked` or `rejected`, with its ids."""
     logs.write_many(_line(*one, fields) for one in zip(raw, parsed, outcomes, strict=True))
 
 
@@ -27,6 +27,8 @@ def _line(where: RawRecord, record: Record[Event] | Outcome, outcome: Outcome, f
     line: dict[str, Any]
     if isinstance(outcome, Rejected):
         line = {"event": "rejected", "reason": outcome.reason, "words": outcome.message}
+    elif outcome.parked is not None:
+        line = {"event": "parked", "on": outcome.messages[0].topic.name, "why": str(outcome.parked)}
     elif outcome.skipped is not None:
         line = {"event": "skipped", "cause": outcome.skipped}
     else:

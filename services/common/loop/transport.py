@@ -27,6 +27,7 @@ from services.common.events import Rejection
 from services.common.kafka.clients import open_consumer, open_producer
 from services.common.kafka.errors import TOO_LARGE, missing_topics, translated
 from services.common.kafka.reading import identity_of
+from services.common.loop.delays import DelayedPartitions
 from services.common.loop.handler import Message
 from services.common.settings import ServiceSettings
 from services.common.topics import MAX_MESSAGE_BYTES
@@ -70,9 +71,17 @@ class KafkaTransport:
     """
 
     def __init__(
-        self, settings: ServiceSettings, group: str, topics: Sequence[str], stop: threading.Event | None = None
+        self,
+        settings: ServiceSettings,
+        group: str,
+        topics: Sequence[str],
+        stop: threading.Event | None = None,
+        delays: Mapping[str, float] | None = None,
     ) -> None:
-        """Connect; raises Retriable when no broker answers. `stop` ends every wait soon after it is set."""
+        """Connect; raises Retriable when no broker answers.
+
+        `stop` ends every wait soon after it is set; `delays` are the seconds of each retry topic.
+        """
         self._stage = group
         self._stop = stop or threading.Event()
         self._stop_by: float | None = None
@@ -90,6 +99,7 @@ class KafkaTransport:
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             fetch_max_bytes=2 * MAX_MESSAGE_BYTES,
         )
+        self._delays = DelayedPartitions(self._consumer, delays or {})
 
     def subscribe(self, needed: Iterable[str]) -> None:
         """Join the group; raises Fatal when a topic in `needed` does not exist."""
@@ -106,13 +116,14 @@ class KafkaTransport:
         return len(self._consumer.assignment())
 
     def poll(self, timeout: float) -> list[RawRecord]:
-        """Return up to a batch of records, in order within each partition; `timeout` in seconds."""
+        """Return up to a batch of records that are due, in order within each partition; `timeout` in seconds."""
         with translated("poll"):
+            self._delays.resume_due()
             polled = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=self._batch_size)
         return [
             _raw(record, identity_of(self._consumer, where.topic))
             for where, records in polled.items()
-            for record in records
+            for record in self._delays.due(where, records)
         ]
 
     def publish(self, messages: Iterable[Message]) -> None:
@@ -133,7 +144,9 @@ class KafkaTransport:
 
     def _send(self, message: Message) -> Any:
         try:
-            return self._producer.send(message.topic.name, key=message.event.key.encode(), value=message.event.encode())
+            return self._producer.send(
+                message.topic.name, key=message.key, value=message.value, headers=list(message.headers)
+            )
         except TOO_LARGE as error:
             return self._send(_smaller(message, error))
 
@@ -191,12 +204,14 @@ class KafkaTransport:
                 return
 
     def release(self) -> None:
-        """Fetch again after `hold`."""
-        self._consumer.resume(*self._consumer.paused())
+        """Fetch again after `hold`, except from retry topics whose next record is not due."""
+        self._consumer.resume(*(self._consumer.paused() - self._delays.waiting))
 
     def rewind(self, offsets: Offsets) -> None:
         """Deliver again from these offsets, for partitions that this worker still holds."""
         self._rewind({TopicPartition(*where): offset for where, offset in offsets.items()})
+        for where in offsets:
+            self._delays.fetch_again(TopicPartition(*where))
 
     def close(self) -> None:
         """Leave the group without committing and close both clients."""
@@ -212,7 +227,7 @@ class KafkaTransport:
 
 
 def _smaller(message: Message, error: Exception) -> Message:
-    """Return the smallest form of a rejection; raises `error` for any other event, and for one that is smallest."""
+    """Return the smallest form of a rejection; raises `error` for any other event and if nothing can be left out."""
     event = message.event
     if not isinstance(event, Rejection) or event.is_smallest:
         raise error

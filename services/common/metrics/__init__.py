@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services import __version__
 from services.common.errors import Rejected, Retriable
@@ -21,6 +21,7 @@ from services.common.metrics.definitions import (
     LAG_SAMPLED,
     LAG_SECONDS,
     LAST_POLL,
+    PARKED,
     READ_BYTES,
     READY,
     RECEIVED,
@@ -37,6 +38,33 @@ if TYPE_CHECKING:
 
     from services.common.loop.handler import Outcome
     from services.common.loop.transport import RawRecord
+
+
+OTHER: Final = "(other)"
+_MOST_CENTRES: Final = 200
+"""There are about twenty. Every further name is a mistake or malice, and takes memory here and in Prometheus."""
+_MOST_REASONS: Final = 200
+
+
+class BoundedLabel:
+    """Values of a metric's label that come from outside: the first `most` keep their names, the others share one."""
+
+    def __init__(self, most: int) -> None:
+        """Start without any value."""
+        self._most = most
+        self._known: set[str] = set()
+
+    def __call__(self, value: str) -> str:
+        """Return the label for a value: the value, or `(other)`."""
+        if value not in self._known:
+            if len(self._known) >= self._most:
+                return OTHER
+            self._known.add(value)
+        return value
+
+
+centre_label: Final = BoundedLabel(_MOST_CENTRES)
+reason_label: Final = BoundedLabel(_MOST_REASONS)
 
 
 @contextmanager
@@ -87,18 +115,24 @@ def lag(stage: str, topic: str, records: int, seconds: float) -> None:
     LAG_SAMPLED.labels(stage).set_to_current_time()
 
 
-def batch(stage: str, raw: Sequence[RawRecord], outcomes: Sequence[Outcome]) -> None:
+def batch(
+    stage: str, raw: Sequence[RawRecord], outcomes: Sequence[Outcome], retry_topics: Collection[str] = ()
+) -> None:
     """Count a committed batch."""
     BATCH.labels(stage).observe(len(raw))
     read_bytes(stage, "kafka", sum(len(record.value or b"") for record in raw))
     delay, present = DELAY.labels(stage), time.time()
     for record in raw:
+        if record.topic in retry_topics:
+            continue
         delay.observe(max(0.0, present - record.timestamp.timestamp()))
     for topic, count in Counter(record.topic for record in raw).items():
         RECEIVED.labels(stage, topic).inc(count)
     for outcome in outcomes:
         if isinstance(outcome, Rejected):
             REJECTED.labels(stage, outcome.reason).inc()
+        elif outcome.parked is not None:
+            PARKED.labels(stage, outcome.parked.server).inc()
         elif outcome.skipped is not None:
             SKIPPED.labels(stage, outcome.skipped).inc()
         else:

@@ -15,9 +15,15 @@ SKIPPED: Final = Counter("xray_records_skipped_total", "Records that needed no w
 REJECTED: Final = Counter(
     "xray_records_rejected_total", "Records written to the dead letters, by reason code.", ["stage", "reason"]
 )
+PARKED: Final = Counter(
+    "xray_records_parked_total",
+    "Records set aside on a retry topic because the source of their image does not answer or is slow, by kind of "
+    "source: `https`, `objects` (another bucket).",
+    ["stage", "source"],
+)
 DELAY: Final = Histogram(
     "xray_record_delay_seconds",
-    "From a record's timestamp to the commit of its offset.",
+    "From a record's timestamp to the commit of its offset; without the records of retry topics, which have to wait.",
     ["stage"],
     buckets=(*_SECONDS, 60, 600, 3600),
 )
@@ -55,12 +61,14 @@ DECODERS_LOST: Final = Counter(
 )
 LAG_RECORDS: Final = Gauge(
     "xray_lag_records",
-    "Records after the committed offsets of the whole group; every worker reports the same value: use the max.",
+    "Records after the committed offsets of the whole group; every worker reports the same value: use the max. On a "
+    "retry topic these are the records that wait for their source.",
     ["stage", "topic"],
 )
 LAG_SECONDS: Final = Gauge(
     "xray_lag_seconds",
-    "Age of the oldest record after the group's committed offsets, by its timestamp; 0 when none waits. Use the max.",
+    "Age of the oldest record after the group's committed offsets, by its timestamp; 0 when none waits. Use the max. "
+    "On a retry topic, the time since that record became due.",
     ["stage", "topic"],
 )
 LAG_SAMPLED: Final = Gauge(

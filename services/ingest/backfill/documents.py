@@ -96,7 +96,8 @@ class ImageDownloads:
         text = {name: _text(value) for name, value in document.items()}
         address, observation = text.get("download_url", ""), text.get("observation_id", "?")
         path = text.get("download_file_path", "") or address.partition("?")[0]
-        fault, uri = self._located(address) if address else (None, None)
+        located = self._located(address)
+        uri = located if isinstance(located, WebUri) else None
         source = Download(uri, PurePosixPath(path).name or observation, self.client, self.limit)
         if not address or text.get("omero_id") in _NO_PICTURE:
             message = f"observation {observation} has no image (omero_id -1, or no address)"
@@ -110,8 +111,8 @@ class ImageDownloads:
             image_kind(parameter)
         except Rejected as rejected:
             return SkippedFile(source, rejected.reason, rejected.message, failed=False)
-        if uri is None or fault is not None:
-            return SkippedFile(source, "address_invalid", f"observation {observation}: download_url {fault}")
+        if uri is None:
+            return SkippedFile(source, "address_invalid", f"observation {observation}: download_url {located}")
         if uri.origin not in self.hosts.origins:
             return SkippedFile(source, "host_not_allowed", "the image is on another host; allow it with --image-host")
         return PushImage(
@@ -124,22 +125,22 @@ class ImageDownloads:
             metadata=_metadata(text, uri, document.get("parameter_association_stable_id")),
         )
 
-    def _located(self, address: str) -> tuple[str | None, WebUri | None]:
-        """Return what is wrong with an address, or its parsed form; one without scheme or host has Solr's."""
+    def _located(self, address: str) -> WebUri | str:
+        """Parse an address, or return what is wrong with it; one without scheme or host has Solr's."""
         if address.startswith("//"):
             address = f"{self.solr.scheme}:{address}"
         elif address.startswith("/"):
             address = f"{self.solr.origin}{address}"
         try:
-            return None, parse_web_uri(address)
+            return parse_web_uri(address)
         except ValueError as error:
-            return str(error), None
+            return str(error)
 
 
 def _metadata(text: Mapping[str, str], uri: WebUri, associations: object) -> dict[str, str]:
     metadata = {name: text[name] for name in _METADATA if text.get(name)} | {"uri": str(uri)}
-    names = [str(one) for one in associations] if isinstance(associations, list) else []
-    return metadata | ({"parameter_associations": ",".join(dict.fromkeys(names))[:1000]} if names else {})
+    names = [_text(one) for one in associations] if isinstance(associations, list) else []
+    return metadata | ({"parameter_associations": ",".join(dict.fromkeys(filter(None, names)))[:1000]} if names else {})
 
 
 def _text(value: object) -> str:

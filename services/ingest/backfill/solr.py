@@ -12,6 +12,8 @@ from services.ingest.backfill.client import BackfillClient
 from services.ingest.backfill.query import IMAGES, OBSERVATIONS, SolrQuery
 
 START: Final = "*"
+_INCOMPLETE: Final = (KeyError, TypeError, ValueError, OverflowError)
+"""What an answer raises that lacks a value or has one of another kind, such as Infinity for a number."""
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _COMMON: Final = (
     "observation_id biological_sample_id specimen_id external_sample_id phenotyping_center biological_sample_group "
@@ -51,7 +53,7 @@ class Solr:
         try:
             documents = [dict(one) for one in answer["response"]["docs"]]
             found, following = int(answer["response"]["numFound"]), str(answer["nextCursorMark"])
-        except (KeyError, TypeError, ValueError) as error:
+        except _INCOMPLETE as error:
             msg = f"{self._query.url}/{core}: an incomplete answer from Solr ({error!r})"
             raise Retriable(msg) from error
         return Page(documents, None if following == cursor else following, found)
@@ -61,7 +63,7 @@ class Solr:
         answer = self._ask(core, 0, [], list(more_filters))
         try:
             return int(answer["response"]["numFound"])
-        except (KeyError, TypeError, ValueError) as error:
+        except _INCOMPLETE as error:
             msg = f"{self._query.url}/{core}: an incomplete answer from Solr ({error!r})"
             raise Retriable(msg) from error
 

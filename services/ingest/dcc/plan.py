@@ -93,13 +93,21 @@ def _below(path: str, folder: Path, *, absolute: bool) -> Path | None:
         if "\0" in text:
             continue
         given = text.replace("\\", "/")
-        on_disk = absolute and given.startswith("/") and Path(given).is_file()
+        on_disk = absolute and given.startswith("/") and _is_file(Path(given))
         found = Path(os.path.normpath(given if on_disk else root / given.lstrip("/")))
         if not found.is_relative_to(root):
             raise Rejected("media_outside", f"{path} is outside {folder}; only files below it (--media) are sent")
-        if found.is_file():
+        if _is_file(found):
             return folder / found.relative_to(root)
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """Return False also for a path that the system cannot look up, such as a name of 5,000 characters."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 _LONGEST_METADATA: Final = 1000

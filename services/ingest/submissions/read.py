@@ -86,3 +86,5 @@ def read_experiments(file: BinaryIO, path: Path) -> Iterator[Experiment]:
     except SAXParseException as error:
         message = f"{path}:{error.getLineNumber()}: not well-formed XML ({error.getMessage()}); fix this line"
         raise Rejected("not_xml", message) from error
+    except (LookupError, ValueError) as error:  # expat's, for an encoding that Python or expat does not have
+        raise Rejected("not_xml", f"{path}:1: the declared encoding is not supported ({error}); use UTF-8") from error

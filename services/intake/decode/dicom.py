@@ -106,6 +106,7 @@ def _checked_header(dataset: FileDataset, limits: Limits) -> str:
     photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
     allocated, stored = int(dataset.get("BitsAllocated", 0)), int(dataset.get("BitsStored", 0))
     if photometric not in _GREY | _COLOUR:
+        photometric = photometric[:16]
         raise Rejected(
             "photometric_unsupported",
             f"the photometric interpretation is {photometric}, supported are MONOCHROME1, MONOCHROME2, RGB and YBR",

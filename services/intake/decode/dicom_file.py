@@ -39,6 +39,7 @@ _FILE_META_GROUP = 0x0002
 _HEADER_BYTES: Final = 8
 """pydicom reads the header of an element or item with one read of this size."""
 _PIXEL_DATA: Final = Tag("PixelData")
+_TABLES: Final = frozenset({Tag("ModalityLUTSequence"), Tag("VOILUTSequence")})
 _KEPT: Final = frozenset(
     Tag(keyword)
     for keyword in (
@@ -63,7 +64,8 @@ _KEPT: Final = frozenset(
     )
 )
 """What decoding needs. pydicom converts a value when it is used, and a long value to very many objects."""
-_MOST_VALUE_BYTES: Final = 1 << 20
+_MOST_VALUE_BYTES: Final = 1 << 10
+_MOST_TABLE_BYTES: Final = 1 << 20
 """A lookup table has at most 65,536 entries of two bytes; all other kept values are short."""
 _quiet_lock = threading.Lock()
 _quiet: list[warnings.catch_warnings[None]] = []
@@ -143,24 +145,25 @@ def _reduce(dataset: FileDataset) -> None:
     for tag in list(dataset.keys()):
         if tag not in _KEPT:
             del dataset[tag]
-    _check_lengths(dataset)
+    _check_lengths(dataset, _MOST_VALUE_BYTES)
 
 
-def _check_lengths(dataset: Dataset) -> None:
+def _check_lengths(dataset: Dataset, most: int) -> None:
     for tag in dataset.keys():  # noqa: SIM118 - iterating over a Dataset converts its values
         element = cast("DataElement | RawDataElement", dataset.get_item(tag))
+        allowed = _MOST_TABLE_BYTES if tag in _TABLES else most
         if isinstance(element, RawDataElement):
-            if tag != _PIXEL_DATA and len(element.value or b"") > _MOST_VALUE_BYTES:
-                raise too_complex(f"bytes in element {tag}", _MOST_VALUE_BYTES)
+            if tag != _PIXEL_DATA and len(element.value or b"") > allowed:
+                raise too_complex(f"bytes in element {tag}", allowed)
         elif element.VR == VR.SQ:
             for item in element.value:
-                _check_lengths(item)
+                _check_lengths(item, allowed)
 
 
 def _file_meta(stream: io.BytesIO) -> tuple[FileMetaDataset, int]:
     read_preamble(stream, force=True)
     meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=_beyond_file_meta)
-    _check_lengths(meta)
+    _check_lengths(meta, _MOST_TABLE_BYTES)
     return FileMetaDataset(meta), stream.tell()
 
 

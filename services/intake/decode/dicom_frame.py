@@ -57,8 +57,9 @@ def stored_frame(dataset: FileDataset, limits: Limits) -> Grey:
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     if syntax.is_compressed and not syntax.is_deflated:
         if syntax not in _SYNTAXES:
+            name = syntax[:64]  # the most that a UID may have
             raise Rejected(
-                "transfer_syntax_unsupported", f"no decoder for transfer syntax {syntax}", transfer_syntax=syntax
+                "transfer_syntax_unsupported", f"no decoder for transfer syntax {name}", transfer_syntax=name
             )
         _check_fragments(dataset.PixelData, limits.most_dicom_elements)
     if syntax in _JPEG:

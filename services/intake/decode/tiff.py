@@ -21,6 +21,8 @@ _NEEDED: Final = frozenset(
 _NUMBERS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
 """Field types BYTE, SHORT, LONG, LONG8."""
 _MOST_ENTRIES: Final = 4096
+_MOST_SAMPLES: Final = 5
+"""OpenCV accepts at most four samples per pixel."""
 _MOST_SEGMENTS: Final = 1_000_000
 
 Tags = dict[int, tuple[int, ...]]
@@ -51,7 +53,7 @@ def decode_tiff(data: bytes, limits: Limits) -> Raster:
         raise corrupt("the TIFF directory has no image size")
     check_size(tags[_WIDTH][0], tags[_LENGTH][0], pages, limits)
     _check_tile(tags, limits)
-    bits = set(tags.get(_BITS, (1,)))
+    bits = set(tags.get(_BITS, (1,))[:_MOST_SAMPLES])
     if not (bits <= {8} or bits <= {16}) or set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
         raise Rejected(
             "bits_unsupported",

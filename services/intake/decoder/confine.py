@@ -12,12 +12,13 @@ import resource
 import signal
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from services.intake.decoder.protocol import Ready
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_NO_NEW_PRIVS: Final = 38
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 _LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 """BPF instructions."""
@@ -63,12 +64,6 @@ _SYSTEM_CALLS: Final = {
 """What a decoder needs after it has loaded its libraries: numbers on x86-64 and on ARM64."""
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the thread that started it ends; elsewhere the end of input does."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
 def confine(memory_bytes: int) -> Ready:
     """Confine this process for the rest of its life; returns what is enforced.
 
@@ -91,7 +86,8 @@ def _limit(kind: int, most: int) -> None:
 
 def _prefer_as_victim() -> None:
     """When memory runs out, the kernel is to kill this process, not the service."""
-    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _restrict_system_calls() -> bool:

@@ -1,6 +1,7 @@
 """Decodes in child processes: one image at a time per child, warm and reused, with limits on time and memory.
 
 A child that goes over a limit or crashes is lost, and costs its image only: the next image is decoded by a new child.
+Children die with the thread that started them, and otherwise at the end of their input.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import structlog
 
 from services.common import metrics
 from services.common.errors import Rejected, Retriable
+from services.common.tied import tied
 from services.intake.decoder.protocol import (
     EXIT_NO_MEMORY,
     BrokenReplyError,
@@ -43,7 +45,11 @@ _LOOK_SECONDS: Final = 0.25
 _STOP_SECONDS: Final = 8.0
 """How long an image may still take once intake was asked to stop."""
 _EXIT_SECONDS: Final = 1.0
+_UNITS: Final = {"seconds": "s", "cpu_seconds": "s of processor time", "memory_mb": "MB of memory"}
+"""By the names of the settings without their prefix."""
 _MEGABYTE: Final = 1 << 20
+_BUFFER_BYTES: Final = 4 * _MEGABYTE
+"""Where the system allows it, an image passes with few changes between the two processes."""
 
 
 class _OverrunError(Exception):
@@ -64,11 +70,13 @@ class _SpuriousError(Exception):
 
 @dataclass(frozen=True)
 class _End:
-    """How a child ended: its signal or exit code, its processor time and its peak of resident memory."""
+    """How a child ended: its signal or exit code, and its processor time since its last reply.
+
+    Its peak of memory is not known: Linux hands the parent's peak to a new program.
+    """
 
     status: int
     cpu_seconds: float
-    peak_mb: float
 
     @property
     def signal(self) -> int:
@@ -89,10 +97,12 @@ class _Child:
     def __init__(self, limits: Limits, wait: Wait) -> None:
         """Start it; raises OSError, ValueError, BrokenReplyError or what `wait` raises when it does not get ready."""
         self.connection, theirs = socket.socketpair()
+        for one in (self.connection, theirs):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         self.cpu_seconds = 0.0
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this program's own module
-                [sys.executable, "-P", "-m", _WORKER, limits.model_dump_json()],
+                tied([sys.executable, "-P", "-m", _WORKER, limits.model_dump_json()]),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd="/",
@@ -128,8 +138,7 @@ class _Child:
             os.kill(self.pid, signal.SIGKILL)
             _, status, usage = os.wait4(self.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
-        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return _End(status, usage.ru_utime + usage.ru_stime - self.cpu_seconds, peak / _MEGABYTE)
+        return _End(status, usage.ru_utime + usage.ru_stime - self.cpu_seconds)
 
 
 def _environment(limits: Limits) -> dict[str, str]:
@@ -196,7 +205,7 @@ class DecoderProcess:
             send_request(child.connection, data, wait)
             child.cpu_seconds, result = receive_reply(child.connection, self._limits, wait)
         except _OverrunError:
-            raise self._over("seconds", child.end(), time.monotonic() - started) from None
+            raise self._over("seconds", child.end(), measured=round(time.monotonic() - started, 2)) from None
         except (OSError, BrokenReplyError) as error:
             raise self._died(child.end(_EXIT_SECONDS), error) from error
         except _StoppingError:
@@ -222,9 +231,9 @@ class DecoderProcess:
 
     def _died(self, end: _End, error: Exception) -> Exception:
         if end.signal == signal.SIGPROF:
-            return self._over("cpu_seconds", end, end.cpu_seconds)
+            return self._over("cpu_seconds", end, measured=round(end.cpu_seconds, 2))
         if not end.signal and os.waitstatus_to_exitcode(end.status) == EXIT_NO_MEMORY:
-            return self._over("memory_mb", end, end.peak_mb)
+            return self._over("memory_mb", end)
         killed = end.signal == signal.SIGKILL
         self._count("killed" if killed else "crashed", end)
         rejected = Rejected(
@@ -234,15 +243,15 @@ class DecoderProcess:
         )
         return _SpuriousError(rejected) if killed else rejected
 
-    def _over(self, limit: str, end: _End, measured: float) -> Exception:
+    def _over(self, limit: str, end: _End, **measured: float) -> Exception:
         self._count(limit, end)
         allowed = float(getattr(self._limits, f"decoder_{limit}"))
         rejected = Rejected(
             "decoder_limit",
-            f"decoding the image takes more than {limit.replace('_', ' ')} {allowed:g}",
+            f"decoding the image takes more than {allowed:g} {_UNITS[limit]}",
             limit=limit,
-            measured=round(measured, 2),
             allowed=allowed,
+            **measured,
         )
         # Decoding does not sleep. When its time is over before its processor time, the machine is busy or stood still.
         return _SpuriousError(rejected) if limit == "seconds" else rejected
@@ -255,7 +264,6 @@ class DecoderProcess:
             cause=cause,
             ended_with=end.description,
             cpu_seconds=round(end.cpu_seconds, 2),
-            peak_mb=round(end.peak_mb),
         )
 
 
@@ -282,7 +290,8 @@ class DecoderPool:
         """Decode a file of unknown origin in a child process.
 
         Raises Rejected with one of the reasons of `services.intake.decode.decode`, `decoder_limit` (details: limit,
-        measured, allowed) or `decoder_crashed`; Retriable when no child can be started or intake is asked to stop.
+        allowed and, for times, measured) or `decoder_crashed`; Retriable when no child can be started, or when intake
+        is asked to stop.
         """
         process = self._idle.get()
         try:

@@ -20,7 +20,7 @@ import numpy.ma  # numpy loads it late
 
 from services.common.errors import Rejected
 from services.intake.decode import decode
-from services.intake.decoder.confine import confine, die_with_parent, silence
+from services.intake.decoder.confine import confine, silence
 from services.intake.decoder.protocol import EXIT_NO_MEMORY, HEADER, REQUEST
 from services.intake.raster import Grey, Raster
 from services.intake.settings import Limits
@@ -30,7 +30,6 @@ _MEGABYTE = 1 << 20
 
 def main() -> None:
     """Serve one parent."""
-    die_with_parent()
     limits = Limits.model_validate_json(sys.argv[1])
     _load()
     with socket.socket(fileno=0) as parent, parent.makefile("rb") as requests:

@@ -63,6 +63,7 @@ COLUMNS: Final = (
     "models",
     "produced_at",
 )
+_FORMULA: Final = ("=", "+", "-", "@", "\t")
 _NO_MEANING: Final = Meaning((), (), ())
 
 
@@ -70,13 +71,13 @@ def write_csv(path: Path, calls: Iterable[StoredCall]) -> None:
     """Write UTF-8 CSV with a header: fourteen rows per call, level 1 and then the thirteen labels in their order.
 
     `category` is normal or abnormal, `probability` the consensus in [0, 1]. Only abnormal labels have terms: the
-    finding is one of them.
+    finding is one of them. A text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for stored in calls:
-            writer.writerows(_rows(stored))
+            writer.writerows([*map(_cell, row)] for row in _rows(stored))
 
 
 def _rows(stored: StoredCall) -> Iterator[tuple[object, ...]]:
@@ -102,6 +103,17 @@ def _rows(stored: StoredCall) -> Iterator[tuple[object, ...]]:
             *origin,
             call.produced_at.isoformat(),
         )
+
+
+def _cell(value: object) -> object:
+    """Put an apostrophe before a text that begins like a formula, and escape what the csv module does not quote.
+
+    Ids and names come from centres.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", "\\r")
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _level(label: str) -> int:

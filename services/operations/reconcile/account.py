@@ -1,4 +1,4 @@
-"""Accounts for every announced image: called + incomplete + rejected + skipped + in flight, and the missing ones.
+"""Accounts for every announced image: called + incomplete + rejected + skipped + in flight + parked, and the missing.
 
 Missing images are announced again by publishing their original records once more.
 """
@@ -61,7 +61,7 @@ def _wait(sent: list[Any]) -> None:
 
 
 MissingReason = Literal["not_recorded", "no_outcome", "no_call", "not_refused"]
-COLUMNS: Final = ("announced", "called", "incomplete", "rejected", "skipped", "in_flight", "missing")
+COLUMNS: Final = ("announced", "called", "incomplete", "rejected", "skipped", "in_flight", "parked", "missing")
 EXPLANATIONS: Final[dict[MissingReason, str]] = {
     "not_recorded": "the sink has passed its announcement, but the ledger has no row for it",
     "no_outcome": "intake has passed it, but there is neither a view nor a rejection",
@@ -93,6 +93,7 @@ class CentreAccount:
     rejected: int
     skipped: int
     in_flight: int
+    parked: int
     missing: int
 
 
@@ -152,7 +153,9 @@ def _images(topics: Snapshot, ledger: LedgerSide) -> Iterator[tuple[str | None, 
 def _outcome(topics: Snapshot, one: ImageFate) -> Outcome:
     flight, specimen = topics.in_flight, one.biological_sample_id
     if one.fate == "unseen":
-        return "in_flight" if one.event_id in flight.events else _missing("no_outcome", one)
+        if one.event_id in flight.events:
+            return "in_flight"
+        return "parked" if one.event_id in flight.parked else _missing("no_outcome", one)
     if one.fate == "uncalled":
         in_flight = (
             (specimen, one.preprocessing_version) in flight.specimens

@@ -51,9 +51,13 @@ class Announcement:
 
 @dataclass
 class InFlight:
-    """Unread records between the services: images by event, specimens whose views wait, sets of views, rejections."""
+    """Unread records between the services: images by event, specimens whose views wait, sets of views, rejections.
+
+    `parked` are the images on retry topics: they wait for their source.
+    """
 
     events: set[str] = field(default_factory=set)
+    parked: set[str] = field(default_factory=set)
     specimens: set[tuple[str, str]] = field(default_factory=set)
     members: set[tuple[str, str, str]] = field(default_factory=set)
     refused_specimens: set[str] = field(default_factory=set)
@@ -168,6 +172,8 @@ def _note(found: InFlight, record: Any, *, waits_for_assembler: bool) -> None:
         found.events.add(view.image_event_id)
         if waits_for_assembler:
             found.specimens.add((view.biological_sample_id, view.preprocessing_version))
+    elif record.topic in INTAKE.delays:
+        found.parked.add(parse_event(ImageEvent, record.value).event_id)
     elif record.topic == REJECTED.name:
         _note_rejection(found, parse_event(Rejection, record.value))
     else:

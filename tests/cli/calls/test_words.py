@@ -5,8 +5,8 @@ from rich.console import Console
 
 from services.cli.calls.lineage import described
 from services.common.events.summary import describe_call, describe_review
-from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
-from tests.ledger.examples import NOON, call, image, review, view
+from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory, SpecimenState, WithdrawalRecord
+from tests.ledger.examples import NOON, call, call_withdrawal, image, image_withdrawal, review, view
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,23 @@ def test_the_page_of_a_specimen_shows_hostile_text_as_it_is() -> None:
     page = console.file.getvalue()
     for text in (name, "[bold]x", "Superseded calls", "uncertain, models disagree", "view_contradicts_parameter"):
         assert text in page
+
+
+def test_the_page_of_a_specimen_without_a_call_shows_why() -> None:
+    lost = call_withdrawal("m", reason="centres_conflict")
+    gone = WithdrawalRecord("w", NOON, image_withdrawal("m", "LAT", "b", reason="[bold]blurred"))
+    state = SpecimenState("m", "JAX", "withdrawn", NOON, NOON, NOON, 2, 0, 1, 1, 0, None)
+    history = SpecimenHistory(
+        state, (), (), (CallRecord(1, NOON, False, call("m")),), (), withdrawals=(gone,), call_withdrawals=(lost,)
+    )
+    console = Console(file=io.StringIO(), width=250)
+    for part in described(history):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    page = console.file.getvalue()
+    for text in ("no call since", "centres_conflict", "Superseded calls", "Withdrawn images", "[bold]blurred"):
+        assert text in page
+    assert "Lineage" not in page
 
 
 def test_a_review_in_words_names_verdicts_in_the_order_of_labels() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 from kafka import TopicPartition
 
@@ -26,6 +27,9 @@ class MemoryConsumer:
     positions: dict[TopicPartition, int] = field(default_factory=dict)
     stopped: set[TopicPartition] = field(default_factory=set)
     closed: bool = False
+    _cluster: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(topic_id=lambda _: None, cluster_id="cluster")
+    )
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         return {where.partition for where in self.stored if where.topic == topic}
@@ -67,7 +71,7 @@ class MemoryConsumer:
     def paused(self) -> set[TopicPartition]:
         return set(self.stopped)
 
-    def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[StoredRecord]]:
+    def poll(self, timeout_ms: int, max_records: int | None = None) -> dict[TopicPartition, list[StoredRecord]]:
         """Return a few records of each partition that is not paused."""
         polled = {}
         for where in self.assignment() - self.stopped:

@@ -1,4 +1,4 @@
-"""One unreadable record costs only itself, and no batch decides how much memory is taken."""
+"""One unreadable record costs only itself, and no batch exhausts memory."""
 
 import struct
 import tracemalloc
@@ -127,22 +127,36 @@ def test_a_time_beyond_the_calendar_is_the_last_one() -> None:
 
 
 @given(st.data(), st.sampled_from(list(CODECS)))
-def test_whatever_is_broken_every_offset_is_told_of_once(data: st.DataObject, codec: str) -> None:
-    """Any bytes of a batch's body may be wrong: nothing raises, and no offset is left out or told of twice."""
+def test_whatever_is_broken_no_offset_is_reported_twice(data: st.DataObject, codec: str) -> None:
+    """Any bytes of a batch's body may be wrong: nothing raises, and no offset is reported twice."""
     whole = batch(values(*[bytes([number]) * 50 for number in range(5)]), base=100, codec=codec)
     body = bytearray(whole[HEADER:])
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(body)))
     broken = sealed(whole[:HEADER], bytes(body[:cut]), base=100, codec=CODECS[codec][0])
-    told: list[int] = []
+    reported: list[int] = []
     for record in records(broken):
         first = record.value.first_offset if isinstance(record.value, Unreadable) else record.offset
-        told += range(first, record.offset + 1)
-    assert told == sorted(set(told))
-    assert not told or 100 <= told[0] <= told[-1] <= 104
+        reported += range(first, record.offset + 1)
+    assert reported == sorted(set(reported))
+    assert not reported or 100 <= reported[0] <= reported[-1] <= 104
     # An offset that is left out has been compacted away, as far as the batch says.
     assert records(broken + batch(values(b"next"), base=105))[-1].value == b"next"
+
+
+def test_a_record_that_claims_a_later_offset_costs_no_record_of_the_next_batch() -> None:
+    """The consumer would take the next batch's first record for one that it has had already."""
+    data = bytearray(batch(values(b"a", b"b", b"c"), base=100))
+    data[HEADER + 3] = 4  # the first record claims the offset of the third
+    broken = sealed(bytes(data[:HEADER]), bytes(data[HEADER:]), base=100, codec=0)
+    assert [offset for offset, _ in seen(broken + batch(values(b"next"), base=103))] == [100, 101, 102, 103]
+
+
+def test_more_records_than_offsets_cost_no_record_of_the_next_batch() -> None:
+    data = batch(values(b"a", b"b", b"c"), base=100)
+    broken = sealed(data[:HEADER], data[HEADER:], base=100, codec=0, delta=1)
+    assert [offset for offset, _ in seen(broken + batch(values(b"next"), base=102))] == [100, 101, 102]
 
 
 def test_the_reason_names_the_offsets() -> None:

@@ -36,8 +36,8 @@ def fetcher(monkeypatch: pytest.MonkeyPatch) -> Any:
     consumer.close(autocommit=False)
 
 
-def fetched(fetcher: Any, data: bytes, max_records: int = 100) -> list[Any]:
-    """What polls return of this answer of the broker, until nothing is left."""
+def completed(fetcher: Any, where: TopicPartition, data: bytes) -> None:
+    """An answer of the broker has arrived."""
     answer = SimpleNamespace(
         error_code=0,
         high_watermark=99,
@@ -46,7 +46,12 @@ def fetched(fetcher: Any, data: bytes, max_records: int = 100) -> list[Any]:
         diverging_epoch=None,
         preferred_read_replica=-1,
     )
-    fetcher._completed_fetches.append(CompletedFetch(WHERE, 0, 12, answer, None))
+    fetcher._completed_fetches.append(CompletedFetch(where, 0, 12, answer, None))
+
+
+def fetched(fetcher: Any, data: bytes, max_records: int = 100) -> list[Any]:
+    """What polls return of this answer of the broker, until nothing is left."""
+    completed(fetcher, WHERE, data)
     polls: list[list[Any]] = []
     while (records := fetcher.fetched_records(max_records)[0]) and len(polls) < 50:
         polls.append(records[WHERE])
@@ -82,3 +87,23 @@ def test_an_error_in_the_reader_itself_does_not_spin(fetcher: Any, monkeypatch: 
 
 def test_the_data_of_an_answer_is_where_it_is_looked_for() -> None:
     assert bytes(MemoryRecords(b"data")._buffer) == b"data"
+
+
+def test_a_resumed_partition_is_fetched_again_though_another_one_has_been_read_meanwhile(fetcher: Any) -> None:
+    """kafka-python keeps what it has decoded of the paused partition, and then asks for nothing from it for ever."""
+    other = TopicPartition("xray.images", 1)
+    fetcher._subscriptions.assign_from_user([WHERE, other])
+    for where in (WHERE, other):
+        fetcher._subscriptions.seek(where, 0)
+    assert len(fetched(fetcher, batch(values(b"a", b"b", b"c")), max_records=1)) == 3
+    fetcher._subscriptions.seek(WHERE, 0)
+    completed(fetcher, WHERE, batch(values(b"a", b"b", b"c")))
+    fetcher.fetched_records(1)
+    fetcher._subscriptions.pause(WHERE)
+    completed(fetcher, other, batch(values(b"d")))
+    assert [where for where, _ in fetcher.fetched_records(10)[0].items()] == [other]
+    assert WHERE not in fetcher._fetchable_partitions()
+    fetcher._subscriptions.resume(WHERE)
+    fetcher.fetched_records(10)
+    assert WHERE in fetcher._fetchable_partitions()
+    assert fetcher._subscriptions.position(WHERE).offset == 1

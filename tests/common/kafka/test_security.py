@@ -1,6 +1,7 @@
 """Credentials for Kafka: which combinations are accepted, and what a client does when a broker refuses."""
 
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 import trustme
 from kafka import errors
 
-from services.common.errors import Fatal
+from services.common.errors import Fatal, Retriable
 from services.common.kafka import security
+from services.common.kafka.clients import open_admin, open_consumer, open_producer
 from services.common.kafka.errors import pipeline_error
 from services.common.kafka.security import refusal, security_options, tls_context
 from services.common.settings import Settings, load, settings_of
@@ -113,19 +115,36 @@ def test_a_lost_connection_is_no_refusal(error: Exception | None) -> None:
     assert refusal(error) is None
 
 
+def test_a_producer_without_any_right_to_write_is_refused_not_away() -> None:
+    """kafka-python reports the refusal of a producer id as a plain KafkaError."""
+    message = "Unexpected error in InitProducerIdResponse: [Error 31] ClusterAuthorizationFailedError"
+    assert isinstance(pipeline_error("publish", errors.KafkaError(message)), Fatal)
+    assert isinstance(pipeline_error("publish", errors.KafkaError("something else")), Retriable)
+
+
+@pytest.mark.parametrize("client", [open_admin, open_consumer, open_producer])
+def test_a_failed_attempt_to_connect_leaves_no_thread(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service tries again while the broker is away, for hours if need be."""
+    monkeypatch.setattr("services.common.kafka.clients._CONNECT_MS", 100)
+    before = set(threading.enumerate())
+    with pytest.raises(Retriable):
+        client(Settings(kafka_bootstrap="127.0.0.1:1"))
+    assert set(threading.enumerate()) == before
+
+
 class Manager:
     """A connection manager that only records outcomes; kafka-python raises what `_auth_failures` holds."""
 
     note = security._Manager.note
 
-    def __init__(self, *, bootstrapped: bool) -> None:
-        self.bootstrapped = bootstrapped
+    def __init__(self) -> None:
+        self._was_connected = False
         self._auth_failures: dict[str, Exception] = {}
         self._refused_since: dict[str, float] = {}
 
 
 def test_a_refusal_at_the_start_is_raised_at_once() -> None:
-    manager: Any = Manager(bootstrapped=False)
+    manager: Any = Manager()
     manager.note("bootstrap-0", errors.SaslAuthenticationFailedError())
     assert isinstance(manager._auth_failures["bootstrap-0"], errors.SaslAuthenticationFailedError)
 
@@ -133,7 +152,8 @@ def test_a_refusal_at_the_start_is_raised_at_once() -> None:
 def test_a_connected_client_tries_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("services.common.kafka.security.time.monotonic", lambda: now[0])
-    manager: Any = Manager(bootstrapped=True)
+    manager: Any = Manager()
+    manager.note(1, None)
     manager.note(1, errors.SaslAuthenticationFailedError())
     assert not manager._auth_failures
     manager.note(1, None)

@@ -47,6 +47,9 @@ class Child(Server):
         if not is_listening(self.ports["only"]):
             raise NotReady("nothing listens")
 
+    def credentials(self, principal: str) -> dict[str, str]:
+        return {}
+
     def environment(self) -> dict[str, str]:
         return {"CHILD": str(self.ports["only"])}
 

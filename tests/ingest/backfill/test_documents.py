@@ -144,3 +144,11 @@ def test_an_image_is_downloaded_completely_or_not_at_all() -> None:
         with pytest.raises(Rejected) as refusal:
             second.source.read()
         assert refusal.value.reason == "not_an_image"
+
+
+def test_what_no_event_may_hold_is_left_out_of_the_associations() -> None:
+    names = ["IMPC_XRY_035_001", "\ud800", "a\0b", None, {"a": 1}]
+    document = image_document(3, download_url="/7", parameter_association_stable_id=names)
+    planned = downloads().plan(document)
+    assert isinstance(planned, PushImage)
+    assert planned.metadata["parameter_associations"] == "IMPC_XRY_035_001,a b"

@@ -133,6 +133,19 @@ def answered(head: bytes, body: bytes, limit: int = 1000) -> bytes:
         return client_of(address).get(parse_web_uri(f"{address}/solr"), limit)
 
 
+@pytest.mark.parametrize("found", [b"Infinity", b"1e400", b"NaN", b"null", b"[]"])
+def test_a_count_that_is_no_number_is_an_incomplete_answer(found: bytes) -> None:
+    body = b'{"response": {"numFound": ' + found + b', "docs": []}, "nextCursorMark": "*"}'
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with raw_serving(lambda connection: connection.sendall(head + body)) as port:
+        address = f"http://127.0.0.1:{port}"
+        solr = Solr(SolrQuery(address), client_of(address))
+        with pytest.raises(Retriable, match="incomplete"):
+            solr.page(IMAGES, START, 3)
+        with pytest.raises(Retriable, match="incomplete"):
+            solr.count(IMAGES)
+
+
 def test_a_compressed_answer_is_limited_by_what_it_inflates_to() -> None:
     ok = b"HTTP/1.1 200 OK"
     assert answered(ok, gzip.compress(b"x" * 1000)) == b"x" * 1000

@@ -72,6 +72,7 @@ def test_an_absolute_path_elsewhere_is_refused(folder: Path) -> None:
         ("https://127.0.0.1:80\\@centre/none.dcm", "media_uri"),
         ("s3://scans/./none.dcm", "media_uri"),
         ("a\0b", "media_missing"),
+        ("a" * 5000, "media_missing"),
     ],
 )
 def test_missing_media_and_invalid_uris_are_refused(folder: Path, uri: str, reason: str) -> None:

@@ -53,6 +53,18 @@ def test_what_intake_has_yet_to_take_is_in_flight() -> None:
     assert counted(snapshot("a", in_flight=waiting), fate("a", "unseen")) == {"announced": 1, "in_flight": 1}
 
 
+def test_an_image_that_waits_for_its_source_is_parked_and_not_missing() -> None:
+    waiting = InFlight(parked={"a", "b"}, events={"b"})
+    unseen = (fate("a", "unseen"), fate("b", "unseen"), fate("c", "unseen"), fate("d", "rejected"))
+    assert counted(snapshot("a", "b", "c", "d", in_flight=waiting), *unseen) == {
+        "announced": 4,
+        "rejected": 1,
+        "in_flight": 1,
+        "parked": 1,
+        "missing": 1,
+    }
+
+
 def test_without_any_outcome_an_image_is_missing() -> None:
     result = account(snapshot("a"), LedgerSide([fate("a", "unseen")], ()))
     assert [(one.why, one.event_id, one.partition, one.offset) for one in result.missing] == [("no_outcome", "a", 0, 0)]

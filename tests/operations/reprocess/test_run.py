@@ -77,7 +77,7 @@ class World:
     def keys(self, prefix: str) -> Iterator[str]:
         specimen = prefix.rstrip("/").rpartition("/")[2]
         images = [("DV", 1), ("LAT", 2), *([("DV", 3)] if specimen in self.grown else [])]
-        return iter([f"{prefix}{view}/{number:064x}.png" for view, number in images])
+        return iter([f"{prefix}{VERSION}/JAX/{view}/{number:064x}.png" for view, number in images])
 
     def run(self, limit: int | None = None) -> tuple[list[str], ReprocessCounts]:
         counts = ReprocessCounts(len(self.outdated))
@@ -90,8 +90,8 @@ class Listed:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def keys(self, prefix: str) -> list[str]:
-        return list(self._world.keys(prefix))
+    def keys(self, prefix: str, limit: int) -> list[str]:
+        return list(self._world.keys(prefix))[:limit]
 
 
 def test_outdated_specimens_are_published_once_and_awaited() -> None:

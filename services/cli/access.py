@@ -1,0 +1,64 @@
+"""`xray access`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services.cli.output import JsonOption, console, print_json, table
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def access(
+    operator: Annotated[
+        list[str] | None, typer.Option(help="Also an operator with this principal; repeatable.")
+    ] = None,
+    centre: Annotated[list[str] | None, typer.Option(help="Also a centre with this principal; repeatable.")] = None,
+    subscriber: Annotated[
+        list[str] | None, typer.Option(help="Also a subscriber with this principal; repeatable.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what is missing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Grant every service its rights on Kafka, and those of the principals named.
+
+    Needs a broker with an authorizer and the credentials of a super user. A principal is a user name, or the common
+    name of a client certificate; that of a service is the service's name. Running it again changes nothing. No right is
+    ever removed: rights on the broker that are not in the table of docs/security.md are shown as unlisted.
+
+    Examples:
+
+        xray access --dry-run
+        xray access --operator operator --centre jax --subscriber dashboard
+    """
+    from dataclasses import asdict
+
+    from services.common.settings import ServiceSettings, load
+    from services.operations.access import grant, principals
+    from services.operations.servers import require
+
+    settings = load(ServiceSettings)
+    roles = [
+        *principals("operator", operator or ()),
+        *principals("centre", centre or ()),
+        *principals("subscriber", subscriber or ()),
+    ]
+    require(settings, "kafka")
+    steps = grant(settings, roles, dry_run=dry_run)
+    if as_json:
+        print_json([asdict(step) for step in steps])
+        return
+    rows = (
+        (
+            step.outcome,
+            step.right.principal,
+            step.right.operation,
+            step.right.resource,
+            step.right.name + ("*" if step.right.prefixed else ""),
+        )
+        for step in steps
+    )
+    console().print(table("", ("outcome", "principal", "may", "resource", "name"), rows))

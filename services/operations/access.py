@@ -1,0 +1,180 @@
+"""Who may do what on Kafka: rights derived from the table of topics, and created on the broker.
+
+A service reads its inputs within its own consumer group and writes its outputs. An operator reads every topic and
+writes what the commands write. A centre only announces images. A subscriber only reads calls. Nobody else has any
+right.
+
+Rights belong to principals: the user name with SCRAM or PLAIN, the common name of the certificate with mutual TLS.
+The principal of a service is its name.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
+from kafka.errors import NoError
+
+from services.common.errors import Fatal
+from services.common.kafka.clients import administrator
+from services.common.kafka.errors import translated
+from services.common.loop import ServiceTopics
+from services.common.settings import ServiceSettings
+from services.common.topics import ACTIVE_MODELS, CALLS, IMAGES, TOPICS
+from services.common.topology import COMMANDS, MONITOR, SERVICES, TOPOLOGY
+from services.monitor.cluster import TABLE
+
+Role = Literal["operator", "centre", "subscriber"]
+Resource = Literal["topic", "group", "transactional id"]
+Outcome = Literal["created", "missing", "unchanged", "unlisted"]
+
+_RESOURCES: Final[dict[str, ResourceType]] = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "transactional id": ResourceType.TRANSACTIONAL_ID,
+}
+_ANY_HOST: Final = "*"
+
+
+@dataclass(frozen=True, order=True)
+class AccessRight:
+    """One operation that a principal may do on one resource, or with `prefixed` on all whose names begin like it."""
+
+    principal: str
+    resource: Resource
+    name: str
+    operation: str
+    prefixed: bool = False
+
+
+@dataclass(frozen=True)
+class AccessStep:
+    """One right and what was found or done.
+
+    `missing` is what `created` would be without a dry run; `unlisted` is a right on the broker that this table lacks.
+    """
+
+    right: AccessRight
+    outcome: Outcome
+
+
+def service_rights(service: ServiceTopics[Any], group_prefix: str = "") -> set[AccessRight]:
+    """Return the rights of a service; a right to read or write includes the one to describe."""
+    group = group_prefix + service.name
+    rights = _topics(service.name, "READ", (*service.inputs, *service.followed))
+    rights |= _topics(service.name, "WRITE", service.outputs)
+    rights.add(AccessRight(service.name, "group", group, "READ"))
+    if service is MONITOR:
+        # Faust keeps the monitor's table in a topic, which the monitor creates.
+        changelog = f"{group}-{TABLE}-changelog"
+        rights |= {AccessRight(service.name, "topic", changelog, one) for one in ("CREATE", "READ", "WRITE")}
+    return rights
+
+
+def role_rights(role: Role, principal: str, group_prefix: str = "") -> set[AccessRight]:
+    """Return the rights of a person or program outside the services."""
+    if role == "centre":
+        return _topics(principal, "WRITE", (IMAGES,))
+    if role == "subscriber":
+        return _topics(principal, "READ", (CALLS,)) | {
+            AccessRight(principal, "group", principal, "READ", prefixed=True)
+        }
+    return (
+        _topics(principal, "READ", TOPICS)
+        | _topics(principal, "WRITE", (topic for command in COMMANDS for topic in command.outputs))
+        | {AccessRight(principal, "group", group_prefix + name, "DESCRIBE") for name in SERVICES}
+        | {AccessRight(principal, "transactional id", ACTIVE_MODELS.name, "WRITE")}
+    )
+
+
+def wanted_rights(settings: ServiceSettings, roles: Iterable[tuple[Role, str]] = ()) -> list[AccessRight]:
+    """Return the rights of all services and of these principals, sorted."""
+    rights = {right for service in TOPOLOGY for right in service_rights(service, settings.group_prefix)}
+    for role, principal in roles:
+        rights |= role_rights(role, principal, settings.group_prefix)
+    return sorted(rights)
+
+
+def grant(
+    settings: ServiceSettings, roles: Sequence[tuple[Role, str]] = (), *, dry_run: bool = False
+) -> list[AccessStep]:
+    """Create the rights that the broker lacks, unless `dry_run`; safe to repeat.
+
+    No right is ever removed: those of the same principals that the table lacks are returned as `unlisted`. Raises
+    Fatal when the broker has no authorizer or refuses, Retriable when it is away.
+    """
+    rights = wanted_rights(settings, roles)
+    with administrator(settings) as admin:
+        found = {right for principal in sorted({one.principal for one in rights}) for right in _found(admin, principal)}
+        missing = [right for right in rights if right not in found]
+        if not dry_run:
+            _create(admin, missing)
+    steps = [AccessStep(right, _outcome(right not in found, dry_run=dry_run)) for right in rights]
+    return steps + [AccessStep(right, "unlisted") for right in sorted(found - set(rights))]
+
+
+def _outcome(absent: bool, *, dry_run: bool) -> Outcome:
+    if not absent:
+        return "unchanged"
+    return "missing" if dry_run else "created"
+
+
+def _topics(principal: str, operation: str, topics: Iterable[Any]) -> set[AccessRight]:
+    return {AccessRight(principal, "topic", topic.name, operation) for topic in topics}
+
+
+def _create(admin: Any, rights: Sequence[AccessRight]) -> None:
+    if not rights:
+        return
+    with translated("grant access rights"):
+        answer = admin.create_acls([_acl(right) for right in rights])
+        for error in answer["failed"]:
+            raise error()
+
+
+def _found(admin: Any, principal: str) -> Iterator[AccessRight]:
+    """Yield the rights that a principal has on the broker."""
+    everything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
+    allowed = ACLFilter(f"User:{principal}", None, ACLOperation.ANY, ACLPermissionType.ALLOW, everything)
+    names = {kind: name for name, kind in _RESOURCES.items()}
+    with translated("read access rights"):
+        acls, error = admin.describe_acls(allowed)
+        if error is not NoError:
+            raise error()
+    for acl in acls:
+        pattern = acl.resource_pattern
+        resource: Any = names.get(pattern.resource_type, pattern.resource_type.name.lower())
+        prefixed = pattern.pattern_type is ACLResourcePatternType.PREFIXED
+        if acl.host == _ANY_HOST:
+            yield AccessRight(principal, resource, pattern.resource_name, acl.operation.name, prefixed)
+
+
+def _acl(right: AccessRight) -> ACL:
+    kind = ACLResourcePatternType.PREFIXED if right.prefixed else ACLResourcePatternType.LITERAL
+    return ACL(
+        f"User:{right.principal}",
+        _ANY_HOST,
+        ACLOperation[right.operation],
+        ACLPermissionType.ALLOW,
+        ResourcePattern(_RESOURCES[right.resource], right.name, kind),
+    )
+
+
+def principals(role: Role, names: Iterable[str]) -> list[tuple[Role, str]]:
+    """Return a role for each name; raises Fatal for a name that belongs to a service or cannot be one principal."""
+    found: list[tuple[Role, str]] = []
+    for name in names:
+        if name in SERVICES or not name.strip() or name == _ANY_HOST:
+            msg = f"{name!r} cannot be the principal of a {role}; services are called {', '.join(SERVICES)}"
+            raise Fatal(msg)
+        found.append((role, name))
+    return found
