@@ -128,7 +128,7 @@ def _alerts() -> dashboard.AnnotationQuery:
         .datasource(SOURCE)
         .enable(True)
         .icon_color("red")
-        .expr('ALERTS{alertstate="firing"}')
+        .expr('ALERTS{alertstate="firing", alertname!="Watchdog"}')
     )
 
 

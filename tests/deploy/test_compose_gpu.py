@@ -56,6 +56,7 @@ def test_its_image_is_nvidias() -> None:
     """The server of PyPI has no TensorRT backend; trtexec is in this folder of NVIDIA's images."""
     assert target_of("triton-gpu") == "triton"
     assert re.fullmatch(
-        r"nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3", services()["plans"]["build"]["args"]["TRITON_BASE_IMAGE"]
+        r"nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3(@sha256:[0-9a-f]{64})?",
+        services()["plans"]["build"]["args"]["TRITON_BASE_IMAGE"],
     )
     assert str(TRTEXEC_FOLDER) == "/usr/src/tensorrt/bin"

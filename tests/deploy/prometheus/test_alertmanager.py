@@ -69,6 +69,17 @@ def test_which_receiver_gets_which_alert(tmp_path: Path, severity: str, who: str
     assert receiver(written(tmp_path, {}), f"severity={severity}") == who
 
 
+def test_the_watchdog_goes_to_a_receiver_of_its_own(tmp_path: Path) -> None:
+    assert receiver(written(tmp_path, {}), "alertname=Watchdog", "severity=info") == "watchdog"
+    file = written(tmp_path, {"ALERT_WATCHDOG_URL": "https://watch.example.org/x"})
+    configuration = yaml.safe_load(file.read_text())
+    found = {one["name"]: one for one in configuration["receivers"]}
+    assert found["watchdog"]["webhook_configs"] == [{"url": "https://watch.example.org/x"}]
+    assert team(file) == {"name": "team"}
+    (route,) = [one for one in configuration["route"]["routes"] if one["receiver"] == "watchdog"]
+    assert route["repeat_interval"] == "5m"
+
+
 def test_inhibitions_name_alerts_and_labels_that_exist(tmp_path: Path) -> None:
     rules = yaml.safe_load(written(tmp_path, {}).read_text())["inhibit_rules"]
     for rule in rules:
