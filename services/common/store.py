@@ -169,7 +169,8 @@ class ObjectStore:
     def _has_bucket(self) -> bool:
         with translated(f"reach bucket {self.bucket}"):
             try:
-                self._client.head_bucket(Bucket=self.bucket)
+                # On AWS this needs the same right as HeadBucket; SeaweedFS takes that one for a read of all objects.
+                self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
             except ClientError as error:
                 if code_of(error) in MISSING | {"NoSuchBucket"}:
                     return False

@@ -48,18 +48,23 @@ ABOUT_RIGHTS = [
 
 
 class Answer(BaseHTTPRequestHandler):
-    """Gives `get` to every request but HEAD, which has `head`; a body of 200 is shorter than announced if `cut`."""
+    """Gives `get` to every request but a list, which gets `listing`; a body of 200 is cut short if `cut`."""
 
     get: tuple[int, str]
-    head: int
+    listing: int
     cut: bool
 
-    def do_HEAD(self) -> None:
-        self.send_response(self.head)
-        self.send_header("Content-Length", "0")
+    def list_objects(self) -> None:
+        body = b"<ListBucketResult/>" if self.listing == 200 else b""
+        self.send_response(self.listing)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def do_GET(self) -> None:
+        if "list-type=2" in self.path:
+            self.list_objects()
+            return
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         status, code = self.get
         body = f"<Error><Code>{code}</Code><Message>as asked</Message></Error>".encode() if code else b""
@@ -77,8 +82,8 @@ class Answer(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(status: int, code: str = "", head: int = 200, *, cut: bool = False) -> Iterator[ObjectStore]:
-    handler = type("OneAnswer", (Answer,), {"get": (status, code), "head": head, "cut": cut})
+def answering(status: int, code: str = "", listing: int = 200, *, cut: bool = False) -> Iterator[ObjectStore]:
+    handler = type("OneAnswer", (Answer,), {"get": (status, code), "listing": listing, "cut": cut})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
@@ -110,11 +115,11 @@ def test_what_may_pass_is_retried_and_named_by_source_only_in_another_bucket(sta
             store.put("key", b"")
 
 
-@pytest.mark.parametrize("head", [500, 503])
-def test_a_fault_is_ours_if_our_own_bucket_has_it_too(head: int) -> None:
-    with answering(503, "SlowDown", head) as store:
+@pytest.mark.parametrize("listing", [500, 503])
+def test_a_fault_is_ours_if_our_own_bucket_has_it_too(listing: int) -> None:
+    with answering(503, "SlowDown", listing) as store:
         assert type(failure(store, THEIRS)) is Retriable
-    with answering(403, "AccessDenied", head) as store:
+    with answering(403, "AccessDenied", listing) as store:
         assert type(failure(store, THEIRS)) is Retriable
 
 
@@ -137,7 +142,7 @@ def test_missing_rights_stop_the_process_only_if_our_own_bucket_is_denied(status
             error = failure(store, uri)
             assert isinstance(error, Rejected)
             assert (error.reason, error.details["code"]) == ("source_refused", code)
-    with answering(status, code, head=403) as store:
+    with answering(status, code, listing=403) as store:
         for uri in (OURS, THEIRS):
             assert isinstance(failure(store, uri), Fatal)
 
@@ -159,9 +164,9 @@ def test_a_proxy_that_answers_in_html_is_no_reason_to_stop() -> None:
         assert isinstance(failure(store), Retriable)
 
 
-@pytest.mark.parametrize(("head", "message"), [(404, "run `xray init`"), (403, "access denied"), (400, "400")])
-def test_the_bucket_is_checked_with_few_rights_and_a_clear_message(head: int, message: str) -> None:
-    with answering(403, "AccessDenied", head) as store, pytest.raises(Fatal, match=re.escape(message)):
+@pytest.mark.parametrize(("listing", "message"), [(404, "run `xray init`"), (403, "access denied"), (400, "400")])
+def test_the_bucket_is_checked_with_few_rights_and_a_clear_message(listing: int, message: str) -> None:
+    with answering(403, "AccessDenied", listing) as store, pytest.raises(Fatal, match=re.escape(message)):
         store.check_bucket()
     with answering(403, "AccessDenied", 200) as store:
         store.check_bucket()  # ListBuckets, which this server denies, is not needed
@@ -178,11 +183,11 @@ def test_without_an_access_key_the_default_credentials_are_used(monkeypatch: pyt
     requests: list[str] = []
 
     class Recorded(Answer):
-        head = 200
+        listing = 200
 
-        def do_HEAD(self) -> None:
+        def list_objects(self) -> None:
             requests.append(self.headers.get("Authorization", ""))
-            super().do_HEAD()
+            super().list_objects()
 
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers credentials
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-the-chain")
