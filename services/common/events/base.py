@@ -70,7 +70,7 @@ def _moment(moment: datetime) -> datetime:
 
 
 def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Refuse infinities and NaN at any depth: they are read from JSON such as 1e400, but PostgreSQL cannot store them."""
+    """Refuse infinities and NaN at any depth: JSON such as 1e400 is read as one, and PostgreSQL cannot store it."""
     json.dumps(values, allow_nan=False)
     return values
 
