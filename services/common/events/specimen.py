@@ -81,9 +81,7 @@ class ViewReady(Event):
     flags: tuple[Text, ...] = Field(
         (), description="Warnings about the view, as codes, for example view_contradicts_parameter."
     )
-    provenance: JsonObject = Field(
-        description="How the pixels were changed: format, rotation, inversion, crop."
-    )
+    provenance: JsonObject = Field(description="How the pixels were changed: format, rotation, inversion, crop.")
     announced_at: AnnouncedAt
     produced_at: ProducedAt
 
