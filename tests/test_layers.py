@@ -38,7 +38,7 @@ LAYERS: Final = (
 NARROWER: Final = {"deploy/local": {"services/common"}}
 """Folders that may import less than their layer allows."""
 TERMINAL: Final = {"typer", "rich", "click"}
-WITHOUT_SOURCE: Final = {"integration", "crash", "docs", "examples", "pipeline"}
+WITHOUT_SOURCE: Final = {"integration", "crash", "docs", "examples", "fuzz", "pipeline"}
 """Folders of tests/ that test several folders of the code together, or files outside the code."""
 RANK: Final = {folder: rank for rank, layer in enumerate(LAYERS) for folder in layer}
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.errors import Rejected
+from services.common.labels import LEVEL2, LEVEL3
 
 IMAGES_FILE: Final = "golden.bin.gz"
 OUTPUTS_FILE: Final = "golden.json"
@@ -56,11 +57,24 @@ def read_golden(version: Path) -> Golden:
     try:
         description: dict[str, Any] = json.loads((version / OUTPUTS_FILE).read_bytes())
         raw = gzip.decompress((version / IMAGES_FILE).read_bytes())
-        digest, shape = description["images_sha256"], description["shape"]
+        digest = description["images_sha256"]
+        images = np.frombuffer(raw, dtype=np.uint8).reshape(description["shape"])
         outputs = {name: np.array(values, dtype=np.float32) for name, values in description["outputs"].items()}
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise Rejected("golden_damaged", f"the golden inputs in {version} cannot be read: {error!r}") from error
     if hashlib.sha256(raw).hexdigest() != digest:
         message = f"{version / IMAGES_FILE} does not match {OUTPUTS_FILE}: export the version again"
         raise Rejected("golden_damaged", message)
-    return Golden(np.frombuffer(raw, dtype=np.uint8).reshape(shape), outputs)
+    expected = {name: (len(images), width) for name, width in _WIDTHS.items()}
+    if images.ndim != 4 or not images.size or {name: rows.shape for name, rows in outputs.items()} != expected:
+        message = f"{version / OUTPUTS_FILE} does not hold the outputs {expected}: export the version again"
+        raise Rejected("golden_damaged", message)
+    return Golden(images, outputs)
+
+
+_UNREADABLE: Final = (
+    *(OSError, EOFError, zlib.error, RecursionError),
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError),
+)
+_WIDTHS: Final = {"level1": 1, "level2": len(LEVEL2), "level3": len(LEVEL3)}
+"""Outputs of every model, and the number of probabilities in each."""

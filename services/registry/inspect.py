@@ -123,7 +123,7 @@ def _check_plan(folder: Path, card: ModelCard) -> None:
     try:
         record = json.loads((folder / PLAN_RECORD).read_bytes())
         of_graph, digest = record["onnx_sha256"], record["plan_sha256"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         message = f"{folder / PLAN} has no readable {PLAN_RECORD}: build the plan again"
         raise Rejected("plan_differs", message) from error
     if of_graph != card.onnx_sha256:

@@ -23,7 +23,7 @@ HEADER: Final = "# Written by this project's programs; field reference: Triton's
 
 
 def read_configuration(path: Path) -> model_config_pb2.ModelConfig:
-    """Parse a `config.pbtxt`; raises `google.protobuf.text_format.ParseError` for any other text."""
+    """Parse a `config.pbtxt`; raises protobuf's `text_format.ParseError` or UnicodeDecodeError for any other file."""
     return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
 
 
@@ -139,7 +139,7 @@ class ModelRepository:
             return read_configuration(path)
         except FileNotFoundError as error:
             raise Rejected("model_unknown", f"the repository has no model {model!r}, only {self.models()}") from error
-        except text_format.ParseError as error:
+        except (text_format.ParseError, UnicodeDecodeError) as error:
             raise Rejected("configuration_unreadable", f"{path}: {error}") from error
 
 

@@ -6,8 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from deploy.schemas.examples import examples_of
 from services.common.errors import Rejected
-from services.common.events import Event, ImageEvent, image_kind, parse_event
+from services.common.events import Event, ImageEvent, Rejection, image_kind, parse_event
 from services.common.topics import TOPICS
 from tests.common.strategies import every_event, image_events, json_values
 
@@ -99,6 +100,15 @@ def test_values_that_are_not_events(value: bytes | None, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         parse_event(ImageEvent, value)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("number", ["-Infinity", "1e400", "NaN"])
+def test_numbers_that_are_not_finite_are_refused_at_any_depth(number: str) -> None:
+    """Pydantic's own rule leaves out what is declared as any JSON."""
+    value = examples_of(Rejection)[0].encode().replace(b'"details":{', f'"details":{{"a":[{{"b":{number}}}],'.encode())
+    with pytest.raises(Rejected) as caught:
+        parse_event(Rejection, value)
+    assert (caught.value.reason, list(caught.value.details["fields"])) == ("field_invalid", ["details"])
 
 
 @pytest.mark.parametrize("name", ["biological_sample_id", "centre", "increment", "image_uri"])

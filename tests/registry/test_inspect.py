@@ -55,6 +55,18 @@ def change_card(folder: Path, **changes: object) -> None:
     write_configuration(path, configuration)
 
 
+def change_golden(folder: Path, **changes: object) -> None:
+    """Change the golden outputs, and pin them: whoever brings the files brings the card too."""
+    path = folder / "golden.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    change_card(folder, golden_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def nested_plan(folder: Path) -> None:
+    (folder / "model.plan").write_bytes(b"x")
+    (folder / "plan.json").write_text("[" * 100_000)
+
+
 def other_labels(folder: Path) -> None:
     path = folder.parent / "config.pbtxt"
     labels = json.loads(read_configuration(path).parameters["card.2"].string_value)["labels"]
@@ -87,6 +99,12 @@ def test_a_plan_that_matches_its_record_is_accepted(folder: Path) -> None:
         (lambda folder: (folder / "golden.json").unlink(), "file_missing"),
         (lambda folder: (folder / "golden.bin.gz").write_bytes(b"half"), "golden_damaged"),
         (other_golden, "golden_digest_wrong"),
+        (lambda folder: change_golden(folder, shape=[7]), "golden_damaged"),
+        (lambda folder: change_golden(folder, shape=[-1]), "golden_damaged"),
+        (lambda folder: change_golden(folder, outputs={"level1": [[]]}), "golden_damaged"),
+        (lambda folder: change_golden(folder, outputs={"level1": [[10**400]]}), "golden_damaged"),
+        (lambda folder: (folder.parent / "config.pbtxt").write_bytes(b"\xff"), "configuration_unreadable"),
+        (nested_plan, "plan_differs"),
         (other_weights, "weights_digest_wrong"),
         (lambda folder: (folder / "weights.pkl").write_bytes(b"\x80\x04."), "file_unexpected"),
         (lambda folder: (folder / "model.plan").write_bytes(b"of nobody"), "plan_differs"),

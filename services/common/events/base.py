@@ -69,6 +69,12 @@ def _moment(moment: datetime) -> datetime:
     return aware
 
 
+def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse infinities and NaN at any depth: JSON such as 1e400 is read as one, and PostgreSQL cannot store it."""
+    json.dumps(values, allow_nan=False)
+    return values
+
+
 Text = Annotated[str, AfterValidator(_printable)]
 SpecimenId = Annotated[
     str,
@@ -95,6 +101,7 @@ Centre = Annotated[
 ]
 Person = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable), AfterValidator(_not_blank)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
 View = Literal["DV", "LAT"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Binary = Annotated[int, Field(ge=0, le=1)]

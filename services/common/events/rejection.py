@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from pydantic import Field, JsonValue
 
-from services.common.events.base import Event, Moment, ProducedAt, Text, digest
+from services.common.events.base import Event, JsonObject, Moment, ProducedAt, Text, digest
 
 UNREADABLE: Final = "record_unreadable"
 """Reason code of records that could not be read: such a rejection has a position, and never an original."""
@@ -33,7 +33,7 @@ class Rejection(Event):
     stage: Text = Field(description="Service that refused the record.")
     reason: Text = Field(description="Stable code of the reason, in snake_case.")
     words: str = Field(description="Explanation in one sentence for people, at most 2,000 characters.")
-    details: dict[str, JsonValue] = Field(
+    details: JsonObject = Field(
         default_factory=dict,
         description="Measured values and limits behind the refusal, at most about 64 KiB. `left_out` "
         "counts what was too much.",

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.common.events.base import (
     AnnouncedAt,
     Centre,
     Event,
     ImageDigest,
+    JsonObject,
     PreprocessingGeneration,
     PreprocessingVersion,
     ProducedAt,
@@ -80,9 +81,7 @@ class ViewReady(Event):
     flags: tuple[Text, ...] = Field(
         (), description="Warnings about the view, as codes, for example view_contradicts_parameter."
     )
-    provenance: dict[str, JsonValue] = Field(
-        description="How the pixels were changed: format, rotation, inversion, crop."
-    )
+    provenance: JsonObject = Field(description="How the pixels were changed: format, rotation, inversion, crop.")
     announced_at: AnnouncedAt
     produced_at: ProducedAt
 
