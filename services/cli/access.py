@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.output import JsonOption, console, print_json, table
+
+if TYPE_CHECKING:
+    from services.operations.access import AccessStep
 
 app = typer.Typer(add_completion=False)
 
@@ -50,15 +53,10 @@ def access(
     steps = grant(settings, roles, dry_run=dry_run)
     if as_json:
         print_json([asdict(step) for step in steps])
-        return
-    rows = (
-        (
-            step.outcome,
-            step.right.principal,
-            step.right.operation,
-            step.right.resource,
-            step.right.name + ("*" if step.right.prefixed else ""),
-        )
-        for step in steps
-    )
-    console().print(table("", ("outcome", "principal", "may", "resource", "name"), rows))
+    else:
+        console().print(table("", ("outcome", "principal", "may", "resource", "name"), map(_row, steps)))
+
+
+def _row(step: AccessStep) -> tuple[str, ...]:
+    right = step.right
+    return step.outcome, right.principal, right.operation, right.resource, right.name + ("*" if right.prefixed else "")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from services.cli.options import settings_for, user
 from services.cli.output import JsonOption, console, errors, print_json, short, table
+
+if TYPE_CHECKING:
+    from services.ledger.queries import AnnouncedView
 
 app = typer.Typer(add_completion=False)
 
@@ -57,14 +61,18 @@ def withdraw(
     if as_json:
         for one in withdrawn:
             print_json(one.model_dump(mode="json") | {"withdrawal_id": one.withdrawal_id})
-        return
+    else:
+        _print(found, 0 if dry_run else len(withdrawn), dry_run=dry_run)
+
+
+def _print(found: Sequence[AnnouncedView], withdrawn: int, *, dry_run: bool) -> None:
     columns = ("specimen", "centre", "view", "image", "remark")
     rows = (
         (one.biological_sample_id, one.centre, one.view, short(one.image_sha256), _remark(one.withdrawn, dry_run))
         for one in found
     )
     console().print(table(f"{len(found)} views", columns, rows))
-    errors().print(f"{0 if dry_run else len(withdrawn)} withdrawn", markup=False)
+    errors().print(f"{withdrawn} withdrawn", markup=False)
 
 
 def _remark(withdrawn: bool, dry_run: bool) -> str:

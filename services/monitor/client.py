@@ -18,7 +18,7 @@ BUFFERED_RECORDS: Final = 64
 _LibraryRecords: Final[Any] = fetcher.PartitionRecords
 
 
-class PartitionRecords(_LibraryRecords):  # type: ignore[misc]  # aiokafka has no types
+class FaustPartitionRecords(_LibraryRecords):  # type: ignore[misc]  # aiokafka has no types
     """The records in the answer to a fetch of one partition, none larger than its topic allows."""
 
     def __init__(self, tp: Any, records: Batches, *options: Any) -> None:
@@ -39,7 +39,7 @@ class _Consumer(driver.Consumer):
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
 
-class Transport(driver.Transport):
+class FaustTransport(driver.Transport):
     """Faust's transport with this consumer."""
 
     Consumer = _Consumer
@@ -48,6 +48,6 @@ class Transport(driver.Transport):
 def install(app: Any) -> Any:
     """Have a new Faust app read topics this way, and return the app. The reader of batches is this process's."""
     fetcher.MemoryRecords = Batches
-    fetcher.PartitionRecords = PartitionRecords
-    app.transport = Transport(app.conf.broker_consumer, app)
+    fetcher.PartitionRecords = FaustPartitionRecords
+    app.transport = FaustTransport(app.conf.broker_consumer, app)
     return app

@@ -37,7 +37,7 @@ def test_a_record_is_as_large_as_its_topic_allows() -> None:
 
 def test_faust_reads_committed_records_only(monkeypatch: Any) -> None:
     app = client.install(faust.App("test", broker="kafka://127.0.0.1:1"))
-    assert isinstance(app.transport, client.Transport)
+    assert isinstance(app.transport, client.FaustTransport)
     made = SimpleNamespace(_isolation_level="read_uncommitted")
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: made)
     thread = client._Thread.__new__(client._Thread)

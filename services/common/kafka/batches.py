@@ -83,12 +83,12 @@ class Batches:
         """Whether another whole batch follows; the broker may cut off the last one."""
         return self._end(self._at) is not None
 
-    def next_batch(self) -> Batch | None:
+    def next_batch(self) -> RecordBatch | None:
         """Return the next batch, or None."""
         end = self._end(self._at)
         if end is None:
             return None
-        batch = Batch(self._data[self._at : end], self._record_bytes)
+        batch = RecordBatch(self._data[self._at : end], self._record_bytes)
         batch.check(max(self._fetch_offset, batch.base_offset), self._base_offset(end))
         self._at = end
         return batch
@@ -104,7 +104,7 @@ class Batches:
         return None if self._end(at) is None else int(_PREFIX.unpack_from(self._data, at)[0])
 
 
-class Batch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no types
+class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no types
     """One batch; iterating over it never raises."""
 
     _header_data: tuple[Any, ...]
