@@ -212,7 +212,8 @@ def _many(tree: Any, random: Random) -> None:
     lists = [one for one in (_get(*place) for place in _places(tree)) if type(one) is list and one]
     if lists:
         found = random.choice(lists)
-        found *= min(random.choice((2, 20, 500)), 1 + _LONGEST // len(repr(found)))
+        times = min(random.choice((2, 20, 500)), 1 + _LONGEST // len(repr(found)))
+        found[:] = [copy.deepcopy(one) for _ in range(times) for one in found]  # a later change concerns one of them
 
 
 _CHANGES: Final[tuple[Callable[[Any, Random], None], ...]] = (

@@ -47,16 +47,22 @@ class LocalFile:
         """Absolute path, size in bytes, modification time in nanoseconds; raises Rejected `file_unreadable`."""
         try:
             status = self.path.stat()
-        except OSError as error:
-            raise Rejected("file_unreadable", str(error.strerror or error)) from error
+        except (OSError, ValueError) as error:
+            raise _unreadable(error) from error
         return str(self.path.absolute()), status.st_size, status.st_mtime_ns
 
     def read(self) -> bytes:
         """Return the whole file; raises Rejected `file_unreadable`."""
         try:
             return self.path.read_bytes()
-        except OSError as error:
-            raise Rejected("file_unreadable", str(error.strerror or error)) from error
+        except (OSError, ValueError) as error:
+            raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError | ValueError) -> Rejected:
+    """Return the rejection of a file; a ValueError means that its name holds a null character."""
+    reason = error.strerror if isinstance(error, OSError) else None
+    return Rejected("file_unreadable", reason or str(error))
 
 
 @dataclass(frozen=True)

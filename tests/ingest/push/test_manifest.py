@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from services.common.errors import Fatal
+from services.common.errors import Fatal, Rejected
+from services.ingest.push.image import LocalFile
 from services.ingest.push.manifest import Manifest, ManifestRow, create_manifest, read_manifest
 
 HEADER = "file,biological_sample_id,parameter_stable_id"
@@ -104,3 +105,10 @@ def test_a_new_manifest_can_be_read_once_it_is_filled_in(tmp_path: Path) -> None
     ]
     with pytest.raises(Fatal, match=r"m\.csv already exists"):
         create_manifest(manifest, [])
+
+
+def test_a_name_that_no_file_can_have_concerns_only_its_image() -> None:
+    source = LocalFile(Path("a\0b.png"))
+    for use in (source.fingerprint, source.read):
+        with pytest.raises(Rejected, match="file_unreadable: embedded null"):
+            use()
