@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from services.common.errors import Rejected
 from services.common.events.base import View
-from services.common.preprocessing import VIEW_SIDE
 from services.intake.animal.find import ScoutAnalysis, find
 from services.intake.animal.trunk import find_trunk
 from services.intake.crop import Crop, crop_around, normalise, render
@@ -121,14 +119,3 @@ def encode_view(pixels: NDArray[np.uint8]) -> bytes:
         msg = "OpenCV cannot encode a view as PNG"
         raise RuntimeError(msg)
     return bytes(encoded)
-
-
-def decode_view(data: bytes) -> NDArray[np.uint8]:
-    """Decode a stored view to uint8 [448, 448]; raises Rejected `view_corrupt` for anything else."""
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    except cv2.error:
-        pixels = None
-    if pixels is None or pixels.shape != (VIEW_SIDE, VIEW_SIDE) or pixels.dtype != np.uint8:
-        raise Rejected("view_corrupt", f"the stored view is not a PNG of {VIEW_SIDE}x{VIEW_SIDE} grey pixels")
-    return np.asarray(pixels, dtype=np.uint8)

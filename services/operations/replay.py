@@ -75,7 +75,6 @@ REASONS: Final = frozenset(
         "under_exposed",
         "value_missing",
         "view_conflict",
-        "view_corrupt",
         "view_key_foreign",
         "view_unknown",
         "view_unreadable",

@@ -50,6 +50,13 @@ def encoded(image: NDArray[Any], extension: str, *options: int) -> bytes:
     return bytes(data)
 
 
+def stored_pixels(png: bytes) -> NDArray[Any]:
+    """The pixels of a stored view."""
+    pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    return pixels
+
+
 def dicom(stored: NDArray[Any], *, bits: int = 16, photometric: str = "MONOCHROME2", **tags: Any) -> bytes:
     """A computed radiograph, explicit little endian, uncompressed; `tags` by keyword."""
     meta = FileMetaDataset()

@@ -10,8 +10,7 @@ from services.common.preprocessing import VERSION
 from services.intake.animal.find import find
 from services.intake.crop import crop_around, head_up, normalise, render
 from services.intake.decode import decode
-from services.intake.standardise import decode_view
-from tests.intake.files import LIMITS, encoded
+from tests.intake.files import LIMITS, encoded, stored_pixels
 
 GOLDEN = Path(__file__).parent / f"golden_{VERSION}.png"
 ROUNDING = 2
@@ -42,6 +41,6 @@ def framed() -> NDArray[np.uint8]:
 
 
 def test_the_pixels_of_this_version_are_the_recorded_ones() -> None:
-    difference = np.abs(framed().astype(int) - decode_view(GOLDEN.read_bytes()))
+    difference = np.abs(framed().astype(int) - stored_pixels(GOLDEN.read_bytes()))
     assert difference.max() <= ROUNDING
     assert difference.mean() < 0.05

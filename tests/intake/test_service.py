@@ -25,9 +25,9 @@ from services.intake.parking import RetryPlan
 from services.intake.raster import Raster
 from services.intake.service import Intake, build
 from services.intake.settings import IntakeSettings
-from services.intake.standardise import decode_view, standardise
+from services.intake.standardise import standardise
 from tests.common.memory_store import MemoryStore
-from tests.intake.files import LIMITS, encoded, exposure, grey
+from tests.intake.files import LIMITS, encoded, exposure, grey, stored_pixels
 from tests.intake.hostile import dicom_with_empty_items
 from tests.ledger.examples import NOON
 
@@ -106,7 +106,7 @@ def test_an_image_becomes_a_stored_view_and_its_announcement(store: RecordingSto
     assert event.view_sha256 == digest(store.objects[event.view_key])
     assert store.content_types[event.view_key] == "image/png"
     expected = standardise(DV, "DV", LIMITS)
-    assert np.array_equal(decode_view(store.objects[event.view_key]), expected.pixels)
+    assert np.array_equal(stored_pixels(store.objects[event.view_key]), expected.pixels)
     assert (event.scores, event.flags) == (expected.scores, expected.flags)
     assert (event.image_sha256, event.original_key) == (digest(DV), original_key(digest(DV)))
     assert store.objects[event.original_key] == DV

@@ -68,30 +68,29 @@ class Push:
     def submissions(self, media: Path | None) -> None:
         """Store the observations of submissions to the DCC and push their images, which are below `media`."""
         report, parallel = self._report, self._options.parallel
-        with media_lookup(media, parallel) as lookup:
-            batch = read_batch(self._paths, lookup)
-            for one in batch.skipped:
-                report.skipped(one)
-            for remark in batch.remarks:
-                report.remark(remark)
-            receipts = SubmissionReceipts(batch.submissions)
-            if self._options.dry_run or not batch.submissions:
-                for image in batch.images:
-                    report.planned(image)
-                    receipts.record(image)
+        batch = read_batch(self._paths, media_lookup(media, parallel))
+        for one in batch.skipped:
+            report.skipped(one)
+        for remark in batch.remarks:
+            report.remark(remark)
+        receipts = SubmissionReceipts(batch.submissions)
+        if self._options.dry_run or not batch.submissions:
+            for image in batch.images:
+                report.planned(image)
+                receipts.record(image)
+            report.receipts(receipts.receipts())
+            report.summary(len(batch.images))
+            return
+        with self._connected() as (connection, follower):
+            try:
+                for stored in store_submissions(batch, connection.store):
+                    report.stored(stored)
+                results = connection.uploader.push(batch.images, parallel)
+                report.follow(receipts.recording(results), len(batch.images))
+            finally:
                 report.receipts(receipts.receipts())
                 report.summary(len(batch.images))
-                return
-            with self._connected() as (connection, follower):
-                try:
-                    for stored in store_submissions(batch, connection.store):
-                        report.stored(stored)
-                    results = connection.uploader.push(batch.images, parallel)
-                    report.follow(receipts.recording(results), len(batch.images))
-                finally:
-                    report.receipts(receipts.receipts())
-                    report.summary(len(batch.images))
-                self._wait(follower)
+            self._wait(follower)
 
     def write_manifest(self, target: Path, given: PushDefaults) -> None:
         """Push nothing; write a manifest with one row per image file."""

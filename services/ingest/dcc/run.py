@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,12 +38,11 @@ class StoredSubmission:
     new: bool
 
 
-@contextmanager
-def media_lookup(folder: Path | None, parallel: int) -> Iterator[MediaLookup]:
+def media_lookup(folder: Path | None, parallel: int) -> MediaLookup:
     """Look images up below `folder`, or below each submission's own; fetch others, `parallel` at a time."""
     settings = load(IntakeSettings)
     fetcher = Fetcher(ObjectStore(settings, connections=parallel), settings, load(Limits).most_bytes)
-    yield MediaLookup(folder, fetcher.fetch)
+    return MediaLookup(folder, fetcher.fetch)
 
 
 def read_batch(paths: Iterable[Path], lookup: MediaLookup) -> SubmissionBatch:
