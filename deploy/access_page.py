@@ -44,7 +44,8 @@ def _other(rights: Iterable[AccessRight]) -> str:
 
 
 def _names(rights: Iterable[AccessRight]) -> str:
-    return ", ".join(sorted(f"`{right.name}{'*' if right.prefixed else ''}`" for right in rights))
+    names = sorted(right.name + ("*" if right.prefixed else "") for right in rights)
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _objects() -> str:
