@@ -91,8 +91,13 @@ def test_every_valid_event_reads_back(ledger: Ledger, reader: Connection, events
     assert ledger.write(records(events)) == [None] * len(events)
 
     kept = [kept for specimen in {event.key for event in events} for kept in _everything(reader, specimen)]
-    assert {_identity(event): event for event in kept} == {_identity(event): event for event in events}
+    assert {_identity(event): event for event in kept} == {_identity(event): _shown(event) for event in events}
     assert len(kept) == len(events)
+
+
+def _shown(event: Event) -> Event:
+    """What the ledger keeps of an event: the query of a URI may hold credentials."""
+    return event.model_copy(update={"image_uri": event.shown_uri}) if isinstance(event, ImageEvent) else event
 
 
 _few = st.tuples(st.sampled_from("ab"), st.integers(2, 4), st.integers(1, 2), st.integers(1, 2), st.integers(0, 2))
@@ -195,7 +200,7 @@ def test_a_row_that_postgresql_cannot_store_affects_no_other(ledger: Ledger, rea
         call("a", activation=2**40),
         view("b", preprocessing_version="v" * 65),
         rejection("c", source_offset=2**70),
-        image("d", acquired_at="0001-01-01T00:00:00+14:00"),
+        view("d", preprocessing_generation=2**40),
         rejection("e", 1, original="no base64"),
         call("f"),
     ]

@@ -44,7 +44,7 @@ def test_a_specimen_counts_once_by_its_newest_call_in_any_order(ledger: Ledger, 
 
 
 def test_candidates_are_listed_with_their_times_the_last_one_first(ledger: Ledger, reader: Connection) -> None:
-    seconds = [shadow_call(str(number), seconds=number / 100) for number in range(101)]
+    seconds = [shadow_call(str(1 + number), seconds=number / 100) for number in range(101)]
     later = shadow_call("1", candidate=5, produced_at=minutes(9), differs=())
     ledger.write(records([*seconds, later]))
     newest, other = shadow_summaries(reader)
