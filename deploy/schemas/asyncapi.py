@@ -94,7 +94,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
 def _configured(setting: str, value: str) -> Any:
     if setting == "cleanup.policy":
         return value.split(",")
-    return int(value) if value.isdecimal() else value
+    return int(value) if value.removeprefix("-").isdecimal() else value
 
 
 def _operation_name(channel: Channel) -> str:
