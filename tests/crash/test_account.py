@@ -33,6 +33,8 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(1200)]
 SPECIMENS = 12
 TOPICS = [IMAGES.name]
 QUIET = {
+    "xray_decoders_lost",
+    "xray_records_parked",
     "xray_retries",
     "xray_server_errors",
     "xray_records_rejected",
