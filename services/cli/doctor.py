@@ -10,7 +10,7 @@ import typer
 from services.cli.output import JsonOption, Sheet, console, print_json
 
 if TYPE_CHECKING:
-    from services.operations.doctor import Finding
+    from services.operations.doctor import MachineProblem
 
 app = typer.Typer(add_completion=False)
 
@@ -53,7 +53,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _findings(target: CheckTarget) -> list[Finding]:
+def _findings(target: CheckTarget) -> list[MachineProblem]:
     import os
 
     from dotenv import dotenv_values

@@ -87,7 +87,7 @@ class Progress:
 
     def assigned(self) -> list[Any]:
         """Return the partitions of the source topics that this worker holds."""
-        return [where for where in self._app.consumer.assignment() if where.topic in MONITOR.events]
+        return [where for where in self._app.consumer.assignment() if where.topic in MONITOR.inputs_by_name]
 
 
 log = structlog.get_logger()
@@ -133,7 +133,11 @@ class Monitor:
 
     def _register(self, table: Any) -> None:
         source = self.app.topic(
-            *MONITOR.events, key_serializer="raw", value_serializer="raw", allow_empty=True, partitions=table.partitions
+            *MONITOR.inputs_by_name,
+            key_serializer="raw",
+            value_serializer="raw",
+            allow_empty=True,
+            partitions=table.partitions,
         )
 
         async def count(stream: Any) -> None:

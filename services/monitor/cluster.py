@@ -38,7 +38,7 @@ def prepare(settings: MonitorSettings) -> Cluster:
         missing = sorted(MONITOR.required - existing)
         if missing:
             raise missing_topics(*missing)
-        read = list(MONITOR.events)
+        read = list(MONITOR.inputs_by_name)
         described = [*read, changelog] if changelog in existing else read
         counts = {one["name"]: len(one["partitions"]) for one in admin.describe_topics(described)}
         if len(set(counts.values())) > 1:

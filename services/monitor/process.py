@@ -81,7 +81,7 @@ def run_monitor(settings: MonitorSettings) -> int:
             metrics.started(MONITOR.name, lambda: state.not_ready() is None)
             log.info("started", http_port=port, pid=os.getpid())
             state.monitor = Monitor(settings, _prepared(settings, state))
-            with lag_exported(settings, MONITOR.name, list(MONITOR.events)):
+            with lag_exported(settings, MONITOR.name, list(MONITOR.inputs_by_name)):
                 code = _work(state.monitor.app)
     except Fatal as fatal:
         log.critical("stopped", why=str(fatal))

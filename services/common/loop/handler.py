@@ -35,17 +35,13 @@ class ServiceTopics(Generic[E]):
     observed: tuple[Topic, ...] = ()
 
     @cached_property
-    def events(self) -> Mapping[str, type[E]]:
-        """The main event of each input by the topic's name."""
-        return {topic.name: cast("type[E]", topic.event) for topic in self.inputs}
-
-    @cached_property
-    def _inputs(self) -> Mapping[str, Topic]:
+    def inputs_by_name(self) -> Mapping[str, Topic]:
+        """The inputs by their names, in their order."""
         return {topic.name: topic for topic in self.inputs}
 
     def parse(self, topic: str, value: bytes | None) -> E:
         """Parse one value of an input; raises Rejected as `parse_event` does."""
-        return cast(E, self._inputs[topic].parse(value))
+        return cast(E, self.inputs_by_name[topic].parse(value))
 
     @property
     def retries(self) -> tuple[Topic, ...]:
