@@ -22,6 +22,9 @@ PARKED: Final = Counter(
     "`decoder`.",
     ["stage", "source"],
 )
+LAST_PARKED: Final = Gauge(
+    "xray_last_parked_timestamp_seconds", "When an image of this centre was last set aside.", ["stage", "centre"]
+)
 DELAY: Final = Histogram(
     "xray_record_delay_seconds",
     "From a record's timestamp to the commit of its offset; without the records of retry topics, which have to wait.",
