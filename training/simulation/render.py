@@ -30,6 +30,7 @@ from training.simulation.imaging.radiograph import (
     draw_technique,
 )
 from training.simulation.imaging.rays import Grid, Picture
+from training.simulation.landmarks import Landmarks
 from training.simulation.solids import Points
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
@@ -175,7 +176,15 @@ def _expose(
         trouble=technique.trouble,
         mouse=mouse,
         grid=grid,
+        landmarks=_landmarks(mouse, grid, zoom[:2], technique).within(field.left, field.top, field.right, field.bottom),
     )
+
+
+def _landmarks(mouse: Mouse, grid: Grid, zoom: Points, technique: Technique) -> Landmarks:
+    """Landmarks in the picture's pixels; `zoom` (2,) is picture pixels per grid pixel (down, right)."""
+    if technique.trouble in (BLANK, TWO_ANIMALS):
+        return Landmarks.none()
+    return Landmarks.at(grid.project(mouse.landmarks)[:, :2] * zoom[::-1] - 0.5)
 
 
 def _folds(grid: Grid, rng: np.random.Generator) -> Picture:
