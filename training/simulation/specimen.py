@@ -82,7 +82,10 @@ STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSpecimen:
-    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`."""
+    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`.
+
+    `spread` multiplies the variation of normal measurements in its population.
+    """
 
     seed: int
     biological_sample_id: str
@@ -91,6 +94,7 @@ class SimulatedSpecimen:
     strain: str
     findings: tuple[Finding, ...]
     population: Population = "plain"
+    spread: float = 1.0
 
     @property
     def abnormal_parameter_ids(self) -> tuple[str, ...]:
@@ -119,7 +123,7 @@ class SimulatedSpecimen:
 
     def plan(self) -> BodyPlan:
         """The measurements of this mouse, including its abnormalities."""
-        plan = _normal(self.seed, self.sex)
+        plan = _normal(self.seed, self.sex, self.population, self.spread)
         for finding in self.findings:
             apply(plan, finding.kind, finding.severity, self.seed)
         return plan
@@ -146,7 +150,7 @@ def make_specimen(
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
     if kinds is None:
         kinds = _draw_kinds(rng, prevalence) if is_abnormal else {}
-    plan = _normal(seed, sex)
+    plan = _normal(seed, sex, population)
     return SimulatedSpecimen(
         seed=seed,
         biological_sample_id=str(100_000 + seed),
@@ -171,5 +175,5 @@ def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, f
     return {kind: round(float(rng.uniform(*prevalence.severity)), 3) for kind in kinds}
 
 
-def _normal(seed: int, sex: str) -> BodyPlan:
-    return normal_plan(np.random.default_rng((seed, 2)), sex)
+def _normal(seed: int, sex: str, population: Population, spread: float = 1.0) -> BodyPlan:
+    return normal_plan(np.random.default_rng((seed, 2)), sex, spread)
