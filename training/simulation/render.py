@@ -75,8 +75,8 @@ def render(
         mirrored=mirrored,
         head_angle=head_angle,
     )
-    pose = draw_pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
-    mouse = build_mouse(specimen.plan(), pose, specimen.seed)
+    pose = specimen.pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
+    mouse = specimen.mouse(pose)
     axes = picture_axes(mouse, pose.view == LAT, technique.head_angle, technique.mirrored, pose.roll)
     technique, middle = _framed(mouse, axes, view, technique, rng)
     grid = _grid(axes, middle, technique, view)
