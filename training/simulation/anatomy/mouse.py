@@ -24,7 +24,8 @@ class Mouse:
     """One posed mouse: its bones with their part numbers, soft tissue with group numbers, and organs.
 
     `nose` and `rump` (3,) are the points that give the head's direction. `landmarks` are world points [n, 3] as from
-    `training.simulation.landmarks.world_landmarks`. `triangles` are bones that are meshes (`training.simulation.skeleton`).
+    `training.simulation.landmarks.world_landmarks`. `triangles` are bones as meshes
+    (`training.simulation.skeleton`).
     """
 
     tubes: Tubes
