@@ -59,10 +59,10 @@ def simulate(index: int, recipe: Recipe) -> tuple[StoredSpecimen, SpecimenArrays
     """Make specimen `index` of a recipe and its pictures.
 
     The pictures are None if intake rejected all images of a view, and for a specimen that is abnormal only outside the
-    thirteen labels, which is never used for training.
+    thirteen labels, which is never used for training, unless the recipe keeps such specimens.
     """
     specimen = recipe.specimen(index)
-    if specimen.abnormal_elsewhere:
+    if specimen.abnormal_elsewhere and not recipe.keeps_elsewhere:
         return _entry(index, specimen), None
     random = np.random.default_rng((specimen.seed, 8))
     views = [

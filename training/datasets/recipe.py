@@ -5,7 +5,7 @@ The 70/20/10 split by specimen (paper section 4, "Protocol") uses a hash, so add
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
@@ -40,6 +40,9 @@ class Recipe:
     one finding. They serve for training and as a harder test. With `unseen` the mice come from the centres that are in
     no training set, for testing only.
     """
+
+    keeps_elsewhere: ClassVar[bool] = False
+    """Whether specimens that are abnormal only outside the thirteen labels get pictures."""
 
     specimens: int
     first_seed: int

@@ -76,8 +76,8 @@ def render(
         mirrored=mirrored,
         head_angle=head_angle,
     )
-    pose = draw_pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
-    mouse = build_mouse(specimen.plan(), pose, specimen.seed)
+    pose = specimen.pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
+    mouse = specimen.mouse(pose)
     return expose(specimen, mouse, view, technique, roll=pose.roll if roll is None else roll, rng=rng)
 
 
