@@ -53,12 +53,13 @@ def render(
     side: int | None = None,
     mirrored: bool | None = None,
     head_angle: float | None = None,
+    roll: float | None = None,
 ) -> Radiograph:
     """One exposure of a specimen; the same arguments give the same bytes.
 
     `view` is one of VIEWS. `seed` draws posture and exposure in the style of the specimen's centre (or `style`).
-    `trouble` is one of TROUBLES. `side` sets the longer side in pixels. `mirrored` and `head_angle` (degrees) override
-    the drawn values. Raises Rejected `unknown_view` or `unknown_trouble`.
+    `trouble` is one of TROUBLES. `side` sets the longer side in pixels. `mirrored`, `head_angle` and `roll` (degrees)
+    override the drawn values. Raises Rejected `unknown_view` or `unknown_trouble`.
     """
     if view not in VIEWS:
         raise Rejected("unknown_view", f"view {view!r} is not one of {', '.join(VIEWS)}", view=view)
@@ -75,6 +76,7 @@ def render(
         head_angle=head_angle,
     )
     pose = draw_pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
+    pose = pose if roll is None else replace(pose, roll=roll)
     mouse = build_mouse(specimen.plan(), pose, specimen.seed)
     axes = picture_axes(mouse, pose.view == LAT, technique.head_angle, technique.mirrored, pose.roll)
     technique, middle = _framed(mouse, axes, view, technique, rng)
