@@ -30,6 +30,7 @@ from training.simulation.imaging.radiograph import (
     draw_technique,
 )
 from training.simulation.imaging.rays import Grid, Picture
+from training.simulation.landmarks import Landmarks
 from training.simulation.solids import Points
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
@@ -75,9 +76,9 @@ def render(
         mirrored=mirrored,
         head_angle=head_angle,
     )
-    pose = draw_pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
+    pose = specimen.pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
     pose = pose if roll is None else replace(pose, roll=roll)
-    mouse = build_mouse(specimen.plan(), pose, specimen.seed)
+    mouse = specimen.mouse(pose)
     axes = picture_axes(mouse, pose.view == LAT, technique.head_angle, technique.mirrored, pose.roll)
     technique, middle = _framed(mouse, axes, view, technique, rng)
     grid = _grid(axes, middle, technique, view)
@@ -177,7 +178,15 @@ def _expose(
         trouble=technique.trouble,
         mouse=mouse,
         grid=grid,
+        landmarks=_landmarks(mouse, grid, zoom[:2], technique).within(field.left, field.top, field.right, field.bottom),
     )
+
+
+def _landmarks(mouse: Mouse, grid: Grid, zoom: Points, technique: Technique) -> Landmarks:
+    """Landmarks in the picture's pixels; `zoom` (2,) is picture pixels per grid pixel (down, right)."""
+    if technique.trouble in (BLANK, TWO_ANIMALS):
+        return Landmarks.none()
+    return Landmarks.at(grid.project(mouse.landmarks)[:, :2] * zoom[::-1] - 0.5)
 
 
 def _folds(grid: Grid, rng: np.random.Generator) -> Picture:

@@ -17,7 +17,9 @@ from training.simulation.abnormalities.catalogue import GROUP, WEIGHTS, apply, c
 from training.simulation.abnormalities.finding import Finding, parameter_id
 from training.simulation.abnormalities.ribcage import COUNT as RIBS
 from training.simulation.abnormalities.spine import COUNT as VERTEBRAE
+from training.simulation.anatomy.mouse import Mouse, build_mouse
 from training.simulation.anatomy.plan import BodyPlan, normal_plan
+from training.simulation.anatomy.pose import Pose, draw_pose
 from training.simulation.centres import CENTRES
 
 
@@ -119,6 +121,14 @@ class SimulatedSpecimen:
             apply(plan, finding.kind, finding.severity, self.seed)
         return plan
 
+    def pose(self, view: str, rng: np.random.Generator) -> Pose:
+        """Draw a posture for a picture; `view` is DV or LAT."""
+        return draw_pose(view, rng)
+
+    def mouse(self, pose: Pose) -> Mouse:
+        """This mouse in a posture."""
+        return build_mouse(self.plan(), pose, self.seed)
+
 
 def make_specimen(
     seed: int,
@@ -139,7 +149,7 @@ def make_specimen(
     strain, drawn_centre = str(rng.choice(STRAINS)), str(rng.choice(centres))
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
     if kinds is None:
-        kinds = _draw_kinds(rng, prevalence) if is_abnormal else {}
+        kinds = draw_kinds(rng, prevalence) if is_abnormal else {}
     plan = _normal(seed, sex)
     return SimulatedSpecimen(
         seed=seed,
@@ -147,17 +157,18 @@ def make_specimen(
         centre=centre or drawn_centre,
         sex=sex,
         strain=strain,
-        findings=_judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
+        findings=judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
     )
 
 
-def _judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
+def judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
     """The findings without counts that are normal in the end (one rib too many and one too few)."""
     normal = normal_counts(plan)
     return tuple(replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal)) for f in findings)
 
 
-def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:
+def draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:
+    """Draw the findings of an abnormal specimen: severity by kind."""
     chances = np.array(prevalence.findings)
     count = 1 + int(rng.choice(len(chances), p=chances / chances.sum()))
     kinds = choose_kinds(count, rng, prevalence.weights)

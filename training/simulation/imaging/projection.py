@@ -12,6 +12,7 @@ from training.simulation.anatomy.mouse import Mouse
 from training.simulation.anatomy.soft_tissue import GROUPS
 from training.simulation.imaging.radiograph import Box
 from training.simulation.imaging.rays import Cover, Grid, Picture, add_up, cover_ellipsoids, cover_tubes, greatest
+from training.simulation.imaging.triangles import sum_triangles
 from training.simulation.solids import Points
 
 _LEAST_MM: Final = 0.02
@@ -31,6 +32,9 @@ def bone_map(mouse: Mouse, grid: Grid, groups: Sequence[Collection[str]]) -> NDA
     for row, names in zip(member, groups, strict=True):
         row[[mouse.parts[name] for name in names if name in mouse.parts]] = True
     totals = [sum(_of_parts(cover, chosen[part], grid) for cover, part in covers) for chosen in member]
+    if len(mouse.triangles.faces):
+        meshes = sum_triangles(mouse.triangles, grid, np.ascontiguousarray(member[:, mouse.triangles.part].T))
+        totals = [total + mesh for total, mesh in zip(totals, meshes, strict=True)]
     return np.stack([np.asarray(total) > _LEAST_MM for total in totals])
 
 
@@ -81,9 +85,10 @@ def extent(mouse: Mouse, axes: Points, parts: tuple[str, ...] = ()) -> Points:
     tubes = mouse.tubes
     if parts:
         chosen = np.isin(tubes.part, [mouse.parts[name] for name in parts])
-        points = np.concatenate((tubes.start[chosen], tubes.end[chosen]))
+        meshes = mouse.triangles.of_parts([mouse.parts[name] for name in parts])
+        points = np.concatenate((tubes.start[chosen], tubes.end[chosen], meshes))
     else:
-        points = np.concatenate((tubes.start, tubes.end))
+        points = np.concatenate((tubes.start, tubes.end, mouse.triangles.vertices))
     flat = points @ axes[:, :2]
     low, high = flat.min(axis=0), flat.max(axis=0)
     if not parts:  # the snout consists of ellipsoids only, and must not be cut off
@@ -96,6 +101,8 @@ def extent(mouse: Mouse, axes: Points, parts: tuple[str, ...] = ()) -> Points:
 def thicknesses(mouse: Mouse, grid: Grid, altered: tuple[str, ...]) -> Thickness:
     """Project all solids of one mouse."""
     bone = add_up([cover_tubes(mouse.tubes, grid), cover_ellipsoids(mouse.ellipsoids, grid)], grid)
+    if len(mouse.triangles.faces):
+        bone += sum_triangles(mouse.triangles, grid)[0].astype(np.float32)
     return Thickness(_soft(mouse, grid), bone, _boxes(mouse, grid, altered))
 
 
@@ -120,7 +127,14 @@ def _boxes(mouse: Mouse, grid: Grid, parts: tuple[str, ...]) -> dict[str, Box]:
             continue
         number = mouse.parts[name]
         of_tubes, of_ellipsoids = tubes.part == number, ellipsoids.part == number
-        points = np.concatenate((tubes.start[of_tubes], tubes.end[of_tubes], ellipsoids.centre[of_ellipsoids]))
+        points = np.concatenate(
+            (
+                tubes.start[of_tubes],
+                tubes.end[of_tubes],
+                ellipsoids.centre[of_ellipsoids],
+                mouse.triangles.of_parts([number]),
+            )
+        )
         flat = grid.project(points)[:, :2]
         margin = 0.5 / grid.step
         left, top = np.clip(flat.min(axis=0) - margin, 0, (grid.width, grid.height)).astype(int).tolist()
