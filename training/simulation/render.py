@@ -59,8 +59,8 @@ def render(
     """One exposure of a specimen; the same arguments give the same bytes.
 
     `view` is one of VIEWS. `seed` draws posture and exposure in the style of the specimen's centre (or `style`).
-    `trouble` is one of TROUBLES. `side` sets the longer side in pixels. `mirrored`, `head_angle`
-    and `roll` (degrees) override the drawn values. Raises Rejected `unknown_view` or `unknown_trouble`.
+    `trouble` is one of TROUBLES. `side` sets the longer side in pixels. `mirrored`, `head_angle` and `roll` (degrees)
+    override the drawn values. Raises Rejected `unknown_view` or `unknown_trouble`.
     """
     if view not in VIEWS:
         raise Rejected("unknown_view", f"view {view!r} is not one of {', '.join(VIEWS)}", view=view)
