@@ -7,7 +7,7 @@ digits are compared with the normal range at the end, because two findings may c
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -73,6 +73,10 @@ def normal_counts(plan: BodyPlan) -> set[str]:
     return {identifier for identifier, count in counts(plan).items() if ANATOMICAL[identifier].holds(count)}
 
 
+Population = Literal["plain", "wide"]
+"""`plain` lies straight and varies little: the committed weights learned it. `wide` varies as real mice and their
+pictures do (docs/phantom.md)."""
+
 STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
 
 
@@ -86,6 +90,7 @@ class SimulatedSpecimen:
     sex: str
     strain: str
     findings: tuple[Finding, ...]
+    population: Population = "plain"
 
     @property
     def abnormal_parameter_ids(self) -> tuple[str, ...]:
@@ -128,6 +133,7 @@ def make_specimen(
     kinds: Mapping[str, float] | None = None,
     prevalence: Prevalence = BALANCED,
     centres: Sequence[str] = CENTRES,
+    population: Population = "plain",
 ) -> SimulatedSpecimen:
     """The specimen of a seed (0 or greater): the same arguments always give the same mouse.
 
@@ -148,6 +154,7 @@ def make_specimen(
         sex=sex,
         strain=strain,
         findings=_judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
+        population=population,
     )
 
 

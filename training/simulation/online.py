@@ -1,0 +1,134 @@
+"""Specimens drawn while a model trains: no picture is stored.
+
+Each passes through the serving code: its pictures are standardised as intake does and fused as the fuser does. Only
+writing and reading image files is left out.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.errors import Rejected
+from services.common.events.base import View
+from services.common.preprocessing import VIEW_SIDE
+from services.fuser.fuse import fuse
+from services.intake.raster import Grey, Raster, spread
+from services.intake.settings import Limits
+from services.intake.standardise import StandardView, standardise_raster
+from training.datasets.bone_truth import bone_truth, view_to_picture
+from training.simulation.files import decoded
+from training.simulation.imaging.radiograph import Radiograph
+from training.simulation.landmarks import Landmarks
+from training.simulation.render import render
+from training.simulation.specimen import Population, SimulatedSpecimen, make_specimen
+
+_Image = NDArray[np.uint8]
+
+PICTURE_SIDE: Final = 560
+"""Longer side of the pictures in pixels for tensors of 224: the animal then covers about 400 of them."""
+_VIEWS: Final[tuple[View, View]] = ("DV", "LAT")
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineSample:
+    """One simulated specimen as a model sees it, with its truth.
+
+    `tensor` is uint8 [side, side, 3] as from the fuser; `labels` uint8 [14] in the order of `LABEL_ORDER`;
+    `observations` the parameter stable ids that are abnormal; `landmarks_dv` and `landmarks_lat` are in the tensor's
+    pixels; `bones` uint8 [2, channels, 56, 56] is the bone truth (`training.datasets.bone_truth`).
+    """
+
+    specimen: SimulatedSpecimen
+    tensor: _Image
+    labels: NDArray[np.uint8]
+    observations: tuple[str, ...]
+    landmarks_dv: Landmarks
+    landmarks_lat: Landmarks
+    bones: _Image
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineView:
+    """One picture in its standard view, with the landmarks in the view's 448 pixels."""
+
+    standard: StandardView
+    landmarks: Landmarks
+    bones: _Image
+
+
+def draw(
+    seed: int, population: Population = "plain", side: int = 224, refused: Counter[str] | None = None
+) -> OnlineSample | None:
+    """Draw the specimen of a seed and its tensor of `side` pixels; the same arguments give the same sample.
+
+    None if intake refuses one of its pictures; the reason code is then counted in `refused`.
+    """
+    return sample_of(make_specimen(seed, population=population), side, refused)
+
+
+def sample_of(
+    specimen: SimulatedSpecimen, side: int = 224, refused: Counter[str] | None = None, exposure: int = 1
+) -> OnlineSample | None:
+    """One exposure of a given specimen, as `draw`."""
+    picture_side = round(PICTURE_SIDE * max(side, 224) / 224)
+    pictures = [render(specimen, view, exposure, side=picture_side) for view in _VIEWS]
+    return sample_of_pictures(specimen, pictures[0], pictures[1], side, refused, exposure=exposure)
+
+
+def sample_of_pictures(
+    specimen: SimulatedSpecimen,
+    dorsoventral: Radiograph,
+    lateral: Radiograph,
+    side: int,
+    refused: Counter[str] | None = None,
+    *,
+    exposure: int = 1,
+) -> OnlineSample | None:
+    """The sample of two given radiographs, as `draw`."""
+    try:
+        views = [
+            view_of(radiograph, decoded(radiograph, seed=exposure), declared, specimen)
+            for radiograph, declared in zip((dorsoventral, lateral), _VIEWS, strict=True)
+        ]
+    except Rejected as rejection:
+        if refused is not None:
+            refused[rejection.reason] += 1
+        return None
+    landmarks = [view.landmarks.warped(_to_tensor(side)) for view in views]
+    return OnlineSample(
+        specimen=specimen,
+        tensor=fuse([views[0].standard.pixels], [views[1].standard.pixels], side),
+        labels=np.array((specimen.level1, *specimen.call), dtype=np.uint8),
+        observations=specimen.abnormal_parameter_ids,
+        landmarks_dv=landmarks[0],
+        landmarks_lat=landmarks[1],
+        bones=np.stack([view.bones for view in views]),
+    )
+
+
+def view_of(
+    radiograph: Radiograph, pixels: NDArray[np.uint8], declared: View, specimen: SimulatedSpecimen
+) -> OnlineView:
+    """Standardise decoded pixels (uint8 or uint16) as intake does; raises Rejected, also `other_view`."""
+    raster = Raster(pixels, spread(pixels, pixels.dtype.itemsize * 8))
+    standard = standardise_raster(raster, declared, _limits())
+    if standard.view != declared:
+        raise Rejected("other_view", f"declared {declared}, but intake recognises {standard.view}")
+    to_picture = np.vstack((view_to_picture(standard.provenance, VIEW_SIDE), (0.0, 0.0, 1.0)))
+    landmarks = radiograph.landmarks.warped(np.linalg.inv(to_picture)[:2])
+    return OnlineView(standard, landmarks, bone_truth(radiograph, specimen, standard.provenance))
+
+
+def _to_tensor(side: int) -> NDArray[np.float64]:
+    """Affine [2, 3] from pixels of a view to pixels of a tensor, whose pixels are the mean of several."""
+    factor = side / VIEW_SIDE
+    return np.array([[factor, 0.0, 0.5 * factor - 0.5], [0.0, factor, 0.5 * factor - 0.5]])
+
+
+@cache
+def _limits() -> Limits:
+    return Limits()
