@@ -16,7 +16,7 @@ from services.common.errors import Rejected
 from services.common.events.base import View
 from services.common.preprocessing import VIEW_SIDE
 from services.fuser.fuse import fuse
-from services.intake.raster import Raster, spread
+from services.intake.raster import Grey, Raster, spread
 from services.intake.settings import Limits
 from services.intake.standardise import standardise_raster
 from training.datasets.bone_truth import bone_truth, view_to_picture
