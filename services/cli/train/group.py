@@ -17,6 +17,11 @@ _COMMANDS: Final = {
         "Make a dataset from calls, labels and reviews, for training and evaluation.",
         "Data",
     ),
+    "foreign": LazyCommand(
+        "services.cli.train.foreign:app",
+        "Make a test set of simulated mice with the bones of another skeleton.",
+        "Data",
+    ),
     "models": LazyCommand(
         "services.cli.train.models:app",
         "Make the training set, train both models, write Triton's repository.",
