@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
-from training.simulation.specimen import BALANCED, RECORD, SimulatedSpecimen, make_specimen
+from training.simulation.specimen import BALANCED, RECORD, Population, SimulatedSpecimen, make_specimen
 
 Part = Literal["train", "validation", "test", "balanced"]
 """`balanced` is a second test part, harder than `test`: see `Recipe`."""
@@ -21,10 +21,19 @@ _VALIDATION_END: Final = 900
 
 def part_of(specimen: str) -> Part:
     """Return the part that a specimen belongs to, from its id alone."""
-    bucket = int.from_bytes(hashlib.sha256(specimen.encode()).digest()[:8], "big") % _BUCKETS
+    bucket = _bucket(specimen)
     if bucket < _TRAIN_END:
         return "train"
     return "validation" if bucket < _VALIDATION_END else "test"
+
+
+def held_out_part(specimen: str) -> Part:
+    """Return the part of a specimen in a set without training part: validation or test, from its id alone."""
+    return "validation" if _bucket(specimen) < _BUCKETS // 2 else "test"
+
+
+def _bucket(specimen: str) -> int:
+    return int.from_bytes(hashlib.sha256(specimen.encode()).digest()[:8], "big") % _BUCKETS
 
 
 PICTURE_SIDE: Final = 900
@@ -38,7 +47,8 @@ class Recipe:
     Findings occur together as in the public record (`RECORD` of `training.simulation.specimen`). The last `balanced`
     specimens use `BALANCED` instead: kinds are drawn by the weights of the catalogue, and most abnormal mice have only
     one finding. They serve for training and as a harder test. With `unseen` the mice come from the centres that are in
-    no training set, for testing only.
+    no training set, for testing only. A set that is `held_out` has no training part: half of it is for validation, half
+    for test, and its balanced specimens are all for test. `population` is that of `training.simulation.specimen`.
     """
 
     specimens: int
@@ -48,6 +58,8 @@ class Recipe:
     preprocessing_version: str = VERSION
     unseen: bool = False
     balanced: int = 0
+    population: Population = "plain"
+    held_out: bool = False
 
     def is_balanced(self, index: int) -> bool:
         """Whether specimen `index` is one of the last `balanced`."""
@@ -59,6 +71,7 @@ class Recipe:
             self.first_seed + index,
             prevalence=BALANCED if self.is_balanced(index) else RECORD,
             centres=UNSEEN_CENTRES if self.unseen else CENTRES,
+            population=self.population,
         )
 
     def part(self, index: int, specimen: str) -> Part:
@@ -67,6 +80,8 @@ class Recipe:
         The part follows from the hash of the id. No balanced specimen is used for validation, because the prevalence
         there calibrates the models.
         """
+        if self.held_out:
+            return "balanced" if self.is_balanced(index) else held_out_part(specimen)
         part = part_of(specimen)
         if not self.is_balanced(index):
             return part

@@ -38,6 +38,11 @@ _COMMANDS: Final = {
     "export": LazyCommand(
         "services.cli.train.models:export", "Write the model repository for another target.", "Models"
     ),
+    "landmarks": LazyCommand(
+        "services.cli.train.models:landmarks",
+        "Compare the vertebrae that the models find with annotated ones.",
+        "Models",
+    ),
     "refresh": LazyCommand(
         "services.cli.train.refresh:app",
         "Train the serving models further; promote only models proven no worse.",
