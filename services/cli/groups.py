@@ -72,6 +72,7 @@ COMMANDS: Final = {
         "services.cli.demo.command:app", "Send simulated mice through the whole system.", _TRY, _WITH_STACK
     ),
     "bench": LazyCommand("services.cli.bench:app", "Measure the pipeline against a bare loop.", _TRY, _WITH_STACK),
+    "soak": LazyCommand("services.cli.soak:app", "Watch memory and disk under many specimens.", _TRY, _WITH_STACK),
 }
 
 

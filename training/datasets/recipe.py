@@ -5,7 +5,7 @@ The 70/20/10 split by specimen (paper section 4, "Protocol") uses a hash, so add
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
@@ -50,6 +50,9 @@ class Recipe:
     no training set, for testing only. A set that is `held_out` has no training part: half of it is for validation, half
     for test, and its balanced specimens are all for test. `population` is that of `training.simulation.specimen`.
     """
+
+    keeps_elsewhere: ClassVar[bool] = False
+    """Whether specimens that are abnormal only outside the thirteen labels get pictures."""
 
     specimens: int
     first_seed: int

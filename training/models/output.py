@@ -75,16 +75,23 @@ def _platt(logits: Tensor, truth: Tensor) -> tuple[float, float]:
 
 
 class ServedBackbone(nn.Module):
-    """uint8 [n, side, side, 3] to the probabilities of the three levels; it normalises the images itself."""
+    """uint8 [n, side, side, 3] to the probabilities of the three levels; it normalises the images itself.
+
+    `outputs` are the names of its outputs, in their order.
+    """
 
     def __init__(self, backbone: nn.Module, calibration: Calibration) -> None:
         super().__init__()
         self.backbone = backbone
         self.calibration = calibration
+        self.outputs: tuple[str, ...] = HeadOutputs._fields
 
     def forward(self, image: Tensor) -> HeadOutputs:
         """Compute the probabilities."""
-        output: Output = self.backbone(unit_range(image))
+        return self.probabilities(self.backbone(unit_range(image)))
+
+    def probabilities(self, output: "Output") -> HeadOutputs:
+        """Compute the probabilities from the backbone's output."""
         return coherent_probabilities(self.calibration(output.logits))
 
 
@@ -118,9 +125,9 @@ class Output(NamedTuple):
     [n, 2, channels, cells, cells] of the positions of bones and altered bones in both views, in the order of
     `training.datasets.bone_truth.CHANNELS`. `trunk` holds the same for the trunk's window.
 
-    The others come from multiview backbones only: `features` [n, features] before standardisation; `landmarks` of the
-    whole views and of the windows; `counts` [n, 6] (`training.models.multiview.landmarks.COUNTS`); `signals` [n, k],
-    how unfamiliar the specimen is (window invalidity in [0, 1], reconstruction error); and `attention`
+    `features` [n, features] are the input of `standardise`. The others come from multiview backbones only: `landmarks`
+    of the whole views and of the windows; `counts` [n, 6] (`training.models.multiview.landmarks.COUNTS`); `signals`
+    [n, k], how unfamiliar the specimen is (window invalidity in [0, 1], reconstruction error); and `attention`
     [n, heads, 14, cells] of the label queries to the cells of both whole views, then of both windows.
     """
 

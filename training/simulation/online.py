@@ -18,7 +18,7 @@ from services.common.preprocessing import VIEW_SIDE
 from services.fuser.fuse import fuse
 from services.intake.raster import Grey, Raster, spread
 from services.intake.settings import Limits
-from services.intake.standardise import StandardView, standardise_raster
+from services.intake.standardise import standardise_raster
 from training.datasets.bone_truth import bone_truth, view_to_picture
 from training.simulation.files import decoded
 from training.simulation.imaging.radiograph import Radiograph
@@ -53,11 +53,15 @@ class OnlineSample:
 
 @dataclass(frozen=True, slots=True)
 class OnlineView:
-    """One picture in its standard view, with the landmarks in the view's 448 pixels."""
+    """One standard view uint8 [448, 448], its landmarks in the view's pixels, and its bone truth."""
 
-    standard: StandardView
+    pixels: _Image
     landmarks: Landmarks
     bones: _Image
+
+
+Views = tuple[OnlineView, OnlineView]
+"""Dorsoventral and lateral."""
 
 
 def draw(
@@ -67,60 +71,68 @@ def draw(
 
     None if intake refuses one of its pictures; the reason code is then counted in `refused`.
     """
-    return sample_of(make_specimen(seed, population=population), side, refused)
+    specimen = make_specimen(seed, population=population)
+    views = standard_views(specimen, radiographs(specimen, side), refused)
+    return None if views is None else fused(specimen, views, side)
 
 
-def sample_of(
-    specimen: SimulatedSpecimen, side: int = 224, refused: Counter[str] | None = None, exposure: int = 1
-) -> OnlineSample | None:
-    """One exposure of a given specimen, as `draw`."""
-    picture_side = round(PICTURE_SIDE * max(side, 224) / 224)
-    pictures = [render(specimen, view, exposure, side=picture_side) for view in _VIEWS]
-    return sample_of_pictures(specimen, pictures[0], pictures[1], side, refused, exposure=exposure)
+def radiographs(specimen: SimulatedSpecimen, side: int = 224, exposure: int = 1) -> tuple[Radiograph, Radiograph]:
+    """DV and LAT of one exposure, of as many pixels as a tensor of `side` pixels can show."""
+    longer = round(PICTURE_SIDE * max(side, 224) / 224)
+    dorsoventral, lateral = (render(specimen, view, exposure, side=longer) for view in _VIEWS)
+    return dorsoventral, lateral
 
 
-def sample_of_pictures(
+def standard_views(
     specimen: SimulatedSpecimen,
-    dorsoventral: Radiograph,
-    lateral: Radiograph,
-    side: int,
+    pictures: tuple[Radiograph, Radiograph],
     refused: Counter[str] | None = None,
-    *,
     exposure: int = 1,
-) -> OnlineSample | None:
-    """The sample of two given radiographs, as `draw`."""
+    *,
+    lenient: bool = False,
+) -> Views | None:
+    """Both standard views as intake makes them; None if it refuses one, with the reason code counted in `refused`.
+
+    `lenient` lifts intake's limits and lets it believe the declared view.
+    """
+    limits = _lenient_limits() if lenient else _limits()
     try:
-        views = [
-            view_of(radiograph, decoded(radiograph, seed=exposure), declared, specimen)
-            for radiograph, declared in zip((dorsoventral, lateral), _VIEWS, strict=True)
-        ]
+        dorsoventral, lateral = (
+            _standard_view(picture, decoded(picture, seed=exposure), declared, specimen, limits)
+            for picture, declared in zip(pictures, _VIEWS, strict=True)
+        )
     except Rejected as rejection:
         if refused is not None:
             refused[rejection.reason] += 1
         return None
-    landmarks = [view.landmarks.warped(_to_tensor(side)) for view in views]
+    return dorsoventral, lateral
+
+
+def fused(specimen: SimulatedSpecimen, views: Views, side: int = 224) -> OnlineSample:
+    """The sample of two standard views, fused as the fuser does."""
+    dorsoventral, lateral = (view.landmarks.warped(_to_tensor(side)) for view in views)
     return OnlineSample(
         specimen=specimen,
-        tensor=fuse([views[0].standard.pixels], [views[1].standard.pixels], side),
+        tensor=fuse([views[0].pixels], [views[1].pixels], side),
         labels=np.array((specimen.level1, *specimen.call), dtype=np.uint8),
         observations=specimen.abnormal_parameter_ids,
-        landmarks_dv=landmarks[0],
-        landmarks_lat=landmarks[1],
+        landmarks_dv=dorsoventral,
+        landmarks_lat=lateral,
         bones=np.stack([view.bones for view in views]),
     )
 
 
-def view_of(
-    radiograph: Radiograph, pixels: NDArray[np.uint8], declared: View, specimen: SimulatedSpecimen
+def _standard_view(
+    radiograph: Radiograph, pixels: Grey, declared: View, specimen: SimulatedSpecimen, limits: Limits
 ) -> OnlineView:
-    """Standardise decoded pixels (uint8 or uint16) as intake does; raises Rejected, also `other_view`."""
+    """Standardise decoded pixels as intake does; raises Rejected, also `other_view`."""
     raster = Raster(pixels, spread(pixels, pixels.dtype.itemsize * 8))
-    standard = standardise_raster(raster, declared, _limits())
+    standard = standardise_raster(raster, declared, limits)
     if standard.view != declared:
         raise Rejected("other_view", f"declared {declared}, but intake recognises {standard.view}")
     to_picture = np.vstack((view_to_picture(standard.provenance, VIEW_SIDE), (0.0, 0.0, 1.0)))
     landmarks = radiograph.landmarks.warped(np.linalg.inv(to_picture)[:2])
-    return OnlineView(standard, landmarks, bone_truth(radiograph, specimen, standard.provenance))
+    return OnlineView(standard.pixels, landmarks, bone_truth(radiograph, specimen, standard.provenance))
 
 
 def _to_tensor(side: int) -> NDArray[np.float64]:
@@ -132,3 +144,21 @@ def _to_tensor(side: int) -> NDArray[np.float64]:
 @cache
 def _limits() -> Limits:
     return Limits()
+
+
+@cache
+def _lenient_limits() -> Limits:
+    return Limits(
+        least_stored_range=0,
+        least_outline=0,
+        least_signal_to_noise=0,
+        least_contrast=0,
+        most_saturated=1,
+        least_tissue_contrast=0,
+        most_step=1e9,
+        most_animals=1_000,
+        most_touching=1e9,
+        most_touching_whole_body=1e9,
+        least_animal_side=1,
+        least_view_probability=1,
+    )

@@ -17,7 +17,9 @@ from training.simulation.abnormalities.catalogue import GROUP, WEIGHTS, apply, c
 from training.simulation.abnormalities.finding import Finding, parameter_id
 from training.simulation.abnormalities.ribcage import COUNT as RIBS
 from training.simulation.abnormalities.spine import COUNT as VERTEBRAE
+from training.simulation.anatomy.mouse import Mouse, build_mouse
 from training.simulation.anatomy.plan import BodyPlan, normal_plan
+from training.simulation.anatomy.pose import Pose, draw_pose
 from training.simulation.centres import CENTRES
 
 
@@ -82,7 +84,10 @@ STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSpecimen:
-    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`."""
+    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`.
+
+    `spread` multiplies the variation of normal measurements in its population.
+    """
 
     seed: int
     biological_sample_id: str
@@ -91,6 +96,7 @@ class SimulatedSpecimen:
     strain: str
     findings: tuple[Finding, ...]
     population: Population = "plain"
+    spread: float = 1.0
 
     @property
     def abnormal_parameter_ids(self) -> tuple[str, ...]:
@@ -119,10 +125,18 @@ class SimulatedSpecimen:
 
     def plan(self) -> BodyPlan:
         """The measurements of this mouse, including its abnormalities."""
-        plan = _normal(self.seed, self.sex)
+        plan = _normal(self.seed, self.sex, self.population, self.spread)
         for finding in self.findings:
             apply(plan, finding.kind, finding.severity, self.seed)
         return plan
+
+    def pose(self, view: str, rng: np.random.Generator) -> Pose:
+        """Draw a posture for a picture; `view` is DV or LAT."""
+        return draw_pose(view, rng)
+
+    def mouse(self, pose: Pose) -> Mouse:
+        """This mouse in a posture."""
+        return build_mouse(self.plan(), pose, self.seed)
 
 
 def make_specimen(
@@ -145,31 +159,32 @@ def make_specimen(
     strain, drawn_centre = str(rng.choice(STRAINS)), str(rng.choice(centres))
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
     if kinds is None:
-        kinds = _draw_kinds(rng, prevalence) if is_abnormal else {}
-    plan = _normal(seed, sex)
+        kinds = draw_kinds(rng, prevalence) if is_abnormal else {}
+    plan = _normal(seed, sex, population)
     return SimulatedSpecimen(
         seed=seed,
         biological_sample_id=str(100_000 + seed),
         centre=centre or drawn_centre,
         sex=sex,
         strain=strain,
-        findings=_judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
+        findings=judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
         population=population,
     )
 
 
-def _judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
+def judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
     """The findings without counts that are normal in the end (one rib too many and one too few)."""
     normal = normal_counts(plan)
     return tuple(replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal)) for f in findings)
 
 
-def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:
+def draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:
+    """Draw the findings of an abnormal specimen: severity by kind."""
     chances = np.array(prevalence.findings)
     count = 1 + int(rng.choice(len(chances), p=chances / chances.sum()))
     kinds = choose_kinds(count, rng, prevalence.weights)
     return {kind: round(float(rng.uniform(*prevalence.severity)), 3) for kind in kinds}
 
 
-def _normal(seed: int, sex: str) -> BodyPlan:
-    return normal_plan(np.random.default_rng((seed, 2)), sex)
+def _normal(seed: int, sex: str, population: Population, spread: float = 1.0) -> BodyPlan:
+    return normal_plan(np.random.default_rng((seed, 2)), sex, spread)

@@ -43,6 +43,9 @@ _COMMANDS: Final = {
         "Compare the vertebrae that the models find with annotated ones.",
         "Models",
     ),
+    "extend": LazyCommand(
+        "services.cli.train.models:extend", "Give trained versions the outputs of the decision layer.", "Models"
+    ),
     "refresh": LazyCommand(
         "services.cli.train.refresh:app",
         "Train the serving models further; promote only models proven no worse.",

@@ -107,7 +107,8 @@ class Message:
 class Done:
     """A record was handled; `skipped` is the reason why it needed no work (counted, never an error).
 
-    `parked` is the reason why its only message is itself, on a retry topic: the source of its image does not answer.
+    `parked` is the reason why its only message is itself, on a retry topic: the source of its image does not answer, or
+    it has used its share of time.
     """
 
     messages: tuple[Message, ...] = ()

@@ -11,7 +11,7 @@ from services.intake.settings import Limits
 from training.datasets.bone_truth import CHANNELS, REGIONS, SIDE
 from training.simulation import LANDMARKS, Landmarks, make_specimen, render
 from training.simulation.files import decoded, encode
-from training.simulation.online import OnlineSample, draw, sample_of, sample_of_pictures
+from training.simulation.online import OnlineSample, draw, standard_views
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,7 @@ def test_vertebrae_lie_on_the_tensors_bones_and_in_their_cells(sample: OnlineSam
 
 
 def test_a_larger_tensor_has_the_same_landmarks_at_twice_the_place() -> None:
-    specimen = make_specimen(4)
-    small, large = sample_of(specimen, 224), sample_of(specimen, 448)
+    small, large = draw(4, side=224), draw(4, side=448)
     assert small is not None
     assert large is not None
     assert large.tensor.shape == (448, 448, 3)
@@ -75,11 +74,11 @@ def test_a_picture_that_intake_refuses_gives_no_sample_and_is_counted() -> None:
     specimen = make_specimen(4)
     blank, lateral = (render(specimen, view, 1, side=300, trouble=t) for view, t in (("DV", "blank"), ("LAT", None)))
     refused: Counter[str] = Counter()
-    assert sample_of_pictures(specimen, blank, lateral, 224, refused) is None
+    assert standard_views(specimen, (blank, lateral), refused) is None
     assert sum(refused.values()) == 1
     swapped: Counter[str] = Counter()
-    pictures = [render(specimen, view, 1, side=500) for view in ("LAT", "DV")]
-    assert sample_of_pictures(specimen, pictures[0], pictures[1], 224, swapped) is None
+    first, second = (render(specimen, view, 1, side=500) for view in ("LAT", "DV"))
+    assert standard_views(specimen, (first, second), swapped) is None
     assert swapped == {"other_view": 1}
 
 

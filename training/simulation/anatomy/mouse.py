@@ -13,6 +13,7 @@ from training.simulation.anatomy.ribcage import build_ribcage
 from training.simulation.anatomy.skull import build_skull
 from training.simulation.anatomy.soft_tissue import LIMBS, SoftTissue, add_head, add_limb, add_organs, add_trunk
 from training.simulation.anatomy.spine import build_column, lay_column
+from training.simulation.imaging.triangles import NO_TRIANGLES, Triangles
 from training.simulation.landmarks import SIDES as LANDMARK_SIDES
 from training.simulation.landmarks import world_landmarks
 from training.simulation.solids import Ellipsoids, Frame, Points, Solids, Tubes
@@ -23,7 +24,8 @@ class Mouse:
     """One posed mouse: its bones with their part numbers, soft tissue with group numbers, and organs.
 
     `nose` and `rump` (3,) are the points that give the head's direction. `landmarks` are world points [n, 3] as from
-    `training.simulation.landmarks.world_landmarks`.
+    `training.simulation.landmarks.world_landmarks`. `triangles` are bones as meshes
+    (`training.simulation.skeleton`).
     """
 
     tubes: Tubes
@@ -35,6 +37,7 @@ class Mouse:
     nose: Points
     rump: Points
     landmarks: Points
+    triangles: Triangles = NO_TRIANGLES
 
 
 def build_mouse(plan: BodyPlan, pose: Pose, texture_seed: int) -> Mouse:

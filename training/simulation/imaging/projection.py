@@ -12,6 +12,7 @@ from training.simulation.anatomy.mouse import Mouse
 from training.simulation.anatomy.soft_tissue import GROUPS
 from training.simulation.imaging.radiograph import Box
 from training.simulation.imaging.rays import Grid, Picture, add_up, greatest, sum_ellipsoids, sum_tubes
+from training.simulation.imaging.triangles import sum_triangles
 from training.simulation.solids import Points
 
 _LEAST_MM: Final = 0.02
@@ -26,8 +27,10 @@ def bone_map(mouse: Mouse, grid: Grid, groups: Sequence[Collection[str]]) -> NDA
     member = np.zeros((len(groups), len(mouse.parts)), dtype=np.bool_)
     for row, names in zip(member, groups, strict=True):
         row[[mouse.parts[name] for name in names if name in mouse.parts]] = True
-    tubes, ellipsoids = (np.ascontiguousarray(member[:, one.part].T) for one in (mouse.tubes, mouse.ellipsoids))
+    kinds = (mouse.tubes, mouse.ellipsoids, mouse.triangles)
+    tubes, ellipsoids, triangles = (np.ascontiguousarray(member[:, one.part].T) for one in kinds)
     thick = sum_tubes(mouse.tubes, grid, tubes) + sum_ellipsoids(mouse.ellipsoids, grid, ellipsoids)
+    thick += sum_triangles(mouse.triangles, grid, triangles)
     return np.asarray(thick > _LEAST_MM, dtype=np.bool_)
 
 
@@ -71,9 +74,10 @@ def extent(mouse: Mouse, axes: Points, parts: tuple[str, ...] = ()) -> Points:
     tubes = mouse.tubes
     if parts:
         chosen = np.isin(tubes.part, [mouse.parts[name] for name in parts])
-        points = np.concatenate((tubes.start[chosen], tubes.end[chosen]))
+        meshes = mouse.triangles.of_parts([mouse.parts[name] for name in parts])
+        points = np.concatenate((tubes.start[chosen], tubes.end[chosen], meshes))
     else:
-        points = np.concatenate((tubes.start, tubes.end))
+        points = np.concatenate((tubes.start, tubes.end, mouse.triangles.vertices))
     flat = points @ axes[:, :2]
     low, high = flat.min(axis=0), flat.max(axis=0)
     if not parts:  # the snout consists of ellipsoids only, and must not be cut off
@@ -86,6 +90,8 @@ def extent(mouse: Mouse, axes: Points, parts: tuple[str, ...] = ()) -> Points:
 def thicknesses(mouse: Mouse, grid: Grid, altered: tuple[str, ...]) -> Thickness:
     """Project all solids of one mouse."""
     bone = add_up(grid, mouse.tubes, mouse.ellipsoids)
+    if len(mouse.triangles.faces):
+        bone += np.maximum(sum_triangles(mouse.triangles, grid)[0], 0.0).astype(np.float32)
     return Thickness(_soft(mouse, grid), bone, _boxes(mouse, grid, altered))
 
 
@@ -107,7 +113,14 @@ def _boxes(mouse: Mouse, grid: Grid, parts: tuple[str, ...]) -> dict[str, Box]:
             continue
         number = mouse.parts[name]
         of_tubes, of_ellipsoids = tubes.part == number, ellipsoids.part == number
-        points = np.concatenate((tubes.start[of_tubes], tubes.end[of_tubes], ellipsoids.centre[of_ellipsoids]))
+        points = np.concatenate(
+            (
+                tubes.start[of_tubes],
+                tubes.end[of_tubes],
+                ellipsoids.centre[of_ellipsoids],
+                mouse.triangles.of_parts([number]),
+            )
+        )
         flat = grid.project(points)[:, :2]
         margin = 0.5 / grid.step
         left, top = np.clip(flat.min(axis=0) - margin, 0, (grid.width, grid.height)).astype(int).tolist()
