@@ -21,19 +21,10 @@ _VALIDATION_END: Final = 900
 
 def part_of(specimen: str) -> Part:
     """Return the part that a specimen belongs to, from its id alone."""
-    bucket = _bucket(specimen)
+    bucket = int.from_bytes(hashlib.sha256(specimen.encode()).digest()[:8], "big") % _BUCKETS
     if bucket < _TRAIN_END:
         return "train"
     return "validation" if bucket < _VALIDATION_END else "test"
-
-
-def held_out_part(specimen: str) -> Part:
-    """Return the part of a specimen in a set without training part: validation or test, from its id alone."""
-    return "validation" if _bucket(specimen) < _BUCKETS // 2 else "test"
-
-
-def _bucket(specimen: str) -> int:
-    return int.from_bytes(hashlib.sha256(specimen.encode()).digest()[:8], "big") % _BUCKETS
 
 
 PICTURE_SIDE: Final = 900
@@ -47,8 +38,7 @@ class Recipe:
     Findings occur together as in the public record (`RECORD` of `training.simulation.specimen`). The last `balanced`
     specimens use `BALANCED` instead: kinds are drawn by the weights of the catalogue, and most abnormal mice have only
     one finding. They serve for training and as a harder test. With `unseen` the mice come from the centres that are in
-    no training set, for testing only. A set that is `held_out` has no training part: half of it is for validation, half
-    for test, and its balanced specimens are all for test. `population` is that of `training.simulation.specimen`.
+    no training set, for testing only. `population` is that of `training.simulation.specimen`.
     """
 
     keeps_elsewhere: ClassVar[bool] = False
@@ -62,7 +52,6 @@ class Recipe:
     unseen: bool = False
     balanced: int = 0
     population: Population = "plain"
-    held_out: bool = False
 
     def is_balanced(self, index: int) -> bool:
         """Whether specimen `index` is one of the last `balanced`."""
@@ -83,8 +72,6 @@ class Recipe:
         The part follows from the hash of the id. No balanced specimen is used for validation, because the prevalence
         there calibrates the models.
         """
-        if self.held_out:
-            return "balanced" if self.is_balanced(index) else held_out_part(specimen)
         part = part_of(specimen)
         if not self.is_balanced(index):
             return part

@@ -1,7 +1,7 @@
 """Compares the vertebrae that a multiview backbone finds with those that a person has marked.
 
-A vertebra is found if a predicted one is within half the height of its box; each counts once, matched so that the sum
-of the distances is smallest (Kuhn, The Hungarian method, Naval Research Logistics Quarterly 1955, 2:83).
+A vertebra is found if a predicted one is within half the height of its box. Each counts once: the closest pairs are
+matched first.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from services.common.errors import Rejected
 from services.fuser.fuse import fuse
@@ -71,10 +70,14 @@ def predicted_vertebrae(backbone: MultiviewBackbone, view: NDArray[np.uint8], si
 def match(view: AnnotatedView, predicted: NDArray[np.float64]) -> FoundVertebrae:
     """Match predicted vertebrae [n, 2] with the marked ones."""
     distance = np.linalg.norm(view.centres[:, None] - predicted[None], axis=2)
-    allowed = distance <= view.heights[:, None] / 2
-    rows, columns = linear_sum_assignment(np.where(allowed, distance, 10.0))
-    matched = int(allowed[rows, columns].sum())
-    return FoundVertebrae(view.name, len(view.centres), len(predicted), matched)
+    rows, columns = np.nonzero(distance <= view.heights[:, None] / 2)
+    pairs = sorted(zip(distance[rows, columns].tolist(), rows.tolist(), columns.tolist(), strict=True))
+    marked, found = set[int](), set[int]()
+    for _, row, column in pairs:
+        if row not in marked and column not in found:
+            marked.add(row)
+            found.add(column)
+    return FoundVertebrae(view.name, len(view.centres), len(predicted), len(marked))
 
 
 def evaluate_folder(backbone: MultiviewBackbone, folder: Path, side: int) -> list[FoundVertebrae]:

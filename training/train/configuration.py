@@ -30,8 +30,9 @@ class Configuration:
     Of the `specimens` the last `balanced` are from the balanced population (`training.datasets.recipe.Recipe`). `side`
     is the side of the tensors that the models read, in pixels. `training_set` names the configuration whose training
     set is used, and `start` the one whose trained models are trained further; empty means an own set, or random
-    initial weights. `population` is that of the simulator. With `streamed`, training specimens are drawn while the
-    models learn, with seeds from `STREAM_SEED` on, and all stored specimens are for validation and test.
+    initial weights. `population` is that of the simulator. With `streamed`, the models learn from specimens that
+    are drawn meanwhile, with seeds from `STREAM_SEED` on; the training part of the stored ones then only describes what
+    is familiar.
     """
 
     name: str
@@ -74,8 +75,8 @@ _SMALL_TENSOR: Final = replace(_SMALL, name="small-tensor", size="small-tensor",
 _WIDE: Final = Configuration(
     name="wide",
     size="wide",
-    specimens=1600,
-    balanced=400,
+    specimens=3000,
+    balanced=800,
     first_seed=FIRST_SEED + 100_000_000,
     seed=1,
     population="wide",

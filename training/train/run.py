@@ -63,7 +63,6 @@ def training_recipe(configuration: Configuration) -> Recipe:
         balanced=balanced,
         first_seed=configuration.first_seed,
         population=configuration.population,
-        held_out=configuration.streamed,
     )
 
 
