@@ -43,6 +43,11 @@ _COMMANDS: Final = {
     "export": LazyCommand(
         "services.cli.train.models:export", "Write the model repository for another target.", "Models"
     ),
+    "landmarks": LazyCommand(
+        "services.cli.train.models:landmarks",
+        "Compare the vertebrae that the models find with annotated ones.",
+        "Models",
+    ),
     "extend": LazyCommand(
         "services.cli.train.models:extend", "Give trained versions the outputs of the decision layer.", "Models"
     ),
