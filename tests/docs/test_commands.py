@@ -67,6 +67,7 @@ HELP_ONLY: Final = {
     "train refresh": "trains for hours",
     "train evaluate": "needs a trained run",
     "train export": "needs trained models",
+    "train strangers": "simulates for an hour",
 }
 """Prefixes of the commands that do not run here, and why. `push --dry-run` does: see `help_only`."""
 NOWHERE: Final = {
