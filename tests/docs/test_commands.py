@@ -68,6 +68,7 @@ HELP_ONLY: Final = {
     "train evaluate": "needs a trained run",
     "train export": "needs trained models",
     "train landmarks": "needs a trained run",
+    "train strangers": "simulates for an hour",
 }
 """Prefixes of the commands that do not run here, and why. `push --dry-run` does: see `help_only`."""
 NOWHERE: Final = {

@@ -56,6 +56,11 @@ _COMMANDS: Final = {
         "Train the serving models further; promote only models proven no worse.",
         "Models",
     ),
+    "strangers": LazyCommand(
+        "services.cli.train.strangers:app",
+        "Measure the calls of a repository on animals and pictures that no model learned.",
+        "Models",
+    ),
     "evaluate": LazyCommand("services.cli.train.evaluate:app", "Evaluate predictions on a test set.", "Models"),
 }
 
