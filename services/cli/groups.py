@@ -51,6 +51,7 @@ COMMANDS: Final = {
     "withdraw": LazyCommand(
         "services.cli.withdraw:app", "Take an image, or all of a specimen, out of what is called.", _DATA
     ),
+    "erase": LazyCommand("services.cli.erase:app", "Remove the bytes of an image, or of all of a specimen.", _DATA),
     "review": LazyCommand("services.cli.review:app", "Correct or confirm a call, label by label.", _DATA),
     "rejections": LazyCommand("services.cli.rejections:app", "List, show and replay rejected records.", _DATA),
     "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and first activation.", _OPERATE),
