@@ -1,9 +1,8 @@
 """A TCP proxy per server, through which the workers reach it: passes on, cuts, slows down or stalls."""
 
 import asyncio
-import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Iterable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -47,8 +46,7 @@ class Proxy:
             self._cut()
 
     def _cut(self) -> None:
-        for writer in self._open:
-            writer.transport.abort()
+        _abort(self._open)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._mode == "cut":
@@ -62,14 +60,15 @@ class Proxy:
         ends = {writer, onwards}
         self._open |= ends
         try:
-            await asyncio.gather(self._pump(reader, onwards), self._pump(behind, writer))
+            await asyncio.gather(self._pump(reader, onwards, ends), self._pump(behind, writer, ends))
         finally:
             self._open -= ends
-            for end in ends:
-                end.transport.abort()
+            _abort(ends)
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+    async def _pump(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, ends: Collection[asyncio.StreamWriter]
+    ) -> None:
+        try:
             while data := await source.read(_PIECE):
                 while self._mode == "stall":
                     await asyncio.sleep(_POLL_SECONDS)
@@ -77,8 +76,14 @@ class Proxy:
                     await asyncio.sleep(_SLOW_SECONDS + len(data) / _SLOW_BYTES_PER_SECOND)
                 target.write(data)
                 await target.drain()
-            if target.can_write_eof():
-                target.write_eof()
+            target.write_eof()
+        except OSError:
+            _abort(ends)  # as the other end would see it without a proxy
+
+
+def _abort(ends: Iterable[asyncio.StreamWriter]) -> None:
+    for end in ends:
+        end.transport.abort()
 
 
 class Proxies:

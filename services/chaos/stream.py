@@ -1,6 +1,5 @@
 """What is sent in a round: good specimens and bad input of every kind, as a function of the seed and the round."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -181,11 +180,3 @@ def reference_stream(
     good = [record for specimen, one in specimens.items() for record in good_records(specimen, one, None, bucket)]
     bad = [bad_record(kind, f"{name}-bad", hanging_port) for kind in kinds]
     return RoundStream((*good, *bad), specimens)
-
-
-def digest_of(stream: RoundStream) -> str:
-    """Return a digest of everything that is sent, by which two runs of a seed are compared."""
-    whole = hashlib.sha256()
-    for record in stream.records:
-        whole.update(len(record.value).to_bytes(8, "big") + record.value + record.key + (record.codec or "").encode())
-    return whole.hexdigest()

@@ -1,6 +1,7 @@
 """The proxy passes on, cuts, delays and stalls real connections."""
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -90,6 +91,22 @@ def test_stalled_connections_continue_where_they_were(proxied: tuple[Proxies, in
         proxies.change("echo", "pass")
         connection.settimeout(5)
         assert connection.recv(100) == b"later"
+
+
+def test_a_connection_that_its_client_resets_ends_at_the_server_too() -> None:
+    """Otherwise a database would keep the locks of a worker that was killed."""
+    [port] = ports.choose(1)
+    with socket.create_server((LOOPBACK, 0)) as server, Proxies({"one": (port, server.getsockname()[1])}):
+        client = connected(port)
+        end, _ = server.accept()
+        with end:
+            end.settimeout(5)
+            client.sendall(b"hello")
+            assert end.recv(100) == b"hello"
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            with suppress(ConnectionError):
+                assert end.recv(100) == b""
 
 
 def test_slow_delays_each_direction(proxied: tuple[Proxies, int]) -> None:
