@@ -74,9 +74,10 @@ def as_csv(rows: Sequence[Sequence[object]]) -> str:
 
 
 def as_markdown(rows: Iterable[Sequence[object]]) -> str:
-    """Write the table as Markdown; times are in seconds."""
+    """Write the table as a page in Markdown."""
+    title = "# Recovery times\n\nSeconds from the end of a fault to the last outcome, measured by `xray chaos`.\n\n"
     head = "| fault | rounds | median | 95 % | maximum |\n| --- | --- | --- | --- | --- |\n"
-    return head + "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
+    return title + head + "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
 
 
 def _row(kind: str, times: list[float]) -> tuple[str, int, float, float, float]:

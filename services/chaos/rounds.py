@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -21,7 +22,8 @@ from services.chaos.stream import (
     stream_of,
 )
 from services.chaos.system import Position, System
-from services.common.errors import Fatal, PipelineError, Retriable
+from services.common.errors import Fatal, Retriable
+from services.common.retry import retry
 from services.demo.cohort import DemoSubmission
 from services.ledger.database import ledger
 from services.operations.reconcile.account import reconcile_images
@@ -32,6 +34,7 @@ LATE_SECONDS: Final = 240.0
 _SPREAD_SECONDS: Final = 1.2
 """The records of a round are sent over this time."""
 _POLL_SECONDS: Final = 0.1
+_ATTEMPTS: Final = 5
 _SINCE: Final = timedelta(milliseconds=50)
 
 
@@ -75,7 +78,7 @@ class Rounds:
             draw = Random(f"fault {self._seed} {number}")  # noqa: S311 - must repeat
             detail, strike = self._faults.prepare(kind, draw)
             recovery = self._compared(number, strike, problems)
-        except PipelineError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the round must be named
             problems.append(f"{type(error).__name__}: {error}")
         problems += self._system.problems
         self._system.problems.clear()
@@ -147,7 +150,7 @@ class Rounds:
         """Return what `xray reconcile` finds once nothing is in flight: no offset may be ahead of its effects."""
         while True:
             self._system.revive()
-            found = reconcile_images(self._system.settings, since)
+            found = retry(partial(reconcile_images, self._system.settings, since), time.sleep, attempts=_ATTEMPTS)
             if found.missing:
                 return [f"reconcile misses {one}" for one in found.missing]
             total = found.total
