@@ -74,6 +74,7 @@ COMMANDS: Final = {
     ),
     "bench": LazyCommand("services.cli.bench:app", "Measure the pipeline against a bare loop.", _TRY, _WITH_STACK),
     "soak": LazyCommand("services.cli.soak:app", "Watch memory and disk under many specimens.", _TRY, _WITH_STACK),
+    "chaos": LazyCommand("services.cli.chaos:app", "Disturb the system and compare the ledger.", _TRY, _WITH_STACK),
 }
 
 

@@ -51,6 +51,7 @@ HELP_ONLY: Final = {
     "stack status": "exits with 1 because no server runs",
     "doctor compose": "exits with 1 without a container engine",
     "demo": "starts servers",
+    "chaos": "starts servers",
     "init": "waits for Kafka",
     "run": "runs until it is interrupted",
     "status": "waits for Kafka",
