@@ -73,6 +73,8 @@ COMMANDS: Final = {
         "services.cli.demo.command:app", "Send simulated mice through the whole system.", _TRY, _WITH_STACK
     ),
     "bench": LazyCommand("services.cli.bench:app", "Measure the pipeline against a bare loop.", _TRY, _WITH_STACK),
+    "soak": LazyCommand("services.cli.soak:app", "Watch memory and disk under many specimens.", _TRY, _WITH_STACK),
+    "chaos": LazyCommand("services.cli.chaos:app", "Disturb the system and compare the ledger.", _TRY, _WITH_STACK),
 }
 
 

@@ -24,6 +24,8 @@ _OUTLINE: Final = 3
 """Width in scout pixels of the bands inside and outside the outline that are compared."""
 _STEP_LINES, _STEP_STRIDE, _STEP_PART = 2, 3, 0.85
 """A step occurs within two lines, at this fraction of (every third of) their pixels. An animal's edge never does."""
+_STEP_LEAST_LINE: Final = 0.5
+"""Least fraction of a line that must be in the field."""
 
 
 def measure(raster: Raster, found: ScoutAnalysis, trunk: Trunk) -> dict[str, float]:
@@ -79,16 +81,25 @@ def _saturated(raster: Raster, found: ScoutAnalysis) -> float:
 def _step(found: ScoutAnalysis) -> float:
     """Return the largest jump between lines that nearly the whole line takes, as a fraction of the contrast."""
     rows, columns = np.flatnonzero(found.field.any(axis=1)), np.flatnonzero(found.field.any(axis=0))
-    inside = found.scout.values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return max(_largest_jump(inside), _largest_jump(inside.T)) / max(found.animal.contrast, 1e-6)
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    values, field = found.scout.values[box], found.field[box]
+    return max(_largest_jump(values, field), _largest_jump(values.T, field.T)) / max(found.animal.contrast, 1e-6)
 
 
-def _largest_jump(values: Plane) -> float:
-    sampled = values[:, ::_STEP_STRIDE]
+def _largest_jump(values: Plane, field: Mask) -> float:
+    sampled, inside = values[:, ::_STEP_STRIDE], field[:, ::_STEP_STRIDE]
     changes = sampled[_STEP_LINES:] - sampled[:-_STEP_LINES]
     if not changes.size:
         return 0.0
-    least, most = np.quantile(changes, (1 - _STEP_PART, _STEP_PART), axis=1)
+    if not inside.all():
+        # Tilted edges bound the field: a jump counts within it, and a short line proves nothing.
+        both = inside[_STEP_LINES:] & inside[:-_STEP_LINES]
+        long = both.mean(axis=1) >= _STEP_LEAST_LINE
+        if not long.any():
+            return 0.0
+        changes = np.where(both, changes, np.nan)[long]
+    quantile = np.quantile if inside.all() else np.nanquantile
+    least, most = quantile(changes, (1 - _STEP_PART, _STEP_PART), axis=1)
     return max(float(least.max()), float(-most.min()), 0.0)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from services.common.errors import Rejected
 from services.common.events.base import View
 from services.intake.animal.find import ScoutAnalysis, find
 from services.intake.animal.trunk import find_trunk
@@ -55,8 +56,20 @@ def standardise(data: bytes, declared: View | None, limits: Limits) -> StandardV
 
 
 def standardise_raster(raster: Raster, declared: View | None, limits: Limits) -> StandardView:
-    """Standardise a decoded image; see `standardise`."""
-    found = find(raster)
+    """Standardise a decoded image; see `standardise`.
+
+    An image that is refused gets a second look without what lies beyond straight edges at any angle: tilted collimator
+    blades and rotated-in corners look like steps, over-exposure or another animal. Images that pass the first look keep
+    the pixels of this preprocessing version.
+    """
+    try:
+        return _standardised(raster, find(raster), declared, limits)
+    except Rejected:
+        found = find(raster, tilted=True)
+        return _standardised(raster, found, declared, limits)
+
+
+def _standardised(raster: Raster, found: ScoutAnalysis, declared: View | None, limits: Limits) -> StandardView:
     trunk = find_trunk(found.animal.mask)
     scores = measure(raster, found, trunk)
     check(PICTURE_RULES, scores, limits)

@@ -17,8 +17,13 @@ from training.simulation.abnormalities.catalogue import GROUP, WEIGHTS, apply, c
 from training.simulation.abnormalities.finding import Finding, parameter_id
 from training.simulation.abnormalities.ribcage import COUNT as RIBS
 from training.simulation.abnormalities.spine import COUNT as VERTEBRAE
+from training.simulation.anatomy.mouse import Mouse, build_mouse
 from training.simulation.anatomy.plan import BodyPlan, normal_plan
+from training.simulation.anatomy.pose import Pose, draw_pose
 from training.simulation.centres import CENTRES
+from training.simulation.population import Population
+from training.simulation.wide.anatomy import wide_plan
+from training.simulation.wide.posture import draw_wide_pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +62,23 @@ RECORD: Final = replace(PUBLIC, abnormal=0.5)
 """As PUBLIC, but half of the mice are abnormal, so that a few thousand contain enough of each label."""
 
 
+WIDE_SEVERITY: Final = (0.1, 1.0)
+"""Severities of the wide population, whatever the prevalence: borderline cases are in."""
+
+LEAST_SCORED: Final[Mapping[str, float]] = MappingProxyType(
+    {"misshapen_vertebrae": 0.25, "abnormal_processes": 0.25, "transitional_vertebra": 0.25}
+)
+"""Severity from which a scorer sees an abnormality, by kind; 0 for all others. Below, the change is smaller than the
+difference between two normal mice of the wide population, so the bones are drawn so but nothing is abnormal."""
+
 _DIGITS: Final = "028"
 
 
 def counts(plan: BodyPlan) -> dict[str, int]:
     """The counts that a scorer would find, by parameter stable id: IMPC_XRY_008, 009, 013 to 017 and 028."""
     found = {number: len(plan.region(region)) for region, number in VERTEBRAE.items()}
-    found |= {number: sum(rib.side == side for rib in plan.ribs) for side, number in RIBS.items()}
+    ribs = [rib for rib in plan.ribs if not rib.rudimentary]
+    found |= {number: sum(rib.side == side for rib in ribs) for side, number in RIBS.items()}
     found[_DIGITS] = sum(len(paw.digits) for paw in plan.paws.values())
     return {parameter_id(number): count for number, count in found.items()}
 
@@ -78,7 +93,10 @@ STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSpecimen:
-    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`."""
+    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`.
+
+    `spread` multiplies the variation of normal measurements in its population.
+    """
 
     seed: int
     biological_sample_id: str
@@ -86,6 +104,8 @@ class SimulatedSpecimen:
     sex: str
     strain: str
     findings: tuple[Finding, ...]
+    population: Population = "plain"
+    spread: float = 1.0
 
     @property
     def abnormal_parameter_ids(self) -> tuple[str, ...]:
@@ -114,10 +134,18 @@ class SimulatedSpecimen:
 
     def plan(self) -> BodyPlan:
         """The measurements of this mouse, including its abnormalities."""
-        plan = _normal(self.seed, self.sex)
+        plan = _normal(self.seed, self.sex, self.population, self.spread)
         for finding in self.findings:
             apply(plan, finding.kind, finding.severity, self.seed)
         return plan
+
+    def pose(self, view: str, rng: np.random.Generator) -> Pose:
+        """Draw a posture for a picture; `view` is DV or LAT."""
+        return draw_wide_pose(view, rng) if self.population == "wide" else draw_pose(view, rng)
+
+    def mouse(self, pose: Pose) -> Mouse:
+        """This mouse in a posture."""
+        return build_mouse(self.plan(), pose, self.seed)
 
 
 def make_specimen(
@@ -128,6 +156,7 @@ def make_specimen(
     kinds: Mapping[str, float] | None = None,
     prevalence: Prevalence = BALANCED,
     centres: Sequence[str] = CENTRES,
+    population: Population = "plain",
 ) -> SimulatedSpecimen:
     """The specimen of a seed (0 or greater): the same arguments always give the same mouse.
 
@@ -138,31 +167,41 @@ def make_specimen(
     sex = str(rng.choice(("female", "male")))
     strain, drawn_centre = str(rng.choice(STRAINS)), str(rng.choice(centres))
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
+    if population == "wide":
+        prevalence = replace(prevalence, severity=WIDE_SEVERITY)
     if kinds is None:
-        kinds = _draw_kinds(rng, prevalence) if is_abnormal else {}
-    plan = _normal(seed, sex)
+        kinds = draw_kinds(rng, prevalence) if is_abnormal else {}
+    plan = _normal(seed, sex, population)
     return SimulatedSpecimen(
         seed=seed,
         biological_sample_id=str(100_000 + seed),
         centre=centre or drawn_centre,
         sex=sex,
         strain=strain,
-        findings=_judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
+        findings=judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
+        population=population,
     )
 
 
-def _judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
-    """The findings without counts that are normal in the end (one rib too many and one too few)."""
+def judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
+    """The findings without counts that are normal in the end (one rib too many and one too few) or not to be seen."""
     normal = normal_counts(plan)
-    return tuple(replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal)) for f in findings)
+    return tuple(
+        replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal))
+        if f.severity >= LEAST_SCORED.get(f.kind, 0.0)
+        else replace(f, parameter_ids=(), parts=())
+        for f in findings
+    )
 
 
-def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:
+def draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:
+    """Draw the findings of an abnormal specimen: severity by kind."""
     chances = np.array(prevalence.findings)
     count = 1 + int(rng.choice(len(chances), p=chances / chances.sum()))
     kinds = choose_kinds(count, rng, prevalence.weights)
     return {kind: round(float(rng.uniform(*prevalence.severity)), 3) for kind in kinds}
 
 
-def _normal(seed: int, sex: str) -> BodyPlan:
-    return normal_plan(np.random.default_rng((seed, 2)), sex)
+def _normal(seed: int, sex: str, population: Population, spread: float = 1.0) -> BodyPlan:
+    rng = np.random.default_rng((seed, 2))
+    return wide_plan(rng, sex, spread) if population == "wide" else normal_plan(rng, sex, spread)

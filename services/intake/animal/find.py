@@ -10,6 +10,7 @@ import numpy as np
 
 from services.common.errors import Rejected
 from services.intake.animal.background import Background, find_background
+from services.intake.animal.edges import within_edges
 from services.intake.animal.mask import Animal, find_animal
 from services.intake.animal.trunk import Mask, Plane, Scout, scout
 from services.intake.raster import Raster
@@ -109,10 +110,15 @@ class ScoutAnalysis:
         return self.scout.factor
 
 
-def find(raster: Raster) -> ScoutAnalysis:
-    """Find the animal; raises Rejected `blank` when no object stands out from the background."""
+def find(raster: Raster, *, tilted: bool = False) -> ScoutAnalysis:
+    """Find the animal; raises Rejected `blank` when no object stands out from the background.
+
+    With `tilted`, straight edges at any angle bound the field as well as the blades along the image's edges.
+    """
     small = scout(raster)
     field = open_field(small)
+    if tilted:
+        field = within_edges(small.values, field)
     background = find_background(small, field)
     sign = 1 if background.polarity >= 0 else -1
     surface = background.surface(*small.values.shape)

@@ -10,6 +10,8 @@ from training.simulation.anatomy.mouse import Mouse
 from training.simulation.anatomy.pose import DV, LAT
 from training.simulation.centres import CentreStyle
 from training.simulation.imaging.rays import Grid, Picture
+from training.simulation.landmarks import Landmarks
+from training.simulation.population import Population
 
 SKULL_DV: Final = "SKULL_DV"
 SKULL_LAT: Final = "SKULL_LAT"
@@ -37,7 +39,9 @@ class Technique:
     """One exposure.
 
     `height` and `width` in pixels, `field_mm` the longer side, `head_angle` and `mirrored` as in Radiograph, `offset`
-    the animal's centre from the picture's as shares of the field; beam and detector values as in CentreStyle.
+    the animal's centre from the picture's as shares of the field; beam and detector values as in CentreStyle. `tilt`
+    turns the blades (degrees), `unevenness` multiplies that of skin and fur, and the picture ends at the landmark
+    `crop`, if any.
     """
 
     height: int
@@ -54,6 +58,9 @@ class Technique:
     marker: str
     collimator: float
     trouble: str | None
+    tilt: float = 0.0
+    unevenness: float = 1.0
+    crop: str = ""
 
 
 def draw_technique(
@@ -90,7 +97,9 @@ def draw_technique(
         marker=str(rng.choice(("L", "R"))) if rng.random() < style.marker else "",
         collimator=float(rng.uniform(0.03, 0.12)) if rng.random() < style.collimator and close is None else 0.0,
         trouble=trouble,
-        **draws,
+        scatter=draws["scatter"],
+        blur_mm=draws["blur_mm"],
+        hardness=draws["hardness"],
     )
 
 
@@ -133,7 +142,8 @@ class Radiograph:
     `animal` is the box of the whole animal within the picture (None if there is none), `mask` (height, width) bool its
     outline, `altered` the boxes of the bones that an abnormality altered, by part name. `collimated` is the exposed
     field. `trouble` names a deliberate fault. `mouse` is what was projected, and `grid` the rays: the same field as the
-    picture, but coarser.
+    picture, but coarser. `landmarks` are in the picture's pixels; none are present in a blank picture or next to a
+    second animal.
     """
 
     biological_sample_id: str
@@ -150,3 +160,5 @@ class Radiograph:
     trouble: str | None
     mouse: Mouse
     grid: Grid
+    landmarks: Landmarks
+    population: Population = "plain"
