@@ -14,28 +14,28 @@ if TYPE_CHECKING:
     from services.operations.erasure import ErasurePlan, ErasureReport
 
 app = typer.Typer(add_completion=False)
-_YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+_Id = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[ID]", help="A specimen, or an image: its SHA-256 or its event, by the first 12 characters or more."
+    ),
+]
+_RefusedBefore = Annotated[
+    str | None,
+    typer.Option(metavar="AGE|TIME", help="Instead of an ID: the originals of images that intake refused before this."),
+]
+_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 @app.command()
 def erase(
-    wanted: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[ID]", help="A specimen, or an image: its SHA-256 or its event, by the first characters."
-        ),
-    ] = None,
+    wanted: _Id = None,
     *,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
     by: Annotated[str | None, typer.Option(help="Who erases it.  [default: your user name]")] = None,
-    refused_before: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AGE|TIME", help="Instead of an ID: the originals of images that intake refused before this."
-        ),
-    ] = None,
+    refused_before: _RefusedBefore = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be erased.")] = False,
-    yes: _YesOption = False,
+    yes: _Yes = False,
     as_json: JsonOption = False,
 ) -> None:
     """Remove the stored bytes of an image, or of all images of a specimen: original, standardised views, tensors.

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from services.ledger.queries import AnnouncedView
 
 app = typer.Typer(add_completion=False)
+_Id = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="A specimen, or an image: its SHA-256 or its event, by the first characters."),
+]
+_View = Annotated[Literal["DV", "LAT"] | None, typer.Option(help="Only where the image stands as this view.")]
 
 
 @app.command()
 def withdraw(
-    wanted: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID", help="A specimen, or an image: its SHA-256 or its event, by the first characters."
-        ),
-    ],
+    wanted: _Id,
     *,
     reason: Annotated[str, typer.Option(help="Why, for those who read the history.")],
     by: Annotated[str | None, typer.Option(help="Who withdraws it.  [default: your user name]")] = None,
-    view: Annotated[Literal["DV", "LAT"] | None, typer.Option(help="Only where the image stands as this view.")] = None,
+    view: _View = None,
     centre: Annotated[str | None, typer.Option(help="Only images that this centre announced.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the views and withdraw nothing.")] = False,
     as_json: JsonOption = False,

@@ -29,7 +29,7 @@ def distributions(window: CentreStatistics) -> dict[str, Distribution]:
     shares |= {"uncertain": window.uncertain, "disagreement": window.disagreement}
     return (
         {"outcome": outcome}
-        | {measure: Counter(yes=count, no=window.calls - count) for measure, count in shares.items()}
+        | {measure: Counter(yes=count, no=max(0, window.calls - count)) for measure, count in shares.items()}
         | {f"score.{name}": _histogram(histogram) for name, histogram in window.scores.items()}
     )
 

@@ -7,12 +7,12 @@ it, so nobody reads half a version. A lock in the ledger's database makes others
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from platformdirs import user_cache_path
 from tritonclient.grpc import model_config_pb2
 
 from services.common.atomic import replace
@@ -27,14 +27,14 @@ from services.registry.repository import BYTECODE, FILE, ModelRepository
 def repository_of(settings: Settings) -> ModelRepository:
     """Open the repository; raises Fatal when there is none, Retriable when the object store is away.
 
-    The copy of one in object storage is kept in `$XDG_CACHE_HOME/xray/models`, so that only new objects are fetched.
+    The copy of one in object storage is kept in the user's cache folder (`~/.cache/xray/models` on Linux), so that
+    only new objects are fetched.
     """
     place = settings.model_repository
     if not place.startswith(SCHEME):
         return ModelRepository(place)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     name = hashlib.sha256(f"{settings.s3_endpoint} {place}".encode()).hexdigest()[:16]
-    return BucketRepository(settings, place, cache / "xray" / "models" / name)
+    return BucketRepository(settings, place, user_cache_path("xray") / "models" / name)
 
 
 SCHEME: Final = "s3://"

@@ -21,6 +21,8 @@ from services.common.labels import LEVEL2, LEVEL3
 
 IMAGES_FILE: Final = "golden.bin.gz"
 OUTPUTS_FILE: Final = "golden.json"
+MOST_BYTES: Final = 256 << 20
+"""Of the images of a version: 1,700 tensors of 224x224; versions have about ten."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def read_golden(version: Path) -> Golden:
     """Read the files of a version's folder; raises Rejected `golden_damaged` if they do not belong together."""
     try:
         description: dict[str, Any] = json.loads((version / OUTPUTS_FILE).read_bytes())
-        raw = gzip.decompress((version / IMAGES_FILE).read_bytes())
+        raw = _inflated(version / IMAGES_FILE)
         digest = description["images_sha256"]
         images = np.frombuffer(raw, dtype=np.uint8).reshape(description["shape"])
         outputs = {name: np.array(values, dtype=np.float32) for name, values in description["outputs"].items()}
@@ -70,6 +72,16 @@ def read_golden(version: Path) -> Golden:
         message = f"{version / OUTPUTS_FILE} does not hold the outputs {expected}: export the version again"
         raise Rejected("golden_damaged", message)
     return Golden(images, outputs)
+
+
+def _inflated(path: Path) -> bytes:
+    """Read a compressed file; raises ValueError if it inflates to more than `MOST_BYTES`."""
+    with gzip.open(path) as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        msg = f"{path.name} inflates to more than {MOST_BYTES} bytes"
+        raise ValueError(msg)
+    return data
 
 
 _UNREADABLE: Final = (

@@ -6,6 +6,7 @@
 import fcntl
 import re
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,11 @@ HEADER: Final = "# Written by this project's programs; field reference: Triton's
 
 def read_configuration(path: Path) -> model_config_pb2.ModelConfig:
     """Parse a `config.pbtxt`; raises protobuf's `text_format.ParseError` or UnicodeDecodeError for any other file."""
-    return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+    with warnings.catch_warnings(action="error", category=DeprecationWarning):  # an escape that Triton refuses
+        try:
+            return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+        except DeprecationWarning as error:
+            raise text_format.ParseError(str(error)) from error
 
 
 def write_configuration(path: Path, configuration: model_config_pb2.ModelConfig) -> None:

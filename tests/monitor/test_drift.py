@@ -1,8 +1,10 @@
+import json
 from typing import Any
 
 import pytest
 
-from services.common.events import CentreStatistics
+from services.common.errors import Rejected
+from services.common.events import CentreStatistics, parse_event
 from services.monitor.counting import statistics
 from services.monitor.drift import DriftRule, judged
 
@@ -20,6 +22,23 @@ def contrasts(low: int, high: int, **more: int) -> dict[str, Any]:
 
 def drifted(one: CentreStatistics) -> set[str]:
     return {drift.measure for drift in one.drift if drift.drifted}
+
+
+@pytest.mark.parametrize("count", [(1 << 53) + 1, 10**400])
+def test_a_count_that_cannot_be_divided_is_no_count(count: int) -> None:
+    """Otherwise one forged record of an earlier window would stop the monitor at every later one."""
+    good = window(**contrasts(60, 40))
+    forged = good.model_dump(mode="json") | {"accepted": count}
+    with pytest.raises(Rejected, match="field_invalid"):
+        parse_event(CentreStatistics, json.dumps(forged).encode())
+
+
+def test_the_largest_counts_and_more_positives_than_calls_can_be_judged() -> None:
+    most = 1 << 53
+    large = window(accepted=most, calls=1, positive__Spine=most, uncertain=most, score__contrast__2=most)
+    found = judged(large, [large] * 20, RULE)
+    assert not drifted(found)
+    assert max(drift.reference_count for drift in found.drift) == 20 * most
 
 
 def test_the_same_pictures_are_not_drift() -> None:

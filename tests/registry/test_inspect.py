@@ -1,5 +1,6 @@
 """Versions that are refused because of their files, before any request to Triton."""
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Rejected
+from services.registry import golden
 from services.registry.admit import add_version
 from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository, read_configuration, write_configuration
@@ -55,6 +57,12 @@ def change_card(folder: Path, **changes: object) -> None:
     write_configuration(path, configuration)
 
 
+def unknown_escape(folder: Path) -> None:
+    """Python's decoder of escapes only warns of this one, which the fuzzer found."""
+    path = folder.parent / "config.pbtxt"
+    path.write_text(path.read_text().replace('name: "', 'name: "\\:', 1))
+
+
 def change_golden(folder: Path, **changes: object) -> None:
     """Change the golden outputs, and pin them: whoever brings the files brings the card too."""
     path = folder / "golden.json"
@@ -99,6 +107,7 @@ def test_a_plan_that_matches_its_record_is_accepted(folder: Path) -> None:
         (lambda folder: (folder / "golden.json").unlink(), "file_missing"),
         (lambda folder: (folder / "golden.bin.gz").write_bytes(b"half"), "golden_damaged"),
         (other_golden, "golden_digest_wrong"),
+        (unknown_escape, "configuration_unreadable"),
         (lambda folder: change_golden(folder, shape=[7]), "golden_damaged"),
         (lambda folder: change_golden(folder, shape=[-1]), "golden_damaged"),
         (lambda folder: change_golden(folder, outputs={"level1": [[]]}), "golden_damaged"),
@@ -120,6 +129,15 @@ def test_damage_is_refused_with_its_reason(folder: Path, harm: Callable[[Path], 
     with pytest.raises(Rejected) as caught:
         inspect(ModelRepository(folder.parents[1]), MODEL, 2)
     assert caught.value.reason == reason
+
+
+def test_golden_images_are_inflated_up_to_a_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(gzip.decompress((folder / golden.IMAGES_FILE).read_bytes()))
+    monkeypatch.setattr(golden, "MOST_BYTES", size)
+    assert golden.read_golden(folder).images.nbytes == size
+    monkeypatch.setattr(golden, "MOST_BYTES", size - 1)
+    with pytest.raises(Rejected, match="inflates to more than"):
+        golden.read_golden(folder)
 
 
 @pytest.mark.parametrize("name", ["../cae", "/etc", "..", "CAE", "c/e"])

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.common.events.base import Centre, Event, Moment, ProducedAt, Text
 
-_Count = Annotated[int, Field(ge=0)]
+_MOST_COUNT: Final = 1 << 53
+"""No centre has so many images, and a larger number cannot be divided or shown as a metric."""
+
+
+def _countable(count: int) -> int:
+    if count > _MOST_COUNT:
+        msg = f"at most {_MOST_COUNT}"
+        raise ValueError(msg)
+    return count
+
+
+_Total = Annotated[int, Field(ge=0)]
+_Count = Annotated[_Total, AfterValidator(_countable)]
 
 
 class ScoreHistogram(BaseModel):
@@ -43,8 +55,8 @@ class Drift(BaseModel):
         description="`psi` above this limit counts as drift. It is the larger of the configured shift and the shift "
         "that chance explains with these counts.",
     )
-    count: _Count = Field(description="Number of values in the window.")
-    reference_count: _Count = Field(description="Number of values in the reference.")
+    count: _Total = Field(description="Number of values in the window.")
+    reference_count: _Total = Field(description="Number of values in the reference.")
     drifted: bool = Field(description="Whether `psi` exceeds `limit`.")
 
 

@@ -4,12 +4,13 @@ It is an append-only file of JSON lines and stays correct after `kill -9`.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self
+
+from platformdirs import user_state_path
 
 from services.common.events.base import digest
 from services.ingest.push.image import PushImage
@@ -52,8 +53,8 @@ def read_lines(path: Path) -> Iterator[Any]:
 
 
 def default_folder() -> Path:
-    """Return the folder of the journals: `$XDG_STATE_HOME/xray`, else `~/.local/state/xray`."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xray"
+    """Return the folder of the journals: the user's state folder, `~/.local/state/xray` on Linux."""
+    return user_state_path("xray")
 
 
 class UploadJournal(JsonLines):

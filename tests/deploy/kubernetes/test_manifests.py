@@ -13,7 +13,7 @@ from tests.deploy.compose_file import CLONE, services
 from tests.deploy.kubernetes.manifests import container, of_kind, pods
 from tests.deploy.prometheus.alerts import RULES
 
-SECRETS = {"xray-s3": {"access-key", "secret-key"}, "xray-postgres": {"dsn"}}
+SECRETS = {"xray-s3": {"access-key", "secret-key"}, "xray-postgres": {"dsn"}, "xray-triton": {"control-key"}}
 
 
 def test_every_service_is_present() -> None:
@@ -26,7 +26,7 @@ def test_every_service_is_present() -> None:
 def test_containers_get_the_same_secrets_as_under_compose(name: str) -> None:
     pod = (of_kind("Deployment") | of_kind("Job") | of_kind("CronJob"))[name]
     compose = services()["init" if name == "xray-init" else name]["environment"]
-    secret = {"XRAY_S3_ACCESS_KEY", "XRAY_S3_SECRET_KEY", "XRAY_POSTGRES_DSN"}
+    secret = {"XRAY_S3_ACCESS_KEY", "XRAY_S3_SECRET_KEY", "XRAY_POSTGRES_DSN", "XRAY_TRITON_CONTROL_KEY"}
     given = {one["name"]: one for one in container(pod)["env"] if "valueFrom" in one}
     assert set(given) == secret & set(compose)
     for one in given.values():
@@ -125,6 +125,17 @@ def test_triton_loads_every_model_from_s3() -> None:
     assert loaded == {configuration.parent.name for configuration in CLONE.glob("model_repository/*/config.pbtxt")}
     endpoint = of_kind("ConfigMap")["xray"]["data"]["XRAY_S3_ENDPOINT"]
     assert any(word.startswith(f"--model-repository=s3://{endpoint}/") for word in arguments)
+
+
+def test_triton_loads_a_model_only_with_the_key_of_the_secret() -> None:
+    triton = container(of_kind("Deployment")["triton"])
+    compose = [word for word in services()["triton"]["command"] if word.startswith("--grpc-restricted-protocol=")]
+    (restricted,) = (word for word in triton["args"] if word.startswith("--grpc-restricted-protocol="))
+    assert [word.partition(":")[0] for word in compose] == [restricted.partition(":")[0]]
+    assert restricted.endswith(":control-key=$(TRITON_CONTROL_KEY)")
+    (given,) = (one for one in triton["env"] if one["name"] == "TRITON_CONTROL_KEY")
+    assert given["valueFrom"]["secretKeyRef"] == {"name": "xray-triton", "key": "control-key"}
+    assert "--http-address=127.0.0.1" in triton["args"], "HTTP has no key"
 
 
 def _rules() -> list[dict[str, Any]]:
