@@ -1,4 +1,4 @@
-"""A contact sheet of simulated pictures: every centre's DV and LAT, close-ups, troubles and abnormalities."""
+"""Contact sheets: every centre's DV and LAT, close-ups, troubles and abnormalities, and the wide population."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.simulation.anatomy.pose import DV, LAT
 from training.simulation.centres import STYLES, style_of
-from training.simulation.files import display, quantise
+from training.simulation.files import decoded, display, quantise
 from training.simulation.imaging.radiograph import FOREPAW, HINDQUARTERS, SKULL_DV, SKULL_LAT, TROUBLES, Radiograph
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
@@ -18,6 +18,8 @@ from training.simulation.specimen import make_specimen
 _TILE: Final = 260
 _CAPTION: Final = 20
 _COLUMNS: Final = 6
+_WIDE_MICE: Final = 20
+_WIDE_COLUMNS: Final = 8
 _QUALITY: Final = 85
 _SHOWN: Final = (
     ("scoliosis", DV),
@@ -38,10 +40,24 @@ def write_contact_sheet(path: Path, seed: int = 1) -> None:
 
 def write_tiles(path: Path, pictures: Iterable[tuple[Radiograph, str]]) -> None:
     """Write radiographs with captions as one JPEG, six to a row."""
-    tiles = [_tile(radiograph, caption, number) for number, (radiograph, caption) in enumerate(pictures)]
-    blank = np.zeros_like(tiles[0])
-    tiles += [blank] * (-len(tiles) % _COLUMNS)
-    rows = [np.hstack(tiles[start : start + _COLUMNS]) for start in range(0, len(tiles), _COLUMNS)]
+    tiles = [_tile(_grey(radiograph, number), caption) for number, (radiograph, caption) in enumerate(pictures)]
+    _write(path, tiles, _COLUMNS)
+
+
+def write_wide_sheet(path: Path, first_seed: int = 700) -> None:
+    """Write DV and LAT of normal mice of the wide population as JPEG, below 1 MB."""
+    tiles = []
+    for seed in range(first_seed, first_seed + _WIDE_MICE):
+        specimen = make_specimen(seed, abnormal=False, population="wide")
+        for view in (DV, LAT):
+            pixels = decoded(render(specimen, view, 1, side=900), seed=1)
+            tiles.append(_tile((pixels >> 8 if pixels.dtype == np.uint16 else pixels).astype(np.uint8), view))
+    _write(path, tiles, _WIDE_COLUMNS)
+
+
+def _write(path: Path, tiles: list[NDArray[np.uint8]], columns: int) -> None:
+    tiles = [*tiles, *[np.zeros_like(tiles[0])] * (-len(tiles) % columns)]
+    rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
     done, data = cv2.imencode(".jpg", np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
         raise RuntimeError("OpenCV could not write a JPEG")
@@ -64,9 +80,12 @@ def _pictures(seed: int) -> Iterator[tuple[Radiograph, str]]:
         yield render(altered, view, 0, head_angle=0.0 if view == DV else 90.0), f"{kind} {view}"
 
 
-def _tile(radiograph: Radiograph, caption: str, number: int) -> NDArray[np.uint8]:
+def _grey(radiograph: Radiograph, number: int) -> NDArray[np.uint8]:
     grey = display(radiograph, style_of(radiograph.centre), np.random.default_rng(number))
-    picture = quantise(grey, 8).astype(np.uint8)
+    return quantise(grey, 8).astype(np.uint8)
+
+
+def _tile(picture: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     scale = _TILE / max(picture.shape)
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     tile = np.zeros((_TILE + _CAPTION, _TILE + 4), dtype=np.uint8)

@@ -1,6 +1,7 @@
 """Cuts a radiograph at a landmark, as a technician crops a picture."""
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -8,17 +9,19 @@ from training.simulation.imaging.radiograph import Box, Radiograph
 from training.simulation.imaging.rays import Grid
 from training.simulation.landmarks import LANDMARKS
 
+_BEHIND_MM: Final = 3.0
+
 
 def cropped_at(radiograph: Radiograph, landmark: str, *, keep_head: bool) -> Radiograph:
     """The part of an upright radiograph on one side of a landmark, towards the head or away from it.
 
     Upright means that the head is up (0 degrees) or left (90). The truth moves with the picture. A landmark that is not
-    present leaves the picture whole.
+    present leaves the picture whole, and so does one of a tail that is curled up beside the pelvis.
     """
     row = LANDMARKS.index(landmark)
-    if not radiograph.landmarks.present[row]:
-        return radiograph
     vertical = abs(radiograph.head_angle_degrees) < 45.0
+    if not radiograph.landmarks.present[row] or _beside_pelvis(radiograph, row, 1 if vertical else 0):
+        return radiograph
     rays = radiograph.grid
     pixels = np.array(radiograph.mask.shape)
     axis = 0 if vertical else 1
@@ -32,6 +35,14 @@ def cropped_at(radiograph: Radiograph, landmark: str, *, keep_head: bool) -> Rad
     origin = rays.origin + rays.axes[:, 1 - axis] * (first * rays.step)
     height, width = (last - first, rays.width) if vertical else (rays.height, last - first)
     return replace(_cropped(radiograph, box), grid=Grid(rays.axes, origin, rays.step, height, width))
+
+
+def _beside_pelvis(radiograph: Radiograph, row: int, coordinate: int) -> bool:
+    """Whether a tail vertebra is less than 3 mm behind the sacrum."""
+    rump = LANDMARKS.index("S4")
+    behind = radiograph.landmarks.points[row, coordinate] - radiograph.landmarks.points[rump, coordinate]
+    in_tail = LANDMARKS[row].startswith("Ca") and radiograph.landmarks.present[rump]
+    return bool(in_tail and behind * radiograph.mm_per_pixel < _BEHIND_MM)
 
 
 def _cropped(radiograph: Radiograph, box: Box) -> Radiograph:

@@ -12,6 +12,7 @@ from training.datasets.bone_truth import CHANNELS, REGIONS, SIDE
 from training.simulation import LANDMARKS, Landmarks, make_specimen, render
 from training.simulation.files import decoded, encode
 from training.simulation.online import OnlineSample, draw, standard_views
+from training.simulation.speed import measure
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,10 @@ def test_pixels_are_those_that_intake_decodes_from_the_file(centre: str) -> None
     online = decoded(radiograph, seed=1).astype(float)
     full = 65535 if file.max() > 255 else 255
     assert np.abs(file - online).max() <= (0 if centre != "HMGU" else full / 2**12)
+
+
+def test_the_speed_of_drawing_is_measured_with_its_refusals() -> None:
+    seconds, used, refused = measure(0, "plain", 1)
+    assert seconds > 0
+    assert used > 0
+    assert sum(refused.values()) <= 1

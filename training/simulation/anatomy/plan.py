@@ -130,7 +130,7 @@ class Skull:
 class BodyPlan:
     """All measurements of one mouse.
 
-    `scale` multiplies every length; `fat`, usually in [0, 1], widens the soft tissue; `breadth` that of the trunk,
+    `scale` multiplies every length; `fat`, usually in [0, 1], widens the soft tissue; `breadth` and `depth` the trunk,
     `bone_girth` the radius and `mineral` the density of every bone. `bowel` is how full of gas and food the bowel is
     beyond the usual, and `young` the number of unborn young.
     """
@@ -145,6 +145,7 @@ class BodyPlan:
     thorax_width: float = 1.0
     thorax_depth: float = 1.0
     breadth: float = 1.0
+    depth: float = 1.0
     bone_girth: float = 1.0
     mineral: float = 1.0
     bowel: float = 0.0

@@ -111,7 +111,7 @@ def add_trunk(soft: SoftTissue, plan: BodyPlan, pose: Pose, column: Column, rng:
     swell = np.exp(-(((_PROFILE[:, 0] - 0.62) / 0.26) ** 2))
     wide = _PROFILE[:, 1] * rng.normal(1.0, 0.03, len(_PROFILE)) * (0.92 + (0.54 * plan.fat - 0.02) * swell)
     wide = wide * plan.breadth
-    sag = (1.0 + 0.2 * plan.fat * swell) * plan.breadth**0.8
+    sag = (1.0 + 0.2 * plan.fat * swell) * plan.depth
     half_width = np.interp(at, _PROFILE[:, 0], wide) / flat**0.5
     half_height = np.interp(at, _PROFILE[:, 0], _PROFILE[:, 2] * sag) * flat
     drop = np.interp(at, _PROFILE[:, 0], _PROFILE[:, 3] * sag) * flat

@@ -52,7 +52,8 @@ def _build(plan: BodyPlan, sex: str, rng: _Rng, spread: float) -> None:
     for vertebra in plan.vertebrae:
         if vertebra.region in (THORACIC, LUMBAR):
             vertebra.length *= float(np.exp(-0.055 * stocky))
-    plan.breadth = float(np.exp(0.07 * stocky + rng.normal(0.08, 0.07 * spread)))
+    plan.breadth = float(np.exp(0.07 * stocky + rng.normal(0.03, 0.06 * spread)))
+    plan.depth = float(np.exp(0.05 * stocky + rng.normal(0.15, 0.09 * spread)))
     plan.thorax_width *= float(np.exp(0.025 * stocky))
     plan.fat += float(rng.exponential(0.25))
     plan.bowel = float(rng.gamma(1.2, 0.7))

@@ -92,7 +92,9 @@ def _locally_stretched(dense: Picture, mm_per_pixel: float, rng: _Rng) -> Pictur
 def _toned(dense: Picture, low: float, high: float, rng: _Rng) -> Picture:
     """The window and a tone curve: a power, or the S curve of film, above a floor."""
     level = np.linspace(0.0, 1.0, _LEVELS)
-    curve = level ** float(np.exp(rng.uniform(*np.log(GAMMA))))
+    # Real pictures mostly show soft tissue bright, so the lower half of the range is drawn twice as often.
+    place = float(rng.triangular(0.0, 0.25, 1.0))
+    curve = level ** float(np.exp(np.log(GAMMA[0]) + place * np.log(GAMMA[1] / GAMMA[0])))
     if rng.random() < 0.2:
         steep = float(rng.uniform(3.0, 7.0))
         curve = 1.0 / (1.0 + np.exp(-steep * (curve - 0.5)))

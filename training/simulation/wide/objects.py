@@ -32,7 +32,7 @@ def place_objects(primary: Picture, landmarks: Landmarks, mm_per_pixel: float, r
 def _tag(beam: Picture, places: dict[str, NDArray[np.float32]], per_mm: float, rng: _Rng) -> None:
     if "skull.occiput" in places:
         at = places["skull.occiput"] + rng.choice([-1.0, 1.0], 2) * rng.uniform(3.0, 8.0, 2) * per_mm
-        _stamp(beam, _box(at, (2.0 * per_mm, rng.uniform(5.0, 9.0) * per_mm), rng.uniform(0, 180)), 0.03)
+        _stamp(beam, _box(at, (2.0 * per_mm, rng.uniform(4.0, 7.0) * per_mm), rng.uniform(0, 180)), 0.03)
 
 
 def _chip(beam: Picture, places: dict[str, NDArray[np.float32]], per_mm: float, rng: _Rng) -> None:
