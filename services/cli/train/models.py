@@ -56,10 +56,19 @@ def train(
     threads: ThreadsOption = 2,
     accelerator: AcceleratorOption = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Number of devices; each takes a share of every batch.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read batches ahead.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read batches ahead, or draw them.")] = 0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="Most minutes that each backbone trains; for configurations that draw as they train."
+        ),
+    ] = None,
 ) -> None:
     """Make the training set, train all backbones, evaluate them and write Triton's model repository."""
     configuration = find_configuration(config)
+    if minutes is not None and not configuration.streamed:
+        msg = f"{config} trains on stored specimens for a number of epochs, so it cannot be limited in time"
+        raise typer.BadParameter(msg, param_hint="--minutes")
     own = folder / config if share == 1 else folder / config / f"share-{share:g}"
     serves = share == 1 and configuration.serves
     target = repository or (REPOSITORY if serves else own / REPOSITORY.name)
@@ -71,11 +80,32 @@ def train(
 
         prepare_process(threads)
         hardware = Hardware(accelerator, devices, workers)
-        run = TrainingRun(configuration, own, folder, hardware, share, report)
+        run = TrainingRun(configuration, own, folder, hardware, share, report, minutes)
         figures = train_and_export(run, target, version)
         if target == REPOSITORY and in_clone():
             update_page(PAGE, figures)
         report.message(as_markdown(figures))
+
+
+def landmarks(
+    pictures: Annotated[Path, typer.Argument(help="Folder of DV pictures, each with a .txt file of YOLO boxes.")],
+    *,
+    config: Annotated[str, typer.Option(help="Configuration of the trained run.")] = "wide",
+    folder: RunsOption = RUNS,
+) -> None:
+    """Compare the vertebrae that each trained backbone finds with annotated ones (docs/evaluation.md)."""
+    configuration = find_configuration(config)
+    if not configuration.streamed:
+        raise typer.BadParameter(f"the backbones of {config} find no landmarks", param_hint="--config")
+    with reporting("stopped; run it again") as report:
+        from training.landmarks.evaluate import as_text, evaluate_folder
+        from training.models.registry import BACKBONES
+        from training.train.run import TrainingRun
+
+        run = TrainingRun(configuration, folder / config, folder)
+        for name in BACKBONES:
+            results = evaluate_folder(run.trained_multiview(name), pictures, configuration.side)
+            report.message(f"{name}\n{as_text(results)}")
 
 
 def export(

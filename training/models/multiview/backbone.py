@@ -68,6 +68,11 @@ class MultiviewSize:
     feature_dropout: float = 0.2
     evidence_dropout: float = 0.5
 
+    def describe(self) -> str:
+        """Describe what follows the stem, for a model card."""
+        blocks = f"{self.fine_blocks} and {self.coarse_blocks} ConvNeXt blocks of {self.width} and {2 * self.width}"
+        return f"{blocks} channels, landmarks, bones, and a query per label with {self.heads} heads"
+
 
 class LandmarkTruth(NamedTuple):
     """True landmarks of n specimens: `points` float32 [n, 2, landmarks, 2], x and y in [-1, 1] of each view.

@@ -6,8 +6,8 @@ import numpy as np
 
 from training.datasets.arrays import MISSING
 from training.simulation.landmarks import Landmarks
-from training.simulation.online import draw
-from training.simulation.specimen import Population
+from training.simulation.online import fused, radiographs, standard_views
+from training.simulation.specimen import BALANCED, RECORD, Population, make_specimen
 from training.train.stream.specimens import DrawnSpecimen, DrawSpecimen
 
 
@@ -19,11 +19,14 @@ def simulator(population: Population, side: int) -> DrawSpecimen:
 def draw_simulated(seed: int, population: Population, side: int) -> DrawnSpecimen | None:
     """Draw the specimen of a seed; None if intake rejects one of its pictures.
 
-    A specimen that is abnormal only outside the thirteen labels teaches level 1 alone: its others are missing.
+    Findings of specimens with even seeds occur together as in the public record, those with odd seeds are balanced. A
+    specimen that is abnormal only outside the thirteen labels teaches level 1 alone: its others are missing.
     """
-    sample = draw(seed, population, side)
-    if sample is None:
+    specimen = make_specimen(seed, prevalence=BALANCED if seed % 2 else RECORD, population=population)
+    standard = standard_views(specimen, radiographs(specimen, side))
+    if standard is None:
         return None
+    sample = fused(specimen, standard, side)
     labels = sample.labels.copy()
     if labels[0] and not labels[1:].any():
         labels[1:] = MISSING

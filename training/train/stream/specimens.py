@@ -7,6 +7,7 @@ intake rejects a specimen, the next seed of a separate range takes its place, so
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import cv2
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from services.common.atomic import atomic
 from services.common.errors import Fatal
 from training.train.batches import steps_per_epoch
 
@@ -76,18 +78,18 @@ def batch_of(specimens: list[DrawnSpecimen]) -> DrawnBatch:
 class StreamSteps(Sampler[int]):
     """The numbers of the batches of an epoch, counted from the start of the stream.
 
-    The epoch is asked for when an iteration starts. Lightning's own way, `set_epoch`, comes too late in a resumed run:
-    worker processes have then drawn their first batches.
+    The number of finished epochs is asked for when an iteration starts. Lightning's own way, `set_epoch`, comes too
+    late in a resumed run: worker processes have then drawn their first batches.
     """
 
-    def __init__(self, steps: int, epoch: Callable[[], int]) -> None:
-        self._steps, self._epoch = steps, epoch
+    def __init__(self, steps: int, finished: Callable[[], int]) -> None:
+        self._steps, self._finished = steps, finished
 
     def __len__(self) -> int:
         return self._steps
 
     def __iter__(self) -> Iterator[int]:
-        first = self._epoch() * self._steps
+        first = self._finished() * self._steps
         return iter(range(first, first + self._steps))
 
 
@@ -119,25 +121,33 @@ class StoredBatches(Dataset[DrawnBatch]):
 
 
 class StreamData(pl.LightningDataModule):
-    """The stream to train on, `steps` batches per epoch, and the fixed specimens to validate on."""
+    """The stream to train on, `steps` batches per epoch, and the fixed specimens to validate on.
+
+    `finished` returns the number of finished epochs.
+    """
 
     def __init__(
-        self, stream: DrawnBatches, validation: DrawnBatch, *, batch: int, steps: int, workers: int = 0
+        self,
+        stream: DrawnBatches,
+        validation: DrawnBatch,
+        finished: Callable[[], int],
+        *,
+        batch: int,
+        steps: int,
+        workers: int = 0,
     ) -> None:
         super().__init__()
-        self._stream, self._validation = stream, validation
+        self._stream, self._validation, self._finished = stream, validation, finished
         self._batch, self._steps, self._workers = batch, steps, workers
 
     def train_dataloader(self) -> DataLoader[DrawnBatch]:
         """Return the batches of the next epoch."""
-        return drawing_loader(self._stream, StreamSteps(self._steps, self._current_epoch), self._workers)
-
-    def _current_epoch(self) -> int:
-        return 0 if self.trainer is None else self.trainer.current_epoch
+        return drawing_loader(self._stream, StreamSteps(self._steps, self._finished), self._workers)
 
     def val_dataloader(self) -> DataLoader[DrawnBatch]:
         """Return the batches of all validation specimens, in order."""
-        return DataLoader(StoredBatches(self._validation, self._batch), batch_size=None, shuffle=False)
+        batches = StoredBatches(self._validation, self._batch)
+        return drawing_loader(batches, range(len(batches)), workers=0)
 
 
 def drawing_loader(batches: Dataset[DrawnBatch], numbers: Any, workers: int) -> DataLoader[DrawnBatch]:
@@ -158,6 +168,16 @@ def drawing_loader(batches: Dataset[DrawnBatch], numbers: Any, workers: int) -> 
 
 def _one_thread(_worker: int) -> None:
     cv2.setNumThreads(1)
+
+
+def stored_set(path: Path, make: Callable[[], DrawnBatch]) -> DrawnBatch:
+    """Return the specimens in a file; if it does not exist, make them and write it, completely or not at all."""
+    if not path.exists():
+        made = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as part:
+            torch.save(made._asdict(), part)
+    return DrawnBatch(**torch.load(path, map_location="cpu", weights_only=True))
 
 
 OnDrawn = Callable[[int, int], None]

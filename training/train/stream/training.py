@@ -119,7 +119,12 @@ class StreamTraining:
             stage.trained.train()
             batches = DrawnBatches(self.stream.draw, self.stream.first_seed, plan.batch)
             data = StreamData(
-                batches, self.stream.validation, batch=plan.batch, steps=steps, workers=self.hardware.workers
+                batches,
+                self.stream.validation,
+                epochs.__len__,
+                batch=plan.batch,
+                steps=steps,
+                workers=self.hardware.workers,
             )
             history = EpochHistory(run, epochs, on_epoch)
             with quiet_lightning():

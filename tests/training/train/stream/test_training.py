@@ -59,7 +59,7 @@ def test_learns_to_rebuild_first_and_reports_every_task(tmp_path: Path) -> None:
 def test_landmarks_and_losses_improve(tmp_path: Path) -> None:
     plan = replace(PLAN, epochs=6, patience=6, learning_rate=1e-2, front_end_rate=1.0)
     epochs = tiny_training(tiny_multiview(), plan).run(tmp_path, ignore)
-    assert epochs[-1].train_loss < epochs[0].train_loss
+    assert epochs[-1].validation_loss < epochs[0].validation_loss
     assert epochs[-1].figures["whole_landmark_error"] < epochs[0].figures["whole_landmark_error"]
 
 
