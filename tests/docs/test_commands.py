@@ -68,6 +68,7 @@ HELP_ONLY: Final = {
     "train refresh": "trains for hours",
     "train evaluate": "needs a trained run",
     "train export": "needs trained models",
+    "train foreign": "needs a skeleton that is not part of this repository",
     "train landmarks": "needs a trained run",
     "train strangers": "simulates for an hour",
 }

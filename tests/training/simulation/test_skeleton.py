@@ -15,6 +15,7 @@ from training.simulation.anatomy.pose import DV, LAT
 from training.simulation.imaging.projection import thicknesses
 from training.simulation.imaging.rays import Grid
 from training.simulation.imaging.triangles import Triangles, sum_triangles
+from training.simulation.online import fused, radiographs, standard_views
 from training.simulation.skeleton.bones import load_skeleton
 from training.simulation.skeleton.files import read_bones
 from training.simulation.skeleton.meshes import BoneMesh, closed, coarsened, cut, hollow, joined, loose_parts
@@ -123,6 +124,16 @@ def test_the_same_seed_gives_the_same_mouse_file_and_labels(toy: Path) -> None:
     assert first.level1 == 1
     assert encode(render(first, DV, 1, side=300)).data == encode(render(second, DV, 1, side=300)).data
     assert make_skeleton_specimen(toy, FIRST_SEED + 5).biological_sample_id == str(100_000 + FIRST_SEED + 5)
+
+
+def test_a_model_can_draw_it_while_training_in_any_manner(toy: Path) -> None:
+    specimen = make_skeleton_specimen(toy, FIRST_SEED + 2, abnormal=True, population="wide")
+    views = standard_views(specimen, radiographs(specimen), lenient=True)
+    assert views is not None
+    sample = fused(specimen, views)
+    assert sample.tensor.shape == (224, 224, 3)
+    assert sample.labels.tolist() == [specimen.level1, *specimen.call]
+    assert sample.landmarks_dv.present.sum() > 80
 
 
 def test_controls_are_normal_and_counts_are_those_of_a_normal_mouse(toy: Path) -> None:

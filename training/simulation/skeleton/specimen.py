@@ -15,11 +15,20 @@ from training.simulation.anatomy.mouse import Mouse
 from training.simulation.anatomy.plan import BodyPlan
 from training.simulation.anatomy.pose import Pose
 from training.simulation.centres import CENTRES
+from training.simulation.population import Population
 from training.simulation.skeleton.bones import load_skeleton
 from training.simulation.skeleton.build import build_skeleton_mouse
 from training.simulation.skeleton.measures import skeleton_plan
 from training.simulation.skeleton.posture import draw_posture
-from training.simulation.specimen import BALANCED, STRAINS, Prevalence, SimulatedSpecimen, draw_kinds, judged
+from training.simulation.specimen import (
+    BALANCED,
+    STRAINS,
+    WIDE_SEVERITY,
+    Prevalence,
+    SimulatedSpecimen,
+    draw_kinds,
+    judged,
+)
 
 FIRST_SEED: Final = 3_000_000_000
 """Seeds of these specimens start here, apart from those of our own mice."""
@@ -57,15 +66,19 @@ def make_skeleton_specimen(
     kinds: Mapping[str, float] | None = None,
     prevalence: Prevalence = BALANCED,
     centres: Sequence[str] = CENTRES,
+    population: Population = "plain",
     control: bool = False,
 ) -> SkeletonSpecimen:
     """The specimen of a seed: the same arguments always give the same mouse, as with `make_specimen`.
 
-    `folder` holds the skeleton. A control is never abnormal. Raises Rejected as `load_skeleton` does.
+    `folder` holds the skeleton. Body and posture vary widely in both populations; `wide` also has any manner of
+    pictures and slight findings. A control is never abnormal. Raises Rejected as `load_skeleton` does.
     """
     rng = np.random.default_rng((seed, 21))
     sex, strain, drawn_centre = (str(rng.choice(options)) for options in (("female", "male"), STRAINS, centres))
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
+    if population == "wide":
+        prevalence = replace(prevalence, severity=WIDE_SEVERITY)
     if kinds is None:
         kinds = draw_kinds(rng, possible(prevalence, folder)) if is_abnormal and not control else {}
     plan = _normal(folder, seed, sex)
@@ -76,6 +89,7 @@ def make_skeleton_specimen(
         sex=sex,
         strain=strain,
         findings=judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
+        population=population,
         folder=folder,
         control=control,
     )
