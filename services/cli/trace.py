@@ -5,6 +5,7 @@ If the ledger does not know a specimen, its announcements of the last day on `xr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -17,6 +18,7 @@ from services.cli.output import FullOption, JsonOption, Sheet, console, facts, p
 
 if TYPE_CHECKING:
     from services.common.settings import Settings
+    from services.common.store import ObjectStore
     from services.ledger.queries import IdKind, SpecimenHistory
     from services.operations.trace.records import TraceRecords
     from services.operations.trace.timeline import TraceStep
@@ -139,7 +141,22 @@ def _objects(settings: Settings, history: SpecimenHistory) -> list[StoredObject]
             result.append(StoredObject(what, key, store.exists(key)))
         except Retriable:
             result.append(StoredObject(what, key, None))
-    return result
+    return [*_erasures(store, history), *result]
+
+
+def _erasures(store: ObjectStore, history: SpecimenHistory) -> Iterator[StoredObject]:
+    """Yield the records of the specimen's erased images: their views are empty objects."""
+    from services.common.erasure import erasure_of
+    from services.common.errors import Retriable
+    from services.common.keys import erasure_key
+
+    for image in sorted({view.image_sha256 for view in history.views}):
+        try:
+            record = erasure_of(store, image)
+        except Retriable:
+            return
+        if record is not None:
+            yield StoredObject(f"{short(image)} {record.description}", erasure_key(image), exists=True)
 
 
 def _payload(result: Trace) -> dict[str, object]:

@@ -147,7 +147,7 @@ class ObjectStore:
             return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
     def delete(self, key: str) -> None:
-        """Delete an object if it exists. Originals and views are never deleted."""
+        """Delete an object if it exists. Only `xray erase` deletes originals and tensors, and nothing deletes views."""
         with translated(f"delete {key}"):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import cv2
 
 from services.common import metrics, topology
+from services.common.erasure import refuse_erased
 from services.common.errors import Fatal, Rejected, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady, image_kind
 from services.common.events.base import now
@@ -137,15 +138,19 @@ class Intake(PerRecordHandler[ImageEvent]):
         original = original_key(sha256)
         if uri != self._source.own(original):
             self._put(original, data)
-        with self._shares.charged(event.centre):
-            view = self._view(data, kind)
-        return Done((Message(VIEWS, self._stored(record, event, sha256, view)),))
+        refuse_erased(self._store, original, [sha256])
+        try:
+            return Done((Message(VIEWS, self._stored(record, event, sha256, self._view(event, data, kind))),))
+        except Rejected as rejected:
+            rejected.details["image_sha256"] = sha256  # so that `xray erase` finds the stored original
+            raise
 
-    def _view(self, data: bytes, kind: ImageKind) -> StandardView:
-        with metrics.step(self.stage, "decode"):
-            raster = self._decoder.decode(data)
-        with metrics.step(self.stage, "standardise"):
-            return standardise_raster(raster, declared_view(kind), self._limits)
+    def _view(self, event: ImageEvent, data: bytes, kind: ImageKind) -> StandardView:
+        with self._shares.charged(event.centre):
+            with metrics.step(self.stage, "decode"):
+                raster = self._decoder.decode(data)
+            with metrics.step(self.stage, "standardise"):
+                return standardise_raster(raster, declared_view(kind), self._limits)
 
     def _put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         with metrics.step(self.stage, "store"):
@@ -157,6 +162,7 @@ class Intake(PerRecordHandler[ImageEvent]):
         png = encode_view(view.pixels)
         key = view_key(VERSION, event.biological_sample_id, event.centre, view.view, sha256)
         self._put(key, png, "image/png")
+        refuse_erased(self._store, key, [sha256])
         return ViewReady(
             biological_sample_id=event.biological_sample_id,
             centre=event.centre,

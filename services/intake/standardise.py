@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from services.common.errors import Rejected
 from services.common.events.base import View
 from services.intake.animal.find import ScoutAnalysis, find
 from services.intake.animal.trunk import find_trunk

@@ -70,7 +70,7 @@ def read_validation(version: Path) -> ValidationOutputs:
     if not path.exists():
         raise Rejected("validation_missing", f"{version} has no {VALIDATION_FILE}: export it with `xray train extend`")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             content = {name: arrays[name] for name in arrays.files}
         outputs = MemberOutputs(*(content[name].astype(np.float64) for name in ("scores", "features", "unfamiliar")))
         found = ValidationOutputs(

@@ -21,8 +21,6 @@ from training.simulation.specimen import BALANCED
 
 CENTRES: Final = ("JAX", "UC Davis", "TCP", "RBRC", "MARC")
 """Three centres whose manner training sets have, and two whose manner is unseen."""
-CONTROLS: Final = 30
-SPECIMENS: Final = 640
 ANIMALS: Final = "animals.jsonl"
 
 
@@ -35,7 +33,7 @@ class ForeignRecipe(Recipe):
 
     keeps_elsewhere: ClassVar[bool] = True
     skeleton: str = ""
-    controls: int = CONTROLS
+    controls: int = 0
     folder: Path = field(default=Path(), compare=False)
 
     def is_control(self, index: int) -> bool:
@@ -61,7 +59,7 @@ class ForeignRecipe(Recipe):
         return {name: value for name, value in asdict(self).items() if name != "folder"}
 
 
-def foreign_recipe(folder: Path, specimens: int = SPECIMENS, controls: int = CONTROLS) -> ForeignRecipe:
+def foreign_recipe(folder: Path, specimens: int, controls: int) -> ForeignRecipe:
     """The recipe of a set with the skeleton in `folder`; raises Rejected `no_skeleton`."""
     return ForeignRecipe(
         specimens=specimens + controls * len(CENTRES),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -17,7 +18,8 @@ from training.simulation.files import display, quantise
 from training.simulation.imaging.radiograph import OVER_EXPOSED, Radiograph
 from training.simulation.imaging.rays import Picture
 from training.simulation.render import render
-from training.simulation.specimen import make_specimen
+from training.simulation.skeleton.specimen import make_skeleton_specimen
+from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
 SOUND: Final = "sound"
 MOTION: Final = "motion_blur"
@@ -52,7 +54,7 @@ _MOTION_MM: Final = (1.5, 4.0)
 
 @dataclass(frozen=True)
 class Drawn:
-    """One picture of the trial. `declared` is the view under which it is sent; `tail_seen` holds for whole animals."""
+    """One picture of the trial, sent under the view that it shows, and its true head direction (see Radiograph)."""
 
     raster: Raster
     kind: str
@@ -60,30 +62,36 @@ class Drawn:
     head_angle_degrees: float
 
 
-def draw(kind: str, seed: int) -> Drawn:
-    """Draw picture `seed` of a kind; the same arguments give the same pixels."""
+def draw(kind: str, seed: int, skeleton: Path | None = None) -> Drawn:
+    """Draw picture `seed` of a kind; the same arguments give the same pixels.
+
+    The mice have the bones of the skeleton in the folder `skeleton`, by default those of the simulator.
+    """
     rng = np.random.default_rng((seed, KINDS.index(kind), 14))
     view: View = "DV" if kind == MIRRORED or rng.random() < 0.5 else "LAT"
     if kind in _WITHOUT_ANIMAL:
         return Drawn(_stored(_WITHOUT_ANIMAL[kind](rng), _style(rng), rng), kind, view, 0.0)
     style = _style(rng)
-    exposure = _exposure(kind, seed, view, style, rng)
-    grey = _surrounded(kind, exposure, style, rng)
-    return Drawn(_stored(grey, style, rng), kind, view, exposure.head_angle_degrees)
+    specimen = make_skeleton_specimen(skeleton, seed) if skeleton else make_specimen(seed)
+    exposure = _exposure(kind, specimen, view, style, rng)
+    grey, turned = _surrounded(kind, exposure, style, rng)
+    return Drawn(_stored(grey, style, rng), kind, view, exposure.head_angle_degrees + turned)
 
 
 def _style(rng: np.random.Generator) -> CentreStyle:
     return style_of(str(rng.choice((*CENTRES, *UNSEEN_CENTRES))))
 
 
-def _exposure(kind: str, seed: int, view: View, style: CentreStyle, rng: np.random.Generator) -> Radiograph:
+def _exposure(
+    kind: str, specimen: SimulatedSpecimen, view: View, style: CentreStyle, rng: np.random.Generator
+) -> Radiograph:
     roll = float(rng.uniform(-_SOUND_ROLL, _SOUND_ROLL))
     if kind == OBLIQUE:
         roll = float(rng.uniform(*_OBLIQUE_ROLL) * rng.choice((-1, 1)))
     exposure = render(
-        make_specimen(seed),
+        specimen,
         view,
-        seed,
+        specimen.seed,
         style=style,
         side=int(rng.integers(*_SIDES)),
         trouble=OVER_EXPOSED if kind == SILHOUETTE and rng.random() < 0.4 else None,
@@ -113,8 +121,10 @@ def _moved(exposure: Radiograph, rng: np.random.Generator) -> Picture:
     return np.clip(moved + noise.astype(np.float32) * np.sqrt(np.maximum(moved, 1e-3)), 1e-3, 1.3).astype(np.float32)
 
 
-def _surrounded(kind: str, exposure: Radiograph, style: CentreStyle, rng: np.random.Generator) -> Picture:
-    """The grey values of an exposure with what surrounds its animal."""
+def _surrounded(
+    kind: str, exposure: Radiograph, style: CentreStyle, rng: np.random.Generator
+) -> tuple[Picture, float]:
+    """The grey values of an exposure with what surrounds its animal, and by how many degrees it was turned."""
     animal = exposure.mask
     if rng.random() < 0.3:
         exposure = replace(exposure, transmission=on_tray(exposure.transmission, rng))
@@ -125,12 +135,11 @@ def _surrounded(kind: str, exposure: Radiograph, style: CentreStyle, rng: np.ran
     if blur > 0.3 and kind != MOTION and rng.random() < 0.5:
         grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), blur), dtype=np.float32)
     if kind == HALF:
-        return _half(grey, animal, exposure.head_angle_degrees, rng)
+        return _half(grey, animal, exposure.head_angle_degrees, rng), 0.0
     if rng.random() < 0.4:
         grey = behind_blades(grey, animal, rng)
-    if rng.random() < 0.4:
-        grey = turned_in(grey, animal, rng)
-    return with_text(grey, rng) if rng.random() < 0.3 else grey
+    grey, turned = turned_in(grey, animal, rng) if rng.random() < 0.4 else (grey, 0.0)
+    return (with_text(grey, rng) if rng.random() < 0.3 else grey), turned
 
 
 def _half(grey: Picture, animal: NDArray[np.bool_], head_angle: float, rng: np.random.Generator) -> Picture:

@@ -58,18 +58,21 @@ def on_tray(transmission: Picture, rng: np.random.Generator) -> Picture:
     return np.asarray(transmission * np.exp(-plate * float(rng.uniform(0.004, 0.02))), dtype=np.float32)
 
 
-def turned_in(grey: Picture, animal: Mask, rng: np.random.Generator) -> Picture:
+def turned_in(grey: Picture, animal: Mask, rng: np.random.Generator) -> tuple[Picture, float]:
     """Turn the picture within a frame of the same shape; one level fills its corners (white, black or between).
 
-    A picture whose animal would leave the frame stays as it is.
+    Returns the picture and its turn in degrees (counter-clockwise). A picture whose animal would leave the frame stays
+    as it is.
     """
     height, width = grey.shape
     filled = float(rng.choice((0.0, 1.0, float(rng.uniform(0.2, 0.9)))))
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.uniform(-_TURN, _TURN)), 1.0)
+    degrees = float(rng.uniform(-_TURN, _TURN))
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
     outline = cv2.warpAffine(animal.astype(np.uint8), turn, (width, height)) > 0
     if outline.sum() < 0.999 * animal.sum() or outline[[0, -1]].any() or outline[:, [0, -1]].any():
-        return grey
-    return np.asarray(cv2.warpAffine(grey, turn, (width, height), borderValue=filled), dtype=np.float32)
+        return grey, 0.0
+    turned = cv2.warpAffine(grey, turn, (width, height), borderValue=filled)
+    return np.asarray(turned, dtype=np.float32), degrees
 
 
 def with_text(grey: Picture, rng: np.random.Generator) -> Picture:

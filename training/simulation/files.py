@@ -29,6 +29,7 @@ from training.simulation.imaging.radiograph import (
     Radiograph,
 )
 from training.simulation.imaging.rays import Picture
+from training.simulation.wide.manner import wide_display
 
 _TEXT_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -222,7 +223,9 @@ def _file_rng(radiograph: Radiograph, seed: int) -> np.random.Generator:
 
 
 def _stored(radiograph: Radiograph, style: CentreStyle, rng: np.random.Generator) -> Pixels:
-    """Grey values as the centre stores them, bone bright, with text."""
+    """Grey values as the centre stores them, bone bright, with text; those of the wide population in any manner."""
+    if radiograph.population == "wide":
+        return quantise(wide_display(radiograph, rng), style.storage.bits)
     grey = display(radiograph, style, rng)
     if rng.random() < style.text:
         grey = burn_text(grey, (f"{style.name[:3].upper()}-{radiograph.biological_sample_id}", "26 kV  10 s"))

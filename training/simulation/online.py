@@ -23,8 +23,9 @@ from training.datasets.bone_truth import bone_truth, view_to_picture
 from training.simulation.files import decoded
 from training.simulation.imaging.radiograph import Radiograph
 from training.simulation.landmarks import Landmarks
+from training.simulation.population import Population
 from training.simulation.render import render
-from training.simulation.specimen import Population, SimulatedSpecimen, make_specimen
+from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
 _Image = NDArray[np.uint8]
 

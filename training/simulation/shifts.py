@@ -156,7 +156,7 @@ def _bone_window(pixels: _Image, _: _Rng) -> _Image:
     animal = pixels[pixels > 20]
     low = float(np.median(animal)) if animal.size else 0.0
     levels = (pixels.astype(np.float32) - low) * np.float32(250.0 / max(250.0 - low, 1.0))
-    return np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(levels, 0, 255)), dtype=np.uint8)
 
 
 def _swapped(views: Views, _: _Rng) -> Views:

@@ -7,7 +7,7 @@ digits are compared with the normal range at the end, because two findings may c
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from training.simulation.anatomy.mouse import Mouse, build_mouse
 from training.simulation.anatomy.plan import BodyPlan, normal_plan
 from training.simulation.anatomy.pose import Pose, draw_pose
 from training.simulation.centres import CENTRES
+from training.simulation.population import Population
+from training.simulation.wide.anatomy import wide_plan
+from training.simulation.wide.posture import draw_wide_pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,23 @@ RECORD: Final = replace(PUBLIC, abnormal=0.5)
 """As PUBLIC, but half of the mice are abnormal, so that a few thousand contain enough of each label."""
 
 
+WIDE_SEVERITY: Final = (0.1, 1.0)
+"""Severities of the wide population, whatever the prevalence: borderline cases are in."""
+
+LEAST_SCORED: Final[Mapping[str, float]] = MappingProxyType(
+    {"misshapen_vertebrae": 0.25, "abnormal_processes": 0.25, "transitional_vertebra": 0.25}
+)
+"""Severity from which a scorer sees an abnormality, by kind; 0 for all others. Below, the change is smaller than the
+difference between two normal mice of the wide population, so the bones are drawn so but nothing is abnormal."""
+
 _DIGITS: Final = "028"
 
 
 def counts(plan: BodyPlan) -> dict[str, int]:
     """The counts that a scorer would find, by parameter stable id: IMPC_XRY_008, 009, 013 to 017 and 028."""
     found = {number: len(plan.region(region)) for region, number in VERTEBRAE.items()}
-    found |= {number: sum(rib.side == side for rib in plan.ribs) for side, number in RIBS.items()}
+    ribs = [rib for rib in plan.ribs if not rib.rudimentary]
+    found |= {number: sum(rib.side == side for rib in ribs) for side, number in RIBS.items()}
     found[_DIGITS] = sum(len(paw.digits) for paw in plan.paws.values())
     return {parameter_id(number): count for number, count in found.items()}
 
@@ -74,10 +87,6 @@ def normal_counts(plan: BodyPlan) -> set[str]:
     """Parameter stable ids of the counts within the anatomical range."""
     return {identifier for identifier, count in counts(plan).items() if ANATOMICAL[identifier].holds(count)}
 
-
-Population = Literal["plain", "wide"]
-"""`plain` lies straight and varies little: the committed weights learned it. `wide` varies as real mice and their
-pictures do (docs/phantom.md)."""
 
 STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
 
@@ -132,7 +141,7 @@ class SimulatedSpecimen:
 
     def pose(self, view: str, rng: np.random.Generator) -> Pose:
         """Draw a posture for a picture; `view` is DV or LAT."""
-        return draw_pose(view, rng)
+        return draw_wide_pose(view, rng) if self.population == "wide" else draw_pose(view, rng)
 
     def mouse(self, pose: Pose) -> Mouse:
         """This mouse in a posture."""
@@ -158,6 +167,8 @@ def make_specimen(
     sex = str(rng.choice(("female", "male")))
     strain, drawn_centre = str(rng.choice(STRAINS)), str(rng.choice(centres))
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
+    if population == "wide":
+        prevalence = replace(prevalence, severity=WIDE_SEVERITY)
     if kinds is None:
         kinds = draw_kinds(rng, prevalence) if is_abnormal else {}
     plan = _normal(seed, sex, population)
@@ -173,9 +184,14 @@ def make_specimen(
 
 
 def judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
-    """The findings without counts that are normal in the end (one rib too many and one too few)."""
+    """The findings without counts that are normal in the end (one rib too many and one too few) or not to be seen."""
     normal = normal_counts(plan)
-    return tuple(replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal)) for f in findings)
+    return tuple(
+        replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal))
+        if f.severity >= LEAST_SCORED.get(f.kind, 0.0)
+        else replace(f, parameter_ids=(), parts=())
+        for f in findings
+    )
 
 
 def draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:
@@ -187,4 +203,5 @@ def draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, fl
 
 
 def _normal(seed: int, sex: str, population: Population, spread: float = 1.0) -> BodyPlan:
-    return normal_plan(np.random.default_rng((seed, 2)), sex, spread)
+    rng = np.random.default_rng((seed, 2))
+    return wide_plan(rng, sex, spread) if population == "wide" else normal_plan(rng, sex, spread)

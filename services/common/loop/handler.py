@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
 from services.common.events import Event
+from services.common.loop.fault_points import reached
 from services.common.loop.faults import unexpected
 from services.common.loop.retries import Headers, RetryState
 from services.common.topics import Topic
@@ -206,7 +207,9 @@ class PerRecordHandler(ABC, Generic[E]):
 
     def _outcome(self, record: Record[E]) -> Outcome:
         try:
-            return self.handle_one(record)
+            outcome = self.handle_one(record)
+            reached(self.topics.name, "between_effects")
+            return outcome
         except (Retriable, Fatal):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a record triggers must not stop the others

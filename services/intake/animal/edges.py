@@ -18,7 +18,7 @@ _CANDIDATES: Final = 24
 """Lines with the most votes that are examined before the search ends."""
 _ANGLES: Final = 180
 """Directions of lines over the half circle, one degree apart."""
-_VOTES: Final = 0.4
+_VOTES: Final = 0.15
 """Least votes per scout pixel of an edge's length."""
 _NEAR: Final = 6
 """Scout pixels around a line in which its edge is searched."""
@@ -31,6 +31,10 @@ _ALONG: Final = 0.75
 """Fraction of an edge's length that has at least half its usual step. An animal may cross the rest."""
 _UNIFORM: Final = 0.85
 """Fraction of the pixels beyond an edge that must be near their own median."""
+_TWO_LEVELS: Final = 0.96
+"""Fraction that must be near one of two levels: an animal has many."""
+_OPEN: Final = 0.3
+"""Least fraction of an edge that no other blade crosses."""
 _TOLERANCE: Final = 0.06
 """Pixels within this fraction of the range of a level are near it."""
 _SHORTEST: Final = 0.08
@@ -155,18 +159,33 @@ def _robust_line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float,
 
 
 def _is_edge(values: Plane, field: Mask, extent: float, line: _Line) -> bool:
-    """Return whether the image has one level beyond the line and steps to another along nearly all of it."""
+    """Return whether blades or corners lie beyond the line, with a step along nearly all of it.
+
+    Where another blade crosses the line there is no step: both sides have the level beyond.
+    """
     points = _chord(line, field)
     if len(points) < _SHORTEST * max(values.shape):
         return False
-    steps = _sampled(values, points + _BLUR * line.normal) - _sampled(values, points - _BLUR * line.normal)
+    outside = _sampled(values, points + _BLUR * line.normal)
+    inside = _sampled(values, points - _BLUR * line.normal)
+    level, near = np.median(outside), _TOLERANCE * extent
+    open_part = (np.abs(outside - level) > near / 2) | (np.abs(inside - level) > near / 2)
+    steps = (outside - inside)[open_part]
+    if len(steps) < max(_OPEN * len(points), _SHORTEST * max(values.shape)):
+        return False
     usual = float(np.median(steps))
     if abs(usual) < _JUMP * extent or float((steps * np.sign(usual) > abs(usual) / 2).mean()) < _ALONG:
         return False
-    distance = _distance(line, values.shape)
-    beyond = values[(distance > _BLUR) & field]
-    if beyond.size > _LARGEST * field.sum():
-        return False
+    beyond = values[(_distance(line, values.shape) > _BLUR) & field][::2]
+    return 2 * beyond.size <= _LARGEST * field.sum() and _is_flat(beyond, near)
+
+
+def _is_flat(beyond: Plane, near: float) -> bool:
+    """Return whether the pixels have one level, or two: a blade and a corner."""
     if not beyond.size:
         return True
-    return float((np.abs(beyond - np.median(beyond)) <= _TOLERANCE * extent).mean()) >= _UNIFORM
+    off = np.abs(beyond - np.median(beyond)) > near
+    if float(off.mean()) <= 1 - _UNIFORM:
+        return True
+    rest = beyond[off]
+    return float((np.abs(rest - np.median(rest)) > near).sum()) <= (1 - _TWO_LEVELS) * beyond.size

@@ -37,12 +37,14 @@ def scout(raster: Raster) -> Scout:
 class Trunk:
     """Unit `axis` (x, y) of the trunk; its sign is arbitrary.
 
-    `length` and `width` are four standard deviations along and across the axis, in scout pixels.
+    `length` and `width` are four standard deviations along and across the axis, in scout pixels. `centre` (x, y) is the
+    mean of the animal's pixels, each weighted by its squared depth.
     """
 
     axis: Vector
     length: float
     width: float
+    centre: Vector
 
     @property
     def elongation(self) -> float:
@@ -60,4 +62,7 @@ def find_trunk(mask: Mask) -> Trunk:
     weights = np.asarray(depth[core], dtype=np.float64)
     away = points - np.average(points, axis=0, weights=weights)
     spread, axes = np.linalg.eigh((away * weights[:, None]).T @ away / weights.sum())
-    return Trunk(axes[:, 1], 4 * float(np.sqrt(spread[1])), 4 * float(np.sqrt(max(spread[0], 0.0))))
+    thick = np.asarray(depth, dtype=np.float64) ** 2
+    across, down = thick.sum(axis=0), thick.sum(axis=1)
+    centre = np.array([across @ np.arange(len(across)), down @ np.arange(len(down))]) / across.sum()
+    return Trunk(axes[:, 1], 4 * float(np.sqrt(spread[1])), 4 * float(np.sqrt(max(spread[0], 0.0))), centre)

@@ -68,9 +68,8 @@ def test_cropping_removes_the_tail_from_picture_and_truth() -> None:
         names = {name for name, there in zip(LANDMARKS, landmarks.present, strict=True) if there}
         assert "S4" in names
         assert not {f"Ca{number}" for number in range(6, 33)} & names
-    assert (
-        shifted(make_specimen(40, abnormal=False), "cropped", 0, refused=(refused := Counter()), lenient=False) is None
-    )
+    refused: Counter[str] = Counter()
+    assert shifted(make_specimen(40, abnormal=False), "cropped", 0, refused=refused, lenient=False) is None
     assert refused == {"cut_off": 1}
 
 

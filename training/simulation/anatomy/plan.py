@@ -16,6 +16,8 @@ SACRAL: Final = "S"
 CAUDAL: Final = "Ca"
 FORMULA: Final = {CERVICAL: 7, THORACIC: 13, LUMBAR: 6, SACRAL: 4, CAUDAL: 28}
 SIDES: Final = ("L", "R")
+RUDIMENTARY_REACH: Final = 24.0
+"""A rib that reaches fewer degrees around the chest is a stump; the shortest extra rib that is a finding reaches 25."""
 
 _LENGTHS: Final = {
     CERVICAL: (1.2, 1.5, 1.15, 1.15, 1.15, 1.2, 1.25),
@@ -76,6 +78,11 @@ class Rib:
     fused_to: int | None = None
 
     @property
+    def rudimentary(self) -> bool:
+        """Whether it is only a stump, which scorers do not count as a rib."""
+        return self.reach < RUDIMENTARY_REACH
+
+    @property
     def name(self) -> str:
         """For example rib L5."""
         return f"rib {self.side}{self.level + 1}"
@@ -121,7 +128,12 @@ class Skull:
 
 @dataclass(slots=True)
 class BodyPlan:
-    """All measurements of one mouse. `scale` multiplies every length; `fat` in [0, 1] widens the soft tissue."""
+    """All measurements of one mouse.
+
+    `scale` multiplies every length; `fat`, usually in [0, 1], widens the soft tissue; `breadth` that of the trunk,
+    `bone_girth` the radius and `mineral` the density of every bone. `bowel` is how full of gas and food the bowel is
+    beyond the usual, and `young` the number of unborn young.
+    """
 
     scale: float
     fat: float
@@ -132,6 +144,11 @@ class BodyPlan:
     skull: Skull
     thorax_width: float = 1.0
     thorax_depth: float = 1.0
+    breadth: float = 1.0
+    bone_girth: float = 1.0
+    mineral: float = 1.0
+    bowel: float = 0.0
+    young: int = 0
 
     def region(self, region: str) -> list[Vertebra]:
         """The vertebrae of one region, cranial first."""

@@ -1,0 +1,1 @@
+"""The motion network: tells from the trunk's spectrum whether an animal moved during its exposure."""

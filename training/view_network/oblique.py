@@ -1,0 +1,162 @@
+"""Adds the output `oblique` to the view network: whether the animal is rolled too far for a DV or a LAT.
+
+It is a small head on the features of the trained network, whose own weights and outputs stay as they are, so that no
+view changes.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from torch.nn import functional
+
+from services.common.errors import Rejected
+from services.intake.animal.find import find
+from services.intake.animal.trunk import find_trunk
+from services.intake.orient import CARD, INPUT_SIDE, MODEL, ViewModel, orientation_input
+from training.simulation.render import render
+from training.simulation.specimen import make_specimen
+from training.view_network.samples import WHOLE, to_raster
+
+OUTPUT: Final = "oblique"
+SOUND_ROLL: Final = 17.0
+OBLIQUE_ROLL: Final = (30.0, 60.0)
+"""Rolls in degrees to either side; a roll of 90 turns a DV into a LAT. Between 17 and 30 nothing is trained."""
+TRAINING_SEED: Final = 410_000
+TEST_SEED: Final = 490_000
+"""First seeds of training and test specimens; the two ranges do not overlap."""
+_SIDES: Final = (192, 448)
+_HIDDEN: Final = 32
+_RATE: Final = 1e-3
+_DECAY: Final = 3e-2
+_BATCH: Final = 128
+_SMOOTHING: Final = 0.02
+
+
+@dataclass(frozen=True)
+class RollSamples:
+    """`pictures` uint8 [n, 96, 96] and `oblique` bool [n]."""
+
+    pictures: NDArray[np.uint8]
+    oblique: NDArray[np.bool_]
+
+
+def roll_samples(seed: int) -> list[tuple[NDArray[np.uint8], bool]]:
+    """A DV and a LAT of one simulated specimen, each sound or oblique."""
+    rng = np.random.default_rng((seed, 23))
+    samples = []
+    for view in WHOLE:
+        oblique = bool(rng.random() < 0.5)
+        roll = rng.uniform(*OBLIQUE_ROLL) * rng.choice((-1, 1)) if oblique else rng.uniform(-SOUND_ROLL, SOUND_ROLL)
+        exposure = render(
+            make_specimen(seed),
+            view,
+            seed,
+            side=int(rng.integers(*_SIDES)),
+            mirrored=bool(rng.random() < 0.5),
+            head_angle=float(rng.uniform(-180, 180)),
+            roll=float(roll),
+        )
+        try:
+            found = find(to_raster(exposure, rng))
+        except Rejected:
+            continue
+        samples.append((orientation_input(found, find_trunk(found.animal.mask)), oblique))
+    return samples
+
+
+def simulate(seeds: Sequence[int]) -> RollSamples:
+    """Samples of many specimens, in the order of the seeds, computed on all cores."""
+    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        samples = [sample for of_one in pool.map(roll_samples, seeds, chunksize=16) for sample in of_one]
+    pictures, oblique = zip(*samples, strict=True)
+    return RollSamples(np.stack(pictures).reshape(-1, INPUT_SIDE, INPUT_SIDE), np.array(oblique))
+
+
+def features(model: onnx.ModelProto, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The network's flat features of each picture, float32 [n, f]."""
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    exposed.graph.output.append(helper.make_tensor_value_info(_flat(model), TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(exposed.SerializeToString(), providers=["CPUExecutionProvider"])
+    run = partial(session.run, [_flat(model)])
+    batches = [run({"picture": pictures[start : start + 64, None]})[0] for start in range(0, len(pictures), 64)]
+    return np.concatenate(batches)
+
+
+def _flat(model: onnx.ModelProto) -> str:
+    return str(next(node.output[0] for node in model.graph.node if node.op_type == "Flatten"))
+
+
+def fit_head(given: NDArray[np.float32], oblique: NDArray[np.bool_], epochs: int, seed: int) -> nn.Sequential:
+    """Train the head on features and return it in evaluation mode; its first layer includes their normalisation."""
+    torch.manual_seed(seed)
+    middle, spread = torch.from_numpy(given.mean(axis=0)), torch.from_numpy(given.std(axis=0) + 1e-2)
+    head = nn.Sequential(nn.Dropout(0.2), nn.Linear(given.shape[1], _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1))
+    optimiser = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    inputs = (torch.from_numpy(given) - middle) / spread
+    labels = torch.from_numpy(oblique.astype(np.float32)) * (1 - 2 * _SMOOTHING) + _SMOOTHING
+    for _ in range(epochs):
+        for rows in torch.randperm(len(inputs)).split(_BATCH):
+            loss = functional.binary_cross_entropy_with_logits(head(inputs[rows])[:, 0], labels[rows])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        head[1].weight /= spread
+        head[1].bias -= head[1].weight @ middle
+    return head.eval()
+
+
+def with_head(model: onnx.ModelProto, head: nn.Sequential) -> onnx.ModelProto:
+    """The network with the head as its last output; a head that it already has is replaced."""
+    extended = without_head(model)
+    arrays = {
+        f"{OUTPUT}.{name}": value.detach().numpy()
+        for name, value in (
+            ("hidden.weight", head[1].weight),
+            ("hidden.bias", head[1].bias),
+            ("weight", head[3].weight),
+            ("bias", head[3].bias),
+        )
+    }
+    graph = extended.graph
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in arrays.items())
+    hidden, weight, bias = (f"{OUTPUT}.{name}" for name in ("hidden", "weight", "bias"))
+    graph.node.extend(
+        [
+            helper.make_node("Gemm", [_flat(model), f"{hidden}.weight", f"{hidden}.bias"], [hidden], transB=1),
+            helper.make_node("Relu", [hidden], [f"{hidden}.positive"]),
+            helper.make_node("Gemm", [f"{hidden}.positive", weight, bias], [OUTPUT], transB=1),
+        ]
+    )
+    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", 1]))
+    onnx.checker.check_model(extended)
+    return extended
+
+
+def without_head(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The network without this head."""
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    for part in (plain.graph.node, plain.graph.initializer, plain.graph.output):
+        for item in [item for item in part if OUTPUT in (item.name or item.output[0]).split(".")]:
+            part.remove(item)
+    return plain
