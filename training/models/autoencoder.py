@@ -5,7 +5,7 @@ views (`training.models.multiview`), first alone and then, at a low rate, togeth
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -176,7 +176,7 @@ _WIDE_PLAN: Final = BackbonePlan(
     stream=StreamPlan(steps=64, reconstruction_epochs=6),
 )
 
-AUTOENCODER: Final[BackboneSpec[AutoencoderSize | MultiviewSize]] = BackboneSpec(
+AUTOENCODER: Final[BackboneSpec[Any]] = BackboneSpec(
     name="cae",
     sizes={
         "small": _SMALL,

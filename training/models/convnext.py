@@ -223,7 +223,7 @@ _WIDE_PLAN: Final = BackbonePlan(
     stream=StreamPlan(steps=64),
 )
 
-CONVNEXT: Final[BackboneSpec[ConvNeXtSize | MultiviewSize]] = BackboneSpec(
+CONVNEXT: Final[BackboneSpec[Any]] = BackboneSpec(
     name="convnext",
     sizes={
         "small": _SMALL,

@@ -19,7 +19,7 @@ from torch.nn import functional
 from services.common.labels import LABEL_ORDER
 from training.datasets.bone_truth import CHANNELS
 from training.models.heads import EVIDENCE, evidence
-from training.models.multiview.cells import VIEWS, CellReader, kind_of_picture
+from training.models.multiview.cells import VIEWS, CellReader, by_specimen, kind_of_picture
 from training.models.multiview.landmarks import (
     FoundLandmarks,
     LandmarkHead,
@@ -143,9 +143,7 @@ class MultiviewBackbone(Backbone):
         places = cell_centres(grid)
         closer = self.trunk_landmarks(near, places)
         vectors, attention = self.queries(torch.cat([_tokens(cells), _tokens(near)], dim=1))
-        bones, trunk_bones = (
-            _by_specimen(head(c)) for head, c in ((self.whole_bones, cells), (self.trunk_bones, near))
-        )
+        bones, trunk_bones = (by_specimen(head(c)) for head, c in ((self.whole_bones, cells), (self.trunk_bones, near)))
         joined = [
             vectors.flatten(1),
             self.geometry(_geometry(found, closer, window)),
@@ -156,7 +154,7 @@ class MultiviewBackbone(Backbone):
         rebuilt = self.stem.rebuild(code)
         return Output(
             logits=self.classify(features),
-            reconstruction=None if rebuilt is None else rebuilt.unflatten(0, (-1, VIEWS)).squeeze(2),
+            reconstruction=None if rebuilt is None else by_specimen(rebuilt).squeeze(2),
             bones=bones,
             trunk=TrunkBones(trunk_bones, places),
             features=features,
@@ -210,13 +208,9 @@ def _bone_head(width: int) -> nn.Conv2d:
     return head
 
 
-def _by_specimen(maps: Tensor) -> Tensor:
-    return maps.unflatten(0, (-1, VIEWS))
-
-
 def _tokens(cells: Tensor) -> Tensor:
     """[2n, width, h, w] to [n, 2 * h * w, width]."""
-    return _by_specimen(cells.flatten(2)).permute(0, 1, 3, 2).flatten(1, 2)
+    return by_specimen(cells.flatten(2)).permute(0, 1, 3, 2).flatten(1, 2)
 
 
 def _geometry(found: FoundLandmarks, closer: FoundLandmarks, window: TrunkWindow) -> Tensor:
@@ -228,7 +222,7 @@ def _geometry(found: FoundLandmarks, closer: FoundLandmarks, window: TrunkWindow
     of_trunk[list(TRUNK_ROWS)] = 1
     points = in_window(closer.points * of_trunk + found.points * (1 - of_trunk), window)
     presence = torch.tanh(closer.presence * of_trunk[:, 0] + found.presence * (1 - of_trunk[:, 0]))
-    return torch.cat([points.flatten(1), presence], dim=1).unflatten(0, (-1, VIEWS)).flatten(1)
+    return by_specimen(torch.cat([points.flatten(1), presence], dim=1)).flatten(1)
 
 
 def _signals(validity: Tensor, whole: Tensor, rebuilt: Tensor | None) -> Tensor:
@@ -239,5 +233,5 @@ def _signals(validity: Tensor, whole: Tensor, rebuilt: Tensor | None) -> Tensor:
     signals = [1 - validity]
     if rebuilt is not None:
         error = (rebuilt - whole).square().mean(dim=(1, 2, 3))
-        signals.append(error.unflatten(0, (-1, VIEWS)).amax(dim=1))
+        signals.append(by_specimen(error).amax(dim=1))
     return torch.stack(signals, dim=1)

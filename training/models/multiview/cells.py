@@ -8,13 +8,18 @@ resolution, so that a cell knows its position in the whole animal, and is added 
 from typing import Any, Final
 
 import torch
-from timm.layers import LayerNorm2d
+from timm.layers.norm import LayerNorm2d
 from timm.models.convnext import ConvNeXtBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
 VIEWS: Final = 2
 """DV and LAT: the rows of a batch of pictures alternate between them."""
+
+
+def by_specimen(values: Tensor) -> Tensor:
+    """Give values of pictures [2n, ...] an axis for the view: [n, 2, ...]."""
+    return values.reshape(-1, VIEWS, *values.shape[1:])
 
 
 class CellReader(nn.Module):
@@ -32,7 +37,7 @@ class CellReader(nn.Module):
     def forward(self, maps: Tensor, kind: Tensor) -> Tensor:
         """Read maps; `kind` [2, width, 1 or h, 1 or w] tells the network which view and window it reads."""
         projected: Tensor = self.project(maps)
-        known = projected.unflatten(0, (-1, VIEWS)) + kind
+        known = by_specimen(projected) + kind
         fine: Tensor = self.fine(known.flatten(0, 1))
         context = self.up(self.coarse(self.down(fine)))
         cells: Tensor = self.last(fine + functional.interpolate(context, scale_factor=2.0, mode="nearest"))

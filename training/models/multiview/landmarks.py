@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from training.models.multiview.cells import by_specimen
 from training.simulation.landmarks import LANDMARKS
 
 COUNTED: Final[tuple[tuple[str, ...], ...]] = (
@@ -73,7 +74,7 @@ def joint_presence(presence: Tensor) -> Tensor:
 
     A landmark that one view shows clearly is present, even if the other view does not show it.
     """
-    return presence.unflatten(0, (-1, 2)).amax(dim=1)
+    return by_specimen(presence).amax(dim=1)
 
 
 def expected_counts(presence: Tensor) -> Tensor:

@@ -26,9 +26,10 @@ class LabelQueries(nn.Module):
         """Attend to the cells."""
         logits = self.queries(cells).float() * self._scale
         attention = torch.softmax(logits, dim=1).permute(0, 2, 1)
-        seen = (attention @ cells.float()).unflatten(1, (self._heads, len(LABEL_ORDER)))
+        shape = len(cells), self._heads, len(LABEL_ORDER), -1
+        seen = (attention @ cells.float()).reshape(shape)
         vectors: Tensor = self.values(seen.permute(0, 2, 1, 3).flatten(2))
-        return vectors + self.think(vectors), attention.unflatten(1, (self._heads, len(LABEL_ORDER)))
+        return vectors + self.think(vectors), attention.reshape(shape)
 
 
 class LabelHeads(nn.Module):
@@ -45,6 +46,6 @@ class LabelHeads(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Compute the logits."""
         labels, width = self.own.shape
-        vectors = features[:, : labels * width].unflatten(1, (labels, width))
+        vectors = features[:, : labels * width].reshape(-1, labels, width)
         logits: Tensor = (vectors * self.own).sum(dim=2) + self.shared(features[:, labels * width :])
         return logits

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
+from training.models.multiview.cells import by_specimen
 from training.models.multiview.landmarks import rows_of
 
 ROWS: Final = 304
@@ -83,7 +84,7 @@ def window_grid(window: TrunkWindow) -> Tensor:
     y = _steps(ROWS).to(window.half)
     x = _steps(COLUMNS).to(window.half) * (COLUMNS / ROWS)
     turned = torch.stack([window.down[:, 1], -window.down[:, 0]], dim=1)
-    right = (turned.unflatten(0, (-1, 2)) * window.half.new_tensor([[1.0], [-1.0]])).flatten(0, 1)
+    right = (by_specimen(turned) * window.half.new_tensor([[1.0], [-1.0]])).flatten(0, 1)
     size = window.half[:, None, None, None]
     rows = size * y[None, :, None, None] * window.down[:, None, None]
     columns = size * x[None, None, :, None] * right[:, None, None]
@@ -99,7 +100,7 @@ def in_window(points: Tensor, window: TrunkWindow) -> Tensor:
     away = points - window.centre[:, None]
     y = (away * window.down[:, None]).sum(dim=2)
     x = away[..., 0] * window.down[:, None, 1] - away[..., 1] * window.down[:, None, 0]
-    signed = x.unflatten(0, (-1, 2)) * x.new_tensor([[1.0], [-1.0]])
+    signed = by_specimen(x) * x.new_tensor([[1.0], [-1.0]])
     return torch.stack([signed.flatten(0, 1), y], dim=2) / window.half[:, None, None]
 
 
@@ -112,7 +113,7 @@ def window_validity(whole: tuple[Tensor, Tensor], trunk: tuple[Tensor, Tensor], 
     """
     apart = (whole[0] - trunk[0])[:, _TRUNK].square().sum(dim=2).sqrt()
     uncertainty = (whole[1][:, _TRUNK] + apart).mean(dim=1) / window.half
-    return torch.exp(-_UNCERTAINTY * uncertainty).unflatten(0, (-1, 2)).amin(dim=1)
+    return by_specimen(torch.exp(-_UNCERTAINTY * uncertainty)).amin(dim=1)
 
 
 def shaken(window: TrunkWindow, random: torch.Generator | None = None) -> TrunkWindow:

@@ -54,12 +54,12 @@ class ValidationFigures:
             rows["ssim"] = structural_similarity(output.reconstruction.clamp(0, 1), views_of(batch.images))
         self._rows.append({name: value.detach().float().cpu() for name, value in rows.items()})
 
-    def finish(self) -> tuple[dict[str, float], NDArray[np.uint8], NDArray[np.float32]]:
+    def finish(self) -> tuple[dict[str, float], NDArray[np.uint8], NDArray[np.float64]]:
         """Return the figures, the labels uint8 [n, 14] and the uncalibrated probabilities [n, 14]."""
         together = {name: torch.cat([one[name] for one in self._rows]) for name in self._rows[0]}
         self._rows.clear()
         labels = together.pop("labels").to(torch.uint8).numpy()
-        probabilities, without = together.pop("with").numpy(), together.pop("without").numpy()
+        probabilities, without = (together.pop(name).double().numpy() for name in ("with", "without"))
         counts = together.pop("counts")
         means = level_means(labels, without, without)
         figures = {f"auroc_without_evidence_level{level}": mean for level, mean in zip(LEVELS, means, strict=True)}

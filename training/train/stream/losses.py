@@ -53,8 +53,9 @@ def attention_loss(attention: Tensor, bones: Tensor, whole: tuple[int, int], tru
     """
     channels = [altered_channel(column) for column in range(len(LABEL_ORDER))]
     altered = bones[:, :, channels].float()
-    views = functional.interpolate(altered.flatten(1, 2), size=whole, mode="area").unflatten(1, altered.shape[1:3])
-    windows = sample_at(altered.flatten(0, 1), trunk.places).unflatten(0, altered.shape[:2])
+    views = functional.interpolate(altered.flatten(1, 2), size=whole, mode="area").reshape(*altered.shape[:3], *whole)
+    sampled = sample_at(altered.flatten(0, 1), trunk.places)
+    windows = sampled.reshape(*altered.shape[:3], *sampled.shape[2:])
     cells = [(maps >= LEAST_COVER).float().flatten(3).permute(0, 2, 1, 3).flatten(2) for maps in (views, windows)]
     shown = torch.cat(cells, dim=2)
     mass = (attention.mean(dim=1) * shown).sum(dim=2)

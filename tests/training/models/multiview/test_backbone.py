@@ -128,7 +128,11 @@ def test_higher_resolution_serves_the_window_with_the_same_weights() -> None:
 
 def test_efficientnet_cannot_rebuild_and_its_frozen_blocks_do_not_learn() -> None:
     stem = EfficientNetStem(frozen_blocks=2)
-    assert stem.rebuild(torch.zeros(1)) is None
+    backbone = MultiviewBackbone(stem, MultiviewSize(8, 1, 1, heads=2))
+    output = _run(backbone, torch.rand(1, 3, 64, 64))
+    assert output.reconstruction is None
+    assert output.signals is not None
+    assert output.signals.shape == (1, 1)
     assert not any(parameter.requires_grad for parameter in stem.front_end.frozen.parameters())
     assert stem.maps(stem.encode(torch.rand(1, 1, 64, 64))).shape == (1, stem.channels, 8, 8)
 

@@ -81,7 +81,7 @@ def test_keeps_left_on_the_left_in_a_dv_and_turns_the_back_of_a_lat_to_the_left(
 
 def test_grid_and_window_coordinates_agree() -> None:
     window = place_window(_mouse(25), _present())
-    seen = in_window(window_grid(window).flatten(1, 2), window).unflatten(1, (ROWS, COLUMNS))
+    seen = in_window(window_grid(window).flatten(1, 2), window).reshape(-1, ROWS, COLUMNS, 2)
     expected = torch.linspace(-1, 1, 2 * ROWS + 1)[1::2]
     torch.testing.assert_close(seen[..., 1], expected[None, :, None].expand(2, -1, COLUMNS), atol=1e-4, rtol=0)
     assert (seen[..., 0].diff(dim=2) > 0).all()

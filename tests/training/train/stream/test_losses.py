@@ -5,8 +5,9 @@ from torch import Tensor
 from services.common.labels import LABEL_ORDER
 from training.datasets.bone_truth import CHANNELS, altered_channel
 from training.datasets.bone_truth import SIDE as BONE_SIDE
-from training.models.multiview.landmarks import FoundLandmarks, whole_places
+from training.models.multiview.landmarks import FoundLandmarks, LandmarkHead, whole_places
 from training.models.output import Output, TrunkBones
+from training.simulation.landmarks import LANDMARKS
 from training.train.stream.losses import (
     attention_loss,
     landmark_losses,
@@ -37,6 +38,22 @@ def test_the_best_heat_map_costs_nothing_and_means_the_true_point() -> None:
     torch.testing.assert_close(found.points[0, 0], point, atol=0.02, rtol=0)
     elsewhere, _ = landmark_losses(found, torch.tensor([[[-0.5, 0.5]]]), torch.ones(1, 1, dtype=torch.bool))
     assert elsewhere > 1
+
+
+def test_a_head_learns_where_landmarks_are_within_a_cell() -> None:
+    torch.manual_seed(0)
+    head, cells, places = LandmarkHead(64), torch.randn(2, 64, 8, 8), whole_places(8, 8)
+    points = 1.6 * torch.rand(2, len(LANDMARKS), 2) - 0.8
+    present = torch.rand(2, len(LANDMARKS)) > 0.3
+    optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
+    for _ in range(60):
+        optimiser.zero_grad()
+        torch.stack(landmark_losses(head(cells, places), points, present)).sum().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    found = head(cells, places)
+    error = (found.points - points).square().sum(dim=2).sqrt()[present]
+    assert error.mean() < 0.05
+    assert ((found.presence > 0) == present).float().mean() > 0.95
 
 
 def test_a_landmark_outside_the_cells_or_absent_has_no_place_and_is_not_present() -> None:

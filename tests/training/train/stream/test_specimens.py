@@ -60,7 +60,7 @@ def test_a_worker_draws_what_the_process_itself_would_draw() -> None:
 def test_validation_specimens_come_in_order_and_all() -> None:
     drawn = draw_set(draw_tiny, 11, 8)
     batches = StoredBatches(drawn, 3)
-    assert [len(batch.images) for batch in batches] == [3, 3, 2]
+    assert [len(batches[number].images) for number in range(len(batches))] == [3, 3, 2]
     data = StreamData(DrawnBatches(draw_tiny, 1, 3), drawn, lambda: 0, batch=3, steps=2)
     assert torch.equal(torch.cat([batch.labels for batch in data.val_dataloader()]), drawn.labels)
     assert len(list(data.train_dataloader())) == 2

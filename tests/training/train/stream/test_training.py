@@ -47,6 +47,8 @@ def test_learns_to_rebuild_first_and_reports_every_task(tmp_path: Path) -> None:
     assert together == epochs
     assert [epoch.auroc for epoch in alone] == [(), ()]
     assert all(len(epoch.auroc) == 3 for epoch in epochs)
+    assert epochs[-1].validation_loss < epochs[0].validation_loss
+    assert alone[-1].validation_loss < alone[0].validation_loss
     assert alone[-1].figures["ssim"] > 0
     wanted = {"landmark_error", "whole_landmark_error", "window_error", "validity", "ssim", "count_error_ribs"}
     assert wanted <= set(epochs[-1].figures)
@@ -54,13 +56,6 @@ def test_learns_to_rebuild_first_and_reports_every_task(tmp_path: Path) -> None:
     assert "auroc_without_evidence_level1" in epochs[-1].figures
     assert steps[-1] == ("epoch 2, step", 2, 2)
     assert (tmp_path / RECONSTRUCTION / "best.ckpt").exists()
-
-
-def test_landmarks_and_losses_improve(tmp_path: Path) -> None:
-    plan = replace(PLAN, epochs=6, patience=6, learning_rate=1e-2, front_end_rate=1.0)
-    epochs = tiny_training(tiny_multiview(), plan).run(tmp_path, ignore)
-    assert epochs[-1].validation_loss < epochs[0].validation_loss
-    assert epochs[-1].figures["whole_landmark_error"] < epochs[0].figures["whole_landmark_error"]
 
 
 def test_a_time_budget_stops_and_is_not_exceeded_by_starting_again(tmp_path: Path) -> None:
