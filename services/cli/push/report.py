@@ -27,13 +27,19 @@ _OUTCOMES: Final = {
 }
 _STATES: Final[dict[State, str]] = {
     "called": "called",
+    "abstained": "not called by the models",
     "rejected": "rejected",
     "waiting_for_view": "waiting for the other view",
     "close_up": "close-ups",
     "view_stored": "view stored, not called yet",
     "at_intake": "not handled yet",
 }
-_COLOURS: Final[dict[State, str]] = {"called": "green", "rejected": "red", "waiting_for_view": "yellow"}
+_COLOURS: Final[dict[State, str]] = {
+    "called": "green",
+    "abstained": "yellow",
+    "rejected": "red",
+    "waiting_for_view": "yellow",
+}
 EXIT_FAILED: Final = 1
 EXIT_TIME_OUT: Final = 4
 _COLUMNS: Final = ("specimen", "biological_sample_id", "centre", "DV", "LAT", "close-ups", "observations#", "remarks")
