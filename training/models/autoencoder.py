@@ -77,10 +77,11 @@ class AutoencoderDriven(Backbone):
         code = self.code(self.encoder(image))
         trunk = None if self.trunk is None else self.trunk(self.encoder, image[:, :2])
         means = functional.avg_pool2d(code, code.shape[-1] // self.grid).flatten(1)
-        features = [means.float(), *mean_and_deviation(code)]
+        joined = [means.float(), *mean_and_deviation(code)]
         if trunk is not None:
-            features.append(evidence(trunk.bones))
-        return Output(self.classify(torch.cat(features, dim=1)), self.decoder(code), None, trunk)
+            joined.append(evidence(trunk.bones))
+        features = torch.cat(joined, dim=1)
+        return Output(self.classify(features), self.decoder(code), None, trunk, features)
 
     def explained_layers(self) -> tuple[ExplainedLayer, ...]:
         """Return the code of the whole image, and that of the trunk's window if the network reads it."""

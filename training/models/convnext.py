@@ -102,16 +102,18 @@ class ConvNeXtDriven(Backbone):
     def forward(self, image: Tensor) -> Output:
         """Compute the output for float32 [n, 3, side, side] images in [0, 1]; `side` is 224 or a multiple of it."""
         if self.front_end is None:
-            return Output(self.classify(self.convnext(self.bridge(_pool_to_side(image)))))
+            features = self.convnext(self.bridge(_pool_to_side(image)))
+            return Output(self.classify(features), features=features)
         maps = view_maps(self.front_end, image)
-        features = [self.convnext(self.bridge(maps))]
+        joined = [self.convnext(self.bridge(maps))]
         bones = trunk = None
         if self.bones is not None and self.trunk is not None:
             per_view: Tensor = self.bones(maps.reshape(-1, MAP_CHANNELS, *maps.shape[2:]))
             bones = per_view.reshape(-1, 2, *per_view.shape[1:])
             trunk = self.trunk(image[:, :2])
-            features += [evidence(bones), evidence(trunk.bones)]
-        return Output(self.classify(torch.cat(features, dim=1)), None, bones, trunk)
+            joined += [evidence(bones), evidence(trunk.bones)]
+        features = torch.cat(joined, dim=1)
+        return Output(self.classify(features), None, bones, trunk, features)
 
     def classify(self, features: Tensor) -> Tensor:
         """Turn features [n, features], before standardisation, into the 14 logits [n, 14]."""

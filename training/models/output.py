@@ -74,16 +74,23 @@ def _platt(logits: Tensor, truth: Tensor) -> tuple[float, float]:
 
 
 class ServedBackbone(nn.Module):
-    """uint8 [n, side, side, 3] to the probabilities of the three levels; it normalises the images itself."""
+    """uint8 [n, side, side, 3] to the probabilities of the three levels; it normalises the images itself.
+
+    `outputs` are the names of its outputs, in their order.
+    """
 
     def __init__(self, backbone: nn.Module, calibration: Calibration) -> None:
         super().__init__()
         self.backbone = backbone
         self.calibration = calibration
+        self.outputs: tuple[str, ...] = HeadOutputs._fields
 
     def forward(self, image: Tensor) -> HeadOutputs:
         """Compute the probabilities."""
-        output: Output = self.backbone(unit_range(image))
+        return self.probabilities(self.backbone(unit_range(image)))
+
+    def probabilities(self, output: "Output") -> HeadOutputs:
+        """Compute the probabilities from the backbone's output."""
         return coherent_probabilities(self.calibration(output.logits))
 
 
@@ -115,13 +122,19 @@ class Output(NamedTuple):
     The logits of levels 2 and 3 are conditional on the specimen being abnormal. `reconstruction` is an autoencoder's
     image [n, 3, side, side] in [0, 1]. `bones` are logits [n, 2, channels, cells, cells] of the positions of bones and
     altered bones in both views, in the order of `training.datasets.bone_truth.CHANNELS`. `trunk` holds the same for the
-    trunk's window.
+    trunk's window. `features` [n, features] are the input of `standardise`.
+
+    Multiview backbones give two more: `counts` [n, 6] of vertebrae and ribs, and `signals` [n, k] that are large for an
+    unfamiliar specimen (invalidity of the window, reconstruction error).
     """
 
     logits: Tensor
     reconstruction: Tensor | None = None
     bones: Tensor | None = None
     trunk: TrunkBones | None = None
+    features: Tensor | None = None
+    counts: Tensor | None = None
+    signals: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ from training.simulation.cohort import SpecimenSubmission, SubmittedImage, cohor
 from training.simulation.contact_sheet import write_contact_sheet
 from training.simulation.files import PARAMETER_OF_VIEW, EncodedImage, encode
 from training.simulation.imaging.radiograph import TROUBLES, VIEWS, Box, Radiograph
+from training.simulation.landmarks import LANDMARKS, Landmarks
 from training.simulation.render import render, render_pair
 from training.simulation.specimen import BALANCED, PUBLIC, Prevalence, SimulatedSpecimen, make_specimen
 
 __all__ = [
     "BALANCED",
     "CENTRES",
+    "LANDMARKS",
     "PARAMETER_OF_VIEW",
     "PUBLIC",
     "STYLES",
@@ -20,6 +22,7 @@ __all__ = [
     "Box",
     "CentreStyle",
     "EncodedImage",
+    "Landmarks",
     "Prevalence",
     "Radiograph",
     "SimulatedSpecimen",

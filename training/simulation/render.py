@@ -30,6 +30,7 @@ from training.simulation.imaging.radiograph import (
     draw_technique,
 )
 from training.simulation.imaging.rays import Grid, Picture
+from training.simulation.landmarks import Landmarks
 from training.simulation.solids import Points
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
@@ -53,12 +54,13 @@ def render(
     side: int | None = None,
     mirrored: bool | None = None,
     head_angle: float | None = None,
+    roll: float | None = None,
 ) -> Radiograph:
     """One exposure of a specimen; the same arguments give the same bytes.
 
     `view` is one of VIEWS. `seed` draws posture and exposure in the style of the specimen's centre (or `style`).
-    `trouble` is one of TROUBLES. `side` sets the longer side in pixels. `mirrored` and `head_angle` (degrees) override
-    the drawn values. Raises Rejected `unknown_view` or `unknown_trouble`.
+    `trouble` is one of TROUBLES. `side` sets the longer side in pixels. `mirrored`, `head_angle`
+    and `roll` (degrees) override the drawn values. Raises Rejected `unknown_view` or `unknown_trouble`.
     """
     if view not in VIEWS:
         raise Rejected("unknown_view", f"view {view!r} is not one of {', '.join(VIEWS)}", view=view)
@@ -76,11 +78,25 @@ def render(
     )
     pose = draw_pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
     mouse = build_mouse(specimen.plan(), pose, specimen.seed)
-    axes = picture_axes(mouse, pose.view == LAT, technique.head_angle, technique.mirrored, pose.roll)
+    return expose(specimen, mouse, view, technique, roll=pose.roll if roll is None else roll, rng=rng)
+
+
+def expose(
+    specimen: SimulatedSpecimen,
+    mouse: Mouse,
+    view: str,
+    technique: Technique,
+    *,
+    roll: float,
+    rng: np.random.Generator,
+) -> Radiograph:
+    """The picture of a posed body; `roll` (degrees) turns it about its long axis. `rng` draws framing and noise."""
+    lateral = view in (LAT, SKULL_LAT)
+    axes = picture_axes(mouse, lateral, technique.head_angle, technique.mirrored, roll)
     technique, middle = _framed(mouse, axes, view, technique, rng)
     grid = _grid(axes, middle, technique, view)
-    layers = _layers(specimen, mouse, grid, technique, lateral=pose.view == LAT)
-    return _expose(specimen, view, technique, layers, mouse=mouse, grid=grid, rng=rng)
+    layers = _layers(specimen, mouse, grid, technique, lateral=lateral)
+    return _detected(specimen, view, technique, layers, mouse=mouse, grid=grid, rng=rng)
 
 
 def render_pair(specimen: SimulatedSpecimen, seed: int, *, side: int | None = None) -> tuple[Radiograph, Radiograph]:
@@ -139,7 +155,7 @@ def _neighbour(specimen: SimulatedSpecimen, lateral: bool) -> Mouse:
     )
 
 
-def _expose(
+def _detected(
     specimen: SimulatedSpecimen,
     view: str,
     technique: Technique,
@@ -175,7 +191,15 @@ def _expose(
         trouble=technique.trouble,
         mouse=mouse,
         grid=grid,
+        landmarks=_landmarks(mouse, grid, zoom[:2], technique).within(field.left, field.top, field.right, field.bottom),
     )
+
+
+def _landmarks(mouse: Mouse, grid: Grid, zoom: Points, technique: Technique) -> Landmarks:
+    """Landmarks in the picture's pixels; `zoom` (2,) is picture pixels per grid pixel (down, right)."""
+    if technique.trouble in (BLANK, TWO_ANIMALS):
+        return Landmarks.none()
+    return Landmarks.at(grid.project(mouse.landmarks)[:, :2] * zoom[::-1] - 0.5)
 
 
 def _folds(grid: Grid, rng: np.random.Generator) -> Picture:

@@ -7,7 +7,7 @@ digits are compared with the normal range at the end, because two findings may c
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -73,12 +73,19 @@ def normal_counts(plan: BodyPlan) -> set[str]:
     return {identifier for identifier, count in counts(plan).items() if ANATOMICAL[identifier].holds(count)}
 
 
+Population = Literal["plain", "wide"]
+"""`plain` lies straight and varies little: the committed weights learned it. `wide` varies as real mice and their
+pictures do (docs/phantom.md)."""
+
 STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSpecimen:
-    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`."""
+    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`.
+
+    `spread` multiplies the variation of normal measurements in its population.
+    """
 
     seed: int
     biological_sample_id: str
@@ -86,6 +93,8 @@ class SimulatedSpecimen:
     sex: str
     strain: str
     findings: tuple[Finding, ...]
+    population: Population = "plain"
+    spread: float = 1.0
 
     @property
     def abnormal_parameter_ids(self) -> tuple[str, ...]:
@@ -114,7 +123,7 @@ class SimulatedSpecimen:
 
     def plan(self) -> BodyPlan:
         """The measurements of this mouse, including its abnormalities."""
-        plan = _normal(self.seed, self.sex)
+        plan = _normal(self.seed, self.sex, self.population, self.spread)
         for finding in self.findings:
             apply(plan, finding.kind, finding.severity, self.seed)
         return plan
@@ -128,6 +137,7 @@ def make_specimen(
     kinds: Mapping[str, float] | None = None,
     prevalence: Prevalence = BALANCED,
     centres: Sequence[str] = CENTRES,
+    population: Population = "plain",
 ) -> SimulatedSpecimen:
     """The specimen of a seed (0 or greater): the same arguments always give the same mouse.
 
@@ -140,7 +150,7 @@ def make_specimen(
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
     if kinds is None:
         kinds = _draw_kinds(rng, prevalence) if is_abnormal else {}
-    plan = _normal(seed, sex)
+    plan = _normal(seed, sex, population)
     return SimulatedSpecimen(
         seed=seed,
         biological_sample_id=str(100_000 + seed),
@@ -148,6 +158,7 @@ def make_specimen(
         sex=sex,
         strain=strain,
         findings=_judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
+        population=population,
     )
 
 
@@ -164,5 +175,5 @@ def _draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, f
     return {kind: round(float(rng.uniform(*prevalence.severity)), 3) for kind in kinds}
 
 
-def _normal(seed: int, sex: str) -> BodyPlan:
-    return normal_plan(np.random.default_rng((seed, 2)), sex)
+def _normal(seed: int, sex: str, population: Population, spread: float = 1.0) -> BodyPlan:
+    return normal_plan(np.random.default_rng((seed, 2)), sex, spread)

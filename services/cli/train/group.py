@@ -38,6 +38,9 @@ _COMMANDS: Final = {
     "export": LazyCommand(
         "services.cli.train.models:export", "Write the model repository for another target.", "Models"
     ),
+    "extend": LazyCommand(
+        "services.cli.train.models:extend", "Give trained versions the outputs of the decision layer.", "Models"
+    ),
     "refresh": LazyCommand(
         "services.cli.train.refresh:app",
         "Train the serving models further; promote only models proven no worse.",

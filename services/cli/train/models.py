@@ -1,10 +1,12 @@
 """`xray train models` trains the backbones and writes Triton's repository; `xray train export` adapts one to a target.
 
     xray train models --config small
+    xray train extend --config small
 
 Interrupted at any point (Ctrl-C, a crash), the same command continues. See docs/models.md and docs/export.md.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -92,3 +94,29 @@ def export(
             report.message(f"{version.model} {version.version}: {difference}")
         if target == "tensorrt":
             report.message("there is no plan yet: build it on the GPU that serves, see docs/export.md")
+
+
+def extend(
+    *,
+    config: Annotated[
+        str, typer.Option(help="Configuration whose training set the versions were trained on.")
+    ] = "small",
+    folder: RunsOption = RUNS,
+    repository: Annotated[Path, typer.Option(help="Model repository whose newest versions to export.")] = REPOSITORY,
+    threads: ThreadsOption = 2,
+) -> None:
+    """Export a repository's newest versions again, with the outputs of the decision layer; nothing is trained."""
+    configuration = find_configuration(config)
+    with reporting(CONTINUES) as report:
+        from training.export.extend import extend as extend_versions
+        from training.export.extend import make_specimens
+        from training.train.hardware import prepare_process
+        from training.train.run import training_recipe
+
+        prepare_process(threads)
+        progress = partial(report.progress, "simulating specimens")
+        train, validation = make_specimens(
+            configuration.data_folder(folder) / "data", training_recipe(configuration), progress
+        )
+        for card in extend_versions(repository, train, validation, report.message):
+            report.message(f"{card.model} {card.version}: {', '.join(card.outputs)}")

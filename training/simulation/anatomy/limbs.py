@@ -10,6 +10,7 @@ import numpy as np
 from training.simulation.anatomy.girdles import SIGN
 from training.simulation.anatomy.plan import SIDES, BodyPlan, Bone, Paw
 from training.simulation.anatomy.pose import LAT, Limb, Pose
+from training.simulation.landmarks import SIDES as LANDMARK_SIDES
 from training.simulation.solids import Points, Solids
 
 
@@ -98,6 +99,14 @@ class LimbPath:
     def segments(self) -> Points:
         """The limb's course as points (4, 3)."""
         return np.array([self.top, self.bend, self.end, self.toe])
+
+    def landmarks(self, upper: str, lower: str, side: str) -> dict[str, Points]:
+        """Ends of the upper and the lower long bone by the landmarks' names."""
+        return {
+            f"{bone}.{LANDMARK_SIDES[side]}.{end}": joint
+            for bone, ends in ((upper, (self.top, self.bend)), (lower, (self.bend, self.end)))
+            for end, joint in zip(("proximal", "distal"), ends, strict=True)
+        }
 
 
 @dataclass(frozen=True, slots=True)

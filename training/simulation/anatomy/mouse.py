@@ -13,6 +13,8 @@ from training.simulation.anatomy.ribcage import build_ribcage
 from training.simulation.anatomy.skull import build_skull
 from training.simulation.anatomy.soft_tissue import LIMBS, SoftTissue, add_head, add_limb, add_organs, add_trunk
 from training.simulation.anatomy.spine import build_column, lay_column
+from training.simulation.landmarks import SIDES as LANDMARK_SIDES
+from training.simulation.landmarks import world_landmarks
 from training.simulation.solids import Ellipsoids, Frame, Points, Solids, Tubes
 
 
@@ -20,7 +22,8 @@ from training.simulation.solids import Ellipsoids, Frame, Points, Solids, Tubes
 class Mouse:
     """One posed mouse: its bones with their part numbers, soft tissue with group numbers, and organs.
 
-    `nose` and `rump` (3,) are the points that give the head's direction.
+    `nose` and `rump` (3,) are the points that give the head's direction. `landmarks` are world points [n, 3] as from
+    `training.simulation.landmarks.world_landmarks`.
     """
 
     tubes: Tubes
@@ -31,6 +34,7 @@ class Mouse:
     organs: Ellipsoids
     nose: Points
     rump: Points
+    landmarks: Points
 
 
 def build_mouse(plan: BodyPlan, pose: Pose, texture_seed: int) -> Mouse:
@@ -39,16 +43,21 @@ def build_mouse(plan: BodyPlan, pose: Pose, texture_seed: int) -> Mouse:
     bone, soft = Solids(plan.scale), SoftTissue(Solids(plan.scale), Solids(plan.scale))
     column = lay_column(plan, pose)
     build_column(bone, column)
-    build_ribcage(bone, plan, column)
+    named = {vertebra.name: frame.origin for vertebra, frame in zip(column.vertebrae, column.frames, strict=True)}
+    named |= build_ribcage(bone, plan, column)
     skull = _skull_frame(column.frames[0], pose)
-    build_skull(bone, plan, skull)
+    named |= build_skull(bone, plan, skull)
     add_trunk(soft, plan, pose, column, rng)
     add_head(soft, plan, pose, skull)
     for number, side in enumerate(SIDES):
         shoulder = build_shoulder(bone, plan, pose, column, side)
-        add_limb(soft, build_forelimb(bone, plan, pose, side, shoulder), hind=False, group=LIMBS[number])
+        fore = build_forelimb(bone, plan, pose, side, shoulder)
+        add_limb(soft, fore, hind=False, group=LIMBS[number])
         hip = build_pelvis(bone, plan, column, side)
-        add_limb(soft, build_hindlimb(bone, plan, pose, side, hip), hind=True, group=LIMBS[2 + number])
+        hind = build_hindlimb(bone, plan, pose, side, hip)
+        add_limb(soft, hind, hind=True, group=LIMBS[2 + number])
+        named |= fore.landmarks("humerus", "radius", side) | hind.landmarks("femur", "tibia", side)
+        named[f"pelvis.{LANDMARK_SIDES[side]}"] = hip
     add_organs(soft, plan, column, rng)
     nose = skull.at([22.5 * plan.skull.length, 0.0, 1.0])
     rump = next(f for v, f in zip(reversed(column.vertebrae), reversed(column.frames), strict=True) if v.region == "S")
@@ -61,6 +70,7 @@ def build_mouse(plan: BodyPlan, pose: Pose, texture_seed: int) -> Mouse:
         organs=soft.organs.all_ellipsoids(),
         nose=nose * plan.scale,
         rump=rump.origin * plan.scale,
+        landmarks=world_landmarks(named) * plan.scale,
     )
 
 

@@ -142,19 +142,22 @@ class BodyPlan:
         return next((rib for rib in self.ribs if rib.side == side and rib.level == level), None)
 
 
-def normal_plan(rng: np.random.Generator, sex: str) -> BodyPlan:
-    """A mouse without abnormality: size, fat, proportions and slight asymmetry vary within the normal range."""
-    scale = float(rng.normal(1.02 if sex == "male" else 0.96, 0.035))
-    vertebrae = [vertebra for region in FORMULA for vertebra in _vertebrae(region, rng)]
+def normal_plan(rng: np.random.Generator, sex: str, spread: float = 1.0) -> BodyPlan:
+    """A mouse without abnormality: size, fat, proportions and slight asymmetry vary within the normal range.
+
+    `spread` multiplies the standard deviation of every measurement.
+    """
+    scale = float(rng.normal(1.02 if sex == "male" else 0.96, 0.035 * spread))
+    vertebrae = [vertebra for region in FORMULA for vertebra in _vertebrae(region, rng, spread)]
     paws = {f"{limb}paw {side}": Paw([1.0] * 5) for limb in ("fore", "hind") for side in SIDES}
-    skull = Skull(*(float(v) for v in rng.normal(1.0, 0.02, 4)))
-    width, depth = (float(v) for v in rng.normal(1.0, 0.04, 2))
+    skull = Skull(*(float(v) for v in rng.normal(1.0, 0.02 * spread, 4)))
+    width, depth = (float(v) for v in rng.normal(1.0, 0.04 * spread, 2))
     return BodyPlan(
         scale=scale,
         fat=float(rng.beta(2.0, 2.5)),
         vertebrae=vertebrae,
         ribs=[_rib(side, level) for side in SIDES for level in range(FORMULA[THORACIC])],
-        bones=_bones(rng),
+        bones=_bones(rng, spread),
         paws=paws,
         skull=skull,
         thorax_width=width,
@@ -167,24 +170,24 @@ def new_rib(side: str, level: int) -> Rib:
     return _rib(side, level)
 
 
-def _vertebrae(region: str, rng: np.random.Generator) -> list[Vertebra]:
+def _vertebrae(region: str, rng: np.random.Generator, spread: float) -> list[Vertebra]:
     count = FORMULA[region]
     if region == CAUDAL:
-        return [caudal_vertebra(number, count, rng) for number in range(1, count + 1)]
+        return [caudal_vertebra(number, count, rng, spread) for number in range(1, count + 1)]
     radii = np.linspace(*_RADII[region], count)
-    lengths = np.array(_LENGTHS[region]) * rng.normal(1.0, 0.02, count)
-    pitch = np.array(_PITCH[region]) + rng.normal(0.0, 0.8, count)
+    lengths = np.array(_LENGTHS[region]) * rng.normal(1.0, 0.02 * spread, count)
+    pitch = np.array(_PITCH[region]) + rng.normal(0.0, 0.8 * spread, count)
     disc = 0.10 if region == SACRAL else 0.28 if region == LUMBAR else 0.22
     return [
         Vertebra(region, i + 1, float(lengths[i]), float(radii[i]), disc, pitch=float(pitch[i])) for i in range(count)
     ]
 
 
-def caudal_vertebra(number: int, count: int, rng: np.random.Generator) -> Vertebra:
+def caudal_vertebra(number: int, count: int, rng: np.random.Generator, spread: float = 1.0) -> Vertebra:
     """A tail vertebra: longest near the eighth, tapering to the tip."""
     place = (number - 1) / max(count - 1, 1)
     rise = 2.5 + 1.5 * min(number / 7.0, 1.0)
-    length = rise * (1.0 - 0.62 * max(place - 0.3, 0.0) / 0.7) * float(rng.normal(1.0, 0.015))
+    length = rise * (1.0 - 0.62 * max(place - 0.3, 0.0) / 0.7) * float(rng.normal(1.0, 0.015 * spread))
     return Vertebra(CAUDAL, number, length, 1.05 - 0.66 * place, 0.32 - 0.12 * place, spinous=0.0)
 
 
@@ -197,7 +200,7 @@ def _rib(side: str, level: int) -> Rib:
     return Rib(side, level, reach, width, depth, slant=2.6 + 7.0 * place, radius=0.26 - 0.05 * place)
 
 
-def _bones(rng: np.random.Generator) -> dict[str, Bone]:
+def _bones(rng: np.random.Generator, spread: float) -> dict[str, Bone]:
     usual = {
         "scapula": (9.5, 0.35),
         "clavicle": (5.6, 0.22),
@@ -211,7 +214,7 @@ def _bones(rng: np.random.Generator) -> dict[str, Bone]:
     }
     bones = {}
     for name, (length, radius) in usual.items():
-        stretch, girth = rng.normal(1.0, 0.02), rng.normal(1.0, 0.04)
+        stretch, girth = rng.normal(1.0, 0.02 * spread), rng.normal(1.0, 0.04 * spread)
         for side in SIDES:
-            bones[f"{name} {side}"] = Bone(length * stretch * float(rng.normal(1.0, 0.005)), radius * girth)
+            bones[f"{name} {side}"] = Bone(length * stretch * float(rng.normal(1.0, 0.005 * spread)), radius * girth)
     return bones

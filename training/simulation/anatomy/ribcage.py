@@ -6,6 +6,7 @@ import numpy as np
 
 from training.simulation.anatomy.plan import BodyPlan, Rib
 from training.simulation.anatomy.spine import Column
+from training.simulation.landmarks import rib_name
 from training.simulation.solids import Frame, Points, Solids
 
 TRUE_RIBS: Final = 7
@@ -14,8 +15,8 @@ _STERNUM: Final = "sternum"
 _SIGN: Final = {"L": 1.0, "R": -1.0}
 
 
-def build_ribcage(solids: Solids, plan: BodyPlan, column: Column) -> None:
-    """Add sternum, ribs and cartilage."""
+def build_ribcage(solids: Solids, plan: BodyPlan, column: Column) -> dict[str, Points]:
+    """Add sternum, ribs and cartilage; returns the middle (3,) of every bony rib by the landmark's name."""
     sternum = _sternum_line(plan, column)
     _build_sternum(solids, sternum)
     curves = {rib.name: _curve(rib, plan, column) for rib in plan.ribs}
@@ -28,6 +29,7 @@ def build_ribcage(solids: Solids, plan: BodyPlan, column: Column) -> None:
             other = plan.rib(rib.side, rib.fused_to)
             if other is not None:
                 _fuse(solids, rib, curves[rib.name], curves[other.name])
+    return {rib_name(rib.side, rib.level): curves[rib.name][_BONY // 2] for rib in plan.ribs}
 
 
 def _curve(rib: Rib, plan: BodyPlan, column: Column) -> Points:

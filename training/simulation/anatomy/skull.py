@@ -18,8 +18,11 @@ MANDIBLE: Final = "mandible"
 TEETH: Final = "teeth"
 
 
-def build_skull(solids: Solids, plan: BodyPlan, frame: Frame) -> None:
-    """Add the bones of the head; `frame` sits at the occipital condyles and points along the skull."""
+def build_skull(solids: Solids, plan: BodyPlan, frame: Frame) -> dict[str, Points]:
+    """Add the bones of the head; `frame` sits at the occipital condyles and points along the skull.
+
+    Returns the landmarks nose and occiput, each (3,).
+    """
     measures = plan.skull
     stretch = np.array([measures.length, measures.width, measures.height])
     _cranium(solids, frame, stretch)
@@ -32,6 +35,8 @@ def build_skull(solids: Solids, plan: BodyPlan, frame: Frame) -> None:
         _zygoma(solids, frame, stretch * np.array([1.0, side, 1.0]), measures)
         _mandible(solids, frame, stretch * np.array([1.0, side, 1.0]), measures)
         _molars(solids, frame, stretch * np.array([1.0, side, 1.0]))
+    nose, occiput = face.at(np.array([9.0, 0.0, 0.5]) * snout), frame.at(np.array([0.3, 0.0, 5.0]) * stretch)
+    return {"skull.nose": nose, "skull.occiput": occiput}
 
 
 def _axes(frame: Frame, lengths: Points) -> Points:

@@ -10,6 +10,7 @@ from training.simulation.anatomy.mouse import Mouse
 from training.simulation.anatomy.pose import DV, LAT
 from training.simulation.centres import CentreStyle
 from training.simulation.imaging.rays import Grid, Picture
+from training.simulation.landmarks import Landmarks
 
 SKULL_DV: Final = "SKULL_DV"
 SKULL_LAT: Final = "SKULL_LAT"
@@ -133,7 +134,8 @@ class Radiograph:
     `animal` is the box of the whole animal within the picture (None if there is none), `mask` (height, width) bool its
     outline, `altered` the boxes of the bones that an abnormality altered, by part name. `collimated` is the exposed
     field. `trouble` names a deliberate fault. `mouse` is what was projected, and `grid` the rays: the same field as the
-    picture, but coarser.
+    picture, but coarser. `landmarks` are in the picture's pixels; none are present in a blank picture or next to a
+    second animal.
     """
 
     biological_sample_id: str
@@ -150,3 +152,4 @@ class Radiograph:
     trouble: str | None
     mouse: Mouse
     grid: Grid
+    landmarks: Landmarks
