@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from struct import Struct
 from typing import Any, Final, Literal, TypeVar
 
 from psycopg.types.json import Json, Jsonb
@@ -109,6 +110,8 @@ def _columns(event: Event, *jsonb: str) -> dict[str, Any]:
 
 
 _OUTPUTS: Final = ("scores", "features", "unfamiliar")
+_REAL: Final = Struct("<f")
+_LARGEST_REAL: Final = 3e38
 SomeCall = TypeVar("SomeCall", bound=PhenotypeCall | CallAbstention | ShadowCall)
 
 
@@ -133,7 +136,15 @@ def _without_outputs(event: SomeCall) -> SomeCall:
 
 
 def _numbers(value: tuple[float, ...] | float | None) -> list[float] | float | None:
-    return list(value) if isinstance(value, tuple) else value
+    """Round to four bytes per number, since PostgreSQL refuses a number that its `real` cannot hold."""
+    if value is None:
+        return None
+    return [_real(one) for one in value] if isinstance(value, tuple) else _real(value)
+
+
+def _real(value: float) -> float:
+    (rounded,) = _REAL.unpack(_REAL.pack(max(-_LARGEST_REAL, min(value, _LARGEST_REAL))))
+    return float(rounded)
 
 
 def _image(event: ImageEvent, record: Record[Event]) -> Row:

@@ -42,7 +42,10 @@ def add_version(source: ModelRepository, target: ModelRepository, model: str, ve
             target.remove(model, version)  # an earlier attempt that stopped before its card was added
         # Name the versions before the folder exists: with a policy of the latest ones, Triton would swap one for it.
         target.serve(model, target.served(model))
-        target.place(_copied(source.folder(model, version), folder, _program(target, model)), folder)
+        program = _program(target, model)
+        target.place(_copied(source.folder(model, version), folder, program), folder)
+        if program is not None:  # our program gives each version's own outputs; Triton's backends need all of them
+            target.add_outputs(model, inspected.card.outputs)
         target.put_card(model, version, inspected.card_text)
     return True
 

@@ -98,6 +98,15 @@ class ModelRepository:
         configuration.parameters[card_parameter(version)].string_value = text
         self._configure(model, configuration)
 
+    def add_outputs(self, model: str, outputs: Mapping[str, int]) -> None:
+        """Name further outputs, FP32 of these widths, in the configuration: Triton returns no others."""
+        configuration = self._configuration(model)
+        named = {one.name for one in configuration.output}
+        for name, width in outputs.items():
+            if name not in named:
+                configuration.output.add(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
+        self._configure(model, configuration)
+
     def place(self, incoming: Path, folder: Path) -> None:
         """Move a complete folder of a model or a version to where Triton sees it."""
         incoming.rename(folder)

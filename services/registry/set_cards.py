@@ -8,9 +8,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from services.common.decision.fit import SetVersion
 from services.common.decision.set_card import SetCard
 from services.common.errors import Rejected
 from services.common.store import ServiceStore
+from services.registry.repository import ModelRepository
+from services.registry.validation import VALIDATION_FILE, ValidationOutputs, fit_versions, read_validation
 
 PREFIX: Final = "sets"
 
@@ -18,6 +21,21 @@ PREFIX: Final = "sets"
 def set_card_key(sha256: str) -> str:
     """Return the key of a set card."""
     return f"{PREFIX}/{sha256}.json"
+
+
+def fitted_set_card(store: ServiceStore, repository: ModelRepository, versions: Mapping[str, int]) -> str | None:
+    """Fit the set card of these versions from their outputs for validation specimens, store it, return its SHA-256.
+
+    None if a version has no such outputs: the consensus of the versions' own cards decides then. Raises Rejected
+    `validation_damaged`, `validation_differs`.
+    """
+    members: dict[SetVersion, ValidationOutputs] = {}
+    for model, version in sorted(versions.items()):
+        folder = repository.folder(model, version)
+        if not (folder / VALIDATION_FILE).exists():
+            return None
+        members[SetVersion(model, version)] = read_validation(folder)
+    return store_set_card(store, fit_versions(members).model_dump_json().encode(), versions)
 
 
 def store_set_card(store: ServiceStore, data: bytes, versions: Mapping[str, int]) -> str:

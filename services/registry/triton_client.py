@@ -95,8 +95,10 @@ OUTPUTS: Final = {"level1": 1, "level2": len(LEVEL2), "level3": len(LEVEL3)}
 SCORES, FEATURES, UNFAMILIAR = "scores", "features", "unfamiliar"
 OPTIONAL_OUTPUTS: Final = {SCORES: (len(LABEL_ORDER),) * 2, FEATURES: (1, MOST_FEATURES), UNFAMILIAR: (1, 1)}
 """Outputs that a version may have, and their least and largest width. One without them still serves."""
+LARGEST: Final = 1e6
+"""Scores and features beyond this are no output of a model that works."""
 _DIGITS: Final = 5
-"""Significant digits of scores and features that are used and published, so that a call can be made again from them."""
+"""Significant digits of the optional outputs that are used and published: a call can be made again from its record."""
 REQUEST_TENSORS: Final = 8
 """Tensors per request: enough to save calls, few enough that both model instances get a part of a batch."""
 TIMEOUT_SECONDS: Final = 60.0
@@ -155,11 +157,14 @@ class ServedModel:
             config = client.get_model_config(model, str(version), as_json=True, client_timeout=seconds)["config"]
         except InferenceServerException as error:
             raise _pipeline_error(f"read the contract of {model} version {version}", error) from error
-        self._optional = _check_tensors(model, metadata)
+        served = _check_tensors(model, metadata)
         self.card, self.pin = _card(model, version, config)
         if pin not in {None, self.pin}:
             msg = f"{model} version {version} in Triton is not what was promoted: its card has digest {self.pin}"
             raise Fatal(msg)
+
+        # Triton's configuration is one for all versions: it may name outputs that this version lacks, and lack others.
+        self._optional = {name: width for name, width in served.items() if self.card.outputs.get(name) == width}
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -243,7 +248,7 @@ def _prediction(row: dict[str, NDArray[np.float32]]) -> Prediction:
         ),
         scores=_rounded(row[SCORES]) if SCORES in row else None,
         features=_rounded(row[FEATURES]) if FEATURES in row else None,
-        unfamiliar=float(row[UNFAMILIAR][0]) if UNFAMILIAR in row else None,
+        unfamiliar=_rounded(row[UNFAMILIAR])[0] if UNFAMILIAR in row else None,
     )
 
 
@@ -253,10 +258,10 @@ def _rounded(values: NDArray[np.float32]) -> tuple[float, ...]:
 
 def _check_output(backbone: ServedModel, name: str, row: Any, shape: tuple[int, int]) -> None:
     bounded = name not in {SCORES, FEATURES}
-    sound = row is not None and row.shape == shape and np.isfinite(row).all()
-    if not sound or (bounded and (row.min() < 0 or row.max() > 1)):
+    least, most = (0, 1) if bounded else (-LARGEST, LARGEST)
+    if row is None or row.shape != shape or not np.isfinite(row).all() or row.min() < least or row.max() > most:
         got = "nothing" if row is None else f"shape {row.shape}, from {row.min()} to {row.max()}"
-        what = "probabilities" if bounded else "finite numbers"
+        what = "probabilities" if bounded else f"numbers up to {LARGEST:g}"
         msg = (
             f"{backbone.model} version {backbone.version}: output {name} should be {what} of shape {shape}, "
             f"got {got}; no call can be made"

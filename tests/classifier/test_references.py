@@ -19,7 +19,7 @@ from services.registry.references.snapshot import snapshot_key, store_snapshot
 from services.registry.set_cards import set_card_key, store_set_card
 from services.registry.triton_client import Tensors
 from tests.classifier.test_service import EARLIER, NEWEST, Bench, abstained, called
-from tests.classifier.triton import MODELS, QUIET, Rows, activation, always
+from tests.classifier.triton import MODELS, QUIET, Rows, always
 from tests.registry.references.controls import AWAY, FEATURES, SHIFT, controls, set_card
 
 NORMAL, ABNORMAL = 50, 150
@@ -43,12 +43,11 @@ class ReferencedBench(Bench):
 
     def __init__(self) -> None:
         super().__init__()
-        self.triton.outputs |= {"scores": 14, "features": FEATURES, "unfamiliar": 1}
+        self.measure(FEATURES)
         self.triton.answers = {(model, version): strange for model in MODELS for version in (1, 2)}
         versions = dict.fromkeys(MODELS, 2)
         sha256 = store_set_card(self.store, set_card().model_dump_json().encode(), versions)
-        newest = activation(NEWEST, activation(EARLIER), cae=2, convnext=2)
-        self.activations.newest = newest.model_copy(update={"set_card": sha256})
+        self.activations.newest = self.activations.newest.model_copy(update={"set_card": sha256})
 
     def reference(self, count: int, **change: Any) -> str:
         """Store a reference of this many controls of JAX."""
@@ -196,7 +195,13 @@ def test_a_set_card_that_is_lost_or_of_other_versions_serves_the_earlier_set(ben
 
 
 def test_a_set_card_needs_the_optional_outputs(bench: ReferencedBench) -> None:
-    bench.triton.outputs = {"level1": 1, "level2": 3, "level3": 10}
+    bench.triton.card_fields = {}
+    bench.pin()
+    assert bench.call(bench.tensor("m", 0)).activation == EARLIER
+
+
+def test_a_configuration_that_lacks_an_output_serves_the_earlier_set(bench: ReferencedBench) -> None:
+    del bench.triton.outputs["features"]
     assert bench.call(bench.tensor("m", 0)).activation == EARLIER
 
 

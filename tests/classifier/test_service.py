@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -76,6 +76,20 @@ class Bench:
         self.records = References()
         references = ActiveReferenceSet(self.records, self.store)
         self.classifier = Classifier(self.store, self.models, references, self.shadowing, workers=2, now=lambda: CLOCK)
+
+    def measure(self, features: int) -> None:
+        """Let every version have the optional outputs, and pin the cards that say so."""
+        self.triton.measure(features)
+        self.pin()
+
+    def pin(self) -> None:
+        """Pin the cards that Triton has now."""
+        newest = self.activations.newest
+        earlier = tuple(one.model_copy(update={"cards": self._pins(one.versions)}) for one in newest.earlier)
+        self.activations.newest = newest.model_copy(update={"cards": self._pins(newest.versions), "earlier": earlier})
+
+    def _pins(self, versions: Mapping[str, int]) -> dict[str, str]:
+        return {model: self.triton.pin(model, version) for model, version in versions.items()}
 
     def tensor(self, specimen: str, grey: int = 0, revision: int = 2, **change: Any) -> TensorReady:
         """Store a tensor of one grey level and return its announcement."""
@@ -174,7 +188,7 @@ def test_a_view_s_flag_reaches_the_call_which_is_then_none(bench: Bench) -> None
 
 
 def test_unfamiliar_specimens_are_not_called_and_versions_without_that_output_still_call(bench: Bench) -> None:
-    bench.triton.outputs |= {"scores": 14, "features": 4, "unfamiliar": 1}
+    bench.measure(features=4)
 
     def measured(unfamiliar: float) -> Answers:
         more = {"scores": [0.123456789] * 14, "features": [1.0, -2.0, 0.5, 3.0], "unfamiliar": [unfamiliar]}
@@ -198,7 +212,7 @@ def test_unfamiliar_specimens_are_not_called_and_versions_without_that_output_st
     [("scores", [math.nan] * 14), ("features", [math.inf] * 4), ("unfamiliar", [1.5]), ("unfamiliar", [-0.1])],
 )
 def test_invalid_optional_output_calls_nothing(bench: Bench, name: str, row: list[float]) -> None:
-    bench.triton.outputs |= {"scores": 14, "features": 4, "unfamiliar": 1}
+    bench.measure(features=4)
     more = {"scores": [0.0] * 14, "features": [0.0] * 4, "unfamiliar": [0.0]}
 
     def broken(batch: Tensors) -> Rows:

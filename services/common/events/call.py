@@ -117,7 +117,7 @@ class Probabilities(BaseModel):
 class ModelOutput(BaseModel):
     """The output of one backbone, with the identity of the model version."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     model: Text = Field(description="Name of the model in Triton.")
     version: int = Field(ge=1, description="Version of the model in Triton.")

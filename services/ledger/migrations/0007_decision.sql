@@ -217,3 +217,8 @@ from (
     select centre, 0, 0, 0, 0, 0, count(*) from current_abstention group by centre
 ) as part
 group by centre;
+
+create or replace view current_shadow_call as
+select distinct on (versions, biological_sample_id) *
+from shadow_call
+order by versions, biological_sample_id, preprocessing_generation desc, revision desc, activation desc, shadow_id desc;
