@@ -54,7 +54,7 @@ UPSERT = """
 """The current call has the highest (preprocessing generation, revision, activation). Ties are broken by call id."""
 
 CALLED = {"status": "called", "labels": None, "vector": None, "abnormal": None}
-"""A record by which a specimen loses its call has the `status` `withdrawn` and no labels. It ranks like a call."""
+"""A record in place of a call has the `status` `withdrawn` or `abstained`, and no labels. It ranks like a call."""
 
 log = logging.getLogger("subscriber")
 

@@ -112,7 +112,9 @@ CHANNELS: Final = (
         _SPECIMEN,
         duplicates="The same call has the same `call_id`. The current call of a specimen is the one with the highest "
         "(`preprocessing_generation`, `revision`, `activation`, `call_id`), whatever the order of arrival. A record "
-        "with `status` `withdrawn` (CallWithdrawal) ranks in the same way: while it ranks highest, there is no call.",
+        "with a `status` ranks in the same way and has no vector: while it ranks highest, there is no call. With "
+        "`withdrawn` (CallWithdrawal) the specimen has lost its call, with `abstained` (CallAbstention) it was not "
+        "called. Treat any other `status` as no call.",
         reading="Superseded calls stay on the topic: rank them as above. Use one group for each database that is fed; "
         "start at `earliest`, turn automatic commits off, and commit after you stored what you read. The group can "
         "have at most as many members as there are partitions; all calls of an animal are on one partition.",
@@ -154,6 +156,15 @@ CHANNELS: Final = (
         "counts: it has the next number, pins a card of each version, and is a promotion that names the set before it "
         "as the first of `earlier`, or a rollback to the first of `earlier`. Of the records named `phenotype`, the "
         "last one that counts is in force.",
+        reading="Read it from the beginning, and committed records only: a record that was overtaken while it was "
+        "written does not count.",
+    ),
+    Channel(
+        topics.ACTIVE_REFERENCES,
+        "name",
+        duplicates="`activation` rises by one. A record counts only if it follows from the last one that counts: it "
+        "has the next number, and names the reference before it as the first of `earlier`, or returns to that first "
+        "one. The last record that counts is in force.",
         reading="Read it from the beginning, and committed records only: a record that was overtaken while it was "
         "written does not count.",
     ),

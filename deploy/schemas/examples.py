@@ -10,6 +10,7 @@ from typing import Final
 
 from services.common import keys
 from services.common.events import (
+    CallAbstention,
     CallWithdrawal,
     CentreStatistics,
     Drift,
@@ -20,6 +21,7 @@ from services.common.events import (
     ModelOutput,
     PhenotypeCall,
     Probabilities,
+    ReferenceActivation,
     Rejection,
     Review,
     ScoreHistogram,
@@ -29,8 +31,10 @@ from services.common.events import (
     TensorReady,
     ViewReady,
 )
+from services.common.events.animal import Animal, AnimalFacts
 from services.common.events.base import View, digest
 from services.common.events.model import SHADOW_SET
+from services.common.events.reference import EarlierReference
 from services.common.events.rejection import rejection_id
 from services.common.preprocessing import GENERATION, TENSOR_SIDE, VERSION
 
@@ -47,6 +51,9 @@ def _after(seconds: int) -> datetime:
     return _ANNOUNCED + timedelta(seconds=seconds)
 
 
+_ANIMAL: Final = Animal(sample_group="experimental", sex="male", strain_accession_id="MGI:2159965")
+
+
 def _image(parameter: str, name: str) -> ImageEvent:
     return ImageEvent(
         biological_sample_id=SPECIMEN,
@@ -56,6 +63,7 @@ def _image(parameter: str, name: str) -> ImageEvent:
         sha256=_sha256(name),
         increment="1",
         acquired_at=datetime(2026, 3, 1, 14, 5, tzinfo=UTC),
+        animal=_ANIMAL,
         metadata={"file_name": name},
         produced_at=_ANNOUNCED,
     )
@@ -87,6 +95,7 @@ def _view(image: ImageEvent, view: View) -> ViewReady:
         preprocessing_generation=GENERATION,
         scores={"contrast": 0.41, "saturated": 0.002},
         provenance={"format": "dicom", "rotation_degrees": 87.5, "inverted": True},
+        animal=_ANIMAL,
         announced_at=_ANNOUNCED,
         produced_at=_after(1),
     )
@@ -99,8 +108,9 @@ _MEMBERS: Final = tuple(
 READY: Final = SpecimenReady(
     biological_sample_id=SPECIMEN,
     centre=CENTRE,
-    revision=len(_MEMBERS),
+    revision=2 * len(_MEMBERS),
     views=_MEMBERS,
+    animal=AnimalFacts(**_ANIMAL.facts()),
     preprocessing_version=VERSION,
     preprocessing_generation=GENERATION,
     announced_at=_ANNOUNCED,
@@ -124,6 +134,14 @@ CANDIDATE: Final = ModelActivation(
     why="trained with the reviews of May",
     who="curator",
     produced_at=_after(-1800),
+)
+REFERENCE: Final = ReferenceActivation(
+    activation=1,
+    sha256=_sha256("a reference"),
+    earlier=(EarlierReference(activation=0),),
+    why="32 controls of JAX and more of each centre",
+    who="operator",
+    produced_at=_after(-1200),
 )
 _LEVEL3: Final = (0.03, 0.05, 0.11, 0.02, 0.08, 0.91, 0.04, 0.06, 0.05, 0.12)
 _CONSENSUS: Final = Probabilities(level1=0.97, level2=(0.07, 0.94, 0.21), level3=_LEVEL3)
@@ -160,15 +178,23 @@ WITHDRAWAL: Final = ImageWithdrawal(
     withdrawn_at=_after(3600),
 )
 LOST: Final = CallWithdrawal(
-    call_id=digest("withdrawn", SPECIMEN, GENERATION, len(_MEMBERS) + 1, "images_withdrawn"),
+    call_id=digest("withdrawn", SPECIMEN, GENERATION, READY.revision + 1, "images_withdrawn"),
     biological_sample_id=SPECIMEN,
     centre=CENTRE,
-    revision=len(_MEMBERS) + 1,
+    revision=READY.revision + 1,
     preprocessing_version=VERSION,
     preprocessing_generation=GENERATION,
     reason="images_withdrawn",
     announced_at=_after(3601),
     produced_at=_after(3602),
+)
+ABSTAINED: Final = CallAbstention(
+    **CALL.model_dump(
+        exclude={"labels", "vector", "abnormal", "abnormal_elsewhere", "uncertain", "disagreement", "unfamiliarity"}
+    )
+    | {"biological_sample_id": "183811", "call_id": digest("call", "183811", TENSOR.tensor_sha256)},
+    reasons=("no_reference", "orientation_uncertain"),
+    unfamiliarity=0.998,
 )
 REVIEW: Final = Review(
     biological_sample_id=SPECIMEN,
@@ -179,7 +205,20 @@ REVIEW: Final = Review(
     reviewed_at=_after(86_400),
 )
 SHADOWED: Final = ShadowCall(
-    **CALL.model_dump(exclude={"vector", "models", "disagreement", "views", "announced_at", "produced_at"}),
+    **CALL.model_dump(
+        exclude={
+            "vector",
+            "models",
+            "disagreement",
+            "views",
+            "animal",
+            "set_card",
+            "reference",
+            "unfamiliarity",
+            "announced_at",
+            "produced_at",
+        }
+    ),
     shadow_id=digest("shadow", CALL.call_id, dict(CANDIDATE.versions)),
     shadow=CANDIDATE.activation,
     versions=CANDIDATE.versions,
@@ -230,6 +269,7 @@ _EXAMPLES: Final[dict[type[Event], tuple[Event, ...]]] = {
     SpecimenReady: (READY,),
     TensorReady: (TENSOR,),
     PhenotypeCall: (CALL,),
+    CallAbstention: (ABSTAINED,),
     CallWithdrawal: (LOST,),
     ImageWithdrawal: (WITHDRAWAL,),
     Review: (REVIEW,),
@@ -237,6 +277,7 @@ _EXAMPLES: Final[dict[type[Event], tuple[Event, ...]]] = {
     Rejection: (REFUSAL,),
     CentreStatistics: (STATISTICS,),
     ModelActivation: (ACTIVATION, CANDIDATE),
+    ReferenceActivation: (REFERENCE,),
 }
 
 

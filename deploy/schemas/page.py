@@ -52,8 +52,8 @@ def _section(channel: Channel) -> Iterator[str]:
         return
     yield ""
     yield from _fields(channel.topic.event)
-    if channel.topic == CALLS and channel.topic.withdrawal is not None:
-        yield from ("", *_introduced(channel.topic.withdrawal), "", *_fields(channel.topic.withdrawal))
+    for other in channel.topic.others.values() if channel.topic == CALLS else ():
+        yield from ("", *_introduced(other), "", *_fields(other))
 
 
 def _introduced(event: type[Event]) -> Iterator[str]:

@@ -1,5 +1,5 @@
--- The connector upserts every call by its id; the view applies the rule of the current call. A row with the status
--- `withdrawn` says that the specimen has lost its call, and has no vector.
+-- The connector upserts every call by its id; the view applies the rule of the current call. A row with a status has no
+-- vector: with `withdrawn` the specimen has lost its call, with `abstained` the models did not call it.
 create table if not exists phenotype_call (
     call_id text primary key,
     biological_sample_id text not null,
@@ -27,4 +27,4 @@ from (
     from phenotype_call
     order by biological_sample_id, preprocessing_generation desc, revision desc, activation desc, call_id collate "C" desc
 ) as newest
-where status is distinct from 'withdrawn';
+where status is null;

@@ -130,6 +130,7 @@ class Assembler:
                 centre=centre,
                 revision=members.revision,
                 views=members.views,
+                animal=members.animal,
                 preprocessing_version=version,
                 preprocessing_generation=announced.generation,
                 announced_at=newest,
@@ -158,7 +159,8 @@ def _announcement(record: Record[ViewReady | ImageWithdrawal]) -> _Announcement:
 
 def _identity(event: Published) -> tuple[object, ...]:
     """Return what tells one published set of a specimen from another."""
-    return (event.revision, event.views if isinstance(event, SpecimenReady) else event.reason)
+    members: object = (event.views, event.animal) if isinstance(event, SpecimenReady) else event.reason
+    return (event.revision, members)
 
 
 def _finish(futures: Sequence[Future[None]]) -> None:

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.common.events import PhenotypeCall, ShadowCall
+from services.common.events import CallAbstention, PhenotypeCall, ShadowCall
 from services.common.labels import LABEL_ORDER
+from services.common.metrics import centre_label
 
 if TYPE_CHECKING:
     from services.registry.triton_client import ServedModel
 
 CALLS: Final = Counter("xray_calls_total", "Calls published.")
+ABSTAINED: Final = Counter(
+    "xray_calls_abstained_total",
+    "Specimens that were not called, by centre and reason; one with several reasons counts for each.",
+    ["centre", "reason"],
+)
 UNCERTAIN: Final = Counter("xray_calls_uncertain_total", "Calls with at least one uncertain label.")
 DISAGREEMENT: Final = Counter(
     "xray_calls_disagreement_total", "Calls with at least one label on which the backbones differ."
@@ -41,6 +47,12 @@ ACTIVATION: Final = Gauge(
 )
 FALLEN_BACK: Final = Gauge(
     "xray_model_fallback", "1 while the newest activation's versions cannot serve: earlier ones serve instead, or none."
+)
+REFERENCE: Final = Gauge(
+    "xray_reference_activation", "Number of the record that activated the reference of controls in use; 0 without one."
+)
+REFERENCE_FALLEN_BACK: Final = Gauge(
+    "xray_reference_fallback", "1 while the newest reference cannot be read: the one before it, or none, is used."
 )
 IGNORED: Final = Gauge(
     "xray_activations_ignored",
@@ -98,6 +110,12 @@ def count_call(call: PhenotypeCall) -> None:
     DISAGREEMENT.inc(bool(call.disagreement))
     level1 = [model.probabilities.level1 for model in call.models]
     DIFFERENCE.observe(max(level1) - min(level1))
+
+
+def count_abstention(event: CallAbstention) -> None:
+    """Count a specimen that was not called, once the broker has acknowledged it."""
+    for reason in event.reasons:
+        ABSTAINED.labels(centre_label(event.centre), reason).inc()
 
 
 def count_shadow(compared: ShadowCall) -> None:

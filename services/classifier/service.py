@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from services.classifier.decide import decide, model_output
-from services.classifier.metrics import count_call
+from services.classifier.decide import model_output
+from services.classifier.metrics import count_abstention, count_call
+from services.classifier.referencing import ActiveReferenceSet, ServingReference
 from services.classifier.serving import ActiveModelSet, ServingSet, read_tensor
 from services.classifier.shadow.shadowing import Shadowing
 from services.common import metrics, topology
 from services.common.errors import Rejected, Retriable
-from services.common.events import CallWithdrawal, PhenotypeCall, Probabilities, TensorReady
+from services.common.events import CallAbstention, CallWithdrawal, PhenotypeCall, TensorReady
 from services.common.events.base import digest, now
+from services.common.events.specimen import ABSTAINING_FLAGS
 from services.common.kafka.clients import open_producer
 from services.common.loop import Done, Message, Outcome, Record, ServiceTopics
 from services.common.preprocessing import TENSOR_SIDE, VERSION
@@ -23,7 +26,22 @@ from services.common.settings import ServiceSettings
 from services.common.store import ObjectStore, ServiceStore
 from services.common.topics import CALLS
 from services.registry.active_models import ActiveModels
-from services.registry.triton_client import REQUEST_TENSORS, Request, Tensors, connect
+from services.registry.references.active import ActiveReferences
+from services.registry.references.snapshot import ControlGroup
+from services.registry.triton_client import REQUEST_TENSORS, Prediction, Request, Tensors, connect
+
+
+@dataclass(frozen=True)
+class _Serving:
+    """What makes the calls of one batch."""
+
+    models: ServingSet
+    reference: ServingReference
+
+    @property
+    def activation(self) -> int:
+        """The rank of its calls: each later record about models or references raises it."""
+        return self.models.activation + self.reference.activation
 
 
 def build(settings: ServiceSettings) -> Classifier:
@@ -35,7 +53,8 @@ def build(settings: ServiceSettings) -> Classifier:
     store = ObjectStore(settings, connections=settings.workers + 1)
     return Classifier(
         store,
-        ActiveModelSet(ActiveModels(settings), triton()),
+        ActiveModelSet(ActiveModels(settings), triton(), store),
+        ActiveReferenceSet(ActiveReferences(settings), store),
         Shadowing(store, triton, lambda: open_producer(settings)),
         workers=settings.workers,
     )
@@ -51,27 +70,30 @@ class Classifier:
         self,
         store: ServiceStore,
         models: ActiveModelSet,
+        references: ActiveReferenceSet,
         shadowing: Shadowing,
         *,
         workers: int,
         now: Callable[[], datetime] = now,
     ) -> None:
-        """Read tensors from `store` with `workers` threads and call them with `models`.
+        """Read tensors from `store` with `workers` threads and call them with `models`, compared with `references`.
 
         `shadowing` gets every published call; `now` is the clock of the published events.
         """
-        self._store, self._models, self._shadowing, self._now = store, models, shadowing, now
+        self._store, self._models, self._references, self._now = store, models, references, now
+        self._shadowing = shadowing
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="read")
 
     def start(self) -> None:
         """Check the bucket and the contract of every active model version."""
         self._store.check_bucket()
         self._models.current()
+        self._references.current()
         self._shadowing.start()
 
     def handle(self, records: Sequence[Record[TensorReady | CallWithdrawal]]) -> list[Outcome]:
         """Call the newest revision of each specimen in the batch, or publish that it has no call."""
-        serving = self._models.current()
+        serving = _Serving(self._models.current(), self._references.current())
         self._shadowing.follow(self._models.shadow)
         outcomes: list[Outcome] = [Done(skipped="superseded")] * len(records)
         announced: dict[int, TensorReady] = {}
@@ -92,19 +114,23 @@ class Classifier:
                 if isinstance(message.event, PhenotypeCall):
                     count_call(message.event)
                     self._shadowing.offer(message.event)
+                elif isinstance(message.event, CallAbstention):
+                    count_abstention(message.event)
 
     def close(self) -> None:
         """Stop the threads and close the connections."""
         self._pool.shutdown()
         self._models.close()
+        self._references.close()
         self._shadowing.close()
 
-    def _outcomes(self, events: Sequence[TensorReady], serving: ServingSet) -> Iterator[Outcome]:
+    def _outcomes(self, events: Sequence[TensorReady], serving: _Serving) -> Iterator[Outcome]:
         """Read and call each tensor, and return the outcomes in the same order."""
         with metrics.step(self.stage, "read"):
             tensors = list(self._pool.map(self._read, events))
         with metrics.step(self.stage, "infer"):
-            answers = iter(self._infer(serving, [tensor for tensor in tensors if not isinstance(tensor, Rejected)]))
+            sound = [tensor for tensor in tensors if not isinstance(tensor, Rejected)]
+            answers = iter(self._infer(serving.models, sound))
         for event, tensor in zip(events, tensors, strict=True):
             answer = tensor if isinstance(tensor, Rejected) else next(answers)
             yield answer if isinstance(answer, Rejected) else self._call(event, answer, serving)
@@ -117,11 +143,11 @@ class Classifier:
         except Rejected as rejected:
             return rejected
 
-    def _infer(self, serving: ServingSet, tensors: Sequence[Tensors]) -> list[list[Probabilities] | Rejected]:
+    def _infer(self, serving: ServingSet, tensors: Sequence[Tensors]) -> list[list[Prediction] | Rejected]:
         """Send every tensor to every backbone, all requests at once; return each tensor's outputs by backbone."""
         starts = range(0, len(tensors), REQUEST_TENSORS)
         chunks = [tensors[start : start + REQUEST_TENSORS] for start in starts]
-        answers: list[list[Probabilities] | Rejected] = []
+        answers: list[list[Prediction] | Rejected] = []
         try:
             requests = [[backbone.request(chunk) for backbone in serving.backbones] for chunk in chunks]
             for chunk, sent in zip(chunks, requests, strict=True):
@@ -132,31 +158,69 @@ class Classifier:
         self._models.answered()
         return answers
 
-    def _call(self, event: TensorReady, outputs: Sequence[Probabilities], serving: ServingSet) -> Done:
-        cards = [backbone.card for backbone in serving.backbones]
-        decision = decide(outputs, cards)
+    def _call(self, event: TensorReady, outputs: Sequence[Prediction], serving: _Serving) -> Done:
+        models, reference = serving.models, serving.reference
+        group = _controls(event, serving)
+        decision = models.rule.decide(outputs, group)
+        common = {
+            "call_id": call_id(event, serving.activation, _identity(serving)),
+            **{name: getattr(event, name) for name in _PASSED_ON},
+            "activation": serving.activation,
+            "consensus": decision.consensus,
+            "models": tuple(model_output(*one) for one in zip(models.backbones, outputs, strict=True)),
+            "set_card": models.set_card_sha256,
+            "reference": reference.of_call(group),
+            "unfamiliarity": decision.unfamiliarity,
+            "produced_at": self._now(),
+        }
+        reasons = (*decision.reasons, *abstaining_flags(event))
+        if reasons:
+            return Done((Message(CALLS, CallAbstention(reasons=reasons, **common)),))
         call = PhenotypeCall(
-            call_id=call_id(event, serving.activation, [card.model_dump_json() for card in cards]),
-            biological_sample_id=event.biological_sample_id,
-            centre=event.centre,
-            revision=event.revision,
-            preprocessing_version=event.preprocessing_version,
-            preprocessing_generation=event.preprocessing_generation,
-            activation=serving.activation,
             vector=decision.vector,
             abnormal=decision.abnormal,
             abnormal_elsewhere=decision.abnormal_elsewhere,
-            consensus=decision.consensus,
-            models=tuple(model_output(*one) for one in zip(serving.backbones, outputs, strict=True)),
             uncertain=decision.uncertain,
             disagreement=decision.disagreement,
-            tensor_key=event.tensor_key,
-            tensor_sha256=event.tensor_sha256,
-            views=event.views,
-            announced_at=event.announced_at,
-            produced_at=self._now(),
+            **common,
         )
         return Done((Message(CALLS, call),))
+
+
+_PASSED_ON: Final = (
+    "biological_sample_id",
+    "centre",
+    "revision",
+    "preprocessing_version",
+    "preprocessing_generation",
+    "tensor_key",
+    "tensor_sha256",
+    "views",
+    "animal",
+    "announced_at",
+)
+"""Fields of a tensor's announcement that its call repeats."""
+
+
+def abstaining_flags(event: TensorReady) -> tuple[str, ...]:
+    """Return the flags of its views with which a specimen is not called, each once, by name."""
+    return tuple(sorted({flag for view in event.views for flag in ABSTAINING_FLAGS.intersection(view.flags)}))
+
+
+def _controls(event: TensorReady, serving: _Serving) -> ControlGroup | None:
+    """Return the controls of the specimen's centre; None if the reference was built with other versions."""
+    snapshot = serving.reference.snapshot
+    if snapshot is None or serving.models.rule.set_card is None or not snapshot.is_for(serving.models.cards):
+        return None
+    return snapshot.group_of(event.centre, event.animal)
+
+
+def _identity(serving: _Serving) -> list[str]:
+    """Return what decides about a tensor: the whole cards, the set card and the reference if there are any."""
+    cards = [card.model_dump_json() for card in serving.models.rule.cards]
+    set_card, reference = serving.models.set_card_sha256, serving.reference
+    stated = [f"set card {set_card}"] if set_card else []
+    return [*cards, *stated, *([f"reference {reference.sha256}"] if reference.activation else [])]
 
 
 def call_id(event: TensorReady, activation: int, cards: Sequence[str]) -> str:
@@ -164,9 +228,10 @@ def call_id(event: TensorReady, activation: int, cards: Sequence[str]) -> str:
 
     It contains the specimen, because two animals may be sent with the same pictures. It contains the revision, because
     the same tensor returns when a picture is added and withdrawn again, and that call must supersede the one between.
-    It contains the whole cards, because thresholds and calibration determine the call as much as weights do. It
-    contains the activation, because activations rank calls: after a rollback the earlier versions call again, and that
-    call must supersede the one that the rollback withdraws.
+    The revision also covers flags of views and facts about the animal. It contains the whole cards, because thresholds
+    and calibration determine the call as much as weights do, and the digests of set card and reference. It contains the
+    activation, because activations rank calls: after a rollback the earlier versions call again, and that call must
+    supersede the one that the rollback withdraws.
     """
     return digest(
         "call",
@@ -179,7 +244,7 @@ def call_id(event: TensorReady, activation: int, cards: Sequence[str]) -> str:
     )
 
 
-def _answers(requests: Sequence[Request], count: int) -> list[list[Probabilities] | Rejected]:
+def _answers(requests: Sequence[Request], count: int) -> list[list[Prediction] | Rejected]:
     try:
         by_backbone = [request.result() for request in requests]
     except Rejected as rejected:

@@ -12,12 +12,15 @@ from typing import Any, Final, Protocol
 import numpy as np
 import structlog
 
+from services.classifier.decide import SetRule
 from services.classifier.metrics import FALLEN_BACK, IGNORED, RELOADS, show_models
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable
 from services.common.events import ModelActivation
 from services.common.events.model import EarlierSet
 from services.common.preprocessing import TENSOR_SIDE
-from services.registry.triton_client import ServedModel, Tensors, load, require_live, restart
+from services.common.store import ServiceStore
+from services.registry.set_cards import read_set_card
+from services.registry.triton_client import OPTIONAL_OUTPUTS, ServedModel, Tensors, load, require_live, restart
 
 log = structlog.get_logger()
 AGAIN_SECONDS: Final = 15.0
@@ -65,6 +68,21 @@ class ActivationSource(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
+def set_rule(store: ServiceStore, backbones: tuple[ServedModel, ...], set_card: str | None) -> SetRule:
+    """Return how these versions decide together.
+
+    Raises as `read_set_card` does, and Fatal when a version lacks an output that a set card needs.
+    """
+    cards = tuple(backbone.card for backbone in backbones)
+    if set_card is None:
+        return SetRule(cards)
+    for backbone in backbones:
+        if missing := sorted(OPTIONAL_OUTPUTS.keys() - backbone.outputs.keys()):
+            msg = f"{backbone.model} version {backbone.version} has a set card, but lacks the outputs {missing}"
+            raise Fatal(msg)
+    return SetRule(cards, read_set_card(store, set_card, {one.model: one.version for one in backbones}))
+
+
 @dataclass(frozen=True)
 class ServingSet:
     """One set of checked versions.
@@ -78,14 +96,24 @@ class ServingSet:
     newest: int
     backbones: tuple[ServedModel, ...]
     degraded: bool
+    rule: SetRule
+    set_card_sha256: str | None = None
+
+    @property
+    def cards(self) -> dict[str, str]:
+        """SHA-256 of the card of each version, by model."""
+        return {backbone.model: backbone.pin for backbone in self.backbones}
 
 
 class ActiveModelSet:
     """Follows `models.active` without a restart. A set must answer a real inference before it gets a tensor."""
 
-    def __init__(self, active: ActivationSource, client: Any) -> None:
-        """Read activations from `active`; `client` is a Triton gRPC client (`services.registry.triton_client`)."""
-        self._active, self._client = active, client
+    def __init__(self, active: ActivationSource, client: Any, store: ServiceStore) -> None:
+        """Read activations from `active` and set cards from `store`.
+
+        `client` is a Triton gRPC client (`services.registry.triton_client`).
+        """
+        self._active, self._client, self._store = active, client, store
         self._serving: ServingSet | None = None
         self._uncertain = False
         self._failures = 0
@@ -142,7 +170,10 @@ class ActiveModelSet:
         for choice in sorted((newest.as_earlier(), *newest.earlier), key=self._is_unsound):
             try:
                 backbones = tuple(self._checked(choice, model) for model in sorted(choice.versions))
+                rule = set_rule(self._store, backbones, choice.set_card)
             except (Fatal, Rejected, Retriable) as error:
+                if isinstance(error, Retriable) and error.server != "triton":
+                    raise  # the store is away: this proves nothing about the versions
                 require_live(self._client, error)
                 log.error("versions do not serve", activation=choice.activation, why=str(error))
                 failures.append(error)
@@ -150,7 +181,7 @@ class ActiveModelSet:
             if self._serving is None or self._serving.activation != choice.activation:
                 self._failures = 0
             degraded = choice.activation != newest.activation or self._is_unsound(choice)
-            serving = ServingSet(choice.activation, newest.activation, backbones, degraded)
+            serving = ServingSet(choice.activation, newest.activation, backbones, degraded, rule, choice.set_card)
             self._show(serving)
             return serving
         FALLEN_BACK.set(1)

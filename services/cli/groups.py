@@ -64,6 +64,9 @@ COMMANDS: Final = {
     "reconcile": LazyCommand("services.cli.reconcile:app", "Account for every announced image.", _OPERATE),
     "trace": LazyCommand("services.cli.trace:app", "Follow one specimen through all services.", _OPERATE),
     "models": LazyCommand("services.cli.models.command:app", "List and change model versions.", _OPERATE),
+    "references": LazyCommand(
+        "services.cli.references:app", "Build and choose the controls that scores are compared with.", _OPERATE
+    ),
     "reprocess": LazyCommand("services.cli.reprocess:app", "Re-run calls for past specimens.", _OPERATE),
     "stack": LazyCommand("services.cli.stack:app", "Run the servers as local processes.", _OPERATE, _WITH_STACK),
     "train": LazyCommand(

@@ -47,9 +47,10 @@ def reprocess(
 ) -> None:
     """Re-run calls for past specimens, with the model versions that serve now or from the original images.
 
-    Without --from-originals: every specimen whose current call was made by other versions than the active ones (xray
-    models list). Its stored tensor is announced again, the classifier calls it, and the new call supersedes the old
-    one, which stays in the history. A newer revision is never superseded.
+    Without --from-originals: every specimen whose current call, or abstention, was made by other versions than the
+    active ones (xray models list), or compared with another reference (xray references list). Its stored tensor is
+    announced again, the classifier calls it, and the new call supersedes the old one, which stays in the history. A
+    newer revision is never superseded.
 
     With --from-originals: every image whose views come from an older preprocessing version. Its announcement is
     published again, and intake reads the stored original; grouping, fusion and calling follow as for a new image.
@@ -92,11 +93,16 @@ def _run(
     from services.operations.reprocess.run import pages
     from services.operations.reprocess.source import OutdatedOriginals, OutdatedTensors
     from services.registry.active_models import ActiveModels
+    from services.registry.references.active import ActiveReferences
 
-    with ledger(settings) as connection, closing(ActiveModels(settings)) as active:
+    with (
+        ledger(settings) as connection,
+        closing(ActiveModels(settings)) as models,
+        closing(ActiveReferences(settings)) as references,
+    ):
         _check(connection, selection)
         source: ReprocessSource = (
-            OutdatedOriginals(connection) if from_originals else OutdatedTensors(connection, active)
+            OutdatedOriginals(connection) if from_originals else OutdatedTensors(connection, models, references)
         )
         display = ReprocessDisplay(count_specimens(connection, selection))
         found = pages(connection, source, selection)

@@ -119,8 +119,19 @@ def _count(connection: Connection, centre: str | None, *, as_json: bool) -> None
         for count in counts:
             print_json(asdict(count))
         return
-    columns = ("centre", "specimens#", "complete#", "called#", "called abnormal#", "rejected images#")
-    rows = [(c.centre or "unreadable", c.specimens, c.complete, c.called, c.abnormal, c.rejected) for c in counts]
+    columns = (
+        "centre",
+        "specimens#",
+        "complete#",
+        "called#",
+        "called abnormal#",
+        "not called by the models#",
+        "rejected images#",
+    )
+    rows = [
+        (c.centre or "unreadable", c.specimens, c.complete, c.called, c.abnormal, c.abstained, c.rejected)
+        for c in counts
+    ]
     console().print(table("Specimens by centre", columns, rows))
 
 

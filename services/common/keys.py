@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import ValidationError
+
+from services.common.events.animal import Animal
 from services.common.events.base import View, digest
 from services.common.events.specimen import SpecimenView
 
@@ -14,8 +17,13 @@ _PLAIN: Final = frozenset((string.ascii_letters + string.digits + "_-").encode()
 _LONGEST: Final = 180  # S3 allows keys of 1,024 bytes, file systems 255 bytes per segment
 
 _BELOW_SPECIMEN: Final = re.compile(
-    r"views/[^/]+/(?P<folder>[^/]+)/(?P<centre>[^/]+)/(?P<view>DV|LAT)/(?P<sha256>[0-9a-f]{64})(?P<suffix>\.png|)"
+    r"views/[^/]+/(?P<folder>[^/]+)/(?P<centre>[^/]+)/(?P<view>DV|LAT)/(?P<sha256>[0-9a-f]{64})"
+    r"(?P<suffix>|\.png|(?:\.flags)?(?:/[^/]+)+)"
 )
+_WITHDRAWN: Final = "withdrawn"
+_ANIMAL: Final = "animal"
+_IMAGE: Final = ".png"
+_FLAGS: Final = ".flags/"
 
 
 def safe_segment(text: str) -> str:
@@ -51,12 +59,23 @@ def specimen_prefix(biological_sample_id: str) -> str:
 def view_key(preprocessing_version: str, biological_sample_id: str, centre: str, view: View, image_sha256: str) -> str:
     """Return the key of a standardised view. It names the centre, so that a listing shows whose picture it is."""
     prefix = specimen_prefix(biological_sample_id)
-    return f"{prefix}{preprocessing_version}/{_escaped(centre)}/{view}/{image_sha256}.png"
+    return f"{prefix}{preprocessing_version}/{_escaped(centre)}/{view}/{image_sha256}{_IMAGE}"
 
 
 def withdrawal_key(biological_sample_id: str, centre: str, view: View, image_sha256: str) -> str:
     """Return the key of the object that withdraws a picture as this view, in every preprocessing version."""
-    return f"{specimen_prefix(biological_sample_id)}withdrawn/{_escaped(centre)}/{view}/{image_sha256}"
+    return f"{specimen_prefix(biological_sample_id)}{_WITHDRAWN}/{_escaped(centre)}/{view}/{image_sha256}"
+
+
+def flags_key(key_of_view: str, flags: Iterable[str]) -> str:
+    """Return the key of the empty object that states flags of a stored view."""
+    return key_of_view.removesuffix(_IMAGE) + _FLAGS + "/".join(map(_escaped, sorted(flags)))
+
+
+def animal_key(biological_sample_id: str, centre: str, view: View, image_sha256: str, animal: Animal) -> str:
+    """Return the key of the empty object that states what an announcement says about the animal."""
+    stated = "/".join(_escaped(f"{name}={value}") for name, value in sorted(animal.facts().items()))
+    return f"{specimen_prefix(biological_sample_id)}{_ANIMAL}/{_escaped(centre)}/{view}/{image_sha256}/{stated}"
 
 
 @dataclass(frozen=True)
@@ -79,19 +98,57 @@ class StoredWithdrawal:
     image_sha256: str
 
 
-def parse_specimen_key(key: str) -> StoredView | StoredWithdrawal | None:
-    """Parse a key below a specimen's prefix; return None for any key that is not a view's or a withdrawal's."""
+@dataclass(frozen=True)
+class StoredFlags:
+    """What the key of a view's flags shows."""
+
+    preprocessing_version: str
+    centre: str
+    view: View
+    image_sha256: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StoredAnimal:
+    """What the key of a statement about the animal shows: the view whose announcement states it, and what it states."""
+
+    centre: str
+    view: View
+    image_sha256: str
+    animal: Animal
+
+
+StoredObject = StoredView | StoredWithdrawal | StoredFlags | StoredAnimal
+
+
+def parse_specimen_key(key: str) -> StoredObject | None:
+    """Parse a key below a specimen's prefix; return None for any key that this module does not make."""
     match = _BELOW_SPECIMEN.fullmatch(key)
     if match is None:
         return None
     folder, centre, image_sha256, suffix = match.group("folder", "centre", "sha256", "suffix")
     view: View = "DV" if match["view"] == "DV" else "LAT"
     name = _unescaped(centre)
-    if name is None or (folder == "withdrawn") != (suffix == ""):
+    if name is None or (folder == _WITHDRAWN) != (suffix == "") or (folder == _ANIMAL) != suffix.startswith("/"):
         return None
-    if folder == "withdrawn":
+    if folder == _WITHDRAWN:
         return StoredWithdrawal(name, view, image_sha256)
+    if folder == _ANIMAL:
+        animal = _animal(suffix[1:].split("/"))
+        return None if animal is None else StoredAnimal(name, view, image_sha256, animal)
+    if suffix.startswith(_FLAGS):
+        flags = [_unescaped(segment) for segment in suffix.removeprefix(_FLAGS).split("/")]
+        return StoredFlags(folder, name, view, image_sha256, tuple(flag for flag in flags if flag is not None))
     return StoredView(folder, name, view, image_sha256, key)
+
+
+def _animal(segments: Iterable[str]) -> Animal | None:
+    stated = dict((_unescaped(segment) or "").partition("=")[::2] for segment in segments)
+    try:
+        return Animal.model_validate(stated)
+    except ValidationError:
+        return None
 
 
 def _unescaped(segment: str) -> str | None:

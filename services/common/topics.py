@@ -1,10 +1,12 @@
 """Every topic: its name, event, partitions and retention. `xray init` creates them; no service creates any."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.common.events import (
+    CallAbstention,
     CallWithdrawal,
     CentreStatistics,
     Event,
@@ -12,6 +14,7 @@ from services.common.events import (
     ImageWithdrawal,
     ModelActivation,
     PhenotypeCall,
+    ReferenceActivation,
     Rejection,
     Review,
     ShadowCall,
@@ -42,19 +45,18 @@ class Topic:
     specimen_keyed: bool = True
     config: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0
-    withdrawal: type[CallWithdrawal] | None = None
-    """The second event of a topic on which calls are prepared or published; its `status` is `withdrawn`."""
+    others: Mapping[str, type[Event]] = field(default_factory=dict)
+    """Further events of a topic on which calls are prepared or published, by their `status`."""
 
     @property
     def events(self) -> tuple[type[Event], ...]:
         """The events on the topic."""
-        return (self.event,) if self.withdrawal is None else (self.event, self.withdrawal)
+        return (self.event, *self.others.values())
 
     def parse(self, value: bytes | None) -> Event:
         """Parse one value of this topic; raises Rejected as `parse_event` does."""
-        if self.withdrawal is not None and _status(value) == "withdrawn":
-            return parse_event(self.withdrawal, value)
-        return parse_event(self.event, value)
+        status = _status(value) if self.others else None
+        return parse_event(self.others.get(status, self.event) if isinstance(status, str) else self.event, value)
 
     def partitions(self, specimen_partitions: int) -> int:
         """Return the partition count, given that of all specimen-keyed topics."""
@@ -76,7 +78,7 @@ class Topic:
 
 
 def _status(value: bytes | None) -> object:
-    if value is None or b'"withdrawn"' not in value:
+    if value is None or b'"status"' not in value:
         return None
     try:
         fields = json.loads(value)
@@ -107,19 +109,20 @@ VIEWS: Final = Topic("xray.views", ViewReady, "a standardised view is stored", c
 WITHDRAWN: Final = Topic(
     "xray.withdrawn", ImageWithdrawal, "a picture is taken out of its specimen", config=_deleted_after(3650)
 )
+_WITHDRAWN_CALL: Final = {"withdrawn": CallWithdrawal}
 SPECIMENS: Final = Topic(
     "xray.specimens",
     SpecimenReady,
     "a revision of a specimen's views",
     config=_deleted_after(90),
-    withdrawal=CallWithdrawal,
+    others=_WITHDRAWN_CALL,
 )
 TENSORS: Final = Topic(
     "xray.tensors",
     TensorReady,
     "a fused tensor is stored",
     config=_deleted_after(90),
-    withdrawal=CallWithdrawal,
+    others=_WITHDRAWN_CALL,
 )
 CALLS: Final = Topic(
     "phenotype.calls",
@@ -127,7 +130,7 @@ CALLS: Final = Topic(
     "a phenotype call of one revision",
     # Never compacted: compaction keeps the record that came last, which need not be the current call.
     config=_deleted_after(3650),
-    withdrawal=CallWithdrawal,
+    others=_WITHDRAWN_CALL | {"abstained": CallAbstention},
 )
 REVIEWS: Final = Topic(
     "phenotype.reviews",
@@ -159,6 +162,13 @@ ACTIVE_MODELS: Final = Topic(
     # Every record stays: a record is sound only if it follows from the one before it (services/registry).
     config={"cleanup.policy": "delete", "retention.ms": "-1"},
 )
+ACTIVE_REFERENCES: Final = Topic(
+    "references.active",
+    ReferenceActivation,
+    "which reference of controls is active",
+    specimen_keyed=False,
+    config={"cleanup.policy": "delete", "retention.ms": "-1"},
+)
 TOPICS: Final = (
     IMAGES,
     *IMAGE_RETRIES,
@@ -172,4 +182,5 @@ TOPICS: Final = (
     REJECTED,
     STATISTICS,
     ACTIVE_MODELS,
+    ACTIVE_REFERENCES,
 )

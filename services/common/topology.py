@@ -19,6 +19,7 @@ from services.common.events import (
 from services.common.loop import ServiceTopics
 from services.common.topics import (
     ACTIVE_MODELS,
+    ACTIVE_REFERENCES,
     CALLS,
     IMAGE_RETRIES,
     IMAGES,
@@ -38,7 +39,7 @@ INTAKE: Final = ServiceTopics[ImageEvent]("intake", (IMAGES, *IMAGE_RETRIES), (V
 ASSEMBLER: Final = ServiceTopics[ViewReady | ImageWithdrawal]("assembler", (VIEWS, WITHDRAWN), (SPECIMENS, REJECTED))
 FUSER: Final = ServiceTopics[SpecimenReady | CallWithdrawal]("fuser", (SPECIMENS,), (TENSORS, REJECTED))
 CLASSIFIER: Final = ServiceTopics[TensorReady | CallWithdrawal](
-    "classifier", (TENSORS,), (CALLS, SHADOW, REJECTED), followed=(ACTIVE_MODELS,)
+    "classifier", (TENSORS,), (CALLS, SHADOW, REJECTED), followed=(ACTIVE_MODELS, ACTIVE_REFERENCES)
 )
 SINK: Final = ServiceTopics[Event](
     "sink",
@@ -93,6 +94,7 @@ COMMANDS: Final = (
     CommandTopics("xray init", (ACTIVE_MODELS,)),
     CommandTopics("xray models", (ACTIVE_MODELS,)),
     CommandTopics("xray train refresh", (ACTIVE_MODELS,)),
+    CommandTopics("xray references", (ACTIVE_REFERENCES,)),
 )
 
 

@@ -97,6 +97,12 @@ class DemoSpecimen:
         """The current call, if there is one."""
         return self.history.calls[0].call if self.history and self.history.calls else None
 
+    @property
+    def abstained(self) -> bool:
+        """Whether the models did not call it."""
+        state = self.history.state if self.history else None
+        return state is not None and state.state == "abstained"
+
     def fate(self, picture: DemoPicture) -> str | None:
         """Return a file's rejection reason, `accepted` or `skipped`; None if the ledger has no outcome for it."""
         if self.history is None:
@@ -120,8 +126,9 @@ class DemoOutcome:
 
     @cached_property
     def missing(self) -> list[str]:
-        """Specimens with a good DV and a good LAT, but no call."""
-        return [one.biological_sample_id for one in self.specimens if one.submission.call_expected and not one.call]
+        """Specimens with a good DV and a good LAT, but neither a call nor an abstention."""
+        expected = [one for one in self.specimens if one.submission.call_expected]
+        return [one.biological_sample_id for one in expected if not (one.call or one.abstained)]
 
     @cached_property
     def called(self) -> list[CalledSpecimen]:

@@ -117,6 +117,7 @@ class Fuser(PerRecordHandler[SpecimenReady | CallWithdrawal]):
             tensor_key=key,
             tensor_sha256=hashlib.sha256(data).hexdigest(),
             tensor_side=TENSOR_SIDE,
+            animal=event.animal,
             preprocessing_version=event.preprocessing_version,
             preprocessing_generation=event.preprocessing_generation,
             announced_at=event.announced_at,

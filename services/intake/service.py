@@ -16,7 +16,8 @@ from services.common.errors import Fatal, Rejected, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady, image_kind
 from services.common.events.base import now
 from services.common.events.image import ImageKind, declared_view
-from services.common.keys import original_key, view_key
+from services.common.events.specimen import ABSTAINING_FLAGS
+from services.common.keys import animal_key, flags_key, original_key, view_key
 from services.common.loop import Done, Message, PerRecordHandler, Record, ServiceTopics
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import original_of
@@ -157,10 +158,21 @@ class Intake(PerRecordHandler[ImageEvent]):
             self._store.put(key, data, content_type)
         metrics.written_bytes(self.stage, "objects", len(data))
 
+    def _state(self, event: ImageEvent, sha256: str, key: str, view: StandardView) -> None:
+        """Store empty objects whose keys hold the flags with which no call is made, and the facts about the animal."""
+        if flags := ABSTAINING_FLAGS.intersection(view.flags):
+            self._put(flags_key(key, flags), b"")
+        if event.animal is not None and event.animal.facts():
+            self._put(animal_key(event.biological_sample_id, event.centre, view.view, sha256, event.animal), b"")
+
     def _stored(self, record: Record[ImageEvent], event: ImageEvent, sha256: str, view: StandardView) -> ViewReady:
-        """Store the view, then return its announcement: the assembler lists what is stored."""
-        png = encode_view(view.pixels)
+        """Store what is known of the view, then the view, then return its announcement.
+
+        The assembler lists what is stored, so it never sees a view without its flags.
+        """
         key = view_key(VERSION, event.biological_sample_id, event.centre, view.view, sha256)
+        self._state(event, sha256, key, view)
+        png = encode_view(view.pixels)
         self._put(key, png, "image/png")
         refuse_erased(self._store, key, [sha256])
         return ViewReady(
@@ -179,6 +191,7 @@ class Intake(PerRecordHandler[ImageEvent]):
             scores=view.scores,
             flags=view.flags,
             provenance=view.provenance,
+            animal=event.animal,
             announced_at=record.timestamp,
             produced_at=self._now(),
         )

@@ -5,12 +5,14 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from struct import Struct
+from typing import Any, Final, Literal, TypeVar
 
 from psycopg.types.json import Json, Jsonb
 
 from services.common.errors import Rejected
 from services.common.events import (
+    CallAbstention,
     CallWithdrawal,
     Event,
     ImageEvent,
@@ -25,7 +27,17 @@ from services.common.events import (
 from services.common.loop import Record
 
 Table = Literal[
-    "image", "view", "image_view", "call", "call_withdrawal", "withdrawal", "shadow_call", "review", "rejection"
+    "image",
+    "view",
+    "image_view",
+    "call",
+    "call_abstention",
+    "call_output",
+    "call_withdrawal",
+    "withdrawal",
+    "shadow_call",
+    "review",
+    "rejection",
 ]
 Row = Mapping[str, Any]
 
@@ -44,11 +56,12 @@ class SpecimenUpdate:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One row of the ledger, and the update of its specimen's row."""
+    """One row of the ledger, the update of its specimen's row, and for a call the rows of the models' outputs."""
 
     table: Table
     row: Row
     specimen: SpecimenUpdate | None = None
+    outputs: tuple[Row, ...] = ()
 
 
 def row_of(record: Record[Event]) -> LedgerRow:  # noqa: PLR0911 - one per event
@@ -64,9 +77,8 @@ def row_of(record: Record[Event]) -> LedgerRow:  # noqa: PLR0911 - one per event
         case ViewReady():
             update = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at)
             return LedgerRow("view", _view(event), update)
-        case PhenotypeCall():
-            update = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
-            return LedgerRow("call", _columns(event, "consensus", "models", "views"), update)
+        case PhenotypeCall() | CallAbstention():
+            return _call(event)
         case CallWithdrawal():
             return LedgerRow("call_withdrawal", _columns(event))
         case ImageWithdrawal():
@@ -74,7 +86,7 @@ def row_of(record: Record[Event]) -> LedgerRow:  # noqa: PLR0911 - one per event
         case Review():
             return LedgerRow("review", _columns(event, "verdicts") | {"review_id": event.review_id})
         case ShadowCall():
-            return LedgerRow("shadow_call", _columns(event, "versions", "consensus", "models"))
+            return LedgerRow("shadow_call", _columns(_without_outputs(event), "versions", "consensus", "models"))
         case Rejection():
             return LedgerRow("rejection", _rejection(event))
     msg = f"the ledger has no table for {type(event).__name__}"
@@ -94,7 +106,45 @@ def storable(value: Any) -> Any:
 
 def _columns(event: Event, *jsonb: str) -> dict[str, Any]:
     dumped: dict[str, Any] = storable(event.model_dump(exclude=_NOT_STORED))
-    return {name: Jsonb(value) if name in jsonb else value for name, value in dumped.items()}
+    return {name: Jsonb(value) if name in jsonb and value is not None else value for name, value in dumped.items()}
+
+
+_OUTPUTS: Final = ("scores", "features", "unfamiliar")
+_REAL: Final = Struct("<f")
+_LARGEST_REAL: Final = 3e38
+SomeCall = TypeVar("SomeCall", bound=PhenotypeCall | CallAbstention | ShadowCall)
+
+
+def _call(event: PhenotypeCall | CallAbstention) -> LedgerRow:
+    update = SpecimenUpdate(event.biological_sample_id, event.centre, event.announced_at, event.announced_at)
+    columns = _columns(_without_outputs(event), "consensus", "models", "views", "animal", "reference")
+    outputs = tuple(
+        {"call_id": event.call_id, "model": storable(one.model), "version": one.version}
+        | {name: _numbers(getattr(one, name)) for name in _OUTPUTS}
+        for one in event.models
+        if any(getattr(one, name) is not None for name in _OUTPUTS)
+    )
+    table: Table = "call" if isinstance(event, PhenotypeCall) else "call_abstention"
+    return LedgerRow(table, columns, update, outputs)
+
+
+def _without_outputs(event: SomeCall) -> SomeCall:
+    """Leave out the outputs of the models, which have a table of their own as arrays of four bytes per number."""
+    bare = tuple(one.model_copy(update=dict.fromkeys(_OUTPUTS)) for one in event.models)
+    copied: SomeCall = event.model_copy(update={"models": bare})  # type: ignore[assignment]  # of a bound union
+    return copied
+
+
+def _numbers(value: tuple[float, ...] | float | None) -> list[float] | float | None:
+    """Round to four bytes per number, since PostgreSQL refuses a number that its `real` cannot hold."""
+    if value is None:
+        return None
+    return [_real(one) for one in value] if isinstance(value, tuple) else _real(value)
+
+
+def _real(value: float) -> float:
+    (rounded,) = _REAL.unpack(_REAL.pack(max(-_LARGEST_REAL, min(value, _LARGEST_REAL))))
+    return float(rounded)
 
 
 def _image(event: ImageEvent, record: Record[Event]) -> Row:
@@ -104,11 +154,11 @@ def _image(event: ImageEvent, record: Record[Event]) -> Row:
         "announced_at": record.timestamp,
         "kafka_partition": record.partition,
         "kafka_offset": record.offset,
-    } | _columns(event.model_copy(update={"image_uri": event.shown_uri}), "metadata")
+    } | _columns(event.model_copy(update={"image_uri": event.shown_uri}), "metadata", "animal")
 
 
 def _view(event: ViewReady) -> Row:
-    columns = _columns(event, "scores")
+    columns = _columns(event, "scores", "animal")
     return columns | {"provenance": Json(columns["provenance"])}
 
 

@@ -24,6 +24,8 @@ _KEYS: Final[dict[Table, tuple[str, ...]]] = {
     "view": ("biological_sample_id", "preprocessing_version", "view", "image_sha256"),
     "image_view": ("image_event_id", "preprocessing_version"),
     "call": ("call_id",),
+    "call_abstention": ("call_id",),
+    "call_output": ("call_id", "model"),
     "call_withdrawal": ("call_id",),
     "withdrawal": ("withdrawal_id",),
     "review": ("review_id",),
@@ -167,6 +169,7 @@ def _insert(connection: Connection, entries: Sequence[LedgerRow]) -> None:
     tables: dict[Table, list[Row]] = {table: [] for table in _KEYS}
     for one in entries:
         tables[one.table].append(one.row)
+        tables["call_output"] += one.outputs
     with connection.cursor() as cursor:
         updates = merged(one.specimen for one in entries if one.specimen)
         if updates:

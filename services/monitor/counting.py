@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.common.errors import Rejected
 from services.common.events import (
+    CallAbstention,
     CentreStatistics,
     Event,
     ImageEvent,
@@ -46,6 +47,8 @@ def statistics(centre: str, start: int, length: int, counters: Mapping[str, int]
         rejected=_named("rejected:", counters),
         calls=count["calls"],
         positive=dict.fromkeys(LABEL_ORDER, 0) | _named("positive:", counters),
+        abstained=count["abstained"],
+        abstention_reasons=_named("abstained:", counters),
         uncertain=count["uncertain"],
         disagreement=count["disagreement"],
         scores=_scores(count),
@@ -155,7 +158,7 @@ class EventObservation:
 
 
 def observe(event: Event, timestamp: datetime) -> EventObservation:
-    """Read an ImageEvent (announced at its record's `timestamp`), ViewReady, Rejection or PhenotypeCall.
+    """Read an ImageEvent (announced at its record's `timestamp`), a view, a rejection, a call or an abstention.
 
     Raises TypeError for any other event.
     """
@@ -171,6 +174,9 @@ def observe(event: Event, timestamp: datetime) -> EventObservation:
             return EventObservation(_centre(event), event.source_timestamp, f"rejection {event.rejection_id}", adds)
         case PhenotypeCall():
             return EventObservation(event.centre, event.announced_at, f"call {event.call_id}", tuple(_call(event)))
+        case CallAbstention():
+            reasons = ("abstained", *(f"abstained:{reason}" for reason in event.reasons))
+            return EventObservation(event.centre, event.announced_at, f"call {event.call_id}", reasons)
     msg = f"the monitor does not count {type(event).__name__}"
     raise TypeError(msg)
 

@@ -15,6 +15,7 @@ CALLS: Final = Counter("xray_centre_calls_total", "Phenotype calls.", ["centre"]
 POSITIVE: Final = Counter(
     "xray_centre_positive_total", "Calls that are positive, by label; `Abnormal` is level 1.", ["centre", "label"]
 )
+ABSTAINED: Final = Counter("xray_centre_abstained_total", "Specimens that the models did not call.", ["centre"])
 UNCERTAIN: Final = Counter("xray_centre_uncertain_total", "Calls with a label close to its threshold.", ["centre"])
 DISAGREEMENT: Final = Counter(
     "xray_centre_disagreement_total", "Calls with a label on which the backbones differ.", ["centre"]
@@ -41,6 +42,7 @@ _COUNTERS: Final = {
     "images": IMAGES,
     "accepted": ACCEPTED,
     "calls": CALLS,
+    "abstained": ABSTAINED,
     "uncertain": UNCERTAIN,
     "disagreement": DISAGREEMENT,
 }
@@ -52,7 +54,7 @@ def counted(observation: EventObservation) -> None:
     centre = centre_label(observation.centre)
     for added in observation.adds:
         counter, _, name = added.partition(":")
-        if counter in _COUNTERS:
+        if counter in _COUNTERS and not name:
             _COUNTERS[counter].labels(centre).inc()
         elif counter in _NAMED:
             _NAMED[counter].labels(centre, reason_label(name)).inc()

@@ -29,7 +29,7 @@ from services.common.kafka.clients import administrator
 from services.common.kafka.errors import translated
 from services.common.loop import ServiceTopics
 from services.common.settings import ServiceSettings
-from services.common.topics import ACTIVE_MODELS, CALLS, IMAGES, TOPICS
+from services.common.topics import ACTIVE_MODELS, ACTIVE_REFERENCES, CALLS, IMAGES, TOPICS
 from services.common.topology import COMMANDS, MONITOR, SERVICES, TOPOLOGY
 from services.monitor.cluster import TABLE
 
@@ -92,7 +92,10 @@ def role_rights(role: Role, principal: str, group_prefix: str = "") -> set[Acces
         _topics(principal, "READ", TOPICS)
         | _topics(principal, "WRITE", (topic for command in COMMANDS for topic in command.outputs))
         | {AccessRight(principal, "group", group_prefix + name, "DESCRIBE") for name in SERVICES}
-        | {AccessRight(principal, "transactional id", ACTIVE_MODELS.name, "WRITE")}
+        | {
+            AccessRight(principal, "transactional id", topic.name, "WRITE")
+            for topic in (ACTIVE_MODELS, ACTIVE_REFERENCES)
+        }
     )
 
 

@@ -20,7 +20,9 @@ from services.common.settings import Settings
 from services.common.store import ObjectStore
 from services.common.topics import TOPICS, Topic
 from services.ledger.migrate import migrate
+from services.registry.bucket import repository_of
 from services.registry.register import current, publish
+from services.registry.set_cards import fitted_set_card
 from services.registry.triton_client import ServedModel, connect, ready_versions
 
 Outcome = Literal["created", "unchanged", "updated"]
@@ -88,7 +90,13 @@ def ensure_activation(settings: Settings) -> ProvisioningStep:
             cards = {model: ServedModel(client, model, version).pin for model, version in sorted(versions.items())}
         published.append(
             ModelActivation(
-                activation=1, versions=versions, cards=cards, why="first set-up", who="xray init", produced_at=now()
+                activation=1,
+                versions=versions,
+                cards=cards,
+                set_card=_set_card(settings, versions),
+                why="first set-up",
+                who="xray init",
+                produced_at=now(),
             )
         )
         return published[-1]
@@ -96,6 +104,15 @@ def ensure_activation(settings: Settings) -> ProvisioningStep:
     if not publish(settings, first):
         return ensure_activation(settings)
     return ProvisioningStep("activation 1", "created", describe_versions(published[-1].versions))
+
+
+def _set_card(settings: Settings, versions: Mapping[str, int]) -> str | None:
+    """Return the digest of the first versions' set card, None without the repository or its validation outputs."""
+    try:
+        repository = repository_of(settings)
+    except Fatal:  # this machine need not see the repository that Triton serves from
+        return None
+    return fitted_set_card(ObjectStore(settings, connections=1), repository, versions)
 
 
 def served_versions(settings: Settings, client: Any) -> dict[str, int]:

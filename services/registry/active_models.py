@@ -97,4 +97,5 @@ def _is_rollback(before: ModelActivation, record: ModelActivation) -> bool:
     if not before.earlier:
         return False
     target, *rest = before.earlier
-    return (record.versions, record.cards, record.earlier) == (target.versions, target.cards, tuple(rest))
+    same_set = (record.versions, record.cards, record.set_card) == (target.versions, target.cards, target.set_card)
+    return same_set and record.earlier == tuple(rest)

@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 
 from services.common.errors import Fatal, Rejected, Retriable
-from services.common.events import Probabilities
 from services.common.settings import Settings
 from services.registry.golden import Golden
 from services.registry.inspect import KNOWN, PROGRAM, InspectedVersion, inspect
@@ -137,7 +136,7 @@ def _check_answers(client: Any, model: str, version: int, inspected: InspectedVe
 def _ask(backbone: ServedModel, golden: Golden) -> dict[str, Any]:
     starts = range(0, len(golden.images), REQUEST_TENSORS)
     requests = [backbone.request(list(golden.images[start : start + REQUEST_TENSORS])) for start in starts]
-    answers: list[Probabilities] = [answer for request in requests for answer in request.result()]
+    answers = [answer.probabilities for request in requests for answer in request.result()]
     return {
         "level1": np.array([[answer.level1] for answer in answers]),
         "level2": np.array([answer.level2 for answer in answers]),

@@ -8,9 +8,11 @@ from services.common.events import ModelActivation
 from services.common.events.base import now
 from services.common.events.model import EarlierSet
 from services.common.settings import Settings
+from services.common.store import ObjectStore
 from services.registry.admit import admit_all
 from services.registry.register import STANDING, current, publish_next, standing
 from services.registry.repository import ModelRepository
+from services.registry.set_cards import fitted_set_card
 from services.registry.triton_client import ServedModel, load, require_live
 
 
@@ -23,11 +25,14 @@ def promote(
     why: str,
     who: str,
     evaluation_key: str | None = None,
+    set_card: str | None = None,
     following: int | None = None,
     require: Callable[[Mapping[str, int]], None] = lambda _: None,
 ) -> ModelActivation:
     """Admit the chosen versions and let them make the calls; other models keep their version.
 
+    `set_card` is the digest of a stored set card of all versions; by default it is fitted from their outputs for
+    validation specimens, and without these the consensus of their own cards decides.
     `following` is the activation that they were compared with: after another one they are not promoted. `require` is
     called with the versions of all models, before anything is loaded and again before the record is written, and raises
     to refuse. Of the other versions Triton keeps, from its next load on, those that stand by or are in shadow. Raises
@@ -37,6 +42,9 @@ def promote(
     serving = current(settings)
     require((serving.versions if serving else {}) | dict(chosen))
     pins = admit_all(settings, client, repository, chosen)
+    if set_card is None:
+        together = (serving.versions if serving else {}) | dict(chosen)
+        set_card = fitted_set_card(ObjectStore(settings, connections=1), repository, together)
 
     def follow(newest: ModelActivation) -> ModelActivation:
         if following not in {None, newest.activation}:
@@ -47,10 +55,11 @@ def promote(
         repository.require_served(chosen)
         versions, cards = newest.versions | dict(chosen), newest.cards | pins
         require(versions)
-        if (versions, cards) == (newest.versions, newest.cards):
+        if (versions, cards, set_card) == (newest.versions, newest.cards, newest.set_card):
             raise Rejected("serves_already", f"activation {newest.activation} already has these versions")
         earlier = (newest.as_earlier(), *newest.earlier)[:STANDING]
-        chosen_set = EarlierSet(activation=newest.activation + 1, versions=versions, cards=cards)
+        number = newest.activation + 1
+        chosen_set = EarlierSet(activation=number, versions=versions, cards=cards, set_card=set_card)
         record = _record(newest, chosen_set, why=why, who=who)
         return record.model_copy(update={"earlier": earlier, "evaluation_key": evaluation_key})
 
@@ -91,6 +100,7 @@ def _record(newest: ModelActivation, chosen: EarlierSet, *, why: str, who: str) 
         activation=newest.activation + 1,
         versions=chosen.versions,
         cards=chosen.cards,
+        set_card=chosen.set_card,
         why=why,
         who=who,
         produced_at=now(),

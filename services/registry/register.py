@@ -1,21 +1,21 @@
-"""Writes `models.active`: one writer at a time, each of which starts from the newest record."""
+"""Writes `models.active` and `references.active`: one writer at a time, each starting from the newest record."""
 
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from kafka.errors import ProducerFencedError
 
 from services.common.errors import Rejected
-from services.common.events import ModelActivation
+from services.common.events import Event, ModelActivation
 from services.common.kafka.clients import open_producer
 from services.common.kafka.errors import translated
 from services.common.settings import Settings
-from services.common.topics import ACTIVE_MODELS
+from services.common.topics import ACTIVE_MODELS, Topic
 from services.registry.active_models import ActiveModels
 
-_WRITER: Final = "models.active"
+SomeRecord = TypeVar("SomeRecord", bound=Event | None)
 _TRANSACTION_MS: Final = 10_000
 _ACKNOWLEDGED_SECONDS: Final = 30
 STANDING: Final = 2
@@ -69,12 +69,20 @@ def standing(settings: Settings) -> dict[str, set[int]]:
 def publish(settings: Settings, make: Callable[[ModelActivation | None], ModelActivation | None]) -> bool:
     """Publish the record that `make` returns for the newest record; return False if it returns None.
 
+    Raises as `publish_record` does.
+    """
+    return publish_record(settings, ACTIVE_MODELS, lambda: make(current(settings))) is not None
+
+
+def publish_record(settings: Settings, topic: Topic, make: Callable[[], SomeRecord]) -> SomeRecord:
+    """Publish the record that `make` derives from the newest one of the topic, unless it returns None; return it.
+
     A transaction shuts out whoever began earlier and has not finished, so that no two records follow the same one.
     Raises Rejected(`activation_overtaken`) if this writer is shut out, Retriable when Kafka is away.
     """
-    with translated(f"write {ACTIVE_MODELS.name}"):
+    with translated(f"write {topic.name}"):
         try:
-            return _publish(settings, make)
+            return _publish(settings, topic, make)
         except ProducerFencedError as error:
             message = (
                 "another activation was published at the same moment, and this one was not: check it, then try again"
@@ -82,18 +90,18 @@ def publish(settings: Settings, make: Callable[[ModelActivation | None], ModelAc
             raise Rejected("activation_overtaken", message) from error
 
 
-def _publish(settings: Settings, make: Callable[[ModelActivation | None], ModelActivation | None]) -> bool:
-    options = {"transactional_id": _WRITER, "transaction_timeout_ms": _TRANSACTION_MS}
+def _publish(settings: Settings, topic: Topic, make: Callable[[], SomeRecord]) -> SomeRecord:
+    options = {"transactional_id": topic.name, "transaction_timeout_ms": _TRANSACTION_MS}
     with closing(open_producer(settings, **options)) as producer:
         producer.init_transactions()
-        record = make(current(settings))
+        record = make()
         if record is None:
-            return False
+            return record
         producer.begin_transaction()
-        future = producer.send(ACTIVE_MODELS.name, key=record.key.encode(), value=record.encode())
+        future = producer.send(topic.name, key=record.key.encode(), value=record.encode())
         future.get(timeout=_ACKNOWLEDGED_SECONDS)
         producer.commit_transaction()
-    return True
+    return record
 
 
 def publish_next(settings: Settings, follow: Callable[[ModelActivation], ModelActivation]) -> ModelActivation:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +19,8 @@ from tritonclient.utils import InferenceServerException
 
 from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Probabilities
-from services.common.labels import LEVEL2, LEVEL3
+from services.common.events.call import MOST_FEATURES
+from services.common.labels import LABEL_ORDER, LEVEL2, LEVEL3
 from services.common.model_card import ModelCard, card_parameter, card_pin
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from services.common.settings import TRITON_CONTROL_HEADER, Settings
@@ -90,6 +92,13 @@ def require_live(client: Any, cause: Exception) -> None:
 
 INPUT: Final = "image"
 OUTPUTS: Final = {"level1": 1, "level2": len(LEVEL2), "level3": len(LEVEL3)}
+SCORES, FEATURES, UNFAMILIAR = "scores", "features", "unfamiliar"
+OPTIONAL_OUTPUTS: Final = {SCORES: (len(LABEL_ORDER),) * 2, FEATURES: (1, MOST_FEATURES), UNFAMILIAR: (1, 1)}
+"""Outputs that a version may have, and their least and largest width. One without them still serves."""
+LARGEST: Final = 1e6
+"""Scores and features beyond this are no output of a model that works."""
+_DIGITS: Final = 5
+"""Significant digits of the optional outputs that are used and published: a call can be made again from its record."""
 REQUEST_TENSORS: Final = 8
 """Tensors per request: enough to save calls, few enough that both model instances get a part of a batch."""
 TIMEOUT_SECONDS: Final = 60.0
@@ -148,11 +157,19 @@ class ServedModel:
             config = client.get_model_config(model, str(version), as_json=True, client_timeout=seconds)["config"]
         except InferenceServerException as error:
             raise _pipeline_error(f"read the contract of {model} version {version}", error) from error
-        _check_tensors(model, metadata)
+        served = _check_tensors(model, metadata)
         self.card, self.pin = _card(model, version, config)
         if pin not in {None, self.pin}:
             msg = f"{model} version {version} in Triton is not what was promoted: its card has digest {self.pin}"
             raise Fatal(msg)
+
+        # Triton's configuration is one for all versions: it may name outputs that this version lacks, and lack others.
+        self._optional = {name: width for name, width in served.items() if self.card.outputs.get(name) == width}
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """Outputs of the version that are used, and their widths."""
+        return OUTPUTS | self._optional
 
     def probe(self) -> None:
         """Infer one blank specimen: only a real inference proves that a version serves. Raises as `result` does."""
@@ -161,6 +178,20 @@ class ServedModel:
     def request(self, tensors: Sequence[Tensors]) -> Request:
         """Start inference on tensors, uint8 [side, side, 3] each; returns at once."""
         return Request(self._client, self, np.stack(tensors))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A model's output for one specimen: calibrated probabilities and, where the version has them, the optional ones.
+
+    `scores` are the 14 uncalibrated logits, `features` are whitened by training's normal specimens, `unfamiliar` is in
+    0..1.
+    """
+
+    probabilities: Probabilities
+    scores: tuple[float, ...] | None = None
+    features: tuple[float, ...] | None = None
+    unfamiliar: float | None = None
 
 
 class Request:
@@ -180,14 +211,14 @@ class Request:
                 [image],
                 self._receive,
                 model_version=str(backbone.version),
-                outputs=[grpc.InferRequestedOutput(name) for name in OUTPUTS],
+                outputs=[grpc.InferRequestedOutput(name) for name in backbone.outputs],
                 client_timeout=backbone.seconds,
             )
         except InferenceServerException as error:
             raise _pipeline_error(f"ask {backbone.model}", error) from error
 
-    def result(self) -> list[Probabilities]:
-        """Wait for the probabilities, one per tensor.
+    def result(self) -> list[Prediction]:
+        """Wait for the predictions, one per tensor.
 
         Raises Retriable when Triton is away or returns invalid output (a uint8 tensor cannot cause that),
         Rejected(`tensor_refused`) when Triton reports invalid input.
@@ -198,34 +229,48 @@ class Request:
             raise Retriable(msg, server="triton", kind="no_answer")
         if self._error is not None:
             raise _pipeline_error(f"ask {self._backbone.model} version {self._backbone.version}", self._error)
-        rows = {name: self._answer.as_numpy(name) for name in OUTPUTS}
-        for name, width in OUTPUTS.items():
+        rows = {name: self._answer.as_numpy(name) for name in self._backbone.outputs}
+        for name, width in self._backbone.outputs.items():
             _check_output(self._backbone, name, rows[name], (self._count, width))
-        return [
-            Probabilities(
-                level1=float(rows["level1"][index, 0]),
-                level2=tuple(map(float, rows["level2"][index])),
-                level3=tuple(map(float, rows["level3"][index])),
-            )
-            for index in range(self._count)
-        ]
+        return [_prediction({name: row[index] for name, row in rows.items()}) for index in range(self._count)]
 
     def _receive(self, result: Any, error: Any) -> None:
         self._answer, self._error = result, error
         self._done.set()
 
 
+def _prediction(row: dict[str, NDArray[np.float32]]) -> Prediction:
+    return Prediction(
+        Probabilities(
+            level1=float(row["level1"][0]),
+            level2=tuple(map(float, row["level2"])),
+            level3=tuple(map(float, row["level3"])),
+        ),
+        scores=_rounded(row[SCORES]) if SCORES in row else None,
+        features=_rounded(row[FEATURES]) if FEATURES in row else None,
+        unfamiliar=_rounded(row[UNFAMILIAR])[0] if UNFAMILIAR in row else None,
+    )
+
+
+def _rounded(values: NDArray[np.float32]) -> tuple[float, ...]:
+    return tuple(float(f"{value:.{_DIGITS}g}") for value in values)
+
+
 def _check_output(backbone: ServedModel, name: str, row: Any, shape: tuple[int, int]) -> None:
-    if row is None or row.shape != shape or not np.isfinite(row).all() or row.min() < 0 or row.max() > 1:
+    bounded = name not in {SCORES, FEATURES}
+    least, most = (0, 1) if bounded else (-LARGEST, LARGEST)
+    if row is None or row.shape != shape or not np.isfinite(row).all() or row.min() < least or row.max() > most:
         got = "nothing" if row is None else f"shape {row.shape}, from {row.min()} to {row.max()}"
+        what = "probabilities" if bounded else f"numbers up to {LARGEST:g}"
         msg = (
-            f"{backbone.model} version {backbone.version}: output {name} should be probabilities of shape {shape}, "
+            f"{backbone.model} version {backbone.version}: output {name} should be {what} of shape {shape}, "
             f"got {got}; no call can be made"
         )
         raise Retriable(msg, server="triton", kind="no_probabilities")
 
 
-def _check_tensors(model: str, metadata: dict[str, Any]) -> None:
+def _check_tensors(model: str, metadata: dict[str, Any]) -> dict[str, int]:
+    """Check names and shapes; return the optional outputs that the version has, with their widths."""
     inputs = {item["name"]: (item["datatype"], [int(n) for n in item["shape"]]) for item in metadata["inputs"]}
     if inputs != {INPUT: ("UINT8", [-1, TENSOR_SIDE, TENSOR_SIDE, 3])}:
         msg = f"{model} takes {inputs}, not UINT8 {INPUT} [-1, {TENSOR_SIDE}, {TENSOR_SIDE}, 3]; serve another version"
@@ -235,6 +280,15 @@ def _check_tensors(model: str, metadata: dict[str, Any]) -> None:
     if missing:
         msg = f"{model} gives {outputs}; FP32 outputs of these widths are missing: {missing}"
         raise Fatal(msg)
+    optional: dict[str, int] = {}
+    for name, (least, most) in OPTIONAL_OUTPUTS.items():
+        kind, width = outputs.get(name, ("FP32", least))
+        if kind != "FP32" or not least <= width <= most:
+            msg = f"{model} gives {outputs}; {name} must be FP32 of {least} to {most} numbers"
+            raise Fatal(msg)
+        if name in outputs:
+            optional[name] = width
+    return optional
 
 
 def _card(model: str, version: int, config: dict[str, Any]) -> tuple[ModelCard, str]:

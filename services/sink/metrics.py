@@ -12,11 +12,18 @@ import structlog
 from prometheus_client import Gauge, Histogram
 
 from services.common.errors import PipelineError
-from services.common.events import Event, PhenotypeCall
+from services.common.events import CallAbstention, Event, PhenotypeCall
 from services.common.events.base import now
 from services.common.metrics import centre_label
 from services.ledger.database import Connection, connect
-from services.ledger.queries import FateCount, IncompleteCount, fate_counts, incomplete_counts
+from services.ledger.queries import (
+    CentreFamiliarity,
+    FateCount,
+    IncompleteCount,
+    centre_familiarity,
+    fate_counts,
+    incomplete_counts,
+)
 
 log = structlog.get_logger()
 
@@ -44,6 +51,16 @@ OLDEST_INCOMPLETE: Final = Gauge(
     "Age of the oldest incomplete specimen, from its first announcement; 0 when there is none.",
     ["centre"],
 )
+FIRST: Final = Gauge(
+    "xray_ledger_first_specimens",
+    "Specimens among a centre's first 50 that have a call or an abstention, by outcome: `called`, `abstained`.",
+    ["centre", "outcome"],
+)
+CONTROLS: Final = Gauge(
+    "xray_ledger_controls",
+    "Specimens that a centre has sent as controls and that can be part of a reference.",
+    ["centre"],
+)
 SAMPLED: Final = Gauge(
     "xray_ledger_sampled_timestamp_seconds", "When the ledger was last sampled for the gauges (every 30 s)."
 )
@@ -56,6 +73,8 @@ _PAUSE_FACTOR: Final = 50
 _LONGEST_PAUSE_SECONDS: Final = 240.0
 """An alert treats gauges older than five minutes as stale."""
 _IN_FLIGHT: Final = {"uncalled", "unseen"}
+FIRST_SPECIMENS: Final = 50
+"""A centre is judged by its first specimens: later drift is judged against the centre itself."""
 FATES: Final = ("called", "incomplete", "rejected", "skipped", "in_flight")
 
 
@@ -97,13 +116,15 @@ def sample(connection: Connection) -> None:
     present = now()
     fates = fate_counts(connection, since=present - WINDOW)
     incomplete = incomplete_counts(connection)
-    centres = {one.centre for one in fates} | {one.centre for one in incomplete}
+    familiarity = centre_familiarity(connection, FIRST_SPECIMENS)
+    centres = {one.centre for one in fates} | {one.centre for one in incomplete} | {one.centre for one in familiarity}
     labels = {centre: centre_label(centre) for centre in sorted(centres)}
-    for gauge in (IMAGES, OLDEST_IN_FLIGHT, INCOMPLETE, OLDEST_INCOMPLETE):
+    for gauge in (IMAGES, OLDEST_IN_FLIGHT, INCOMPLETE, OLDEST_INCOMPLETE, FIRST, CONTROLS):
         gauge.clear()
     for centre in set(labels.values()):
         _show_images(centre, [one for one in fates if labels[one.centre] == centre], present)
         _show_incomplete(centre, [one for one in incomplete if labels[one.centre] == centre], present)
+        _show_familiarity(centre, [one for one in familiarity if labels[one.centre] == centre])
     SAMPLED.set_to_current_time()
 
 
@@ -125,9 +146,16 @@ def _show_incomplete(centre: str, counts: list[IncompleteCount], present: dateti
     OLDEST_INCOMPLETE.labels(centre).set((present - oldest).total_seconds())
 
 
+def _show_familiarity(centre: str, found: Iterable[CentreFamiliarity]) -> None:
+    for one in found:
+        FIRST.labels(centre, "abstained").inc(one.first_abstained)
+        FIRST.labels(centre, "called").inc(one.first - one.first_abstained)
+        CONTROLS.labels(centre).inc(one.controls)
+
+
 def count_calls(written: Iterable[Event]) -> None:
     """Observe the delay of every call whose row is on disk."""
     present = now()
     for event in written:
-        if isinstance(event, PhenotypeCall):
+        if isinstance(event, PhenotypeCall | CallAbstention):
             CALL_DELAY.observe(max(0.0, (present - event.announced_at).total_seconds()))

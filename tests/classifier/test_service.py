@@ -1,8 +1,9 @@
 """The classifier's handler with a store, Triton and `models.active` in memory."""
 
 import hashlib
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -11,12 +12,21 @@ import numpy as np
 import pytest
 from tritonclient.utils import InferenceServerException
 
+from services.classifier.metrics import ABSTAINED
 from services.classifier.metrics import CALLS as COUNTED
+from services.classifier.referencing import ActiveReferenceSet
 from services.classifier.service import Classifier
 from services.classifier.serving import FAILURES, ActiveModelSet
 from services.classifier.shadow.shadowing import Shadowing
 from services.common.errors import Fatal, Rejected, Retriable
-from services.common.events import CallWithdrawal, PhenotypeCall, TensorReady
+from services.common.events import (
+    AnimalFacts,
+    CallAbstention,
+    CallWithdrawal,
+    PhenotypeCall,
+    ReferenceActivation,
+    TensorReady,
+)
 from services.common.events.model import SHADOW_SET
 from services.common.loop import Done, Message, Outcome, Record
 from services.common.topics import CALLS, TENSORS
@@ -24,12 +34,34 @@ from services.fuser.service import npy
 from services.registry.triton_client import REQUEST_TENSORS, Tensors
 from tests.classifier.test_contract import ready
 from tests.classifier.test_decide import output
-from tests.classifier.triton import MODELS, QUIET, Activations, Rows, TritonDouble, activation, always, brightness
+from tests.classifier.triton import (
+    MODELS,
+    QUIET,
+    Activations,
+    Answers,
+    Rows,
+    TritonDouble,
+    activation,
+    always,
+    brightness,
+)
 from tests.common.memory_store import MemoryStore
 from tests.ledger.examples import NOON, call_withdrawal
 
 CLOCK = datetime(2026, 5, 1, tzinfo=UTC)
 NEWEST, EARLIER = 2, 1
+
+
+class References:
+    """`references.active` in memory."""
+
+    def __init__(self) -> None:
+        self.newest: ReferenceActivation | None = None
+
+    def refresh(self) -> ReferenceActivation | None:
+        return self.newest
+
+    def close(self) -> None: ...
 
 
 class Bench:
@@ -40,8 +72,24 @@ class Bench:
         self.triton = TritonDouble(*((model, version) for model in MODELS for version in (1, 2)))
         self.activations = Activations(activation(NEWEST, activation(EARLIER), cae=2, convnext=2))
         self.shadowing = Shadowing(self.store, lambda: self.triton, lambda: None)
-        self.models = ActiveModelSet(self.activations, self.triton)
-        self.classifier = Classifier(self.store, self.models, self.shadowing, workers=2, now=lambda: CLOCK)
+        self.models = ActiveModelSet(self.activations, self.triton, self.store)
+        self.records = References()
+        references = ActiveReferenceSet(self.records, self.store)
+        self.classifier = Classifier(self.store, self.models, references, self.shadowing, workers=2, now=lambda: CLOCK)
+
+    def measure(self, features: int) -> None:
+        """Let every version have the optional outputs, and pin the cards that say so."""
+        self.triton.measure(features)
+        self.pin()
+
+    def pin(self) -> None:
+        """Pin the cards that Triton has now."""
+        newest = self.activations.newest
+        earlier = tuple(one.model_copy(update={"cards": self._pins(one.versions)}) for one in newest.earlier)
+        self.activations.newest = newest.model_copy(update={"cards": self._pins(newest.versions), "earlier": earlier})
+
+    def _pins(self, versions: Mapping[str, int]) -> dict[str, str]:
+        return {model: self.triton.pin(model, version) for model, version in versions.items()}
 
     def tensor(self, specimen: str, grey: int = 0, revision: int = 2, **change: Any) -> TensorReady:
         """Store a tensor of one grey level and return its announcement."""
@@ -74,6 +122,14 @@ def called(outcome: Outcome) -> PhenotypeCall:
     (message,) = outcome.messages
     assert message.topic is CALLS
     return cast(PhenotypeCall, message.event)
+
+
+def abstained(outcome: Outcome) -> CallAbstention:
+    assert isinstance(outcome, Done), outcome
+    (message,) = outcome.messages
+    assert message.topic is CALLS
+    assert isinstance(message.event, CallAbstention)
+    return message.event
 
 
 def refused(outcome: Outcome) -> Rejected:
@@ -115,6 +171,58 @@ def test_the_same_tensor_at_a_higher_revision_is_another_call(bench: Bench) -> N
     before = bench.tensor("m", 200, revision=2)
     after = before.model_copy(update={"revision": 4})
     assert bench.call(before).call_id != bench.call(after).call_id
+
+
+def test_a_view_s_flag_reaches_the_call_which_is_then_none(bench: Bench) -> None:
+    plain = bench.tensor("m", 200)
+    assert bench.call(plain).abnormal is False
+    views = (plain.views[0].model_copy(update={"flags": ("view_uncertain", "mirrored_suspected")}), *plain.views[1:])
+    flagged = plain.model_copy(update={"views": views, "revision": 3, "animal": AnimalFacts(sex="male")})
+    event = abstained(bench.handle(flagged)[0])
+    assert event.reasons == ("mirrored_suspected", "view_uncertain")
+    assert event.consensus == bench.call(plain).consensus
+    assert (event.views, event.animal, event.revision) == (views, flagged.animal, 3)
+    assert (event.activation, event.produced_at) == (NEWEST, CLOCK)
+    assert "vector" not in json.loads(event.encode())
+    assert bench.handle(flagged) == bench.handle(flagged)
+
+
+def test_unfamiliar_specimens_are_not_called_and_versions_without_that_output_still_call(bench: Bench) -> None:
+    bench.measure(features=4)
+
+    def measured(unfamiliar: float) -> Answers:
+        more = {"scores": [0.123456789] * 14, "features": [1.0, -2.0, 0.5, 3.0], "unfamiliar": [unfamiliar]}
+        return lambda batch: dict(always(output(0.9))(batch)) | {name: [row] * len(batch) for name, row in more.items()}
+
+    bench.triton.answers = {("cae", 2): measured(0.5), ("convnext", 2): measured(0.99)}
+    call = bench.call(bench.tensor("known", 9))
+    assert (call.abnormal, call.unfamiliarity) == (True, 0.99)
+    assert [(one.scores, one.features) for one in call.models] == [((0.12346,) * 14, (1.0, -2.0, 0.5, 3.0))] * 2
+    bench.triton.answers = {("cae", 2): measured(0.5), ("convnext", 2): measured(0.9901)}
+    counted = ABSTAINED.labels("JAX", "unfamiliar")._value.get()
+    outcome = bench.handle(bench.tensor("foreign", 9))[0]
+    event = abstained(outcome)
+    assert (event.reasons, event.unfamiliarity, event.consensus.level1) == (("unfamiliar",), 0.9901, 0.9)
+    bench.classifier.acknowledged([outcome])
+    assert ABSTAINED.labels("JAX", "unfamiliar")._value.get() == counted + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [("scores", [math.nan] * 14), ("features", [math.inf] * 4), ("unfamiliar", [1.5]), ("unfamiliar", [-0.1])],
+)
+def test_invalid_optional_output_calls_nothing(bench: Bench, name: str, row: list[float]) -> None:
+    bench.measure(features=4)
+    more = {"scores": [0.0] * 14, "features": [0.0] * 4, "unfamiliar": [0.0]}
+
+    def broken(batch: Tensors) -> Rows:
+        rows = more | ({name: row} if batch.any() else {})
+        return dict(always(QUIET)(batch)) | {key: [one] * len(batch) for key, one in rows.items()}
+
+    bench.triton.answers = {(model, 2): broken for model in MODELS}
+    with pytest.raises(Retriable) as caught:
+        bench.handle(bench.tensor("m", 128))
+    assert caught.value.kind == "no_probabilities"
 
 
 def test_a_repeated_batch_gives_the_same_calls(bench: Bench) -> None:

@@ -23,7 +23,7 @@ from services.common.labels import LABEL_ORDER
 from services.common.model_card import card_pin
 from services.common.topics import SHADOW
 from services.fuser.service import npy
-from services.registry.triton_client import ServedModel
+from services.registry.triton_client import Prediction, ServedModel
 from tests.classifier.test_decide import output
 from tests.classifier.triton import MODELS, QUIET, Answers, TritonDouble, always, card_text
 from tests.common.memory_store import MemoryStore
@@ -56,13 +56,13 @@ def record(share: float = 1.0, **versions: int) -> ModelActivation:
 def quiet_call(specimen: str = "1") -> PhenotypeCall:
     """A normal call by version 1 of both models."""
     client = versions()
-    models = tuple(model_output(ServedModel(client, model, 1), QUIET) for model in ("cae", "convnext"))
+    models = tuple(model_output(ServedModel(client, model, 1), Prediction(QUIET)) for model in ("cae", "convnext"))
     return call(specimen, vector=(0,) * 13, abnormal=False, models=models)
 
 
 def test_only_the_versions_that_took_no_part_in_the_call_are_asked() -> None:
     client = versions()
-    compared = Candidate(client, record(cae=2)).judge([quiet_call("1"), quiet_call("2")], [TENSOR] * 2)
+    compared = Candidate(client, MemoryStore(), record(cae=2)).judge([quiet_call("1"), quiet_call("2")], [TENSOR] * 2)
     assert client.asked == [("cae", 2, 2)]
     assert [one.biological_sample_id for one in compared] == ["1", "2"]
     assert [(output.model, output.version) for output in compared[0].models] == [("cae", 2), ("convnext", 1)]
@@ -70,7 +70,7 @@ def test_only_the_versions_that_took_no_part_in_the_call_are_asked() -> None:
 
 
 def test_what_differs_is_named_in_the_order_of_the_labels() -> None:
-    (compared,) = Candidate(versions(), record(cae=2, convnext=2)).judge([quiet_call()], [TENSOR])
+    (compared,) = Candidate(versions(), MemoryStore(), record(cae=2, convnext=2)).judge([quiet_call()], [TENSOR])
     assert compared.abnormal
     assert compared.differs == tuple(label for label in LABEL_ORDER if label in {"Abnormal", "Spine", "Shape"})
     called = (compared.abnormal, *compared.vector)
@@ -81,7 +81,7 @@ def test_what_differs_is_named_in_the_order_of_the_labels() -> None:
 def test_the_same_call_and_candidate_give_one_id() -> None:
     client = versions()
     ids = [
-        Candidate(client, chosen).judge([one], [TENSOR])[0].shadow_id
+        Candidate(client, MemoryStore(), chosen).judge([one], [TENSOR])[0].shadow_id
         for chosen, one in [
             (record(cae=2), quiet_call("1")),
             (record(cae=2, share=0.5), quiet_call("1")),
@@ -96,15 +96,15 @@ def test_the_same_call_and_candidate_give_one_id() -> None:
 def test_another_card_than_the_record_pins_is_not_asked() -> None:
     chosen = record(cae=2)
     with pytest.raises(Fatal, match="not what was promoted"):
-        Candidate(versions(), chosen.model_copy(update={"cards": chosen.cards | {"cae": "0" * 64}}))
+        Candidate(versions(), MemoryStore(), chosen.model_copy(update={"cards": chosen.cards | {"cae": "0" * 64}}))
     with pytest.raises(Fatal, match="pins no card of cae version 2"):
-        Candidate(versions(), chosen.model_copy(update={"cards": {}}))
+        Candidate(versions(), MemoryStore(), chosen.model_copy(update={"cards": {}}))
 
 
 def test_invalid_output_compares_nothing() -> None:
     client = versions(always(output(0.5).model_copy(update={"level1": float("nan")})))
     with pytest.raises(Retriable) as caught:
-        Candidate(client, record(cae=2)).judge([quiet_call()], [TENSOR])
+        Candidate(client, MemoryStore(), record(cae=2)).judge([quiet_call()], [TENSOR])
     assert caught.value.kind == "no_probabilities"
 
 

@@ -71,6 +71,20 @@ class TritonDouble:
         self.card_fields: dict[str, Any] = {}
         self.parameters: dict[str, Any] | None = None
 
+    def measure(self, features: int) -> None:
+        """Let every version have the optional outputs."""
+        more = {"scores": 14, "features": features, "unfamiliar": 1}
+        self.outputs |= more
+        self.card_fields |= {"outputs": more}
+
+    def pin(self, model: str, version: int) -> str:
+        """Return the pin of a version's card as it is now."""
+        return card_pin(self._card(model, version))
+
+    def _card(self, model: str, version: int) -> str:
+        text = card_text(model, version)
+        return json.dumps(json.loads(text) | self.card_fields) if self.card_fields else text
+
     def is_server_live(self, *, client_timeout: float) -> bool:
         self._require_live()
         return True
@@ -89,10 +103,7 @@ class TritonDouble:
         self._require_loaded(model, version)
         if self.parameters is not None:
             return {"config": {"parameters": self.parameters}}
-        text = card_text(model, int(version))
-        if self.card_fields:
-            text = json.dumps(json.loads(text) | self.card_fields)
-        return {"config": {"parameters": {f"card.{version}": {"string_value": text}}}}
+        return {"config": {"parameters": {f"card.{version}": {"string_value": self._card(model, int(version))}}}}
 
     def async_infer(
         self,

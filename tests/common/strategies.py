@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from services.common.events import (
+    CallAbstention,
+    CallReference,
     CallWithdrawal,
     CentreStatistics,
     Drift,
@@ -15,6 +17,7 @@ from services.common.events import (
     ModelOutput,
     PhenotypeCall,
     Probabilities,
+    ReferenceActivation,
     Rejection,
     Review,
     ScoreHistogram,
@@ -24,6 +27,7 @@ from services.common.events import (
     TensorReady,
     ViewReady,
 )
+from services.common.events.animal import Animal, AnimalFacts
 from services.common.events.base import SpecimenId
 from services.common.labels import LABEL_ORDER, contradiction
 
@@ -45,7 +49,15 @@ digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 probability = st.floats(0, 1)
 views = st.sampled_from(["DV", "LAT"])
-members = st.builds(SpecimenView, view=views, image_sha256=digests, view_key=text)
+flags = st.lists(text, max_size=2).map(tuple)
+members = st.builds(SpecimenView, view=views, image_sha256=digests, view_key=text, flags=flags)
+_stated = {
+    "sample_group": st.sampled_from([None, "control", "experimental"]),
+    "sex": st.sampled_from([None, "male", "female"]),
+    "strain_accession_id": st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}", fullmatch=True),
+}
+animals = st.none() | st.builds(Animal, **_stated)
+facts = st.none() | st.builds(AnimalFacts, **_stated, conflicts=flags)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
@@ -67,6 +79,7 @@ image_events = st.builds(
     sha256=st.none() | digests,
     increment=st.none() | text,
     acquired_at=st.none() | moments,
+    animal=animals,
     metadata=st.dictionaries(text, text, max_size=4),
     produced_at=st.none() | moments,
 )
@@ -74,6 +87,7 @@ _set = {
     "biological_sample_id": specimen_ids,
     "centre": centres,
     "revision": st.integers(2, 50),
+    "animal": facts,
     "views": st.lists(members, min_size=2, max_size=5).map(tuple),
     "preprocessing_version": st.just("p1"),
     "preprocessing_generation": st.integers(1, 9),
@@ -97,6 +111,7 @@ view_events = st.builds(
     scores=st.dictionaries(text, st.floats(allow_nan=False, allow_infinity=False), max_size=4),
     flags=st.lists(text, max_size=3).map(tuple),
     provenance=st.dictionaries(text, json_values, max_size=3),
+    animal=animals,
     announced_at=moments,
     produced_at=moments,
 )
@@ -110,6 +125,7 @@ probabilities = st.builds(
     level2=st.tuples(*[probability] * 3),
     level3=st.tuples(*[probability] * 10),
 )
+logits = st.floats(-100, 100, allow_nan=False)
 model_outputs = st.builds(
     ModelOutput,
     model=text,
@@ -117,6 +133,9 @@ model_outputs = st.builds(
     calibration_digest=digests,
     training_digest=digests,
     probabilities=probabilities,
+    scores=st.none() | st.tuples(*[logits] * 14),
+    features=st.none() | st.lists(logits, min_size=1, max_size=64).map(tuple),
+    unfamiliar=st.none() | probability,
 )
 calls = st.builds(
     PhenotypeCall,
@@ -130,6 +149,26 @@ calls = st.builds(
     models=st.lists(model_outputs, min_size=1, max_size=2).map(tuple),
     uncertain=st.lists(text, max_size=3).map(tuple),
     disagreement=st.lists(text, max_size=3).map(tuple),
+    tensor_key=text,
+    tensor_sha256=digests,
+)
+references = st.none() | st.builds(
+    CallReference,
+    activation=st.integers(1, 99),
+    sha256=st.none() | digests,
+    group=st.none() | text,
+    controls=st.integers(0, 999),
+)
+abstentions = st.builds(
+    CallAbstention,
+    **_set,
+    call_id=digests,
+    activation=st.integers(1, 99),
+    reasons=st.lists(text, min_size=1, max_size=3).map(tuple),
+    unfamiliarity=st.none() | probability,
+    consensus=probabilities,
+    models=st.lists(model_outputs, min_size=1, max_size=2).map(tuple),
+    reference=references,
     tensor_key=text,
     tensor_sha256=digests,
 )
@@ -202,6 +241,13 @@ rejections = st.builds(
     original_key=st.none() | text,
     original=st.none() | text,
     headers=st.lists(st.tuples(text, text), max_size=3).map(tuple),
+    produced_at=moments,
+)
+reference_activations = st.builds(
+    ReferenceActivation,
+    activation=st.integers(1, 99),
+    sha256=st.none() | digests,
+    why=text,
     produced_at=moments,
 )
 activations = st.builds(

@@ -6,10 +6,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from services.common.events import SpecimenView
+from services.common.events.animal import Animal
 from services.common.events.base import Centre
 from services.common.keys import (
+    StoredAnimal,
+    StoredFlags,
     StoredView,
     StoredWithdrawal,
+    animal_key,
+    flags_key,
     parse_specimen_key,
     safe_segment,
     specimen_prefix,
@@ -72,11 +77,19 @@ def test_the_keys_of_a_specimen_can_be_read_back(specimen: str, centre: str, sha
     assert parse_specimen_key(withdrawn) == StoredWithdrawal(centre, "DV", sha256)
     assert key.startswith(specimen_prefix(specimen))
     assert withdrawn.startswith(specimen_prefix(specimen))
+    flagged = flags_key(key, ["view_uncertain", "mirrored_suspected"])
+    stored_flags = StoredFlags("p1", centre, "LAT", sha256, ("mirrored_suspected", "view_uncertain"))
+    assert parse_specimen_key(flagged) == stored_flags
+    animal = Animal(sample_group="control", sex="male", strain_accession_id="a" + ":" * 63)
+    stated = animal_key(specimen, centre, "DV", sha256, animal)
+    assert parse_specimen_key(stated) == StoredAnimal(centre, "DV", sha256, animal)
+    assert all(one.startswith(specimen_prefix(specimen)) for one in (flagged, stated))
     assert max(len(key), len(withdrawn)) < 520
-    assert max(map(len, key.split("/"))) < 255
+    assert max(len(flagged), len(stated)) < 1024
+    assert max(len(segment) for one in (key, stated) for segment in one.split("/")) < 255
 
 
-@pytest.mark.parametrize("centre", ["withdrawn", "DV", "a/b", "..", "p1"])
+@pytest.mark.parametrize("centre", ["withdrawn", "animal", "DV", "a/b", "..", "p1"])
 def test_no_centre_is_taken_for_a_withdrawal(centre: str) -> None:
     key = view_key("p1", "x", centre, "DV", "0" * 64)
     assert parse_specimen_key(key) == StoredView("p1", centre, "DV", "0" * 64, key)
@@ -91,6 +104,10 @@ def test_no_centre_is_taken_for_a_withdrawal(centre: str) -> None:
         "views/x/withdrawn/JAX/DV/" + "0" * 64 + ".png",
         "views/x/p1/.FF/DV/" + "0" * 64 + ".png",
         "views/p1/x/DV/" + "0" * 64 + ".png",
+        "views/x/animal/JAX/DV/" + "0" * 64,
+        "views/x/animal/JAX/DV/" + "0" * 64 + "/sex.3Drat",
+        "views/x/p1/JAX/DV/" + "0" * 64 + "/sex.3Dmale",
+        "views/x/withdrawn/JAX/DV/" + "0" * 64 + ".flags/view_uncertain",
     ],
 )
 def test_foreign_objects_under_the_prefix_are_not_read(key: str) -> None:

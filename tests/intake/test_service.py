@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -11,7 +12,8 @@ import pytest
 
 from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady
-from services.common.keys import original_key, view_key
+from services.common.events.animal import Animal
+from services.common.keys import animal_key, flags_key, original_key, view_key
 from services.common.loop import Done, Outcome, Record
 from services.common.loop.retries import retry_state
 from services.common.preprocessing import GENERATION, VERSION
@@ -25,7 +27,7 @@ from services.intake.parking import RetryPlan
 from services.intake.raster import Raster
 from services.intake.service import Intake, build
 from services.intake.settings import IntakeSettings
-from services.intake.standardise import standardise
+from services.intake.standardise import StandardView, standardise, standardise_raster
 from tests.common.memory_store import MemoryStore
 from tests.intake.files import LIMITS, encoded, exposure, grey, stored_pixels
 from tests.intake.hostile import dicom_with_empty_items
@@ -118,6 +120,25 @@ def test_an_image_becomes_a_stored_view_and_its_announcement(store: RecordingSto
 def test_the_original_is_stored_before_the_view(store: RecordingStore, intake: Intake) -> None:
     event = published(intake.handle([record("s3://centre/lat.png", "IMPC_XRY_048_001")])[0])
     assert store.puts == [event.original_key, event.view_key]
+
+
+def test_flags_and_facts_are_stored_before_the_view(
+    store: RecordingStore, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flagged(*arguments: Any) -> StandardView:
+        found = standardise_raster(*arguments)
+        return replace(found, flags=("view_uncertain", "view_contradicts_parameter"))
+
+    monkeypatch.setattr("services.intake.service.standardise_raster", flagged)
+    animal = Animal(sample_group="control", sex="female")
+    event = published(intake.handle([record("s3://centre/dv.png", animal=animal)])[0])
+    assert event.animal == animal
+    assert store.puts == [
+        event.original_key,
+        flags_key(event.view_key, ["view_uncertain"]),
+        animal_key("m", "JAX", "DV", digest(DV), animal),
+        event.view_key,
+    ]
 
 
 @pytest.mark.parametrize("failing", ["originals/", "views/"])

@@ -12,6 +12,7 @@ import pytest
 from services.classifier.serving import ActiveModelSet
 from services.common.errors import Rejected, Retriable
 from services.common.events import ModelActivation, Rejection
+from services.common.store import ObjectStore
 from services.common.topics import ACTIVE_MODELS, REJECTED
 from services.operations.processes import Processes
 from services.registry.active_models import ActiveModels
@@ -96,7 +97,8 @@ def test_a_deleted_version_is_replaced_and_restored(cli: Cli, client: Any, repos
     newest = current(cli.settings)
     assert newest is not None
     version = newest.versions[MODEL]
-    with closing(ActiveModelSet(ActiveModels(cli.settings), connect(cli.settings))) as serving:
+    store = ObjectStore(cli.settings)
+    with closing(ActiveModelSet(ActiveModels(cli.settings), connect(cli.settings), store)) as serving:
         assert serving.current().activation == newest.activation
         client.unload_model(MODEL)
         serving.failed(LOST)

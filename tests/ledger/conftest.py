@@ -71,6 +71,6 @@ def ledger(dsn: str) -> Iterator[Ledger]:
 def empty(connection: Connection) -> None:
     """Delete every row, for tests that write many examples to one ledger."""
     connection.execute(
-        "truncate specimen, image, view, image_view, call, call_withdrawal, withdrawal, shadow_call, review, rejection "
-        "restart identity"
+        "truncate specimen, image, view, image_view, call, call_withdrawal, call_abstention, call_output, withdrawal, "
+        "shadow_call, review, rejection restart identity"
     )

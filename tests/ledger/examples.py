@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.common.events import (
+    CallAbstention,
     CallWithdrawal,
     ImageEvent,
     ImageWithdrawal,
@@ -32,6 +33,7 @@ _TOPICS = {
     ViewReady: VIEWS,
     PhenotypeCall: CALLS,
     CallWithdrawal: CALLS,
+    CallAbstention: CALLS,
     ImageWithdrawal: WITHDRAWN,
     ShadowCall: SHADOW,
     Review: REVIEWS,
@@ -115,6 +117,14 @@ def call(specimen: str, revision: int = 2, generation: int = 1, activation: int 
         "produced_at": minutes(2),
     }
     return PhenotypeCall.model_validate(values | fields)
+
+
+def abstention(specimen: str, revision: int = 2, **fields: Any) -> CallAbstention:
+    """An abstention; the same fields as those of `call`."""
+    made = call(specimen, revision, **fields)
+    left_out = {"labels", "vector", "abnormal", "abnormal_elsewhere", "uncertain", "disagreement"}
+    values = made.model_dump(exclude=left_out) | {"reasons": ("unfamiliar",), "call_id": sha256(f"not {made.call_id}")}
+    return CallAbstention.model_validate(values)
 
 
 def call_withdrawal(specimen: str, revision: int = 3, generation: int = 1, **fields: Any) -> CallWithdrawal:

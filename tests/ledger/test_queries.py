@@ -155,9 +155,9 @@ def test_counts_by_centre_and_in_all(ledger: Ledger, reader: Connection) -> None
     ledger.write(records([rejection("b", 1, centre="TCP"), rejection(None, 2, centre=None)]))
 
     assert queries.centre_counts(reader) == [
-        queries.CentreCount("JAX", specimens=1, complete=1, called=1, abnormal=0, rejected=0),
-        queries.CentreCount("TCP", specimens=2, complete=0, called=0, abnormal=0, rejected=1),
-        queries.CentreCount(None, specimens=0, complete=0, called=0, abnormal=0, rejected=1),
+        queries.CentreCount("JAX", specimens=1, complete=1, called=1, abnormal=0, rejected=0, abstained=0),
+        queries.CentreCount("TCP", specimens=2, complete=0, called=0, abnormal=0, rejected=1, abstained=0),
+        queries.CentreCount(None, specimens=0, complete=0, called=0, abnormal=0, rejected=1, abstained=0),
     ]
     assert queries.ledger_count(reader) == queries.LedgerCount(3, 3, 2, 2, 2, 2, minutes(5))
 

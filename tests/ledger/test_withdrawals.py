@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.errors import Rejected
-from services.common.events import CallWithdrawal, Event, PhenotypeCall
+from services.common.events import CallAbstention, CallWithdrawal, Event, PhenotypeCall
 from services.ledger import queries
 from services.ledger.database import Connection
 from services.ledger.writer import Ledger
 from services.operations.withdrawal import WithdrawalRequest, find_views, withdrawals_of
 from tests.ledger.conftest import empty
 from tests.ledger.examples import (
+    abstention,
     call,
     call_withdrawal,
     image,
@@ -31,11 +32,21 @@ _rank = st.tuples(st.integers(2, 5), st.integers(1, 2))
 _truths: st.SearchStrategy[Event] = st.one_of(
     st.builds(lambda rank, activation: call("a", rank[0], rank[1], activation), _rank, st.integers(1, 2)),
     st.builds(lambda rank: call_withdrawal("a", *rank), _rank),
+    st.builds(
+        lambda rank, activation: abstention("a", rank[0], generation=rank[1], activation=activation),
+        _rank,
+        st.integers(1, 2),
+    ),
 )
+_STATES: dict[type[Event], str] = {
+    PhenotypeCall: "called",
+    CallAbstention: "abstained",
+    CallWithdrawal: "withdrawn",
+}
 
 
 def rank(event: Event) -> tuple[int, int, int, str]:
-    assert isinstance(event, PhenotypeCall | CallWithdrawal)
+    assert isinstance(event, PhenotypeCall | CallAbstention | CallWithdrawal)
     return event.preprocessing_generation, event.revision, event.activation, event.call_id
 
 
@@ -53,7 +64,10 @@ def test_the_highest_rank_is_current_whatever_the_order(
     state = queries.specimen_state(reader, "a")
     assert state is not None
     assert [one.call for one in queries.current_calls(reader)] == [newest] * isinstance(newest, PhenotypeCall)
-    assert state.state == ("called" if isinstance(newest, PhenotypeCall) else "withdrawn")
+    assert state.state == _STATES[type(newest)]
+    assert queries.current_abstentions(reader) == [newest] * isinstance(newest, CallAbstention)
+    decided = {"a": newest} if not isinstance(newest, CallWithdrawal) else {}
+    assert queries.current_outcomes_of(reader, ["a", "b"]) == decided
     assert [one.call for one in queries.calls_of(reader, "a") if one.current] == [
         one.call for one in queries.current_calls(reader)
     ]

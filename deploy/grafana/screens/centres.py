@@ -42,6 +42,15 @@ _CALLS: Final = PanelRow(
               _share("xray_centre_uncertain_total")),
         lines("Disagreement by centre", "Share of calls with a label on which the backbones differ.", Unit.SHARE,
               _share("xray_centre_disagreement_total")),
+        bars("Not called, by reason", "Specimens that the models did not call, since the classifiers started.",
+             Unit.COUNT,
+             (f"sum by (centre, reason) (xray_calls_abstained_total{_ONLY})", "{{centre}} {{reason}}")),
+        bars("Not called among the first 50", "Share of a centre's first specimens. CentreUnfamiliar fires at a fifth.",
+             Unit.SHARE,
+             (f'max by (centre) (xray_ledger_first_specimens{{centre=~"$centre", outcome="abstained"}})'
+              f" / sum by (centre) (max by (centre, outcome) (xray_ledger_first_specimens{_ONLY}))", "{{centre}}")),
+        bars("Controls", "Specimens sent as controls. ControlsMissing fires below 8.", Unit.COUNT,
+             (f"max by (centre) (xray_ledger_controls{_ONLY})", "{{centre}}")),
     ),
 )  # fmt: skip
 

@@ -4,12 +4,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from services.classifier.decide import CallDecision, decide, model_output
+from services.classifier.decide import CallDecision, model_output
+from services.classifier.serving import set_rule
 from services.common.errors import Fatal
-from services.common.events import ModelActivation, PhenotypeCall, Probabilities, ShadowCall
+from services.common.events import ModelActivation, PhenotypeCall, ShadowCall
 from services.common.events.base import digest, now
 from services.common.labels import LABEL_ORDER
-from services.registry.triton_client import Request, ServedModel, Tensors
+from services.common.store import ServiceStore
+from services.registry.triton_client import Prediction, Request, ServedModel, Tensors
 
 DEADLINE_SECONDS: Final = 10.0
 """Time limit of a request: far above what a working candidate needs, far below what a call may wait."""
@@ -18,10 +20,11 @@ DEADLINE_SECONDS: Final = 10.0
 class Candidate:
     """The set of versions that one record on `models.active` puts in shadow."""
 
-    def __init__(self, client: Any, record: ModelActivation) -> None:
-        """Read the contracts; raises as `ServedModel` does, and Fatal when the record pins no card of a model."""
+    def __init__(self, client: Any, store: ServiceStore, record: ModelActivation) -> None:
+        """Read the contracts; raises as `ServedModel` and `set_rule` do, and Fatal when a card is not pinned."""
         self.record = record
         self._backbones = tuple(_backbone(client, record, model) for model in sorted(record.versions))
+        self._rule = set_rule(store, self._backbones, record.set_card)
 
     def judge(self, calls: Sequence[PhenotypeCall], tensors: Sequence[Tensors]) -> list[ShadowCall]:
         """Return the candidate's comparison with each call on its tensor; raises as `Request.result` does.
@@ -37,8 +40,8 @@ class Candidate:
         seconds = time.monotonic() - started
         return [self._compared(call, one, seconds) for call, one in zip(calls, zip(*outputs, strict=True), strict=True)]
 
-    def _compared(self, call: PhenotypeCall, outputs: Sequence[Probabilities], seconds: float) -> ShadowCall:
-        decision = decide(outputs, [backbone.card for backbone in self._backbones])
+    def _compared(self, call: PhenotypeCall, outputs: Sequence[Prediction], seconds: float) -> ShadowCall:
+        decision = self._rule.decide(outputs, None)
         return ShadowCall(
             shadow_id=digest("shadow", call.call_id, [backbone.pin for backbone in self._backbones]),
             call_id=call.call_id,
@@ -56,6 +59,7 @@ class Candidate:
             consensus=decision.consensus,
             models=tuple(model_output(*one) for one in zip(self._backbones, outputs, strict=True)),
             uncertain=decision.uncertain,
+            reasons=decision.reasons,
             differs=differing(call, decision),
             seconds=seconds,
             tensor_key=call.tensor_key,
@@ -78,18 +82,17 @@ def _backbone(client: Any, record: ModelActivation, model: str) -> ServedModel:
     return ServedModel(client, model, version, pin, seconds=DEADLINE_SECONDS)
 
 
-def _known_output(call: PhenotypeCall, backbone: ServedModel) -> Probabilities | None:
+def _known_output(call: PhenotypeCall, backbone: ServedModel) -> Prediction | None:
     identity = (backbone.model, backbone.version)
-    return next((one.probabilities for one in call.models if (one.model, one.version) == identity), None)
+    known = (one for one in call.models if (one.model, one.version) == identity)
+    return next((Prediction(one.probabilities, one.scores, one.features, one.unfamiliar) for one in known), None)
 
 
-def _request(
-    backbone: ServedModel, known: Sequence[Probabilities | None], tensors: Sequence[Tensors]
-) -> Request | None:
+def _request(backbone: ServedModel, known: Sequence[Prediction | None], tensors: Sequence[Tensors]) -> Request | None:
     missing = [tensor for tensor, present in zip(tensors, known, strict=True) if present is None]
     return backbone.request(missing) if missing else None
 
 
-def _completed(known: Sequence[Probabilities | None], request: Request | None) -> list[Probabilities]:
+def _completed(known: Sequence[Prediction | None], request: Request | None) -> list[Prediction]:
     answers = iter([] if request is None else request.result())
     return [next(answers) if present is None else present for present in known]

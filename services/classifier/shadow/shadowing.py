@@ -126,7 +126,7 @@ class Shadowing:
         if self._client is None:
             self._client = self._connect_triton()
         if self._candidate is None or self._candidate.record != record:
-            self._candidate = Candidate(self._client, record)
+            self._candidate = Candidate(self._client, self._store, record)
             log.info("candidate in shadow", shadow=record.activation, versions=record.versions, share=record.share)
         return self._candidate
 

@@ -33,6 +33,9 @@ def calls(
     centre: Centre = None,
     since: SinceOption = None,
     abnormal: Abnormal = False,
+    abstained: Annotated[
+        bool, typer.Option("--abstained", help="List the specimens that the models did not call instead.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most calls to list.")] = 50,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print new calls as they arrive, until Ctrl-C.")
@@ -44,7 +47,8 @@ def calls(
 
     With a specimen: its call, the probability of every label by every model, and the lineage (images, views, tensor,
     models, times). `images` is the number of images that a call is based on; a late image leads to a new call.
-    `uncertain` lists the labels whose probability is close to the threshold. --json prints one document per call.
+    `uncertain` lists the labels whose probability is close to the threshold. --abstained lists the specimens that were
+    not called, with the reasons. --json prints one document per call.
 
     `xray calls export FILE` writes all calls to a Parquet or CSV file; see `xray calls export --help`.
 
@@ -62,7 +66,7 @@ def calls(
     elif follow:
         listing.follow(centre, abnormal=abnormal, as_json=as_json)
     else:
-        listing.list_current(centre, since, abnormal=abnormal, limit=limit, as_json=as_json)
+        listing.list_current(centre, since, abnormal=abnormal, abstained=abstained, limit=limit, as_json=as_json)
 
 
 @app.command("export")

@@ -6,7 +6,14 @@ from rich.console import RenderableType
 from rich.markup import escape
 
 from services.cli.output import facts, moment, seconds, short, table
-from services.common.events import CallWithdrawal, PhenotypeCall, Rejection
+from services.common.events import (
+    AnimalFacts,
+    CallAbstention,
+    CallReference,
+    CallWithdrawal,
+    PhenotypeCall,
+    Rejection,
+)
 from services.common.events.summary import describe_call, describe_review
 from services.ledger.queries import CallRecord, ImageRecord, RejectionSummary, SpecimenHistory
 
@@ -18,6 +25,8 @@ def described(history: SpecimenHistory, *, full: bool = False) -> Iterator[Rende
             yield from _call(record, full=full)
     if history.state is not None and history.state.state == "withdrawn":
         yield _lost(history.call_withdrawals[0])
+    if history.state is not None and history.state.state == "abstained":
+        yield from _abstained(history.abstentions[0], full=full)
     older = [_older(record, full=full) for record in history.calls if not record.current]
     if older:
         columns = ("images#", "activation#", "call~", "call id", "produced (UTC)")
@@ -120,13 +129,25 @@ def _outcome(image: ImageRecord, history: SpecimenHistory) -> str | None:
     return None
 
 
+def _abstained(event: CallAbstention, *, full: bool) -> Iterator[RenderableType]:
+    specimen, since = escape(event.biological_sample_id), moment(event.produced_at)
+    reasons = ", ".join(event.reasons)
+    yield f"[bold]{specimen}[/]  {escape(event.centre)}  [bold]not called[/] since {since} (UTC): {escape(reasons)}"
+    yield facts("Lineage", _lineage(event, full=full))
+
+
 def _call(record: CallRecord, *, full: bool) -> Iterator[RenderableType]:
     call = record.call
     yield f"[bold]{escape(call.biological_sample_id)}[/]  {escape(call.centre)}  [bold]{escape(describe_call(call))}[/]"
     columns = ("label", "call#", "consensus#", *(f"{m.model} {m.version}#" for m in call.models), "remark~")
     yield table("Probabilities", columns, _labels(call))
+    yield facts("Lineage", (*_lineage(call, full=full), ("recorded (UTC)", moment(record.recorded_at))))
+
+
+def _lineage(call: PhenotypeCall | CallAbstention, *, full: bool) -> tuple[tuple[str, object], ...]:
     delay = seconds((call.produced_at - call.announced_at).total_seconds())
-    lines = (
+    unfamiliar = "not measured" if call.unfamiliarity is None else f"{call.unfamiliarity:.3f}"
+    return (
         ("call", short(call.call_id, full=full)),
         ("tensor", call.tensor_key),
         ("tensor SHA-256", short(call.tensor_sha256, full=full)),
@@ -143,9 +164,25 @@ def _call(record: CallRecord, *, full: bool) -> Iterator[RenderableType]:
         ("activation", call.activation),
         ("last image announced (UTC)", moment(call.announced_at)),
         ("called (UTC)", f"{moment(call.produced_at)}, {delay} later"),
-        ("recorded (UTC)", moment(record.recorded_at)),
+        ("reference", _reference(call.reference)),
+        ("unfamiliarity", unfamiliar),
+        ("animal", _animal(call.animal)),
     )
-    yield facts("Lineage", lines)
+
+
+def _reference(used: CallReference | None) -> str:
+    if used is None or used.sha256 is None:
+        return "none: compared with training"
+    compared = f"{used.controls} controls of {used.group}" if used.group else "training"
+    return f"activation {used.activation}, {short(used.sha256)}: compared with {compared}"
+
+
+def _animal(animal: AnimalFacts | None) -> str:
+    if animal is None:
+        return "nothing stated"
+    stated = [str(value) for value in animal.facts().values()]
+    conflicts = [f"conflicting {name}" for name in animal.conflicts]
+    return ", ".join([*stated, *conflicts])
 
 
 def _lost(event: CallWithdrawal) -> str:

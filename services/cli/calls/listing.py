@@ -12,30 +12,60 @@ from services.cli.calls.lineage import described
 from services.cli.options import require_known, settings_for
 from services.cli.output import console, moment, print_json, table
 from services.common.errors import Rejected
-from services.common.events import CallWithdrawal, PhenotypeCall
+from services.common.events import CallAbstention, CallWithdrawal, PhenotypeCall
 from services.common.events.summary import describe_call
 from services.common.kafka.clients import reader
 from services.common.kafka.reading import partitions_of
 from services.common.settings import Settings
 from services.common.topics import CALLS
 from services.ledger.database import ledger
-from services.ledger.queries import CallRecord, current_calls, known_centres, specimen_history, specimen_named
+from services.ledger.queries import (
+    CallRecord,
+    current_abstentions,
+    current_calls,
+    known_centres,
+    specimen_history,
+    specimen_named,
+)
 
 _POLL_MS: Final = 500
 _COLUMNS: Final = ("specimen", "centre", "call~", "P(abnormal)#", "uncertain~", "images#", "recorded (UTC)")
 
 
-def list_current(centre: str | None, since: datetime | None, *, abnormal: bool, limit: int, as_json: bool) -> None:
-    """Print current calls that match; raises typer.BadParameter for a centre that the ledger has never seen."""
+def list_current(
+    centre: str | None, since: datetime | None, *, abnormal: bool, abstained: bool, limit: int, as_json: bool
+) -> None:
+    """Print current calls that match, or with `abstained` the specimens that were not called.
+
+    Raises typer.BadParameter for a centre that the ledger has never seen.
+    """
     with ledger(settings_for("postgres")) as connection:
         if centre is not None:
             require_known(centre, known_centres(connection), "centre", "--centre")
+        if abstained:
+            _list_abstentions(current_abstentions(connection, centre=centre, since=since, limit=limit), as_json=as_json)
+            return
         found = current_calls(connection, centre=centre, since=since, abnormal_only=abnormal, limit=limit)
     if as_json:
         for record in found:
             print_json(_payload(record))
     else:
         console().print(table(f"{len(found)} current calls", _COLUMNS, map(_cells, found)))
+
+
+def _list_abstentions(found: list[CallAbstention], *, as_json: bool) -> None:
+    if as_json:
+        for event in found:
+            print_json(event)
+        return
+    columns = ("specimen", "centre", "reasons~", "unfamiliarity#", "images#", "produced (UTC)")
+    console().print(table(f"{len(found)} specimens not called", columns, map(_abstention_cells, found)))
+
+
+def _abstention_cells(event: CallAbstention) -> tuple[object, ...]:
+    measured = "" if event.unfamiliarity is None else f"{event.unfamiliarity:.3f}"
+    images, at = len(event.views), moment(event.produced_at)
+    return event.biological_sample_id, event.centre, ", ".join(event.reasons), measured, images, at
 
 
 def show_one(specimen: str, *, full: bool, as_json: bool) -> None:
@@ -64,14 +94,16 @@ def follow(centre: str | None, *, abnormal: bool, as_json: bool) -> None:
             print_json(call)
             continue
         where = f"[dim]{moment(call.produced_at)}[/]  {escape(call.biological_sample_id)}  {escape(call.centre)}"
-        if isinstance(call, PhenotypeCall):
+        if isinstance(call, CallAbstention):
+            what = f"[bold]not called[/]  {escape(', '.join(call.reasons))}"
+        elif isinstance(call, PhenotypeCall):
             what = f"[bold]{escape(describe_call(call))}[/]  P(abnormal) {call.consensus.level1:.2f}"
         else:
             what = f"[bold]no call any more[/]  {escape(call.reason)}"
         console().print(f"{where}  {what}", soft_wrap=True)
 
 
-def _new_calls(settings: Settings) -> Iterator[PhenotypeCall | CallWithdrawal]:
+def _new_calls(settings: Settings) -> Iterator[PhenotypeCall | CallAbstention | CallWithdrawal]:
     """Yield new and lost calls; records of another schema are skipped. Raises Fatal when the topic does not exist."""
     with reader(settings) as consumer:
         consumer.assign(partitions_of(consumer, CALLS.name))
@@ -83,7 +115,7 @@ def _new_calls(settings: Settings) -> Iterator[PhenotypeCall | CallWithdrawal]:
                         event = CALLS.parse(record.value)
                     except Rejected:
                         continue
-                    if isinstance(event, PhenotypeCall | CallWithdrawal):
+                    if isinstance(event, PhenotypeCall | CallAbstention | CallWithdrawal):
                         yield event
 
 

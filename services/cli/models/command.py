@@ -15,6 +15,7 @@ from services.cli.output import FullOption, JsonOption, console, facts, print_js
 
 if TYPE_CHECKING:
     from services.cli.models.listing import ListedVersion
+    from services.common.settings import Settings
 
 app = typer.Typer(
     add_completion=False,
@@ -149,12 +150,21 @@ def promote_(
     after_shadowed: Annotated[
         int, typer.Option(min=0, help="Refuse unless these versions were in shadow on this many specimens.")
     ] = 0,
+    set_card: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="JSON of how all these versions decide together, from their training."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make these versions produce the calls.
 
     Before that, Triton must answer their golden inputs correctly. Models that are not named keep their version. The
     previous versions stay loaded; `xray models rollback` returns to them.
+
+    A set card (--set-card) holds weights, calibration, prevalence and thresholds of the versions as a set, and what
+    controls are compared with. It is needed for references of controls. Without it the versions' own cards decide.
 
     Examples:
 
@@ -168,6 +178,7 @@ def promote_(
     chosen = model_versions(versions)
     settings = settings_for("kafka", "triton")
     repository = repository_of(settings)
+    stored = None if set_card is None else _stored_set_card(settings, set_card, chosen)
     with closing(connect(settings)) as client:
         record = promote(
             settings,
@@ -177,6 +188,7 @@ def promote_(
             why=why,
             who=who or user(),
             evaluation_key=evaluation,
+            set_card=stored,
             require=shadowed_before(settings, after_shadowed),
         )
     print_record(record, f"activation {record.activation}", as_json=as_json)
@@ -203,6 +215,17 @@ def rollback(*, why: Why, who: Who = None, as_json: JsonOption = False) -> None:
 
 app.command("shadow")(shadow_)
 app.command("retire")(retire_)
+
+
+def _stored_set_card(settings: Settings, path: Path, chosen: dict[str, int]) -> str:
+    """Store a set card of the chosen versions and of those that other models keep; return its digest."""
+    from services.common.store import ObjectStore
+    from services.registry.register import current
+    from services.registry.set_cards import store_set_card
+
+    serving = current(settings)
+    versions = (serving.versions if serving else {}) | chosen
+    return store_set_card(ObjectStore(settings, connections=1), path.read_bytes(), versions)
 
 
 def _cells(row: ListedVersion, *, full: bool) -> tuple[object, ...]:

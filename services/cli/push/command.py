@@ -21,15 +21,18 @@ the manifest, else from --parameter, the DICOM header or the file name, such as 
 not pushed; the exit code is then 1. A centre that neither IMPC nor the ledger knows needs --new-centre.
 
 The manifest is a CSV file (comma or semicolon) with the columns file, biological_sample_id and parameter_stable_id,
-and optionally increment, acquired_at (ISO 8601) and sha256. `file` is relative to the manifest. --write-manifest
-creates one to fill in.
+and optionally increment, acquired_at (ISO 8601), sha256, and what is known of the animal: sample_group (control or
+experimental), sex (male or female) and strain_accession_id. `file` is relative to the manifest. --write-manifest
+creates one to fill in. With --control every animal is a control (wild type), except those of which the manifest
+states another group.
 
 With --dcc the files are submissions in the XML format of IMPC's data coordination centre. They name centre, specimens,
 parameters and images. Their observations are stored for training, and a table compares the images received with those
 expected of each X-ray procedure. See docs/centres.md.
 
---wait prints the outcome of each pushed image: called, rejected with the reason, or waiting for the other view. The
-exit code is 1 if any was rejected, and 4 if no news came for --patience seconds although outcomes are missing.
+--wait prints the outcome of each pushed image: called, not called by the models with the reason, rejected with the
+reason, or waiting for the other view. The exit code is 1 if any was rejected, and 4 if no news came for --patience
+seconds although outcomes are missing.
 
 A run after an interruption continues where the last one stopped. Announcing an image twice does no harm.
 
@@ -40,6 +43,7 @@ Examples:
     xray push scans/ --write-manifest scans/manifest.csv
     xray push --manifest scans/manifest.csv --centre "UC Davis"
     xray push mouse7_DV.png mouse7_LAT.png --centre TCP --specimen 183808
+    xray push wild-types/ --centre JAX --control
     xray push scans/ --centre JAX --wait
     xray push --dcc 2024-05-02.experiment.xml --media /data/xrays --dry-run
 
@@ -89,6 +93,7 @@ _SpecimenFrom = Annotated[
     ),
 ]
 _Parameter = Annotated[str | None, typer.Option(help="Image parameter of all files, such as IMPC_XRY_034_001.")]
+_Control = Annotated[bool, typer.Option("--control", help="The animals are controls (wild types); see above.")]
 _Parallel = Annotated[int, typer.Option(min=1, max=64, help="Number of uploads at a time.")]
 _Again = Annotated[bool, typer.Option("--again", help="Also push images that were pushed before.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be pushed, with specimen and view.")]
@@ -113,6 +118,7 @@ def push(
     specimen: _Specimen = None,
     specimen_from: _SpecimenFrom = None,
     parameter: _Parameter = None,
+    control: _Control = False,
     parallel: _Parallel = 8,
     again: _Again = False,
     dry_run: _DryRun = False,
@@ -125,7 +131,7 @@ def push(
     if wait:
         _refuse("--wait", "nothing is pushed with --dry-run or --write-manifest", (dry_run or None, write_manifest))
     if dcc:
-        _check_dcc(paths, (centre, new_centre or None, *by_option, manifest, write_manifest))
+        _check_dcc(paths, (centre, new_centre or None, *by_option, control or None, manifest, write_manifest))
     elif write_manifest is not None:
         _refuse("--write-manifest", "give either --manifest or --write-manifest", (manifest,))
         _require(paths, "name files or folders")
@@ -136,7 +142,7 @@ def push(
     from services.cli.push.actions import Push, PushOptions
     from services.ingest.push.plan import PushDefaults
 
-    given = PushDefaults(centre or "", specimen, parameter, specimen_from)
+    given = PushDefaults(centre or "", specimen, parameter, specimen_from, control=control)
     options = PushOptions(parallel, again, dry_run=dry_run, patience=patience if wait else None, as_json=as_json)
     action = Push(paths or (), options)
     if dcc:

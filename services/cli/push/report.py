@@ -27,6 +27,7 @@ _OUTCOMES: Final = {
 }
 _STATES: Final[dict[State, str]] = {
     "called": "called",
+    "abstained": "not called by the models",
     "rejected": "rejected",
     "waiting_for_view": "waiting for the other view",
     "close_up": "close-ups",
@@ -36,6 +37,7 @@ _STATES: Final[dict[State, str]] = {
 }
 _COLOURS: Final[dict[State, str]] = {
     "called": "green",
+    "abstained": "yellow",
     "rejected": "red",
     "waiting_for_view": "yellow",
     "parked": "yellow",

@@ -125,8 +125,8 @@ Revision = Annotated[
     int,
     Field(
         ge=2,
-        description="Number of views and withdrawals that were stored for the specimen. It only grows, so a higher "
-        "revision is newer.",
+        description="Number of objects that were stored for the specimen: views, their flags, statements about the "
+        "animal, withdrawals. It only grows, so a higher revision is newer.",
     ),
 ]
 TensorKey = Annotated[

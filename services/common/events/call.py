@@ -1,11 +1,11 @@
-"""phenotype.calls: the call for one revision of a specimen, or the news that it has none any more.
+"""phenotype.calls: the call for one revision of a specimen, or the news that it was not called or has none any more.
 
 phenotype.shadow: the output of candidate model versions for a specimen that the current versions have called.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,9 +25,12 @@ from services.common.events.base import (
     TensorKey,
     Text,
 )
-from services.common.events.model import Versions
-from services.common.events.specimen import SpecimenViews
-from services.common.labels import CALL_LABELS, LEVEL2, LEVEL3
+from services.common.events.model import SetCardDigest, Versions
+from services.common.events.specimen import Facts, SpecimenViews
+from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2, LEVEL3
+
+MOST_FEATURES: Final = 64
+"""Features of a model that a call carries."""
 
 Labels = Annotated[
     tuple[Text, ...],
@@ -60,7 +63,7 @@ class ShadowCall(Event):
     revision: Revision
     preprocessing_version: PreprocessingVersion
     preprocessing_generation: PreprocessingGeneration
-    activation: int = Field(ge=1, description="Number of the model activation that produced the call.")
+    activation: int = Field(ge=1, description="That of the call.")
     shadow: int = Field(ge=1, description="Number of the record on models.active that put the candidate in shadow.")
     versions: Versions = Field(description="The candidate: a version of each model.")
     labels: Labels = CALL_LABELS
@@ -74,6 +77,9 @@ class ShadowCall(Event):
     consensus: Probabilities = Field(description="The candidate's pooled probabilities.")
     models: tuple[ModelOutput, ...] = Field(min_length=1, description="The output of each model of the candidate.")
     uncertain: Uncertain = ()
+    reasons: tuple[Text, ...] = Field(
+        (), description="Why the candidate would abstain, as codes. `vector` is then what it would have called."
+    )
     differs: tuple[Text, ...] = Field(
         (), description="Labels (and `Abnormal`) that the candidate decides differently from the call."
     )
@@ -111,15 +117,75 @@ class Probabilities(BaseModel):
 class ModelOutput(BaseModel):
     """The output of one backbone, with the identity of the model version."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     model: Text = Field(description="Name of the model in Triton.")
     version: int = Field(ge=1, description="Version of the model in Triton.")
     calibration_digest: Text = Field(description="Digest of the model's calibration.")
     training_digest: Text = Field(description="Digest of the data that the model was trained on.")
     probabilities: Probabilities = Field(description="Calibrated probabilities of this model.")
+    scores: tuple[float, ...] | None = Field(
+        None,
+        min_length=len(LABEL_ORDER),
+        max_length=len(LABEL_ORDER),
+        description="Uncalibrated logits: level 1, then those of levels 2 and 3 given abnormal. Null for a version "
+        "that does not give them.",
+    )
+    features: tuple[float, ...] | None = Field(
+        None,
+        max_length=MOST_FEATURES,
+        description="Features whitened by training's normal specimens, so that their squared norm is the squared "
+        "Mahalanobis distance to these. Null for a version that does not give them.",
+    )
+    unfamiliar: Probability | None = Field(
+        None,
+        description="Share of the validation specimens that are more like training's than this one. Null for a version "
+        "that does not give it.",
+    )
 
 
+class CallReference(BaseModel):
+    """The reference of controls that was active when a specimen was called."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    activation: int = Field(ge=1, description="Number of the record on references.active.")
+    sha256: Sha256 | None = Field(
+        None, description="SHA-256 (hex) of the reference's object. Null if none was active any more."
+    )
+    group: Text | None = Field(
+        None,
+        description="Controls that the scores were compared with: the centre, and where enough sex and strain. Null if "
+        "those of training were used, because the centre has no controls or the reference is for other versions.",
+    )
+    controls: int = Field(0, ge=0, description="Number of these controls.")
+
+
+Reference = Annotated[
+    CallReference | None,
+    Field(description="The reference of controls that was active, null if there was none yet."),
+]
+
+
+Models = Annotated[
+    tuple[ModelOutput, ...],
+    Field(min_length=1, description="The output of each model, with the identity of its version."),
+]
+Activation = Annotated[
+    int,
+    Field(
+        ge=1,
+        description="Number of the model activation that produced the call, plus that of the reference if one was "
+        "active. Each later record of either is higher.",
+    ),
+]
+Unfamiliarity = Annotated[
+    Probability | None,
+    Field(
+        description="Share of the validation specimens that are nearer to what the models, or the centre's controls, "
+        "show. A specimen beyond 0.99 is not called. Null if no model version measures it."
+    ),
+]
 WithdrawalReason = Literal["images_withdrawn", "too_many_views", "centres_conflict", "view_conflict"]
 
 
@@ -154,6 +220,45 @@ class CallWithdrawal(Event):
         return self.biological_sample_id
 
 
+class CallAbstention(Event):
+    """One revision of a specimen was not called: what its images show is not what the models know.
+
+    It ranks like a call, and supersedes calls of a lower rank. It has no vector, and says neither normal nor abnormal.
+    `consensus` and `models` are kept for those who want to see what the models would have said.
+    """
+
+    call_id: Sha256 = Field(description="Identity of this record, made and ranked like the `call_id` of a call.")
+    biological_sample_id: SpecimenId
+    centre: Centre
+    revision: Revision
+    preprocessing_version: PreprocessingVersion
+    preprocessing_generation: PreprocessingGeneration
+    activation: Activation
+    status: Literal["abstained"] = Field("abstained", description="Always `abstained`. A call has no such field.")
+    reasons: tuple[Text, ...] = Field(
+        min_length=1,
+        description="Why there is no call, as codes: `unfamiliar`, `no_reference` (unfamiliar, and the centre has too "
+        "few controls to judge by them), `window_invalid`, or a flag of a view: `view_uncertain`, "
+        "`orientation_uncertain`, `mirrored_suspected`.",
+    )
+    unfamiliarity: Unfamiliarity = None
+    consensus: Probabilities = Field(description="The models' pooled probabilities. No call is derived from them.")
+    models: Models
+    set_card: SetCardDigest = None
+    reference: Reference = None
+    tensor_key: TensorKey
+    tensor_sha256: TensorDigest
+    views: SpecimenViews
+    animal: Facts = None
+    announced_at: AnnouncedAt
+    produced_at: ProducedAt
+
+    @property
+    def key(self) -> str:
+        """Every call of one animal is on one partition."""
+        return self.biological_sample_id
+
+
 class PhenotypeCall(Event):
     """The 1x13 phenotype call for one revision of a specimen, traceable to its images and models.
 
@@ -163,15 +268,15 @@ class PhenotypeCall(Event):
     """
 
     call_id: Sha256 = Field(
-        description="Identity of the call: a digest of specimen, revision, tensor, models and activation. Duplicates "
-        "share it."
+        description="Identity of the call: a digest of specimen, revision, tensor, models, activation and reference. "
+        "Duplicates share it."
     )
     biological_sample_id: SpecimenId
     centre: Centre
     revision: Revision
     preprocessing_version: PreprocessingVersion
     preprocessing_generation: PreprocessingGeneration
-    activation: int = Field(ge=1, description="Number of the model activation that produced the call.")
+    activation: Activation
     labels: Labels = CALL_LABELS
     vector: tuple[Binary, ...] = Field(
         min_length=13, max_length=13, description="The call: 1 where the label at the same position was found, else 0."
@@ -181,14 +286,16 @@ class PhenotypeCall(Event):
     consensus: Probabilities = Field(
         description="The models' probabilities, pooled by weight (mean of their logits). The call is derived from them."
     )
-    models: tuple[ModelOutput, ...] = Field(
-        min_length=1, description="The output of each model, with the identity of its version."
-    )
+    models: Models
+    set_card: SetCardDigest = None
+    reference: Reference = None
+    unfamiliarity: Unfamiliarity = None
     uncertain: Uncertain = ()
     disagreement: tuple[Text, ...] = Field((), description="Labels (and `Abnormal`) on which the single models differ.")
     tensor_key: TensorKey
     tensor_sha256: TensorDigest
     views: SpecimenViews
+    animal: Facts = None
     announced_at: AnnouncedAt
     produced_at: ProducedAt
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from services.common.errors import Rejected
+from services.common.events.animal import Animal
 from services.common.events.base import Centre, Event, Moment, Sha256, SpecimenId, Text, View, digest
 from services.common.sources.uri import MOST_CHARACTERS, ImageUri, parse_image_uri, shown
 
@@ -50,6 +51,7 @@ class ImageEvent(Event):
         None, description="The centre's number of the image within its series."
     )
     acquired_at: Moment | None = Field(None, description="When the image was taken.")
+    animal: Animal | None = Field(None, description="What the centre states about the animal.")
     metadata: dict[Text, Text] = Field(
         default_factory=dict,
         max_length=64,
@@ -78,8 +80,15 @@ class ImageEvent(Event):
 
         Uses `shown_uri`, so that an event that is read back from the ledger has the same identity too.
         """
+        stated = [self.animal.facts()] if self.animal is not None and self.animal.facts() else []
         return digest(
-            "image", self.biological_sample_id, self.centre, self.parameter_stable_id, self.shown_uri, self.sha256
+            "image",
+            self.biological_sample_id,
+            self.centre,
+            self.parameter_stable_id,
+            self.shown_uri,
+            self.sha256,
+            *stated,
         )
 
 

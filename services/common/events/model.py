@@ -17,6 +17,15 @@ Versions = Annotated[dict[Text, Annotated[int, Field(ge=1)]], Field(min_length=1
 Pins = dict[Text, Sha256]
 
 
+SetCardDigest = Annotated[
+    Sha256 | None,
+    Field(
+        description="SHA-256 (hex) of the set card: how the versions decide together. Null for the consensus of their "
+        "own cards."
+    ),
+]
+
+
 class EarlierSet(BaseModel):
     """A set that served earlier. A rollback returns to it, and it serves if the newest set is lost."""
 
@@ -27,6 +36,7 @@ class EarlierSet(BaseModel):
     cards: Pins = Field(
         default_factory=dict, description="SHA-256 of the card of each version. The classifier accepts no other card."
     )
+    set_card: SetCardDigest = None
 
 
 class ModelActivation(Event):
@@ -47,6 +57,7 @@ class ModelActivation(Event):
     cards: Pins = Field(
         default_factory=dict, description="SHA-256 of the card of each version. The classifier accepts no other card."
     )
+    set_card: SetCardDigest = None
     earlier: tuple[EarlierSet, ...] = Field(
         default=(),
         max_length=KEPT_EARLIER,
@@ -69,4 +80,4 @@ class ModelActivation(Event):
 
     def as_earlier(self) -> EarlierSet:
         """Return this set in the form in which a later record keeps it."""
-        return EarlierSet(activation=self.activation, versions=self.versions, cards=self.cards)
+        return EarlierSet(activation=self.activation, versions=self.versions, cards=self.cards, set_card=self.set_card)

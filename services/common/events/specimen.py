@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.common.events.animal import Animal, AnimalFacts
 from services.common.events.base import (
     AnnouncedAt,
     Centre,
@@ -36,6 +37,14 @@ MOST_VIEWS: Final = 16
 """Views of one side that a specimen may have. The fuser compares each with each other, so its work is quadratic."""
 
 
+ABSTAINING_FLAGS: Final = frozenset({"view_uncertain", "orientation_uncertain", "mirrored_suspected"})
+"""Flags of a view with which its specimen is not called: what the image shows may not be what the models expect."""
+Facts = Annotated[
+    AnimalFacts | None,
+    Field(description="What the images of the set state about the animal, null if they state nothing."),
+]
+
+
 class SpecimenView(BaseModel):
     """One view of the set."""
 
@@ -44,6 +53,9 @@ class SpecimenView(BaseModel):
     view: DetectedView
     image_sha256: ImageDigest
     view_key: ViewKey
+    flags: tuple[Text, ...] = Field(
+        (), description="Those of the view's flags with which the specimen is not called, as codes."
+    )
 
 
 def most_of_a_side(views: Iterable[SpecimenView]) -> int:
@@ -82,6 +94,7 @@ class ViewReady(Event):
         (), description="Warnings about the view, as codes, for example view_contradicts_parameter."
     )
     provenance: JsonObject = Field(description="How the pixels were changed: format, rotation, inversion, crop.")
+    animal: Animal | None = Field(None, description="What the announcement states about the animal.")
     announced_at: AnnouncedAt
     produced_at: ProducedAt
 
@@ -104,6 +117,7 @@ class TensorReady(Event):
     tensor_key: TensorKey
     tensor_sha256: TensorDigest
     tensor_side: int = Field(ge=32, description="Side of the tensor in pixels.")
+    animal: Facts = None
     preprocessing_version: PreprocessingVersion
     preprocessing_generation: PreprocessingGeneration
     announced_at: AnnouncedAt
@@ -125,6 +139,7 @@ class SpecimenReady(Event):
     centre: Centre
     revision: Revision
     views: SpecimenViews
+    animal: Facts = None
     preprocessing_version: PreprocessingVersion
     preprocessing_generation: PreprocessingGeneration
     announced_at: AnnouncedAt

@@ -78,6 +78,10 @@ class CentreStatistics(Event):
     rejected: dict[Text, _Count] = Field(description="Rejections, by reason.")
     calls: _Count = Field(description="Specimens called.")
     positive: dict[Text, _Count] = Field(description="Positive calls, by label. `Abnormal` is level 1.")
+    abstained: _Count = Field(0, description="Specimens that the models did not call.")
+    abstention_reasons: dict[Text, _Count] = Field(
+        default_factory=dict, description="Why, by reason. A specimen with several reasons counts for each."
+    )
     uncertain: _Count = Field(description="Calls with at least one uncertain label.")
     disagreement: _Count = Field(description="Calls with at least one label on which the models differ.")
     scores: dict[Text, ScoreHistogram] = Field(description="Histogram of each quality score.")
@@ -95,5 +99,5 @@ class CentreStatistics(Event):
 
     @property
     def total(self) -> int:
-        """Number of images, views, rejections and calls that were counted."""
-        return self.images + self.accepted + sum(self.rejected.values()) + self.calls
+        """Number of images, views, rejections, calls and abstentions that were counted."""
+        return self.images + self.accepted + sum(self.rejected.values()) + self.calls + self.abstained

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
-from services.common.events import PhenotypeCall, Review
+from services.common.events import CallAbstention, PhenotypeCall, Review
 
 
-def describe_call(call: PhenotypeCall) -> str:
-    """Return the labels of the call, `normal`, `abnormal elsewhere` or `abnormal`."""
+def describe_call(call: PhenotypeCall | CallAbstention) -> str:
+    """Return the labels of the call, `normal`, `abnormal elsewhere` or `abnormal`, or why it was not called."""
+    if isinstance(call, CallAbstention):
+        return f"abstained: {', '.join(call.reasons)}"
     labels = [label for label, bit in zip(call.labels, call.vector, strict=True) if bit]
     if labels:
         return ", ".join(labels)

@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from services.common.errors import Fatal, Rejected
 from services.common.events import image_kind
+from services.common.events.animal import Animal
 from services.common.sources.hosts import AllowedHosts
 from services.common.sources.uri import WebUri, parse_web_uri
 from services.ingest.backfill.client import BackfillClient
@@ -20,6 +21,13 @@ from services.intake.decode.sniff import sniff
 _HEAD_BYTES: Final = 132
 _NO_PICTURE: Final = frozenset({"-1", "-1.0"})
 _METADATA: Final = ("observation_id", "omero_id", "external_sample_id", "file_type", "gene_symbol", "zygosity", "sex")
+
+_ANIMAL: Final = {
+    "sample_group": "biological_sample_group",
+    "sex": "sex",
+    "strain_accession_id": "strain_accession_id",
+}
+"""Facts about the animal, and the fields of Solr that state them."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,7 @@ class ImageDownloads:
             increment=text.get("increment_value") or None,
             acquired_at=_moment(text.get("date_of_experiment", "")),
             metadata=_metadata(text, uri, document.get("parameter_association_stable_id")),
+            animal=_animal(text),
         )
 
     def _located(self, address: str) -> WebUri | str:
@@ -141,6 +150,17 @@ def _metadata(text: Mapping[str, str], uri: WebUri, associations: object) -> dic
     metadata = {name: text[name] for name in _METADATA if text.get(name)} | {"uri": str(uri)}
     names = [_text(one) for one in associations] if isinstance(associations, list) else []
     return metadata | ({"parameter_associations": ",".join(dict.fromkeys(filter(None, names)))[:1000]} if names else {})
+
+
+def _animal(text: Mapping[str, str]) -> Animal | None:
+    """Return what a document states about the animal; a value that is no such fact, such as `no data`, is left out."""
+    stated: dict[str, JsonValue] = {}
+    for name, field in _ANIMAL.items():
+        try:
+            stated |= Animal.model_validate({name: text.get(field)}).facts()
+        except ValidationError:
+            continue
+    return Animal.model_validate(stated) if stated else None
 
 
 def _text(value: object) -> str:

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from services.common.errors import Rejected
 from services.common.events import image_kind
+from services.common.events.animal import Animal
 
 
 class ImageSource(Protocol):
@@ -81,6 +82,7 @@ class PushImage:
     acquired_at: datetime | None = None
     sha256: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    animal: Animal | None = None
 
 
 @dataclass(frozen=True)

@@ -98,4 +98,5 @@ def _fingerprint(image: PushImage) -> str:
         image.parameter_stable_id,
         image.increment,
         image.sha256,
+        *([image.animal.facts()] if image.animal else []),
     )

@@ -9,11 +9,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from services.common.columns import check_columns
 from services.common.errors import Fatal
+from services.common.events.animal import Animal
 
 _REQUIRED: Final = ("file", "biological_sample_id", "parameter_stable_id")
-_OPTIONAL: Final = ("increment", "acquired_at", "sha256")
+_ANIMAL: Final = ("sample_group", "sex", "strain_accession_id")
+_OPTIONAL: Final = ("increment", "acquired_at", "sha256", *_ANIMAL)
 _COLUMNS: Final = (*_REQUIRED, *_OPTIONAL)
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 _SHOWN_FAULTS: Final = 20
@@ -29,6 +33,7 @@ class ManifestRow:
     increment: str | None = None
     acquired_at: datetime | None = None
     sha256: str | None = None
+    animal: Animal | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,14 @@ def _row(path: Path, specimen: str, values: Mapping[str, str]) -> ManifestRow:
         increment=values["increment"] or None,
         acquired_at=datetime.fromisoformat(values["acquired_at"]) if values["acquired_at"] else None,
         sha256=values["sha256"].lower() or None,
+        animal=_animal(values),
     )
+
+
+def _animal(values: Mapping[str, str]) -> Animal | None:
+    """Return what a row states about the animal, None if nothing; raises ValidationError."""
+    stated = {name: values[name] for name in _ANIMAL if values[name]}
+    return Animal.model_validate(stated) if stated else None
 
 
 def _faults(values: Mapping[str, str]) -> list[str]:
@@ -117,6 +129,12 @@ def _faults(values: Mapping[str, str]) -> list[str]:
             faults.append(f"acquired_at {values['acquired_at']!r} is not an ISO 8601 time such as {example}")
     if values["sha256"] and not _SHA256.fullmatch(values["sha256"]):
         faults.append(f"sha256 {values['sha256']!r} is not 64 hexadecimal digits")
+    try:
+        _animal(values)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = str(problem["loc"][0])
+            faults.append(f"{name} {values[name]!r}: {problem['msg'].lower()}")
     return faults
 
 

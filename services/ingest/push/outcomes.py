@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from services.assembler.members import MOST_OBJECTS, read_set
 from services.common.errors import Rejected
 from services.common.events import (
+    CallAbstention,
     Event,
     ImageEvent,
     PhenotypeCall,
@@ -32,7 +33,7 @@ from services.common.topics import CALLS, IMAGE_RETRIES, REJECTED, SPECIMENS, TE
 from services.common.topology import SINK
 from services.ingest.push.upload import PushResult
 
-State = Literal["called", "rejected", "waiting_for_view", "close_up", "view_stored", "at_intake", "parked"]
+State = Literal["called", "abstained", "rejected", "waiting_for_view", "close_up", "view_stored", "at_intake", "parked"]
 _FOLLOWED: Final = {topic.name: topic for topic in (VIEWS, CALLS, REJECTED, *IMAGE_RETRIES)}
 _SETS: Final[dict[str, type[SpecimenReady | TensorReady]]] = {SPECIMENS.name: SpecimenReady, TENSORS.name: TensorReady}
 _BOTH: Final[frozenset[View]] = frozenset({"DV", "LAT"})
@@ -46,10 +47,10 @@ StoredViews = Callable[[ViewReady], frozenset[View]]
 class ImageOutcome:
     """What has become of one announced image; `rejection` is set for a rejected one.
 
-    `called`: a call uses the image. `rejected`: the image, or a set with its view. `waiting_for_view`: the specimen
-    lacks its other view. `close_up`: an image of skull, paw or hip, which no call uses. The others are not final:
-    `view_stored`: both views are stored but there is no call yet. `at_intake`: intake has not handled the image yet.
-    `parked`: its source does not answer, and it is tried again.
+    `called`: a call uses the image. `abstained`: the models did not call the specimen. `rejected`: the image, or a set
+    with its view. `waiting_for_view`: the specimen lacks its other view. `close_up`: an image of skull, paw or hip,
+    which no call uses. The others are not final: `view_stored`: both views are stored but there is no call yet.
+    `at_intake`: intake has not handled the image yet. `parked`: its source does not answer, and it is tried again.
     """
 
     result: PushResult
@@ -76,7 +77,7 @@ class AnnouncedImages:
         self._refused: dict[str, Rejection] = {}
         self._refused_sets: defaultdict[str, list[tuple[frozenset[str], Rejection]]] = defaultdict(list)
         self._parked: dict[str, tuple[datetime, str]] = {}
-        self._calls: defaultdict[str, list[PhenotypeCall]] = defaultdict(list)
+        self._calls: defaultdict[str, list[PhenotypeCall | CallAbstention]] = defaultdict(list)
 
     @property
     def specimens(self) -> list[str]:
@@ -88,7 +89,7 @@ class AnnouncedImages:
         match event:
             case ViewReady():
                 self._views[event.image_event_id] = event
-            case PhenotypeCall():
+            case PhenotypeCall() | CallAbstention():
                 self._calls[event.biological_sample_id].append(event)
             case Rejection(source_topic=topic) if topic in _SETS:
                 self._refused_sets[event.key].append((_images_of(event), event))
@@ -115,7 +116,8 @@ class AnnouncedImages:
             digest = view.image_sha256
             for call in reversed(self._calls[view.biological_sample_id]):
                 if any(one.image_sha256 == digest for one in call.views):
-                    return ImageOutcome(result, "called", describe_call(call))
+                    state: State = "called" if isinstance(call, PhenotypeCall) else "abstained"
+                    return ImageOutcome(result, state, describe_call(call))
             sets = self._refused_sets[view.biological_sample_id]
             refused = next((rejection for digests, rejection in sets if digest in digests), refused)
         if refused is not None:

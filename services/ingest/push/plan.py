@@ -3,11 +3,12 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from services.common.errors import Rejected
+from services.common.events.animal import Animal
 from services.ingest.push.hints import DicomTags, parameter_in, read_tags
 from services.ingest.push.image import LocalFile, PushImage, SkippedFile, checked, missing_file, skipped_file
 from services.ingest.push.manifest import ManifestRow
@@ -20,13 +21,21 @@ _HEAD_BYTES: Final = 132
 class PushDefaults:
     """What the command line gives for all files.
 
-    `specimen_pattern` has a group `specimen` and is searched in each file name.
+    `specimen_pattern` has a group `specimen` and is searched in each file name. With `control` the animals are
+    controls (wild types), except those of which a manifest states another group.
     """
 
     centre: str
     biological_sample_id: str | None = None
     parameter_stable_id: str | None = None
     specimen_pattern: re.Pattern[str] | None = None
+    control: bool = False
+
+    def animal(self, stated: Animal | None = None) -> Animal | None:
+        """Return what is known of the animal of a file; what a manifest states counts more than the command line."""
+        if not self.control:
+            return stated
+        return Animal.model_validate({"sample_group": "control"} | (stated.facts() if stated else {}))
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,7 @@ def _from_row(row: ManifestRow, given: PushDefaults) -> PushImage | SkippedFile:
             row.increment,
             row.acquired_at,
             row.sha256,
+            animal=given.animal(row.animal),
         )
     )
 
@@ -178,7 +188,8 @@ def _from_file(file: ImageFile) -> PushImage | SkippedFile:
         specimen, parameter = file.specimen(), file.parameter()
     except Rejected as rejected:
         return SkippedFile(source, rejected.reason, rejected.message)
-    return checked(PushImage(source, specimen, file.given.centre, parameter, acquired_at=file.tags.acquired_at))
+    image = PushImage(source, specimen, file.given.centre, parameter, acquired_at=file.tags.acquired_at)
+    return checked(replace(image, animal=file.given.animal()))
 
 
 def _format(path: Path) -> FileFormat | SkippedFile:

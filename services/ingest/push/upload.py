@@ -150,6 +150,7 @@ def _event(image: PushImage, bucket: str, sha256: str) -> ImageEvent:
             sha256=sha256,
             increment=image.increment,
             acquired_at=image.acquired_at,
+            animal=image.animal,
             metadata={"file_name": image.source.file_name, **image.metadata},
             produced_at=now(),
         )

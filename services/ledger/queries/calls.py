@@ -8,7 +8,7 @@ from typing import Any, Final, LiteralString
 
 from psycopg.rows import dict_row
 
-from services.common.events import PhenotypeCall
+from services.common.events import CallAbstention, PhenotypeCall
 from services.ledger.database import Connection, mappings, sorted_errors
 
 _FETCHED: Final = 500
@@ -21,6 +21,11 @@ _SELECTED: Final[LiteralString] = """
             order by preprocessing_generation, revision, activation, call_id
         ) is null and not exists (
             select from call_withdrawal as later
+            where later.biological_sample_id = call.biological_sample_id
+              and (later.preprocessing_generation, later.revision, later.activation, later.call_id)
+                > (call.preprocessing_generation, call.revision, call.activation, call.call_id)
+        ) and not exists (
+            select from call_abstention as later
             where later.biological_sample_id = call.biological_sample_id
               and (later.preprocessing_generation, later.revision, later.activation, later.call_id)
                 > (call.preprocessing_generation, call.revision, call.activation, call.call_id)
@@ -111,6 +116,38 @@ def current_calls_of(connection: Connection, specimens: Sequence[str]) -> dict[s
     query = "select *, true as current from current_call where biological_sample_id = any(%(specimens)s)"
     found = _records(mappings(connection, query, specimens=list(specimens)))
     return {record.call.biological_sample_id: record.call for record in found}
+
+
+def current_outcomes_of(connection: Connection, specimens: Sequence[str]) -> dict[str, PhenotypeCall | CallAbstention]:
+    """Return the current call, or the abstention in its place, of each of these specimens that has one."""
+    query = "select * from current_abstention where biological_sample_id = any(%(specimens)s)"
+    found = mappings(connection, query, specimens=list(specimens))
+    return dict(current_calls_of(connection, specimens)) | {
+        row["biological_sample_id"]: CallAbstention.model_validate(row) for row in found
+    }
+
+
+def abstentions_of(connection: Connection, biological_sample_id: str) -> list[CallAbstention]:
+    """Return the revisions of a specimen that were not called, the newest first."""
+    query = """
+        select * from call_abstention where biological_sample_id = %(specimen)s
+        order by preprocessing_generation desc, revision desc, activation desc, call_id desc
+    """
+    return [CallAbstention.model_validate(row) for row in mappings(connection, query, specimen=biological_sample_id)]
+
+
+def current_abstentions(
+    connection: Connection, *, centre: str | None = None, since: datetime | None = None, limit: int = 50
+) -> list[CallAbstention]:
+    """Return the specimens that are not called now, the last recorded first. `since` compares as in `current_calls`."""
+    query = """
+        select * from current_abstention
+        where (%(centre)s::text is null or centre = %(centre)s)
+          and (%(since)s::timestamptz is null or recorded_at >= %(since)s)
+        order by recorded_at desc, call_id limit %(limit)s
+    """
+    found = mappings(connection, query, centre=centre, since=since, limit=limit)
+    return [CallAbstention.model_validate(row) for row in found]
 
 
 def newest_sequence(connection: Connection) -> int:

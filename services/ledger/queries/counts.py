@@ -45,15 +45,22 @@ def cohort_progress(connection: Connection, specimens: Sequence[str]) -> CohortP
                 ) as accepted,
                 exists (select from rejection where rejection.image_event_id = image.event_id) as refused
             from image join selected using (biological_sample_id)
+        ),
+        decided as (
+            select biological_sample_id, jsonb_array_length(views) as members
+            from current_call join selected using (biological_sample_id)
+            union all
+            select biological_sample_id, jsonb_array_length(views)
+            from current_abstention join selected using (biological_sample_id)
         )
         select
             (select count(*) from images) as images,
             (select count(*) from images where accepted or refused) as settled,
             (select coalesce(sum(views), 0) from views)::bigint as views,
             (select count(*) from views where complete) as complete,
-            (select count(*) from current_call join selected using (biological_sample_id)) as called,
-            (select count(*) from current_call join views using (biological_sample_id)
-                where revision >= views.views) as current,
+            (select count(*) from decided) as called,
+            (select count(*) from decided join views using (biological_sample_id)
+                where members >= views.views) as current,
             (select count(*) from images where refused) as refused
     """
     (found,) = rows(connection, CohortProgress, query, specimens=list(specimens))
@@ -70,6 +77,7 @@ class CentreCount:
     called: int
     abnormal: int
     rejected: int
+    abstained: int
 
 
 @dataclass(frozen=True)

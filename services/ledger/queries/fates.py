@@ -10,10 +10,10 @@ from services.common.topics import CALLS, SPECIMENS, TENSORS
 from services.ledger.database import Connection, mappings, rows
 
 Fate = Literal["called", "incomplete", "rejected", "skipped", "uncalled", "unseen"]
-"""`called`: a call uses it. `incomplete`: it has a view, but the specimen lacks a DV or a LAT view. `rejected`: no call
-uses it, and the image or a set with its view was rejected or withdrawn. `skipped`: an image of another parameter
-(skull, paw, hip). `uncalled`: the views are complete, but no call uses this one. `unseen`: it has neither a view nor a
-rejection.
+"""`called`: a call, or an abstention in its place, uses it. `incomplete`: it has a view, but the specimen lacks a DV or
+a LAT view. `rejected`: no call uses it, and the image or a set with its view was rejected or withdrawn. `skipped`: an
+image of another parameter (skull, paw, hip). `uncalled`: the views are complete, but no call uses this one. `unseen`:
+it has neither a view nor a rejection.
 """
 
 # The view of the newest preprocessing generation decides. Without a recorded view (the ledger was rebuilt after the
@@ -42,9 +42,14 @@ complete as (
     group by biological_sample_id, preprocessing_version having count(distinct view) = 2
 ),
 member as (
-    select distinct call.biological_sample_id, call.preprocessing_version, one ->> 'image_sha256' as image_sha256
-    from call cross join lateral jsonb_array_elements(call.views) as one
-    where call.biological_sample_id in (select biological_sample_id from announced)
+    select distinct decided.biological_sample_id, decided.preprocessing_version, one ->> 'image_sha256' as image_sha256
+    from (
+        select biological_sample_id, preprocessing_version, views from call
+        union all
+        select biological_sample_id, preprocessing_version, views from call_abstention
+    ) as decided
+    cross join lateral jsonb_array_elements(decided.views) as one
+    where decided.biological_sample_id in (select biological_sample_id from announced)
 ),
 named as (select distinct biological_sample_id, image_sha256 from member),
 refused_set as (

@@ -27,11 +27,15 @@ from decided group by label, place order by place
 
 @dataclass(frozen=True)
 class ShadowSummary:
-    """One candidate: its specimens, those on which it differs in any label, and Triton's response times in seconds."""
+    """One candidate: its specimens, those on which it differs in any label, and those from which it would abstain.
+
+    The response times are Triton's, in seconds.
+    """
 
     versions: dict[str, int]
     specimens: int
     differing: int
+    abstained: int
     seconds_p50: float
     seconds_p99: float
     first_at: datetime
@@ -52,6 +56,7 @@ def shadow_summaries(connection: Connection) -> list[ShadowSummary]:
     """Return every compared candidate, the most recently compared first."""
     query = """
         select versions, count(*) as specimens, count(*) filter (where differs <> '{}') as differing,
+            count(*) filter (where reasons <> '{}') as abstained,
             percentile_cont(0.5) within group (order by seconds) as seconds_p50,
             percentile_cont(0.99) within group (order by seconds) as seconds_p99,
             min(produced_at) as first_at, max(produced_at) as last_at

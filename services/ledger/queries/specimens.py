@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from services.common.events import CallWithdrawal, ImageEvent, ViewReady
+from services.common.events import CallAbstention, CallWithdrawal, ImageEvent, ViewReady
 from services.ledger.database import Connection, mappings, rows
-from services.ledger.queries.calls import CallRecord, calls_of
+from services.ledger.queries.calls import CallRecord, abstentions_of, calls_of
 from services.ledger.queries.rejections import RejectionSummary, rejections
 from services.ledger.queries.reviews import ReviewRecord, reviews
 from services.ledger.queries.withdrawals import WithdrawalRecord, call_withdrawals, withdrawals
@@ -18,15 +18,16 @@ class SpecimenState:
     """The state of a specimen.
 
     `state` is `incomplete` (no DV and LAT of one preprocessing version yet), `complete` (both, no call recorded),
-    `called` or `withdrawn` (it has lost its call, see `call_withdrawal`). `since` is the time of its announcement, of
-    the completing image's announcement, of the current call or of the loss.
+    `called`, `abstained` (the models did not call it, see `call_abstention`) or `withdrawn` (it has lost its call, see
+    `call_withdrawal`). `since` is the time of its announcement, of the completing image's announcement, or of what is
+    current.
     `images` counts announced images, `skipped` those of other parameters (skull, paw, hip). The views are those of the
     newest preprocessing generation. `rejected` counts rejections that name the specimen.
     """
 
     biological_sample_id: str
     centre: str
-    state: Literal["incomplete", "complete", "called", "withdrawn"]
+    state: Literal["incomplete", "complete", "called", "abstained", "withdrawn"]
     since: datetime
     announced_at: datetime
     complete_since: datetime | None
@@ -65,6 +66,7 @@ class SpecimenHistory:
     reviews: tuple[ReviewRecord, ...] = ()
     withdrawals: tuple[WithdrawalRecord, ...] = ()
     call_withdrawals: tuple[CallWithdrawal, ...] = ()
+    abstentions: tuple[CallAbstention, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def specimen_history(
         tuple(reviews(connection, biological_sample_id=biological_sample_id)),
         tuple(withdrawals(connection, biological_sample_id)),
         tuple(call_withdrawals(connection, biological_sample_id)),
+        tuple(abstentions_of(connection, biological_sample_id)),
     )
     known = history.state or history.rejections or history.reviews or history.withdrawals
     return history if known else None

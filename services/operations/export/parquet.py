@@ -28,6 +28,19 @@ _OUTPUT: Final = pa.struct(
 _VIEW: Final = pa.struct({"view": pa.string(), "image_sha256": pa.string(), "view_key": pa.string()})
 
 
+_FACTS: Final = pa.struct(
+    {
+        "sample_group": pa.string(),
+        "sex": pa.string(),
+        "strain_accession_id": pa.string(),
+        "conflicts": pa.list_(pa.string()),
+    }
+)
+_REFERENCE: Final = pa.struct(
+    {"activation": pa.int32(), "sha256": pa.string(), "group": pa.string(), "controls": pa.int32()}
+)
+
+
 def column(label: str) -> str:
     """Return the name of a label's column, for example whole_body; its probability is in p_whole_body."""
     return label.lower().replace("-", "_")
@@ -45,6 +58,9 @@ SCHEMA: Final = pa.schema(
         "activation": pa.int32(),
         **{column(label): pa.bool_() for label in LABEL_ORDER},
         "abnormal_elsewhere": pa.bool_(),
+        "unfamiliarity": pa.float64(),
+        "animal": _FACTS,
+        "reference": _REFERENCE,
         **{f"p_{column(label)}": pa.float64() for label in LABEL_ORDER},
         "uncertain": pa.list_(pa.string()),
         "disagreement": pa.list_(pa.string()),

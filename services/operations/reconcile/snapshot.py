@@ -14,6 +14,7 @@ from kafka import TopicPartition
 
 from services.common.errors import Rejected
 from services.common.events import (
+    CallAbstention,
     CallWithdrawal,
     Event,
     ImageEvent,
@@ -187,7 +188,7 @@ def _note(found: InFlight, record: Any, *, waits_for_assembler: bool) -> None:
 
 
 def _note_set(found: InFlight, event: Event) -> None:
-    if isinstance(event, SpecimenReady | TensorReady | PhenotypeCall):
+    if isinstance(event, SpecimenReady | TensorReady | PhenotypeCall | CallAbstention):
         name, version = event.biological_sample_id, event.preprocessing_version
         found.members |= {(name, version, view.image_sha256) for view in event.views}
     elif isinstance(event, CallWithdrawal):

@@ -6,7 +6,7 @@ from typing import Final, Literal, Protocol
 
 from services.assembler.members import MOST_OBJECTS, read_set
 from services.common.errors import Rejected
-from services.common.events import ImageEvent, PhenotypeCall, TensorReady
+from services.common.events import CallAbstention, ImageEvent, PhenotypeCall, TensorReady
 from services.common.events.base import now
 from services.common.keys import specimen_prefix
 from services.common.preprocessing import GENERATION, TENSOR_SIDE, VERSION
@@ -15,8 +15,9 @@ from services.common.store import ObjectStore
 from services.common.topics import IMAGES, TENSORS, Topic
 from services.common.topology import CLASSIFIER, INTAKE
 from services.ledger.database import Connection
-from services.ledger.queries import KnownSpecimen, current_calls_of, outdated_images
+from services.ledger.queries import KnownSpecimen, current_outcomes_of, outdated_images
 from services.registry.active_models import ActiveModels
+from services.registry.references.active import ActiveReferences, active
 
 Standing = Literal["outdated", "up_to_date", "uncalled", "older_preprocessing"]
 STANDINGS: Final[tuple[Standing, ...]] = ("outdated", "up_to_date", "uncalled", "older_preprocessing")
@@ -44,6 +45,20 @@ class SpecimenStatus:
     revision: int | None = None
 
 
+@dataclass(frozen=True)
+class InForce:
+    """The model versions, and the digests of set card and reference, that make the calls now."""
+
+    versions: Mapping[str, int]
+    set_card: str | None
+    reference: str | None
+
+    def made(self, call: PhenotypeCall | CallAbstention, versions: Mapping[str, int]) -> bool:
+        """Return whether a call of these versions was made with the same versions and reference."""
+        reference = call.reference.sha256 if call.reference is not None else None
+        return (versions, call.set_card, reference) == (dict(self.versions), self.set_card, self.reference)
+
+
 class ReprocessSource(Protocol):
     """What is published again, which service reads it, and the status of specimens."""
 
@@ -55,27 +70,33 @@ class ReprocessSource(Protocol):
 
 
 class OutdatedTensors:
-    """Tensors of current calls made by other versions than those that serve now; read by the classifier."""
+    """Tensors of current calls and abstentions of other versions, or of another reference, than those in force now.
+
+    Read by the classifier.
+    """
 
     topic: Topic = TENSORS
     reader: str = CLASSIFIER.name
 
-    def __init__(self, connection: Connection, active: ActiveModels) -> None:
-        """Compare with the versions that are active now; raises Fatal if there are none, Retriable without Kafka."""
-        self._connection, self._active = connection, active
-        self._versions = active.refresh().versions
+    def __init__(self, connection: Connection, models: ActiveModels, references: ActiveReferences) -> None:
+        """Compare with what is active now; raises Fatal if no version is, Retriable without Kafka."""
+        self._connection, self._models, self._references = connection, models, references
+        self._present = self._look_up()
 
     def look(self, specimens: Sequence[KnownSpecimen]) -> list[SpecimenStatus]:
-        """See `ReprocessSource`; raises Rejected(`activation_changed`) when other versions became active meanwhile."""
-        newest = self._active.refresh()
-        if newest.versions != self._versions:
-            message = f"activation {newest.activation} took effect meanwhile; run the command again for its versions"
+        """See `ReprocessSource`; raises Rejected(`activation_changed`) when something else became active meanwhile."""
+        if self._look_up() != self._present:
+            message = "other versions or another reference took effect meanwhile; run the command again for them"
             raise Rejected("activation_changed", message)
-        calls = current_calls_of(self._connection, [one.biological_sample_id for one in specimens])
+        calls = current_outcomes_of(self._connection, [one.biological_sample_id for one in specimens])
         return [self._found(one, calls.get(one.biological_sample_id)) for one in specimens]
 
-    def _found(self, one: KnownSpecimen, call: PhenotypeCall | None) -> SpecimenStatus:
-        standing = standing_of(call, self._versions)
+    def _look_up(self) -> InForce:
+        models = self._models.refresh()
+        return InForce(models.versions, models.set_card, active(self._references.refresh()).sha256)
+
+    def _found(self, one: KnownSpecimen, call: PhenotypeCall | CallAbstention | None) -> SpecimenStatus:
+        standing = standing_of(call, self._present)
         if call is None or standing != "outdated":
             return SpecimenStatus(one.biological_sample_id, one.centre, standing)
         publication = Publication(tensor_of(call))
@@ -102,8 +123,8 @@ class OutdatedOriginals:
         return [_found_images(one, publications.get(one.biological_sample_id, [])) for one in specimens]
 
 
-def standing_of(call: PhenotypeCall | None, versions: Mapping[str, int]) -> Standing:
-    """Return the standing of a specimen by its current call and the versions that serve now."""
+def standing_of(call: PhenotypeCall | CallAbstention | None, present: InForce) -> Standing:
+    """Return the standing of a specimen by its current call or abstention and what is in force now."""
     if call is None:
         return "uncalled"
     if call.preprocessing_generation < GENERATION:
@@ -111,16 +132,17 @@ def standing_of(call: PhenotypeCall | None, versions: Mapping[str, int]) -> Stan
     made_by = {model.model: model.version for model in call.models}
     # A call of a newer generation ranks above any that this program could make.
     newer = call.preprocessing_generation > GENERATION
-    return "up_to_date" if newer or made_by == dict(versions) else "outdated"
+    return "up_to_date" if newer or present.made(call, made_by) else "outdated"
 
 
-def tensor_of(call: PhenotypeCall) -> TensorReady:
+def tensor_of(call: PhenotypeCall | CallAbstention) -> TensorReady:
     """Return the announcement of the tensor that a call of the present preprocessing version is based on."""
     return TensorReady(
         biological_sample_id=call.biological_sample_id,
         centre=call.centre,
         revision=call.revision,
         views=call.views,
+        animal=call.animal,
         tensor_key=call.tensor_key,
         tensor_sha256=call.tensor_sha256,
         tensor_side=TENSOR_SIDE,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.common.events import (
+    CallAbstention,
     CallWithdrawal,
     ImageEvent,
     PhenotypeCall,
@@ -46,7 +47,7 @@ def windows(history: SpecimenHistory, present: datetime) -> list[tuple[Topic, li
     """Return the times at which records of this specimen must have been published, as far as the ledger knows."""
     settled = {view.image_event_id for view in history.views} | {one.image_event_id for one in history.rejections}
     waits = any(image.event.event_id not in settled for image in history.images)
-    calls = [record.call for record in history.calls]
+    calls = _decided(history)
     used = {(call.preprocessing_version, view.image_sha256) for call in calls for view in call.views}
     sets: list[Window] = [(call.announced_at, call.produced_at + _PUBLISHED) for call in calls]
     lost = [(one.produced_at, one.produced_at + _WAITING) for one in history.call_withdrawals]
@@ -69,6 +70,10 @@ def windows(history: SpecimenHistory, present: datetime) -> list[tuple[Topic, li
 def parked_windows(present: datetime) -> list[tuple[Topic, list[Window]]]:
     """Return when a record that waits on a retry topic at present must have been published."""
     return [(topic, [(present - _DELAYS[topic.name] - _OVERDUE, present)]) for topic in IMAGE_RETRIES]
+
+
+def _decided(history: SpecimenHistory) -> list[PhenotypeCall | CallAbstention]:
+    return [*(record.call for record in history.calls), *history.abstentions]
 
 
 def timeline(history: SpecimenHistory, records: Sequence[TraceRecord]) -> list[TraceStep]:
@@ -111,9 +116,9 @@ def _expired(history: SpecimenHistory, records: Sequence[TraceRecord]) -> Iterat
     for view in history.views:
         if view.image_event_id not in seen:
             yield _view(view, None)
-    for call in history.calls:
-        if call.call.call_id not in seen:
-            yield _call(call.call, None)
+    for call in _decided(history):
+        if call.call_id not in seen:
+            yield _call(call, None)
     for lost in history.call_withdrawals:
         if lost.call_id not in seen:
             yield _call_withdrawal(lost, CALLS.name, None)
@@ -141,7 +146,7 @@ def step_of(record: TraceRecord) -> TraceStep:  # noqa: PLR0911 - one per event
         case TensorReady():
             what = f"revision {event.revision} fused"
             return TraceStep(event.produced_at, "fuser", what, f"revision {event.revision}", where, event.tensor_key)
-        case PhenotypeCall():
+        case PhenotypeCall() | CallAbstention():
             return _call(event, where)
         case CallWithdrawal():
             return _call_withdrawal(event, record.topic, where)
@@ -162,9 +167,12 @@ def _rejection(one: Rejection | RejectionSummary, where: str | None) -> TraceSte
     return TraceStep(one.produced_at, one.stage, f"rejected{of}, {one.reason}: {one.words}", one.rejection_id, where)
 
 
-def _call(call: PhenotypeCall, where: str | None) -> TraceStep:
+def _call(call: PhenotypeCall | CallAbstention, where: str | None) -> TraceStep:
     models = ", ".join(f"{model.model} {model.version}" for model in call.models)
-    what = f"called {describe_call(call)} at revision {call.revision} by {models}, activation {call.activation}"
+    decided = f"called {describe_call(call)}" if isinstance(call, PhenotypeCall) else describe_call(call)
+    what = f"{decided} at revision {call.revision} by {models}, activation {call.activation}"
+    if call.reference is not None and call.reference.group is not None:
+        what += f", compared with {call.reference.controls} controls of {call.reference.group}"
     return TraceStep(call.produced_at, "classifier", what, call.call_id, where, call.tensor_key)
 
 
@@ -179,6 +187,6 @@ def object_keys(history: SpecimenHistory) -> Mapping[str, str]:
     for view in history.views:
         keys[view.original_key] = "original"
         keys[view.view_key] = f"{view.view} view"
-    for record in history.calls:
-        keys[record.call.tensor_key] = f"tensor of revision {record.call.revision}"
+    for call in _decided(history):
+        keys[call.tensor_key] = f"tensor of revision {call.revision}"
     return keys

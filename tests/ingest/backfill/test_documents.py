@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Fatal, Rejected, Retriable
+from services.common.events.animal import Animal
 from services.common.sources.uri import parse_web_uri
 from services.ingest.backfill.client import BackfillClient, RateLimiter
 from services.ingest.backfill.documents import Download, ImageDownloads, allowed_hosts, solr_address
@@ -45,6 +46,17 @@ def test_a_scheme_relative_address_uses_solr_s_scheme() -> None:
             "parameter_associations": "IMPC_XRY_035_001",
         },
     )
+
+
+def test_what_solr_states_about_the_animal_is_kept_and_other_values_are_left_out() -> None:
+    stated = {"biological_sample_group": "control", "sex": "female", "strain_accession_id": "MGI:2159965"}
+    planned = downloads().plan(image_document(0, download_url="//www.ebi.ac.uk/7", **stated))
+    assert isinstance(planned, PushImage)
+    assert planned.animal == Animal(sample_group="control", sex="female", strain_accession_id="MGI:2159965")
+    nothing = {"biological_sample_group": "Group 1", "sex": "no data", "strain_accession_id": "?"}
+    planned = downloads().plan(image_document(0, download_url="//www.ebi.ac.uk/7", **nothing))
+    assert isinstance(planned, PushImage)
+    assert planned.animal is None
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,9 @@ def test_a_written_manifest_has_certain_values_and_empty_cells(tmp_path: Path) -
     assert answer.exit_code == 0
     assert f"{manifest}: 2 images; fill in the empty cells" in answer.stderr
     assert manifest.read_text().splitlines() == [
-        "file,biological_sample_id,parameter_stable_id,increment,acquired_at,sha256",
-        "183808_DV.png,,IMPC_XRY_034_001,,,",
-        "deep/unclear.png,,,,,",
+        "file,biological_sample_id,parameter_stable_id,increment,acquired_at,sha256,sample_group,sex,strain_accession_id",
+        "183808_DV.png,,IMPC_XRY_034_001,,,,,,",
+        "deep/unclear.png,,,,,,,,",
     ]
     again = push(tmp_path / "scans", "--write-manifest", manifest)
     assert "already exists" in str(again.exception)
@@ -161,11 +161,11 @@ def test_a_written_manifest_has_certain_values_and_empty_cells(tmp_path: Path) -
 def test_unused_columns_of_a_manifest_are_named_once(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png")
     write_picture(tmp_path / "b.png")
-    rows = "".join(f"{name}.png;7;IMPC_XRY_034_001;Akt2;male\n" for name in "ab")
-    (tmp_path / "m.csv").write_text(f"file;biological_sample_id;parameter_stable_id;gene;sex\n{rows}")
+    rows = "".join(f"{name}.png;7;IMPC_XRY_034_001;Akt2;tm1\n" for name in "ab")
+    (tmp_path / "m.csv").write_text(f"file;biological_sample_id;parameter_stable_id;gene;allele\n{rows}")
     answer = push("--manifest", tmp_path / "m.csv", "--centre", "JAX", "--dry-run")
     assert answer.exit_code == 0
-    assert answer.stderr.splitlines()[0] == f"warning: {tmp_path / 'm.csv'}: these columns are not used: gene, sex"
+    assert answer.stderr.splitlines()[0] == f"warning: {tmp_path / 'm.csv'}: these columns are not used: gene, allele"
     assert answer.stderr.count("gene") == 1
     assert len(answer.stdout.splitlines()) == 2
 

@@ -2,6 +2,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from services.common.events.animal import Animal
 from services.ingest.push.image import LocalFile, PushImage
 from services.ingest.push.journal import UploadJournal
 from tests.ingest.push.files import write_picture
@@ -18,6 +19,7 @@ def test_an_entry_survives_and_matches_only_the_same_file_and_values(tmp_path: P
         assert journal.has(image)
         assert not journal.has(replace(image, biological_sample_id="8"))
         assert not journal.has(replace(image, parameter_stable_id="IMPC_XRY_048_001"))
+        assert not journal.has(replace(image, animal=Animal(sample_group="control")))
     with UploadJournal(path, again=True) as journal:
         assert not journal.has(image)
     os.utime(file, ns=(1, 1))

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import Fatal, Rejected
+from services.common.events.animal import Animal
 from services.ingest.push.image import LocalFile
 from services.ingest.push.manifest import Manifest, ManifestRow, create_manifest, read_manifest
 
@@ -25,6 +26,22 @@ def test_rows_are_relative_to_the_manifest_and_ids_stay_as_they_are(tmp_path: Pa
         ManifestRow(tmp_path / "b.png", "8", "IMPC_XRY_048_001"),
     ]
     assert read_manifest(manifest) == Manifest(rows, [])
+
+
+def test_a_row_states_what_is_known_of_the_animal(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(
+        f"{HEADER},sample_group,sex,strain_accession_id\n"
+        f"a.png,7,{DORSAL},control,female,MGI:2159965\nb.png,8,{DORSAL},,,\nc.png,9,{DORSAL},experimental,,\n"
+    )
+    assert [row.animal for row in read_manifest(manifest).rows] == [
+        Animal(sample_group="control", sex="female", strain_accession_id="MGI:2159965"),
+        None,
+        Animal(sample_group="experimental"),
+    ]
+    manifest.write_text(f"{HEADER},sample_group,sex\na.png,7,{DORSAL},wild type,f\n")
+    with pytest.raises(Fatal, match=r"sample_group 'wild type': input should be 'control' or 'experimental'"):
+        read_manifest(manifest)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +103,9 @@ def test_a_semicolon_separates_if_it_comes_first_in_the_header(tmp_path: Path, h
 
 def test_unknown_columns_are_ignored_and_returned_by_name(tmp_path: Path) -> None:
     manifest = tmp_path / "m.csv"
-    manifest.write_text(f"gene,{HEADER},sex,\nAkt2,a.png,7,{DORSAL},female,\n")
+    manifest.write_text(f"gene,{HEADER},allele,\nAkt2,a.png,7,{DORSAL},tm1,\n")
     rows = [ManifestRow(tmp_path / "a.png", "7", DORSAL)]
-    assert read_manifest(manifest) == Manifest(rows, ["gene", "sex", "(no name)"])
+    assert read_manifest(manifest) == Manifest(rows, ["gene", "allele", "(no name)"])
 
 
 def test_a_new_manifest_can_be_read_once_it_is_filled_in(tmp_path: Path) -> None:
@@ -96,7 +113,8 @@ def test_a_new_manifest_can_be_read_once_it_is_filled_in(tmp_path: Path) -> None
     manifest.parent.mkdir()
     create_manifest(manifest, [(tmp_path / "scans" / "a, b.png", None, DORSAL), (tmp_path / "c.png", "8", None)])
     assert manifest.read_text() == (
-        f'{HEADER},increment,acquired_at,sha256\n"a, b.png",,{DORSAL},,,\n{tmp_path / "c.png"},8,,,,\n'
+        f"{HEADER},increment,acquired_at,sha256,sample_group,sex,strain_accession_id\n"
+        f'"a, b.png",,{DORSAL},,,,,,\n{tmp_path / "c.png"},8,,,,,,,\n'
     )
     manifest.write_text(manifest.read_text().replace(".png,8,,", f".png,8,{DORSAL},").replace('",,', '",7,'))
     assert read_manifest(manifest).rows == [

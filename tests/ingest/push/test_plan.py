@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.common.events.animal import Animal
 from services.ingest.push.image import LocalFile, PushImage, SkippedFile, skipped_file
 from services.ingest.push.manifest import ManifestRow
 from services.ingest.push.plan import PushDefaults, from_files, from_manifest
@@ -100,6 +101,21 @@ def test_a_manifest_decides_and_unlisted_files_are_named(tmp_path: Path) -> None
     ]
     assert list(from_manifest(rows, [tmp_path / "elsewhere"], JAX)) == [
         skipped_file(tmp_path / "elsewhere", "file_missing", "there is no such file")
+    ]
+
+
+def test_with_control_every_animal_is_one_except_where_the_manifest_states_another_group(tmp_path: Path) -> None:
+    listed, other = write_picture(tmp_path / "7_DV.png"), write_picture(tmp_path / "8_DV.png")
+    rows = [
+        ManifestRow(listed, "7", "IMPC_XRY_034_001", animal=Animal(sample_group="experimental")),
+        ManifestRow(other, "8", "IMPC_XRY_034_001", animal=Animal(sex="male")),
+    ]
+    given = PushDefaults("JAX", control=True)
+    planned = [*from_manifest(rows, [], given), *from_files([listed], PushDefaults("JAX", "9", control=True))]
+    assert [one.animal for one in planned if isinstance(one, PushImage)] == [
+        Animal(sample_group="experimental"),
+        Animal(sample_group="control", sex="male"),
+        Animal(sample_group="control"),
     ]
 
 

@@ -1,12 +1,13 @@
 """The run with small recorders for ledger, bucket and broker; tests/integration uses the real ones."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from services.common.errors import Rejected
-from services.common.events import ModelActivation, PhenotypeCall, SpecimenView
+from services.common.events import CallReference, ModelActivation, PhenotypeCall, SpecimenView
 from services.common.events.base import now
 from services.common.preprocessing import GENERATION, VERSION
 from services.common.reprocess import ORIGINAL_HEADER, original_of, reprocess_headers
@@ -17,6 +18,7 @@ from services.operations.reprocess import run as module
 from services.operations.reprocess.progress import ReprocessCounts
 from services.operations.reprocess.run import Publisher, Reprocessing
 from services.operations.reprocess.source import (
+    InForce,
     OutdatedTensors,
     Publication,
     ReprocessSource,
@@ -25,10 +27,12 @@ from services.operations.reprocess.source import (
     tensor_of,
 )
 from services.registry.active_models import ActiveModels
-from tests.ledger.examples import call, sha256
+from services.registry.references.active import ActiveReferences
+from tests.ledger.examples import abstention, call, sha256
 
 OLD = {"convnext": 3, "cae": 3}
 NEW = {"convnext": 4, "cae": 3}
+OLD_IN_FORCE = InForce(OLD, None, None)
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +52,10 @@ def today(specimen: str, **fields: Any) -> PhenotypeCall:
 def outdated(specimen: str) -> SpecimenStatus:
     one = today(specimen)
     return SpecimenStatus(specimen, "JAX", "outdated", (Publication(tensor_of(one)),), one.revision)
+
+
+class NoReference:
+    def refresh(self) -> None: ...
 
 
 class World:
@@ -135,12 +143,23 @@ def test_a_specimen_whose_newer_revision_was_refused_is_reprocessed_last() -> No
     ],
 )
 def test_the_standing_of_a_specimen_follows_its_current_call(one: PhenotypeCall | None, standing: str) -> None:
-    assert standing_of(one, NEW) == standing
+    assert standing_of(one, InForce(NEW, None, None)) == standing
 
 
 def test_a_call_of_the_same_versions_is_up_to_date_whatever_its_activation() -> None:
     """After a rollback, calls by the previous versions need no reprocessing."""
-    assert standing_of(today("a", activation=1), OLD) == "up_to_date"
+    assert standing_of(today("a", activation=1), OLD_IN_FORCE) == "up_to_date"
+
+
+def test_a_call_or_abstention_under_another_reference_or_set_card_is_outdated() -> None:
+    used = CallReference(activation=2, sha256=sha256("reference"))
+    one = today("a", reference=used)
+    assert standing_of(one, replace(OLD_IN_FORCE, reference=used.sha256)) == "up_to_date"
+    assert standing_of(abstention("a", generation=GENERATION, reference=used), OLD_IN_FORCE) == "outdated"
+    assert standing_of(one, replace(OLD_IN_FORCE, reference=sha256("another"))) == "outdated"
+    assert standing_of(today("a"), replace(OLD_IN_FORCE, set_card=sha256("set card"))) == "outdated"
+    none = CallReference(activation=3, sha256=None)  # after a rollback to no reference
+    assert standing_of(today("a", reference=none), OLD_IN_FORCE) == "up_to_date"
 
 
 def test_the_tensor_of_a_call_is_announced_as_it_was() -> None:
@@ -157,7 +176,9 @@ def test_another_activation_meanwhile_stops_the_run() -> None:
         def refresh(self) -> ModelActivation:
             return records.pop(0)
 
-    source = OutdatedTensors(cast(Connection, None), cast(ActiveModels, Active()))
+    source = OutdatedTensors(
+        cast(Connection, None), cast(ActiveModels, Active()), cast(ActiveReferences, NoReference())
+    )
     with pytest.raises(Rejected) as caught:
         source.look([KnownSpecimen("a", "JAX")])
     assert caught.value.reason == "activation_changed"

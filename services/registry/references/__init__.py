@@ -1,0 +1,1 @@
+"""References of controls: snapshots by digest, built from the ledger and activated by records like model versions."""
