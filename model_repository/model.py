@@ -16,7 +16,6 @@ import onnxruntime
 import triton_python_backend_utils as pb_utils
 
 INPUT: Final = "image"
-OUTPUTS: Final = ("level1", "level2", "level3")
 
 
 class TritonPythonModel:
@@ -29,11 +28,15 @@ class TritonPythonModel:
         """
         config, version = json.loads(args["model_config"]), args["model_version"]
         self.shape = tuple(int(side) for side in config["input"][0]["dims"])
+        self.outputs = [output["name"] for output in config["output"]]
         self.session, self.harm = None, ""
         try:
             graph = (Path(args["model_repository"]) / version / "model.onnx").read_bytes()
             check_digest(graph, read_card(config, version))
             self.session = open_graph(graph)
+            # The configuration is one for all versions, and older graphs have fewer outputs.
+            given = {output.name for output in self.session.get_outputs()}
+            self.outputs = [name for name in self.outputs if name in given]
         except Exception as error:  # noqa: BLE001  (whatever ONNX Runtime finds in a file)
             self.harm = f"version {version} cannot answer: {error}"
             pb_utils.Logger.log_error(f"{args['model_name']} {self.harm}")
@@ -46,14 +49,16 @@ class TritonPythonModel:
         valid = [image for image in images if self.is_valid(image)]
         if not valid:
             return [self.refusal(image) for image in images]
-        outputs = self.session.run(list(OUTPUTS), {INPUT: np.concatenate(valid)})
+        wanted = {name for request in requests for name in request.requested_output_names()}
+        names = [name for name in self.outputs if name in wanted]
+        outputs = dict(zip(names, self.session.run(names, {INPUT: np.concatenate(valid)}), strict=True))
         responses, start = [], 0
         for image in images:
             if not self.is_valid(image):
                 responses.append(self.refusal(image))
                 continue
             stop = start + len(image)
-            responses.append(answer([output[start:stop] for output in outputs]))
+            responses.append(answer({name: output[start:stop] for name, output in outputs.items()}))
             start = stop
         return responses
 
@@ -83,9 +88,9 @@ def failure(message: str, code: Any) -> Any:
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, code))
 
 
-def answer(outputs: list[np.ndarray]) -> Any:
-    """Wrap the three outputs of one request."""
-    tensors = [pb_utils.Tensor(name, output) for name, output in zip(OUTPUTS, outputs, strict=True)]
+def answer(outputs: dict[str, np.ndarray]) -> Any:
+    """Wrap the outputs of one request; Triton drops those that it did not ask for."""
+    tensors = [pb_utils.Tensor(name, output) for name, output in outputs.items()]
     return pb_utils.InferenceResponse(output_tensors=tensors)
 
 

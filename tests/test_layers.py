@@ -30,6 +30,7 @@ LAYERS: Final = (
     ("deploy/local",),
     ("services/demo",),
     ("services/bench",),
+    ("services/chaos",),
     ("training",),
     ("deploy",),
     ("services/cli",),

@@ -59,8 +59,7 @@ class MemoryWatch:
         while not self._stop.wait(_EVERY_SECONDS):
             for name, process in self._watched.items():
                 try:
-                    resident = sum(one.memory_info().rss for one in _with_children(process))
-                    self.peak_bytes[name] = max(self.peak_bytes[name], resident)
+                    self.peak_bytes[name] = max(self.peak_bytes[name], resident_bytes(process))
                 except psutil.NoSuchProcess:
                     continue
 
@@ -77,7 +76,12 @@ class MemoryWatch:
 
 def _with_children(process: psutil.Process) -> list[psutil.Process]:
     """The decoder processes of intake are its children."""
-    return [process, *process.children()]
+    return [process, *process.children(recursive=True)]
+
+
+def resident_bytes(process: psutil.Process) -> int:
+    """Return the resident memory of a process and its children; raises NoSuchProcess if one has just ended."""
+    return sum(one.memory_info().rss for one in _with_children(process))
 
 
 _POLL_SECONDS: Final = 0.1
@@ -114,7 +118,7 @@ def run_through(
     specimens = {f"bench-{run}-{number}": mice[number % len(mice)] for number in range(count)}
     with publisher(settings) as producer:
         started = time.perf_counter()
-        announced = _announce(producer, settings.s3_bucket, specimens, per_second)
+        announced = announce(producer, settings.s3_bucket, specimens, per_second)
     return _wait(connection, list(specimens), announced, started)
 
 
@@ -129,7 +133,8 @@ def _stored(store: ObjectStore, picture: DemoPicture) -> tuple[str, str]:
     return picture.parameter_stable_id, picture.sha256
 
 
-def _announce(producer: Any, bucket: str, specimens: Mapping[str, UploadedMouse], per_second: float | None) -> int:
+def announce(producer: Any, bucket: str, specimens: Mapping[str, UploadedMouse], per_second: float | None) -> int:
+    """Publish the images of these specimens, at `per_second` specimens per second (None: at once); returns how many."""
     announced, started = 0, time.perf_counter()
     for number, (specimen, mouse) in enumerate(specimens.items()):
         if per_second is not None:

@@ -51,6 +51,7 @@ COMMANDS: Final = {
     "withdraw": LazyCommand(
         "services.cli.withdraw:app", "Take an image, or all of a specimen, out of what is called.", _DATA
     ),
+    "erase": LazyCommand("services.cli.erase:app", "Remove the bytes of an image, or of all of a specimen.", _DATA),
     "review": LazyCommand("services.cli.review:app", "Correct or confirm a call, label by label.", _DATA),
     "rejections": LazyCommand("services.cli.rejections:app", "List, show and replay rejected records.", _DATA),
     "init": LazyCommand("services.cli.init:app", "Create topics, bucket, tables and first activation.", _OPERATE),
@@ -72,6 +73,8 @@ COMMANDS: Final = {
         "services.cli.demo.command:app", "Send simulated mice through the whole system.", _TRY, _WITH_STACK
     ),
     "bench": LazyCommand("services.cli.bench:app", "Measure the pipeline against a bare loop.", _TRY, _WITH_STACK),
+    "soak": LazyCommand("services.cli.soak:app", "Watch memory and disk under many specimens.", _TRY, _WITH_STACK),
+    "chaos": LazyCommand("services.cli.chaos:app", "Disturb the system and compare the ledger.", _TRY, _WITH_STACK),
 }
 
 

@@ -12,7 +12,6 @@ from services.cli.options import moment_or_age
 from services.cli.output import JsonOption, console, errors, print_json, short, table
 
 if TYPE_CHECKING:
-    from services.common.settings import ServiceSettings
     from services.operations.reconcile.account import CentreAccount, MissingImage, Reconciliation
 
 app = typer.Typer(add_completion=False)
@@ -47,13 +46,13 @@ def reconcile(
         xray reconcile --announce-again
     """
     from services.common.settings import ServiceSettings, load
-    from services.operations.reconcile.account import announce_again, locations
+    from services.operations.reconcile.account import announce_again, locations, reconcile_images
     from services.operations.servers import require
 
     settings = load(ServiceSettings)
     require(settings, "kafka", "postgres")
     with errors().status("reading topics and ledger"):
-        result = _account(settings, since)
+        result = reconcile_images(settings, since)
     if as_json:
         print_json(_payload(result, limit))
     else:
@@ -63,26 +62,6 @@ def reconcile(
         typer.echo(f"{count} images announced again; run `xray reconcile` once they are through", err=True)
     if result.missing:
         raise typer.Exit(1)
-
-
-def _account(settings: ServiceSettings, since: datetime | None) -> Reconciliation:
-    """Read the topics first, then the ledger, so that nothing can be missed between the two."""
-    from services.ledger.database import ledger
-    from services.ledger.queries import image_fates, recorded_images, refused_images, unreadable_records
-    from services.operations.reconcile.account import LedgerSide, account
-    from services.operations.reconcile.snapshot import take
-
-    topics = take(settings, since)
-    with ledger(settings) as connection:
-        fates = image_fates(connection, since=since)
-        others = sorted(topics.announcements.keys() - {one.event_id for one in fates})
-        known = LedgerSide(
-            fates,
-            unreadable_records(connection),
-            refused=refused_images(connection, others),
-            earlier=recorded_images(connection, others),
-        )
-    return account(topics, known)
 
 
 def _payload(result: Reconciliation, limit: int) -> dict[str, object]:

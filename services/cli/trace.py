@@ -5,6 +5,7 @@ If the ledger does not know a specimen, its announcements of the last day on `xr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -17,6 +18,7 @@ from services.cli.output import FullOption, JsonOption, Sheet, console, facts, p
 
 if TYPE_CHECKING:
     from services.common.settings import Settings
+    from services.common.store import ObjectStore
     from services.ledger.queries import IdKind, SpecimenHistory
     from services.operations.trace.records import TraceRecords
     from services.operations.trace.timeline import TraceStep
@@ -63,6 +65,8 @@ def trace(
 ) -> None:
     """Follow one specimen through all services: the time of each step, and where its objects and records are.
 
+    An image whose source does not answer is shown as parked, with its next attempt.
+
     Reads the ledger, then the specimen's partition of every topic, only around the times that the ledger gives. If the
     ledger does not know the specimen yet, its announcements of the last day are searched. Exit code 1 when the id is
     unknown. The services' logs show the same steps: grep for the specimen, the event or the call.
@@ -86,6 +90,7 @@ def trace(
 
 def _trace(settings: Settings, wanted: str) -> Trace | None:
     from services.common.errors import Rejected
+    from services.common.events.base import now
     from services.ledger.database import ledger
     from services.ledger.queries import find_specimen, specimen_history
     from services.operations.trace.records import find_records
@@ -100,7 +105,7 @@ def _trace(settings: Settings, wanted: str) -> Trace | None:
         history = specimen_history(connection, found.biological_sample_id)
     if history is None:
         return None
-    records = find_records(settings, found.biological_sample_id, windows(history))
+    records = find_records(settings, found.biological_sample_id, windows(history, now()))
     steps = timeline(history, records.records)
     return Trace(found.biological_sample_id, found.kind, history, steps, _objects(settings, history), records)
 
@@ -111,10 +116,10 @@ def _show_announced(settings: Settings, wanted: str, *, full: bool, as_json: boo
     from services.common.events.base import now
     from services.common.topics import IMAGES
     from services.operations.trace.records import find_records
-    from services.operations.trace.timeline import step_of
+    from services.operations.trace.timeline import parked_windows, step_of
 
-    records = find_records(settings, wanted, [(IMAGES, [(now() - _LOOK_BACK, now())])])
-    steps = [step_of(one) for one in records.records]
+    records = find_records(settings, wanted, [(IMAGES, [(now() - _LOOK_BACK, now())]), *parked_windows(now())])
+    steps = sorted(map(step_of, records.records), key=lambda step: step.at)
     if not steps:
         raise Rejected("id_unknown", f"neither the ledger nor the announcements of the last day contain {wanted!r}")
     if as_json:
@@ -136,7 +141,22 @@ def _objects(settings: Settings, history: SpecimenHistory) -> list[StoredObject]
             result.append(StoredObject(what, key, store.exists(key)))
         except Retriable:
             result.append(StoredObject(what, key, None))
-    return result
+    return [*_erasures(store, history), *result]
+
+
+def _erasures(store: ObjectStore, history: SpecimenHistory) -> Iterator[StoredObject]:
+    """Yield the records of the specimen's erased images: their views are empty objects."""
+    from services.common.erasure import erasure_of
+    from services.common.errors import Retriable
+    from services.common.keys import erasure_key
+
+    for image in sorted({view.image_sha256 for view in history.views}):
+        try:
+            record = erasure_of(store, image)
+        except Retriable:
+            return
+        if record is not None:
+            yield StoredObject(f"{short(image)} {record.description}", erasure_key(image), exists=True)
 
 
 def _payload(result: Trace) -> dict[str, object]:

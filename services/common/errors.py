@@ -17,8 +17,8 @@ class PipelineError(Exception):
 class Retriable(PipelineError):
     """A server or network is away; the same call may succeed later.
 
-    `server` (kafka, objects, triton, postgres, https or machine) and `kind`, the client's name for the error, are
-    metric labels.
+    `server` (kafka, objects, triton, postgres, https, decoder or machine) and `kind`, the client's name for the error,
+    are metric labels.
     """
 
     def __init__(self, message: str, *, server: str = "other", kind: str = "other") -> None:
@@ -29,13 +29,14 @@ class Retriable(PipelineError):
 
 
 class SourceUnavailable(Retriable):
-    """The source of one record's image does not answer; the same record may succeed later.
+    """The source of one record's image does not answer, or has used its share of time; the record may succeed later.
 
-    `source` identifies what is away: `https://host`, `https://host:port` or `s3://bucket`, in printable ASCII of at
-    most 280 characters, without path, query or credentials. It may be logged, stored and compared, but is not a metric
-    label, because events choose it. Raised only for hosts that are allowed and for buckets other than our own, so
-    whoever catches it may set this record aside and continue with records of other sources. A fault of our own store
-    or any other server of this system is a plain Retriable: no record can go on without it.
+    `source` identifies what is away: `https://host`, `https://host:port`, `s3://bucket` or `centre 'name'`, in
+    printable ASCII of at most 280 characters, without path, query or credentials. It may be logged, stored and
+    compared, but is not a metric label, because events choose it. Raised only for hosts that are allowed and for
+    buckets other than our own, so whoever catches it may set this record aside and continue with records of other
+    sources. A fault of our own store or any other server of this system is a plain Retriable: no record can go on
+    without it.
     """
 
     def __init__(self, message: str, *, source: str, server: str = "other", kind: str = "other") -> None:

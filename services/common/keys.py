@@ -38,6 +38,11 @@ def original_key(image_sha256: str) -> str:
     return f"originals/{image_sha256[:2]}/{image_sha256}"
 
 
+def erasure_key(image_sha256: str) -> str:
+    """Return the key of the record that an image was erased for good."""
+    return f"erasures/{image_sha256[:2]}/{image_sha256}"
+
+
 def specimen_prefix(biological_sample_id: str) -> str:
     """Return the prefix of all views of one specimen, of every preprocessing version, and of their withdrawals."""
     return f"views/{safe_segment(biological_sample_id)}/"

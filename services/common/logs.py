@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,13 +35,16 @@ _handlers: list[tuple[str, logging.StreamHandler[Any]]] = []
 
 
 def write_many(entries: Iterable[Mapping[str, Any]]) -> None:
-    """Write many lines of level info at once: the same lines as from `log.info`, at a fraction of the cost."""
+    """Write many lines of level info at once: the same lines as from `log.info`, at a fraction of the cost.
+
+    Like `log.info`, it loses lines rather than raise when they cannot be written: a full disk must stop no service.
+    """
     for stage, handler in _handlers:
         if not logging.getLogger().isEnabledFor(logging.INFO):
             return
         common = {"stage": stage, "level": "info", "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
         lines = "".join(_encode({**entry, **common}) + "\n" for entry in entries)
-        with handler.lock or nullcontext():
+        with handler.lock or nullcontext(), suppress(OSError):
             handler.stream.write(lines)
             handler.flush()
 

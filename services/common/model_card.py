@@ -20,7 +20,8 @@ class ModelCard(BaseModel):
     the consensus, relative to the other models. `training_digest` and `data` identify the training data, `code_commit`
     the code (a trailing "+" means uncommitted changes), `weights_sha256` the weights from which training continues, and
     `evaluation_key` the decision of the refresh that produced it. `metrics` are measured on unseen specimens, `limits`
-    are the uses to avoid. Older versions leave these fields empty.
+    are the uses to avoid. `outputs` are the graph's outputs besides the probabilities, each with its width, and
+    `validation_sha256` is the digest of its outputs for validation specimens. Older versions leave these fields empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,6 +45,8 @@ class ModelCard(BaseModel):
     limits: tuple[str, ...] = ()
     golden_sha256: str = ""
     weights_sha256: str = ""
+    validation_sha256: str = ""
+    outputs: dict[str, int] = Field(default_factory=dict)
     evaluation_key: str = ""
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from types import FrameType
 from typing import Final, Generic, TypeVar
 
@@ -41,16 +41,19 @@ def run_service(handler: Handler[E], settings: ServiceSettings) -> int:
     stop = _stop_on_signal(handler)
     runner = _Runner(handler, settings, stop)
     metrics.started(stage, lambda: runner.not_ready() is None)
-    try:
-        with http.serve(settings.http_host, settings.http_port, http.Health(runner.live, runner.not_ready)) as port:
-            log.info("started", http_port=port, pid=os.getpid())
+    with ExitStack() as server:
+        health = http.Health(runner.live, runner.not_ready)
+        try:
+            port = server.enter_context(http.serve(settings.http_host, settings.http_port, health))
+        except OSError as error:
+            log.critical("stopped", why=f"cannot listen on {settings.http_host}:{settings.http_port}: {error}")
+            return EXIT_FATAL
+        log.info("started", http_port=port, pid=os.getpid())
+        try:
             runner.run()
-    except Fatal as fatal:
-        log.critical("stopped", why=str(fatal))
-        return EXIT_FATAL
-    except OSError as error:
-        log.critical("stopped", why=f"cannot listen on {settings.http_host}:{settings.http_port}: {error}")
-        return EXIT_FATAL
+        except Fatal as fatal:
+            log.critical("stopped", why=str(fatal))
+            return EXIT_FATAL
     log.info("stopped", why="asked to stop")
     return EXIT_OK
 

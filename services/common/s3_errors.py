@@ -59,6 +59,8 @@ _NO_CREDENTIALS: Final = (
     "no credentials for the object store; set XRAY_S3_ACCESS_KEY and XRAY_S3_SECRET_KEY, or give boto3 its own "
     "(AWS_ACCESS_KEY_ID, a profile, a role)"
 )
+_UNTRUSTED: Final = ("CERTIFICATE_VERIFY_FAILED", "doesn't match")
+"""What OpenSSL and urllib3 write of a certificate that is expired, of an unknown authority or of another host."""
 ERRORS: Final = (ClientError, BotoCoreError, *_AWAY)
 
 
@@ -77,17 +79,29 @@ def fault_of(what: str, error: Exception, *, reading: bool) -> Rejected | Retria
     detail = code if reading else error  # the error may contain the whole URL, and an event chose the key
     if code in MISSING:
         return Rejected("object_missing", f"could not {what}: no such object")
+    if remedy := _remedy(error):
+        return Fatal(f"could not {what}: {remedy}")
     if isinstance(error, _AWAY):
         return Retriable(f"object store away, could not {what}: {detail}", server="objects", kind=code)
     if _is_transient(error):
         return Retriable(f"could not {what}: {detail}", server="objects", kind=code)
-    if isinstance(error, NoCredentialsError):
-        return Fatal(f"could not {what}: {_NO_CREDENTIALS}")
     if reading and isinstance(error, ClientError | ParamValidationError) and code not in _MISCONFIGURED:
         return refused(what, error)
     why = "access denied" if code == "403" else f"{code} ({error})"
     remedy = "check XRAY_S3_ENDPOINT, XRAY_S3_BUCKET, XRAY_S3_REGION, the S3 keys and their rights"
     return Fatal(f"could not {what}: {why}; {remedy}")
+
+
+def _remedy(error: Exception) -> str | None:
+    """Return what is wrong with the configuration, and how to fix it, if no request can succeed with it."""
+    if isinstance(error, NoCredentialsError):
+        return _NO_CREDENTIALS
+    if isinstance(error, exceptions.SSLError) and any(text in str(error) for text in _UNTRUSTED):
+        return (
+            f"the certificate of the object store is not trusted ({error}); check its dates and its host name "
+            "(XRAY_S3_ENDPOINT), and set XRAY_S3_CA_FILE to the authority that signed it"
+        )
+    return None
 
 
 def refused(what: str, error: Exception) -> Rejected:

@@ -2,6 +2,7 @@
 
 import threading
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import boto3
@@ -52,6 +53,9 @@ class ObjectStore:
     def _client(self) -> "S3Client":
         """The client; without an access key, boto3 looks for credentials, which may ask a server."""
         settings = self._settings
+        if settings.s3_ca_file and not Path(settings.s3_ca_file).is_file():
+            msg = f"there is no file {settings.s3_ca_file} (XRAY_S3_CA_FILE)"
+            raise Fatal(msg)
         key, secret = settings.s3_access_key, settings.s3_secret_key.get_secret_value()
         with _CREATING_A_CLIENT:
             return boto3.client(
@@ -143,7 +147,7 @@ class ObjectStore:
             return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
     def delete(self, key: str) -> None:
-        """Delete an object if it exists. Originals and views are never deleted."""
+        """Delete an object if it exists. Only `xray erase` deletes originals and tensors, and nothing deletes views."""
         with translated(f"delete {key}"):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 

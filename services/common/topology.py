@@ -88,6 +88,7 @@ COMMANDS: Final = (
     CommandTopics("xray rejections replay", _REPLAYED),
     CommandTopics("xray review", (REVIEWS,)),
     CommandTopics("xray withdraw", (WITHDRAWN,)),
+    CommandTopics("xray erase", (WITHDRAWN,)),
     CommandTopics("xray statistics --recompute", (STATISTICS,)),
     CommandTopics("xray init", (ACTIVE_MODELS,)),
     CommandTopics("xray models", (ACTIVE_MODELS,)),

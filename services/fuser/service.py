@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from services.common import metrics, topology
+from services.common.erasure import refuse_erased
 from services.common.errors import Rejected
 from services.common.events import CallWithdrawal, SpecimenReady, SpecimenView, TensorReady
 from services.common.events.base import now
@@ -106,6 +107,7 @@ class Fuser(PerRecordHandler[SpecimenReady | CallWithdrawal]):
         key = tensor_key(VERSION, TENSOR_SIDE, event.views)
         with metrics.step(self.stage, "store"):
             data = stored(self._store, key, tensor)
+            refuse_erased(self._store, key, (view.image_sha256 for view in event.views))
         metrics.written_bytes(self.stage, "objects", len(data))
         ready = TensorReady(
             biological_sample_id=event.biological_sample_id,

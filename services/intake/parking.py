@@ -1,4 +1,4 @@
-"""Decides how long a record waits whose source does not answer, and when it becomes a rejection."""
+"""Decides how long a record waits whose source does not answer or is slow, and when it becomes a rejection."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -11,7 +11,8 @@ from services.common.kafka.batches import RECORD_HEADERS
 from services.common.loop import Done, Message, Record, RetryState
 from services.common.loop.retries import LONGEST_ERROR
 from services.common.topics import Topic
-from services.intake.sources import SourceBusy, SourcePaused
+from services.intake.shares import ShareUsed
+from services.intake.sources import SourcePaused
 
 LARGEST_BYTES: Final = 1 << 20
 """Of key, value and headers together: with the retry header, the record still fits into every retry topic."""
@@ -30,18 +31,18 @@ class RetryPlan:
     def outcome(self, record: Record[ImageEvent], error: SourceUnavailable) -> Done:
         """Return the record as a message to a retry topic.
 
-        Raises Rejected(`source_unavailable`) when its time is over. A record that only waits for its turn at a slow
-        source is not rejected: each will have been tried.
+        Raises Rejected(`source_unavailable`) when its time is over. A record that only waits for its turn, because
+        its source is slow or its centre's images take long to decode, is not rejected: each will have been tried.
         """
         present = self._now()
         state = _state(record, error, present)
         age = state.age_seconds(present)
-        busy = isinstance(error, SourceBusy)
+        busy = isinstance(error, ShareUsed)
         if not busy and age >= self._limit.total_seconds():
-            raise _rejected(state, error, f"for {age / 3600:.1f} h")
+            raise _rejected(state, error, f"{error.source} did not answer for {age / 3600:.1f} h: {state.error}")
         if not _can_wait(record):
-            raise _rejected(state, error, "and the record is too large to wait")
-        wait = error.wait_seconds if isinstance(error, SourceBusy) else age
+            raise _rejected(state, error, f"{error}, and the record is too large to wait")
+        wait = error.wait_seconds if isinstance(error, ShareUsed) else age
         topic = max((one for one in self._topics if one.delay_seconds <= wait), key=_delay, default=self._topics[0])
         message = Message(topic, record.event, state.added_to(record.headers), record)
         return Done((message,), parked=error)
@@ -57,15 +58,15 @@ def _state(record: Record[ImageEvent], error: SourceUnavailable, present: dateti
         since=present,
         error=str(error)[:LONGEST_ERROR],
     )
-    if isinstance(error, (SourcePaused, SourceBusy)):
+    if isinstance(error, (SourcePaused, ShareUsed)):
         return before
     return before.attempted(str(error))
 
 
-def _rejected(state: RetryState, error: SourceUnavailable, why: str) -> Rejected:
+def _rejected(state: RetryState, error: SourceUnavailable, message: str) -> Rejected:
     return Rejected(
         "source_unavailable",
-        f"{error.source} did not answer {why}: {state.error}",
+        message,
         source=error.source,
         since=state.since.isoformat(),
         attempts=state.attempts,

@@ -11,10 +11,11 @@ from typing import Final, Protocol
 import cv2
 
 from services.common import metrics, topology
+from services.common.erasure import refuse_erased
 from services.common.errors import Fatal, Rejected, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady, image_kind
 from services.common.events.base import now
-from services.common.events.image import declared_view
+from services.common.events.image import ImageKind, declared_view
 from services.common.keys import original_key, view_key
 from services.common.loop import Done, Message, PerRecordHandler, Record, ServiceTopics
 from services.common.preprocessing import GENERATION, VERSION
@@ -28,6 +29,7 @@ from services.intake.fetch import Fetcher
 from services.intake.parking import RetryPlan
 from services.intake.raster import Raster
 from services.intake.settings import IntakeSettings, Limits
+from services.intake.shares import DecodingShares
 from services.intake.sources import GuardedReader, ImageReader
 from services.intake.standardise import StandardView, encode_view, standardise_raster
 
@@ -84,16 +86,17 @@ class Intake(PerRecordHandler[ImageEvent]):
         plan: RetryPlan,
         *,
         workers: int,
+        shares: DecodingShares | None = None,
         now: Callable[[], datetime] = now,
     ) -> None:
         """Fetch from `source`, decode with `decoder`, store in `store`, with `workers` threads.
 
-        `plan` decides what happens to a record whose source does not answer; `now` is the clock of the published
-        events.
+        `plan` decides what happens to a record whose source does not answer or whose centre has used its share of the
+        time for decoding (`shares`); `now` is the clock of the published events.
         """
         super().__init__(workers)
         self._store, self._source, self._decoder, self._limits = store, source, decoder, limits
-        self._plan, self._now = plan, now
+        self._plan, self._shares, self._now = plan, shares or DecodingShares(), now
 
     def start(self) -> None:
         """Check the bucket; this service has its own threads, and OpenCV's would only compete with them."""
@@ -124,6 +127,7 @@ class Intake(PerRecordHandler[ImageEvent]):
             return Done(skipped="not_a_whole_body_parameter")
         reprocessed = original_of(record.headers)
         uri = event.location if reprocessed is None else self._source.own(original_key(reprocessed))
+        self._shares.admit(event.centre)
         with metrics.step(self.stage, "fetch"):
             data = self._source.fetch(uri)
         metrics.read_bytes(self.stage, "https" if isinstance(uri, WebUri) else "objects", len(data))
@@ -134,11 +138,19 @@ class Intake(PerRecordHandler[ImageEvent]):
         original = original_key(sha256)
         if uri != self._source.own(original):
             self._put(original, data)
-        with metrics.step(self.stage, "decode"):
-            raster = self._decoder.decode(data)
-        with metrics.step(self.stage, "standardise"):
-            view = standardise_raster(raster, declared_view(kind), self._limits)
-        return Done((Message(VIEWS, self._stored(record, event, sha256, view)),))
+        refuse_erased(self._store, original, [sha256])
+        try:
+            return Done((Message(VIEWS, self._stored(record, event, sha256, self._view(event, data, kind))),))
+        except Rejected as rejected:
+            rejected.details["image_sha256"] = sha256  # so that `xray erase` finds the stored original
+            raise
+
+    def _view(self, event: ImageEvent, data: bytes, kind: ImageKind) -> StandardView:
+        with self._shares.charged(event.centre):
+            with metrics.step(self.stage, "decode"):
+                raster = self._decoder.decode(data)
+            with metrics.step(self.stage, "standardise"):
+                return standardise_raster(raster, declared_view(kind), self._limits)
 
     def _put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         with metrics.step(self.stage, "store"):
@@ -150,6 +162,7 @@ class Intake(PerRecordHandler[ImageEvent]):
         png = encode_view(view.pixels)
         key = view_key(VERSION, event.biological_sample_id, event.centre, view.view, sha256)
         self._put(key, png, "image/png")
+        refuse_erased(self._store, key, [sha256])
         return ViewReady(
             biological_sample_id=event.biological_sample_id,
             centre=event.centre,

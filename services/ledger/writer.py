@@ -77,6 +77,12 @@ _IMAGE_VIEW: Final = (
 """Columns that map an announcement to its view; the row in `view` names only the first announcement of an image."""
 _ONE_WRITER_OF_CALLS: Final = "select pg_advisory_xact_lock('call'::regclass::oid::bigint)"
 """Held until commit, so that `call.sequence` grows in the order in which calls become visible to readers."""
+_TRANSACTION_SECONDS: Final = 60
+_BOUND_TRANSACTIONS: Final = """
+select set_config(name, %s, false) from pg_settings where name = 'transaction_timeout'
+"""
+"""Ends the transaction of a worker that froze, or whose host is gone, between two statements of a batch: they are sent
+as a pipeline, in which PostgreSQL applies neither of its other time-outs. PostgreSQL 17 and newer have it."""
 
 
 class Ledger:
@@ -122,13 +128,20 @@ class Ledger:
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         if self._connection is None:
-            self._connection = connect(self._dsn, "xray-sink")
+            self._connection = _bound_connection(self._dsn)
         try:
             with sorted_errors("write to the ledger"):
                 yield self._connection
         except Retriable:
             self.close()
             raise
+
+
+def _bound_connection(dsn: str) -> Connection:
+    connection = connect(dsn, "xray-sink")
+    with sorted_errors("connect"):
+        connection.execute(_BOUND_TRANSACTIONS, [f"{_TRANSACTION_SECONDS}s"])
+    return connection
 
 
 def _prepared(record: Record[Event]) -> LedgerRow | Rejected:

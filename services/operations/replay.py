@@ -41,6 +41,7 @@ REASONS: Final = frozenset(
         "id_too_long",
         "image_corrupt",
         "image_empty",
+        "image_erased",
         "image_too_many_bytes",
         "image_too_many_pixels",
         "image_too_small",

@@ -44,7 +44,7 @@ def add_version(source: ModelRepository, target: ModelRepository, model: str, ve
         # Name the versions before the folder exists: with a policy of the latest ones, Triton would swap one for it.
         target.serve(model, target.served(model))
         target.place(_copied(source.folder(model, version), folder, _program(target, model)), folder)
-        target.put_card(model, version, inspected.card_text)
+        target.put_card(model, version, inspected.card_text, inspected.card.outputs)
     return True
 
 

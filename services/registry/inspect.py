@@ -13,6 +13,7 @@ from services.common.errors import Rejected
 from services.common.model_card import ModelCard, card_pin
 from services.registry.golden import IMAGES_FILE, OUTPUTS_FILE, Golden, read_golden
 from services.registry.repository import BYTECODE, ModelRepository
+from services.registry.validation import VALIDATION_FILE
 
 GRAPH: Final = "model.onnx"
 PROGRAM: Final = "model.py"
@@ -27,6 +28,7 @@ KNOWN: Final = frozenset(
         OUTPUTS_FILE,
         "card.md",
         WEIGHTS,
+        VALIDATION_FILE,
         PLAN,
         PLAN_RECORD,
         "plan_request.json",
@@ -53,8 +55,8 @@ def inspect(repository: ModelRepository, model: str, version: int) -> InspectedV
     """Check one version's files against its card.
 
     Raises Rejected: `version_missing`, `path_escapes`, `file_unexpected`, `card_missing`, `card_invalid`,
-    `file_missing` (incomplete upload), `graph_digest_wrong`, `weights_digest_wrong`, `program_differs`,
-    `golden_digest_wrong`, `golden_damaged`, `golden_not_probabilities`, `plan_differs`.
+    `file_missing` (incomplete upload), `graph_digest_wrong`, `weights_digest_wrong`, `validation_digest_wrong`,
+    `program_differs`, `golden_digest_wrong`, `golden_damaged`, `golden_not_probabilities`, `plan_differs`.
     """
     folder = repository.folder(model, version)
     if not folder.is_dir():
@@ -72,6 +74,8 @@ def inspect(repository: ModelRepository, model: str, version: int) -> InspectedV
         _check_digest(folder / name, digest, reason)
     if card.weights_sha256:
         _check_digest(folder / WEIGHTS, card.weights_sha256, "weights_digest_wrong")
+    if card.validation_sha256:
+        _check_digest(folder / VALIDATION_FILE, card.validation_sha256, "validation_digest_wrong")
     _check_plan(folder, card)
     _check_program(repository, model, version)
     golden = read_golden(folder)

@@ -92,10 +92,19 @@ class ModelRepository:
         name = card_parameter(version)
         return str(parameters[name].string_value) if name in parameters else None
 
-    def put_card(self, model: str, version: int, text: str) -> None:
-        """Add a version's card; the served versions stay the same."""
+    def put_card(self, model: str, version: int, text: str, outputs: Mapping[str, int] | None = None) -> None:
+        """Add a version's card; the served versions stay the same.
+
+        `outputs` are those that the version has besides the probabilities, with their widths. The configuration names
+        them if the program of the Python backend serves the model: Triton's own backends refuse the versions that lack
+        one.
+        """
         configuration = self._configuration(model)
         configuration.parameters[card_parameter(version)].string_value = text
+        known = {output.name for output in configuration.output}
+        for name, width in (outputs or {}).items():
+            if configuration.backend == "python" and name not in known:
+                configuration.output.add(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
         self._configure(model, configuration)
 
     def place(self, incoming: Path, folder: Path) -> None:

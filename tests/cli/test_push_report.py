@@ -30,6 +30,7 @@ def reported(*states: State) -> PushReport:
         (("called", "waiting_for_view", "close_up"), 0),
         (("called", "view_stored"), 4),
         (("at_intake",), 4),
+        (("called", "parked"), 4),
         (("rejected", "at_intake"), 1),
     ],
 )

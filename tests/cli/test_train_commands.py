@@ -14,7 +14,7 @@ from services.cli.train import refresh
 from services.cli.train.progress import ConsoleReporter, reporting
 from training.refresh.journal import GateRules
 
-_MODULES = ("models", "experiments", "refresh", "labels", "collect", "evaluate")
+_MODULES = ("models", "experiments", "refresh", "labels", "collect", "evaluate", "foreign")
 _HEAVY = ("torch", "pytorch_lightning", "sklearn", "timm", "matplotlib", "numpy", "onnx")
 _IMPORT = f"""
 import importlib, sys

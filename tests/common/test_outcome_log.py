@@ -1,8 +1,10 @@
 """What the loop logs for each record."""
 
+import errno
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,3 +84,15 @@ def test_a_higher_log_level_suppresses_the_lines(written: io.StringIO) -> None:
     logging.getLogger().setLevel(logging.WARNING)
     Recorder([[image(1)]]).run()
     assert written.getvalue() == ""
+
+
+class FullDisk(io.StringIO):
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch: pytest.MonkeyPatch, written: io.StringIO) -> None:
+    monkeypatch.setattr(logs, "_handlers", [("intake", logging.StreamHandler(FullDisk()))])
+    recorder = Recorder([[image(1)], [image(2)]])
+    recorder.run()
+    assert recorder.calls.count("commit") == 2

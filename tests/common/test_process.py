@@ -1,12 +1,17 @@
+import errno
 import json
 import os
 import signal
+import socket
+import threading
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from services.common import logs, process
 from services.common.errors import Fatal
 from services.common.events import Event
 from services.common.http import Health, serve
@@ -55,6 +60,21 @@ def test_a_signal_stops_the_loop_and_interrupts_a_long_batch(number: int) -> Non
             signal.signal(one, action)
     assert handler.interrupted
     assert isinstance(handler, Interruptible)
+
+
+def test_an_error_of_the_running_service_is_not_reported_as_a_port_that_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Exit code 2 stands for a misconfiguration, after which no supervisor starts the service again."""
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(process._Runner, "run", lambda _: (_ for _ in ()).throw(full))
+    monkeypatch.setattr(process, "_stop_on_signal", lambda _: threading.Event())
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
+    handler = cast("Handler[Event]", SimpleNamespace(topics=SimpleNamespace(name="test")))
+    with pytest.raises(OSError, match="No space left"):
+        process.run_service(handler, ServiceSettings())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert process.run_service(handler, ServiceSettings(http_port=taken.getsockname()[1])) == process.EXIT_FATAL
 
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

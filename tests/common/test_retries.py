@@ -1,6 +1,7 @@
 """A record from a retry topic is handled, rejected and replayed as the announcement that it was."""
 
 import base64
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,7 @@ from services.common.events.rejection import rejection_id
 from services.common.loop import Done, Message, Outcome, Record, RetryState, ServiceTopics
 from services.common.loop.retries import LONGEST_ERROR, RETRY_HEADER, retry_state
 from services.common.loop.transport import RawRecord
-from services.common.metrics.definitions import PARKED
+from services.common.metrics.definitions import LAST_PARKED, PARKED
 from services.common.topics import IMAGE_RETRIES, IMAGES, REJECTED
 from services.operations.replay import REPLAY_HEADER, record_of
 from tests.common.test_loop import Recorder, image
@@ -77,6 +78,7 @@ def test_a_parked_record_is_published_byte_for_byte_and_counted() -> None:
     assert one.rejections == []
     assert one.committed == {(IMAGES.name, 0): 5}
     assert PARKED.labels("test", "https")._value.get() == before + 1
+    assert time.time() - LAST_PARKED.labels("test", "JAX")._value.get() < 60
 
 
 @pytest.mark.parametrize(

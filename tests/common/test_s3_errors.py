@@ -4,18 +4,23 @@ The answers are those of S3's error reference. No local store gives most of them
 """
 
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import boto3
 import pytest
+import trustme
 
 from services.common.errors import Fatal, PipelineError, Rejected, Retriable, SourceUnavailable
 from services.common.settings import Settings
 from services.common.sources.uri import S3Uri
 from services.common.store import ObjectStore
+from tests.intake.tls_hosts import closing_the_handshake
 
 OURS, THEIRS = S3Uri("xray", "key"), S3Uri("centre", "key")
 TRANSIENT = [
@@ -177,6 +182,53 @@ def test_a_store_that_is_away_is_waited_for() -> None:
         pass
     for uri in (None, OURS, THEIRS):
         assert type(failure(store, uri)) is Retriable
+
+
+@contextmanager
+def secured(authority: trustme.CA, name: str, not_after: datetime | None) -> Iterator[str]:
+    """The address of a store with a certificate of this authority."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name, not_after=not_after).configure_cert(context)
+    handler = type("OneAnswer", (Answer,), {"get": (200, ""), "listing": 200, "cut": False})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    with server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"https://localhost:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize("fault", ["expired", "another name", "unknown authority", None])
+def test_a_store_with_an_untrusted_certificate_stops_the_process(tmp_path: Path, fault: str | None) -> None:
+    """It will be as untrusted at the next attempt, so waiting for it would last for ever."""
+    authority, other, file = trustme.CA(), trustme.CA(), tmp_path / "ca.pem"
+    (other if fault == "unknown authority" else authority).cert_pem.write_to_path(str(file))
+    name = "another.example" if fault == "another name" else "localhost"
+    with secured(authority, name, datetime(2020, 1, 1, tzinfo=UTC) if fault == "expired" else None) as address:
+        settings = {"s3_endpoint": address, "s3_access_key": "a", "s3_secret_key": "b", "s3_ca_file": str(file)}
+        store = ObjectStore(Settings.model_validate(settings))
+        if fault is None:
+            store.check_bucket()
+            return
+        for uri in (None, OURS, THEIRS):
+            error = failure(store, uri)
+            assert isinstance(error, Fatal)
+            assert "XRAY_S3_CA_FILE" in str(error)
+
+
+def test_a_handshake_that_breaks_off_is_tried_again() -> None:
+    with closing_the_handshake() as address:
+        settings = {"s3_endpoint": address, "s3_access_key": "a", "s3_secret_key": "b"}
+        assert type(failure(ObjectStore(Settings.model_validate(settings)))) is Retriable
+
+
+def test_a_missing_file_of_authorities_stops_the_process(tmp_path: Path) -> None:
+    settings = {"s3_endpoint": "https://localhost:1", "s3_access_key": "a", "s3_ca_file": str(tmp_path / "ca.pem")}
+    with pytest.raises(Fatal, match="XRAY_S3_CA_FILE"):
+        ObjectStore(Settings.model_validate(settings)).check_bucket()
 
 
 def test_without_an_access_key_the_default_credentials_are_used(monkeypatch: pytest.MonkeyPatch) -> None:

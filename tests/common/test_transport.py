@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from services.common.errors import Retriable
 from services.common.events import ImageEvent, Rejection
@@ -122,6 +122,23 @@ def test_holding_ends_with_a_stop(clients: Clients) -> None:
     with pytest.raises(StopRequestedError):
         connected(stop).hold(60, [(IMAGES.name, 0)])
     assert time.monotonic() - started < 5
+
+
+def test_a_connection_that_breaks_while_holding_does_not_end_the_wait(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is waited for may be Kafka itself."""
+    polls: list[int] = []
+
+    def broken(timeout_ms: int) -> None:
+        polls.append(timeout_ms)
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(clients, "poll", broken)
+    started = time.monotonic()
+    connected().hold(0.2, [(IMAGES.name, 0)])
+    assert time.monotonic() - started >= 0.2
+    assert 2 <= len(polls) < 20, "it does not ask without a pause"
 
 
 def test_a_silent_broker_keeps_no_client_from_closing(clients: Clients) -> None:

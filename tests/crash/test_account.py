@@ -35,6 +35,7 @@ TOPICS = [IMAGES.name]
 QUIET = {
     "xray_decoders_lost",
     "xray_records_parked",
+    "xray_last_parked_timestamp_seconds",
     "xray_retries",
     "xray_server_errors",
     "xray_records_rejected",

@@ -51,6 +51,7 @@ HELP_ONLY: Final = {
     "stack status": "exits with 1 because no server runs",
     "doctor compose": "exits with 1 without a container engine",
     "demo": "starts servers",
+    "chaos": "starts servers",
     "init": "waits for Kafka",
     "run": "runs until it is interrupted",
     "status": "waits for Kafka",
@@ -67,6 +68,8 @@ HELP_ONLY: Final = {
     "train refresh": "trains for hours",
     "train evaluate": "needs a trained run",
     "train export": "needs trained models",
+    "train landmarks": "needs a trained run",
+    "train strangers": "simulates for an hour",
 }
 """Prefixes of the commands that do not run here, and why. `push --dry-run` does: see `help_only`."""
 NOWHERE: Final = {

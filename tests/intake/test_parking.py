@@ -13,7 +13,8 @@ from services.common.loop import Done, Record
 from services.common.loop.retries import retry_state
 from services.common.topics import IMAGE_RETRIES, IMAGES
 from services.intake.parking import LARGEST_BYTES, RetryPlan
-from services.intake.sources import GuardedReader, SourceBusy, SourcePaused
+from services.intake.shares import ShareUsed
+from services.intake.sources import GuardedReader, SourcePaused
 from tests.intake.test_sources import BAD, Hosts
 from tests.ledger.examples import NOON, image, record
 
@@ -45,6 +46,10 @@ class World:
         )
         self.now += timedelta(seconds=message.topic.delay_seconds)
         return message.topic.delay_seconds
+
+
+def busy(wait: float) -> ShareUsed:
+    return ShareUsed("slow", source="https://h", server="https", wait_seconds=wait)
 
 
 def parked(outcome: Done) -> Done:
@@ -90,9 +95,9 @@ def test_without_a_limit_nothing_waits() -> None:
 def test_waiting_for_ones_turn_is_no_attempt_and_no_reason_for_a_rejection() -> None:
     world = World(hours=1)
     for wait, delay in ((0, 60), (59, 60), (600, 600), (599, 60), (3600, 3600), (10_000, 3600)):
-        assert world.park(SourceBusy("https://h", wait)) == delay
+        assert world.park(busy(wait)) == delay
     assert world.now - NOON > timedelta(hours=2)
-    assert world.park(SourceBusy("https://h", 0)) == 60.0
+    assert world.park(busy(0)) == 60.0
     assert world.record.retry is not None
     assert world.record.retry.attempts == 0
 

@@ -9,16 +9,8 @@ import pytest
 
 from services.common.errors import Rejected, Retriable, SourceUnavailable
 from services.common.sources.uri import ImageUri, S3Uri, parse_image_uri
-from services.intake.sources import (
-    FIRST_PAUSE_SECONDS,
-    FREE_SECONDS,
-    LONGEST_PAUSE_SECONDS,
-    PERIOD_SECONDS,
-    SHARE_SECONDS,
-    GuardedReader,
-    SourceBusy,
-    SourcePaused,
-)
+from services.intake.shares import FREE_SECONDS, PERIOD_SECONDS, SHARE_SECONDS, ShareUsed
+from services.intake.sources import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, GuardedReader, SourcePaused
 
 BAD, GOOD, OTHER_PORT, OURS = map(
     parse_image_uri,
@@ -175,7 +167,7 @@ def test_a_slow_source_uses_its_share_of_time_and_no_more(reader: GuardedReader,
     hosts.seconds[BAD] = 10
     outcomes = [outcome(reader, BAD) for _ in range(100)]
     fetched = outcomes.count(None)
-    assert outcomes == [None] * fetched + [SourceBusy] * (100 - fetched)
+    assert outcomes == [None] * fetched + [ShareUsed] * (100 - fetched)
     assert hosts.present <= SHARE_SECONDS * 2
     began = hosts.present
     for _ in range(3600):
@@ -198,7 +190,7 @@ def test_the_wait_at_a_slow_source_is_that_of_a_queue(reader: GuardedReader, hos
     for _ in range(500):
         try:
             reader.fetch(BAD)
-        except SourceBusy as busy:
+        except ShareUsed as busy:
             waits.append(busy.wait_seconds)
     assert waits == sorted(waits)
     per_minute = SHARE_SECONDS / (10 - FREE_SECONDS)

@@ -1,4 +1,4 @@
-"""`xray demo` and `xray bench` with few specimens, on the stack of the test run."""
+"""`xray demo`, `xray bench` and `xray soak` with few specimens, on the stack of the test run."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from deploy.local.stack import Stack
+from deploy.site.soak import draw, read
 
 pytestmark = pytest.mark.integration
 
@@ -74,3 +75,16 @@ def test_bench_measures_both_ways(stack: Stack, folder: Path) -> None:
     assert document["ratio"] == pytest.approx(document["pipeline_rate"] / document["bare_rate"])
     assert 0 < document["pipeline"]["latency_p50"] <= document["pipeline"]["latency_p99"] < 60
     assert set(document["pipeline"]["resident_bytes"]) == {"intake", "assembler", "fuser", "classifier", "sink"}
+
+
+def test_every_copy_of_a_mouse_has_the_same_outcome_in_a_soak_test(stack: Stack, folder: Path) -> None:
+    document = xray(stack, "soak", "--specimens", 120, "--folder", folder, "--json")
+    assert document["exact"]
+    assert document["found"]["called"] >= 110
+    assert document["found"]["refused"] > 0
+    samples = read(folder / "soak.csv")
+    assert samples[-1]["announced"] == 120
+    assert samples[-1]["resident intake"] > 10_000_000
+    assert samples[-1]["disk seaweedfs"] > samples[0]["disk seaweedfs"] > 0
+    draw(samples, folder / "soak.png")
+    assert (folder / "soak.png").stat().st_size > 1000

@@ -13,7 +13,8 @@ import pytest
 from services.common.events import CallWithdrawal, ImageEvent
 from services.common.kafka.clients import reader
 from services.common.kafka.reading import OffsetRange, partitions_of, read
-from services.common.keys import safe_segment
+from services.common.keys import original_key, safe_segment, specimen_prefix
+from services.common.store import ObjectStore
 from services.common.topics import CALLS
 from services.common.topology import PIPELINE
 from tests.integration.test_cli import Cli
@@ -124,6 +125,34 @@ def test_a_withdrawn_picture_leaves_the_call_and_the_last_one_takes_it_away(syst
     steps = [step["what"] for step in cli.json("trace", "withdrawn")[0]["timeline"]]
     assert f"LAT of {laterals[1].sha256[:12]} withdrawn by anna: a test" in steps
     assert steps.count("no call from revision 6 on: images_withdrawn") == 3
+
+
+def test_an_erased_image_is_gone_for_good(system: Deployment, cli: Cli) -> None:
+    dorsoventral, lateral = pictures = mouse("erased", seed=57, images=1)
+    send(system, *pictures)
+    system.wait_for({"erased": 2})
+    ((tensor,),) = system.query("select tensor_key from call where biological_sample_id = 'erased'")
+    store = ObjectStore(system.settings)
+    (view,) = (key for key in store.keys(specimen_prefix("erased")) if dorsoventral.sha256 in key)
+    command = ("erase", dorsoventral.sha256[:16], "--reason", "a test", "--by", "anna")
+    (planned,) = cli.json(*command, "--dry-run")
+    assert (planned["images"], planned["specimens"]) == ([dorsoventral.sha256], ["erased"])
+    (report,) = cli.json(*command, "--yes")
+    assert (report["originals"], report["views"], report["tensors"], report["withdrawn"]) == (1, 1, 1, 1)
+    assert store.get(view) == b""
+    assert not store.exists(tensor)
+    assert not store.exists(original_key(dorsoventral.sha256))
+    assert store.exists(original_key(lateral.sha256))
+    wait_until(system, "select 1 from specimen_state where biological_sample_id = 'erased' and state = 'withdrawn'", 1)
+    data = replace(dorsoventral, specimen="again")  # the centre sends the same file for another specimen
+    send(system, data)
+    ((reason,),) = wait_until(system, "select reason from rejection where biological_sample_id = 'again'", 1)
+    assert reason == "image_erased"
+    assert store.get(original_key(dorsoventral.sha256)) == b""
+    (again,) = cli.json(*command[:2], "--reason", "twice", "--yes")
+    assert (again["tensors"], again["withdrawn"]) == (0, 0)
+    shown = [one["what"] for one in cli.json("trace", "erased")[0]["objects"]]
+    assert any("by anna: a test" in what for what in shown)
 
 
 def test_two_centres_under_one_id_are_held_until_one_side_is_withdrawn(system: Deployment, cli: Cli) -> None:

@@ -14,7 +14,7 @@ from services.common.loop import BatchLoop, Message
 from services.common.loop.transport import KafkaTransport
 from services.common.settings import ServiceSettings
 from services.common.topics import CALLS, IMAGES, REJECTED, VIEWS
-from services.ledger import queries
+from services.ledger import queries, writer
 from services.ledger.database import connect
 from services.ledger.migrate import migrate
 from services.operations.provisioning import ensure_topics
@@ -71,6 +71,25 @@ def _messages(number: int) -> list[Message]:
     made: list[Event] = [image(specimen), view(specimen), view(specimen, "LAT"), call(specimen)]
     topics = [IMAGES, VIEWS, VIEWS, CALLS, REJECTED]
     return [Message(*pair) for pair in zip(topics, [*made, rejection(specimen, number)], strict=True)]
+
+
+def test_a_sink_that_freezes_between_two_statements_releases_its_locks(
+    settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a pipeline, PostgreSQL waits for the next statement without any of its older time-outs."""
+    monkeypatch.setattr(writer, "_TRANSACTION_SECONDS", 2)
+    dsn, lock = settings.postgres_dsn.get_secret_value(), writer._ONE_WRITER_OF_CALLS
+    with closing(writer._bound_connection(dsn)) as frozen, closing(connect(dsn, "test")) as other:
+        frozen.execute("begin")
+        frozen.pgconn.enter_pipeline_mode()
+        frozen.pgconn.send_query_params(lock.encode(), None)
+        frozen.pgconn.send_flush_request()
+        frozen.pgconn.flush()
+        time.sleep(0.5)
+        started = time.monotonic()
+        with other.transaction():
+            other.execute(lock)
+        assert 0.5 < time.monotonic() - started < 10
 
 
 def _counts(settings: ServiceSettings) -> tuple[int, ...]:

@@ -6,17 +6,17 @@ Pretraining reads it (docs/models.md), and the evaluation of explanation heat ma
 from collections.abc import Mapping
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from services.common.labels import CALL_LABELS, LABEL_ORDER, LEVEL2
 from services.common.observations import call_vector
-from services.intake.crop import Crop, ViewAxes, warped
+from services.intake.crop import Crop, ViewAxes
 from training.simulation.abnormalities.catalogue import GROUP
 from training.simulation.imaging.projection import bone_map
 from training.simulation.imaging.radiograph import Radiograph
+from training.simulation.imaging.rays import Grid
 from training.simulation.specimen import SimulatedSpecimen
 
 Maps = NDArray[np.uint8]
@@ -25,8 +25,6 @@ SIDE: Final = 56
 """Cells per side: twice the resolution of the front end's map of the whole picture, about that of its trunk map."""
 _FINE: Final = 4 * SIDE
 """Pixels per side of the grid that is averaged to cells."""
-COARSER: Final = 2
-"""Factor by which the rays are coarser than the picture's: the truth needs no higher resolution."""
 LEAST_COVER: Final = 10
 """A cell of which less than 10/255 is bone does not count as bone."""
 _LIMBS: Final = ("humerus", "ulna", "radius", "femur", "tibia", "fibula")
@@ -62,15 +60,33 @@ def bone_truth(radiograph: Radiograph, specimen: SimulatedSpecimen, provenance: 
     """
     groups = [*REGIONS.values(), *_altered(specimen)]
     named = [number for number, group in enumerate(groups) if group]
-    maps = bone_map(radiograph.mouse, radiograph.grid.coarser(COARSER), [groups[number] for number in named])
-    zoom = float(str(provenance["columns"])) / maps.shape[2]
-    to_picture = _to_picture(provenance)
-    affine = np.column_stack([to_picture[:, :2] / zoom, (to_picture[:, 2] + 0.5) / zoom - 0.5])
+    to_picture = view_to_picture(provenance, _FINE)
+    maps = bone_map(radiograph.mouse, _view_grid(radiograph, to_picture), [groups[number] for number in named])
+    maps &= _exposed(radiograph, to_picture)
     cells = np.zeros((len(groups), SIDE, SIDE), dtype=np.uint8)
-    for number, one in zip(named, maps, strict=True):
-        fine = warped(one.astype(np.float32), affine, _FINE, beyond=0)
-        cells[number] = np.ceil(cv2.resize(fine, (SIDE, SIDE), interpolation=cv2.INTER_AREA) * 255)
+    share = maps.reshape(len(named), SIDE, _FINE // SIDE, SIDE, _FINE // SIDE).mean(axis=(2, 4), dtype=np.float32)
+    cells[named] = np.ceil(share * 255)
     return cells
+
+
+def _view_grid(radiograph: Radiograph, to_picture: NDArray[np.float64]) -> Grid:
+    """Rays through the pixels of the view rather than of the picture; `to_picture` is from the view's pixels."""
+    rays = radiograph.grid
+    zoom = np.array(radiograph.mask.shape[::-1]) / (rays.width, rays.height)
+    size = float(np.hypot(*to_picture[:, 0]))
+    axes = rays.axes.copy()
+    axes[:, :2] = rays.axes[:, :2] @ to_picture[:, :2] / size
+    corner = (to_picture @ np.array([-0.5, -0.5, 1.0]) + 0.5) / zoom * rays.step
+    return Grid(axes, rays.origin + rays.axes[:, :2] @ corner, size * rays.step / float(zoom[0]), _FINE, _FINE)
+
+
+def _exposed(radiograph: Radiograph, to_picture: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Pixels of the view [224, 224] that show the exposed field of the picture."""
+    field = radiograph.collimated
+    index = np.arange(_FINE)
+    x, y = (to_picture[axis, 0] * index + to_picture[axis, 1] * index[:, None] + to_picture[axis, 2] for axis in (0, 1))
+    inside = (x > field.left - 1) & (x < field.right) & (y > field.top - 1) & (y < field.bottom)
+    return np.asarray(inside, dtype=np.bool_)
 
 
 def altered_cells(bones: Maps, column: int) -> NDArray[np.bool_]:
@@ -109,10 +125,10 @@ def _altered(specimen: SimulatedSpecimen) -> list[tuple[str, ...]]:
     return [specimen.altered_parts, *by_label, *by_kind]
 
 
-def _to_picture(provenance: Mapping[str, JsonValue]) -> NDArray[np.float64]:
-    """Affine from the grid's indices to the picture's pixel indices."""
+def view_to_picture(provenance: Mapping[str, JsonValue], side: int) -> NDArray[np.float64]:
+    """Affine [2, 3] from the pixels of a view of `side` pixels to those of the picture (`StandardView.provenance`)."""
     turn = np.radians(float(str(provenance["rotation_degrees"])))
     right = np.array([np.cos(turn), np.sin(turn)])
     down = np.array([-right[1], right[0]]) * (-1 if provenance["flipped"] else 1)
     centre = np.asarray(provenance["crop_centre"], dtype=np.float64)
-    return Crop(centre, float(str(provenance["crop_side"])), ViewAxes(right, down)).to_picture(_FINE)
+    return Crop(centre, float(str(provenance["crop_side"])), ViewAxes(right, down)).to_picture(side)

@@ -7,7 +7,7 @@ import hashlib
 import multiprocessing
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -59,10 +59,10 @@ def simulate(index: int, recipe: Recipe) -> tuple[StoredSpecimen, SpecimenArrays
     """Make specimen `index` of a recipe and its pictures.
 
     The pictures are None if intake rejected all images of a view, and for a specimen that is abnormal only outside the
-    thirteen labels, which is never used for training.
+    thirteen labels, which is never used for training, unless the recipe keeps such specimens.
     """
     specimen = recipe.specimen(index)
-    if specimen.abnormal_elsewhere:
+    if specimen.abnormal_elsewhere and not recipe.keeps_elsewhere:
         return _entry(index, specimen), None
     random = np.random.default_rng((specimen.seed, 8))
     views = [
@@ -135,17 +135,20 @@ Progress = Callable[[int, int], None]
 """Called with the number of specimens done and the total."""
 
 
-def make_training_set(folder: Path, recipe: Recipe, on_progress: Progress) -> SetFolder:
-    """Make the specimens that the folder does not have yet.
+def make_training_set(
+    folder: Path, recipe: Recipe, on_progress: Progress, only: Collection[int] | None = None
+) -> SetFolder:
+    """Make the specimens that the folder does not have yet, or those of the indices `only` among them.
 
     Raises Rejected if it holds a set of another recipe (`other_recipe`) or damaged files (`training.datasets.check`).
     """
     check_folder(folder, recipe)
     store = SetFolder(folder, recipe)
     check_tensors(store)
-    missing = store.missing()
-    done = recipe.specimens - len(missing)
-    on_progress(done, recipe.specimens)
+    missing = [index for index in store.missing() if only is None or index in only]
+    total = recipe.specimens if only is None else len(only)
+    done = total - len(missing)
+    on_progress(done, total)
     if not missing:
         return store
     with _workers() as pool:
@@ -153,7 +156,7 @@ def make_training_set(folder: Path, recipe: Recipe, on_progress: Progress) -> Se
         for entry, pictures in pool.imap_unordered(make_one, missing, chunksize=2):
             store.add(entry, pictures)
             done += 1
-            on_progress(done, recipe.specimens)
+            on_progress(done, total)
     return store
 
 

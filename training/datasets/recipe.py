@@ -5,11 +5,11 @@ The 70/20/10 split by specimen (paper section 4, "Protocol") uses a hash, so add
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
-from training.simulation.specimen import BALANCED, RECORD, SimulatedSpecimen, make_specimen
+from training.simulation.specimen import BALANCED, RECORD, Population, SimulatedSpecimen, make_specimen
 
 Part = Literal["train", "validation", "test", "balanced"]
 """`balanced` is a second test part, harder than `test`: see `Recipe`."""
@@ -38,8 +38,11 @@ class Recipe:
     Findings occur together as in the public record (`RECORD` of `training.simulation.specimen`). The last `balanced`
     specimens use `BALANCED` instead: kinds are drawn by the weights of the catalogue, and most abnormal mice have only
     one finding. They serve for training and as a harder test. With `unseen` the mice come from the centres that are in
-    no training set, for testing only.
+    no training set, for testing only. `population` is that of `training.simulation.specimen`.
     """
+
+    keeps_elsewhere: ClassVar[bool] = False
+    """Whether specimens that are abnormal only outside the thirteen labels get pictures."""
 
     specimens: int
     first_seed: int
@@ -48,6 +51,7 @@ class Recipe:
     preprocessing_version: str = VERSION
     unseen: bool = False
     balanced: int = 0
+    population: Population = "plain"
 
     def is_balanced(self, index: int) -> bool:
         """Whether specimen `index` is one of the last `balanced`."""
@@ -59,6 +63,7 @@ class Recipe:
             self.first_seed + index,
             prevalence=BALANCED if self.is_balanced(index) else RECORD,
             centres=UNSEEN_CENTRES if self.unseen else CENTRES,
+            population=self.population,
         )
 
     def part(self, index: int, specimen: str) -> Part:

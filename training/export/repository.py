@@ -19,6 +19,7 @@ from services.common.model_card import ModelCard, card_parameter
 from services.registry.golden import Golden
 from services.registry.inspect import PROGRAM, WEIGHTS
 from services.registry.repository import read_configuration, write_configuration
+from services.registry.validation import VALIDATION_FILE
 from training.export.graph import INPUT, OUTPUTS
 from training.export.job.build_plan import PLAN_FILE
 from training.export.targets import INSTANCES, MAX_BATCH_SIZE, PROFILE, REPOSITORY, Target
@@ -35,6 +36,7 @@ def as_markdown(card: ModelCard) -> str:
         "Graph": f"SHA-256 `{card.onnx_sha256}`",
         "Golden inputs": f"SHA-256 `{card.golden_sha256}`" if card.golden_sha256 else "none",
         "Weights": f"SHA-256 `{card.weights_sha256}`" if card.weights_sha256 else "not recorded",
+        "Other outputs": ", ".join(f"`{name}` [{width}]" for name, width in card.outputs.items()) or "none",
         "Decision": f"`{card.evaluation_key}` in object storage" if card.evaluation_key else "none",
         "Calibration": f"digest `{card.calibration_digest}`, per label, on validation specimens",
         "Weight in the consensus": f"{card.consensus_weight:.3g}",
@@ -73,13 +75,14 @@ def write_version(
     golden: Golden | None = None,
     *,
     weights: bytes | None = None,
+    validation: bytes | None = None,
     repository: Path = REPOSITORY,
     target: Target = "local",
 ) -> Path:
     """Add or replace the version that the card describes; returns the model's directory.
 
-    `weights` are those for further training. All files are in place before the configuration contains their card, so
-    that no reader sees an incomplete version.
+    `weights` are those for further training, `validation` the outputs for validation specimens. All files are in place
+    before the configuration contains their card, so that no reader sees an incomplete version.
     """
     directory = repository / card.model
     version = directory / str(card.version)
@@ -87,6 +90,8 @@ def write_version(
     files = {"model.onnx": onnx_file, "card.md": as_markdown(card).encode(), **(golden.files() if golden else {})}
     if weights is not None:
         files[WEIGHTS] = weights
+    if validation is not None:
+        files[VALIDATION_FILE] = validation
     for name, data in files.items():
         replace(version / name, data)
     if target == "local":
@@ -130,7 +135,7 @@ def _configuration(cards: dict[int, ModelCard], target: Target) -> model_config_
         ],
         output=[
             model_config_pb2.ModelOutput(name=name, data_type=model_config_pb2.TYPE_FP32, dims=[width])
-            for name, width in _WIDTHS.items()
+            for name, width in (_WIDTHS | _extra_outputs(cards, target)).items()
         ],
     )
     _set_target(configuration, target)
@@ -142,6 +147,19 @@ def _configuration(cards: dict[int, ModelCard], target: Target) -> model_config_
     for version, card in sorted(cards.items()):
         configuration.parameters[card_parameter(version)].string_value = card.model_dump_json()
     return configuration
+
+
+def _extra_outputs(cards: dict[int, ModelCard], target: Target) -> dict[str, int]:
+    """Return the outputs besides the probabilities that the configuration names.
+
+    It is one for all versions. The program of `local` gives what a version has. Triton's own backends refuse
+    a version that lacks one, so they get those that all have.
+    """
+    found = [card.outputs for card in cards.values()]
+    widths = {name: width for outputs in found for name, width in outputs.items()}
+    if target == "local":
+        return widths
+    return {name: width for name, width in widths.items() if all(name in outputs for outputs in found)}
 
 
 def _set_target(configuration: model_config_pb2.ModelConfig, target: Target) -> None:

@@ -18,7 +18,8 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 from services.common.atomic import replace
 from services.common.errors import Rejected
 from services.registry.golden import OUTPUTS_FILE, Golden, read_golden
-from training.export.graph import INPUT, make_golden, sha256
+from services.registry.validation import VALIDATION_FILE
+from training.export.graph import INPUT, OUTPUTS, make_golden, sha256
 from training.export.job.build_plan import PLAN_FILE, RECORD_FILE, REQUEST_FILE
 from training.export.repository import read_cards, write_version
 from training.export.targets import PROFILE, EnginePrecision, Target
@@ -70,7 +71,8 @@ def with_precision(onnx_file: bytes, precision: EnginePrecision, kept_first: int
         return onnx_file
     model = onnx.load_from_string(onnx_file)
     weights = {tensor.name: tensor for tensor in onnx.load_from_string(onnx_file).graph.initializer}
-    kept = _names_before(model.graph, kept_first)
+    described = _described_only(model.graph)
+    kept = _names_before(model.graph, kept_first) + [node.name for node in described]
     half = convert_float_to_float16(
         model, keep_io_types=True, op_block_list=list(_KEPT_IN_32_BITS), node_block_list=kept
     )
@@ -119,9 +121,22 @@ def _names_before(graph: onnx.GraphProto, heavy: int) -> list[str]:
     return [node.name for node in graph.node[:end]]
 
 
+def _described_only(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Return the nodes that no probability needs; they stay in 32 bits, because distances add up rounding errors."""
+    needed = set(OUTPUTS)
+    others = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed.update(node.input)
+        else:
+            others.append(node)
+    return others
+
+
 def _weight_types(graph: onnx.GraphProto) -> Counter[int]:
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    heavy = (node for node in graph.node if node.op_type in HEAVY)
+    described = {node.name for node in _described_only(graph)}
+    heavy = (node for node in graph.node if node.op_type in HEAVY and node.name not in described)
     return Counter(types[node.input[1]] for node in heavy if node.input[1] in types)
 
 
@@ -156,7 +171,7 @@ def retarget(source: Path, target: Target, output: Path, precision: EnginePrecis
 def _write(directory: Path, version: int, target: Target, output: Path, precision: EnginePrecision) -> Retargeted:
     card = read_cards(directory / "config.pbtxt")[version]
     folder = directory / str(version)
-    golden = _golden(folder)
+    golden = read_version_golden(folder)
     file, kept, difference = _within_limit((folder / "model.onnx").read_bytes(), precision, golden)
     if target == "tensorrt":
         check_tensorrt_rules(file)
@@ -166,7 +181,16 @@ def _write(directory: Path, version: int, target: Target, output: Path, precisio
     if request is not None:
         _remove_other_plan(written, request)
     weights = (folder / WEIGHTS).read_bytes() if (folder / WEIGHTS).exists() else None
-    write_version(card, file, golden, weights=weights, repository=output, target=target)
+    validation = folder / VALIDATION_FILE
+    write_version(
+        card,
+        file,
+        golden,
+        weights=weights,
+        validation=validation.read_bytes() if validation.exists() else None,
+        repository=output,
+        target=target,
+    )
     if request is not None:
         replace(written / REQUEST_FILE, request)
     return Retargeted(card.model, version, difference)
@@ -211,7 +235,8 @@ def _remove_other_plan(version: Path, request: bytes) -> None:
         (version / stale).unlink(missing_ok=True)
 
 
-def _golden(folder: Path) -> Golden:
+def read_version_golden(folder: Path) -> Golden:
+    """Return the golden inputs of a version's folder; raises Rejected `golden_missing`."""
     if not (folder / OUTPUTS_FILE).exists():
         raise Rejected("golden_missing", f"{folder} has no golden inputs: export the version again")
     return read_golden(folder)

@@ -9,10 +9,19 @@ from typing import Any, Final
 from services.common.labels import LABEL_ORDER
 from services.common.model_card import ModelCard
 from services.common.preprocessing import VERSION
+from services.registry.validation import ValidationOutputs
 from training.datasets.store import Subset
 from training.evaluation.evaluate import EvaluatedBackbone
 from training.evaluation.run import TrainingReport
-from training.export.graph import GOLDEN_SPECIMENS, check_parity, export_onnx, make_golden, sha256
+from training.export.familiarity import describe
+from training.export.graph import (
+    GOLDEN_SPECIMENS,
+    check_parity,
+    export_onnx,
+    extra_outputs,
+    make_golden,
+    sha256,
+)
 from training.export.repository import write_version
 from training.export.targets import Target
 from training.export.tensorrt_rules import check_tensorrt_rules
@@ -90,10 +99,12 @@ def export_version(
     origin: VersionOrigin,
     repository: Path,
     target: Target = "local",
+    validation: ValidationOutputs | None = None,
 ) -> float:
     """Write graph, card and configuration; returns the largest difference between torch and ONNX Runtime.
 
-    `size` is that of the backbone. The first specimens of `test` become the golden inputs, and the side of their
+    `size` is that of the backbone. `validation` are the outputs of a `DescribedBackbone`, with which a set that
+    contains the version is fitted. The first specimens of `test` become the golden inputs, and the side of their
     tensors that of the graph's input. Raises ParityError if torch and ONNX Runtime differ too much, and
     TensorRTRuleError if the graph could not be served on a GPU; it then writes nothing.
     """
@@ -104,6 +115,7 @@ def export_version(
     difference = check_parity(file, model, next(test.batches(_COMPARED)))
     golden = make_golden(file, golden_images)
     weights = weights_file(model.backbone, size)
+    stored = b"" if validation is None else validation.file()
     card = ModelCard(
         model=name,
         version=version,
@@ -116,10 +128,12 @@ def export_version(
         code_commit=code_commit(),
         golden_sha256=golden.digest(),
         weights_sha256=sha256(weights),
+        validation_sha256=sha256(stored) if stored else "",
+        outputs=extra_outputs(file),
         **_results(judged),
         **asdict(origin),
     )
-    write_version(card, file, golden, weights=weights, repository=repository, target=target)
+    write_version(card, file, golden, weights=weights, validation=stored or None, repository=repository, target=target)
     return difference
 
 
@@ -162,19 +176,22 @@ def train_and_export(run: TrainingRun, repository: Path, version: int) -> Traini
     Raises the errors of `TrainingRun.train` and of `export_version`.
     """
     data = run.make_data()
-    golden, digest = data.subsets(run.configuration.input)["test"], data.store.digest()
+    parts, digest = data.subsets(run.configuration.input), data.store.digest()
     judged = {}
     for name in BACKBONES:
         backbone, judged[name] = run.train(name, data)
+        served = ServedBackbone(backbone, judged[name].calibration)
+        described, outputs = describe(served, parts["train"], parts["validation"])
         difference = export_version(
-            ServedBackbone(backbone, judged[name].calibration),
+            described,
             judged[name],
-            golden,
+            parts["test"],
             name=name,
             version=version,
             size=run.configuration.size,
             origin=simulated_origin(name, run.configuration, judged[name], digest, share=run.share),
             repository=repository,
+            validation=outputs,
         )
         run.report.message(f"{name}: exported, differs from ONNX Runtime by {difference:.1e}")
     return run.write_report(data, judged)

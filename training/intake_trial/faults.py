@@ -233,7 +233,9 @@ def _hardware(picture: Picture, rng: np.random.Generator) -> None:
     cv2.polylines(picture, [points.astype(np.int32)], False, 0.9, max(side // 60, 2))
     for _ in range(4):
         corner = rng.integers(side // 5, 3 * side // 5, size=2)
-        cv2.rectangle(picture, corner.tolist(), (corner + rng.integers(side // 20, side // 4, size=2)).tolist(), 0.8, -1)
+        cv2.rectangle(
+            picture, corner.tolist(), (corner + rng.integers(side // 20, side // 4, size=2)).tolist(), 0.8, -1
+        )
 
 
 _WITHOUT_ANIMAL: Final[MappingProxyType[str, Callable[[np.random.Generator], Picture]]] = MappingProxyType(

@@ -1,6 +1,7 @@
 """The backbone driven by a convolutional autoencoder (paper section 4, "CAE-driven").
 
-Size `small` trains on two CPU cores, `full` has the widths of the paper.
+Size `small` trains on two CPU cores, `full` has the widths of the paper. In `wide` the autoencoder rebuilds single
+views (`training.models.multiview`), first alone and then, at a low rate, together with the heads.
 """
 
 from dataclasses import dataclass, replace
@@ -13,8 +14,10 @@ from torch.nn import functional
 from services.common.labels import LABEL_ORDER, LEVEL2, LEVEL3
 from services.common.preprocessing import DV_WEIGHT
 from training.models.heads import EVIDENCE, CodeBoneHead, evidence, mean_and_deviation
+from training.models.multiview.backbone import MultiviewBackbone, MultiviewSize
+from training.models.multiview.stems import AutoencoderStem
 from training.models.output import Backbone, ExplainedLayer, Output, TrunkBones
-from training.models.spec import EVIDENCE_NOTE, BackbonePlan, BackboneSpec
+from training.models.spec import EVIDENCE_NOTE, BackbonePlan, BackboneSpec, StreamPlan
 from training.models.trunk import cell_centres, normalise_contrast, sample_at, trunk_grid
 
 _DARK: Final = -3.0
@@ -77,10 +80,11 @@ class AutoencoderDriven(Backbone):
         code = self.code(self.encoder(image))
         trunk = None if self.trunk is None else self.trunk(self.encoder, image[:, :2])
         means = functional.avg_pool2d(code, code.shape[-1] // self.grid).flatten(1)
-        features = [means.float(), *mean_and_deviation(code)]
+        joined = [means.float(), *mean_and_deviation(code)]
         if trunk is not None:
-            features.append(evidence(trunk.bones))
-        return Output(self.classify(torch.cat(features, dim=1)), self.decoder(code), None, trunk)
+            joined.append(evidence(trunk.bones))
+        features = torch.cat(joined, dim=1)
+        return Output(self.classify(features), self.decoder(code), None, trunk, features)
 
     def explained_layers(self) -> tuple[ExplainedLayer, ...]:
         """Return the code of the whole image, and that of the trunk's window if the network reads it."""
@@ -111,6 +115,12 @@ class TrunkCode(nn.Module):
         return TrunkBones(bones.reshape(-1, 2, bones.shape[1] // 2, *bones.shape[2:]), cell_centres(grid))
 
 
+def _bone_heads(size: AutoencoderSize | MultiviewSize) -> int:
+    if isinstance(size, MultiviewSize):
+        return 2
+    return 1 if size.bone_width else 0
+
+
 def _halving_block(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
 
@@ -126,7 +136,15 @@ def _dense_head(inputs: int, size: AutoencoderSize) -> nn.Sequential:
     )
 
 
-def _describe(size: AutoencoderSize) -> str:
+def _build(size: AutoencoderSize | MultiviewSize) -> Backbone:
+    if isinstance(size, MultiviewSize):
+        return MultiviewBackbone(AutoencoderStem(first=16, code=128, channels=64), size)
+    return AutoencoderDriven(size)
+
+
+def _describe(size: AutoencoderSize | MultiviewSize) -> str:
+    if isinstance(size, MultiviewSize):
+        return f"convolutional autoencoder of single views, code 56x56x128, {size.describe()}"
     code = f"code 56x56x{size.widths[1]}, pooled to {size.grid}x{size.grid}"
     return f"convolutional autoencoder {size.widths}, {code}{EVIDENCE_NOTE if size.bone_width else ''}"
 
@@ -146,18 +164,38 @@ _FULL_PLAN: Final = BackbonePlan(
     epochs=100, patience=3, batch=32, learning_rate=1e-3, weight_decay=0.01, reconstruction_weight=10
 )
 
-AUTOENCODER: Final = BackboneSpec(
+_WIDE_PLAN: Final = BackbonePlan(
+    epochs=40,
+    patience=40,
+    batch=16,
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    reconstruction_weight=1,
+    front_end_rate=0.1,
+    head_weight_decay=0.3,
+    stream=StreamPlan(steps=64, reconstruction_epochs=6),
+)
+
+AUTOENCODER: Final[BackboneSpec[AutoencoderSize | MultiviewSize]] = BackboneSpec(
     name="cae",
-    sizes={"small": _SMALL, "small-tensor": _SMALL, "full": _FULL},
+    sizes={
+        "small": _SMALL,
+        "small-tensor": _SMALL,
+        "full": _FULL,
+        "wide": MultiviewSize(width=48, fine_blocks=1, coarse_blocks=2),
+    },
     plans={
         "small": _SMALL_PLAN,
         "small-448": replace(_SMALL_PLAN, epochs=2, learning_rate=3e-4),
         "small-tensor": _SMALL_PLAN,
         "full": _FULL_PLAN,
+        "wide": _WIDE_PLAN,
+        "wide-448": replace(_WIDE_PLAN, epochs=10, learning_rate=5e-4, stream=StreamPlan(steps=64)),
+        "refresh-wide": replace(_WIDE_PLAN, epochs=3, patience=2, learning_rate=2e-4, stream=None),
         "refresh-small": replace(_SMALL_PLAN, epochs=3, patience=2, learning_rate=2e-4),
         "refresh-full": replace(_FULL_PLAN, epochs=10, learning_rate=2e-4),
     },
-    build=AutoencoderDriven,
+    build=_build,
     describe=_describe,
-    bone_heads=lambda size: 1 if size.bone_width else 0,
+    bone_heads=_bone_heads,
 )

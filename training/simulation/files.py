@@ -29,6 +29,7 @@ from training.simulation.imaging.radiograph import (
     Radiograph,
 )
 from training.simulation.imaging.rays import Picture
+from training.simulation.wide.manner import wide_display
 
 _TEXT_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -175,6 +176,7 @@ PARAMETER_OF_VIEW: Final = MappingProxyType(
 _SUFFIX: Final = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "bmp": ".bmp", "tiff": ".tif"}
 _OPTIONS: Final = {"jpeg": [cv2.IMWRITE_JPEG_QUALITY, 90], "png": [cv2.IMWRITE_PNG_COMPRESSION, 2]}
 Pixels = NDArray[Any]
+_FULL: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,17 +191,45 @@ class EncodedImage:
 def encode(radiograph: Radiograph, style: CentreStyle | None = None, seed: int = 0) -> EncodedImage:
     """Encode in the style of the radiograph's centre, or in `style`; the same arguments give the same bytes."""
     style = style or style_of(radiograph.centre)
-    rng = np.random.default_rng((int(radiograph.biological_sample_id), seed, 4))
-    grey = display(radiograph, style, rng)
-    if rng.random() < style.text:
-        grey = burn_text(grey, (f"{style.name[:3].upper()}-{radiograph.biological_sample_id}", "26 kV  10 s"))
-    pixels = quantise(grey, style.storage.bits)
+    rng = _file_rng(radiograph, seed)
+    pixels = _stored(radiograph, style, rng)
     if style.storage.kind == "dicom":
         data = write_dicom(pixels.astype(np.uint16), radiograph, style, seed, rng)
     else:
         data = _write_picture(pixels, style.storage, rng)
     name = f"{radiograph.biological_sample_id}_{radiograph.view.lower()}_{seed}{_SUFFIX[style.storage.kind]}"
     return EncodedImage(data, name, PARAMETER_OF_VIEW[radiograph.view])
+
+
+def decoded(radiograph: Radiograph, style: CentreStyle | None = None, seed: int = 0) -> Pixels:
+    """The pixels that intake decodes from the centre's file, without writing it: uint8, or uint16 over its full range.
+
+    Compression and transparency are left out.
+    """
+    style = style or style_of(radiograph.centre)
+    rng = _file_rng(radiograph, seed)
+    pixels = _stored(radiograph, style, rng)
+    top = (1 << style.storage.bits) - 1
+    if pixels.dtype == np.uint16 and top < _FULL:
+        pixels = (pixels.astype(np.float32) * np.float32(_FULL / top)).astype(np.uint16)
+    # A DICOM file declares dark bone, so its reader inverts it; other formats do not.
+    if style.storage.kind != "dicom" and rng.random() < style.storage.dark_bone:
+        pixels = np.invert(pixels)
+    return pixels
+
+
+def _file_rng(radiograph: Radiograph, seed: int) -> np.random.Generator:
+    return np.random.default_rng((int(radiograph.biological_sample_id), seed, 4))
+
+
+def _stored(radiograph: Radiograph, style: CentreStyle, rng: np.random.Generator) -> Pixels:
+    """Grey values as the centre stores them, bone bright, with text; those of the wide population in any manner."""
+    if radiograph.population == "wide":
+        return quantise(wide_display(radiograph, rng), style.storage.bits)
+    grey = display(radiograph, style, rng)
+    if rng.random() < style.text:
+        grey = burn_text(grey, (f"{style.name[:3].upper()}-{radiograph.biological_sample_id}", "26 kV  10 s"))
+    return quantise(grey, style.storage.bits)
 
 
 def _write_picture(pixels: Pixels, storage: Storage, rng: np.random.Generator) -> bytes:

@@ -12,6 +12,7 @@ from training.simulation.anatomy.mouse import Mouse, build_mouse
 from training.simulation.anatomy.plan import SIDES
 from training.simulation.anatomy.pose import DV, LAT, draw_pose
 from training.simulation.centres import CentreStyle, style_of
+from training.simulation.cropping import cropped_at
 from training.simulation.imaging.beam import collimate, detect, place_marker, scatter, transmit
 from training.simulation.imaging.projection import Thickness, extent, picture_axes, thicknesses
 from training.simulation.imaging.radiograph import (
@@ -33,6 +34,8 @@ from training.simulation.imaging.rays import Grid, Picture
 from training.simulation.landmarks import Landmarks
 from training.simulation.solids import Points
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
+from training.simulation.wide.objects import place_objects
+from training.simulation.wide.technique import draw_wide_technique
 
 FINEST_MM: Final = 0.15
 _CLOSE_UP_FINEST_MM: Final = 0.05
@@ -67,7 +70,8 @@ def render(
     if trouble is not None and trouble not in TROUBLES:
         raise Rejected("unknown_trouble", f"trouble {trouble!r} is not one of {', '.join(TROUBLES)}", trouble=trouble)
     rng = np.random.default_rng((specimen.seed, seed, VIEWS.index(view), 3))
-    technique = draw_technique(
+    wide = specimen.population == "wide"
+    technique = (draw_wide_technique if wide else draw_technique)(
         style or style_of(specimen.centre),
         view,
         rng,
@@ -77,13 +81,27 @@ def render(
         head_angle=head_angle,
     )
     pose = specimen.pose(LAT if view in (LAT, SKULL_LAT) else DV, rng)
-    pose = pose if roll is None else replace(pose, roll=roll)
     mouse = specimen.mouse(pose)
-    axes = picture_axes(mouse, pose.view == LAT, technique.head_angle, technique.mirrored, pose.roll)
+    radiograph = expose(specimen, mouse, view, technique, roll=pose.roll if roll is None else roll, rng=rng)
+    return cropped_at(radiograph, technique.crop, keep_head=True) if technique.crop else radiograph
+
+
+def expose(
+    specimen: SimulatedSpecimen,
+    mouse: Mouse,
+    view: str,
+    technique: Technique,
+    *,
+    roll: float,
+    rng: np.random.Generator,
+) -> Radiograph:
+    """The picture of a posed body; `roll` (degrees) turns it about its long axis. `rng` draws framing and noise."""
+    lateral = view in (LAT, SKULL_LAT)
+    axes = picture_axes(mouse, lateral, technique.head_angle, technique.mirrored, roll)
     technique, middle = _framed(mouse, axes, view, technique, rng)
     grid = _grid(axes, middle, technique, view)
-    layers = _layers(specimen, mouse, grid, technique, lateral=pose.view == LAT)
-    return _expose(specimen, view, technique, layers, mouse=mouse, grid=grid, rng=rng)
+    layers = _layers(specimen, mouse, grid, technique, lateral=lateral)
+    return _detected(specimen, view, technique, layers, mouse=mouse, grid=grid, rng=rng)
 
 
 def render_pair(specimen: SimulatedSpecimen, seed: int, *, side: int | None = None) -> tuple[Radiograph, Radiograph]:
@@ -142,7 +160,7 @@ def _neighbour(specimen: SimulatedSpecimen, lateral: bool) -> Mouse:
     )
 
 
-def _expose(
+def _detected(
     specimen: SimulatedSpecimen,
     view: str,
     technique: Technique,
@@ -154,15 +172,18 @@ def _expose(
 ) -> Radiograph:
     size = (technique.width, technique.height)
     pixel = technique.field_mm / max(size)
-    soft = layers.soft * _folds(grid, rng)
+    soft = layers.soft * _folds(grid, technique.unevenness, rng)
     primary = scatter(transmit(soft, layers.bone, technique.hardness), technique.scatter, grid.step)
     primary = np.asarray(cv2.resize(primary, size, interpolation=cv2.INTER_CUBIC), dtype=np.float32)
     outline = ((layers.soft > _SKIN_MM) | (layers.bone > 0.05)).astype(np.uint8)
     mask = cv2.resize(outline, size, interpolation=cv2.INTER_NEAREST).astype(np.bool_)
+    zoom = np.array([technique.height / grid.height, technique.width / grid.width] * 2)
+    landmarks = _landmarks(mouse, grid, zoom[:2], technique)
+    if specimen.population == "wide":
+        primary = place_objects(primary, landmarks, pixel, rng)
     field, primary = collimate(primary, technique, rng)
     if technique.marker:
         primary = place_marker(primary, mask, field, technique.marker, rng)
-    zoom = np.array([technique.height / grid.height, technique.width / grid.width] * 2)
     return Radiograph(
         biological_sample_id=specimen.biological_sample_id,
         centre=specimen.centre,
@@ -178,7 +199,8 @@ def _expose(
         trouble=technique.trouble,
         mouse=mouse,
         grid=grid,
-        landmarks=_landmarks(mouse, grid, zoom[:2], technique).within(field.left, field.top, field.right, field.bottom),
+        landmarks=landmarks.within(field.left, field.top, field.right, field.bottom),
+        population=specimen.population,
     )
 
 
@@ -189,12 +211,12 @@ def _landmarks(mouse: Mouse, grid: Grid, zoom: Points, technique: Technique) -> 
     return Landmarks.at(grid.project(mouse.landmarks)[:, :2] * zoom[::-1] - 0.5)
 
 
-def _folds(grid: Grid, rng: np.random.Generator) -> Picture:
+def _folds(grid: Grid, unevenness: float, rng: np.random.Generator) -> Picture:
     """Unevenness of skin, fat and fur: a factor around 1 for the soft tissue, varying over 2 mm and over 6 mm."""
     uneven = np.ones((grid.height, grid.width), dtype=np.float32)
     for period, share in ((2.0, 0.025), (6.0, 0.035)):
         coarse = [max(round(n * grid.step / period), 4) for n in (grid.height, grid.width)]
-        waves = rng.standard_normal(coarse, dtype=np.float32) * np.float32(share)
+        waves = rng.standard_normal(coarse, dtype=np.float32) * np.float32(share * unevenness)
         uneven += cv2.resize(waves, (grid.width, grid.height), interpolation=cv2.INTER_LINEAR)
     return uneven
 

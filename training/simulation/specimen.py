@@ -21,6 +21,9 @@ from training.simulation.anatomy.mouse import Mouse, build_mouse
 from training.simulation.anatomy.plan import BodyPlan, normal_plan
 from training.simulation.anatomy.pose import Pose, draw_pose
 from training.simulation.centres import CENTRES
+from training.simulation.population import Population
+from training.simulation.wide.anatomy import wide_plan
+from training.simulation.wide.posture import draw_wide_pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,23 @@ RECORD: Final = replace(PUBLIC, abnormal=0.5)
 """As PUBLIC, but half of the mice are abnormal, so that a few thousand contain enough of each label."""
 
 
+WIDE_SEVERITY: Final = (0.1, 1.0)
+"""Severities of the wide population, whatever the prevalence: borderline cases are in."""
+
+LEAST_SCORED: Final[Mapping[str, float]] = MappingProxyType(
+    {"misshapen_vertebrae": 0.25, "abnormal_processes": 0.25, "transitional_vertebra": 0.25}
+)
+"""Severity from which a scorer sees an abnormality, by kind; 0 for all others. Below, the change is smaller than the
+difference between two normal mice of the wide population, so the bones are drawn so but nothing is abnormal."""
+
 _DIGITS: Final = "028"
 
 
 def counts(plan: BodyPlan) -> dict[str, int]:
     """The counts that a scorer would find, by parameter stable id: IMPC_XRY_008, 009, 013 to 017 and 028."""
     found = {number: len(plan.region(region)) for region, number in VERTEBRAE.items()}
-    found |= {number: sum(rib.side == side for rib in plan.ribs) for side, number in RIBS.items()}
+    ribs = [rib for rib in plan.ribs if not rib.rudimentary]
+    found |= {number: sum(rib.side == side for rib in ribs) for side, number in RIBS.items()}
     found[_DIGITS] = sum(len(paw.digits) for paw in plan.paws.values())
     return {parameter_id(number): count for number, count in found.items()}
 
@@ -80,7 +93,10 @@ STRAINS: Final = ("C57BL/6N", "C57BL/6NJ", "C57BL/6NTac", "C57BL/6NCrl")
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSpecimen:
-    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`."""
+    """One simulated mouse and its truth; everything else about it follows from `seed` and `findings`.
+
+    `spread` multiplies the variation of normal measurements in its population.
+    """
 
     seed: int
     biological_sample_id: str
@@ -88,6 +104,8 @@ class SimulatedSpecimen:
     sex: str
     strain: str
     findings: tuple[Finding, ...]
+    population: Population = "plain"
+    spread: float = 1.0
 
     @property
     def abnormal_parameter_ids(self) -> tuple[str, ...]:
@@ -116,14 +134,14 @@ class SimulatedSpecimen:
 
     def plan(self) -> BodyPlan:
         """The measurements of this mouse, including its abnormalities."""
-        plan = _normal(self.seed, self.sex)
+        plan = _normal(self.seed, self.sex, self.population, self.spread)
         for finding in self.findings:
             apply(plan, finding.kind, finding.severity, self.seed)
         return plan
 
     def pose(self, view: str, rng: np.random.Generator) -> Pose:
         """Draw a posture for a picture; `view` is DV or LAT."""
-        return draw_pose(view, rng)
+        return draw_wide_pose(view, rng) if self.population == "wide" else draw_pose(view, rng)
 
     def mouse(self, pose: Pose) -> Mouse:
         """This mouse in a posture."""
@@ -138,6 +156,7 @@ def make_specimen(
     kinds: Mapping[str, float] | None = None,
     prevalence: Prevalence = BALANCED,
     centres: Sequence[str] = CENTRES,
+    population: Population = "plain",
 ) -> SimulatedSpecimen:
     """The specimen of a seed (0 or greater): the same arguments always give the same mouse.
 
@@ -148,9 +167,11 @@ def make_specimen(
     sex = str(rng.choice(("female", "male")))
     strain, drawn_centre = str(rng.choice(STRAINS)), str(rng.choice(centres))
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
+    if population == "wide":
+        prevalence = replace(prevalence, severity=WIDE_SEVERITY)
     if kinds is None:
         kinds = draw_kinds(rng, prevalence) if is_abnormal else {}
-    plan = _normal(seed, sex)
+    plan = _normal(seed, sex, population)
     return SimulatedSpecimen(
         seed=seed,
         biological_sample_id=str(100_000 + seed),
@@ -158,13 +179,19 @@ def make_specimen(
         sex=sex,
         strain=strain,
         findings=judged([apply(plan, kind, severity, seed) for kind, severity in kinds.items()], plan),
+        population=population,
     )
 
 
 def judged(findings: Sequence[Finding], plan: BodyPlan) -> tuple[Finding, ...]:
-    """The findings without counts that are normal in the end (one rib too many and one too few)."""
+    """The findings without counts that are normal in the end (one rib too many and one too few) or not to be seen."""
     normal = normal_counts(plan)
-    return tuple(replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal)) for f in findings)
+    return tuple(
+        replace(f, parameter_ids=tuple(i for i in f.parameter_ids if i not in normal))
+        if f.severity >= LEAST_SCORED.get(f.kind, 0.0)
+        else replace(f, parameter_ids=(), parts=())
+        for f in findings
+    )
 
 
 def draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, float]:
@@ -175,5 +202,6 @@ def draw_kinds(rng: np.random.Generator, prevalence: Prevalence) -> dict[str, fl
     return {kind: round(float(rng.uniform(*prevalence.severity)), 3) for kind in kinds}
 
 
-def _normal(seed: int, sex: str) -> BodyPlan:
-    return normal_plan(np.random.default_rng((seed, 2)), sex)
+def _normal(seed: int, sex: str, population: Population, spread: float = 1.0) -> BodyPlan:
+    rng = np.random.default_rng((seed, 2))
+    return wide_plan(rng, sex, spread) if population == "wide" else normal_plan(rng, sex, spread)

@@ -7,7 +7,7 @@ retrained heads. A `final.ckpt` without a `last.ckpt` comes from a model reposit
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,17 +29,23 @@ _RUN, _EPOCHS = "run", "epochs"
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch's mean training loss, validation loss and mean AUROC of each level on validation specimens."""
+    """One epoch's mean training loss, validation loss and mean AUROC of each level on validation specimens.
+
+    `auroc` is empty for an epoch that learns no labels. `figures` holds all other figures that were logged for the
+    epoch, by name.
+    """
 
     train_loss: float
     validation_loss: float
     auroc: tuple[float, ...]
     seconds: float
+    figures: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        auroc = " ".join(f"{value:.3f}" for value in self.auroc)
         losses = f"training loss {self.train_loss:.4f}, validation loss {self.validation_loss:.4f}"
-        return f"{losses}, AUROC {auroc}, {self.seconds:.0f} s"
+        auroc = ["AUROC " + " ".join(f"{value:.3f}" for value in self.auroc)] if self.auroc else []
+        figures = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in self.figures.items()]
+        return ", ".join([losses, *auroc, *figures, f"{self.seconds:.0f} s"])
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -115,6 +121,9 @@ OnProgress = Callable[[str, int, int], None]
 """Called with what is done, how much of it is done, and its total."""
 
 
+_LOSSES: Final = ("train_loss", "train_loss_step", "train_loss_epoch", "validation_loss")
+
+
 class EpochHistory(pl.Callback):
     """Collects each epoch's figures; raises Fatal when a loss is not a number and leaves the last good checkpoint."""
 
@@ -133,11 +142,14 @@ class EpochHistory(pl.Callback):
         """Add the epoch; the checkpoints are written after this."""
         del pl_module
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        named = [f"validation_auroc_level{level}" for level in LEVELS]
+        own = {*named, *_LOSSES, "learning_rate"}
         epoch = Epoch(
             train_loss=figures["train_loss_epoch"],
             validation_loss=figures["validation_loss"],
-            auroc=tuple(figures[f"validation_auroc_level{level}"] for level in LEVELS),
+            auroc=tuple(figures[name] for name in named if name in figures),
             seconds=time.monotonic() - self._started,
+            figures={name.removeprefix("validation_"): value for name, value in figures.items() if name not in own},
         )
         if not (math.isfinite(epoch.train_loss) and math.isfinite(epoch.validation_loss)):
             msg = f"the loss of epoch {len(self._epochs) + 1} is not a number: choose a smaller learning rate"

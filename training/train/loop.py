@@ -7,7 +7,7 @@ import hashlib
 import logging
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -129,16 +129,11 @@ class BackboneTraining:
         check_subsets({"train": self._train, "validation": self._validation})
         run = {"plan": asdict(self._plan), "seed": self._seed, "specimens": _rows_digest(self._train)}
         epochs = read_history(folder, run)
-        if not self._is_over(epochs):
+        if not is_over(epochs, self._plan):
             with quiet_lightning():
                 self._fit(folder, EpochHistory(run, epochs, on_epoch), on_progress)
         self._backbone.load_state_dict(read_weights(folder, BEST))
         return read_history(folder, run)
-
-    def _is_over(self, epochs: list[Epoch]) -> bool:
-        losses = [epoch.validation_loss for epoch in epochs]
-        waited = len(losses) - 1 - losses.index(min(losses)) if losses else 0
-        return len(losses) >= self._plan.epochs or waited >= self._plan.patience
 
     def _fit(self, folder: Path, history: EpochHistory, on_progress: OnProgress | None) -> None:
         plan, seed = self._plan, self._seed
@@ -147,44 +142,69 @@ class BackboneTraining:
         module = BackboneModule(self._backbone, plan, self._train.labels, steps=steps, seed=seed)
         workers = self._hardware.workers
         data = SpecimenData(self._train, self._validation, batch=plan.batch, seed=seed, workers=workers)
-        trainer = self._trainer(folder, history, on_progress)
-        last = path_of(folder, LAST)
-        handler = signal.getsignal(signal.SIGINT)
-        try:
-            trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
-        except SystemExit:
-            # Lightning exits on Ctrl-C and ignores the next one; here the command decides what to do.
-            signal.signal(signal.SIGINT, handler)
-            raise KeyboardInterrupt from None
-
-    def _trainer(self, folder: Path, history: EpochHistory, on_progress: OnProgress | None) -> pl.Trainer:
-        steps = steps_per_epoch(len(self._train), self._plan.batch)
-        every_epoch: dict[str, Any] = {
-            "dirpath": folder,
-            "enable_version_counter": False,
-            "save_on_train_epoch_end": True,
-        }
-        callbacks = [
+        trainer = make_trainer(
+            folder,
+            plan,
             history,
-            EarlyStopping(_MONITOR, patience=self._plan.patience, check_on_train_epoch_end=True),
+            self._hardware,
+            steps=steps_per_epoch(len(self._train), plan.batch),
+            on_progress=on_progress,
+        )
+        fit_or_resume(trainer, module, data, folder)
+
+
+def is_over(epochs: Sequence[Epoch], plan: BackbonePlan) -> bool:
+    """Whether a run with these epochs has all of its plan, or waited long enough for a smaller validation loss."""
+    losses = [epoch.validation_loss for epoch in epochs]
+    waited = len(losses) - 1 - losses.index(min(losses)) if losses else 0
+    return len(losses) >= plan.epochs or waited >= plan.patience
+
+
+def fit_or_resume(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, folder: Path) -> None:
+    """Train, from the last checkpoint of the folder if it has one; raises KeyboardInterrupt on Ctrl-C."""
+    last = path_of(folder, LAST)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+    except SystemExit:
+        # Lightning exits on Ctrl-C and ignores the next one; here the command decides what to do.
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+def make_trainer(
+    folder: Path,
+    plan: BackbonePlan,
+    history: EpochHistory,
+    hardware: Hardware,
+    *,
+    steps: int,
+    on_progress: OnProgress | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> pl.Trainer:
+    """Return the Trainer of a run in `folder`: `steps` per epoch, checkpoints, early stopping and logs."""
+    every_epoch: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "save_on_train_epoch_end": True}
+    return pl.Trainer(
+        **hardware.trainer_options(plan.precision),
+        max_epochs=plan.epochs,
+        gradient_clip_val=_GRADIENT_NORM,
+        callbacks=[
+            *callbacks,
+            history,
+            EarlyStopping(_MONITOR, patience=plan.patience, check_on_train_epoch_end=True),
             ModelCheckpoint(filename=BEST, monitor=_MONITOR, save_weights_only=True, **every_epoch),
             # After the best weights: a run that is killed between the two repeats the epoch.
             ModelCheckpoint(filename=LAST, **every_epoch),
             *([StepProgress(on_progress)] if on_progress is not None else []),
-        ]
-        return pl.Trainer(
-            **self._hardware.trainer_options(self._plan.precision),
-            max_epochs=self._plan.epochs,
-            gradient_clip_val=_GRADIENT_NORM,
-            callbacks=callbacks,
-            plugins=[AtomicCheckpoints()],
-            logger=TensorBoardLogger(folder, name=TENSORBOARD, version=""),
-            log_every_n_steps=min(_LOGGED_STEPS, steps),
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        ],
+        plugins=[AtomicCheckpoints()],
+        logger=TensorBoardLogger(folder, name=TENSORBOARD, version=""),
+        log_every_n_steps=min(_LOGGED_STEPS, steps),
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
 
 
 def weights_digest(backbone: nn.Module) -> str:

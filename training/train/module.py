@@ -82,11 +82,18 @@ class HierarchicalLoss(nn.Module):
         teaches = truth[:, :1] == 1 if self.rules.conditional else torch.ones_like(truth[:, :1], dtype=torch.bool)
         loss = _mean(level1, counted[:, :1]) + _mean(below, counted[:, 1:] & teaches)
         if output.reconstruction is not None:
-            error = functional.mse_loss(output.reconstruction.float(), image)
+            error = functional.mse_loss(output.reconstruction.float(), _rebuilt_part(image, output.reconstruction))
             loss = loss + self.reconstruction_weight * error
         if bones is not None:
             loss = loss + _bone_losses(output, bones)
         return loss
+
+
+def _rebuilt_part(image: Tensor, rebuilt: Tensor) -> Tensor:
+    """The channels of an image that a backbone rebuilds, at the resolution at which it rebuilds them."""
+    factor = image.shape[-1] // rebuilt.shape[-1]
+    channels = image[:, : rebuilt.shape[1]]
+    return functional.avg_pool2d(channels, factor) if factor > 1 else channels
 
 
 def label_losses(logits: Tensor, labels: Tensor, positives: Tensor, balance: Balance) -> Tensor:

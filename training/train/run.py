@@ -18,16 +18,22 @@ from training.datasets.store import SetFolder, Subset, at_side
 from training.evaluation.evaluate import EvaluatedBackbone, consensus, judge, judge_consensus
 from training.evaluation.run import BALANCED, UNSEEN, TrainingReport, as_markdown, whole, write_predictions
 from training.metrics.figures import BackboneMetrics, level_means
+from training.models.multiview.backbone import MultiviewBackbone
 from training.models.registry import BACKBONES, build_backbone, find_backbone
 from training.models.spec import BackbonePlan
 from training.train.checkpoint import FINAL, LAST, Epoch, path_of, read_weights, write_final
-from training.train.configuration import Configuration
+from training.train.configuration import STREAM_SEED, Configuration
 from training.train.hardware import Hardware
 from training.train.heads import Features, features_of, fit_heads
 from training.train.loop import SILENT, BackboneTraining, ProgressReporter
+from training.train.stream.simulated import simulator
+from training.train.stream.specimens import draw_set, stored_set
+from training.train.stream.training import Stream, StreamTraining
 
 UNSEEN_SPECIMENS: Final = 400
 """Number of specimens simulated at centres that no training set has, to measure how well the models transfer."""
+STREAM_VALIDATION: Final = 320
+"""Number of fixed specimens, drawn like those of the stream, on which each epoch of a streamed training is measured."""
 LEARNT: Final = ("train", "validation")
 """Parts that training reads; the others serve evaluation only."""
 OTHERS: Final = (BALANCED, UNSEEN)
@@ -52,18 +58,25 @@ class TrainingData:
 def training_recipe(configuration: Configuration) -> Recipe:
     """Mice of the centres that the models are trained on."""
     specimens, balanced = configuration.specimens, configuration.balanced
-    return Recipe(specimens=specimens, balanced=balanced, first_seed=configuration.first_seed)
+    return Recipe(
+        specimens=specimens,
+        balanced=balanced,
+        first_seed=configuration.first_seed,
+        population=configuration.population,
+    )
 
 
 def unseen_recipe(configuration: Configuration) -> Recipe:
     """Mice of unseen centres; their seeds follow those of the training set, because equal seeds give equal mice."""
     first_seed = configuration.first_seed + configuration.specimens
-    return Recipe(specimens=UNSEEN_SPECIMENS, first_seed=first_seed, unseen=True)
+    return Recipe(specimens=UNSEEN_SPECIMENS, first_seed=first_seed, unseen=True, population=configuration.population)
 
 
 @dataclass
 class TrainingRun:
     """A training run in `folder`, and its results so far; it trains on a `share` of the training specimens.
+
+    `budget_minutes` limits the time in which each backbone of a streamed configuration learns.
 
     `runs` is the folder of all runs. The run's training set is below it, and the run whose models are trained further,
     wherever `folder` is.
@@ -75,6 +88,7 @@ class TrainingRun:
     hardware: Hardware = field(default_factory=Hardware)
     share: float = 1.0
     report: ProgressReporter = SILENT
+    budget_minutes: float | None = None
     epochs: dict[str, int] = field(default_factory=dict)
     minutes: dict[str, float] = field(default_factory=dict)
     test: dict[str, BackboneMetrics] = field(default_factory=dict)
@@ -104,6 +118,20 @@ class TrainingRun:
         backbone.load_state_dict(read_weights(self.folder / name, FINAL))
         return backbone
 
+    def trained_multiview(self, name: str) -> MultiviewBackbone:
+        """Return the run's trained backbone of a streamed configuration.
+
+        Raises Rejected `not_trained` if it has no weights.
+        """
+        if not path_of(self.folder / name, FINAL).exists():
+            message = f"{self.folder / name} holds no weights: `xray train models --config {self.configuration.name}`"
+            raise Rejected("not_trained", message)
+        backbone = self.trained_backbone(name)
+        if not isinstance(backbone, MultiviewBackbone):
+            msg = f"{name} of {self.configuration.name} is not a multiview backbone"
+            raise TypeError(msg)
+        return backbone
+
     def train(self, name: str, data: TrainingData) -> tuple[nn.Module, EvaluatedBackbone]:
         """Train one backbone, or resume its training, then retrain its heads and evaluate it.
 
@@ -129,10 +157,12 @@ class TrainingRun:
         _check_trained_here(folder)
         torch.manual_seed(seed)
         backbone = self.new_backbone(name)
-        train, validation = (parts[part] for part in LEARNT)
-        training = BackboneTraining(backbone, plan, train, validation, seed=seed, hardware=self.hardware)
         if self.configuration.start:
             backbone.load_state_dict(self._weights_to_start_from(name))
+        if self.configuration.streamed:
+            return backbone, self._fit_on_stream(name, backbone)
+        train, validation = (parts[part] for part in LEARNT)
+        training = BackboneTraining(backbone, plan, train, validation, seed=seed, hardware=self.hardware)
         epochs = training.run(folder, partial(_report_epoch, self.report, name), self.report.progress)
         if path_of(folder, FINAL).exists():
             backbone.load_state_dict(read_weights(folder, FINAL))
@@ -141,6 +171,28 @@ class TrainingRun:
         self.report.message(f"{name}: heads retrained in {head_epochs} epochs")
         write_final(folder, backbone)
         return backbone, len(epochs)
+
+    def _fit_on_stream(self, name: str, backbone: Any) -> int:
+        """Train one backbone on drawn specimens; returns the number of epochs."""
+        configuration, folder = self.configuration, self.folder / name
+        draw = simulator(configuration.population, configuration.side)
+        validation = stored_set(
+            self.folder / "stream-validation.pt",
+            lambda: draw_set(
+                draw,
+                STREAM_SEED - STREAM_VALIDATION,
+                STREAM_VALIDATION,
+                workers=self.hardware.workers,
+                on_drawn=partial(self.report.progress, "drawing specimens to validate on"),
+            ),
+        )
+        stream = Stream(draw, STREAM_SEED, f"{configuration.population} {configuration.side}", validation)
+        training = StreamTraining(
+            backbone, self.plan(name), stream, configuration.seed, self.budget_minutes, self.hardware
+        )
+        epochs = training.run(folder, partial(_report_epoch, self.report, name), self.report.progress)
+        write_final(folder, backbone)
+        return len(epochs)
 
     def _fit_heads(self, name: str, backbone: nn.Module, train: Features, validation: Features) -> int:
         torch.manual_seed(self.configuration.seed)

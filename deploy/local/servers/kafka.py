@@ -105,6 +105,11 @@ listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
 advertised.listeners=PLAINTEXT://{host}:{broker}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 """
+_PROXIED: Final = """\
+listeners=PLAINTEXT://{host}:{broker},PROXIED://{host}:{proxied},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{broker},PROXIED://{host}:{proxy}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+"""
 _SECURE: Final = """\
 listeners=SASL_SSL://{host}:{broker},SSL://{host}:{broker_certificates},CONTROLLER://{host}:{controller}
 advertised.listeners=SASL_SSL://{host}:{broker},SSL://{host}:{broker_certificates}
@@ -124,6 +129,8 @@ authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:kafka;User:{admin}
 """
 _MECHANISM: Final = "SCRAM-SHA-512"
+PROXY_PORTS: Final = ("proxied", "proxy")
+"""Ports of a broker behind a proxy: a client that comes in by `proxied` is sent to `proxy` for everything else."""
 
 
 class Kafka(Server):
@@ -201,7 +208,8 @@ class Kafka(Server):
         return f"{LOOPBACK}:{self.ports['broker']}"
 
     def _properties(self) -> str:
-        template = _PROPERTIES + (_SECURE if self.security.enabled else _OPEN)
+        proxied = self.ports.keys() >= set(PROXY_PORTS)
+        template = _PROPERTIES + (_SECURE if self.security.enabled else _PROXIED if proxied else _OPEN)
         return template.format(
             host=LOOPBACK,
             data=self.home / "data",

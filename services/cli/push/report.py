@@ -32,8 +32,15 @@ _STATES: Final[dict[State, str]] = {
     "close_up": "close-ups",
     "view_stored": "view stored, not called yet",
     "at_intake": "not handled yet",
+    "parked": "parked until their source answers",
 }
-_COLOURS: Final[dict[State, str]] = {"called": "green", "rejected": "red", "waiting_for_view": "yellow"}
+_COLOURS: Final[dict[State, str]] = {
+    "called": "green",
+    "rejected": "red",
+    "waiting_for_view": "yellow",
+    "parked": "yellow",
+}
+_NOT_FINAL: Final[tuple[State, ...]] = ("view_stored", "at_intake", "parked")
 EXIT_FAILED: Final = 1
 EXIT_TIME_OUT: Final = 4
 _COLUMNS: Final = ("specimen", "biological_sample_id", "centre", "DV", "LAT", "close-ups", "observations#", "remarks")
@@ -66,7 +73,7 @@ class PushReport:
         """1 if a file that should have been pushed was not or was rejected, 4 if an outcome is not final, else 0."""
         if self._counts["failed"] or self._states["rejected"]:
             return EXIT_FAILED
-        return EXIT_TIME_OUT if self._states["view_stored"] or self._states["at_intake"] else 0
+        return EXIT_TIME_OUT if any(self._states[state] for state in _NOT_FINAL) else 0
 
     def skipped(self, file: SkippedFile) -> None:
         """Name a file that is not pushed."""

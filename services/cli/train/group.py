@@ -17,6 +17,11 @@ _COMMANDS: Final = {
         "Make a dataset from calls, labels and reviews, for training and evaluation.",
         "Data",
     ),
+    "foreign": LazyCommand(
+        "services.cli.train.foreign:app",
+        "Make a test set of simulated mice with the bones of another skeleton.",
+        "Data",
+    ),
     "models": LazyCommand(
         "services.cli.train.models:app",
         "Make the training set, train both models, write Triton's repository.",
@@ -38,9 +43,22 @@ _COMMANDS: Final = {
     "export": LazyCommand(
         "services.cli.train.models:export", "Write the model repository for another target.", "Models"
     ),
+    "landmarks": LazyCommand(
+        "services.cli.train.models:landmarks",
+        "Compare the vertebrae that the models find with annotated ones.",
+        "Models",
+    ),
+    "extend": LazyCommand(
+        "services.cli.train.models:extend", "Give trained versions the outputs of the decision layer.", "Models"
+    ),
     "refresh": LazyCommand(
         "services.cli.train.refresh:app",
         "Train the serving models further; promote only models proven no worse.",
+        "Models",
+    ),
+    "strangers": LazyCommand(
+        "services.cli.train.strangers:app",
+        "Measure the calls of a repository on animals and pictures that no model learned.",
         "Models",
     ),
     "evaluate": LazyCommand("services.cli.train.evaluate:app", "Evaluate predictions on a test set.", "Models"),

@@ -82,24 +82,27 @@ class OffsetRange:
     end: int
 
 
-def read(consumer: Any, ranges: Mapping[TopicPartition, OffsetRange]) -> Iterator[Any]:
+def read(
+    consumer: Any, ranges: Mapping[TopicPartition, OffsetRange], *, keep_unreadable: bool = False
+) -> Iterator[Any]:
     """Yield the records of these ranges, in order within each partition.
 
     `consumer` is one of `services.common.kafka.clients.reader`. Records that retention or compaction has removed are
-    skipped, and so are records that cannot be read. Raises Retriable when the broker sends nothing for 30 s, and
-    kafka-python's errors.
+    skipped, and so are records that cannot be read, unless they are kept: their value is an `Unreadable`. Raises
+    Retriable when the broker sends nothing for 30 s, and kafka-python's errors.
     """
     waiting = {where: one for where, one in ranges.items() if one.start < one.end}
     consumer.unsubscribe()
     consumer.assign(list(waiting))
     for where, one in waiting.items():
         consumer.seek(where, one.start)
-    for record in _read_to(consumer, {where: one.end for where, one in waiting.items()}):
-        if record.offset < waiting[TopicPartition(record.topic, record.partition)].end:
+    ends = {where: one.end for where, one in waiting.items()}
+    for record in _read_to(consumer, ends, keep_unreadable=keep_unreadable):
+        if record.offset < ends[TopicPartition(record.topic, record.partition)]:
             yield record
 
 
-def _read_to(consumer: Any, ends: Offsets) -> Iterator[Any]:
+def _read_to(consumer: Any, ends: Offsets, *, keep_unreadable: bool = False) -> Iterator[Any]:
     """Yield records until every position has reached its end; the last fetch may yield records after it."""
     waiting = dict(ends)
     last_record = time.monotonic()
@@ -107,7 +110,7 @@ def _read_to(consumer: Any, ends: Offsets) -> Iterator[Any]:
         consumer.pause(*(consumer.assignment() - waiting.keys()))
         polled = consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
         for records in polled.values():
-            yield from filter(_is_readable, records)
+            yield from records if keep_unreadable else filter(_is_readable, records)
         if polled:  # after the records: the time that the caller takes for them is not the broker's
             last_record = time.monotonic()
         if time.monotonic() - last_record > _SILENT_SECONDS:

@@ -25,6 +25,7 @@ from services.common.errors import Fatal, Rejected, Retriable
 from services.common.events import Event
 from services.common.kafka.batches import readable
 from services.common.loop.dead_letter import rejection_of
+from services.common.loop.fault_points import reached
 from services.common.loop.faults import unexpected
 from services.common.loop.handler import Done, E, Handler, Message, Outcome, Record, messages_of
 from services.common.loop.outcome_log import LogFields, log_outcomes
@@ -95,16 +96,20 @@ class BatchLoop(Generic[E]):
         partitions = sorted({(record.topic, record.partition) for record in raw})
         announced = [self._announced(record) for record in raw]
         parsed = [self._parse(record, state) for record, state in announced]
+        reached(stage, "before_effects")
         try:
             with metrics.step(stage, "batch"):
                 with metrics.step(stage, "handle"):
                     outcomes = self._retry("handle", lambda: self._outcomes(parsed), partitions)
+                reached(stage, "after_effects")
                 messages = list(self._messages([record for record, _ in announced], parsed, outcomes))
                 with metrics.step(stage, "publish"):
                     self._retry("publish", lambda: self._transport.publish(messages), partitions)
+                reached(stage, "after_publish")
                 self._handler.acknowledged(outcomes)
                 with metrics.step(stage, "commit"):
                     self._retry("commit", lambda: self._transport.commit(_next_offsets(raw)), partitions)
+                reached(stage, "after_commit")
         except (PartitionsLostError, StopRequestedError) as reason:
             log.warning("batch given back", records=len(raw), why=type(reason).__name__)
             self._transport.rewind(_first_offsets(raw))

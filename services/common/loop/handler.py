@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
 from services.common.events import Event
+from services.common.loop.fault_points import reached
 from services.common.loop.faults import unexpected
 from services.common.loop.retries import Headers, RetryState
 from services.common.topics import Topic
@@ -107,7 +108,8 @@ class Message:
 class Done:
     """A record was handled; `skipped` is the reason why it needed no work (counted, never an error).
 
-    `parked` is the reason why its only message is itself, on a retry topic: the source of its image does not answer.
+    `parked` is the reason why its only message is itself, on a retry topic: the source of its image does not answer, or
+    it has used its share of time.
     """
 
     messages: tuple[Message, ...] = ()
@@ -205,7 +207,9 @@ class PerRecordHandler(ABC, Generic[E]):
 
     def _outcome(self, record: Record[E]) -> Outcome:
         try:
-            return self.handle_one(record)
+            outcome = self.handle_one(record)
+            reached(self.topics.name, "between_effects")
+            return outcome
         except (Retriable, Fatal):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a record triggers must not stop the others

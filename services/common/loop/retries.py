@@ -39,6 +39,10 @@ class RetryState(BaseModel):
         """Return the state after one more attempt, which failed with `error`."""
         return self.model_copy(update={"attempts": self.attempts + 1, "error": error[:LONGEST_ERROR]})
 
+    def description(self, due_at: datetime) -> str:
+        """Return what a record waits for, in words for people; `due_at` is when it is tried again, in UTC."""
+        return f"parked, next attempt at {due_at:%Y-%m-%d %H:%M:%S}, attempt {self.attempts + 1}: {self.error}"
+
     def age_seconds(self, now: datetime) -> float:
         """Return the seconds since the first failure; 0 when the clock of the worker that saw it was ahead."""
         return max(0.0, (now - self.since).total_seconds())

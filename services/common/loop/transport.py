@@ -192,7 +192,7 @@ class KafkaTransport:
         held = {TopicPartition(*where) for where in partitions}
         while True:
             self._consumer.pause(*self._consumer.assignment())
-            early = self._consumer.poll(timeout_ms=int(max(0.0, min(0.5, end - time.monotonic())) * 1000))
+            early = self._poll_held(max(0.0, min(_SLICE_SECONDS, end - time.monotonic())))
             # A partition that a rebalance has just assigned is not paused yet: put its records back.
             self._rewind({where: records[0].offset for where, records in early.items()})
             if not held <= self._consumer.assignment():
@@ -202,6 +202,15 @@ class KafkaTransport:
                 raise StopRequestedError
             if time.monotonic() >= end:
                 return
+
+    def _poll_held(self, seconds: float) -> Mapping[Any, list[Any]]:
+        """Stay in the group; no error of Kafka ends the wait, because it may be Kafka that is waited for."""
+        try:
+            records: Mapping[Any, list[Any]] = self._consumer.poll(timeout_ms=int(seconds * 1000))
+        except KafkaError:
+            self._stop.wait(seconds)
+            return {}
+        return records
 
     def release(self) -> None:
         """Fetch again after `hold`, except from retry topics whose next record is not due."""

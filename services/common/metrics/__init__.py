@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from services import __version__
 from services.common.errors import Rejected, Retriable
+from services.common.events import ImageEvent
 from services.common.metrics.definitions import (
     ASSIGNED,
     BATCH,
@@ -20,6 +21,7 @@ from services.common.metrics.definitions import (
     LAG_RECORDS,
     LAG_SAMPLED,
     LAG_SECONDS,
+    LAST_PARKED,
     LAST_POLL,
     PARKED,
     READ_BYTES,
@@ -133,6 +135,9 @@ def batch(
             REJECTED.labels(stage, outcome.reason).inc()
         elif outcome.parked is not None:
             PARKED.labels(stage, outcome.parked.server).inc()
+            for message in outcome.messages:
+                if isinstance(message.event, ImageEvent):
+                    LAST_PARKED.labels(stage, centre_label(message.event.centre)).set_to_current_time()
         elif outcome.skipped is not None:
             SKIPPED.labels(stage, outcome.skipped).inc()
         else:

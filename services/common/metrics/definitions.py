@@ -18,8 +18,12 @@ REJECTED: Final = Counter(
 PARKED: Final = Counter(
     "xray_records_parked_total",
     "Records set aside on a retry topic because the source of their image does not answer or is slow, by kind of "
-    "source: `https`, `objects` (another bucket).",
+    "source: `https`, `objects` (another bucket); or because their centre has used its share of the time for decoding: "
+    "`decoder`.",
     ["stage", "source"],
+)
+LAST_PARKED: Final = Gauge(
+    "xray_last_parked_timestamp_seconds", "When an image of this centre was last set aside.", ["stage", "centre"]
 )
 DELAY: Final = Histogram(
     "xray_record_delay_seconds",

@@ -5,24 +5,35 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 from services.assembler.members import MOST_OBJECTS, read_set
 from services.common.errors import Rejected
-from services.common.events import Event, PhenotypeCall, Rejection, SpecimenReady, TensorReady, ViewReady, image_kind
+from services.common.events import (
+    Event,
+    ImageEvent,
+    PhenotypeCall,
+    Rejection,
+    SpecimenReady,
+    TensorReady,
+    ViewReady,
+    image_kind,
+)
 from services.common.events.base import View, parse_event
 from services.common.events.summary import describe_call
 from services.common.kafka.clients import reader
 from services.common.kafka.reading import partitions_of
 from services.common.keys import specimen_prefix
+from services.common.loop.retries import RetryState, retry_state
 from services.common.settings import Settings
 from services.common.store import ObjectStore
-from services.common.topics import CALLS, REJECTED, SPECIMENS, TENSORS, VIEWS
+from services.common.topics import CALLS, IMAGE_RETRIES, REJECTED, SPECIMENS, TENSORS, VIEWS
 from services.common.topology import SINK
 from services.ingest.push.upload import PushResult
 
-State = Literal["called", "rejected", "waiting_for_view", "close_up", "view_stored", "at_intake"]
-_FOLLOWED: Final = {topic.name: topic for topic in (VIEWS, CALLS, REJECTED)}
+State = Literal["called", "rejected", "waiting_for_view", "close_up", "view_stored", "at_intake", "parked"]
+_FOLLOWED: Final = {topic.name: topic for topic in (VIEWS, CALLS, REJECTED, *IMAGE_RETRIES)}
 _SETS: Final[dict[str, type[SpecimenReady | TensorReady]]] = {SPECIMENS.name: SpecimenReady, TENSORS.name: TensorReady}
 _BOTH: Final[frozenset[View]] = frozenset({"DV", "LAT"})
 _POLL_MS: Final = 500
@@ -36,8 +47,9 @@ class ImageOutcome:
     """What has become of one announced image; `rejection` is set for a rejected one.
 
     `called`: a call uses the image. `rejected`: the image, or a set with its view. `waiting_for_view`: the specimen
-    lacks its other view. `close_up`: an image of skull, paw or hip, which no call uses. `view_stored` and `at_intake`
-    are not final: both views are stored but there is no call yet, or intake has not handled the image yet.
+    lacks its other view. `close_up`: an image of skull, paw or hip, which no call uses. The others are not final:
+    `view_stored`: both views are stored but there is no call yet. `at_intake`: intake has not handled the image yet.
+    `parked`: its source does not answer, and it is tried again.
     """
 
     result: PushResult
@@ -48,7 +60,7 @@ class ImageOutcome:
     @property
     def final(self) -> bool:
         """Whether nothing more will happen to the image unless another one arrives."""
-        return self.state not in {"view_stored", "at_intake"}
+        return self.state not in {"view_stored", "at_intake", "parked"}
 
 
 class AnnouncedImages:
@@ -63,6 +75,7 @@ class AnnouncedImages:
         self._views: dict[str, ViewReady] = {}
         self._refused: dict[str, Rejection] = {}
         self._refused_sets: defaultdict[str, list[tuple[frozenset[str], Rejection]]] = defaultdict(list)
+        self._parked: dict[str, tuple[datetime, str]] = {}
         self._calls: defaultdict[str, list[PhenotypeCall]] = defaultdict(list)
 
     @property
@@ -81,6 +94,11 @@ class AnnouncedImages:
                 self._refused_sets[event.key].append((_images_of(event), event))
             case Rejection(stage=stage, image_event_id=str(image)) if stage != SINK.name:
                 self._refused[image] = event
+
+    def park(self, image_event_id: str, state: RetryState, due_at: datetime) -> None:
+        """Take note of an image on a retry topic; the latest counts."""
+        latest = (due_at, state.description(due_at))
+        self._parked[image_event_id] = max(latest, self._parked.get(image_event_id, latest))
 
     def outcomes(self, specimen: str) -> list[ImageOutcome]:
         """Return the outcome of each image of a specimen, as far as it is known."""
@@ -105,12 +123,18 @@ class AnnouncedImages:
         if _is_close_up(result):
             return ImageOutcome(result, "close_up", "an image of skull, paw or hip; no call uses it")
         if view is None:
-            return ImageOutcome(result, "at_intake", "intake has not handled it yet")
+            return self._at_intake(result)
         # Intake stores a view before it announces it, so the listing is complete once all images are settled.
         missing = _BOTH - self._stored_views(view) if settled else frozenset[View]()
         if missing:
             return ImageOutcome(result, "waiting_for_view", f"the {' and '.join(sorted(missing))} view is missing")
         return ImageOutcome(result, "view_stored", f"{view.view} view stored, no call yet")
+
+    def _at_intake(self, result: PushResult) -> ImageOutcome:
+        parked = self._parked.get(result.event_id or "")
+        if parked is not None:
+            return ImageOutcome(result, "parked", parked[1])
+        return ImageOutcome(result, "at_intake", "intake has not handled it yet")
 
 
 class OutcomeFollower:
@@ -150,7 +174,7 @@ class OutcomeFollower:
             for record in records:
                 if record.key in names:
                     try:
-                        images.add(parse_event(_FOLLOWED[record.topic].event, record.value))
+                        _take(images, record)
                     except Rejected:
                         continue
                     touched.add(names[record.key])
@@ -174,6 +198,18 @@ def outcome_follower(settings: Settings, store: ObjectStore) -> Iterator[Outcome
         for where, end in consumer.end_offsets(partitions).items():
             consumer.seek(where, end)
         yield OutcomeFollower(consumer, stored_views)
+
+
+def _take(images: AnnouncedImages, record: Any) -> None:
+    """Take one record; raises Rejected if it is not an event."""
+    topic = _FOLLOWED[record.topic]
+    event = parse_event(topic.event, record.value)
+    state, _ = retry_state(tuple(record.headers))
+    if not isinstance(event, ImageEvent):
+        images.add(event)
+    elif state is not None:
+        published = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        images.park(event.event_id, state, published + timedelta(seconds=topic.delay_seconds))
 
 
 def _is_close_up(result: PushResult) -> bool:

@@ -22,6 +22,13 @@ from services.ledger.queries.counts import (
     cohort_progress,
     ledger_count,
 )
+from services.ledger.queries.erasure import (
+    called_tensors,
+    refused_originals,
+    specimens_with,
+    stored_images,
+    stored_images_named,
+)
 from services.ledger.queries.fates import (
     Fate,
     FateCount,
@@ -104,6 +111,7 @@ __all__ = [
     "WithdrawalRecord",
     "announced_views",
     "call_withdrawals",
+    "called_tensors",
     "calls_after",
     "calls_of",
     "centre_counts",
@@ -126,6 +134,7 @@ __all__ = [
     "outdated_images",
     "recorded_images",
     "refused_images",
+    "refused_originals",
     "rejection_counts",
     "rejections",
     "reviews",
@@ -136,7 +145,10 @@ __all__ = [
     "specimen_named",
     "specimen_state",
     "specimens_after",
+    "specimens_with",
     "stored_calls",
+    "stored_images",
+    "stored_images_named",
     "unreadable_records",
     "withdrawals",
 ]

@@ -6,16 +6,25 @@ Missing images are announced again by publishing their original records once mor
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from kafka import TopicPartition
 
 from services.common.kafka.clients import publisher, reader
 from services.common.kafka.reading import OffsetRange, read
-from services.common.settings import Settings
+from services.common.settings import ServiceSettings, Settings
 from services.common.topics import IMAGES
-from services.ledger.queries import ImageFate, UnreadableRecord
-from services.operations.reconcile.snapshot import RecordLocation, Snapshot
+from services.ledger.database import ledger
+from services.ledger.queries import (
+    ImageFate,
+    UnreadableRecord,
+    image_fates,
+    recorded_images,
+    refused_images,
+    unreadable_records,
+)
+from services.operations.reconcile.snapshot import RecordLocation, Snapshot, take
 
 HEADER: Final = "xray-announced-again"
 _LINGER_RECORDS: Final = 500
@@ -123,6 +132,25 @@ class LedgerSide:
     unreadable: Collection[UnreadableRecord]
     refused: Collection[str] = ()
     earlier: Collection[str] = ()
+
+
+def reconcile_images(settings: ServiceSettings, since: datetime | None = None) -> Reconciliation:
+    """Account for every image announced since a time (None: ever).
+
+    Reads the topics first, then the ledger, so that nothing can be missed between the two. Raises Retriable when the
+    broker or the database is unreachable.
+    """
+    topics = take(settings, since)
+    with ledger(settings) as connection:
+        fates = image_fates(connection, since=since)
+        others = sorted(topics.announcements.keys() - {one.event_id for one in fates})
+        known = LedgerSide(
+            fates,
+            unreadable_records(connection),
+            refused=refused_images(connection, others),
+            earlier=recorded_images(connection, others),
+        )
+    return account(topics, known)
 
 
 def account(topics: Snapshot, ledger: LedgerSide) -> Reconciliation:

@@ -24,6 +24,7 @@ from services.common.events import (
     ViewReady,
     parse_event,
 )
+from services.common.kafka.batches import Unreadable
 from services.common.kafka.clients import administrator, reader
 from services.common.kafka.reading import OffsetRange, Offsets, partitions_of, read
 from services.common.settings import ServiceSettings
@@ -83,7 +84,11 @@ def take(settings: ServiceSettings, since: datetime | None = None) -> Snapshot:
         beginnings = _beginnings(consumer, since)
         ends = {where: ranges[where].end for where in beginnings}
         announcements, unreadable, again = _announced(
-            read(consumer, {where: OffsetRange(beginnings[where], ends[where]) for where in beginnings}),
+            read(
+                consumer,
+                {where: OffsetRange(beginnings[where], ends[where]) for where in beginnings},
+                keep_unreadable=True,
+            ),
             {where.partition: committed[INTAKE.name].get(where, 0) for where in beginnings},
         )
         unread = {where: one for where, one in ranges.items() if where.topic != IMAGES.name}
@@ -146,7 +151,8 @@ def _announced(
         try:
             event = parse_event(ImageEvent, record.value)
         except Rejected:
-            unreadable[location] = _centre(record.value)
+            first = record.value.first_offset if isinstance(record.value, Unreadable) else record.offset
+            unreadable[record.partition, first] = _centre(record.value)
             continue
         one = Announcement(event.event_id, event.biological_sample_id, event.centre, location)
         announcements.setdefault(one.event_id, one)

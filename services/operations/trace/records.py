@@ -12,6 +12,7 @@ from services.common.errors import Rejected
 from services.common.events import Event
 from services.common.kafka.clients import reader
 from services.common.kafka.reading import OffsetRange, partitions_of, read
+from services.common.loop.retries import RetryState, retry_state
 from services.common.settings import Settings
 from services.common.topics import Topic
 
@@ -32,6 +33,8 @@ class TraceRecord:
     offset: int
     published_at: datetime
     event: Event
+    retry: RetryState | None = None
+    """What has happened to a record on a retry topic."""
 
 
 @dataclass(frozen=True)
@@ -98,4 +101,5 @@ def _records_of(records: Iterable[Any], specimen: str, topic: Topic) -> Iterator
         except Rejected:
             continue
         at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-        yield TraceRecord(topic.name, record.partition, record.offset, at, event)
+        retry = retry_state(tuple(record.headers))[0] if topic.delay_seconds else None
+        yield TraceRecord(topic.name, record.partition, record.offset, at, event, retry)

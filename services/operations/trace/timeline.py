@@ -15,7 +15,7 @@ from services.common.events import (
     ViewReady,
 )
 from services.common.events.summary import describe_call, describe_review
-from services.common.topics import CALLS, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS, Topic
+from services.common.topics import CALLS, IMAGE_RETRIES, IMAGES, REJECTED, SPECIMENS, TENSORS, VIEWS, Topic
 from services.ledger.queries import RejectionSummary, SpecimenHistory
 from services.operations.trace.records import TraceRecord, Window
 
@@ -23,6 +23,9 @@ _PUBLISHED: Final = timedelta(minutes=1)
 """An event is published at most this long after it was produced."""
 _PASSED_ON: Final = {SPECIMENS.name: "assembler", TENSORS.name: "fuser", CALLS.name: "classifier"}
 """The service that writes the loss of a call to each topic."""
+_DELAYS: Final = {topic.name: timedelta(seconds=topic.delay_seconds) for topic in IMAGE_RETRIES}
+_OVERDUE: Final = timedelta(minutes=10)
+"""How long after its time a parked record may still wait for intake."""
 _WAITING: Final = timedelta(hours=1)
 """How long after a view without a call its set of views is searched for."""
 
@@ -39,8 +42,10 @@ class TraceStep:
     key: str | None = None
 
 
-def windows(history: SpecimenHistory) -> list[tuple[Topic, list[Window]]]:
+def windows(history: SpecimenHistory, present: datetime) -> list[tuple[Topic, list[Window]]]:
     """Return the times at which records of this specimen must have been published, as far as the ledger knows."""
+    settled = {view.image_event_id for view in history.views} | {one.image_event_id for one in history.rejections}
+    waits = any(image.event.event_id not in settled for image in history.images)
     calls = [record.call for record in history.calls]
     used = {(call.preprocessing_version, view.image_sha256) for call in calls for view in call.views}
     sets: list[Window] = [(call.announced_at, call.produced_at + _PUBLISHED) for call in calls]
@@ -57,7 +62,13 @@ def windows(history: SpecimenHistory) -> list[tuple[Topic, list[Window]]]:
         (TENSORS, sets),
         (CALLS, [*((call.produced_at, call.produced_at + _PUBLISHED) for call in calls), *lost]),
         (REJECTED, [(one.produced_at, one.produced_at + _PUBLISHED) for one in history.rejections]),
+        *(parked_windows(present) if waits else ()),
     ]
+
+
+def parked_windows(present: datetime) -> list[tuple[Topic, list[Window]]]:
+    """Return when a record that waits on a retry topic at present must have been published."""
+    return [(topic, [(present - _DELAYS[topic.name] - _OVERDUE, present)]) for topic in IMAGE_RETRIES]
 
 
 def timeline(history: SpecimenHistory, records: Sequence[TraceRecord]) -> list[TraceStep]:
@@ -116,6 +127,9 @@ def step_of(record: TraceRecord) -> TraceStep:  # noqa: PLR0911 - one per event
     event = record.event
     where = f"{record.topic}/{record.partition}/{record.offset}"
     match event:
+        case ImageEvent() if record.retry is not None:
+            what = record.retry.description(record.published_at + _DELAYS[record.topic])
+            return TraceStep(record.published_at, "intake", what, event.event_id, where)
         case ImageEvent():
             return _image(event, record.published_at, where)
         case ViewReady():

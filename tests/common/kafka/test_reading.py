@@ -8,6 +8,7 @@ from kafka.errors import KafkaConnectionError, KafkaError, TopicAuthorizationFai
 
 from services.common.errors import Fatal, Retriable
 from services.common.kafka import reading
+from services.common.kafka.batches import Unreadable
 from services.common.kafka.reading import OffsetRange, TopicFollower, partitions_of, position_of, ranges_of, read
 from services.common.settings import Settings
 from tests.common.kafka.consumers import MemoryConsumer, StoredRecord, stored
@@ -138,3 +139,10 @@ def test_after_an_error_the_topic_is_read_from_the_beginning(
 def test_following_a_missing_topic_is_fatal(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Fatal, match="topic a does not exist; run `xray init`"):
         list(followed(monkeypatch, [MemoryConsumer()]).read())
+
+
+def test_records_that_cannot_be_read_are_left_out_unless_they_are_kept() -> None:
+    records = (StoredRecord("a", 0, 0, b"1"), StoredRecord("a", 0, 1, Unreadable(1, "broken")))
+    consumer, where = MemoryConsumer({TopicPartition("a", 0): list(records)}), TopicPartition("a", 0)
+    assert [one.offset for one in read(consumer, {where: OffsetRange(0, 2)})] == [0]
+    assert [one.offset for one in read(consumer, {where: OffsetRange(0, 2)}, keep_unreadable=True)] == [0, 1]

@@ -3,20 +3,22 @@
 import base64
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from kafka import TopicPartition
 
-from services.common.events import Event, PhenotypeCall, SpecimenReady, ViewReady
+from services.common.events import Event, ImageEvent, PhenotypeCall, SpecimenReady, ViewReady
 from services.common.events.base import View
 from services.common.events.specimen import SpecimenView
-from services.common.topics import CALLS, REJECTED, VIEWS
+from services.common.loop.retries import RetryState
+from services.common.topics import CALLS, IMAGE_RETRIES, REJECTED, VIEWS, Topic
 from services.ingest.push.image import LocalFile, PushImage
 from services.ingest.push.outcomes import AnnouncedImages, ImageOutcome, OutcomeFollower, StoredViews
 from services.ingest.push.upload import PushResult
-from tests.ledger.examples import NOON, call, rejection, sha256, view
+from tests.ledger.examples import NOON, call, image, minutes, rejection, sha256, view
 
 DV, LAT, SKULL = "IMPC_XRY_034_001", "IMPC_XRY_048_001", "IMPC_XRY_050_001"
 
@@ -124,6 +126,8 @@ class Published:
     topic: str
     key: bytes
     value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp: int = 0
 
 
 class Polls:
@@ -149,6 +153,46 @@ def test_it_follows_until_every_outcome_is_final() -> None:
     found = list(follower.follow([pushed("a"), pushed("b", LAT)], patience=30))
     assert [(str(one.result.image.source), one.state) for one in found] == [("a.png", "called"), ("b.png", "called")]
     assert polls.poll(0), "it stopped at the last outcome"
+
+
+class Retried(Polls):
+    """Returns records of retry topics, one per poll."""
+
+    def __init__(self, *records: Published) -> None:
+        super().__init__()
+        self._records = list(records)
+
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Published]]:
+        if not self._records:
+            return super().poll(timeout_ms)
+        record = self._records.pop(0)
+        return {TopicPartition(record.topic, 0): [record]}
+
+
+def retried(event: ImageEvent, attempts: int, at: datetime, topic: Topic) -> Published:
+    state = RetryState(
+        topic="xray.images", partition=0, offset=0, timestamp=at, since=at, attempts=attempts, error="answered 503"
+    )
+    return Published(topic.name, b"7", event.encode(), state.added_to(()), int(at.timestamp() * 1000))
+
+
+def test_a_parked_image_is_not_final_and_shows_its_next_attempt() -> None:
+    event = image("7")
+    sent = replace(pushed("a"), event_id=event.event_id)
+    first, second = retried(event, 1, NOON, IMAGE_RETRIES[0]), retried(event, 2, minutes(2), IMAGE_RETRIES[1])
+    for records in ((first, second), (second, first)):
+        (found,) = OutcomeFollower(Retried(*records), BOTH_STORED).follow([sent], patience=0.05)
+        assert (found.state, found.final) == ("parked", False)
+        assert found.message == "parked, next attempt at 2026-03-01 12:12:00, attempt 3: answered 503"
+
+
+def test_the_outcome_of_a_parked_image_replaces_its_state() -> None:
+    event = image("7")
+    images = AnnouncedImages([replace(pushed("a"), event_id=event.event_id)], storing("DV"))
+    state = RetryState(topic="xray.images", partition=0, offset=0, timestamp=NOON, since=NOON)
+    images.park(event.event_id, state, NOON)
+    images.add(view("7", "DV", "a", image_event_id=event.event_id))
+    assert [one.state for one in images.outcomes("7")] == ["waiting_for_view"]
 
 
 def test_after_its_patience_it_returns_what_is_known() -> None:

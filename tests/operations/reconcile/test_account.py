@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from services.common.kafka.batches import Unreadable
+from services.common.topics import IMAGES
 from services.ledger.queries import ImageFate, UnreadableRecord
+from services.operations.reconcile import snapshot as snapshots
 from services.operations.reconcile.account import COLUMNS, LedgerSide, account
 from services.operations.reconcile.snapshot import Announcement, InFlight, RecordLocation, Snapshot
+from tests.common.kafka.consumers import StoredRecord
 
 
 def snapshot(*announced: str, **more: Any) -> Snapshot:
@@ -111,3 +115,10 @@ def test_unreadable_records_count_by_their_place() -> None:
     assert counted(topics, unreadable=refused) == {"announced": 4, "rejected": 1, "in_flight": 2, "missing": 1}
     (missing,) = account(topics, LedgerSide((), refused)).missing
     assert (missing.why, missing.partition, missing.offset) == ("not_refused", 0, 2)
+
+
+def test_a_record_that_kafkas_client_cannot_read_is_accounted_for_where_its_rejection_names_it() -> None:
+    """The rejection names the first offset of several that cannot be told apart."""
+    broken = StoredRecord(IMAGES.name, 3, 9, Unreadable(7, "a broken batch"))
+    announcements, unreadable, waiting = snapshots._announced([broken], {3: 10})
+    assert (announcements, unreadable, waiting) == ({}, {(3, 7): None}, set())

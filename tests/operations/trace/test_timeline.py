@@ -1,7 +1,8 @@
 from datetime import timedelta
 
 from services.common.events import Event, SpecimenReady, TensorReady
-from services.common.topics import CALLS, SPECIMENS, TENSORS, VIEWS, Topic
+from services.common.loop.retries import RetryState
+from services.common.topics import CALLS, IMAGE_RETRIES, SPECIMENS, TENSORS, VIEWS, Topic
 from services.ledger.queries import CallRecord, ImageRecord, SpecimenHistory
 from services.operations.trace.records import TraceRecord, Window
 from services.operations.trace.timeline import object_keys, timeline, windows
@@ -67,10 +68,34 @@ def dict_of(found: list[tuple[Topic, list[Window]]]) -> dict[str, list[Window]]:
 def test_the_set_of_a_view_without_a_call_is_searched_for() -> None:
     late = view("m", "LAT", "late", produced_at=minutes(30))
     known = history()
-    found = dict_of(windows(SpecimenHistory(None, known.images, (DV_VIEW, late), known.calls, ())))
+    found = dict_of(windows(SpecimenHistory(None, known.images, (DV_VIEW, late), known.calls, ()), minutes(40)))
     starts = [start for start, _ in found[SPECIMENS.name]]
     assert starts == [CALL.announced_at, minutes(30)]
     assert len(found[VIEWS.name]) == 2
+
+
+def test_retry_topics_are_searched_only_while_an_image_has_no_outcome() -> None:
+    known, present = history(), minutes(90)
+    assert not {topic.name for topic in IMAGE_RETRIES} & dict_of(windows(known, present)).keys()
+    found = dict_of(windows(SpecimenHistory(None, known.images, (), (), ()), present))
+    assert [found[topic.name] for topic in IMAGE_RETRIES] == [
+        [(minutes(79), present)],
+        [(minutes(70), present)],
+        [(minutes(20), present)],
+    ]
+
+
+def test_a_parked_image_shows_its_next_attempt() -> None:
+    state = RetryState(
+        topic="xray.images", partition=3, offset=17, timestamp=NOON, since=NOON, attempts=4, error="answered 503"
+    )
+    parked = TraceRecord(IMAGE_RETRIES[1].name, 3, 5, minutes(20), DV, state)
+    steps = timeline(SpecimenHistory(None, history().images, (), (), ()), [parked])
+    assert [(step.stage, step.about, step.record) for step in steps] == [
+        ("centre", DV.event_id, "xray.images/3/17"),
+        ("intake", DV.event_id, "xray.images.retry.10m/3/5"),
+    ]
+    assert steps[1].what == "parked, next attempt at 2026-03-01 12:30:00, attempt 5: answered 503"
 
 
 def test_every_object_has_its_key() -> None:

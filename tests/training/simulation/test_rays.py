@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from training.simulation.imaging.rays import Grid, add_up, cover_ellipsoids, cover_tubes, greatest
+from training.simulation.imaging.rays import Grid, add_up, greatest
 from training.simulation.solids import Solids, rotation
 
 STEP = 0.1
@@ -18,7 +18,7 @@ def grid(axes: np.ndarray | None = None, step: float = STEP) -> Grid:
 
 
 def volume(solids: Solids, on: Grid) -> float:
-    total = add_up([cover_tubes(solids.all_tubes(), on), cover_ellipsoids(solids.all_ellipsoids(), on)], on)
+    total = add_up(on, solids.all_tubes(), solids.all_ellipsoids())
     return float(total.sum()) * on.step**2
 
 
@@ -50,7 +50,7 @@ def test_thickness_through_the_middle_of_a_ball_is_its_diameter() -> None:
     solids = Solids()
     solids.ellipsoid("bone", np.zeros(3), np.eye(3) * 5.0)
     on = grid()
-    total = add_up([cover_ellipsoids(solids.all_ellipsoids(), on)], on)
+    total = add_up(on, None, solids.all_ellipsoids())
     assert total[300, 300] == pytest.approx(10.0, abs=0.02)
     assert total[300, 351] == pytest.approx(0.0, abs=0.5)
     assert total.shape == (600, 600)
@@ -60,7 +60,7 @@ def test_a_shell_is_thin_in_the_middle_and_bright_at_the_rim() -> None:
     solids = Solids()
     solids.ellipsoid("bone", np.zeros(3), np.eye(3) * 5.0, wall=0.5)
     on = grid()
-    total = add_up([cover_ellipsoids(solids.all_ellipsoids(), on)], on)
+    total = add_up(on, None, solids.all_ellipsoids())
     assert total[300, 300] == pytest.approx(1.0, abs=0.05)
     assert total[300, 345] > 3.0
 
@@ -77,7 +77,7 @@ def test_overlapping_soft_tissue_of_one_group_counts_once() -> None:
     solids = Solids()
     solids.ellipsoids("soft", np.zeros((2, 3)), np.stack([np.eye(3) * 16.0] * 2))
     on = grid()
-    cover = cover_ellipsoids(solids.all_ellipsoids(), on)
+    cover = solids.all_ellipsoids()
     together = greatest(cover, np.array([0, 0]), 1, on)
     apart = greatest(cover, np.array([0, 1]), 2, on)
     assert together[300, 300] == pytest.approx(8.0, abs=0.02)

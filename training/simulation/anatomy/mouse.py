@@ -1,6 +1,6 @@
 """A posed mouse: all its bones and soft tissue in world coordinates, ready for projection."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,15 @@ from training.simulation.anatomy.plan import SIDES, BodyPlan
 from training.simulation.anatomy.pose import Pose
 from training.simulation.anatomy.ribcage import build_ribcage
 from training.simulation.anatomy.skull import build_skull
-from training.simulation.anatomy.soft_tissue import LIMBS, SoftTissue, add_head, add_limb, add_organs, add_trunk
+from training.simulation.anatomy.soft_tissue import (
+    LIMBS,
+    SoftTissue,
+    add_contents,
+    add_head,
+    add_limb,
+    add_organs,
+    add_trunk,
+)
 from training.simulation.anatomy.spine import build_column, lay_column
 from training.simulation.imaging.triangles import NO_TRIANGLES, Triangles
 from training.simulation.landmarks import SIDES as LANDMARK_SIDES
@@ -24,7 +32,8 @@ class Mouse:
     """One posed mouse: its bones with their part numbers, soft tissue with group numbers, and organs.
 
     `nose` and `rump` (3,) are the points that give the head's direction. `landmarks` are world points [n, 3] as from
-    `training.simulation.landmarks.world_landmarks`. `triangles` are bones that are meshes (`training.simulation.skeleton`).
+    `training.simulation.landmarks.world_landmarks`. `triangles` are bones as meshes
+    (`training.simulation.skeleton`).
     """
 
     tubes: Tubes
@@ -61,11 +70,13 @@ def build_mouse(plan: BodyPlan, pose: Pose, texture_seed: int) -> Mouse:
         named |= fore.landmarks("humerus", "radius", side) | hind.landmarks("femur", "tibia", side)
         named[f"pelvis.{LANDMARK_SIDES[side]}"] = hip
     add_organs(soft, plan, column, rng)
+    if plan.bowel or plan.young:
+        add_contents(bone, soft, plan, column, rng)
     nose = skull.at([22.5 * plan.skull.length, 0.0, 1.0])
     rump = next(f for v, f in zip(reversed(column.vertebrae), reversed(column.frames), strict=True) if v.region == "S")
     return Mouse(
-        tubes=bone.all_tubes(),
-        ellipsoids=bone.all_ellipsoids(),
+        tubes=_mineralised(bone.all_tubes(), plan),
+        ellipsoids=_denser(bone.all_ellipsoids(), plan),
         parts=bone.parts,
         soft=soft.solids.all_ellipsoids(),
         soft_group=soft.groups(),
@@ -74,6 +85,20 @@ def build_mouse(plan: BodyPlan, pose: Pose, texture_seed: int) -> Mouse:
         rump=rump.origin * plan.scale,
         landmarks=world_landmarks(named) * plan.scale,
     )
+
+
+def _mineralised(tubes: Tubes, plan: BodyPlan) -> Tubes:
+    girth = plan.bone_girth
+    return replace(
+        tubes,
+        start_radius=tubes.start_radius * girth,
+        end_radius=tubes.end_radius * girth,
+        density=tubes.density * plan.mineral,
+    )
+
+
+def _denser(ellipsoids: Ellipsoids, plan: BodyPlan) -> Ellipsoids:
+    return replace(ellipsoids, density=ellipsoids.density * plan.mineral)
 
 
 def _skull_frame(atlas: Frame, pose: Pose) -> Frame:

@@ -16,6 +16,8 @@ SACRAL: Final = "S"
 CAUDAL: Final = "Ca"
 FORMULA: Final = {CERVICAL: 7, THORACIC: 13, LUMBAR: 6, SACRAL: 4, CAUDAL: 28}
 SIDES: Final = ("L", "R")
+RUDIMENTARY_REACH: Final = 24.0
+"""A rib that reaches fewer degrees around the chest is a stump; the shortest extra rib that is a finding reaches 25."""
 
 _LENGTHS: Final = {
     CERVICAL: (1.2, 1.5, 1.15, 1.15, 1.15, 1.2, 1.25),
@@ -76,6 +78,11 @@ class Rib:
     fused_to: int | None = None
 
     @property
+    def rudimentary(self) -> bool:
+        """Whether it is only a stump, which scorers do not count as a rib."""
+        return self.reach < RUDIMENTARY_REACH
+
+    @property
     def name(self) -> str:
         """For example rib L5."""
         return f"rib {self.side}{self.level + 1}"
@@ -121,7 +128,12 @@ class Skull:
 
 @dataclass(slots=True)
 class BodyPlan:
-    """All measurements of one mouse. `scale` multiplies every length; `fat` in [0, 1] widens the soft tissue."""
+    """All measurements of one mouse.
+
+    `scale` multiplies every length; `fat`, usually in [0, 1], widens the soft tissue; `breadth` that of the trunk,
+    `bone_girth` the radius and `mineral` the density of every bone. `bowel` is how full of gas and food the bowel is
+    beyond the usual, and `young` the number of unborn young.
+    """
 
     scale: float
     fat: float
@@ -132,6 +144,11 @@ class BodyPlan:
     skull: Skull
     thorax_width: float = 1.0
     thorax_depth: float = 1.0
+    breadth: float = 1.0
+    bone_girth: float = 1.0
+    mineral: float = 1.0
+    bowel: float = 0.0
+    young: int = 0
 
     def region(self, region: str) -> list[Vertebra]:
         """The vertebrae of one region, cranial first."""
@@ -142,19 +159,22 @@ class BodyPlan:
         return next((rib for rib in self.ribs if rib.side == side and rib.level == level), None)
 
 
-def normal_plan(rng: np.random.Generator, sex: str) -> BodyPlan:
-    """A mouse without abnormality: size, fat, proportions and slight asymmetry vary within the normal range."""
-    scale = float(rng.normal(1.02 if sex == "male" else 0.96, 0.035))
-    vertebrae = [vertebra for region in FORMULA for vertebra in _vertebrae(region, rng)]
+def normal_plan(rng: np.random.Generator, sex: str, spread: float = 1.0) -> BodyPlan:
+    """A mouse without abnormality: size, fat, proportions and slight asymmetry vary within the normal range.
+
+    `spread` multiplies the standard deviation of every measurement.
+    """
+    scale = float(rng.normal(1.02 if sex == "male" else 0.96, 0.035 * spread))
+    vertebrae = [vertebra for region in FORMULA for vertebra in _vertebrae(region, rng, spread)]
     paws = {f"{limb}paw {side}": Paw([1.0] * 5) for limb in ("fore", "hind") for side in SIDES}
-    skull = Skull(*(float(v) for v in rng.normal(1.0, 0.02, 4)))
-    width, depth = (float(v) for v in rng.normal(1.0, 0.04, 2))
+    skull = Skull(*(float(v) for v in rng.normal(1.0, 0.02 * spread, 4)))
+    width, depth = (float(v) for v in rng.normal(1.0, 0.04 * spread, 2))
     return BodyPlan(
         scale=scale,
         fat=float(rng.beta(2.0, 2.5)),
         vertebrae=vertebrae,
         ribs=[_rib(side, level) for side in SIDES for level in range(FORMULA[THORACIC])],
-        bones=_bones(rng),
+        bones=_bones(rng, spread),
         paws=paws,
         skull=skull,
         thorax_width=width,
@@ -167,24 +187,24 @@ def new_rib(side: str, level: int) -> Rib:
     return _rib(side, level)
 
 
-def _vertebrae(region: str, rng: np.random.Generator) -> list[Vertebra]:
+def _vertebrae(region: str, rng: np.random.Generator, spread: float) -> list[Vertebra]:
     count = FORMULA[region]
     if region == CAUDAL:
-        return [caudal_vertebra(number, count, rng) for number in range(1, count + 1)]
+        return [caudal_vertebra(number, count, rng, spread) for number in range(1, count + 1)]
     radii = np.linspace(*_RADII[region], count)
-    lengths = np.array(_LENGTHS[region]) * rng.normal(1.0, 0.02, count)
-    pitch = np.array(_PITCH[region]) + rng.normal(0.0, 0.8, count)
+    lengths = np.array(_LENGTHS[region]) * rng.normal(1.0, 0.02 * spread, count)
+    pitch = np.array(_PITCH[region]) + rng.normal(0.0, 0.8 * spread, count)
     disc = 0.10 if region == SACRAL else 0.28 if region == LUMBAR else 0.22
     return [
         Vertebra(region, i + 1, float(lengths[i]), float(radii[i]), disc, pitch=float(pitch[i])) for i in range(count)
     ]
 
 
-def caudal_vertebra(number: int, count: int, rng: np.random.Generator) -> Vertebra:
+def caudal_vertebra(number: int, count: int, rng: np.random.Generator, spread: float = 1.0) -> Vertebra:
     """A tail vertebra: longest near the eighth, tapering to the tip."""
     place = (number - 1) / max(count - 1, 1)
     rise = 2.5 + 1.5 * min(number / 7.0, 1.0)
-    length = rise * (1.0 - 0.62 * max(place - 0.3, 0.0) / 0.7) * float(rng.normal(1.0, 0.015))
+    length = rise * (1.0 - 0.62 * max(place - 0.3, 0.0) / 0.7) * float(rng.normal(1.0, 0.015 * spread))
     return Vertebra(CAUDAL, number, length, 1.05 - 0.66 * place, 0.32 - 0.12 * place, spinous=0.0)
 
 
@@ -197,7 +217,7 @@ def _rib(side: str, level: int) -> Rib:
     return Rib(side, level, reach, width, depth, slant=2.6 + 7.0 * place, radius=0.26 - 0.05 * place)
 
 
-def _bones(rng: np.random.Generator) -> dict[str, Bone]:
+def _bones(rng: np.random.Generator, spread: float) -> dict[str, Bone]:
     usual = {
         "scapula": (9.5, 0.35),
         "clavicle": (5.6, 0.22),
@@ -211,7 +231,7 @@ def _bones(rng: np.random.Generator) -> dict[str, Bone]:
     }
     bones = {}
     for name, (length, radius) in usual.items():
-        stretch, girth = rng.normal(1.0, 0.02), rng.normal(1.0, 0.04)
+        stretch, girth = rng.normal(1.0, 0.02 * spread), rng.normal(1.0, 0.04 * spread)
         for side in SIDES:
-            bones[f"{name} {side}"] = Bone(length * stretch * float(rng.normal(1.0, 0.005)), radius * girth)
+            bones[f"{name} {side}"] = Bone(length * stretch * float(rng.normal(1.0, 0.005 * spread)), radius * girth)
     return bones

@@ -27,7 +27,8 @@ class Limb:
 class Pose:
     """A posture. Bends are degrees from neck to rump; `tail_turn` is the tail's total turn.
 
-    `tail_turn` is to the left in DV and dorsal in LAT; `tail_shape` sets where along the tail most of it is.
+    `tail_turn` is to the left in DV and dorsal in LAT; `tail_shape` sets where along the tail most of it is. From a
+    `bend_shape` of 1, which bends the back evenly, greater ones move the bend towards the loins.
     """
 
     view: str
@@ -43,6 +44,7 @@ class Pose:
     fore: tuple[Limb, Limb]
     hind: tuple[Limb, Limb]
     ears: tuple[float, float]
+    bend_shape: float = 1.0
 
 
 def draw_pose(view: str, rng: np.random.Generator) -> Pose:

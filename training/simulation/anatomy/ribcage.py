@@ -29,7 +29,7 @@ def build_ribcage(solids: Solids, plan: BodyPlan, column: Column) -> dict[str, P
             other = plan.rib(rib.side, rib.fused_to)
             if other is not None:
                 _fuse(solids, rib, curves[rib.name], curves[other.name])
-    return {rib_name(rib.side, rib.level): curves[rib.name][_BONY // 2] for rib in plan.ribs}
+    return {rib_name(rib.side, rib.level): curves[rib.name][_BONY // 2] for rib in plan.ribs if not rib.rudimentary}
 
 
 def _curve(rib: Rib, plan: BodyPlan, column: Column) -> Points:

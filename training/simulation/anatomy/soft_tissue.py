@@ -110,7 +110,8 @@ def add_trunk(soft: SoftTissue, plan: BodyPlan, pose: Pose, column: Column, rng:
     flat = 1.0 if pose.view == LAT else 0.86
     swell = np.exp(-(((_PROFILE[:, 0] - 0.62) / 0.26) ** 2))
     wide = _PROFILE[:, 1] * rng.normal(1.0, 0.03, len(_PROFILE)) * (0.92 + (0.54 * plan.fat - 0.02) * swell)
-    sag = 1.0 + 0.2 * plan.fat * swell
+    wide = wide * plan.breadth
+    sag = (1.0 + 0.2 * plan.fat * swell) * plan.breadth**0.8
     half_width = np.interp(at, _PROFILE[:, 0], wide) / flat**0.5
     half_height = np.interp(at, _PROFILE[:, 0], _PROFILE[:, 2] * sag) * flat
     drop = np.interp(at, _PROFILE[:, 0], _PROFILE[:, 3] * sag) * flat
@@ -181,3 +182,20 @@ def add_organs(soft: SoftTissue, plan: BodyPlan, column: Column, rng: np.random.
     for _ in range(int(rng.integers(2, 7))):
         at = np.array([rng.uniform(-17.0, -8.0), rng.normal(0.5, 2.2), rng.uniform(-7.0, -3.0)])
         soft.organs.blob("pellet", belly, at, [1.9, 1.0, 1.0], density=0.35)
+
+
+def add_contents(bone: Solids, soft: SoftTissue, plan: BodyPlan, column: Column, rng: np.random.Generator) -> None:
+    """Add gas and food along the bowel, a full stomach, and unborn young with faint skeletons."""
+    belly = column.at_level(min(15, len(column.frames) - 9))
+    for _ in range(round(14 * plan.bowel)):
+        at = np.array([rng.uniform(-15.0, 4.0), rng.normal(0.0, 5.2), rng.uniform(-13.0, -4.0)])
+        density = float(rng.uniform(-0.7, -0.2) if rng.random() < 0.45 else rng.uniform(0.1, 0.6))
+        soft.organs.blob("gut", belly, at, rng.uniform(0.8, 3.6, 3), density=density)
+    if rng.random() < 0.4 * plan.bowel:
+        soft.organs.blob("stomach", belly, [5.5, 5.0, -7.0], rng.uniform(2.5, 5.5, 3), density=rng.uniform(0.1, 0.5))
+    for number in range(plan.young):
+        at = np.array([2.0 - 15.0 * rng.random(), (7.0 if number % 2 else -7.0) + rng.normal(0.0, 1.5), -9.0])
+        curl = np.linspace(0.0, np.pi * 1.2, 9) + rng.uniform(0.0, 2.0 * np.pi)
+        path = at + np.column_stack((2.6 * np.cos(curl), 1.6 * np.sin(curl), rng.normal(0.0, 0.6, 9)))
+        bone.chain("young", belly.at(path), 0.3, 0.35)
+        bone.blob("young", belly, path[0], [1.9, 1.6, 1.6], density=0.25, wall=0.2)

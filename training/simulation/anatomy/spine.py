@@ -50,7 +50,7 @@ def _headings(plan: BodyPlan, pose: Pose) -> tuple[Points, Points]:
     tail = np.array([v.region == CAUDAL for v in plan.vertebrae])
     neck = np.array([v.region == CERVICAL for v in plan.vertebrae])
     trunk = np.cumsum(~tail & ~neck) / max(int((~tail & ~neck).sum()), 1)
-    bend = pose.back_bend * (trunk - 0.5) * ~tail
+    bend = pose.back_bend * (trunk**pose.bend_shape - 0.5**pose.bend_shape) * ~tail
     fade = np.where(neck, 1.0 - np.cumsum(neck) / 8.0, 0.0)
     if pose.view == LAT:
         pitch = pitch - bend

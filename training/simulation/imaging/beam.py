@@ -26,7 +26,12 @@ def collimate(primary: Picture, technique: Technique, rng: np.random.Generator) 
     inset_y = round(technique.collimator * height) if rng.random() < 0.5 else 0
     field = Box(inset_y, inset_x, height - inset_y, width - inset_x)
     blades = np.full((height, width), np.float32(rng.uniform(0.02, 0.9) ** 0.5))
-    blades[field.top : field.bottom, field.left : field.right] = 1.0
+    if technique.tilt:
+        size = (field.right - field.left, field.bottom - field.top)
+        corners = cv2.boxPoints(((width / 2, height / 2), size, technique.tilt))
+        cv2.fillConvexPoly(blades, np.rint(corners).astype(np.int32), 1.0)
+    else:
+        blades[field.top : field.bottom, field.left : field.right] = 1.0
     soft = cv2.GaussianBlur(blades, (0, 0), width * 0.002)
     return field, primary * soft
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training.simulation.anatomy.mouse import Mouse
 from training.simulation.anatomy.soft_tissue import GROUPS
 from training.simulation.imaging.radiograph import Box
-from training.simulation.imaging.rays import Cover, Grid, Picture, add_up, cover_ellipsoids, cover_tubes, greatest
+from training.simulation.imaging.rays import Grid, Picture, add_up, greatest, sum_ellipsoids, sum_tubes
 from training.simulation.imaging.triangles import sum_triangles
 from training.simulation.solids import Points
 
@@ -24,25 +24,14 @@ def bone_map(mouse: Mouse, grid: Grid, groups: Sequence[Collection[str]]) -> NDA
 
     Names that this mouse does not have (a missing rib) are ignored.
     """
-    covers = (
-        (cover_tubes(mouse.tubes, grid), mouse.tubes.part),
-        (cover_ellipsoids(mouse.ellipsoids, grid), mouse.ellipsoids.part),
-    )
     member = np.zeros((len(groups), len(mouse.parts)), dtype=np.bool_)
     for row, names in zip(member, groups, strict=True):
         row[[mouse.parts[name] for name in names if name in mouse.parts]] = True
-    totals = [sum(_of_parts(cover, chosen[part], grid) for cover, part in covers) for chosen in member]
-    if len(mouse.triangles.faces):
-        meshes = sum_triangles(mouse.triangles, grid, np.ascontiguousarray(member[:, mouse.triangles.part].T))
-        totals = [total + mesh for total, mesh in zip(totals, meshes, strict=True)]
-    return np.stack([np.asarray(total) > _LEAST_MM for total in totals])
-
-
-def _of_parts(cover: Cover, chosen: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
-    kept = chosen[cover.solid]
-    size = grid.height * grid.width
-    total = np.bincount(cover.pixel[kept], weights=cover.thickness[kept], minlength=size)
-    return np.asarray(total, dtype=np.float64).reshape(grid.height, grid.width)
+    kinds = (mouse.tubes, mouse.ellipsoids, mouse.triangles)
+    tubes, ellipsoids, triangles = (np.ascontiguousarray(member[:, one.part].T) for one in kinds)
+    thick = sum_tubes(mouse.tubes, grid, tubes) + sum_ellipsoids(mouse.ellipsoids, grid, ellipsoids)
+    thick += sum_triangles(mouse.triangles, grid, triangles)
+    return np.asarray(thick > _LEAST_MM, dtype=np.bool_)
 
 
 _SOFT_COARSER: Final = 2
@@ -100,20 +89,17 @@ def extent(mouse: Mouse, axes: Points, parts: tuple[str, ...] = ()) -> Points:
 
 def thicknesses(mouse: Mouse, grid: Grid, altered: tuple[str, ...]) -> Thickness:
     """Project all solids of one mouse."""
-    bone = add_up([cover_tubes(mouse.tubes, grid), cover_ellipsoids(mouse.ellipsoids, grid)], grid)
+    bone = add_up(grid, mouse.tubes, mouse.ellipsoids)
     if len(mouse.triangles.faces):
-        bone += sum_triangles(mouse.triangles, grid)[0].astype(np.float32)
+        bone += np.maximum(sum_triangles(mouse.triangles, grid)[0], 0.0).astype(np.float32)
     return Thickness(_soft(mouse, grid), bone, _boxes(mouse, grid, altered))
 
 
 def _soft(mouse: Mouse, grid: Grid) -> Picture:
     """Soft tissue, computed on a coarser grid: skin and organs have no smaller details."""
     coarse = grid.coarser(_SOFT_COARSER)
-    body = greatest(cover_ellipsoids(mouse.soft, coarse), mouse.soft_group, GROUPS, coarse)
-    organs = cover_ellipsoids(mouse.organs, coarse)
-    body += (
-        np.bincount(organs.pixel, weights=organs.thickness, minlength=body.size).reshape(body.shape).astype(np.float32)
-    )
+    body = greatest(mouse.soft, mouse.soft_group, GROUPS, coarse)
+    body += sum_ellipsoids(mouse.organs, coarse)[0].astype(np.float32)
     smooth = cv2.GaussianBlur(np.maximum(body, 0.0), (0, 0), 0.35 / coarse.step if coarse.step < 0.7 else 0.5)
     wide = cv2.resize(smooth, None, fx=_SOFT_COARSER, fy=_SOFT_COARSER, interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(wide[: grid.height, : grid.width], dtype=np.float32)

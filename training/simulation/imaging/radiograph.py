@@ -11,6 +11,7 @@ from training.simulation.anatomy.pose import DV, LAT
 from training.simulation.centres import CentreStyle
 from training.simulation.imaging.rays import Grid, Picture
 from training.simulation.landmarks import Landmarks
+from training.simulation.population import Population
 
 SKULL_DV: Final = "SKULL_DV"
 SKULL_LAT: Final = "SKULL_LAT"
@@ -38,7 +39,9 @@ class Technique:
     """One exposure.
 
     `height` and `width` in pixels, `field_mm` the longer side, `head_angle` and `mirrored` as in Radiograph, `offset`
-    the animal's centre from the picture's as shares of the field; beam and detector values as in CentreStyle.
+    the animal's centre from the picture's as shares of the field; beam and detector values as in CentreStyle. `tilt`
+    turns the blades (degrees), `unevenness` multiplies that of skin and fur, and the picture ends at the landmark
+    `crop`, if any.
     """
 
     height: int
@@ -55,6 +58,9 @@ class Technique:
     marker: str
     collimator: float
     trouble: str | None
+    tilt: float = 0.0
+    unevenness: float = 1.0
+    crop: str = ""
 
 
 def draw_technique(
@@ -91,7 +97,9 @@ def draw_technique(
         marker=str(rng.choice(("L", "R"))) if rng.random() < style.marker else "",
         collimator=float(rng.uniform(0.03, 0.12)) if rng.random() < style.collimator and close is None else 0.0,
         trouble=trouble,
-        **draws,
+        scatter=draws["scatter"],
+        blur_mm=draws["blur_mm"],
+        hardness=draws["hardness"],
     )
 
 
@@ -153,3 +161,4 @@ class Radiograph:
     mouse: Mouse
     grid: Grid
     landmarks: Landmarks
+    population: Population = "plain"

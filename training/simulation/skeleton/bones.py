@@ -1,9 +1,9 @@
 """The bones of a skeleton, each in axes that suit its posing, and named as the parts of our own mice.
 
-Bones are found by name: `Head`, `Pelvis`, `Cervical1` (the atlas) and so on, `Thoracic1`, `Lumbar1`, `Tail1`, and with L
-or R in front `Scapula`, `Humerus`, `Ulna`, `Radius`, `Carpus`, `MetaCarpus1`, `FPhalange1`, `Femur`, `Tibia`, `Tarsus`,
-`Metatarsus1`, `BPhalange1`. A thoracic vertebra's loose parts are its ribs, the pelvis's middle ones the sacrum. Limbs
-are taken from the side that is complete and mirrored for the other.
+Bones are found by name: `Head`, `Pelvis`, `Cervical1` (the atlas) and so on, `Thoracic1`, `Lumbar1`, `Tail1`, and with
+L or R in front `Scapula`, `Humerus`, `Ulna`, `Radius`, `Carpus`, `MetaCarpus1`, `FPhalange1`, `Femur`, `Tibia`,
+`Tarsus`, `Metatarsus1`, `BPhalange1`. A thoracic vertebra's loose parts are its ribs, the pelvis's middle ones the
+sacrum. Limbs are those of the left side, paws those of the side that is complete; the other side is their mirror image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from services.common.errors import Rejected
 from training.simulation.anatomy.plan import CAUDAL, CERVICAL, FORMULA, LUMBAR, SACRAL, THORACIC
 from training.simulation.skeleton.files import RestBone, read_bones
 from training.simulation.skeleton.meshes import BoneMesh, closed, cut, joined, loose_parts
-from training.simulation.skeleton.paws import Digit, RestPaw, rest_paw
+from training.simulation.skeleton.paws import RestPaw, rest_paw
 from training.simulation.skeleton.ribs import RestRib, rest_ribs
 from training.simulation.skeleton.shell import Shell, shell
 from training.simulation.solids import Points
@@ -29,8 +29,6 @@ _REGIONS: Final = {CERVICAL: "Cervical", THORACIC: "Thoracic", LUMBAR: "Lumbar",
 _DISC: Final = {CERVICAL: 0.15, THORACIC: 0.24, LUMBAR: 0.3, SACRAL: 0.08, CAUDAL: 0.3}
 SKULL_PIVOT: Final = 0.55
 """Share of the skull's length at which the face begins."""
-
-__all__ = ["Digit", "LongBone", "RestPaw", "RestRib", "RestVertebra", "Skeleton", "load_skeleton"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +101,8 @@ def load_skeleton(folder: Path) -> Skeleton:
 def _column(bones: Mapping[str, RestBone]) -> dict[str, RestVertebra]:
     """Cervical, thoracic, lumbar and caudal vertebrae by our names, as many as are usual in a mouse.
 
-    A neck of eight loses one of its equal middle vertebrae, and the others grow so that its length stays. A shorter tail
-    lends its bones to the usual count by their place along it.
+    A neck of eight loses its last, which is like those before it, and the others grow so that its length stays. A
+    shorter tail lends its bones to the usual count by their place along it.
     """
     found = {}
     for region, name in _REGIONS.items():
@@ -152,7 +150,7 @@ def _loose_ribs(bone: RestBone, step: float) -> list[BoneMesh]:
 
 
 def _pelvis(bones: Mapping[str, RestBone]) -> tuple[BoneMesh, dict[str, RestVertebra]]:
-    """The left hip bone, and the sacral vertebrae: the loose parts of the pelvis around the midline, but its largest."""
+    """The left hip bone, and the sacral vertebrae: the loose parts of the pelvis but its largest."""
     parts = loose_parts(bones["Pelvis"].mesh)
     both, sacral = parts[0], sorted(parts[1 : 1 + FORMULA[SACRAL]], key=lambda part: -float(part.box()[1, 0]))
     left, _ = cut(both, both.vertices[:, 1] > 0.0)

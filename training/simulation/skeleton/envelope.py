@@ -1,7 +1,7 @@
-"""Soft tissue around a posed skeleton: skin over trunk, head, limbs and tail, air in the lungs, and the belly's content.
+"""Soft tissue around a posed skeleton: skin over trunk, head, limbs and tail, air in the lungs, content of the belly.
 
-The trunk is a chain of flat ellipsoids around the smoothed spine. Its build differs from that of our own mice and varies
-more: short and broad to long and thin, fat, pregnant.
+The trunk is a chain of flat ellipsoids around the smoothed spine. Its build differs from that of our own mice and
+varies more: short and broad to long and thin, fat, pregnant.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from training.simulation.anatomy.limbs import LimbPath
-from training.simulation.anatomy.plan import CAUDAL, THORACIC, BodyPlan
-from training.simulation.anatomy.pose import LAT, Pose
+from training.simulation.anatomy.plan import CAUDAL, THORACIC
+from training.simulation.anatomy.pose import LAT
 from training.simulation.anatomy.soft_tissue import BODY, EAR_RIMS, EARS, TAIL, SoftTissue
-from training.simulation.anatomy.spine import Column
+from training.simulation.skeleton.assembly import Assembly
 from training.simulation.solids import Frame, Points
 
 _SLICES: Final = 44
@@ -48,8 +48,9 @@ _HEAD: Final = np.array(
 )
 
 
-def add_trunk(soft: SoftTissue, plan: BodyPlan, pose: Pose, column: Column, sex: str, rng: np.random.Generator) -> None:
+def add_trunk(mouse: Assembly, sex: str, rng: np.random.Generator) -> None:
     """Add neck, chest, belly, rump and the tail's skin."""
+    plan, column = mouse.plan, mouse.column
     body = [f for v, f in zip(column.vertebrae, column.frames, strict=True) if v.region != CAUDAL]
     tail = column.of(CAUDAL)
     origins, axes = _line(body + [frame for _, frame in tail[:2]])
@@ -58,18 +59,18 @@ def add_trunk(soft: SoftTissue, plan: BodyPlan, pose: Pose, column: Column, sex:
     pregnant = float(rng.uniform(0.15, 0.4)) if sex == "female" and rng.random() < 0.1 else 0.0
     swell = 1.0 + belly * (0.55 * plan.fat - 0.08 + pregnant)
     breadth = float(rng.normal(1.0, 0.06))
-    flat = 1.0 if pose.view == LAT else float(rng.uniform(0.78, 0.95))
+    flat = 1.0 if mouse.pose.view == LAT else float(rng.uniform(0.78, 0.95))
     wide, high, drop = (np.interp(place, _TRUNK[:, 0], _TRUNK[:, column]) for column in (1, 2, 3))
     ripple = np.interp(place, np.linspace(0.0, 1.0, 9), rng.normal(1.0, 0.025, 9))
     wide = np.maximum(wide * breadth * swell * ripple, 1.06 * plan.thorax_width * wide) / flat**0.5
     high = high * (1.0 + 0.4 * (swell - 1.0)) * plan.thorax_depth**0.6 * flat
     drop = drop * (1.0 + 0.5 * (swell - 1.0)) * plan.thorax_depth**0.6 * flat
     sizes = np.column_stack((np.minimum(high, 6.0), wide, high))
-    soft.add(BODY, origins - axes[:, :, 2] * drop[:, None], axes, sizes)
+    mouse.soft.add(BODY, origins - axes[:, :, 2] * drop[:, None], axes, sizes)
     if tail:
         path = np.array([frame.origin for _, frame in tail])
         share = np.linspace(0.0, len(path) / 28.0, len(path))
-        soft.sweep(TAIL, path, 1.7 * np.maximum(1.0 - share, 0.0) + 0.75 + 1.6 * np.exp(-share * 16.0), step=0.8)
+        mouse.soft.sweep(TAIL, path, 1.7 * np.maximum(1.0 - share, 0.0) + 0.75 + 1.6 * np.exp(-share * 16.0), step=0.8)
 
 
 def _line(frames: list[Frame]) -> tuple[Points, Points]:
@@ -91,8 +92,9 @@ def _line(frames: list[Frame]) -> tuple[Points, Points]:
     return origins, np.stack((cranial, side, np.cross(cranial, side)), axis=2)
 
 
-def add_head(soft: SoftTissue, plan: BodyPlan, pose: Pose, skull: Frame, rng: np.random.Generator) -> None:
+def add_head(mouse: Assembly, skull: Frame, rng: np.random.Generator) -> None:
     """Add the head's outline and the ears."""
+    plan, soft = mouse.plan, mouse.soft
     stretch = np.array([plan.skull.length, plan.skull.width, plan.skull.height])
     place = np.linspace(_HEAD[0, 0], _HEAD[-1, 0], 18)
     wide, high, rise = (np.interp(place, _HEAD[:, 0], _HEAD[:, column]) for column in (1, 2, 3))
@@ -103,7 +105,7 @@ def add_head(soft: SoftTissue, plan: BodyPlan, pose: Pose, skull: Frame, rng: np
     plump = 1.0 + 0.1 * plan.fat
     soft.add(BODY, centres, skull.axes, np.column_stack((np.minimum(high, 3.2), wide * plump, high * plump)) * stretch)
     size = float(rng.uniform(0.85, 1.2))
-    for side, turn_out in zip((1.0, -1.0), pose.ears, strict=True):
+    for side, turn_out in zip((1.0, -1.0), mouse.pose.ears, strict=True):
         root = skull.moved(np.array([2.5, side * 5.0, 5.2]) * stretch)
         ear = root.turned(yaw=side * (128.0 + 0.5 * turn_out), roll=side * (58.0 + turn_out))
         soft.add(EARS, ear.at([[4.6 * size, 0.0, 0.0]]), ear.axes, np.array([[5.8, 4.9, 0.28]]) * size)
@@ -129,24 +131,25 @@ def add_limb(soft: SoftTissue, path: LimbPath, *, hind: bool, group: int, fat: f
     soft.add(group, centre[None], axes, np.array([[length * 0.48, 2.0 if hind else 1.6, 0.9]]))
 
 
-def add_organs(soft: SoftTissue, plan: BodyPlan, column: Column, rng: np.random.Generator) -> None:
+def add_organs(mouse: Assembly, rng: np.random.Generator) -> None:
     """Remove the density of air in the lungs and of gas in the gut; add liver, stomach, kidneys, food and pellets."""
+    column, organs = mouse.column, mouse.soft.organs
     chest = [frame for _, frame in column.of(THORACIC)]
     air = float(rng.uniform(-0.42, -0.2))
     for side in (1.0, -1.0):
         for level, size in ((2, (3.6, 2.8, 3.6)), (5, (4.6, 4.2, 5.0)), (8, (4.8, 4.8, 5.2))):
             frame = chest[min(level, len(chest) - 1)]
             at = np.array([-0.5, side * (1.9 + 0.3 * level), -5.4 - 0.25 * level])
-            soft.organs.blob("lung", frame, at, np.array(size) * plan.thorax_width, density=air)
+            organs.blob("lung", frame, at, np.array(size) * mouse.plan.thorax_width, density=air)
     belly = column.at_level(min(15, len(column.frames) - 9))
-    soft.organs.blob("liver", belly, [8.0, -0.5, -8.5], [4.8, 9.0, 5.5], density=float(rng.uniform(0.08, 0.2)))
-    soft.organs.blob("stomach", belly, [4.5, 5.5, -7.5], [3.8, 4.4, 3.8], density=float(rng.uniform(0.0, 0.3)))
+    organs.blob("liver", belly, [8.0, -0.5, -8.5], [4.8, 9.0, 5.5], density=float(rng.uniform(0.08, 0.2)))
+    organs.blob("stomach", belly, [4.5, 5.5, -7.5], [3.8, 4.4, 3.8], density=float(rng.uniform(0.0, 0.3)))
     for side in (1.0, -1.0):
-        soft.organs.blob("kidney", belly, [-3.0 + side, side * 6.0, -3.5], [4.2, 2.6, 2.6], density=0.08)
+        organs.blob("kidney", belly, [-3.0 + side, side * 6.0, -3.5], [4.2, 2.6, 2.6], density=0.08)
     for _ in range(int(rng.integers(6, 30))):
         at = np.array([rng.uniform(-16.0, 4.0), rng.normal(0.0, 5.2), rng.uniform(-14.0, -4.0)])
         density = float(rng.choice([-0.7, -0.45, 0.15, 0.3]))
-        soft.organs.blob("gut", belly, at, rng.uniform(0.7, 2.8, 3), density=density)
+        organs.blob("gut", belly, at, rng.uniform(0.7, 2.8, 3), density=density)
     for _ in range(int(rng.integers(0, 9))):
         at = np.array([rng.uniform(-20.0, -8.0), rng.normal(0.5, 2.5), rng.uniform(-8.0, -3.0)])
-        soft.organs.blob("pellet", belly, at, [2.0, 0.95, 0.95], density=0.35)
+        organs.blob("pellet", belly, at, [2.0, 0.95, 0.95], density=0.35)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -49,8 +49,10 @@ def skeleton_plan(skeleton: Skeleton, rng: np.random.Generator, sex: str) -> Bod
         stretch = float(rng.normal(1.0, 0.04)) * (tail if region == CAUDAL else 1.0)
         ends = _PITCH.get(region, (0.0, 0.0))
         pitch = np.linspace(*ends, count) + curved.get(region, 0.0) * np.linspace(-1.0, 1.0, count)
-        for number in range(1, count + 1):
-            vertebrae.append(_vertebra(skeleton, region, number, (stretch, thickness), float(pitch[number - 1]), rng))
+        vertebrae += [
+            _vertebra(skeleton, _Place(region, number, float(pitch[number - 1])), (stretch, thickness), rng)
+            for number in range(1, count + 1)
+        ]
     width, depth = (float(v) for v in rng.normal(1.0, 0.07, 2))
     return BodyPlan(
         scale=scale,
@@ -70,19 +72,26 @@ def rest_name(region: str, number: int) -> str:
     return f"{region}{min(number, FORMULA[region])}"
 
 
-def _vertebra(
-    skeleton: Skeleton, region: str, number: int, stretch: tuple[float, float], pitch: float, rng: np.random.Generator
-) -> Vertebra:
-    rest = skeleton.vertebrae[rest_name(region, number)]
+class _Place(NamedTuple):
+    """Place of a vertebra in the column, and its pitch in degrees."""
+
+    region: str
+    number: int
+    pitch: float
+
+
+def _vertebra(skeleton: Skeleton, place: _Place, stretch: tuple[float, float], rng: np.random.Generator) -> Vertebra:
+    rest = skeleton.vertebrae[rest_name(place.region, place.number)]
+    tail = place.region == CAUDAL
     along, across = stretch
     return Vertebra(
-        region,
-        number,
+        place.region,
+        place.number,
         length=(rest.step - rest.disc) * along * float(rng.normal(1.0, 0.015)),
         radius=rest.radius * across,
         disc=rest.disc * along,
-        pitch=pitch + float(rng.normal(0.0, 1.0)) if region != CAUDAL else 0.0,
-        spinous=0.0 if region == CAUDAL else float(rng.normal(1.0, 0.06)),
+        pitch=0.0 if tail else place.pitch + float(rng.normal(0.0, 1.0)),
+        spinous=0.0 if tail else float(rng.normal(1.0, 0.06)),
     )
 
 

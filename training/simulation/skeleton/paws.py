@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.anatomy.plan import Paw
 from training.simulation.skeleton.files import RestBone
 from training.simulation.skeleton.meshes import BoneMesh, joined, loose_parts
-from training.simulation.skeleton.shell import BoneSet, Shell, shell
-from training.simulation.solids import Points, Solids
+from training.simulation.skeleton.shell import Shell, shell
+from training.simulation.solids import Points
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +29,6 @@ class RestPaw:
 
     wrist: Shell
     digits: tuple[Digit, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PawPlace:
-    """Where a paw goes: its joint (3,), axes (3, 3) as rows (toes, across, up), scale, and the fan of its digits."""
-
-    joint: Points
-    axes: Points
-    scale: float
-    fan: float
-
-    def world(self, vertices: Points) -> Points:
-        """World coordinates of vertices (n, 3) of a paw at rest."""
-        placed: Points = self.joint + vertices * self.scale @ self.axes
-        return placed
 
 
 def rest_paw(bones: Mapping[str, RestBone], side: str, names: tuple[str, str, str], axes: Points) -> RestPaw:
@@ -75,7 +59,7 @@ def _digit(upper: BoneMesh, lower: BoneMesh) -> Digit:
     near = everything[everything[:, 0] <= np.quantile(everything[:, 0], 0.04)].mean(axis=0)
     far = everything[everything[:, 0] >= np.quantile(everything[:, 0], 0.98)].mean(axis=0)
     angle = float(np.arctan2(far[1] - near[1], far[0] - near[0]))
-    turned = [part.with_vertices((part.vertices - near) @ _turn(angle)) for part in parts]
+    turned = [part.with_vertices((part.vertices - near) @ turn_onto_x(angle)) for part in parts]
     length = float(np.linalg.norm((far - near)[:2]))
     return Digit(tuple(shell(part, 0.16, 0.9) for part in turned), near, angle, length)
 
@@ -86,36 +70,7 @@ def _fifth(digits: list[Digit]) -> Digit:
     return Digit(bones, 2 * last.root - before.root, 2 * last.angle - before.angle, last.length * 0.72)
 
 
-def _turn(angle: float) -> Points:
+def turn_onto_x(angle: float) -> Points:
     """Matrix (3, 3) for row vectors that turns a direction at `angle` onto x."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-
-
-def pose_paw(bones: BoneSet, solids: Solids, part: str, rest: RestPaw, paw: Paw, place: PawPlace) -> Points:
-    """Add a paw with the digits of the plan; returns the tip of the middle digit (3,)."""
-    bones.add(part, rest.wrist, place.world)
-    tracks = [_pose_digit(bones, part, rest, paw, number, place) for number in range(len(paw.digits))]
-    for first, second in paw.joined:
-        if second < len(tracks):
-            web = np.array([0.0, 0.3, 0.6, 0.9])[:, None]
-            starts, ends = (tracks[n][0] + web * (tracks[n][1] - tracks[n][0]) for n in (first, second))
-            solids.tubes(part, starts, ends, 0.36 * place.scale, 0.75)
-    return np.asarray(tracks[len(tracks) // 2][1], dtype=np.float64)
-
-
-def _pose_digit(bones: BoneSet, part: str, rest: RestPaw, paw: Paw, number: int, place: PawPlace) -> Points:
-    """Add one digit; returns its middle and its tip (2, 3). A sixth digit is a copy of the fifth at its side."""
-    usual, share = rest.digits[min(number, len(rest.digits) - 1)], paw.digits[number]
-    beyond = max(number - len(rest.digits) + 1, 0)
-    outward = float(np.sign(rest.digits[-1].root[1] - rest.digits[0].root[1]))
-    turn = _turn(-(usual.angle * place.fan * paw.spread + outward * 0.16 * beyond))
-    root = usual.root + np.array([0.0, outward * 0.7 * beyond, 0.0])
-    stretch = np.array([share, 0.6 + 0.4 * share, 1.0])
-
-    def world(vertices: Points) -> Points:
-        return place.world(root + vertices * stretch @ turn)
-
-    for bone in usual.bones[: paw.kept.get(number, len(usual.bones))]:
-        bones.add(part, bone, world)
-    return world(np.array([[0.5, 0.0, 0.0], [1.0, 0.0, 0.0]]) * usual.length)

@@ -23,7 +23,7 @@ def draw_posture(view: str, rng: np.random.Generator) -> Pose:
         back_bend=float(rng.uniform(0.0, 50.0) if lateral else rng.normal(0.0, 9.0)),
         neck_yaw=float(rng.normal(0.0, 4.0 if lateral else 12.0)),
         neck_pitch=float(rng.normal(0.0, 14.0 if lateral else 5.0)),
-        skull_pitch=float(rng.normal(-8.0, 14.0) if lateral else rng.normal(2.0, 6.0)),
+        skull_pitch=float(rng.normal(6.0, 14.0) if lateral else rng.normal(8.0, 6.0)),
         tail_start=float(rng.normal(15.0, 16.0)),
         tail_turn=float(rng.normal(45.0, 60.0) if lateral else rng.uniform(40.0, 235.0)),
         tail_shape=float(rng.uniform(0.5, 1.4)),
@@ -41,8 +41,8 @@ def _fore(lateral: bool, rng: np.random.Generator) -> Limb:
 
 
 def _hind(lateral: bool, rng: np.random.Generator) -> Limb:
-    upper = float(rng.uniform(35.0, 110.0))
-    lower = upper + float(rng.uniform(25.0, 110.0))
+    upper = float(rng.uniform(30.0, 100.0))
+    lower = upper + float(rng.uniform(50.0, 135.0))
     paw = lower - float(rng.uniform(0.0, 90.0) if lateral else rng.uniform(-15.0, 80.0))
     return _limb(upper, min(lower, 175.0), paw, rng)
 

@@ -119,7 +119,8 @@ def _shortened(rib: RestRib, reach: float) -> RestRib:
 
 def _angle(vertices: Points, middle: Points) -> Points:
     """Angle (n,) about the chest's middle (lateral, dorsal), from dorsal towards ventral, radians."""
-    return np.arctan2(vertices[:, 1] - middle[0], vertices[:, 2] - middle[1])
+    angle: Points = np.arctan2(vertices[:, 1] - middle[0], vertices[:, 2] - middle[1])
+    return angle
 
 
 def shaped_rib(rest: RestRib, rib: Rib, plan: BodyPlan, vertices: Points) -> Points:
@@ -128,21 +129,14 @@ def shaped_rib(rest: RestRib, rib: Rib, plan: BodyPlan, vertices: Points) -> Poi
     The plan's measures count relative to those of the usual rib of that level.
     """
     usual = new_rib(rib.side, min(rib.level, 13))
-    reach = min(rib.reach / usual.reach, 1.0)
     share = rest.share(vertices)
-    offset = vertices - rest.axis(share)
-    offset = offset * (rib.radius / usual.radius)
-    placed = rest.axis(share * reach) + offset
+    offset = (vertices - rest.axis(share)) * (rib.radius / usual.radius)
+    placed: Points = rest.axis(share * min(rib.reach / usual.reach, 1.0)) + offset
     along = np.clip(share, 0.0, 1.3)
     wave = rib.wave - usual.wave
     placed[:, 0] -= (rib.slant - usual.slant) * along + wave * np.sin(along * 3.0 * np.pi)
     placed[:, 0] -= (rib.kink - usual.kink) * np.maximum(along - 0.5, 0.0)
     placed[:, 1] += 0.5 * wave * np.sin(along * 4.0 * np.pi)
-    placed[:, 1] *= rib.width / usual.width * plan.thorax_width
-    placed[:, 2] *= rib.depth / usual.depth * plan.thorax_depth
-    return placed * np.array([1.0, _SIGN[rib.side], 1.0])
-
-
-def rib_axis(rest: RestRib, rib: Rib, plan: BodyPlan, shares: Points) -> Points:
-    """Points (n, 3) of the shaped rib's axis at shares (n,) of its bone."""
-    return shaped_rib(rest, rib, plan, rest.axis(shares))
+    width, depth = rib.width / usual.width * plan.thorax_width, rib.depth / usual.depth * plan.thorax_depth
+    placed *= np.array([1.0, width * _SIGN[rib.side], depth])
+    return placed

@@ -23,8 +23,6 @@ from training.simulation.specimen import BALANCED, STRAINS, Prevalence, Simulate
 
 FIRST_SEED: Final = 3_000_000_000
 """Seeds of these specimens start here, apart from those of our own mice."""
-NOT_DRAWN: Final = ("clavicle",)
-"""Kinds of the catalogue that need a bone which the skeleton lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def make_skeleton_specimen(
     sex, strain, drawn_centre = (str(rng.choice(options)) for options in (("female", "male"), STRAINS, centres))
     is_abnormal = bool(rng.random() < prevalence.abnormal) if abnormal is None else abnormal
     if kinds is None:
-        kinds = draw_kinds(rng, possible(prevalence)) if is_abnormal and not control else {}
+        kinds = draw_kinds(rng, possible(prevalence, folder)) if is_abnormal and not control else {}
     plan = _normal(folder, seed, sex)
     return SkeletonSpecimen(
         seed=seed,
@@ -83,12 +81,18 @@ def make_skeleton_specimen(
     )
 
 
-def possible(prevalence: Prevalence) -> Prevalence:
+def not_drawn(folder: Path) -> tuple[str, ...]:
+    """Kinds of the catalogue that need a bone which the skeleton lacks; no skeleton's clavicles are read."""
+    skeleton = load_skeleton(folder)
+    found = {"clavicle": False, "fibula": "fibula" in skeleton.long_bones, "teeth": "upper incisors" in skeleton.skull}
+    return tuple(kind for kind, drawn in found.items() if not drawn)
+
+
+def possible(prevalence: Prevalence, folder: Path) -> Prevalence:
     """The same prevalence without the kinds that the skeleton's bones do not allow."""
-    weights = MappingProxyType(
-        {kind: 0.0 if kind in NOT_DRAWN else share for kind, share in prevalence.weights.items()}
-    )
-    return replace(prevalence, weights=weights)
+    without = not_drawn(folder)
+    weights = {kind: share for kind, share in prevalence.weights.items() if kind not in without}
+    return replace(prevalence, weights=MappingProxyType(weights))
 
 
 def _normal(folder: Path, seed: int, sex: str) -> BodyPlan:

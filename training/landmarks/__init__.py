@@ -1,0 +1,1 @@
+"""How well a backbone finds landmarks on radiographs that people have annotated."""

@@ -1,0 +1,1 @@
+"""Networks that read each view, and the enlarged trunk of each view, by its own pass of shared weights."""
