@@ -32,6 +32,7 @@ INPUT_SIDE: Final = 96
 _FINE: Final = 2
 """Samples per input pixel and axis; a scout has about 300 pixels where the network has 96."""
 
+_OUTPUTS: Final = ("view", "up", "mirrored", "oblique")
 # Signs of the outputs for the input as it is, turned by 180 degrees, flipped left to right, flipped top to bottom.
 _UP_SIGNS: Final = np.array([1, -1, 1, -1])
 _MIRRORED_SIGNS: Final = np.array([1, 1, -1, -1])
@@ -39,14 +40,16 @@ _MIRRORED_SIGNS: Final = np.array([1, 1, -1, -1])
 
 @dataclass(frozen=True)
 class Orientation:
-    """Probabilities (0 to 1): `view` by class, `head_up` in the input, `mirrored`.
+    """Probabilities (0 to 1): `view` by class, `head_up` in the input, `mirrored`, `oblique`.
 
-    An image is mirrored when, head up, a DV has its tail on the right or a LAT its back on the left.
+    An image is mirrored when, head up, a DV has its tail on the right or a LAT its back on the left. It is oblique when
+    the animal is rolled by 30 degrees or more from a DV or a LAT.
     """
 
     view: dict[str, float]
     head_up: float
     mirrored: float
+    oblique: float
 
 
 class ViewModel:
@@ -65,8 +68,8 @@ class ViewModel:
         orientation and nothing else.
         """
         four = np.stack([picture, picture[::-1, ::-1], picture[:, ::-1], picture[::-1]])[:, None]
-        view, up, mirrored = (
-            np.asarray(logits, dtype=np.float64) for logits in self._session.run(None, {"picture": four})
+        view, up, mirrored, oblique = (
+            np.asarray(logits, dtype=np.float64) for logits in self._session.run(_OUTPUTS, {"picture": four})
         )
         mean = view.mean(axis=0)
         shares = np.exp(mean - mean.max()) / np.exp(mean - mean.max()).sum()
@@ -74,6 +77,7 @@ class ViewModel:
             {name: float(share) for name, share in zip(CLASSES, shares, strict=True)},
             _probability(float(_UP_SIGNS @ up[:, 0]) / 4),
             _probability(float(_MIRRORED_SIGNS @ mirrored[:, 0]) / 4),
+            _probability(float(oblique.mean())),
         )
 
 

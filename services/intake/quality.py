@@ -152,6 +152,11 @@ FRAMING_RULES: Final = (
     QualityRule("body_angle", "body_angle", "above", "most_body_angle", "the head is too far from upright"),
 )
 """Checked once the image is known not to be a close-up."""
+POSTURE_RULES: Final = (
+    QualityRule("motion_blur", "motion", "above", "most_motion", "the animal moved during the exposure"),
+    QualityRule("oblique", "oblique", "above", "most_oblique", "the animal is rolled between DV and LAT"),
+)
+"""Checked last: they take a whole, visible animal for granted."""
 
 
 def check(rules: tuple[QualityRule, ...], scores: Mapping[str, float], limits: Limits) -> None:

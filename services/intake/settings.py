@@ -62,6 +62,16 @@ class Limits(BaseSettings):
     """Least `animal_side`: `animal_too_small`."""
     most_body_angle: float = Field(default=180.0, ge=0, le=180)
     """Most `body_angle`: `body_angle`. 180 rejects none: animals may lie at any angle and are turned upright."""
+    most_motion: float = Field(default=0.9, ge=0, le=1)
+    """Most `motion`: `motion_blur`."""
+    most_oblique: float = Field(default=0.5, ge=0, le=1)
+    """Most `oblique`: `oblique`."""
+    most_spine_offset_dv: float = Field(default=0.18, ge=0, le=1)
+    """Most `spine_offset` of a DV that is not rolled; beyond it, the network's probability is `oblique`."""
+    least_spine_offset_lat: float = Field(default=0.53, ge=0, le=1)
+    """Least `spine_offset` of a LAT that is not rolled; below it, the network's probability is `oblique`."""
+    least_tail_side: float = Field(default=0.8, ge=0)
+    """Least `tail_side` of a DV: flag `mirrored_suspected`."""
     least_view_probability: float = Field(default=0.9, ge=0.5, le=1)
     """Least probability at which the network's view overrides the declared one; below: flag `view_uncertain`.
     A close-up of at least this probability: `not_whole_body`."""

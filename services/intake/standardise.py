@@ -18,7 +18,8 @@ from services.intake.animal.trunk import find_trunk
 from services.intake.crop import Crop, crop_around, normalise, render
 from services.intake.decode import decode
 from services.intake.orient import Orientation, OrientedView, body_angle, decide, orientation_input, view_model
-from services.intake.quality import FRAMING_RULES, PICTURE_RULES, check, measure
+from services.intake.posture import posture_scores
+from services.intake.quality import FRAMING_RULES, PICTURE_RULES, POSTURE_RULES, check, measure
 from services.intake.raster import Raster
 from services.intake.settings import Limits
 
@@ -78,11 +79,13 @@ def _standardised(raster: Raster, found: ScoutAnalysis, declared: View | None, l
     crop = crop_around(found.animal.mask, oriented.pose, found.factor)
     scores |= _orientation_scores(orientation, oriented, crop)
     check(FRAMING_RULES, scores, limits)
+    scores |= posture_scores(raster, found, trunk, oriented, orientation.oblique, limits)
+    check(POSTURE_RULES, scores, limits)
     return StandardView(
         normalise(render(raster, found, crop), found, crop),
         oriented.view,
         {name: round(score, _DECIMALS) for name, score in scores.items()},
-        (*oriented.flags, *_picture_flags(raster, found, scores)),
+        (*_view_flags(oriented, scores, limits), *_picture_flags(raster, found, scores)),
         _provenance(raster, found, crop, oriented),
     )
 
@@ -97,6 +100,11 @@ def _orientation_scores(orientation: Orientation, oriented: OrientedView, crop: 
         "body_angle": body_angle(oriented.heading),
         "animal_side": crop.side,
     }
+
+
+def _view_flags(oriented: OrientedView, scores: dict[str, float], limits: Limits) -> tuple[str, ...]:
+    suspected = scores["tail_side"] >= limits.least_tail_side and "mirrored_suspected" not in oriented.flags
+    return (*oriented.flags, "mirrored_suspected") if suspected else oriented.flags
 
 
 def _picture_flags(raster: Raster, found: ScoutAnalysis, scores: dict[str, float]) -> list[str]:
