@@ -3,8 +3,8 @@
 import numpy as np
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.store import Subset
+from training.simulation.bone_truth import CHANNELS, SIDE
 
 
 def tiny_subset(specimens: int, seed: int, side: int = 48) -> Subset:

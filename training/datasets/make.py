@@ -24,10 +24,10 @@ from services.common.events.base import View
 from services.fuser.fuse import agreeing, fuse, mean_view
 from services.intake.settings import Limits
 from services.intake.standardise import encode_view, standardise
-from training.datasets.bone_truth import bone_truth
 from training.datasets.check import check_folder, check_tensors
 from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
+from training.simulation.bone_truth import bone_truth
 from training.simulation.files import encode
 from training.simulation.render import render
 from training.simulation.specimen import SimulatedSpecimen

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar, Final, Literal
 
 from services.common.preprocessing import TENSOR_SIDE, VERSION
+from training.population import Population
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
-from training.simulation.specimen import BALANCED, RECORD, Population, SimulatedSpecimen, make_specimen
+from training.simulation.specimen import BALANCED, RECORD, SimulatedSpecimen, make_specimen
 
 Part = Literal["train", "validation", "test", "balanced"]
 """`balanced` is a second test part, harder than `test`: see `Recipe`."""

@@ -22,8 +22,8 @@ from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
 from services.fuser.fuse import fuse
 from training.datasets.arrays import Input, select_bone_views, select_views
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Part, Recipe
+from training.simulation.bone_truth import CHANNELS, SIDE
 
 Images = NDArray[np.uint8]
 _IMAGES = "images.npy"
@@ -60,7 +60,7 @@ class StoredSpecimen:
 class SpecimenArrays:
     """Arrays of one specimen: tensor uint8 [side, side, 3], mean views uint8 [2, 448, 448] (DV, LAT), and bone truth.
 
-    `bones` is uint8 [2, channels, 56, 56]; see `training.datasets.bone_truth`.
+    `bones` is uint8 [2, channels, 56, 56]; see `training.simulation.bone_truth`.
     """
 
     tensor: Images

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.datasets.bone_truth import altered_channel
 from training.models.output import Backbone, ExplainedLayer, Output, unit_range
+from training.simulation.bone_truth import altered_channel
 
 Heat = NDArray[np.float32]
 Images = NDArray[np.uint8]

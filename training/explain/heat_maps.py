@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from services.common.labels import LABEL_ORDER
 from training.datasets.arrays import Mask
-from training.datasets.bone_truth import SIDE, altered_cells, bone_cells
 from training.datasets.store import Images, Subset
 from training.explain.heat import Heat, Rows, heat_maps
 from training.explain.run_folder import TrainedBackbone
 from training.metrics.predictions import Predictions
 from training.metrics.ranking import Estimate, percentile_interval, resample
 from training.plots.pictures import SheetRow, draw_heat_sheet
+from training.simulation.bone_truth import SIDE, altered_cells, bone_cells
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from services.common.errors import Rejected
 from services.common.preprocessing import VIEW_SIDE
 from services.intake.settings import Limits
 from services.intake.standardise import StandardView, standardise
-from training.datasets.bone_truth import view_to_picture
+from training.simulation.bone_truth import view_to_picture
 
 BOXES: Final = ".txt"
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm")

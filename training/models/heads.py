@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from services.common.labels import LEVEL2, LEVEL3, PARENTS
-from training.datasets.bone_truth import CHANNELS, REGIONS
 from training.models.front_end import MAP_CHANNELS
+from training.simulation.bone_truth import CHANNELS, REGIONS
 
 _SMALLEST_VARIANCE: Final = 1e-6
 """Keeps the gradient of the square root finite on a blank image."""

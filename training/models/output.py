@@ -123,7 +123,7 @@ class Output(NamedTuple):
     The logits of levels 2 and 3 are conditional on the specimen being abnormal. `reconstruction` is an autoencoder's
     image [n, 3, side, side] in [0, 1], or [n, 2, 224, 224] of the two views. `bones` are logits
     [n, 2, channels, cells, cells] of the positions of bones and altered bones in both views, in the order of
-    `training.datasets.bone_truth.CHANNELS`. `trunk` holds the same for the trunk's window.
+    `training.simulation.bone_truth.CHANNELS`. `trunk` holds the same for the trunk's window.
 
     `features` [n, features] are the input of `standardise`. The others come from multiview backbones only: `landmarks`
     of the whole views and of the windows; `counts` [n, 6] (`training.models.multiview.landmarks.COUNTS`); `signals`

@@ -19,11 +19,11 @@ from services.fuser.fuse import fuse
 from services.intake.raster import Grey, Raster, spread
 from services.intake.settings import Limits
 from services.intake.standardise import standardise_raster
-from training.datasets.bone_truth import bone_truth, view_to_picture
+from training.population import Population
+from training.simulation.bone_truth import bone_truth, view_to_picture
 from training.simulation.files import decoded
 from training.simulation.imaging.radiograph import Radiograph
 from training.simulation.landmarks import Landmarks
-from training.simulation.population import Population
 from training.simulation.render import render
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
 
@@ -40,7 +40,7 @@ class OnlineSample:
 
     `tensor` is uint8 [side, side, 3] as from the fuser; `labels` uint8 [14] in the order of `LABEL_ORDER`;
     `observations` the parameter stable ids that are abnormal; `landmarks_dv` and `landmarks_lat` are in the tensor's
-    pixels; `bones` uint8 [2, channels, 56, 56] is the bone truth (`training.datasets.bone_truth`).
+    pixels; `bones` uint8 [2, channels, 56, 56] is the bone truth (`training.simulation.bone_truth`).
     """
 
     specimen: SimulatedSpecimen

@@ -13,6 +13,7 @@ import numpy as np
 
 from services.common.observations import abnormal_elsewhere, call_vector
 from training.labels.curation.ranges import ANATOMICAL
+from training.population import Population
 from training.simulation.abnormalities.catalogue import GROUP, WEIGHTS, apply, choose_kinds
 from training.simulation.abnormalities.finding import Finding, parameter_id
 from training.simulation.abnormalities.ribcage import COUNT as RIBS
@@ -21,7 +22,6 @@ from training.simulation.anatomy.mouse import Mouse, build_mouse
 from training.simulation.anatomy.plan import BodyPlan, normal_plan
 from training.simulation.anatomy.pose import Pose, draw_pose
 from training.simulation.centres import CENTRES
-from training.simulation.population import Population
 from training.simulation.wide.anatomy import wide_plan
 from training.simulation.wide.posture import draw_wide_pose
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import cv2
 
+from training.population import POPULATIONS, Population
 from training.simulation.online import draw
-from training.simulation.population import POPULATIONS, Population
 
 _WARM_UP: Final = 1_000_000
 """A seed that is drawn before the clock starts: it loads the compiled code and the network of intake."""

@@ -27,10 +27,11 @@ from services.common.preprocessing import TENSOR_SIDE
 from services.fuser.fuse import fuse
 from services.intake.settings import Limits
 from services.intake.standardise import standardise
+from training.population import Population
 from training.simulation.centres import CENTRES
 from training.simulation.online import fused, radiographs, standard_views
 from training.simulation.shifts import shifted
-from training.simulation.specimen import RECORD, Population, SimulatedSpecimen, make_specimen
+from training.simulation.specimen import RECORD, SimulatedSpecimen, make_specimen
 
 FIRST_SEED: Final = 5_000_000_000
 """Specimens of the holdout have seeds from here on."""

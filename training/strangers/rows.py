@@ -13,8 +13,8 @@ import numpy as np
 from services.common.decision.set_card import IMPC_PREVALENCE
 from services.common.errors import Rejected
 from training.metrics.ranking import LEVELS
+from training.population import Population
 from training.simulation.shifts import BENIGN, IMPROPER
-from training.simulation.specimen import Population
 from training.strangers.cohorts import (
     Cohort,
     Plan,

@@ -69,7 +69,7 @@ GAIN: Final = 0.15
 def augment(images: Images, bones: Images | None, random: np.random.Generator) -> tuple[Images, Images | None]:
     """Change each image of uint8 [n, side, side, 3] by its own random amounts, and its bone truth in the same way.
 
-    `bones` is uint8 [n, 2, channels, 56, 56], the positions of bones in both views (`training.datasets.bone_truth`).
+    `bones` is uint8 [n, 2, channels, 56, 56], the positions of bones in both views (`training.simulation.bone_truth`).
     """
     moves = [_move(random) for _ in images]
     gains = 1 + GAIN * random.uniform(-1, 1, size=len(images))

@@ -8,8 +8,8 @@ import numpy as np
 from services.common.errors import Rejected
 from services.common.labels import LABEL_ORDER
 from training.datasets.arrays import MISSING
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.store import Subset
+from training.simulation.bone_truth import CHANNELS, SIDE
 
 SMALLEST_SIDE: Final = 32
 """Pixels: an EfficientNet and a ConvNeXt halve an image five times."""

@@ -14,7 +14,7 @@ from services.common.preprocessing import TENSOR_SIDE, VIEW_SIDE
 
 if TYPE_CHECKING:
     from training.datasets.arrays import Input
-    from training.simulation.specimen import Population
+    from training.population import Population
 
 RUNS: Final = work_folder() / "training" / "runs"
 """Default folder of all runs and training sets."""

@@ -20,12 +20,12 @@ from torch.nn import functional
 from services.common.errors import Fatal
 from services.common.labels import LEVEL2, LEVEL3
 from training.datasets.arrays import MISSING, known
-from training.datasets.bone_truth import REGIONS
 from training.metrics.figures import level_means
 from training.metrics.ranking import LEVELS
 from training.models.output import HEADS, Output, unit_range
 from training.models.spec import RULES, BackbonePlan, Balance, TrainingRules
 from training.models.trunk import sample_at
+from training.simulation.bone_truth import REGIONS
 from training.train.batches import Batch
 
 WEIGHT_LIMITS: Final = (0.2, 8.0)

@@ -4,15 +4,10 @@ It is a small head on the features of the trained network, whose own weights and
 view changes.
 """
 
-import argparse
-import hashlib
-import json
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import cv2
@@ -28,7 +23,7 @@ from torch.nn import functional
 from services.common.errors import Rejected
 from services.intake.animal.find import find
 from services.intake.animal.trunk import find_trunk
-from services.intake.orient import CARD, INPUT_SIDE, MODEL, ViewModel, orientation_input
+from services.intake.orient import INPUT_SIDE, orientation_input
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
 from training.view_network.samples import WHOLE, to_raster

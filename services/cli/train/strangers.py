@@ -15,7 +15,7 @@ import typer
 from services.cli.train.models import PAGE, RunsOption
 from services.cli.train.progress import reporting
 from training.export.targets import REPOSITORY
-from training.simulation.specimen import Population
+from training.population import Population
 from training.train.configuration import RUNS
 
 HELP: Final = """Measure how the calls of a model repository hold on animals and pictures that no model learned.

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from services.common.errors import Rejected
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.check import check_folder, check_tensors
 from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
+from training.simulation.bone_truth import CHANNELS, SIDE
 
 RECIPE = Recipe(specimens=3, first_seed=5)
 

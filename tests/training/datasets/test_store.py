@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from services.common.errors import Rejected
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Part, Recipe, part_of
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
+from training.simulation.bone_truth import CHANNELS, SIDE
 
 RECIPE = Recipe(specimens=40, first_seed=5)
 

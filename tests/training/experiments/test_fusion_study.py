@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 from services.cli.train.experiments import combine
 from services.common.labels import LABEL_ORDER
 from services.common.preprocessing import VIEW_SIDE
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen, Subset
 from training.evaluation.parquet import load
 from training.experiments.view_fusion import METHODS, LabelRegressions, leave_centre_out_logits
+from training.simulation.bone_truth import CHANNELS, SIDE
 
 app = typer.Typer()
 app.command()(combine)

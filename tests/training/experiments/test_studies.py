@@ -17,7 +17,6 @@ from services.cli.train import experiments
 from services.cli.train.models import app as train
 from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.evaluation.parquet import load
@@ -25,6 +24,7 @@ from training.experiments.variants import bone_heads_of, variants_of
 from training.explain.heat import layers_of
 from training.explain.run_folder import RunFolder
 from training.models.registry import BACKBONES, build_backbone
+from training.simulation.bone_truth import CHANNELS, SIDE
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES
 from training.train.checkpoint import write_final
 from training.train.configuration import CONFIGURATIONS

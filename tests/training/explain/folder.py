@@ -12,12 +12,12 @@ from services.common.labels import LABEL_ORDER, LEVEL3, PARENTS
 from services.common.preprocessing import VIEW_SIDE
 from tests.training.evaluation.cohort import CENTRES, origin
 from training.datasets.arrays import Labels
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Recipe, part_of
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.evaluation.parquet import save
 from training.metrics.predictions import Abnormality, Predictions
 from training.models.registry import build_backbone
+from training.simulation.bone_truth import CHANNELS, SIDE
 from training.train.checkpoint import FINAL, LAST, Epoch, path_of
 
 SPECIMENS = 30

@@ -7,12 +7,12 @@ import torch
 
 from services.common.labels import LABEL_ORDER
 from tests.training.synthetic import tiny_subset
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.explain.heat import heat_maps
 from training.explain.heat_maps import draw_sheets, positive_pairs, spread, study
 from training.explain.run_folder import TrainedBackbone
 from training.metrics.predictions import Abnormality, PredictionOrigin, Predictions
 from training.models.registry import build_backbone
+from training.simulation.bone_truth import CHANNELS, SIDE
 
 
 def trained(name: str, specimens: int = 6) -> TrainedBackbone:

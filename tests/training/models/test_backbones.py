@@ -6,12 +6,12 @@ import timm
 import torch
 
 from services.common.errors import Fatal
-from training.datasets.bone_truth import CHANNELS, REGIONS
 from training.models.autoencoder import AUTOENCODER, AutoencoderDriven
 from training.models.convnext import CONVNEXT, ConvNeXtDriven, view_maps
 from training.models.front_end import MAP_CHANNELS, FrontEnd, load_imagenet
 from training.models.heads import evidence
 from training.models.registry import BACKBONES, architecture, build_backbone, find_backbone
+from training.simulation.bone_truth import CHANNELS, REGIONS
 from training.train.configuration import CONFIGURATIONS, REFRESHES
 
 

@@ -8,8 +8,8 @@ import pytest
 from services.common.labels import LABEL_ORDER
 from services.intake.decode import decode
 from services.intake.settings import Limits
-from training.datasets.bone_truth import CHANNELS, REGIONS, SIDE
 from training.simulation import LANDMARKS, Landmarks, make_specimen, render
+from training.simulation.bone_truth import CHANNELS, REGIONS, SIDE
 from training.simulation.files import decoded, encode
 from training.simulation.online import OnlineSample, draw, standard_views
 from training.simulation.speed import measure

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from training.datasets.arrays import MISSING
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.models.output import Output
 from training.models.spec import Balance, TrainingRules
+from training.simulation.bone_truth import CHANNELS, SIDE
 from training.train.module import WEIGHT_LIMITS, HierarchicalLoss, label_losses
 
 IMAGE = torch.zeros(2, 3, 4, 4)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.bone_truth import CHANNELS
 from training.models.heads import EVIDENCE, evidence
 from training.models.multiview.cells import VIEWS, CellReader, by_specimen, kind_of_picture
 from training.models.multiview.landmarks import (
@@ -42,6 +41,7 @@ from training.models.multiview.window import (
 )
 from training.models.output import Backbone, ExplainedLayer, Output, TrunkBones
 from training.models.trunk import cell_centres, normalise_contrast, sample_at
+from training.simulation.bone_truth import CHANNELS
 from training.simulation.landmarks import LANDMARKS
 
 SIDE: Final = 224

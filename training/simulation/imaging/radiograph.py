@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from training.population import Population
 from training.simulation.anatomy.mouse import Mouse
 from training.simulation.anatomy.pose import DV, LAT
 from training.simulation.centres import CentreStyle
 from training.simulation.imaging.rays import Grid, Picture
 from training.simulation.landmarks import Landmarks
-from training.simulation.population import Population
 
 SKULL_DV: Final = "SKULL_DV"
 SKULL_LAT: Final = "SKULL_LAT"

@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
+from training.population import Population
 from training.simulation.abnormalities.catalogue import apply
 from training.simulation.anatomy.mouse import Mouse
 from training.simulation.anatomy.plan import BodyPlan
 from training.simulation.anatomy.pose import Pose
 from training.simulation.centres import CENTRES
-from training.simulation.population import Population
 from training.simulation.skeleton.bones import load_skeleton
 from training.simulation.skeleton.build import build_skeleton_mouse
 from training.simulation.skeleton.measures import skeleton_plan

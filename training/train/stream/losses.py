@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.bone_truth import LEAST_COVER, altered_channel
 from training.models.multiview.backbone import SIDE
 from training.models.multiview.cells import VIEWS
 from training.models.multiview.landmarks import FoundLandmarks
 from training.models.output import Output, TrunkBones, unit_range
 from training.models.trunk import sample_at
+from training.simulation.bone_truth import LEAST_COVER, altered_channel
 
 _SIGMA: Final = 0.6
 """Of the Gaussian around a landmark, in cells: wide enough that its mean over the cells is the point itself."""

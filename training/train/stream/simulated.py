@@ -5,9 +5,10 @@ from functools import partial
 import numpy as np
 
 from training.datasets.arrays import MISSING
+from training.population import Population
 from training.simulation.landmarks import Landmarks
 from training.simulation.online import fused, radiographs, standard_views
-from training.simulation.specimen import BALANCED, RECORD, Population, make_specimen
+from training.simulation.specimen import BALANCED, RECORD, make_specimen
 from training.train.stream.specimens import DrawnSpecimen, DrawSpecimen
 
 

@@ -28,7 +28,7 @@ class DrawnSpecimen:
     """One specimen as networks learn from it.
 
     `tensor` is uint8 [side, side, 3]; `labels` uint8 [14] of 0, 1 and `training.datasets.arrays.MISSING`; `bones` uint8
-    [2, channels, 56, 56] (`training.datasets.bone_truth`). `points` float32 [2, landmarks, 2] are the landmarks of DV
+    [2, channels, 56, 56] (`training.simulation.bone_truth`). `points` float32 [2, landmarks, 2] are the landmarks of DV
     and LAT, x and y in [-1, 1] from edge to edge of the view; `present` bool [2, landmarks].
     """
 

@@ -9,10 +9,10 @@ import numpy as np
 from services.common.events import Review
 from services.common.labels import LABEL_ORDER
 from services.ledger.queries import ReviewRecord
-from training.datasets.bone_truth import CHANNELS, SIDE
 from training.datasets.recipe import Part, Recipe, part_of
 from training.datasets.store import SetFolder, SpecimenArrays, StoredSpecimen
 from training.labels.report.write import COLUMNS
+from training.simulation.bone_truth import CHANNELS, SIDE
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NORMAL = (0,) * 14

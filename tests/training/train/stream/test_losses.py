@@ -3,10 +3,10 @@ import torch
 from torch import Tensor
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.bone_truth import CHANNELS, altered_channel
-from training.datasets.bone_truth import SIDE as BONE_SIDE
 from training.models.multiview.landmarks import FoundLandmarks, LandmarkHead, whole_places
 from training.models.output import Output, TrunkBones
+from training.simulation.bone_truth import CHANNELS, altered_channel
+from training.simulation.bone_truth import SIDE as BONE_SIDE
 from training.simulation.landmarks import LANDMARKS
 from training.train.stream.losses import (
     attention_loss,

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from services.common.labels import LABEL_ORDER
-from training.datasets.bone_truth import CHANNELS
-from training.datasets.bone_truth import SIDE as BONE_SIDE
 from training.models.multiview.backbone import MultiviewBackbone, MultiviewSize
 from training.models.multiview.stems import AutoencoderStem
 from training.models.spec import BackbonePlan, StreamPlan
+from training.simulation.bone_truth import CHANNELS
+from training.simulation.bone_truth import SIDE as BONE_SIDE
 from training.simulation.landmarks import LANDMARKS
 from training.train.stream.specimens import DrawnSpecimen, draw_set
 from training.train.stream.training import Stream, StreamTraining

@@ -8,7 +8,7 @@ from services.common.events.base import View
 from services.common.labels import CALL_LABELS
 from services.intake.settings import Limits
 from services.intake.standardise import standardise
-from training.datasets.bone_truth import CHANNELS, KINDS, REGIONS, SIDE, Maps, bone_truth
+from training.simulation.bone_truth import CHANNELS, KINDS, REGIONS, SIDE, Maps, bone_truth
 from training.simulation.files import encode
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
