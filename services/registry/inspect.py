@@ -114,7 +114,7 @@ def _check_digest(path: Path, expected: str, reason: str) -> None:
         )
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
-        raise Rejected(reason, f"{path} has SHA-256 {found}, its card has {expected or 'none'}", found=found)
+        raise Rejected(reason, f"{path} has SHA-256 {found}, its card has {(expected or 'none')!a}", found=found)
 
 
 def _check_plan(folder: Path, card: ModelCard) -> None:

@@ -58,6 +58,7 @@ HELP_ONLY: Final = {
     "calls --follow": "waits for Kafka",
     "statistics": "waits for Kafka",
     "reconcile": "waits for Kafka",
+    "references": "waits for Kafka",
     "push": "exits with 1 because the images cannot be stored",
     "models": "waits for Kafka and Triton",
     "backfill": "asks IMPC's server",

@@ -38,8 +38,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 STRANGE = "UC Davis"
 BRIGHT = 60
-"""Grey levels that the stranger's pictures are brighter; 10 standard deviations of the features."""
-CONTROLS, EXPERIMENTAL = 10, 4
+"""Grey levels that the stranger's pictures are brighter; 10 standard deviations of training's features."""
+CONTROLS, EXPERIMENTAL = 30, 4
 
 
 def measured(graph: onnx.ModelProto) -> None:
@@ -94,7 +94,7 @@ def write_measured(folder: Path, model: str) -> None:
 def picture(number: int, grey: int) -> NDArray[np.uint8]:
     """A tensor whose first row tells its features: around `grey`, different for each number."""
     tensor = np.array(committed_golden().images[0], dtype=np.uint8)
-    row = grey + np.random.default_rng(number).normal(0, 6, 4)
+    row = grey + np.random.default_rng(number).normal(0, 3, 4)
     tensor[0, :4, 0] = np.clip(row, 0, 255)
     return tensor
 

@@ -131,6 +131,17 @@ def test_damage_is_refused_with_its_reason(folder: Path, harm: Callable[[Path], 
     assert caught.value.reason == reason
 
 
+def test_a_record_of_a_plan_that_is_not_text_can_be_shown(folder: Path) -> None:
+    """The fuzzer found a digest of half characters, which no terminal and no log can encode."""
+    (folder / "model.plan").write_bytes(b"x")
+    card = json.loads(read_configuration(folder.parent / "config.pbtxt").parameters["card.2"].string_value)
+    (folder / "plan.json").write_text(json.dumps({"onnx_sha256": card["onnx_sha256"], "plan_sha256": "\udfff\ud800"}))
+    with pytest.raises(Rejected) as caught:
+        inspect(ModelRepository(folder.parents[1]), MODEL, 2)
+    assert caught.value.reason == "plan_differs"
+    assert caught.value.message.encode().endswith(rb"its card has '\udfff\ud800'")
+
+
 def test_golden_images_are_inflated_up_to_a_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = len(gzip.decompress((folder / golden.IMAGES_FILE).read_bytes()))
     monkeypatch.setattr(golden, "MOST_BYTES", size)
