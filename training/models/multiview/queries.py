@@ -26,10 +26,10 @@ class LabelQueries(nn.Module):
         """Attend to the cells."""
         logits = self.queries(cells).float() * self._scale
         attention = torch.softmax(logits, dim=1).permute(0, 2, 1)
-        shape = len(cells), self._heads, len(LABEL_ORDER), -1
-        seen = (attention @ cells.float()).reshape(shape)
+        attention = attention.reshape(-1, self._heads, len(LABEL_ORDER), cells.shape[1])
+        seen = attention @ cells.float()[:, None]
         vectors: Tensor = self.values(seen.permute(0, 2, 1, 3).flatten(2))
-        return vectors + self.think(vectors), attention.reshape(shape)
+        return vectors + self.think(vectors), attention
 
 
 class LabelHeads(nn.Module):
