@@ -19,14 +19,17 @@ def posture_scores(
     """Return the scores of posture and movement (docs/intake.md); `oblique` is the view network's probability.
 
     The network alone takes some builds of mice that it never saw for oblique ones, so that the spine must agree: in the
-    middle of the trunk it shows a DV, near the outline a LAT.
+    middle of the trunk it shows a DV, near the outline a LAT. Movement is judged where the spine agrees with the view:
+    other pictures are unlike those that the motion network saw.
     """
     picture = trunk_picture(raster, found, trunk)
     offset = None if picture is None else spine_offset(picture)
+    known = picture is not None and offset is not None
+    fits = known and _fits(oriented, offset, limits)
     return {
-        "motion": 0.0 if picture is None else motion_model().motion(picture),
-        "spine_offset": NOT_FOUND if offset is None else offset,
-        "oblique": 0.0 if offset is None or _fits(oriented, offset, limits) else oblique,
+        "motion": motion_model().motion(picture) if fits else 0.0,
+        "spine_offset": offset if known else NOT_FOUND,
+        "oblique": oblique if known and not fits else 0.0,
         "tail_side": tail_side(found.animal.mask, trunk, oriented.heading) if oriented.view == "DV" else 0.0,
     }
 
