@@ -14,7 +14,7 @@ NOT_FOUND = -1.0
 
 
 def posture_scores(
-    raster: Raster, found: ScoutAnalysis, trunk: Trunk, oriented: OrientedView, oblique: float, limits: Limits
+    raster: Raster, found: ScoutAnalysis, trunk: Trunk, oriented: OrientedView, *, oblique: float, limits: Limits
 ) -> dict[str, float]:
     """Return the scores of posture and movement (docs/intake.md); `oblique` is the view network's probability.
 
@@ -24,14 +24,17 @@ def posture_scores(
     """
     picture = trunk_picture(raster, found, trunk)
     offset = None if picture is None else spine_offset(picture)
-    known = picture is not None and offset is not None
-    fits = known and _fits(oriented, offset, limits)
-    return {
-        "motion": motion_model().motion(picture) if fits else 0.0,
-        "spine_offset": offset if known else NOT_FOUND,
-        "oblique": oblique if known and not fits else 0.0,
-        "tail_side": tail_side(found.animal.mask, trunk, oriented.heading) if oriented.view == "DV" else 0.0,
-    }
+    scores = {"motion": 0.0, "spine_offset": NOT_FOUND, "oblique": 0.0, "tail_side": 0.0}
+    if oriented.view == "DV":
+        scores["tail_side"] = tail_side(found.animal.mask, trunk, oriented.heading)
+    if picture is None or offset is None:
+        return scores
+    scores["spine_offset"] = offset
+    if _fits(oriented, offset, limits):
+        scores["motion"] = motion_model().motion(picture)
+    else:
+        scores["oblique"] = oblique
+    return scores
 
 
 def _fits(oriented: OrientedView, offset: float, limits: Limits) -> bool:

@@ -123,9 +123,7 @@ def _moved(exposure: Radiograph, rng: np.random.Generator) -> Picture:
     return np.clip(moved + noise.astype(np.float32) * np.sqrt(np.maximum(moved, 1e-3)), 1e-3, 1.3).astype(np.float32)
 
 
-def _surrounded(
-    kind: str, exposure: Radiograph, style: CentreStyle, rng: np.random.Generator
-) -> tuple[Picture, float]:
+def _surrounded(kind: str, exposure: Radiograph, style: CentreStyle, rng: np.random.Generator) -> tuple[Picture, float]:
     """The grey values of an exposure with what surrounds its animal, and by how many degrees it was turned."""
     animal = exposure.mask
     if rng.random() < 0.3:

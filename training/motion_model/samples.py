@@ -74,8 +74,11 @@ def spectra(
     """Change each picture `times` times, half of them by a movement; return the spectra [n, 120] and which moved."""
     rng = np.random.default_rng(seed)
     moved = rng.random(len(pictures) * times) < 0.5
-    found = [spectrum(changed(picture, rng, moved=bool(moved[n * times + i])))
-             for n, picture in enumerate(pictures) for i in range(times)]
+    found = [
+        spectrum(changed(picture, rng, moved=bool(moved[n * times + i])))
+        for n, picture in enumerate(pictures)
+        for i in range(times)
+    ]
     return np.stack(found), moved
 
 

@@ -167,7 +167,10 @@ def score(model: onnx.ModelProto, samples: RollSamples) -> dict[str, float]:
     """Shares of oblique and of sound pictures whose probability, without the spine's place, exceeds 0.5."""
     network = ViewModel(model.SerializeToString())
     above = np.array([network.orient(picture).oblique > 0.5 for picture in samples.pictures])
-    figures = {"oblique_found": above[samples.oblique].mean(), "sound_taken_for_oblique": above[~samples.oblique].mean()}
+    figures = {
+        "oblique_found": above[samples.oblique].mean(),
+        "sound_taken_for_oblique": above[~samples.oblique].mean(),
+    }
     return {name: round(float(share), 4) for name, share in figures.items()}
 
 
