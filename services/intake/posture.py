@@ -14,21 +14,27 @@ NOT_FOUND = -1.0
 
 
 def posture_scores(
-    raster: Raster, found: ScoutAnalysis, trunk: Trunk, oriented: OrientedView, oblique: float, limits: Limits
+    raster: Raster, found: ScoutAnalysis, trunk: Trunk, oriented: OrientedView, *, oblique: float, limits: Limits
 ) -> dict[str, float]:
     """Return the scores of posture and movement (docs/intake.md); `oblique` is the view network's probability.
 
     The network alone takes some builds of mice that it never saw for oblique ones, so that the spine must agree: in the
-    middle of the trunk it shows a DV, near the outline a LAT.
+    middle of the trunk it shows a DV, near the outline a LAT. Movement is judged where the spine agrees with the view:
+    other pictures are unlike those that the motion network saw.
     """
     picture = trunk_picture(raster, found, trunk)
     offset = None if picture is None else spine_offset(picture)
-    return {
-        "motion": 0.0 if picture is None else motion_model().motion(picture),
-        "spine_offset": NOT_FOUND if offset is None else offset,
-        "oblique": 0.0 if offset is None or _fits(oriented, offset, limits) else oblique,
-        "tail_side": tail_side(found.animal.mask, trunk, oriented.heading) if oriented.view == "DV" else 0.0,
-    }
+    scores = {"motion": 0.0, "spine_offset": NOT_FOUND, "oblique": 0.0, "tail_side": 0.0}
+    if oriented.view == "DV":
+        scores["tail_side"] = tail_side(found.animal.mask, trunk, oriented.heading)
+    if picture is None or offset is None:
+        return scores
+    scores["spine_offset"] = offset
+    if _fits(oriented, offset, limits):
+        scores["motion"] = motion_model().motion(picture)
+    else:
+        scores["oblique"] = oblique
+    return scores
 
 
 def _fits(oriented: OrientedView, offset: float, limits: Limits) -> bool:

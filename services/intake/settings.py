@@ -46,7 +46,7 @@ class Limits(BaseSettings):
     """Least `signal_to_noise`: `under_exposed`."""
     least_contrast: float = Field(default=0.04, ge=0, le=1)
     """Least `contrast`: `low_contrast`."""
-    most_saturated: float = Field(default=0.5, ge=0, le=1)
+    most_saturated: float = Field(default=0.4, ge=0, le=1)
     """Most `saturated`: `over_exposed`."""
     least_tissue_contrast: float = Field(default=0.15, ge=0, le=1)
     """Least `tissue_contrast`: `over_exposed` (a silhouette)."""
@@ -62,7 +62,7 @@ class Limits(BaseSettings):
     """Least `animal_side`: `animal_too_small`."""
     most_body_angle: float = Field(default=180.0, ge=0, le=180)
     """Most `body_angle`: `body_angle`. 180 rejects none: animals may lie at any angle and are turned upright."""
-    most_motion: float = Field(default=0.9, ge=0, le=1)
+    most_motion: float = Field(default=0.97, ge=0, le=1)
     """Most `motion`: `motion_blur`."""
     most_oblique: float = Field(default=0.5, ge=0, le=1)
     """Most `oblique`: `oblique`."""

@@ -27,6 +27,7 @@ _FAST: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 _DECIMALS: Final = 4
 _TOUCHES_EDGE: Final = 0.05
 """From this value of `touching`, the tip of a tail or a foot may be outside the image."""
+_CUT: Final = ("cut_off", "not_whole_body")
 _REACHES_EDGE: Final = 0.13
 """From this value of `touching`, more than a tail or a foot is outside the image: it may be a close-up."""
 
@@ -65,9 +66,12 @@ def standardise_raster(raster: Raster, declared: View | None, limits: Limits) ->
     """
     try:
         return _standardised(raster, find(raster), declared, limits)
-    except Rejected:
-        found = find(raster, tilted=True)
-        return _standardised(raster, found, declared, limits)
+    except Rejected as first:
+        try:
+            return _standardised(raster, find(raster, tilted=True), declared, limits)
+        except Rejected as second:
+            # An edge through the animal is a step, not a blade: the first reason is the right one.
+            raise (first if first.reason == "sharp_steps" and second.reason in _CUT else second) from None
 
 
 def _standardised(raster: Raster, found: ScoutAnalysis, declared: View | None, limits: Limits) -> StandardView:
@@ -79,7 +83,7 @@ def _standardised(raster: Raster, found: ScoutAnalysis, declared: View | None, l
     crop = crop_around(found.animal.mask, oriented.pose, found.factor)
     scores |= _orientation_scores(orientation, oriented, crop)
     check(FRAMING_RULES, scores, limits)
-    scores |= posture_scores(raster, found, trunk, oriented, orientation.oblique, limits)
+    scores |= posture_scores(raster, found, trunk, oriented, oblique=orientation.oblique, limits=limits)
     check(POSTURE_RULES, scores, limits)
     return StandardView(
         normalise(render(raster, found, crop), found, crop),

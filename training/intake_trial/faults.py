@@ -17,6 +17,7 @@ from training.simulation.centres import CENTRES, UNSEEN_CENTRES, CentreStyle, st
 from training.simulation.files import display, quantise
 from training.simulation.imaging.radiograph import OVER_EXPOSED, Radiograph
 from training.simulation.imaging.rays import Picture
+from training.simulation.population import Population
 from training.simulation.render import render
 from training.simulation.skeleton.specimen import make_skeleton_specimen
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
@@ -62,17 +63,18 @@ class Drawn:
     head_angle_degrees: float
 
 
-def draw(kind: str, seed: int, skeleton: Path | None = None) -> Drawn:
+def draw(kind: str, seed: int, population: Population = "plain", skeleton: Path | None = None) -> Drawn:
     """Draw picture `seed` of a kind; the same arguments give the same pixels.
 
-    The mice have the bones of the skeleton in the folder `skeleton`, by default those of the simulator.
+    The mice have the bones of the skeleton in the folder `skeleton`, by default those of the simulator's
+    `population`.
     """
     rng = np.random.default_rng((seed, KINDS.index(kind), 14))
     view: View = "DV" if kind == MIRRORED or rng.random() < 0.5 else "LAT"
     if kind in _WITHOUT_ANIMAL:
         return Drawn(_stored(_WITHOUT_ANIMAL[kind](rng), _style(rng), rng), kind, view, 0.0)
     style = _style(rng)
-    specimen = make_skeleton_specimen(skeleton, seed) if skeleton else make_specimen(seed)
+    specimen = make_skeleton_specimen(skeleton, seed) if skeleton else make_specimen(seed, population=population)
     exposure = _exposure(kind, specimen, view, style, rng)
     grey, turned = _surrounded(kind, exposure, style, rng)
     return Drawn(_stored(grey, style, rng), kind, view, exposure.head_angle_degrees + turned)

@@ -23,6 +23,7 @@ from services.intake.settings import Limits
 from services.intake.standardise import StandardView, standardise, standardise_raster
 from training.intake_trial.faults import KINDS, MIRRORED, REFUSED_AS, SOUND, Drawn, draw
 from training.markdown import table
+from training.simulation.population import Population
 
 _SETS_APART: Final = 10_000_000
 _FIRST_SEED: Final = 600_000
@@ -42,15 +43,15 @@ class TrialOutcome:
     milliseconds: float
 
 
-def run_kind(kind: str, seeds: Sequence[int], skeleton: Path | None) -> list[TrialOutcome]:
+def run_kind(kind: str, seeds: Sequence[int], population: Population, skeleton: Path | None) -> list[TrialOutcome]:
     """Draw and judge the pictures of one kind on all cores."""
     with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        return list(pool.map(partial(judge, kind, skeleton), seeds, chunksize=8))
+        return list(pool.map(partial(judge, kind, population, skeleton), seeds, chunksize=8))
 
 
-def judge(kind: str, skeleton: Path | None, seed: int) -> TrialOutcome:
+def judge(kind: str, population: Population, skeleton: Path | None, seed: int) -> TrialOutcome:
     """Draw one picture and standardise it."""
-    drawn = draw(kind, seed, skeleton)
+    drawn = draw(kind, seed, population, skeleton)
     start = time.perf_counter()
     try:
         view = standardise_raster(drawn.raster, drawn.view, Limits())
@@ -136,13 +137,16 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="pictures of each kind (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="number of the drawn set (default %(default)s)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="kinds to draw (default all)")
+    parser.add_argument("--population", choices=("plain", "wide"), default="plain", help="default %(default)s")
     parser.add_argument("--skeleton", type=Path, help="draw mice with the bones of this folder (docs/phantom.md)")
     parser.add_argument("--pictures", type=Path, help="a folder of real pictures to judge as well")
     parser.add_argument("--declared", choices=("DV", "LAT"), help="their declared view (default none)")
     given = parser.parse_args()
     first = _FIRST_SEED + given.seed * _SETS_APART
-    rows = [row(kind, run_kind(kind, range(first, first + given.count), given.skeleton)) for kind in given.kinds]
+    seeds = range(first, first + given.count)
+    rows = [row(kind, run_kind(kind, seeds, given.population, given.skeleton)) for kind in given.kinds]
     sys.stdout.write(table(HEADER, rows) + "\n")
+    sys.stdout.flush()
     if given.pictures:
         sys.stdout.write("\n" + table(("file", "outcome", "flags or cause"), real(given.pictures, given.declared)))
         sys.stdout.write("\n")

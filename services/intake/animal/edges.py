@@ -58,7 +58,10 @@ def within_edges(values: Plane, field: Mask) -> Mask:
     low, high = (float(level) for level in np.percentile(values[::2, ::2], (0.5, 99.5)))
     extent = max(high - low, 1e-3)
     smooth = np.asarray(cv2.GaussianBlur(values, (3, 3), 0), dtype=np.float32)
-    x_step, y_step = (cv2.Sobel(smooth, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1)))
+    x_step, y_step = (
+        np.asarray(cv2.Sobel(smooth, cv2.CV_32F, *order, ksize=3, scale=1 / 8), dtype=np.float32)
+        for order in ((1, 0), (0, 1))
+    )
     size = cv2.magnitude(x_step, y_step)
     steep = (size > max(_STEEP * extent, 3 * float(np.median(size)))) & field
     open_part = field.copy()
@@ -122,13 +125,13 @@ def _chord(line: _Line, field: Mask) -> NDArray[np.float64]:
     x, y = np.rint(points).astype(np.int64).T
     inside = (x >= 0) & (y >= 0) & (x < columns) & (y < rows)
     points, x, y = points[inside], x[inside], y[inside]
-    return points[field[y, x]]
+    return np.asarray(points[field[y, x]], dtype=np.float64)
 
 
 def _sampled(values: Plane, points: NDArray[np.float64]) -> NDArray[np.float32]:
     x, y = np.ascontiguousarray(points.astype(np.float32).reshape(-1, 2).T)
     found = cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found).reshape(points.shape[:-1])
+    return np.asarray(found, dtype=np.float32).reshape(points.shape[:-1])
 
 
 def _refined(values: Plane, points: NDArray[np.float64], line: _Line) -> _Line:

@@ -29,7 +29,8 @@ def spine_offset(picture: Plane) -> float | None:
 
     `picture` is a `trunk_picture`. The spine is the brightest narrow ridge along the trunk.
     """
-    tone = cv2.blur(cv2.GaussianBlur(np.clip(picture, 0, 1.5), (0, 0), 1.0), (1, 9))
+    soft = cv2.GaussianBlur(np.clip(picture, 0, 1.5), (0, 0), 1.0)
+    tone = np.asarray(cv2.blur(soft, (1, 9)), dtype=np.float32)
     body = _body(tone)
     side = len(picture)
     rows = np.arange(int(_FIRST * side), int(_LAST * side) + 1, _STRIDE)
@@ -40,8 +41,8 @@ def spine_offset(picture: Plane) -> float | None:
     width = float(np.median([last - first for _, first, last in spans]))
     kernel = int(np.clip(_SPINE_WIDTH * width, 7, 19)) | 1
     root = np.sqrt(np.maximum(tone, 0))
-    ridge = cv2.morphologyEx(root, cv2.MORPH_TOPHAT, np.ones((1, kernel), np.uint8))
-    ridge = cv2.GaussianBlur(ridge, (0, 0), kernel / 12) / (float(np.median(tone[body])) + 0.05)
+    narrow = cv2.morphologyEx(root, cv2.MORPH_TOPHAT, np.ones((1, kernel), np.uint8))
+    ridge = np.asarray(cv2.GaussianBlur(narrow, (0, 0), kernel / 12)) / (float(np.median(tone[body])) + 0.05)
     columns = np.arange(side)
     across = [np.interp(first + _PLACES * (last - first), columns, ridge[row]) for row, first, last in spans]
     return abs(float(np.median(_PLACES[_best_path(np.stack(across))])) - 0.5) * 2
