@@ -56,10 +56,10 @@ def test_an_animal_that_moved_is_rejected() -> None:
 
 
 def test_the_tail_shows_its_side() -> None:
-    mask = np.zeros((300, 300), np.uint8)
-    cv2.ellipse(mask, (150, 120), (35, 80), 0, 0, 360, 1, -1)
-    cv2.ellipse(mask, (200, 190), (50, 70), 0, 90, 180, 1, 7)
-    mask = (mask > 0).astype(np.bool_)
+    drawn = np.zeros((300, 300), np.uint8)
+    cv2.ellipse(drawn, (150, 120), (35, 80), 0, 0, 360, 1, -1)
+    cv2.ellipse(drawn, (200, 190), (50, 70), 0, 90, 180, 1, 7)
+    mask = drawn > 0
     trunk, up = find_trunk(mask), np.array([0.0, -1.0])
     assert tail_side(mask, trunk, up) > 0.8
     assert tail_side(mask[:, ::-1], find_trunk(mask[:, ::-1]), up) < -0.8

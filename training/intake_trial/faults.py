@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from services.common.events.base import View
 from services.intake.raster import Raster, spread
 from training.intake_trial.manner import behind, behind_blades, on_tray, turned_in, with_text
+from training.population import Population
 from training.simulation.centres import CENTRES, UNSEEN_CENTRES, CentreStyle, style_of
 from training.simulation.files import display, quantise
 from training.simulation.imaging.radiograph import OVER_EXPOSED, Radiograph
 from training.simulation.imaging.rays import Picture
-from training.simulation.population import Population
 from training.simulation.render import render
 from training.simulation.skeleton.specimen import make_skeleton_specimen
 from training.simulation.specimen import SimulatedSpecimen, make_specimen
@@ -115,12 +115,13 @@ def _moved(exposure: Radiograph, rng: np.random.Generator) -> Picture:
     start, end = np.rint(half - step).astype(int).tolist(), np.rint(half + step).astype(int).tolist()
     if rng.random() < 0.25:
         kernel[start[1], start[0]], kernel[end[1], end[0]] = rng.dirichlet((6, 6))
-        kernel = cv2.GaussianBlur(kernel, (0, 0), max(length / 12, 0.4))
+        kernel = np.asarray(cv2.GaussianBlur(kernel, (0, 0), max(length / 12, 0.4)), dtype=np.float32)
     else:
         cv2.line(kernel, start, end, 1.0, 1, cv2.LINE_AA)
     moved = cv2.filter2D(exposure.transmission, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
     noise = rng.normal(0, float(rng.uniform(0.008, 0.02)), moved.shape)
-    return np.clip(moved + noise.astype(np.float32) * np.sqrt(np.maximum(moved, 1e-3)), 1e-3, 1.3).astype(np.float32)
+    noisy = moved + noise * np.sqrt(np.maximum(moved, 1e-3))
+    return np.asarray(np.clip(noisy, 1e-3, 1.3), dtype=np.float32)
 
 
 def _surrounded(kind: str, exposure: Radiograph, style: CentreStyle, rng: np.random.Generator) -> tuple[Picture, float]:
@@ -161,7 +162,7 @@ def _half(grey: Picture, animal: NDArray[np.bool_], head_angle: float, rng: np.r
 def _without_bone(grey: Picture, animal: NDArray[np.bool_], rng: np.random.Generator) -> Picture:
     """A window that turns all soft tissue white."""
     white = float(np.quantile(grey[animal], rng.uniform(0.05, 0.25)))
-    return np.clip(grey / max(white, 0.02), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(grey / max(white, 0.02), 0, 1), dtype=np.float32)
 
 
 def _stored(grey: Picture, style: CentreStyle, rng: np.random.Generator) -> Raster:
@@ -184,7 +185,7 @@ def _empty(rng: np.random.Generator) -> Picture:
         return noise
     if chosen == 2:
         smooth = cv2.GaussianBlur(noise, (0, 0), float(rng.uniform(2, 60)))
-        return np.asarray(cv2.normalize(smooth, None, 0, 1, cv2.NORM_MINMAX), dtype=np.float32)
+        return np.asarray((smooth - smooth.min()) / np.ptp(smooth), dtype=np.float32)
     slope = np.linspace(0.2, 0.5, shape[0], dtype=np.float32)[:, None] * np.linspace(0.6, 1, shape[1])[None, :]
     return np.asarray(slope + noise * 0.02, dtype=np.float32)
 
@@ -216,8 +217,8 @@ def _hand(picture: Picture, rng: np.random.Generator) -> None:
         tip = palm + forward * side * 0.38
         cv2.line(picture, palm.astype(int).tolist(), tip.astype(int).tolist(), 0.4, int(side * 0.07))
         for start, end in ((0.02, 0.16), (0.18, 0.26), (0.28, 0.36)):
-            ends = [(palm + forward * side * part).astype(int).tolist() for part in (start, end)]
-            cv2.line(picture, *ends, 0.85, int(side * 0.025))
+            first, last = ((palm + forward * side * part).astype(int).tolist() for part in (start, end))
+            cv2.line(picture, first, last, 0.85, int(side * 0.025))
 
 
 def _page(picture: Picture, rng: np.random.Generator) -> None:

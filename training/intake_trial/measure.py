@@ -23,7 +23,7 @@ from services.intake.settings import Limits
 from services.intake.standardise import StandardView, standardise, standardise_raster
 from training.intake_trial.faults import KINDS, MIRRORED, REFUSED_AS, SOUND, Drawn, draw
 from training.markdown import table
-from training.simulation.population import Population
+from training.population import Population
 
 _SETS_APART: Final = 10_000_000
 _FIRST_SEED: Final = 600_000

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -85,7 +85,7 @@ def spectra(
 def changed(picture: NDArray[np.uint8], rng: np.random.Generator, *, moved: bool) -> Plane:
     """A trunk picture as another centre would have taken it, of an animal that moved or did not."""
     flipped = picture[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
-    excess = flipped.astype(np.float32) / np.float32(_SCALE) - np.float32(_OFFSET)
+    excess: NDArray[Any] = flipped.astype(np.float32) / np.float32(_SCALE) - np.float32(_OFFSET)
     turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), float(rng.normal(0, 5)), float(rng.uniform(0.85, 1.2)))
     excess = cv2.warpAffine(excess, turn, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     if moved:
@@ -115,4 +115,4 @@ def movement(length: float, rng: np.random.Generator) -> Plane:
     else:
         start, end = np.rint(16 * (half - step)).astype(int).tolist(), np.rint(16 * (half + step)).astype(int).tolist()
         cv2.line(kernel, start, end, 1.0, 1, cv2.LINE_AA, 4)
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)

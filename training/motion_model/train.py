@@ -35,20 +35,21 @@ def fit(given: NDArray[np.float32], moved: NDArray[np.bool_], seed: int) -> nn.S
     """Train on spectra and return the network in evaluation mode; its first layer includes their normalisation."""
     torch.manual_seed(seed)
     middle, spread = torch.from_numpy(given.mean(axis=0)), torch.from_numpy(given.std(axis=0) + 0.1)
-    network = nn.Sequential(nn.Linear(FEATURES, _HIDDEN), nn.ReLU(), nn.Dropout(0.1), nn.Linear(_HIDDEN, 1))
+    first = nn.Linear(FEATURES, _HIDDEN)
+    network = nn.Sequential(first, nn.ReLU(), nn.Dropout(0.1), nn.Linear(_HIDDEN, 1))
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _EPOCHS)
     inputs, labels = (torch.from_numpy(given) - middle) / spread, torch.from_numpy(moved.astype(np.float32))
     for _ in range(_EPOCHS):
-        for rows in torch.randperm(len(inputs)).split(_BATCH):
+        for rows in torch.split(torch.randperm(len(inputs)), _BATCH):
             loss = functional.binary_cross_entropy_with_logits(network(inputs[rows])[:, 0], labels[rows])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         schedule.step()
     with torch.no_grad():
-        network[0].weight /= spread
-        network[0].bias -= network[0].weight @ middle
+        first.weight.div_(spread)
+        first.bias.sub_(first.weight @ middle)
     return network.eval()
 
 

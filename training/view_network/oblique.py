@@ -4,10 +4,15 @@ It is a small head on the features of the trained network, whose own weights and
 view changes.
 """
 
+import argparse
+import hashlib
+import json
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -23,7 +28,7 @@ from torch.nn import functional
 from services.common.errors import Rejected
 from services.intake.animal.find import find
 from services.intake.animal.trunk import find_trunk
-from services.intake.orient import INPUT_SIDE, orientation_input
+from services.intake.orient import CARD, INPUT_SIDE, MODEL, ViewModel, orientation_input
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
 from training.view_network.samples import WHOLE, to_raster
@@ -103,34 +108,36 @@ def fit_head(given: NDArray[np.float32], oblique: NDArray[np.bool_], epochs: int
     """Train the head on features and return it in evaluation mode; its first layer includes their normalisation."""
     torch.manual_seed(seed)
     middle, spread = torch.from_numpy(given.mean(axis=0)), torch.from_numpy(given.std(axis=0) + 1e-2)
-    head = nn.Sequential(nn.Dropout(0.2), nn.Linear(given.shape[1], _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1))
+    first = nn.Linear(given.shape[1], _HIDDEN)
+    head = nn.Sequential(nn.Dropout(0.2), first, nn.ReLU(), nn.Linear(_HIDDEN, 1))
     optimiser = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
     inputs = (torch.from_numpy(given) - middle) / spread
     labels = torch.from_numpy(oblique.astype(np.float32)) * (1 - 2 * _SMOOTHING) + _SMOOTHING
     for _ in range(epochs):
-        for rows in torch.randperm(len(inputs)).split(_BATCH):
+        for rows in torch.split(torch.randperm(len(inputs)), _BATCH):
             loss = functional.binary_cross_entropy_with_logits(head(inputs[rows])[:, 0], labels[rows])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         schedule.step()
     with torch.no_grad():
-        head[1].weight /= spread
-        head[1].bias -= head[1].weight @ middle
+        first.weight.div_(spread)
+        first.bias.sub_(first.weight @ middle)
     return head.eval()
 
 
 def with_head(model: onnx.ModelProto, head: nn.Sequential) -> onnx.ModelProto:
     """The network with the head as its last output; a head that it already has is replaced."""
     extended = without_head(model)
+    learned = dict(head.named_parameters())
     arrays = {
-        f"{OUTPUT}.{name}": value.detach().numpy()
-        for name, value in (
-            ("hidden.weight", head[1].weight),
-            ("hidden.bias", head[1].bias),
-            ("weight", head[3].weight),
-            ("bias", head[3].bias),
+        f"{OUTPUT}.{name}": learned[parameter].detach().numpy()
+        for name, parameter in (
+            ("hidden.weight", "1.weight"),
+            ("hidden.bias", "1.bias"),
+            ("weight", "3.weight"),
+            ("bias", "3.bias"),
         )
     }
     graph = extended.graph

@@ -1,12 +1,14 @@
 """Each abnormality alters the picture at its own site, and the truth according to the table."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
 from services.common.labels import CALL_LABELS
 from services.common.observations import by_parameter
 from training.labels.curation.ranges import ANATOMICAL
-from training.simulation.abnormalities.catalogue import CATALOGUE, GROUP
+from training.simulation.abnormalities.catalogue import CATALOGUE, GROUP, apply
 from training.simulation.anatomy.mouse import build_mouse
 from training.simulation.anatomy.plan import normal_plan
 from training.simulation.anatomy.pose import DV, LAT, draw_pose
@@ -165,3 +167,12 @@ def test_counts_in_the_plan_match_the_findings() -> None:
         assert len(plan.vertebrae) - len(usual.vertebrae) in {-2, -1, 1}
         short = make_specimen(seed, kinds={"short_tail": 1.0}).plan()
         assert len(short.region("Ca")) <= 6
+
+
+def test_the_shortest_tail_has_a_vertebra_whatever_its_mouse_had() -> None:
+    mouse = normal_plan(np.random.default_rng(1), "female")
+    for lost in range(4):
+        plan = deepcopy(mouse)
+        plan.vertebrae = plan.vertebrae[: len(plan.vertebrae) - lost]
+        apply(plan, "short_tail", 1.0, seed=1)
+        assert plan.region("Ca")

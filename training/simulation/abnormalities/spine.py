@@ -170,7 +170,7 @@ def _copy(vertebra: Vertebra, number: int) -> Vertebra:
 
 def short_tail(plan: BodyPlan, severity: float, rng: np.random.Generator) -> Alteration:
     """Caudal vertebrae missing from the tip: six when mild, nearly all when severe."""
-    missing = min(int(6 + 21 * severity**1.3 + rng.integers(0, 2)), 27)
+    missing = min(int(6 + 21 * severity**1.3 + rng.integers(0, 2)), 27, len(plan.region(CAUDAL)) - 1)
     plan.vertebrae = plan.vertebrae[: len(plan.vertebrae) - missing]
     stump = plan.region(CAUDAL)
     stump[-1].length *= 0.6
