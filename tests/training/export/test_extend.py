@@ -4,19 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from services.common.decision.fit import SetVersion
 from services.common.errors import Rejected
 from services.registry.inspect import inspect
 from services.registry.repository import ModelRepository, read_configuration
 from services.registry.validation import fit_versions, read_validation
-from tests.training.refresh.tiny import allow_tiny, make_dataset, write_first_version
+from tests.training.refresh.tiny import SIZE, allow_tiny, make_dataset
 from training.datasets.collect.dataset import Dataset
 from training.datasets.recipe import Recipe
+from training.evaluation.evaluate import judge
 from training.export.extend import _first, extend
 from training.export.graph import run_onnx
 from training.export.repository import read_cards
-from training.models.registry import BACKBONES
+from training.export.version import VersionOrigin, export_version
+from training.models.output import ServedBackbone
+from training.models.registry import BACKBONES, build_backbone
 
 NAME = "cae"
 OUTPUTS = {"scores": 14, "features": 64, "unfamiliar": 1}
@@ -30,9 +34,16 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Path:
+    """Untrained versions whose graphs have the stored weights, in half precision, as the committed ones have."""
     folder = tmp_path_factory.mktemp("repository")
-    for name in BACKBONES:
-        write_first_version(folder, name, 1, dataset)
+    for seed, name in enumerate(BACKBONES):
+        torch.manual_seed(seed)
+        backbone = build_backbone(name, SIZE).half().float().eval()
+        judged = judge(backbone, dataset.subset("validation"), dataset.evaluation())
+        export_version(
+            ServedBackbone(backbone, judged.calibration), judged, dataset.evaluation(), name=name, version=1, size=SIZE,
+            origin=VersionOrigin("none", "nothing", "for a test", ()), repository=folder,
+        )  # fmt: skip
     return folder
 
 
