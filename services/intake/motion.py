@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 import onnxruntime
+from numpy.fft import fftfreq, rfft2, rfftfreq  # `np.fft` is imported at its first use, which threads cannot share
 from numpy.typing import NDArray
 
 from services.common.errors import Fatal
@@ -54,7 +55,7 @@ def trunk_picture(raster: Raster, found: ScoutAnalysis, trunk: Trunk) -> Plane |
 @lru_cache(maxsize=1)
 def _bins() -> tuple[NDArray[np.int64], NDArray[np.float64], Plane]:
     """Return the bin of each frequency (the last is none), the frequencies per bin, and the window."""
-    down, along = np.meshgrid(np.fft.fftfreq(SIDE), np.fft.rfftfreq(SIDE), indexing="ij")
+    down, along = np.meshgrid(fftfreq(SIDE), rfftfreq(SIDE), indexing="ij")
     direction = ((np.arctan2(down, along) + np.pi / 2) / np.pi * _DIRECTIONS).astype(np.int64) % _DIRECTIONS
     frequency = np.digitize(np.hypot(down, along), np.geomspace(*_RANGE, _FREQUENCIES + 1)) - 1
     inside = (frequency >= 0) & (frequency < _FREQUENCIES)
@@ -66,7 +67,7 @@ def _bins() -> tuple[NDArray[np.int64], NDArray[np.float64], Plane]:
 def spectrum(picture: Plane) -> NDArray[np.float32]:
     """Return float32 [120]: the logarithm of the picture's mean power by direction (12) and frequency (10)."""
     bins, counts, window = _bins()
-    transformed = np.fft.rfft2((picture - picture.mean()) * window)
+    transformed = rfft2((picture - picture.mean()) * window)
     power = np.bincount(bins, (transformed.real**2 + transformed.imag**2).ravel(), minlength=FEATURES + 1) / counts
     return np.log(power[:FEATURES] + _FLOOR).astype(np.float32)
 

@@ -60,24 +60,25 @@ class ViewModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+        known = {output.name for output in self._session.get_outputs()}
+        self._outputs = [name for name in _OUTPUTS if name in known]
 
     def orient(self, picture: NDArray[np.uint8]) -> Orientation:
         """Return the network's output for an `orientation_input` (uint8 [96, 96]).
 
         It is combined with the output for the mirror images, so that turning or flipping an animal changes the
-        orientation and nothing else.
+        orientation and nothing else. A network without the output `oblique` takes nothing for it.
         """
         four = np.stack([picture, picture[::-1, ::-1], picture[:, ::-1], picture[::-1]])[:, None]
-        view, up, mirrored, oblique = (
-            np.asarray(logits, dtype=np.float64) for logits in self._session.run(_OUTPUTS, {"picture": four})
-        )
+        answer = self._session.run(self._outputs, {"picture": four})
+        view, up, mirrored, *oblique = (np.asarray(logits, dtype=np.float64) for logits in answer)
         mean = view.mean(axis=0)
         shares = np.exp(mean - mean.max()) / np.exp(mean - mean.max()).sum()
         return Orientation(
             {name: float(share) for name, share in zip(CLASSES, shares, strict=True)},
             _probability(float(_UP_SIGNS @ up[:, 0]) / 4),
             _probability(float(_MIRRORED_SIGNS @ mirrored[:, 0]) / 4),
-            _probability(float(oblique.mean())),
+            _probability(float(oblique[0].mean())) if oblique else 0.0,
         )
 
 

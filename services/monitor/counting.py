@@ -91,6 +91,10 @@ EDGES: Final[dict[str, tuple[float, ...]]] = {
     "view_other": _PROBABILITY,
     "head": (0.6, 0.7, 0.8, 0.9, 0.99),
     "mirrored": _PROBABILITY,
+    "motion": (0.1, 0.5, 0.9, 0.97),
+    "oblique": _PROBABILITY,
+    "spine_offset": (0.0, 0.1, 0.18, 0.3, 0.53, 0.7),
+    "tail_side": (-0.8, -0.4, 0.0, 0.4, 0.8),
     "body_angle": (15.0, 30.0, 60.0, 90.0, 120.0, 150.0, 165.0),
     "animal_side": (80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0),
 }

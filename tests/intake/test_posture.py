@@ -1,6 +1,8 @@
 """Tilted blades and rotated-in corners are sound; movement, oblique views and mirrored tails are found."""
 
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -80,3 +82,9 @@ def test_the_motion_network_is_the_one_on_its_card() -> None:
     assert motion_model()
     assert json.loads(CARD.read_text())["sha256"]
     assert spectrum(np.zeros((SIDE, SIDE), np.float32)).shape == (120,)
+
+
+def test_threads_import_nothing_at_their_first_picture() -> None:
+    """`np.fft` is imported at its first use; two threads that use it at once fail with a RecursionError."""
+    program = "import sys, services.intake.standardise; sys.exit('numpy.fft' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -8,6 +8,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from services.registry.golden import Golden, read_golden
+from services.registry.validation import VALIDATION_FILE
 from training.export.graph import make_golden, sha256
 from training.export.repository import read_cards, write_version
 from training.export.targets import REPOSITORY
@@ -109,7 +110,8 @@ def write_variant(repository: Path, version: int, change: Change, golden: Golden
             "weights_sha256": "",
         }
     )
-    write_version(card, file, made, repository=repository)
+    validation = (REPOSITORY / MODEL / "1" / VALIDATION_FILE).read_bytes()
+    write_version(card, file, made, validation=validation, repository=repository)
     return file
 
 

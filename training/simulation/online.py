@@ -158,6 +158,8 @@ def _lenient_limits() -> Limits:
         least_tissue_contrast=0,
         most_step=1e9,
         most_animals=1_000,
+        most_motion=1,
+        most_oblique=1,
         most_touching=1e9,
         most_touching_whole_body=1e9,
         least_animal_side=1,
