@@ -59,17 +59,19 @@ def allow_tiny() -> None:
         return
     REFRESHES[SIZE] = replace(REFRESHES["small"], name="refresh-tiny", size=SIZE)
     for name, spec in BACKBONES.items():
-        usual = spec.build
 
-        def build(size: Any, usual: Callable[[Any], Backbone] = usual) -> Backbone:
+        def build(size: Any, usual: Callable[[Any], Backbone] = spec.build) -> Backbone:
             return AutoencoderDriven(_AUTOENCODER) if size is _AUTOENCODER else usual(size)
+
+        def describe(size: Any, usual: Callable[[Any], str] = spec.describe) -> str:
+            return "tiny autoencoder" if size is _AUTOENCODER else usual(size)
 
         BACKBONES[name] = replace(
             spec,
             sizes=spec.sizes | {SIZE: _AUTOENCODER},
             plans=spec.plans | {"refresh-tiny": _PLAN},
             build=build,
-            describe=lambda _size: "tiny autoencoder",
+            describe=describe,
         )
 
 
