@@ -33,7 +33,9 @@ OBJECT_RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
     "fuser": (
         f"Read:{BUCKET}/views/*", f"Read:{BUCKET}/tensors/*", f"Write:{BUCKET}/tensors/*", f"List:{BUCKET}",
     ),
-    "classifier": (f"Read:{BUCKET}/tensors/*", f"List:{BUCKET}"),
+    "classifier": (
+        f"Read:{BUCKET}/tensors/*", f"Read:{BUCKET}/sets/*", f"Read:{BUCKET}/references/*", f"List:{BUCKET}",
+    ),
     OPERATOR: (f"Read:{BUCKET}", f"Write:{BUCKET}", f"List:{BUCKET}"),
     CENTRE: (f"Write:{BUCKET}/originals/*", f"List:{BUCKET}"),
 }  # fmt: skip
