@@ -19,7 +19,7 @@ from services.common.store import ObjectStore
 from services.common.topics import IMAGES
 from services.demo.cohort import DemoPicture, DemoSubmission
 from services.ledger.database import Connection
-from services.ledger.queries import calls_of, cohort_progress
+from services.ledger.queries import calls_of, cohort_progress, current_outcomes_of
 from services.operations.processes import Processes
 
 _EVERY_SECONDS: Final = 0.2
@@ -111,8 +111,8 @@ def run_through(
     """Announce `count` specimens and wait until every image has an outcome.
 
     The mice are used in turn, under new ids. `per_second` is the rate of specimens, None for all at once. Returns the
-    specimens that were called and the seconds from the first announcement to the last row. Raises Retriable if nothing
-    changes for a minute.
+    specimens that were called or abstained from, and the seconds from the first announcement to the last row. Raises
+    Retriable if nothing changes for a minute.
     """
     run = secrets.token_hex(4)
     specimens = {f"bench-{run}-{number}": mice[number % len(mice)] for number in range(count)}
@@ -124,7 +124,7 @@ def run_through(
 
 def latencies(connection: Connection, specimens: Sequence[str]) -> list[float]:
     """Return for each call the seconds from the announcement of its last image to the write of its row."""
-    records = [calls_of(connection, specimen)[0] for specimen in specimens]
+    records = [record for specimen in specimens for record in calls_of(connection, specimen)[:1]]
     return [(record.recorded_at - record.call.announced_at).total_seconds() for record in records]
 
 
@@ -158,7 +158,7 @@ def _wait(connection: Connection, specimens: list[str], announced: int, started:
     while True:
         now, at = cohort_progress(connection, specimens), time.perf_counter()
         if now.is_final(announced):
-            return [one for one in specimens if calls_of(connection, one)], at - started
+            return list(current_outcomes_of(connection, specimens)), at - started
         if now != last:
             last, changed = now, at
         if at - changed > _PATIENCE_SECONDS:

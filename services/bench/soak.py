@@ -224,7 +224,7 @@ class _Soak:
         return cohort_progress(self._connection, list(specimens)).is_final(images)
 
     def _called(self) -> int:
-        return sum(one.called for one in centre_counts(self._connection))
+        return sum(one.called + one.abstained for one in centre_counts(self._connection))
 
     def _wait_for_calls(self, count: int) -> None:
         self._wait(lambda: self._sampled_calls() >= count, f"{count} calls")

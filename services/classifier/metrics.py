@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.common.decision.familiarity import AbstentionReason
 from services.common.events import CallAbstention, PhenotypeCall, ShadowCall
 from services.common.labels import LABEL_ORDER
 from services.common.metrics import centre_label
@@ -99,6 +100,8 @@ SHADOW_SECONDS: Final = Histogram(
 def count_call(call: PhenotypeCall) -> None:
     """Count a call that the broker has acknowledged."""
     CALLS.inc()
+    for reason in get_args(AbstentionReason):  # the series exist, so that a panel shows zero and not nothing
+        ABSTAINED.labels(centre_label(call.centre), reason).inc(0)
     positive = [label for label, bit in zip(call.labels, call.vector, strict=True) if bit]
     if call.abnormal:
         positive.append("Abnormal")

@@ -43,7 +43,17 @@ CONTROLS, EXPERIMENTAL = 30, 4
 
 
 def measured(graph: onnx.ModelProto) -> None:
-    """Add `scores`, `features` [n, 4] and `unfamiliar` [n, 1], all functions of the first row's grey level."""
+    """Make `scores`, `features` [n, 64] and `unfamiliar` [n, 1] functions of the first row's grey level.
+
+    The features are four numbers, sixteen times: the configuration of a model gives its outputs one width.
+    """
+    optional = {"scores", "features", "unfamiliar"}
+    for node in graph.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [f"own.{name}" if name in optional else name for name in names]
+    kept = [output for output in graph.graph.output if output.name not in optional]
+    del graph.graph.output[:]
+    graph.graph.output.extend(kept)
     constants: dict[str, NDArray[Any]] = {
         "extra.starts": np.array([0, 0], np.int64), "extra.ends": np.array([1, 4], np.int64),
         "extra.axes": np.array([1, 2], np.int64), "extra.six": np.array(6, np.float32),
@@ -51,7 +61,7 @@ def measured(graph: onnx.ModelProto) -> None:
         "extra.ones": np.ones((1, 14), np.float32), "extra.shape": np.array([-1, 4], np.int64),
         "extra.channel_start": np.array([0], np.int64), "extra.channel_end": np.array([1], np.int64),
         "extra.channel_axis": np.array([3], np.int64), "extra.one": np.array(1, np.float32),
-        "extra.second": np.array([1], np.int64),
+        "extra.second": np.array([1], np.int64), "extra.times": np.array([1, 16], np.int64),
     }  # fmt: skip
     graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     nodes = [
@@ -61,7 +71,8 @@ def measured(graph: onnx.ModelProto) -> None:
             "Slice", ["extra.corner", "extra.channel_start", "extra.channel_end", "extra.channel_axis"], ["extra.four"]
         ),
         helper.make_node("Reshape", ["extra.four", "extra.shape"], ["extra.row"]),
-        helper.make_node("Div", ["extra.row", "extra.six"], ["features"]),
+        helper.make_node("Div", ["extra.row", "extra.six"], ["extra.features"]),
+        helper.make_node("Tile", ["extra.features", "extra.times"], ["features"]),
         helper.make_node("ReduceMean", ["features", "extra.second"], ["extra.mean"], keepdims=1),
         helper.make_node("Mul", ["extra.mean", "extra.scale"], ["extra.more"]),
         helper.make_node("Add", ["extra.more", "extra.normal"], ["extra.score"]),
@@ -69,7 +80,7 @@ def measured(graph: onnx.ModelProto) -> None:
         helper.make_node("Min", ["extra.mean", "extra.one"], ["unfamiliar"]),
     ]
     graph.graph.node.extend(nodes)
-    for name, width in (("scores", 14), ("features", 4), ("unfamiliar", 1)):
+    for name, width in (("scores", 14), ("features", 64), ("unfamiliar", 1)):
         shape: list[str | int | None] = ["batch", width]
         graph.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
 
@@ -85,7 +96,8 @@ def write_measured(folder: Path, model: str) -> None:
         "onnx_sha256": sha256(file),
         "golden_sha256": golden.digest(),
         "weights_sha256": "",
-        "outputs": {"scores": 14, "features": 4, "unfamiliar": 1},
+        "validation_sha256": "",
+        "outputs": {"scores": 14, "features": 64, "unfamiliar": 1},
     }
     card = read_cards(REPOSITORY / model / "config.pbtxt")[1].model_copy(update=changes)
     write_version(card, file, golden, repository=folder)

@@ -32,8 +32,9 @@ INPUT: Final = "image"
 OUTPUTS: Final = ("level1", "level2", "level3")
 PARITY: Final = 1e-4
 """Largest difference of a probability between torch and ONNX Runtime that an export may have."""
-OTHER_PARITY: Final = 1e-2
-"""The same for the other outputs, relative to values beyond 1: whitening enlarges the rounding of small components."""
+OTHER_PARITY: Final = 5e-2
+"""The same for the other outputs, relative to values beyond 1: whitening enlarges the rounding of small components, and
+a share of few specimens rises steeply."""
 
 
 class ParityError(RuntimeError):
