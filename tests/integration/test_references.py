@@ -119,7 +119,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         for model in MODELS:
             write_measured(folder / "new", model)
             add_version(ModelRepository(folder / "new"), ModelRepository(command.settings.model_repository), model, 2)
-        (folder / "set.json").write_text(set_card().model_dump_json())
+        (folder / "set.json").write_text(set_card(features=64).model_dump_json())
         command("models", "promote", "convnext=2", "cae=2", "--set-card", folder / "set.json", "--why", "a test")
         with Processes(("classifier", "sink"), command.environment, folder / "logs") as processes:
             processes.wait_ready()

@@ -16,14 +16,14 @@ SHIFT = 7.0
 """How much higher the stranger's scores are than training's."""
 
 
-def set_card(version: int = 2) -> SetCard:
+def set_card(version: int = 2, features: int = FEATURES) -> SetCard:
     """A set whose normal specimens have scores around -2, and which calls from a pooled probability of one half."""
     ones, zeros = np.ones(14), np.zeros(14)
     members = tuple(
         SetMember(
             model=model,
             version=version,
-            features=FEATURES,
+            features=features,
             score_centre=-2 * ones,
             score_scale=ones,
             typical_distance=1.0,
