@@ -20,7 +20,7 @@ _TOLERANCE: Final = 1e-4
 _CALLS: Final = """
     select biological_sample_id, call_id, activation, centre, revision, preprocessing_version,
            preprocessing_generation, labels, vector, abnormal, abnormal_elsewhere, consensus, models, uncertain,
-           disagreement, tensor_key, tensor_sha256, views
+           disagreement, tensor_key, tensor_sha256, views, set_card
     from current_call where biological_sample_id = any(%(specimens)s)
 """
 _VIEWS: Final = """
@@ -133,7 +133,8 @@ class Oracle:
         names = ("biological_sample_id", "revision", "tensor_key", "tensor_sha256")
         event = TensorReady.model_construct(**{name: call[name] for name in names})
         cards = [self._card(one["model"], int(one["version"])) for one in call["models"]]
-        return call_id(event, call["activation"], cards)
+        stated = [f"set card {call['set_card']}"] if call["set_card"] else []
+        return call_id(event, call["activation"], [*cards, *stated])
 
     def _card(self, model: str, version: int) -> str:
         return ModelCard.model_validate_json(self.repository.card_text(model, version) or "").model_dump_json()
