@@ -22,7 +22,7 @@ SUBMISSION = submission("one")
 
 
 def call(specimen: str, activation: int = 1, probability: float = 0.5) -> dict[str, Any]:
-    content: dict[str, Any] = {"revision": 2, "tensor_key": "t", "tensor_sha256": "a"}
+    content: dict[str, Any] = {"revision": 2, "tensor_key": "t", "tensor_sha256": "a", "set_card": None}
     event = TensorReady.model_construct(biological_sample_id=specimen, **content)
     card = ModelCard.model_validate_json(RULES.card_text(MODEL, 1) or "").model_dump_json()
     return content | {
