@@ -1,30 +1,19 @@
 """Which model versions serve: the newest sound record on `models.active`, followed without a restart."""
 
-import structlog
-
-from services.common.errors import Fatal, Rejected
-from services.common.events import ModelActivation, parse_event
+from services.common.errors import Fatal
+from services.common.events import ModelActivation
 from services.common.events.model import SERVING_SET, SHADOW_SET
-from services.common.kafka.reading import TopicFollower
 from services.common.settings import Settings
 from services.common.topics import ACTIVE_MODELS
+from services.registry.activations import ActivationFollower
 
-log = structlog.get_logger()
 
-
-class ActiveModels:
-    """Reads all of `models.active` at first, then what is new at each call, up to its end at that moment.
-
-    A record that does not follow from the record before it (`follows`) is ignored, whoever wrote it: the last sound
-    set keeps serving, the next promotion or rollback starts from it, and `ignored` counts such records.
-    """
+class ActiveModels(ActivationFollower[ModelActivation]):
+    """Follows `models.active`. The last sound set keeps serving, whatever is written after it (`follows`)."""
 
     def __init__(self, settings: Settings) -> None:
         """Prepare; connects at the first read."""
-        self._topic = TopicFollower(settings, ACTIVE_MODELS.name)
-        self._newest: dict[str, ModelActivation] = {}
-        self._seen: dict[int, int] = {}
-        self.ignored = 0
+        super().__init__(settings, ACTIVE_MODELS, ModelActivation, follows)
 
     def refresh(self) -> ModelActivation:
         """Return the activation in force; raises Fatal when there is none, and as `update` does."""
@@ -34,43 +23,15 @@ class ActiveModels:
             raise Fatal(msg)
         return self.serving
 
-    def update(self) -> None:
-        """Read what is new; raises Retriable when Kafka is away, Fatal when the topic does not exist."""
-        for record in self._topic.read():
-            # A follower that lost its connection reads from the beginning: each record counts once.
-            if record.offset < self._seen.get(record.partition, 0):
-                continue
-            self._take(record.value, record.offset)
-            self._seen[record.partition] = record.offset + 1
-
-    def _take(self, value: bytes | None, offset: int) -> None:
-        try:
-            activation = parse_event(ModelActivation, value)
-        except Rejected as error:
-            self._ignore(offset, str(error))
-            return
-        if follows(self._newest.get(activation.name), activation):
-            self._newest[activation.name] = activation
-        else:
-            self._ignore(offset, f"{activation.name} {activation.activation} does not follow the record before it")
-
-    def _ignore(self, offset: int, why: str) -> None:
-        self.ignored += 1
-        log.error("record of models.active ignored", offset=offset, why=why)
-
     @property
     def serving(self) -> ModelActivation | None:
         """The activation in force as of the last update."""
-        return self._newest.get(SERVING_SET)
+        return self.newest(SERVING_SET)
 
     @property
     def shadow(self) -> ModelActivation | None:
         """The newest record of a candidate in shadow as of the last update; its share is 0 after it was stopped."""
-        return self._newest.get(SHADOW_SET)
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._topic.close()
+        return self.newest(SHADOW_SET)
 
 
 def follows(before: ModelActivation | None, record: ModelActivation) -> bool:

@@ -14,7 +14,7 @@ from services.common.errors import Rejected
 from services.common.events import ModelActivation
 from services.common.settings import Settings
 from services.common.topics import ACTIVE_MODELS
-from services.registry import active_models
+from services.registry import activations
 from services.registry.active_models import ActiveModels, follows
 from services.registry.inspect import inspect
 from services.registry.repository import FILE, ModelRepository, read_configuration, write_configuration
@@ -52,7 +52,7 @@ def drop(*_: Any) -> NoReturn:
 
 def test_activations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is between them, sound records serve, and each record that is ignored is counted."""
-    monkeypatch.setattr(active_models, "log", structlog.wrap_logger(None, processors=[drop]))
+    monkeypatch.setattr(activations, "log", structlog.wrap_logger(None, processors=[drop]))
     seeds = [one.encode() for one in HISTORY]
 
     def check(random: Random) -> str:

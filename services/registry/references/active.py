@@ -9,61 +9,30 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Final
 
-import structlog
-
 from services.common.errors import Rejected
-from services.common.events import ReferenceActivation, parse_event
+from services.common.events import ReferenceActivation
 from services.common.events.base import now
 from services.common.events.reference import KEPT_EARLIER, REFERENCES, EarlierReference
-from services.common.kafka.reading import TopicFollower
 from services.common.settings import Settings
 from services.common.topics import ACTIVE_REFERENCES
+from services.registry.activations import ActivationFollower
 from services.registry.register import publish_record
 
-log = structlog.get_logger()
 NONE: Final = EarlierReference(activation=0)
 """What is active before the first record: no reference."""
 
 
-class ActiveReferences:
-    """Reads all of `references.active` at first, then what is new at each call."""
+class ActiveReferences(ActivationFollower[ReferenceActivation]):
+    """Follows `references.active`."""
 
     def __init__(self, settings: Settings) -> None:
         """Prepare; connects at the first read."""
-        self._topic = TopicFollower(settings, ACTIVE_REFERENCES.name)
-        self._seen: dict[int, int] = {}
-        self.newest: ReferenceActivation | None = None
-        self.ignored = 0
+        super().__init__(settings, ACTIVE_REFERENCES, ReferenceActivation, follows)
 
     def refresh(self) -> ReferenceActivation | None:
-        """Return the newest record, None before the first.
-
-        Raises Retriable when Kafka is away, Fatal when the topic does not exist.
-        """
-        for record in self._topic.read():
-            # A follower that lost its connection reads from the beginning: each record counts once.
-            if record.offset < self._seen.get(record.partition, 0):
-                continue
-            self._take(record.value, record.offset)
-            self._seen[record.partition] = record.offset + 1
-        return self.newest
-
-    def _take(self, value: bytes | None, offset: int) -> None:
-        try:
-            activation = parse_event(ReferenceActivation, value)
-        except Rejected as error:
-            why = str(error)
-        else:
-            if follows(self.newest, activation):
-                self.newest = activation
-                return
-            why = f"{activation.activation} does not follow the record before it"
-        self.ignored += 1
-        log.error("record of references.active ignored", offset=offset, why=why)
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._topic.close()
+        """Return the newest record, None before the first; raises as `update` does."""
+        self.update()
+        return self.newest(REFERENCES)
 
 
 def active(before: ReferenceActivation | None) -> EarlierReference:
