@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from services.chaos.stream import Outgoing, RoundStream
 from services.chaos.system import Position
-from services.classifier.service import call_id
+from services.classifier.referencing import ServingReference
+from services.classifier.service import call_id, decided_by
 from services.common.events import TensorReady
 from services.common.model_card import ModelCard
 from services.common.topics import IMAGES
@@ -133,11 +134,10 @@ class Oracle:
         names = ("biological_sample_id", "revision", "tensor_key", "tensor_sha256")
         event = TensorReady.model_construct(**{name: call[name] for name in names})
         cards = [self._card(one["model"], int(one["version"])) for one in call["models"]]
-        stated = [f"set card {call['set_card']}"] if call["set_card"] else []
-        return call_id(event, call["activation"], [*cards, *stated])
+        return call_id(event, call["activation"], decided_by(cards, call["set_card"], ServingReference()))
 
-    def _card(self, model: str, version: int) -> str:
-        return ModelCard.model_validate_json(self.repository.card_text(model, version) or "").model_dump_json()
+    def _card(self, model: str, version: int) -> ModelCard:
+        return ModelCard.model_validate_json(self.repository.card_text(model, version) or "")
 
 
 def versions_of(call: Mapping[str, Any]) -> Versions:

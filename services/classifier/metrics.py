@@ -100,8 +100,8 @@ SHADOW_SECONDS: Final = Histogram(
 def count_call(call: PhenotypeCall) -> None:
     """Count a call that the broker has acknowledged."""
     CALLS.inc()
-    for reason in get_args(AbstentionReason):  # the series exist, so that a panel shows zero and not nothing
-        ABSTAINED.labels(centre_label(call.centre), reason).inc(0)
+    for reason in get_args(AbstentionReason):  # makes the series, so that a panel shows zero and not nothing
+        ABSTAINED.labels(centre_label(call.centre), reason)
     positive = [label for label, bit in zip(call.labels, call.vector, strict=True) if bit]
     if call.abnormal:
         positive.append("Abnormal")

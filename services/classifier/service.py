@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from services.classifier.decide import model_output
@@ -20,6 +21,7 @@ from services.common.events.base import digest, now
 from services.common.events.specimen import ABSTAINING_FLAGS
 from services.common.kafka.clients import open_producer
 from services.common.loop import Done, Message, Outcome, Record, ServiceTopics
+from services.common.model_card import ModelCard
 from services.common.preprocessing import TENSOR_SIDE, VERSION
 from services.common.revisions import newest_revisions
 from services.common.settings import ServiceSettings
@@ -42,6 +44,11 @@ class _Serving:
     def activation(self) -> int:
         """The rank of its calls: each later record about models or references raises it."""
         return self.models.activation + self.reference.activation
+
+    @cached_property
+    def identity(self) -> list[str]:
+        """What decides about a tensor, the same for the whole batch."""
+        return decided_by(self.models.rule.cards, self.models.set_card_sha256, self.reference)
 
 
 def build(settings: ServiceSettings) -> Classifier:
@@ -163,7 +170,7 @@ class Classifier:
         group = _controls(event, serving)
         decision = models.rule.decide(outputs, group)
         common = {
-            "call_id": call_id(event, serving.activation, _identity(serving)),
+            "call_id": call_id(event, serving.activation, serving.identity),
             **{name: getattr(event, name) for name in _PASSED_ON},
             "activation": serving.activation,
             "consensus": decision.consensus,
@@ -215,12 +222,12 @@ def _controls(event: TensorReady, serving: _Serving) -> ControlGroup | None:
     return snapshot.group_of(event.centre, event.animal)
 
 
-def _identity(serving: _Serving) -> list[str]:
+def decided_by(cards: Iterable[ModelCard], set_card: str | None, reference: ServingReference) -> list[str]:
     """Return what decides about a tensor: the whole cards, the set card and the reference if there are any."""
-    cards = [card.model_dump_json() for card in serving.models.rule.cards]
-    set_card, reference = serving.models.set_card_sha256, serving.reference
     stated = [f"set card {set_card}"] if set_card else []
-    return [*cards, *stated, *([f"reference {reference.sha256}"] if reference.activation else [])]
+    if reference.activation:
+        stated.append(f"reference {reference.sha256}")
+    return [*(card.model_dump_json() for card in cards), *stated]
 
 
 def call_id(event: TensorReady, activation: int, cards: Sequence[str]) -> str:

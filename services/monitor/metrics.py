@@ -56,7 +56,8 @@ def counted(observation: EventObservation) -> None:
         counter, _, name = added.partition(":")
         if counter in _COUNTERS and not name:
             _COUNTERS[counter].labels(centre).inc()
-            UNCERTAIN.labels(centre).inc(0)  # the series exists, so that a panel shows zero and not nothing
+            if counter == "calls":
+                UNCERTAIN.labels(centre)  # makes the series, so that a panel shows zero and not nothing
         elif counter in _NAMED:
             _NAMED[counter].labels(centre, reason_label(name)).inc()
 

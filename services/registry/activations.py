@@ -30,7 +30,9 @@ class ActivationFollower(Generic[Activation]):
         follows: Callable[[Activation | None, Activation], bool],
     ) -> None:
         """Prepare; connects at the first read. `follows` gets the last sound record, None before the first."""
-        self._name, self._event_type, self._follows = topic.name, event_type, follows
+        self._name = topic.name
+        self._event_type: type[Activation] = event_type
+        self._follows: Callable[[Activation | None, Activation], bool] = follows
         self._topic = TopicFollower(settings, topic.name)
         self._newest: dict[str, Activation] = {}
         self._seen: dict[int, int] = {}
