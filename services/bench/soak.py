@@ -17,7 +17,7 @@ from typing import Final, Self
 
 import psutil
 
-from deploy.local.folder import StackFolder
+from deploy.local.stack import Stack
 from services.bench.load import UploadedMouse, announce, resident_bytes, upload
 from services.common.errors import Retriable
 from services.common.kafka.clients import publisher
@@ -31,7 +31,6 @@ from services.ledger.queries import CohortProgress, centre_counts, cohort_progre
 from services.operations.processes import Processes
 from services.operations.provisioning import prepare
 
-SERVERS: Final = ("kafka", "seaweedfs", "triton", "postgres")
 _SAMPLE_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 1.0
 _READY_SECONDS: Final = 300.0
@@ -55,8 +54,8 @@ class SoakOptions:
 class Sample:
     """The system, `seconds` after the first announcement.
 
-    `announced` specimens were sent and `called` have a call in the ledger. `resident_bytes` is the memory of each
-    process with its children, `disk_bytes` what each server occupies on disk.
+    `announced` specimens were sent and `called` have a call or an abstention in the ledger. `resident_bytes` is the
+    memory of each process with its children, `disk_bytes` what each server occupies on disk.
     """
 
     seconds: float
@@ -139,10 +138,9 @@ def _rendered(options: SoakOptions, number: int, request: CohortRequest) -> list
 @contextmanager
 def _services(options: SoakOptions, environment: Mapping[str, str]) -> Iterator[dict[str, psutil.Process]]:
     """Run the services and yield every process to watch by name: those of the pipeline, and the servers."""
-    folder = StackFolder(options.stack)
     with Processes(PIPELINE, environment, options.folder / "soak-logs") as services:
         services.wait_ready(_READY_SECONDS)
-        servers = {name: int(folder.pid_file(name).read_text().split()[0]) for name in SERVERS}
+        servers = {name: server.process.pid() for name, server in Stack(options.stack).servers.items()}
         pids = {name: services.pid(name) for name in PIPELINE} | servers
         yield {name: psutil.Process(pid) for name, pid in pids.items()}
 
@@ -152,12 +150,12 @@ class _Watch:
 
     def __init__(self, processes: Mapping[str, psutil.Process], stack: Path) -> None:
         self._processes = processes
-        self._folder = StackFolder(stack)
+        self._servers = Stack(stack).servers
 
     def sample(self, seconds: float, announced: int, called: int) -> Sample:
         """Raises NoSuchProcess if a process has ended: nothing may crash or be restarted in a soak test."""
         resident = {name: resident_bytes(process) for name, process in self._processes.items()}
-        disk = {name: _disk_bytes(self._folder.home(name)) for name in SERVERS}
+        disk = {name: _disk_bytes(server.folder.home(name)) for name, server in self._servers.items()}
         return Sample(seconds, announced, called, resident, disk)
 
 
@@ -187,14 +185,14 @@ class _Soak:
         self._samples: list[Sample] = []
         self._run = secrets.token_hex(4)
         self._announced = 0
-        self._started = time.perf_counter()
+        self._started, self._due = time.perf_counter(), 0.0
 
     def learn(self) -> None:
         """Send the first copy of every mouse, and keep what the ledger then holds for each."""
         specimens = {self._id(0, number): mouse for number, mouse in enumerate(self._mice)}
         with publisher(self._settings) as producer:
             announce(producer, self._settings.s3_bucket, specimens, None)
-        self._wait(lambda: self._is_final(specimens), "the first copies")
+        self._wait(lambda _: self._is_final(specimens), "the first copies")
         self._outcomes = [cohort_progress(self._connection, [one]) for one in specimens]
 
     def run(self, count: int) -> SoakResult:
@@ -212,7 +210,7 @@ class _Soak:
                 self._wait_for_calls(expected[max(0, self._announced - _WINDOW)])
         self._wait_for_calls(expected[-1])
         mice = {specimen: self._mice[mouse] for specimen, mouse in specimens.items()}
-        self._wait(lambda: self._is_final(mice), "the last images")
+        self._wait(lambda _: self._is_final(mice), "the last images")
         self._sample(self._called())
         return SoakResult(tuple(self._samples), _total(outcomes), cohort_progress(self._connection, list(specimens)))
 
@@ -227,29 +225,28 @@ class _Soak:
         return sum(one.called + one.abstained for one in centre_counts(self._connection))
 
     def _wait_for_calls(self, count: int) -> None:
-        self._wait(lambda: self._sampled_calls() >= count, f"{count} calls")
+        self._wait(lambda called: called >= count, f"{count} calls")
 
-    def _sampled_calls(self) -> int:
-        """Number of specimens with a call; takes a sample when it is due."""
-        called = self._called()
-        due = self._samples[-1].seconds + _SAMPLE_SECONDS if self._samples else 0.0
-        if time.perf_counter() - self._started >= due:
-            self._sample(called)
-        return called
+    def _wait(self, done: Callable[[int], bool], name: str) -> None:
+        """Return once `done` holds for the number of specimens with an outcome; takes the samples that are due."""
+        before, changed = -1, time.perf_counter()
+        while True:
+            called, at = self._called(), time.perf_counter()
+            if self._announced and at - self._started >= self._due:
+                self._sample(called)
+            if done(called):
+                return
+            if called != before:
+                before, changed = called, at
+            if at - changed > _PATIENCE_SECONDS:
+                raise Retriable(f"no call was recorded for {_PATIENCE_SECONDS:.0f} s, waiting for {name}")
+            time.sleep(_POLL_SECONDS)
 
     def _sample(self, called: int) -> None:
-        self._samples.append(self._watch.sample(time.perf_counter() - self._started, self._announced, called))
-        self._on_sample(self._samples[-1])
-
-    def _wait(self, done: Callable[[], bool], name: str) -> None:
-        before, changed = self._called(), time.perf_counter()
-        while not done():
-            time.sleep(_POLL_SECONDS)
-            now = self._called()
-            if now != before:
-                before, changed = now, time.perf_counter()
-            if time.perf_counter() - changed > _PATIENCE_SECONDS:
-                raise Retriable(f"no call was recorded for {_PATIENCE_SECONDS:.0f} s, waiting for {name}")
+        sample = self._watch.sample(time.perf_counter() - self._started, self._announced, called)
+        self._samples.append(sample)
+        self._due = sample.seconds + _SAMPLE_SECONDS
+        self._on_sample(sample)
 
 
 def _total(outcomes: Sequence[CohortProgress]) -> CohortProgress:

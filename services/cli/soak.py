@@ -12,7 +12,7 @@ from services.cli.output import JsonOption, console, errors, print_json, table
 from services.common.environment import stack_folder, work_folder
 
 if TYPE_CHECKING:
-    from services.bench.soak import Sample, SoakResult
+    from services.bench.soak import Sample, SoakOptions, SoakResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 _FOLDER: Final = work_folder() / ".demo"
@@ -48,22 +48,12 @@ def soak(
         xray soak
         xray soak --specimens 1000 --json | jq .exact
     """
-    from services.bench.soak import SampleFile, SoakOptions, run
-    from services.cli.progress import LongProgress
+    from services.bench.soak import SoakOptions
     from services.demo.cohort import CohortRequest
 
     plain = CohortRequest(_PLAIN_MICE, seed=3, side=_SIDE, simple=True)
     options = SoakOptions(specimens, (plain, CohortRequest(_TROUBLED_MICE, seed=4, side=_SIDE)), folder, stack_folder())
-    folder.mkdir(parents=True, exist_ok=True)
-    with LongProgress() as progress, SampleFile(folder / "soak.csv") as file:
-        task = progress.add_task("specimens called", total=None)
-
-        def show(sample: Sample) -> None:
-            file.write(sample)
-            progress.update(task, completed=sample.called, total=sample.called + specimens - sample.announced)
-            progress.line(f"{sample.announced} of {specimens} announced, {sample.called} called")
-
-        result = run(options, lambda message: errors().print(message, markup=False), show)
+    result = _run(options)
     if as_json:
         print_json(_payload(result))
     else:
@@ -73,6 +63,22 @@ def soak(
     if not result.exact:
         typer.echo(f"xray: expected {result.expected}", err=True)
         raise typer.Exit(1)
+
+
+def _run(options: SoakOptions) -> SoakResult:
+    from services.bench.soak import SampleFile, run
+    from services.cli.progress import LongProgress
+
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with LongProgress() as progress, SampleFile(options.folder / "soak.csv") as file:
+        task = progress.add_task("specimens called", total=None)
+
+        def show(sample: Sample) -> None:
+            file.write(sample)
+            progress.update(task, completed=sample.called, total=sample.called + options.specimens - sample.announced)
+            progress.line(f"{sample.announced} of {options.specimens} announced, {sample.called} called")
+
+        return run(options, lambda message: errors().print(message, markup=False), show)
 
 
 def _payload(result: SoakResult) -> dict[str, object]:
