@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
-from torch.nn import functional
 
 from services.intake.motion import FEATURES, MODEL
 from training.motion_model.samples import simulate, spectra
+from training.view_network.logit import LogitPlan, fit_logit
 
 TRAINING_SEED: Final = 420_000
 TEST_SEED: Final = 430_000
@@ -34,23 +34,9 @@ _OPSET: Final = 17
 def fit(given: NDArray[np.float32], moved: NDArray[np.bool_], seed: int) -> nn.Sequential:
     """Train on spectra and return the network in evaluation mode; its first layer includes their normalisation."""
     torch.manual_seed(seed)
-    middle, spread = torch.from_numpy(given.mean(axis=0)), torch.from_numpy(given.std(axis=0) + 0.1)
     first = nn.Linear(FEATURES, _HIDDEN)
     network = nn.Sequential(first, nn.ReLU(), nn.Dropout(0.1), nn.Linear(_HIDDEN, 1))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _EPOCHS)
-    inputs, labels = (torch.from_numpy(given) - middle) / spread, torch.from_numpy(moved.astype(np.float32))
-    for _ in range(_EPOCHS):
-        for rows in torch.split(torch.randperm(len(inputs)), _BATCH):
-            loss = functional.binary_cross_entropy_with_logits(network(inputs[rows])[:, 0], labels[rows])
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-        schedule.step()
-    with torch.no_grad():
-        first.weight.div_(spread)
-        first.bias.sub_(first.weight @ middle)
-    return network.eval()
+    return fit_logit(network, first, given, moved, LogitPlan(_EPOCHS, _RATE, _DECAY, _BATCH, least_spread=0.1))
 
 
 def as_onnx(network: nn.Sequential) -> onnx.ModelProto:

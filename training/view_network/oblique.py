@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
-from torch.nn import functional
 
 from services.common.errors import Rejected
 from services.intake.animal.find import find
@@ -31,6 +30,7 @@ from services.intake.animal.trunk import find_trunk
 from services.intake.orient import CARD, INPUT_SIDE, MODEL, ViewModel, orientation_input
 from training.simulation.render import render
 from training.simulation.specimen import make_specimen
+from training.view_network.logit import LogitPlan, fit_logit
 from training.view_network.samples import WHOLE, to_raster
 
 OUTPUT: Final = "oblique"
@@ -107,24 +107,10 @@ def _flat(model: onnx.ModelProto) -> str:
 def fit_head(given: NDArray[np.float32], oblique: NDArray[np.bool_], epochs: int, seed: int) -> nn.Sequential:
     """Train the head on features and return it in evaluation mode; its first layer includes their normalisation."""
     torch.manual_seed(seed)
-    middle, spread = torch.from_numpy(given.mean(axis=0)), torch.from_numpy(given.std(axis=0) + 1e-2)
     first = nn.Linear(given.shape[1], _HIDDEN)
     head = nn.Sequential(nn.Dropout(0.2), first, nn.ReLU(), nn.Linear(_HIDDEN, 1))
-    optimiser = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
-    inputs = (torch.from_numpy(given) - middle) / spread
-    labels = torch.from_numpy(oblique.astype(np.float32)) * (1 - 2 * _SMOOTHING) + _SMOOTHING
-    for _ in range(epochs):
-        for rows in torch.split(torch.randperm(len(inputs)), _BATCH):
-            loss = functional.binary_cross_entropy_with_logits(head(inputs[rows])[:, 0], labels[rows])
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-        schedule.step()
-    with torch.no_grad():
-        first.weight.div_(spread)
-        first.bias.sub_(first.weight @ middle)
-    return head.eval()
+    plan = LogitPlan(epochs, _RATE, _DECAY, _BATCH, least_spread=1e-2, smoothing=_SMOOTHING)
+    return fit_logit(head, first, given, oblique, plan)
 
 
 def with_head(model: onnx.ModelProto, head: nn.Sequential) -> onnx.ModelProto:
