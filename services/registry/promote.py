@@ -40,10 +40,10 @@ def promote(
     `activation_overtaken`).
     """
     serving = current(settings)
-    require((serving.versions if serving else {}) | dict(chosen))
+    together = (serving.versions if serving else {}) | dict(chosen)
+    require(together)
     pins = admit_all(settings, client, repository, chosen)
     if set_card is None:
-        together = (serving.versions if serving else {}) | dict(chosen)
         set_card = fitted_set_card(ObjectStore(settings, connections=1), repository, together)
 
     def follow(newest: ModelActivation) -> ModelActivation:

@@ -164,7 +164,8 @@ def promote_(
     previous versions stay loaded; `xray models rollback` returns to them.
 
     A set card (--set-card) holds weights, calibration, prevalence and thresholds of the versions as a set, and what
-    controls are compared with. It is needed for references of controls. Without it the versions' own cards decide.
+    controls are compared with. It is needed for references of controls. By default it is fitted from the versions'
+    outputs for validation specimens; if a version has none, the versions' own cards decide.
 
     Examples:
 
