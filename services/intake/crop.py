@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.common.preprocessing import VIEW_SIDE
 from services.intake.animal.find import ScoutAnalysis
-from services.intake.animal.mask import Animal
+from services.intake.animal.mask import FoundAnimal
 from services.intake.animal.trunk import Mask, Plane, Vector
 from services.intake.raster import Raster, reduced
 
@@ -120,7 +120,7 @@ def normalise(excess: Plane, found: ScoutAnalysis, crop: Crop) -> NDArray[np.uin
     return np.asarray(np.rint(np.clip(levels, 0, 255)), dtype=np.uint8)
 
 
-def _kept(animal: Animal, affine: NDArray[np.float64]) -> Plane:
+def _kept(animal: FoundAnimal, affine: NDArray[np.float64]) -> Plane:
     """Return 1 where the image is kept, 0 where background replaces it, and values in between at the border."""
     removed = cv2.dilate(animal.others.astype(np.uint8), np.ones((2 * _OTHERS_GROWN + 1,) * 2, np.uint8))
     kept = ((removed == 0) | animal.mask).astype(np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 
 from services.common.errors import Rejected
 from services.intake.animal.find import ScoutAnalysis
-from services.intake.animal.mask import Animal
+from services.intake.animal.mask import FoundAnimal
 from services.intake.animal.trunk import Mask, Plane, Trunk
 from services.intake.raster import Raster
 from services.intake.settings import Limits
@@ -47,7 +47,7 @@ def measure(raster: Raster, found: ScoutAnalysis, trunk: Trunk) -> dict[str, flo
     }
 
 
-def _outline_step(animal: Animal) -> float:
+def _outline_step(animal: FoundAnimal) -> float:
     """Return how much brighter the median band inside the outline is than the one outside."""
     kernel = np.ones((2 * _OUTLINE + 1,) * 2, np.uint8)
     mask = animal.mask.astype(np.uint8)
@@ -58,13 +58,13 @@ def _outline_step(animal: Animal) -> float:
     return float(np.median(animal.excess[rim])) - float(np.median(animal.excess[ring]))
 
 
-def _grain(animal: Animal) -> float:
+def _grain(animal: FoundAnimal) -> float:
     """Return the standard deviation of the finest structure in the animal. A stretched blank image has nothing else."""
     fine = animal.excess - cv2.GaussianBlur(animal.excess, (5, 5), 0)
     return 1.4826 * float(np.median(np.abs(fine[animal.mask])))
 
 
-def _tissue_contrast(animal: Animal) -> float:
+def _tissue_contrast(animal: FoundAnimal) -> float:
     """Return the spread of the animal's levels, lower quartile to 99th percentile, as a fraction of the latter."""
     low, high = (float(level) for level in np.percentile(animal.excess[animal.mask], (25, 99)))
     return (high - low) / max(high, 1e-6)
@@ -103,7 +103,7 @@ def _largest_jump(values: Plane, field: Mask) -> float:
     return max(float(least.max()), float(-most.min()), 0.0)
 
 
-def _touching(animal: Animal, field: Mask) -> float:
+def _touching(animal: FoundAnimal, field: Mask) -> float:
     """Return the length of the animal on the edge of the open field, over the square root of its area.
 
     Each pixel is weighted by its level, up to the animal's median: skin that thins out at the edge is not cut off.

@@ -31,7 +31,7 @@ _BATCH: Final = 32
 Array = NDArray[np.float64]
 
 
-class Familiarity(nn.Module):
+class FamiliarityLayer(nn.Module):
     """Constants that turn a backbone's features and signals into `features` [n, 64] and `unfamiliar` [n, 1]."""
 
     centre: Tensor
@@ -94,7 +94,7 @@ class DescribedOutputs(NamedTuple):
 class DescribedBackbone(ServedBackbone):
     """A served backbone with the outputs of the decision layer; `counts` is whether the backbone has that output."""
 
-    def __init__(self, served: ServedBackbone, familiarity: Familiarity, *, counts: bool = False) -> None:
+    def __init__(self, served: ServedBackbone, familiarity: FamiliarityLayer, *, counts: bool = False) -> None:
         super().__init__(served.backbone, served.calibration)
         self.familiarity = familiarity
         names = DescribedOutputs._fields
@@ -154,9 +154,9 @@ def describe(served: ServedBackbone, train: Subset, validation: Subset) -> tuple
     return DescribedBackbone(served, familiarity, counts=held_out.counts).eval(), outputs
 
 
-def _fit(normal: _Described, held_out: _Described, quiet: NDArray[np.bool_]) -> Familiarity:
+def _fit(normal: _Described, held_out: _Described, quiet: NDArray[np.bool_]) -> FamiliarityLayer:
     """Fit the constants; `quiet` [n] are the normal specimens among those held out."""
-    familiarity = Familiarity(normal.features.shape[1], normal.signals.shape[1])
+    familiarity = FamiliarityLayer(normal.features.shape[1], normal.signals.shape[1])
     _set_components(familiarity, normal.features)
     lengths = _float(familiarity.whitened(_tensor(held_out.features)))[quiet, -1]
     familiarity.residual.copy_(torch.tensor([lengths.mean(), 1 / max(lengths.std(), _SMALLEST)]))
@@ -167,7 +167,7 @@ def _fit(normal: _Described, held_out: _Described, quiet: NDArray[np.bool_]) -> 
     return familiarity.eval()
 
 
-def _set_components(familiarity: Familiarity, features: Array) -> None:
+def _set_components(familiarity: FamiliarityLayer, features: Array) -> None:
     centre = features.mean(axis=0)
     _, lengths, directions = np.linalg.svd(features - centre, full_matrices=False)
     count = min(_COMPONENTS, int((lengths > 1e-3 * lengths[0]).sum()))
@@ -180,7 +180,7 @@ def _set_components(familiarity: Familiarity, features: Array) -> None:
     familiarity.residual.copy_(torch.tensor([0.0, 1.0]))
 
 
-def _set_signals(familiarity: Familiarity, whitened: Array, signals: Array) -> None:
+def _set_signals(familiarity: FamiliarityLayer, whitened: Array, signals: Array) -> None:
     values = np.column_stack([(whitened**2).mean(axis=1), signals])
     logarithms = np.log(np.maximum(values, 0) + _SMALLEST)
     centre = np.median(logarithms, axis=0)

@@ -97,22 +97,8 @@ def fit_set(
     known = validation.scored(0)
     fitted = float((validation.labels[known, 0] == 1).mean())
     logits[:, 0] = shift_prevalence(logits[:, 0], fitted, stated_prevalence)
-    members = [
-        SetMember(
-            model=version.model,
-            version=version.version,
-            features=own.features.shape[1],
-            score_centre=reference.score_centre,
-            score_scale=reference.score_scale,
-            typical_distance=reference.typical_distance,
-            scale=_column(calibration, "scale"),
-            shift=_column(calibration, "shift"),
-            weights=weight,
-        )
-        for version, own, reference, calibration, weight in zip(versions, outputs, training, each, weights, strict=True)
-    ]
     return SetCard(
-        members=tuple(members),
+        members=tuple(map(_member, versions, outputs, training, each, weights)),
         scale=_column(final, "scale"),
         shift=_column(final, "shift"),
         fitted_prevalence=fitted,
@@ -121,6 +107,26 @@ def fit_set(
         uncertain_half_width=UNCERTAIN_HALF_WIDTH,
         familiarity=_familiarity(outputs, groups),
         specimens=len(validation.labels),
+    )
+
+
+def _member(
+    version: SetVersion,
+    own: MemberOutputs,
+    training: ReferenceStatistics,
+    calibration: Sequence[Platt],
+    weights: Numbers,
+) -> SetMember:
+    return SetMember(
+        model=version.model,
+        version=version.version,
+        features=own.features.shape[1],
+        score_centre=training.score_centre,
+        score_scale=training.score_scale,
+        typical_distance=training.typical_distance,
+        scale=_column(calibration, "scale"),
+        shift=_column(calibration, "shift"),
+        weights=weights,
     )
 
 

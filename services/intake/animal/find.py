@@ -11,7 +11,7 @@ import numpy as np
 from services.common.errors import Rejected
 from services.intake.animal.background import Background, find_background
 from services.intake.animal.edges import within_edges
-from services.intake.animal.mask import Animal, find_animal
+from services.intake.animal.mask import FoundAnimal, find_animal
 from services.intake.animal.trunk import Mask, Plane, Scout, scout
 from services.intake.raster import Raster
 
@@ -102,7 +102,7 @@ class ScoutAnalysis:
     background: Background
     surface: Plane
     sign: int
-    animal: Animal
+    animal: FoundAnimal
 
     @property
     def factor(self) -> int:

@@ -30,7 +30,7 @@ second fraction of the largest core's area."""
 
 
 @dataclass(frozen=True)
-class Animal:
+class FoundAnimal:
     """The animal in scout pixels.
 
     `mask` bool [rows, columns] is the largest object including tail and paws. `others` marks all further objects
@@ -46,7 +46,7 @@ class Animal:
     count: int
 
 
-def find_animal(excess: Plane, background: Background, inside: Mask) -> Animal | None:
+def find_animal(excess: Plane, background: Background, inside: Mask) -> FoundAnimal | None:
     """Find the animal in an image minus its background, bone bright; None when no object stands out."""
     smooth = np.asarray(cv2.GaussianBlur(excess, (3, 3), 0), dtype=np.float32)
     contrast = float(np.percentile(smooth[::2, ::2][inside[::2, ::2]], 99.5))
@@ -64,7 +64,7 @@ def find_animal(excess: Plane, background: Background, inside: Mask) -> Animal |
     )
     count = max(count, _bodies(mask, excess))
     others = ((labels > 0) & ~mask) | ~inside
-    return Animal(_without_small_holes(mask), others, excess, contrast, background.noise, count)
+    return FoundAnimal(_without_small_holes(mask), others, excess, contrast, background.noise, count)
 
 
 def _touching(faint: Mask, sure: Mask) -> Mask:
