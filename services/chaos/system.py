@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 
 from deploy.local.servers.kafka import PROXY_PORTS
 from deploy.local.stack import Stack
@@ -37,6 +38,7 @@ EXTRA: Final = "extra"
 """Holds the workers that join for a while."""
 READY_SECONDS: Final = 120.0
 _ACKNOWLEDGED_SECONDS: Final = 120
+_CONNECT_SECONDS: Final = 0.3
 _LOG_LINES: Final = 4
 _PROXIED: Final = {"kafka": PROXY_PORTS[0], "seaweedfs": "s3", "triton": "grpc", "postgres": "postgres"}
 """The port of each server that the proxy connects to."""
@@ -143,13 +145,32 @@ class System:
 
 
 async def _sent_with_aiokafka(settings: Settings, record: Outgoing) -> Any:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap,
-        compression_type=record.codec,
-        request_timeout_ms=_ACKNOWLEDGED_SECONDS * 1000,
-    )
-    async with producer:
+    producer = await _connected(settings, record.codec)
+    try:
         return await producer.send_and_wait(IMAGES.name, record.value, key=record.key)
+    finally:
+        await producer.stop()
+
+
+async def _connected(settings: Settings, codec: Codec | None) -> AIOKafkaProducer:
+    """Return a connected producer. aiokafka tries once, but Kafka may be away: that is one of the faults."""
+    deadline = time.monotonic() + _ACKNOWLEDGED_SECONDS
+    while True:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=settings.kafka_bootstrap,
+            compression_type=codec,
+            enable_idempotence=True,
+            request_timeout_ms=_ACKNOWLEDGED_SECONDS * 1000,
+        )
+        try:
+            await producer.start()
+        except KafkaConnectionError:
+            await producer.stop()
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_CONNECT_SECONDS)
+        else:
+            return producer
 
 
 @contextmanager
