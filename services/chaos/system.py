@@ -105,7 +105,13 @@ class System:
         self._expected_exits.add(pid)
 
     def revive(self) -> None:
-        """Start every worker that has exited again; note each exit that no fault explains."""
+        """Start every worker and server that has exited again; note each exit of a worker that no fault explains.
+
+        Triton 2.51 may end some seconds after it was frozen: its health check takes the Python programs for dead.
+        """
+        for name, server in self.stack.servers.items():
+            if server.process.pid() is None:
+                self.stack.start(name)
         for pool, name in self.workers():
             processes = self.pools[pool]
             if processes.alive(name):
