@@ -6,10 +6,14 @@ from typing import Final
 
 from deploy.local.security import OBJECT_RIGHTS
 from services.common.topology import TOPOLOGY
-from services.operations.access import AccessRight, Role, role_rights, service_rights
+from services.operations.access import AccessRight, Grantee, role_rights, service_rights
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "security.md"
-_ROLES: Final[Mapping[Role, str]] = {"operator": "OPERATOR", "centre": "CENTRE", "subscriber": "SUBSCRIBER"}
+_GRANTEES: Final = (
+    Grantee("operator", "OPERATOR"),
+    Grantee("centre", "PRINCIPAL", "CENTRE"),
+    Grantee("subscriber", "SUBSCRIBER"),
+)
 
 
 def page(text: str) -> str:
@@ -23,7 +27,7 @@ def page(text: str) -> str:
 
 def _kafka() -> str:
     owned = {one.name: service_rights(one) for one in TOPOLOGY}
-    owned |= {f"{role} `{name}`": role_rights(role, name) for role, name in _ROLES.items()}
+    owned |= {f"{one.role} `{one.principal}`": role_rights(one) for one in _GRANTEES}
     rows = (
         f"| {who} | {_cell(rights, 'READ')} | {_cell(rights, 'WRITE')} | {_other(rights)} |"
         for who, rights in owned.items()

@@ -18,6 +18,7 @@ LAYERS: Final = (
     ("services/ledger",),
     ("services/registry",),
     (
+        "services/admission",
         "services/intake",
         "services/assembler",
         "services/fuser",

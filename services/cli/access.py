@@ -19,7 +19,12 @@ def access(
     operator: Annotated[
         list[str] | None, typer.Option(help="Also an operator with this principal; repeatable.")
     ] = None,
-    centre: Annotated[list[str] | None, typer.Option(help="Also a centre with this principal; repeatable.")] = None,
+    centre: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[PRINCIPAL=]CENTRE", help="Also a centre, which may announce its own images only; repeatable."
+        ),
+    ] = None,
     subscriber: Annotated[
         list[str] | None, typer.Option(help="Also a subscriber with this principal; repeatable.")
     ] = None,
@@ -29,28 +34,30 @@ def access(
     """Grant every service its rights on Kafka, and those of the principals named.
 
     Needs a broker with an authorizer and the credentials of a super user. A principal is a user name, or the common
-    name of a client certificate; that of a service is the service's name. Running it again changes nothing. No right is
-    ever removed: rights on the broker that are not in the table of docs/security.md are shown as unlisted.
+    name of a client certificate; that of a service is the service's name. A centre gets a topic of its own, on which
+    only its principal may announce images. Running it again changes nothing. No right is ever removed: rights on the
+    broker that are not in the table of docs/security.md are shown as unlisted.
 
     Examples:
 
         xray access --dry-run
-        xray access --operator operator --centre jax --subscriber dashboard
+        xray access --operator operator --centre JAX --subscriber dashboard
+        xray access --centre "harwell-push=MRC Harwell"
     """
     from dataclasses import asdict
 
     from services.common.settings import ServiceSettings, load
-    from services.operations.access import grant, principals
+    from services.operations.access import grant, grantees
     from services.operations.servers import require
 
     settings = load(ServiceSettings)
-    roles = [
-        *principals("operator", operator or ()),
-        *principals("centre", centre or ()),
-        *principals("subscriber", subscriber or ()),
+    wanted = [
+        *grantees("operator", operator or ()),
+        *grantees("centre", centre or ()),
+        *grantees("subscriber", subscriber or ()),
     ]
     require(settings, "kafka")
-    steps = grant(settings, roles, dry_run=dry_run)
+    steps = grant(settings, wanted, dry_run=dry_run)
     if as_json:
         print_json([asdict(step) for step in steps])
     else:

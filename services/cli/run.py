@@ -29,6 +29,7 @@ class Service(StrEnum):
     A test compares them with `services.common.topology`, which is not imported here because it loads Kafka's library.
     """
 
+    ADMISSION = "admission"
     INTAKE = "intake"
     ASSEMBLER = "assembler"
     FUSER = "fuser"
@@ -46,10 +47,10 @@ def run(
 ) -> None:
     """Run one service, or all of them, until SIGTERM or Ctrl-C.
 
-    SERVICE is intake, assembler, fuser, classifier, sink, monitor or all. Settings come from environment variables
-    (XRAY_KAFKA_BOOTSTRAP, XRAY_S3_ENDPOINT, ...; docs/settings.md lists them). Logs are JSON lines on standard error.
-    `/metrics`, `/health/live` and `/health/ready` are served on XRAY_HTTP_PORT. Exit code 0 after a clean stop, 2 when
-    something is misconfigured.
+    SERVICE is admission, intake, assembler, fuser, classifier, sink, monitor or all. Settings come from environment
+    variables (XRAY_KAFKA_BOOTSTRAP, XRAY_S3_ENDPOINT, ...; docs/settings.md lists them). Logs are JSON lines on
+    standard error. `/metrics`, `/health/live` and `/health/ready` are served on XRAY_HTTP_PORT. Exit code 0 after a
+    clean stop, 2 when something is misconfigured.
 
     Examples:
 
@@ -107,6 +108,10 @@ def make(service: Service) -> tuple[Handler[Any], ServiceSettings]:
         intake_settings = load(IntakeSettings)
         return build_intake(intake_settings), intake_settings
     settings = load(ServiceSettings)
+    if service is Service.ADMISSION:
+        from services.admission.service import build as build_admission
+
+        return build_admission(settings), settings
     if service is Service.ASSEMBLER:
         from services.assembler.service import build as build_assembler
 

@@ -31,13 +31,14 @@ def safe_segment(text: str) -> str:
 
     Bytes outside A-Z a-z 0-9 _ - become `.XX`; a longer result becomes `.sha256.<hex>`, which no escape can spell.
     """
-    encoded = _escaped(text)
+    encoded = escaped(text)
     if len(encoded) <= _LONGEST:
         return encoded
     return ".sha256." + hashlib.sha256(text.encode()).hexdigest()
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Encode text in the characters A-Z a-z 0-9 _ - and `.XX` for any other byte; `unescaped` is the reverse."""
     return "".join(chr(byte) if byte in _PLAIN else f".{byte:02X}" for byte in text.encode())
 
 
@@ -59,23 +60,23 @@ def specimen_prefix(biological_sample_id: str) -> str:
 def view_key(preprocessing_version: str, biological_sample_id: str, centre: str, view: View, image_sha256: str) -> str:
     """Return the key of a standardised view. It names the centre, so that a listing shows whose picture it is."""
     prefix = specimen_prefix(biological_sample_id)
-    return f"{prefix}{preprocessing_version}/{_escaped(centre)}/{view}/{image_sha256}{_IMAGE}"
+    return f"{prefix}{preprocessing_version}/{escaped(centre)}/{view}/{image_sha256}{_IMAGE}"
 
 
 def withdrawal_key(biological_sample_id: str, centre: str, view: View, image_sha256: str) -> str:
     """Return the key of the object that withdraws a picture as this view, in every preprocessing version."""
-    return f"{specimen_prefix(biological_sample_id)}{_WITHDRAWN}/{_escaped(centre)}/{view}/{image_sha256}"
+    return f"{specimen_prefix(biological_sample_id)}{_WITHDRAWN}/{escaped(centre)}/{view}/{image_sha256}"
 
 
 def flags_key(key_of_view: str, flags: Iterable[str]) -> str:
     """Return the key of the empty object that states flags of a stored view."""
-    return key_of_view.removesuffix(_IMAGE) + _FLAGS + "/".join(map(_escaped, sorted(flags)))
+    return key_of_view.removesuffix(_IMAGE) + _FLAGS + "/".join(map(escaped, sorted(flags)))
 
 
 def animal_key(biological_sample_id: str, centre: str, view: View, image_sha256: str, animal: Animal) -> str:
     """Return the key of the empty object that states what an announcement says about the animal."""
-    stated = "/".join(_escaped(f"{name}={value}") for name, value in sorted(animal.facts().items()))
-    return f"{specimen_prefix(biological_sample_id)}{_ANIMAL}/{_escaped(centre)}/{view}/{image_sha256}/{stated}"
+    stated = "/".join(escaped(f"{name}={value}") for name, value in sorted(animal.facts().items()))
+    return f"{specimen_prefix(biological_sample_id)}{_ANIMAL}/{escaped(centre)}/{view}/{image_sha256}/{stated}"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def parse_specimen_key(key: str) -> StoredObject | None:
         return None
     folder, centre, image_sha256, suffix = match.group("folder", "centre", "sha256", "suffix")
     view: View = "DV" if match["view"] == "DV" else "LAT"
-    name = _unescaped(centre)
+    name = unescaped(centre)
     if name is None or (folder == _WITHDRAWN) != (suffix == "") or (folder == _ANIMAL) != suffix.startswith("/"):
         return None
     if folder == _WITHDRAWN:
@@ -138,20 +139,21 @@ def parse_specimen_key(key: str) -> StoredObject | None:
         animal = _animal(suffix[1:].split("/"))
         return None if animal is None else StoredAnimal(name, view, image_sha256, animal)
     if suffix.startswith(_FLAGS):
-        flags = [_unescaped(segment) for segment in suffix.removeprefix(_FLAGS).split("/")]
+        flags = [unescaped(segment) for segment in suffix.removeprefix(_FLAGS).split("/")]
         return StoredFlags(folder, name, view, image_sha256, tuple(flag for flag in flags if flag is not None))
     return StoredView(folder, name, view, image_sha256, key)
 
 
 def _animal(segments: Iterable[str]) -> Animal | None:
-    stated = dict((_unescaped(segment) or "").partition("=")[::2] for segment in segments)
+    stated = dict((unescaped(segment) or "").partition("=")[::2] for segment in segments)
     try:
         return Animal.model_validate(stated)
     except ValidationError:
         return None
 
 
-def _unescaped(segment: str) -> str | None:
+def unescaped(segment: str) -> str | None:
+    """Decode what `escaped` encoded; None if the bytes are not text."""
     try:
         return re.sub(rb"\.([0-9A-F]{2})", lambda byte: bytes.fromhex(byte[1].decode()), segment.encode()).decode()
     except UnicodeDecodeError:

@@ -66,7 +66,7 @@ class _Runner(Generic[E]):
 
     def run(self) -> None:
         topics = self._handler.topics
-        names = [topic.name for topic in topics.inputs]
+        names = topics.subscription
         try:
             transport = self._retry(
                 lambda: KafkaTransport(self._settings, topics.name, names, self._stop, topics.delays)

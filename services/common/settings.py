@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     """PostgreSQL connection string of the ledger."""
     partitions: int = Field(default=8, ge=1, le=1024)
     """Partition count of every topic that carries a specimen; only `xray init` reads it."""
+    ids_by_centre: bool = False
+    """Whether ids of specimens begin with the centre and a colon (`JAX:183808`), for centres whose ids are their own.
+    Push then adds the centre, and intake refuses any other id. Set it for every process, before the first image."""
     replication: int = Field(default=1, ge=1, le=9)
     """Replication factor of every topic; 3 in production."""
 

@@ -1,6 +1,7 @@
 """Every topic: its name, event, partitions and retention. `xray init` creates them; no service creates any."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,7 @@ from services.common.events import (
     ViewReady,
     parse_event,
 )
+from services.common.keys import escaped, unescaped
 
 _DAY_MS: Final = 24 * 3600 * 1000
 _EVENT_BYTES: Final = 1024 * 1024
@@ -77,6 +79,33 @@ class Topic:
         return int(self.config.get("max.message.bytes", _EVENT_BYTES))
 
 
+@dataclass(frozen=True)
+class CentreTopics:
+    """Topics of one kind, one per centre: the name is `prefix` and the escaped name of the centre."""
+
+    prefix: str
+    event: type[Event]
+    purpose: str
+    config: dict[str, str]
+
+    def of(self, centre: str) -> Topic:
+        """Return the topic of a centre."""
+        return Topic(self.prefix + escaped(centre), self.event, self.purpose, config=self.config)
+
+    def centre(self, topic: str) -> str | None:
+        """Return the centre whose topic this is, None for any other topic."""
+        return unescaped(topic.removeprefix(self.prefix)) if self.has(topic) else None
+
+    def has(self, topic: str) -> bool:
+        """Whether the name of a topic begins like these."""
+        return topic.startswith(self.prefix)
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression that matches the names of these topics only."""
+        return f"^{re.escape(self.prefix)}.+"
+
+
 def _status(value: bytes | None) -> object:
     if value is None or b'"status"' not in value:
         return None
@@ -92,6 +121,10 @@ def _deleted_after(days: int) -> dict[str, str]:
 
 
 IMAGES: Final = Topic("xray.images", ImageEvent, "a centre announces an image", config=_deleted_after(3650))
+CENTRE_IMAGES: Final = CentreTopics(
+    "xray.centre.", ImageEvent, "a centre announces an image under its own name", _deleted_after(3650)
+)
+"""`xray access --centre` creates one for each centre whose principal may announce images of that centre only."""
 _RETRY_DELAYS: Final = {"1m": 60.0, "10m": 600.0, "1h": 3600.0}
 IMAGE_RETRIES: Final = tuple(
     Topic(

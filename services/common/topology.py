@@ -21,6 +21,7 @@ from services.common.topics import (
     ACTIVE_MODELS,
     ACTIVE_REFERENCES,
     CALLS,
+    CENTRE_IMAGES,
     IMAGE_RETRIES,
     IMAGES,
     REJECTED,
@@ -35,6 +36,7 @@ from services.common.topics import (
     Topic,
 )
 
+ADMISSION: Final = ServiceTopics[ImageEvent]("admission", (), (IMAGES, REJECTED), per_centre=CENTRE_IMAGES)
 INTAKE: Final = ServiceTopics[ImageEvent]("intake", (IMAGES, *IMAGE_RETRIES), (VIEWS, *IMAGE_RETRIES, REJECTED))
 ASSEMBLER: Final = ServiceTopics[ViewReady | ImageWithdrawal]("assembler", (VIEWS, WITHDRAWN), (SPECIMENS, REJECTED))
 FUSER: Final = ServiceTopics[SpecimenReady | CallWithdrawal]("fuser", (SPECIMENS,), (TENSORS, REJECTED))
@@ -57,10 +59,10 @@ MONITOR: Final = ServiceTopics[Event](
 
 STAGES: Final[tuple[ServiceTopics[Any], ...]] = (INTAKE, ASSEMBLER, FUSER, CLASSIFIER, SINK)
 """The services that turn images into rows of calls, in the order in which an image passes them."""
-TOPOLOGY: Final[tuple[ServiceTopics[Any], ...]] = (*STAGES, MONITOR)
+TOPOLOGY: Final[tuple[ServiceTopics[Any], ...]] = (ADMISSION, *STAGES, MONITOR)
 PIPELINE: Final = tuple(service.name for service in STAGES)
 SERVICES: Final = tuple(service.name for service in TOPOLOGY)
-"""Every service; the monitor only counts what the others do."""
+"""Every service. Admission has work only where centres have topics of their own; the monitor only counts."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from services.common.erasure import refuse_erased
 from services.common.errors import Fatal, Rejected, SourceUnavailable
 from services.common.events import ImageEvent, ViewReady, image_kind
 from services.common.events.base import now
-from services.common.events.image import ImageKind, declared_view
+from services.common.events.image import ImageKind, declared_view, id_by_centre
 from services.common.events.specimen import ABSTAINING_FLAGS
 from services.common.keys import animal_key, flags_key, original_key, view_key
 from services.common.loop import Done, Message, PerRecordHandler, Record, ServiceTopics
@@ -55,7 +55,7 @@ def build(settings: IntakeSettings) -> Intake:
     decoder = DecoderPool(topology.INTAKE.name, limits, settings.workers)
     reader = GuardedReader(Fetcher(store, settings, limits.most_bytes))
     plan = RetryPlan(Intake.topics.retries, timedelta(hours=settings.source_retry_hours))
-    return Intake(store, reader, decoder, limits, plan, workers=settings.workers)
+    return Intake(store, reader, decoder, limits, plan, workers=settings.workers, ids_by_centre=settings.ids_by_centre)
 
 
 def _check_batch(settings: IntakeSettings, limits: Limits) -> None:
@@ -88,16 +88,19 @@ class Intake(PerRecordHandler[ImageEvent]):
         *,
         workers: int,
         shares: DecodingShares | None = None,
+        ids_by_centre: bool = False,
         now: Callable[[], datetime] = now,
     ) -> None:
         """Fetch from `source`, decode with `decoder`, store in `store`, with `workers` threads.
 
         `plan` decides what happens to a record whose source does not answer or whose centre has used its share of the
-        time for decoding (`shares`); `now` is the clock of the published events.
+        time for decoding (`shares`); with `ids_by_centre` an id must begin with its centre; `now` is the clock of the
+        published events.
         """
         super().__init__(workers)
         self._store, self._source, self._decoder, self._limits = store, source, decoder, limits
         self._plan, self._shares, self._now = plan, shares or DecodingShares(), now
+        self._ids_by_centre = ids_by_centre
 
     def start(self) -> None:
         """Check the bucket; this service has its own threads, and OpenCV's would only compete with them."""
@@ -128,6 +131,9 @@ class Intake(PerRecordHandler[ImageEvent]):
             return Done(skipped="not_a_whole_body_parameter")
         reprocessed = original_of(record.headers)
         uri = event.location if reprocessed is None else self._source.own(original_key(reprocessed))
+        if self._ids_by_centre and event.biological_sample_id != id_by_centre(event.centre, event.biological_sample_id):
+            message = f"{event.biological_sample_id!r} does not begin with '{event.centre}:' (XRAY_IDS_BY_CENTRE)"
+            raise Rejected("id_without_centre", message)
         self._shares.admit(event.centre)
         with metrics.step(self.stage, "fetch"):
             data = self._source.fetch(uri)

@@ -13,7 +13,7 @@ from services.common.events.rejection import UNREADABLE
 from services.common.kafka.clients import publisher, reader
 from services.common.kafka.reading import OffsetRange, ranges_of, read
 from services.common.settings import Settings
-from services.common.topics import MAX_MESSAGE_BYTES, TOPICS
+from services.common.topics import CENTRE_IMAGES, MAX_MESSAGE_BYTES, TOPICS
 from services.ledger.database import Connection
 from services.ledger.queries import find_rejection, rejections
 
@@ -25,6 +25,7 @@ REASONS: Final = frozenset(
         "bits_unsupported",
         "blank",
         "body_angle",
+        "centre_mismatch",
         "centres_conflict",
         "cut_off",
         "decoder_crashed",
@@ -39,6 +40,7 @@ REASONS: Final = frozenset(
         "id_empty",
         "id_placeholder",
         "id_too_long",
+        "id_without_centre",
         "image_corrupt",
         "image_empty",
         "image_erased",
@@ -139,7 +141,7 @@ def record_of(rejection: Rejection) -> SentRecord:
 
 
 def _record(settings: Settings, rejection: Rejection) -> SentRecord:
-    if rejection.source_topic not in _KNOWN:
+    if rejection.source_topic not in _KNOWN and not CENTRE_IMAGES.has(rejection.source_topic):
         raise Rejected("topic_unknown", f"{rejection.source_topic} is not a topic of this system")
     if rejection.reason == UNREADABLE:
         message = f"{_where(rejection)} could not be read, so its sender must send it again"

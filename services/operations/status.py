@@ -20,12 +20,11 @@ from kafka.admin import OffsetSpec
 from services.common.errors import PipelineError, Retriable
 from services.common.events.base import now
 from services.common.kafka.clients import administrator
-from services.common.loop import ServiceTopics
 from services.common.loop.lag import Lag, LagGauge
 from services.common.retry import retry
 from services.common.settings import ServiceSettings, Settings
 from services.common.store import ObjectStore
-from services.common.topics import TOPICS
+from services.common.topics import CENTRE_IMAGES, TOPICS
 from services.common.topology import TOPOLOGY
 from services.ledger.database import ledger
 from services.ledger.migrate import check_migrated
@@ -229,10 +228,23 @@ def topics_and_services(settings: ServiceSettings) -> tuple[list[TopicState], li
     """Return the state of topics and services; raises Retriable when the broker is unreachable."""
     with administrator(settings) as admin:
         existing = set(admin.list_topics())
-        names = [topic.name for topic in TOPICS if topic.name in existing]
+        centres = sorted(filter(CENTRE_IMAGES.has, existing))
+        names = [*(topic.name for topic in TOPICS if topic.name in existing), *centres]
         ends, beginnings = _offsets(admin, names, OffsetSpec.LATEST), _offsets(admin, names, OffsetSpec.EARLIEST)
-        topics = [_topic(topic.name, ends) for topic in TOPICS]
-        return topics, [_service(admin, one, settings.group_prefix, beginnings, ends) for one in TOPOLOGY]
+        topics = [_topic(name, ends) for name in (*centres, *(topic.name for topic in TOPICS))]
+        inputs = {
+            one.name: centres if one.per_centre else [topic.name for topic in one.inputs if topic not in one.retries]
+            for one in TOPOLOGY
+        }
+        committed = {name: _committed(admin, settings.group_prefix + name) for name in inputs}
+        return topics, [
+            ServiceState(
+                name,
+                _workers(admin, settings.group_prefix + name),
+                {topic: _lag(topic, committed[name], beginnings, ends) for topic in read},
+            )
+            for name, read in inputs.items()
+        ]
 
 
 def _offsets(admin: Any, names: list[str], which: Any) -> Offsets:
@@ -251,13 +263,12 @@ def _topic(name: str, ends: Offsets) -> TopicState:
     return TopicState(name, len(offsets), sum(offsets), missing=not offsets)
 
 
-def _service(admin: Any, service: ServiceTopics[Any], prefix: str, beginnings: Offsets, ends: Offsets) -> ServiceState:
-    group = prefix + service.name
-    committed = {where: found.offset for where, found in admin.list_group_offsets(group).get(group, {}).items()}
-    live = [topic.name for topic in service.inputs if topic not in service.retries]
-    lag = {topic: _lag(topic, committed, beginnings, ends) for topic in live}
-    described = admin.describe_groups([group]).get(group, {})
-    return ServiceState(service.name, len(described.get("members") or ()), lag)
+def _committed(admin: Any, group: str) -> Offsets:
+    return {where: found.offset for where, found in admin.list_group_offsets(group).get(group, {}).items()}
+
+
+def _workers(admin: Any, group: str) -> int:
+    return len(admin.describe_groups([group]).get(group, {}).get("members") or ())
 
 
 def _lag(topic: str, committed: Offsets, beginnings: Offsets, ends: Offsets) -> int:

@@ -43,6 +43,7 @@ def test_every_setting_of_our_containers_exists(name: str) -> None:
 def test_each_container_gets_the_servers_that_it_uses_and_no_other(name: str) -> None:
     """A service cannot leak a password that it does not have."""
     uses = {
+        "admission": {"KAFKA_BOOTSTRAP"},
         "intake": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT"},
         "assembler": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT"},
         "fuser": {"KAFKA_BOOTSTRAP", "S3_ENDPOINT"},

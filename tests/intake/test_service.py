@@ -81,7 +81,8 @@ def intake(store: RecordingStore) -> Iterator[Intake]:
 def record(
     uri: str, parameter: str = "IMPC_XRY_034_001", headers: tuple[tuple[str, bytes], ...] = (), **fields: Any
 ) -> Record[Any]:
-    event = ImageEvent(biological_sample_id="m", centre="JAX", parameter_stable_id=parameter, image_uri=uri, **fields)
+    stated = {"biological_sample_id": "m", "centre": "JAX"} | fields
+    event = ImageEvent(parameter_stable_id=parameter, image_uri=uri, **stated)
     return Record(IMAGES.name, 0, 0, NOON, b"m", event.encode(), headers, event)
 
 
@@ -171,6 +172,23 @@ def test_a_wrong_digest_is_rejected_with_both_digests(store: RecordingStore, int
     assert digest(DV) in rejected.message
     assert "0" * 64 in rejected.message
     assert store.objects == {}
+
+
+@pytest.mark.parametrize("specimen", ["m", "BCM:m", "JAX m", "JAX"])
+def test_an_id_without_its_centre_is_rejected_where_ids_are_the_centres_own(
+    store: RecordingStore, specimen: str
+) -> None:
+    fetcher = Fetcher(store, IntakeSettings(source_buckets="centre"), LIMITS.most_bytes)
+    intake = Intake(store, fetcher, InProcessDecoder(), LIMITS, PLAN, workers=1, ids_by_centre=True)
+    with closing(intake):
+        own, other = intake.handle(
+            [
+                record("s3://centre/dv.png", biological_sample_id="JAX:m"),
+                record("s3://centre/dv.png", biological_sample_id=specimen),
+            ]
+        )
+    assert published(own).biological_sample_id == "JAX:m"
+    assert refused(other).reason == "id_without_centre"
 
 
 def test_a_bad_image_costs_only_itself_and_its_original_is_kept(store: RecordingStore, intake: Intake) -> None:

@@ -22,13 +22,14 @@ from kafka import TopicPartition
 from deploy.local.security import ADMIN, BUCKET, CENTRE, OPERATOR, PRINCIPALS, SUBSCRIBER
 from deploy.local.stack import Stack
 from services.common.errors import Fatal
+from services.common.events import ImageEvent
 from services.common.kafka.clients import open_admin, open_consumer, open_producer
 from services.common.kafka.errors import translated
 from services.common.kafka.reading import ranges_of, read
 from services.common.settings import ServiceSettings, Settings, settings_of
-from services.common.topics import ACTIVE_MODELS, CALLS, IMAGES, TOPICS, VIEWS
+from services.common.topics import ACTIVE_MODELS, CALLS, CENTRE_IMAGES, IMAGES, TOPICS, VIEWS
 from services.common.topology import SERVICES
-from services.operations.access import grant, principals, wanted_rights
+from services.operations.access import grant, grantees, wanted_rights
 from services.operations.processes import Processes
 from services.registry.triton_client import connect, load, ready_versions
 from tests.integration.test_cli import write_mouse
@@ -42,6 +43,7 @@ pytestmark = [
 
 CLONE: Final = Path(__file__).resolve().parents[2]
 SPECIMEN: Final = "secure-1"
+OWN: Final = CENTRE_IMAGES.of("JAX").name
 PROGRAM: Final = "models/convnext/1/model.py"
 
 
@@ -86,7 +88,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
         stack.up()
         system = Secure(stack, folder)
         system.xray(ADMIN, "init")
-        roles = ("--operator", OPERATOR, "--centre", CENTRE, "--subscriber", SUBSCRIBER)
+        roles = ("--operator", OPERATOR, "--centre", f"{CENTRE}=JAX", "--subscriber", SUBSCRIBER)
         system.xray(ADMIN, "access", *roles)
         with system.services:
             system.services.wait_ready(seconds=120)
@@ -158,6 +160,8 @@ def publish(settings: Settings, topic: str) -> None:
 @pytest.mark.parametrize(
     ("principal", "topic"),
     [
+        (CENTRE, IMAGES.name),
+        (CENTRE, CENTRE_IMAGES.of("BCM").name),
         (CENTRE, VIEWS.name),
         (CENTRE, ACTIVE_MODELS.name),
         (SUBSCRIBER, CALLS.name),
@@ -172,19 +176,43 @@ def test_a_topic_that_is_not_a_principals_own_is_refused(secure: Secure, princip
         publish(secure.settings(principal), topic)
 
 
+def test_an_image_under_another_centres_name_is_rejected_and_counts_as_its_senders(
+    secure: Secure, called: Mapping[str, Any]
+) -> None:
+    forged = ImageEvent(
+        biological_sample_id="secure-forged",
+        centre="BCM",
+        parameter_stable_id="IMPC_XRY_034_001",
+        image_uri=f"s3://{BUCKET}/originals/00/forged",
+    )
+    with closing(open_producer(secure.settings(CENTRE))) as producer:
+        producer.send(OWN, key=forged.key.encode(), value=forged.encode()).get(timeout=10)
+    listing = ("rejections", "list", "--reason", "centre_mismatch", "--json")
+    deadline = time.monotonic() + 60
+    while not (lines := secure.xray(OPERATOR, *listing).splitlines()):
+        assert time.monotonic() < deadline, secure.services.log_tail("admission")
+        time.sleep(0.5)
+    [found] = map(json.loads, lines)
+    assert (found["stage"], found["centre"]) == ("admission", "JAX")
+    with closing(open_consumer(secure.settings(OPERATOR))) as consumer:
+        announced = [record.value for record in read(consumer, ranges_of(consumer, [IMAGES.name]))]
+    assert announced
+    assert not [value for value in announced if b"secure-forged" in value]
+
+
 def test_a_centre_sees_only_the_topic_that_it_writes_and_reads_nothing(secure: Secure) -> None:
     with closing(open_consumer(secure.settings(CENTRE), auto_offset_reset="earliest")) as consumer:
-        assert consumer.topics() == {IMAGES.name}
-        consumer.assign([TopicPartition(IMAGES.name, 0)])
+        assert consumer.topics() == {OWN}
+        consumer.assign([TopicPartition(OWN, 0)])
         with pytest.raises(Fatal, match="TopicAuthorizationFailed"), translated("read"):
             consumer.poll(timeout_ms=5_000)
 
 
 def test_the_rights_on_the_broker_are_those_of_the_table(secure: Secure) -> None:
     roles = [
-        *principals("operator", [OPERATOR]),
-        *principals("centre", [CENTRE]),
-        *principals("subscriber", [SUBSCRIBER]),
+        *grantees("operator", [OPERATOR]),
+        *grantees("centre", [f"{CENTRE}=JAX"]),
+        *grantees("subscriber", [SUBSCRIBER]),
     ]
     settings = ServiceSettings.model_validate(secure.settings(ADMIN).model_dump())
     steps = grant(settings, roles, dry_run=True)

@@ -92,6 +92,11 @@ class ImageEvent(Event):
         )
 
 
+def id_by_centre(centre: str, local: str) -> str:
+    """Return the id of a specimen whose id is the centre's own: `CENTRE:LOCAL`. Such an id is returned unchanged."""
+    return local if local.startswith(f"{centre}:") else f"{centre}:{local}"
+
+
 def image_kind(parameter_stable_id: str) -> ImageKind:
     """Return the view that an IMPReSS image parameter declares. `other` stands for skull, forepaw and hind leg.
 

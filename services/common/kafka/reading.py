@@ -6,6 +6,7 @@ that.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,21 @@ def partitions_of(consumer: Any, topic: str) -> list[TopicPartition]:
     if not numbers:
         raise missing_topics(topic)
     return [TopicPartition(topic, number) for number in sorted(numbers)]
+
+
+def is_pattern(name: str) -> bool:
+    """Whether this is a regular expression for names of topics, as in librdkafka."""
+    return name.startswith("^")
+
+
+def topics_of(consumer: Any, names: Sequence[str]) -> list[str]:
+    """Return names and, for each pattern among them, the topics on the broker that match it."""
+    existing: set[str] = consumer.topics() if any(map(is_pattern, names)) else set()
+    return [
+        topic
+        for name in names
+        for topic in (sorted(one for one in existing if re.match(name, one)) if is_pattern(name) else [name])
+    ]
 
 
 def _numbers_of(consumer: Any, topic: str) -> set[int]:

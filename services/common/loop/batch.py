@@ -74,6 +74,9 @@ class BatchLoop(Generic[E]):
         self._transport = transport
         self._stop = stop
         self._log_fields, self._image_event_id = log_fields, image_event_id
+        self._announces = handler.topics.per_centre is None
+        """An image on a centre's own topic is announced only once it is admitted: refusing a copy of another centre's
+        announcement must not mark that centre's image as refused."""
         self.retrying: str | None = None
         """What the loop waits for at present, for the readiness check."""
         self.last_beat = time.monotonic()
@@ -162,7 +165,7 @@ class BatchLoop(Generic[E]):
         for record, read, outcome in zip(raw, parsed, outcomes, strict=True):
             yield from messages_of(outcome)
             if isinstance(outcome, Rejected):
-                image = self._image_event_id(read.event) if isinstance(read, Record) else None
+                image = self._image_event_id(read.event) if isinstance(read, Record) and self._announces else None
                 yield Message(REJECTED, rejection_of(self._stage, record, outcome, image))
 
     def _retry(self, what: str, action: Callable[[], T], partitions: Sequence[tuple[str, int]]) -> T:

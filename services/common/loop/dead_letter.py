@@ -19,7 +19,7 @@ from services.common.events.base import now
 from services.common.events.rejection import left_out, rejection_id
 from services.common.kafka.batches import Unreadable
 from services.common.loop.transport import RawRecord
-from services.common.topics import MAX_MESSAGE_BYTES
+from services.common.topics import CENTRE_IMAGES, MAX_MESSAGE_BYTES
 
 _RECORD_BYTES: Final = MAX_MESSAGE_BYTES * 7 // 10
 """Most bytes of a rejection for key, value and headers, encoded."""
@@ -36,9 +36,10 @@ _ESCAPED: Final = 6
 def rejection_of(stage: str, record: RawRecord, rejected: Rejected, image_event_id: str | None) -> Rejection:
     """Describe why `stage` rejected `record`; its bytes, key and headers are kept unchanged if they are not too large.
 
-    `image_event_id` names the announcement that the record is about, if it is about one.
+    `image_event_id` names the announcement that the record is about, if it is about one. A record on a centre's own
+    topic counts as that centre's, whichever it names.
     """
-    specimen, centre = _named(record.value)
+    specimen, named = _named(record.value)
     offset = record.value.first_offset if isinstance(record.value, Unreadable) else record.offset
     whole = _encoded_bytes(record) <= _RECORD_BYTES
     details = bounded_details(rejected.details)
@@ -49,7 +50,7 @@ def rejection_of(stage: str, record: RawRecord, rejected: Rejected, image_event_
         words=_text(rejected.message, _WORDS),
         details=details if whole else details | left_out(record.value),
         biological_sample_id=specimen,
-        centre=centre,
+        centre=CENTRE_IMAGES.centre(record.topic) or named,
         image_event_id=_short(image_event_id, 512),
         source_topic=record.topic,
         source_partition=record.partition,

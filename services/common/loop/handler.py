@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from services.common.errors import Fatal, Rejected, Retriable, SourceUnavailable
-from services.common.events import Event
+from services.common.events import Event, parse_event
 from services.common.loop.fault_points import reached
 from services.common.loop.faults import unexpected
 from services.common.loop.retries import Headers, RetryState
-from services.common.topics import Topic
+from services.common.topics import CentreTopics, Topic
 
 E = TypeVar("E", bound=Event)
 E_co = TypeVar("E_co", bound=Event, covariant=True)
@@ -26,7 +26,8 @@ class ServiceTopics(Generic[E]):
     `name` is also the name of its consumer group. It reads `inputs` within that group and writes `outputs`. It reads
     `followed` to their end without a group, to know the present state. `observed` are the inputs whose unreadable
     records another service rejects: this one only counts them. Inputs with a delay are retry topics: the service itself
-    writes to them the records whose source does not answer.
+    writes to them the records whose source does not answer. A service of `per_centre` topics reads all of them that the
+    broker has, and no other input.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ServiceTopics(Generic[E]):
     outputs: tuple[Topic, ...] = ()
     followed: tuple[Topic, ...] = ()
     observed: tuple[Topic, ...] = ()
+    per_centre: CentreTopics | None = None
 
     @cached_property
     def inputs_by_name(self) -> Mapping[str, Topic]:
@@ -42,7 +44,14 @@ class ServiceTopics(Generic[E]):
 
     def parse(self, topic: str, value: bytes | None) -> E:
         """Parse one value of an input; raises Rejected as `parse_event` does."""
+        if self.per_centre is not None:
+            return cast(E, parse_event(self.per_centre.event, value))
         return cast(E, self.inputs_by_name[topic].parse(value))
+
+    @property
+    def subscription(self) -> list[str]:
+        """The names of the inputs; a name that begins with ^ is a pattern, as in librdkafka."""
+        return list(self.inputs_by_name) if self.per_centre is None else [self.per_centre.pattern]
 
     @property
     def retries(self) -> tuple[Topic, ...]:

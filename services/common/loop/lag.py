@@ -17,7 +17,7 @@ from services.common import metrics
 from services.common.errors import PipelineError
 from services.common.kafka.clients import open_consumer
 from services.common.kafka.errors import translated
-from services.common.kafka.reading import partitions_of, position_of
+from services.common.kafka.reading import partitions_of, position_of, topics_of
 from services.common.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -45,7 +45,10 @@ class LagGauge:
     def __init__(
         self, settings: ServiceSettings, group: str, topics: Sequence[str], delays: Mapping[str, float] | None = None
     ) -> None:
-        """Connect, given the delays of retry topics; raises Retriable when no broker answers, Fatal when it refuses."""
+        """Connect; raises Retriable when no broker answers, Fatal when it refuses.
+
+        `topics` are names or patterns that begin with ^, `delays` the seconds of each retry topic.
+        """
         self._topics, self._delays = topics, delays or {}
         self._consumer: Any = open_consumer(
             settings,
@@ -67,7 +70,8 @@ class LagGauge:
         self._consumer.close(autocommit=False, timeout_ms=1_000)
 
     def _measure(self) -> dict[str, Lag]:
-        partitions = [where for topic in self._topics for where in partitions_of(self._consumer, topic)]
+        topics = topics_of(self._consumer, self._topics)
+        partitions = [where for topic in topics for where in partitions_of(self._consumer, topic)]
         ends: Mapping[Any, int] = self._consumer.end_offsets(partitions)
         # Assign them again, so that the positions are those that the group has committed by now.
         self._consumer.unsubscribe()
@@ -79,7 +83,7 @@ class LagGauge:
                 sum(count for where, count in waiting.items() if where.topic == topic),
                 self._age([at for where, at in oldest.items() if where.topic == topic], self._delays.get(topic, 0.0)),
             )
-            for topic in self._topics
+            for topic in topics
         }
 
     @staticmethod

@@ -26,7 +26,7 @@ from services.common.errors import Rejected, Retriable
 from services.common.events import Rejection
 from services.common.kafka.clients import open_consumer, open_producer
 from services.common.kafka.errors import TOO_LARGE, missing_topics, translated
-from services.common.kafka.reading import identity_of
+from services.common.kafka.reading import identity_of, is_pattern
 from services.common.loop.delays import DelayedPartitions
 from services.common.loop.handler import Message
 from services.common.settings import ServiceSettings
@@ -39,6 +39,8 @@ _SLICE_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 5.0
 """How long a batch may still wait for the broker once the process was asked to stop."""
 _CLOSE_SECONDS: Final = 3
+_METADATA_MS: Final = 30_000
+"""The longest time until a new topic that matches a pattern is read; kafka-python's default is five minutes."""
 
 
 class StopRequestedError(Exception):
@@ -80,7 +82,8 @@ class KafkaTransport:
     ) -> None:
         """Connect; raises Retriable when no broker answers.
 
-        `stop` ends every wait soon after it is set; `delays` are the seconds of each retry topic.
+        `topics` are names, or patterns that begin with ^: not both. `stop` ends every wait soon after it is set;
+        `delays` are the seconds of each retry topic.
         """
         self._stage = group
         self._stop = stop or threading.Event()
@@ -98,6 +101,7 @@ class KafkaTransport:
             max_poll_records=settings.batch_size,
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             fetch_max_bytes=2 * MAX_MESSAGE_BYTES,
+            metadata_max_age_ms=_METADATA_MS,
         )
         self._delays = DelayedPartitions(self._consumer, delays or {})
 
@@ -108,7 +112,10 @@ class KafkaTransport:
         missing = sorted(set(needed) - set(existing))
         if missing:
             raise missing_topics(*missing)
-        self._consumer.subscribe(self._topics)
+        if patterns := [name for name in self._topics if is_pattern(name)]:
+            self._consumer.subscribe(pattern="|".join(patterns))
+        else:
+            self._consumer.subscribe(self._topics)
 
     @property
     def assigned(self) -> int:

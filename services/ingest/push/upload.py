@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +15,14 @@ from pydantic import ValidationError
 from services.common.errors import Rejected, Retriable
 from services.common.events import ImageEvent
 from services.common.events.base import now
+from services.common.events.image import id_by_centre
 from services.common.kafka.clients import administrator, publisher
 from services.common.kafka.errors import translated
 from services.common.keys import original_key
 from services.common.retry import retry
 from services.common.settings import Settings
 from services.common.store import ObjectStore
-from services.common.topics import IMAGES
+from services.common.topics import CENTRE_IMAGES, IMAGES
 from services.ingest.push.image import PushImage
 from services.ingest.push.journal import UploadJournal, default_folder
 
@@ -53,9 +54,12 @@ def connect(settings: Settings, parallel: int, *, again: bool = False) -> Iterat
     store.check_bucket()
     with administrator(settings) as admin:
         cluster: str = admin.describe_cluster()["cluster_id"]
+        existing = frozenset(admin.list_topics())
     path = default_folder() / f"pushed-{cluster}.jsonl"
     with publisher(settings) as producer, UploadJournal(path, again=again) as journal:
-        yield PushConnection(store, Uploader(store, producer, journal), cluster)
+        yield PushConnection(
+            store, Uploader(store, producer, journal, existing, ids_by_centre=settings.ids_by_centre), cluster
+        )
 
 
 SOURCE_AWAY: Final = "source_away"
@@ -81,9 +85,22 @@ class Uploader:
     `stop` is set when a push ends, so that sources stop waiting.
     """
 
-    def __init__(self, store: ObjectStore, producer: Any, journal: UploadJournal) -> None:
-        """Use a store, a KafkaProducer and an open journal; the caller closes them."""
-        self._store, self._producer, self._journal = store, producer, journal
+    def __init__(
+        self,
+        store: ObjectStore,
+        producer: Any,
+        journal: UploadJournal,
+        topics: Collection[str] = (),
+        *,
+        ids_by_centre: bool = False,
+    ) -> None:
+        """Use a store, a KafkaProducer and an open journal; the caller closes them.
+
+        `topics` are those that the broker shows to this principal. With `ids_by_centre` the centre is added to the id
+        of each specimen.
+        """
+        self._store, self._producer, self._journal, self._topics = store, producer, journal, topics
+        self._ids_by_centre = ids_by_centre
         self.stop = threading.Event()
 
     def push(self, images: Iterable[PushImage], parallel: int) -> Generator[PushResult]:
@@ -115,6 +132,8 @@ class Uploader:
                 return PushResult(image, "done_before")
             data = self._read(image)
             event = _event(image, self._store.bucket, hashlib.sha256(data).hexdigest())
+            if self._ids_by_centre:
+                event = _with_centre(event)
             retry_until_stopped(lambda: self._store.put(original_key(event.sha256 or ""), data), self.stop)
             retry_until_stopped(lambda: self._announce(event), self.stop)
         except Rejected as rejected:
@@ -133,8 +152,23 @@ class Uploader:
 
     def _announce(self, event: ImageEvent) -> None:
         with translated("announce an image"):
-            future = self._producer.send(IMAGES.name, key=event.key.encode(), value=event.encode())
+            future = self._producer.send(self._topic(event.centre), key=event.key.encode(), value=event.encode())
             future.get(timeout=_ACKNOWLEDGED_SECONDS)
+
+    def _topic(self, centre: str) -> str:
+        """Return the centre's own topic if it has one, else the topic of all centres."""
+        own = CENTRE_IMAGES.of(centre).name
+        return own if own in self._topics else IMAGES.name
+
+
+def _with_centre(event: ImageEvent) -> ImageEvent:
+    """Return the event with the centre in its id; the centre's own id is kept, so that every command finds it."""
+    own, full = event.biological_sample_id, id_by_centre(event.centre, event.biological_sample_id)
+    metadata = event.metadata if own == full else {"specimen": own} | event.metadata
+    try:
+        return ImageEvent.model_validate(dict(event) | {"biological_sample_id": full, "metadata": metadata})
+    except ValidationError as error:
+        raise _invalid(error) from error
 
 
 def _event(image: PushImage, bucket: str, sha256: str) -> ImageEvent:
@@ -155,5 +189,9 @@ def _event(image: PushImage, bucket: str, sha256: str) -> ImageEvent:
             produced_at=now(),
         )
     except ValidationError as error:
-        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
-        raise Rejected("event_invalid", problems) from error
+        raise _invalid(error) from error
+
+
+def _invalid(error: ValidationError) -> Rejected:
+    problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+    return Rejected("event_invalid", problems)

@@ -164,6 +164,9 @@ def account(topics: Snapshot, ledger: LedgerSide) -> Reconciliation:
             counts[centre, "missing"] += 1
         else:
             counts[centre, outcome] += 1
+    for centre, waiting in topics.unadmitted.items():
+        counts[centre, "announced"] += waiting
+        counts[centre, "in_flight"] += waiting
     centres = sorted({centre for centre, _ in counts}, key=lambda centre: (centre is None, centre or ""))
     rows = (CentreAccount(centre, **{name: counts[centre, name] for name in COLUMNS}) for centre in centres)
     return Reconciliation(tuple(rows), tuple(sorted(missing, key=lambda one: (one.partition, one.offset))))

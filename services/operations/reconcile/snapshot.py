@@ -27,10 +27,21 @@ from services.common.events import (
 )
 from services.common.kafka.batches import Unreadable
 from services.common.kafka.clients import administrator, reader
-from services.common.kafka.reading import OffsetRange, Offsets, partitions_of, read
+from services.common.kafka.reading import OffsetRange, Offsets, partitions_of, ranges_of, read, topics_of
 from services.common.settings import ServiceSettings
-from services.common.topics import CALLS, IMAGES, REJECTED, REVIEWS, SHADOW, SPECIMENS, TENSORS, VIEWS, WITHDRAWN
-from services.common.topology import ASSEMBLER, INTAKE, SINK, STAGES
+from services.common.topics import (
+    CALLS,
+    CENTRE_IMAGES,
+    IMAGES,
+    REJECTED,
+    REVIEWS,
+    SHADOW,
+    SPECIMENS,
+    TENSORS,
+    VIEWS,
+    WITHDRAWN,
+)
+from services.common.topology import ADMISSION, ASSEMBLER, INTAKE, SINK, STAGES
 
 _READ: Final = tuple(
     (service.name, topic) for service in STAGES for topic in service.inputs if topic not in (SHADOW, REVIEWS, WITHDRAWN)
@@ -68,7 +79,10 @@ class InFlight:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`ends`, `taken` and `recorded` are offsets by partition of `xray.images`: of its end, intake and sink."""
+    """`ends`, `taken` and `recorded` are offsets by partition of `xray.images`: of its end, intake and sink.
+
+    `unadmitted` is the number of records by centre that wait on its own topic.
+    """
 
     announcements: dict[str, Announcement]
     unreadable: dict[RecordLocation, str | None]
@@ -76,11 +90,13 @@ class Snapshot:
     ends: dict[int, int]
     taken: dict[int, int]
     recorded: dict[int, int]
+    unadmitted: dict[str, int] = field(default_factory=dict)
 
 
 def take(settings: ServiceSettings, since: datetime | None = None) -> Snapshot:
     """Read the topics; with `since` only images announced later. Raises Retriable when the broker is unreachable."""
     with administrator(settings) as admin, reader(settings) as consumer:
+        unadmitted = _unadmitted(settings, admin, consumer)  # first: what is admitted meanwhile is found below
         ranges, committed = _unread(settings, admin, consumer)
         beginnings = _beginnings(consumer, since)
         ends = {where: ranges[where].end for where in beginnings}
@@ -102,7 +118,20 @@ def take(settings: ServiceSettings, since: datetime | None = None) -> Snapshot:
         _by_partition(ends),
         {where.partition: committed[INTAKE.name].get(where, 0) for where in beginnings},
         {where.partition: committed[SINK.name].get(where, 0) for where in beginnings},
+        unadmitted,
     )
+
+
+def _unadmitted(settings: ServiceSettings, admin: Any, consumer: Any) -> dict[str, int]:
+    """Return the number of records that the admission has not passed on, by centre."""
+    counts: dict[str, int] = {}
+    committed = _committed(admin, settings.group_prefix + ADMISSION.name)
+    for topic in topics_of(consumer, [CENTRE_IMAGES.pattern]):
+        ranges = ranges_of(consumer, [topic])
+        waiting = sum(one.end - max(one.start, committed.get(where, 0)) for where, one in ranges.items())
+        if waiting and (centre := CENTRE_IMAGES.centre(topic)):
+            counts[centre] = waiting
+    return counts
 
 
 def _unread(

@@ -81,14 +81,14 @@ def test_services_keep_their_number_while_prometheus_is_down(name: str) -> None:
 
 
 def test_only_the_monitor_is_not_scaled_and_it_never_runs_twice() -> None:
-    assert set(of_kind("ScaledObject")) == set(PIPELINE) == set(SERVICES) - {"monitor"}
+    assert set(of_kind("ScaledObject")) == {"admission", *PIPELINE} == set(SERVICES) - {"monitor"}
     assert of_kind("Deployment")["monitor"]["spec"]["replicas"] == 1
     assert of_kind("Deployment")["monitor"]["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_disruptions_are_bounded() -> None:
     budgets = of_kind("PodDisruptionBudget")
-    assert set(budgets) == {*PIPELINE, "triton"}
+    assert set(budgets) == {"admission", *PIPELINE, "triton"}
     for name, budget in budgets.items():
         assert _matched(budget["spec"]["selector"]) == {name}
 

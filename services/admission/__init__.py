@@ -1,0 +1,1 @@
+"""Admits the images that centres announce on topics of their own."""
