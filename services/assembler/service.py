@@ -27,7 +27,7 @@ from services.common.store import ObjectStore, ServiceStore
 from services.common.topics import SPECIMENS
 
 _REMEMBERED: Final = 20_000
-"""Number of specimens whose last published set is remembered (a few MB), so that it is not published twice."""
+"""Number of specimens whose last published set is remembered (2 kB each), so that it is not published twice."""
 _SIDES: Final[tuple[View, View]] = ("DV", "LAT")
 
 Specimen = tuple[str, str]
