@@ -11,6 +11,7 @@ from training.plots.style import colour, drawing
 SAMPLES: Final = Path(__file__).parents[2] / "docs" / "results" / "soak.csv"
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "assets" / "soak.png"
 _MEGABYTE: Final = 1e6
+_ROOM_FOR_LEGEND: Final = 5
 
 Samples = list[dict[str, float]]
 
@@ -20,6 +21,7 @@ def draw(samples: Samples, path: Path) -> None:
     with drawing(path, f"{samples[-1]['announced']:,.0f} specimens through the local system", 3, (16, 5.6)) as axes:
         _lines(axes[0], samples, "resident ")
         axes[0].set(title="Memory of each process", ylabel="MB, resident", yscale="log")
+        axes[0].set_ylim(top=_ROOM_FOR_LEGEND * axes[0].get_ylim()[1])
         _lines(axes[1], samples, "disk ")
         axes[1].set(title="Disk of each server", ylabel="MB")
         minutes = [one["seconds"] / 60 for one in samples]

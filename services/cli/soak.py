@@ -40,7 +40,7 @@ def soak(
     is written to `soak.csv` in the folder every 15 seconds. At the end, the ledger must hold exactly what the first
     copy of every mouse gave, times the number of copies; exit code 1 if it does not.
 
-    50,000 specimens take one to two hours on two cores and 20 GB of disk. Run `xray stack down --clear` afterwards to
+    50,000 specimens take about 80 minutes on two cores and 6 GB of disk. Run `xray stack down --clear` afterwards to
     free it.
 
     Examples:
