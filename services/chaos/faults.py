@@ -6,10 +6,14 @@ It is resumed while records are being sent, and returns when the fault is over: 
 import os
 import resource
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from random import Random
 from typing import Final
+
+import psutil
 
 from services.chaos.models import ModelSwitch
 from services.chaos.proxy import Mode
@@ -220,6 +224,22 @@ def _limit_files(pids: list[int], size: int) -> None:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         except ProcessLookupError:
             continue
+        except PermissionError:  # a process of another user, in a container without CAP_SYS_RESOURCE
+            _limit_as_its_user(pid, size)
+
+
+def _limit_as_its_user(pid: int, size: int) -> None:
+    limit = "unlimited" if size == resource.RLIM_INFINITY else str(size)
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        subprocess.run(  # noqa: S603 - the arguments are numbers
+            ["prlimit", f"--pid={pid}", f"--fsize={limit}:unlimited"],  # noqa: S607 - part of util-linux
+            user=process.uids().real,
+            group=process.gids().real,
+            extra_groups=[],
+            capture_output=True,
+            check=False,  # it may have ended meanwhile
+        )
 
 
 def _signal_all(pids: list[int], number: signal.Signals) -> None:
